@@ -1,0 +1,6 @@
+"""The rows: their shape, the engines that keep them, and the files that they leave and enter by."""
+
+from store.opening import DEFAULT_URL, open_store
+from store.protocol import ALL, Selection, Span, Spending, Store, StoreError
+
+__all__ = ["ALL", "DEFAULT_URL", "Selection", "Span", "Spending", "Store", "StoreError", "open_store"]

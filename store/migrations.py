@@ -1,0 +1,160 @@
+"""The schema's history: numbered functions, each run once, in one transaction with its own record.
+
+To change the schema, add a function at the end of `MIGRATIONS`; never edit one that was released.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import apsw
+
+from store.protocol import StoreError
+
+
+def m001_first_tables(connection: apsw.Connection) -> None:
+    """Probes and their series, targets, the catalog's models, runs, and what servers refuse."""
+    connection.execute(
+        """
+        CREATE TABLE probes (
+            target TEXT NOT NULL,
+            started_at INTEGER NOT NULL,
+            location TEXT NOT NULL,
+            profile TEXT NOT NULL,
+            stands_for_s REAL NOT NULL,
+            outcome TEXT NOT NULL,
+            http_status INTEGER,
+            lag_ms REAL,
+            connect_ms REAL,
+            ttft_ms REAL,
+            total_ms REAL,
+            tokens_per_second REAL,
+            prompt_tokens INTEGER,
+            completion_tokens INTEGER,
+            reasoning_tokens INTEGER,
+            cached_tokens INTEGER,
+            tokens_source TEXT,
+            cost_usd REAL,
+            answer_ok INTEGER,
+            provider TEXT,
+            served_model TEXT,
+            finish_reason TEXT,
+            route TEXT,
+            error TEXT,
+            PRIMARY KEY (target, started_at, location, profile)
+        ) STRICT, WITHOUT ROWID;
+
+        -- first and last probe of every series, so that "what is due" and "how old" cost the same at any age
+        CREATE TABLE series (
+            target TEXT NOT NULL,
+            location TEXT NOT NULL,
+            profile TEXT NOT NULL,
+            first_at INTEGER NOT NULL,
+            last_at INTEGER NOT NULL,
+            PRIMARY KEY (target, location, profile)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE targets (
+            name TEXT NOT NULL,
+            location TEXT NOT NULL,
+            state TEXT NOT NULL,
+            model TEXT NOT NULL,
+            base_url TEXT NOT NULL,
+            every_s REAL NOT NULL,
+            profile TEXT NOT NULL,
+            updated_at INTEGER NOT NULL,
+            throughput_every_s REAL,
+            provider TEXT,
+            api_key_env TEXT,
+            tags TEXT,
+            PRIMARY KEY (name, location)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE models (
+            source TEXT NOT NULL,
+            model TEXT NOT NULL,
+            valid_from INTEGER NOT NULL,
+            valid_to INTEGER,
+            name TEXT,
+            created_at INTEGER,
+            description TEXT,
+            context_tokens INTEGER,
+            max_output_tokens INTEGER,
+            usd_per_million_input TEXT,
+            usd_per_million_output TEXT,
+            usd_per_request TEXT,
+            input_modalities TEXT,
+            output_modalities TEXT,
+            supported_parameters TEXT,
+            PRIMARY KEY (source, model, valid_from)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE runs (
+            collector TEXT NOT NULL,
+            started_at INTEGER NOT NULL,
+            location TEXT NOT NULL,
+            ended_at INTEGER NOT NULL,
+            rows INTEGER NOT NULL,
+            skipped INTEGER NOT NULL,
+            error TEXT,
+            PRIMARY KEY (collector, started_at, location)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE adaptations (
+            target TEXT NOT NULL,
+            base_url TEXT NOT NULL,
+            model TEXT NOT NULL,
+            field TEXT NOT NULL,
+            replacement TEXT,
+            noticed_at INTEGER NOT NULL,
+            PRIMARY KEY (target, base_url, model, field)
+        ) STRICT, WITHOUT ROWID;
+        """
+    )
+
+
+MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (m001_first_tables,)
+
+
+def version_of(connection: apsw.Connection) -> int:
+    """The number of the newest migration that this database has seen; 0 for a new file."""
+    known = connection.execute("SELECT 1 FROM sqlite_schema WHERE type='table' AND name='migrations'").fetchone()
+    if known is None:
+        return 0
+    return int(connection.execute("SELECT coalesce(max(version), 0) FROM migrations").get)
+
+
+def refuse_newer(connection: apsw.Connection, where: str) -> int:
+    """The database's version; raises StoreError when a newer Uptoken wrote it."""
+    version = version_of(connection)
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"{where} was written by a newer Uptoken (schema {version}, this one knows {len(MIGRATIONS)}): "
+            "update Uptoken, or point UPTOKEN_STORE at another file"
+        )
+    return version
+
+
+def migrate(connection: apsw.Connection, where: str) -> None:
+    """Bring the database up to date. Raises StoreError when it was written by a newer Uptoken."""
+    version = refuse_newer(connection, where)
+    if version == len(MIGRATIONS):
+        return
+    for number in range(version + 1, len(MIGRATIONS) + 1):
+        function = MIGRATIONS[number - 1]
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS migrations ("
+                "version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
+            )
+            if version_of(connection) < number:  # another process may have been first
+                function(connection)
+                connection.execute(
+                    "INSERT INTO migrations VALUES (?, ?, ?)", (number, function.__name__, time.time_ns() // 1_000_000)
+                )
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise

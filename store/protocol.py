@@ -1,0 +1,78 @@
+"""What every store can do, and how it fails. An engine is one file that meets `Store`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from store.rows import Probe, Row, Table
+
+
+class StoreError(Exception):
+    """The store could not be opened, read or written. The message says what happened, to what, and what to do."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows: `since` <= moment < `until` (milliseconds UTC, null: open), of these targets (none: of all)."""
+
+    since: int | None = None
+    until: int | None = None
+    targets: tuple[str, ...] = ()
+
+
+ALL = Selection()
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What one target's probes used in a stretch of time. `cost_usd` sums the known costs."""
+
+    target: str
+    requests: int
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """When a target was first and last probed, in milliseconds UTC."""
+
+    target: str
+    first_at: int
+    last_at: int
+
+
+class Store(Protocol):
+    """The rows. Every method raises `StoreError` and nothing else when the engine fails."""
+
+    def write(self, rows: Iterable[Row]) -> int:
+        """Write rows of any tables in one transaction; returns how many were new. `Table.meeting` says what a row
+        does that meets another with its key. When the iterable raises, nothing is written.
+        """
+
+    def read(
+        self,
+        table: Table,
+        selection: Selection = ALL,
+        *,
+        columns: tuple[str, ...] = (),
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[tuple[Any, ...]]:
+        """Stream rows as tuples (of `columns`, or of all), ordered by the table's key, in constant memory."""
+
+    def count(self, table: Table, selection: Selection = ALL) -> int:
+        """How many rows `read` would give."""
+
+    def newest_probes(self) -> list[Probe]:
+        """The newest probe of every target, location and profile."""
+
+    def spans(self) -> list[Span]:
+        """The first and last moment of every target's probes."""
+
+    def spending(self, since: int, until: int) -> list[Spending]:
+        """Requests and cost by target, of probes with `since` <= started_at < `until` (milliseconds UTC)."""
+
+    def close(self) -> None:
+        """Let go of files and connections; a second call does nothing."""

@@ -1,0 +1,210 @@
+"""The shape of the rows: one frozen dataclass a table, and what the files and engines need to know of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Annotated, Any, Literal, get_type_hints
+
+Text = Annotated[str, "text"]
+Integer = Annotated[int, "integer"]
+Real = Annotated[float, "real"]
+Flag = Annotated[bool, "flag"]
+Moment = Annotated[int, "moment"]
+"""Milliseconds since 1970-01-01T00:00:00Z; ISO 8601 with offset in every file that leaves the store."""
+
+Kind = Literal["text", "integer", "real", "flag", "moment"]
+
+Outcome = Literal[
+    "ok",
+    "timeout",
+    "connection_error",
+    "server_error",
+    "stream_error",
+    "invalid_response",
+    "empty",
+    "rate_limited",
+    "caller_error",
+    "not_found",
+    "offline",
+]
+UP: frozenset[str] = frozenset({"ok"})
+DOWN: frozenset[str] = frozenset(
+    {"timeout", "connection_error", "server_error", "stream_error", "invalid_response", "empty"}
+)
+NOT_COUNTED: frozenset[str] = frozenset({"rate_limited", "caller_error", "not_found", "offline"})
+
+LAG_LIMIT_MS = 20.0
+"""Above this oversleep of the collector's own machine a sample is marked and left out of latency percentiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One small request to a target, and how it ended. Definitions: data/README.md."""
+
+    target: Text
+    started_at: Moment
+    location: Text
+    profile: Text
+    stands_for_s: Real
+    outcome: Text
+    http_status: Integer | None = None
+    lag_ms: Real | None = None
+    connect_ms: Real | None = None
+    ttft_ms: Real | None = None
+    total_ms: Real | None = None
+    tokens_per_second: Real | None = None
+    prompt_tokens: Integer | None = None
+    completion_tokens: Integer | None = None
+    reasoning_tokens: Integer | None = None
+    cached_tokens: Integer | None = None
+    tokens_source: Text | None = None
+    cost_usd: Real | None = None
+    answer_ok: Flag | None = None
+    provider: Text | None = None
+    served_model: Text | None = None
+    finish_reason: Text | None = None
+    route: Text | None = None
+    error: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is probed from one location, as its collector last read it from the configuration."""
+
+    name: Text
+    location: Text
+    state: Text  # active, waiting_for_key, removed
+    model: Text
+    base_url: Text
+    every_s: Real
+    profile: Text
+    updated_at: Moment
+    throughput_every_s: Real | None = None
+    provider: Text | None = None
+    api_key_env: Text | None = None
+    tags: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a source says of a model, from `valid_from` until `valid_to` (null: still so). Prices are exact decimals."""
+
+    source: Text  # openrouter, or the target's name for a local server
+    model: Text
+    valid_from: Moment
+    valid_to: Moment | None = None
+    name: Text | None = None
+    created_at: Moment | None = None
+    description: Text | None = None
+    context_tokens: Integer | None = None
+    max_output_tokens: Integer | None = None
+    usd_per_million_input: Text | None = None
+    usd_per_million_output: Text | None = None
+    usd_per_request: Text | None = None
+    input_modalities: Text | None = None
+    output_modalities: Text | None = None
+    supported_parameters: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a collector: the system's own health."""
+
+    collector: Text
+    started_at: Moment
+    location: Text
+    ended_at: Moment
+    rows: Integer
+    skipped: Integer = 0
+    error: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """A request field that a server refused, and what is sent in its place (null: nothing)."""
+
+    target: Text
+    base_url: Text
+    model: Text
+    field: Text
+    replacement: Text | None
+    noticed_at: Moment
+
+
+Row = Probe | Target | Model | Run | Adaptation
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, its kind, and whether it may be null."""
+
+    name: str
+    kind: Kind
+    nullable: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: the rows' type, its columns in order, its primary key, and what a second row with the same key does.
+
+    `moment` is the column that a time window selects by, `target` the one that a target's name selects by.
+    `meeting` a row that is there already: `keep` leaves the old one alone, `replace` puts the new one in its place,
+    `history` closes the open row of the same key when something changed, and does nothing when nothing did.
+    """
+
+    name: str
+    row: Callable[..., Row]
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    moment: str
+    target: str
+    meeting: Literal["keep", "replace", "history"]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names, in order."""
+        return tuple(column.name for column in self.columns)
+
+    def values(self, row: Row) -> tuple[Any, ...]:
+        """The row as a tuple, in the columns' order."""
+        values: tuple[Any, ...] = attrgetter(*self.names)(row)
+        return values
+
+
+def _columns(row_type: type) -> tuple[Column, ...]:
+    hints = get_type_hints(row_type, include_extras=True)
+    columns = []
+    for item in fields(row_type):
+        hint = hints[item.name]
+        nullable = type(None) in getattr(hint, "__args__", ())
+        inner = next(a for a in hint.__args__ if a is not type(None)) if nullable else hint
+        columns.append(Column(item.name, inner.__metadata__[0], nullable))
+    return tuple(columns)
+
+
+PROBES = Table(
+    "probes", Probe, ("target", "started_at", "location", "profile"), _columns(Probe), "started_at", "target", "keep"
+)
+TARGETS = Table("targets", Target, ("name", "location"), _columns(Target), "updated_at", "name", "replace")
+MODELS = Table("models", Model, ("source", "model", "valid_from"), _columns(Model), "valid_from", "model", "history")
+RUNS = Table("runs", Run, ("collector", "started_at", "location"), _columns(Run), "started_at", "collector", "keep")
+ADAPTATIONS = Table(
+    "adaptations",
+    Adaptation,
+    ("target", "base_url", "model", "field"),
+    _columns(Adaptation),
+    "noticed_at",
+    "target",
+    "replace",
+)
+
+TABLES: dict[str, Table] = {table.name: table for table in (PROBES, TARGETS, MODELS, RUNS, ADAPTATIONS)}
+TABLE_OF: dict[type, Table] = {
+    Probe: PROBES,
+    Target: TARGETS,
+    Model: MODELS,
+    Run: RUNS,
+    Adaptation: ADAPTATIONS,
+}

@@ -1,0 +1,291 @@
+"""The default store: one SQLite file in WAL mode, through apsw's own current SQLite.
+
+One collector writes and checkpoints; any number of readers open it read-only. Versions of SQLite before 3.51.3 can
+corrupt a WAL database when two connections write or checkpoint at once, so an older library is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from store.migrations import migrate, refuse_newer
+from store.protocol import ALL, Selection, Span, Spending, StoreError
+from store.rows import MODELS, PROBES, TABLE_OF, Probe, Row, Table
+
+OLDEST_SQLITE = (3, 51, 3)
+BUSY_TIMEOUT_MS = 10_000
+
+
+def _refuse_old_library() -> None:
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < OLDEST_SQLITE:
+        raise StoreError(
+            f"this apsw brings SQLite {apsw.sqlite_lib_version()}, which can corrupt a database in WAL mode: "
+            f"install apsw {'.'.join(map(str, OLDEST_SQLITE))} or newer (pip install -r requirements.txt)"
+        )
+
+
+def _create_private(path: Path) -> None:
+    """Make the file for its owner only, before SQLite would make it for everybody."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+class SqliteStore:
+    """Meets `store.protocol.Store`. One connection a thread; a writer writes one transaction at a time."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        _refuse_old_library()
+        self.path = path
+        self.read_only = read_only
+        self._local = threading.local()
+        self._all: list[apsw.Connection] = []
+        self._guard = threading.Lock()
+        self._immutable = False
+        if read_only and not path.is_file():
+            raise StoreError(f"there is no store at {path} yet: the first `python -m collectors run` makes it")
+        with self._errors("open"):
+            if not read_only:
+                _create_private(path)
+                migrate(self._connection, str(path))
+            else:
+                self._open_reader()
+
+    # -- connections
+
+    @property
+    def _connection(self) -> apsw.Connection:
+        connection: apsw.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._connect()
+            self._local.connection = connection
+            with self._guard:
+                self._all.append(connection)
+        return connection
+
+    def _connect(self) -> apsw.Connection:
+        if self._immutable:
+            uri = f"{self.path.absolute().as_uri()}?immutable=1"
+            return apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+        flags = apsw.SQLITE_OPEN_READONLY if self.read_only else apsw.SQLITE_OPEN_READWRITE
+        connection = apsw.Connection(str(self.path), flags=flags)
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        connection.execute("PRAGMA mmap_size=0")
+        if not self.read_only:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+        return connection
+
+    def _open_reader(self) -> None:
+        """Open a first read-only connection.
+
+        Without its writer a WAL database has no `-shm` file, and a reader who may not write the folder cannot make
+        one. When there is no WAL either, nobody is writing and the file itself is whole: it is read as immutable.
+        """
+        try:
+            version = refuse_newer(self._connection, str(self.path))
+        except (apsw.ReadOnlyError, apsw.CantOpenError):
+            wal = self.path.with_name(self.path.name + "-wal")
+            if wal.exists() and wal.stat().st_size:
+                raise
+            self._forget_connections()
+            self._immutable = True
+            version = refuse_newer(self._connection, str(self.path))
+        if version == 0:
+            raise StoreError(f"{self.path} is not an Uptoken store: the first `python -m collectors run` makes one")
+
+    def _forget_connections(self) -> None:
+        with self._guard:
+            connections, self._all = self._all, []
+        self._local = threading.local()
+        for connection in connections:
+            connection.close()
+
+    @contextmanager
+    def _errors(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except (apsw.Error, OSError) as problem:
+            raise StoreError(f"could not {verb} the store {self.path}: {_plain(problem)}") from problem
+
+    # -- the protocol
+
+    def write(self, rows: Iterable[Row]) -> int:
+        """See `Store.write`."""
+        new = 0
+        connection = self._connection
+        with self._errors("write"):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                for table, values in _grouped(rows):
+                    new += _WRITERS[table.meeting](connection, table, values)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        return new
+
+    def read(
+        self,
+        table: Table,
+        selection: Selection = ALL,
+        *,
+        columns: tuple[str, ...] = (),
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[tuple[Any, ...]]:
+        """See `Store.read`."""
+        names = columns or table.names
+        where, bindings = _where(table, selection)
+        order = f"{table.moment} DESC" if newest_first else ", ".join(table.key)
+        sql = f"SELECT {', '.join(names)} FROM {table.name}{where} ORDER BY {order}"
+        if limit is not None:
+            sql += " LIMIT ?"
+            bindings.append(limit)
+        with self._errors("read"):
+            yield from self._connection.execute(sql, bindings)
+
+    def count(self, table: Table, selection: Selection = ALL) -> int:
+        """See `Store.count`."""
+        where, bindings = _where(table, selection)
+        with self._errors("read"):
+            return int(self._connection.execute(f"SELECT count(*) FROM {table.name}{where}", bindings).get)
+
+    def newest_probes(self) -> list[Probe]:
+        """See `Store.newest_probes`. One seek a series, whatever the length of its history."""
+        names = ", ".join(f"probes.{name}" for name in PROBES.names)
+        with self._errors("read"):
+            rows = self._connection.execute(
+                f"SELECT {names} FROM series JOIN probes USING (target, location, profile)"
+                " WHERE probes.started_at = series.last_at ORDER BY target, location, profile"
+            )
+            return [Probe(*row) for row in rows]
+
+    def spans(self) -> list[Span]:
+        """See `Store.spans`."""
+        with self._errors("read"):
+            rows = self._connection.execute(
+                "SELECT target, min(first_at), max(last_at) FROM series GROUP BY target ORDER BY target"
+            )
+            return [Span(*row) for row in rows]
+
+    def spending(self, since: int, until: int) -> list[Spending]:
+        """See `Store.spending`. One seek a target, instead of a walk over all that was ever seen."""
+        with self._errors("read"):
+            rows = self._connection.execute(
+                "SELECT target, count(*), total(cost_usd) FROM (SELECT DISTINCT target FROM series) CROSS JOIN probes"
+                " USING (target) WHERE started_at >= ? AND started_at < ? GROUP BY target",
+                (since, until),
+            )
+            return [Spending(*row) for row in rows]
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._forget_connections()
+
+
+def _plain(problem: BaseException) -> str:
+    match problem:
+        case apsw.BusyError():
+            return "it was locked by another program for too long; stop that program, or try again"
+        case apsw.FullError():
+            return "the disk is full; make room and run again, nothing that was recorded is lost"
+        case apsw.CorruptError() | apsw.NotADBError():
+            return f"the file is damaged or no database ({problem}); move it away before a new one is made"
+        case apsw.ReadOnlyError() | apsw.PermissionsError() | PermissionError():
+            return f"it may not be written here ({problem}); check the owner and rights of the file and its folder"
+        case apsw.CantOpenError():
+            return f"the file or its folder cannot be opened ({problem}); check that it exists and may be read"
+        case _:
+            return str(problem)
+
+
+def _where(table: Table, selection: Selection) -> tuple[str, list[Any]]:
+    clauses: list[str] = []
+    bindings: list[Any] = []
+    if selection.targets:
+        clauses.append(f"{table.target} IN ({', '.join('?' * len(selection.targets))})")
+        bindings.extend(selection.targets)
+    if selection.since is not None:
+        clauses.append(f"{table.moment} >= ?")
+        bindings.append(selection.since)
+    if selection.until is not None:
+        clauses.append(f"{table.moment} < ?")
+        bindings.append(selection.until)
+    return (" WHERE " + " AND ".join(clauses) if clauses else ""), bindings
+
+
+def _grouped(rows: Iterable[Row], size: int = 2_000) -> Iterator[tuple[Table, list[tuple[Any, ...]]]]:
+    """Runs of rows of one table, as tuples, at most `size` at a time: an endless import needs constant memory."""
+    table: Table | None = None
+    values: list[tuple[Any, ...]] = []
+    for row in rows:
+        its = TABLE_OF[type(row)]
+        if its is not table or len(values) >= size:
+            if table is not None and values:
+                yield table, values
+            table, values = its, []
+        values.append(its.values(row))
+    if table is not None and values:
+        yield table, values
+
+
+def _insert(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]], conflict: str) -> int:
+    before = connection.total_changes()
+    marks = ", ".join("?" * len(table.columns))
+    connection.executemany(f"INSERT OR {conflict} INTO {table.name} VALUES ({marks})", values)
+    return connection.total_changes() - before
+
+
+def _keep(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
+    if table is PROBES:
+        _note_series(connection, values)
+    return _insert(connection, table, values, "IGNORE")
+
+
+def _note_series(connection: apsw.Connection, values: list[tuple[Any, ...]]) -> None:
+    """Widen each series' first and last moment; a probe that is there already changes neither."""
+    spans: dict[tuple[str, str, str], tuple[int, int]] = {}
+    for target, started_at, location, profile, *_ in values:
+        first, last = spans.get((target, location, profile), (started_at, started_at))
+        spans[target, location, profile] = (min(first, started_at), max(last, started_at))
+    connection.executemany(
+        "INSERT INTO series VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)",
+        [(*series, *span) for series, span in spans.items()],
+    )
+
+
+def _replace(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
+    return _insert(connection, table, values, "REPLACE")
+
+
+def _history(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
+    """Close the open row of a model when something changed, and add the new one; an import brings closed rows too."""
+    assert table is MODELS
+    new = 0
+    for row in values:
+        source, model, valid_from, valid_to, *facts = row
+        newest = connection.execute(
+            "SELECT * FROM models WHERE source = ? AND model = ? ORDER BY valid_from DESC LIMIT 1", (source, model)
+        ).fetchone()
+        if valid_to is None and newest is not None and newest[3] is None:
+            if list(newest[4:]) == facts or newest[2] >= valid_from:
+                continue
+            connection.execute(
+                "UPDATE models SET valid_to = ? WHERE source = ? AND model = ? AND valid_from = ?",
+                (valid_from, source, model, newest[2]),
+            )
+        new += _insert(connection, table, [row], "IGNORE")
+    return new
+
+
+_WRITERS = {"keep": _keep, "replace": _replace, "history": _history}

@@ -1,0 +1,133 @@
+"""What is SQLite's own: versions, rights, transactions, migrations, readers beside a writer."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+from store import StoreError, migrations, open_store
+from store.rows import PROBES, TABLES
+from tests.factories import NOON, probe
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "uptoken.db"
+
+
+def test_a_new_store_is_readable_by_its_owner_only(path: Path) -> None:
+    open_store(f"sqlite:///{path}").close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_the_file_is_wal_and_synchronous_and_its_tables_are_strict(path: Path) -> None:
+    store = open_store(f"sqlite:///{path}")
+    store.write([probe()])
+    with_pragmas = store._connection  # type: ignore[attr-defined]
+    assert with_pragmas.execute("PRAGMA journal_mode").get == "wal"
+    assert with_pragmas.execute("PRAGMA synchronous").get == 2
+    assert with_pragmas.execute("PRAGMA mmap_size").get in (None, 0)
+    strict = dict(with_pragmas.execute("SELECT name, strict FROM pragma_table_list WHERE schema='main'"))
+    assert all(strict[name] for name in TABLES)
+    store.close()
+
+
+def test_the_schema_and_the_row_types_are_the_same(path: Path) -> None:
+    open_store(f"sqlite:///{path}").close()
+    connection = apsw.Connection(str(path))
+    sql_type = {"text": "TEXT", "integer": "INTEGER", "moment": "INTEGER", "flag": "INTEGER", "real": "REAL"}
+    for table in TABLES.values():
+        real = [
+            (name, kind, not notnull)
+            for _, name, kind, notnull, _, _ in connection.execute(f"PRAGMA table_info({table.name})")
+        ]
+        assert real == [(column.name, sql_type[column.kind], column.nullable) for column in table.columns]
+
+
+def test_an_older_sqlite_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.51.2")
+    with pytest.raises(StoreError, match="SQLite 3.51.2, which can corrupt"):
+        open_store(f"sqlite:///{path}")
+
+
+def test_a_store_of_a_newer_version_is_refused_in_one_sentence(path: Path) -> None:
+    open_store(f"sqlite:///{path}").close()
+    connection = apsw.Connection(str(path))
+    connection.execute("INSERT INTO migrations VALUES (999, 'from_the_future', 0)")
+    connection.close()
+    for read_only in (False, True):
+        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 1\)"):
+            open_store(f"sqlite:///{path}", read_only=read_only)
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def m002_breaks(connection: apsw.Connection) -> None:
+        connection.execute("CREATE TABLE half (a)")
+        connection.execute("this is no SQL")
+
+    open_store(f"sqlite:///{path}").close()
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, m002_breaks))
+    with pytest.raises(StoreError):
+        open_store(f"sqlite:///{path}")
+    connection = apsw.Connection(str(path))
+    assert connection.execute("SELECT max(version) FROM migrations").get == 1
+    assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name='half'").get == 0
+
+
+def test_a_missing_store_is_said_with_the_way_out(path: Path) -> None:
+    with pytest.raises(StoreError, match="no store at .* yet: the first `python -m collectors run` makes it"):
+        open_store(f"sqlite:///{path}", read_only=True)
+
+
+def test_an_unknown_url_is_said_with_the_right_form() -> None:
+    with pytest.raises(StoreError, match="write sqlite:///relative/path.db"):
+        open_store("mysql://root@db/x")
+
+
+def test_a_damaged_file_is_refused_and_not_overwritten(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"this was never a database" * 400)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="damaged or no database"):
+        open_store(f"sqlite:///{path}")
+    assert path.read_bytes() == before
+
+
+def test_a_reader_cannot_write(path: Path) -> None:
+    open_store(f"sqlite:///{path}").close()
+    reader = open_store(f"sqlite:///{path}", read_only=True)
+    with pytest.raises(StoreError, match="may not be written here"):
+        reader.write([probe()])
+
+
+def test_a_reader_sees_what_the_writer_commits_later(path: Path) -> None:
+    writer = open_store(f"sqlite:///{path}")
+    reader = open_store(f"sqlite:///{path}", read_only=True)
+    assert reader.count(PROBES) == 0
+    writer.write([probe(NOON), probe(NOON + 1)])
+    assert reader.count(PROBES) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to read as somebody else")
+def test_a_reader_without_writer_in_a_folder_it_may_not_write_still_reads(path: Path) -> None:
+    store = open_store(f"sqlite:///{path}")
+    store.write([probe()])
+    store.close()
+    for folder in (path.parent, *path.parent.parents):
+        if str(folder).startswith("/tmp/"):
+            folder.chmod(0o755)
+    path.chmod(0o644)
+    script = (
+        "import os,sys; sys.path.insert(0, os.getcwd()); from store import open_store; from store.rows import PROBES;"
+        "import store.sqlite; os.setuid(65534);"
+        f"print(open_store('sqlite:///{path}', read_only=True).count(PROBES))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("1", "")

@@ -1,0 +1,110 @@
+"""What every store must do. A new engine adds its URL to `stores` and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from store import Selection, Span, Spending, Store, open_store
+from store.rows import ADAPTATIONS, MODELS, PROBES, RUNS, TARGETS, Adaptation, Probe, Row, Run
+from tests.factories import DAY, MINUTE, NOON, model, probe, target
+
+
+@pytest.fixture(params=["sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    opened = open_store({"sqlite": f"sqlite:///{tmp_path}/test.db"}[request.param])
+    yield opened
+    opened.close()
+
+
+def test_a_row_comes_back_as_it_was_written(store: Store) -> None:
+    rows = [probe(), probe(NOON + 1, "timeout", http_status=None)]
+    assert store.write(rows) == 2
+    assert [Probe(*row) for row in store.read(PROBES)] == rows
+
+
+def test_a_row_that_is_there_already_is_left_alone(store: Store) -> None:
+    store.write([probe()])
+    assert store.write([probe(outcome="timeout"), probe(NOON + 1)]) == 1
+    assert [row[0] for row in store.read(PROBES, columns=("outcome",))] == ["ok", "ok"]
+
+
+def test_when_one_row_fails_none_is_written(store: Store) -> None:
+    def rows() -> Iterator[Row]:
+        yield probe()
+        raise RuntimeError("the source broke")
+
+    with pytest.raises(RuntimeError):
+        store.write(rows())
+    assert store.count(PROBES) == 0
+
+
+def test_a_selection_is_half_open_in_time_and_names_targets(store: Store) -> None:
+    store.write([probe(NOON + n * MINUTE, target=name) for n in range(4) for name in "ab"])
+    chosen = Selection(NOON + MINUTE, NOON + 3 * MINUTE, ("b",))
+    assert store.count(PROBES, chosen) == 2
+    assert list(store.read(PROBES, chosen, columns=("target", "started_at"))) == [
+        ("b", NOON + MINUTE),
+        ("b", NOON + 2 * MINUTE),
+    ]
+
+
+def test_newest_first_with_a_limit(store: Store) -> None:
+    store.write([probe(NOON + n) for n in range(5)])
+    rows = store.read(PROBES, columns=("started_at",), newest_first=True, limit=2)
+    assert list(rows) == [(NOON + 4,), (NOON + 3,)]
+
+
+def test_the_newest_probe_of_every_series_whatever_the_order_they_came_in(store: Store) -> None:
+    store.write([probe(NOON + 5), probe(NOON), probe(NOON + 2, profile="throughput"), probe(NOON + 1, location="far")])
+    newest = {(p.location, p.profile): p.started_at for p in store.newest_probes()}
+    assert newest == {("here", "ping"): NOON + 5, ("here", "throughput"): NOON + 2, ("far", "ping"): NOON + 1}
+
+
+def test_spans_tell_the_first_and_the_last_probe(store: Store) -> None:
+    store.write([probe(NOON + DAY), probe(NOON), probe(NOON + 3, target="other")])
+    assert store.spans() == [Span("Gemma", NOON, NOON + DAY), Span("other", NOON + 3, NOON + 3)]
+
+
+def test_spending_counts_every_request_and_sums_the_known_costs(store: Store) -> None:
+    store.write(
+        [
+            probe(NOON, cost_usd=0.25),
+            probe(NOON + 1, cost_usd=None),
+            probe(NOON + 2, "timeout"),
+            probe(NOON + DAY, cost_usd=9.0),
+            probe(NOON, target="other", cost_usd=0.5),
+        ]
+    )
+    assert store.spending(NOON, NOON + DAY) == [Spending("Gemma", 3, 0.25), Spending("other", 1, 0.5)]
+
+
+def test_a_model_gets_a_row_only_when_it_changed(store: Store) -> None:
+    assert store.write([model(NOON)]) == 1
+    assert store.write([model(NOON + DAY)]) == 0
+    assert store.write([model(NOON + 2 * DAY, context_tokens=65_536)]) == 1
+    rows = list(store.read(MODELS, columns=("valid_from", "valid_to", "context_tokens")))
+    assert rows == [(NOON, NOON + 2 * DAY, 32_768), (NOON + 2 * DAY, None, 65_536)]
+
+
+def test_a_target_is_replaced_by_its_newer_self(store: Store) -> None:
+    store.write([target(), target(state="waiting_for_key")])
+    assert list(store.read(TARGETS, columns=("state",))) == [("waiting_for_key",)]
+
+
+def test_runs_and_adaptations_are_kept(store: Store) -> None:
+    store.write(
+        [
+            Run("probe", NOON, "here", NOON + 5, 3, 0, None),
+            Adaptation("Gemma", "http://h/v1", "m", "temperature", None, NOON),
+        ]
+    )
+    assert store.count(RUNS) == 1
+    assert store.count(ADAPTATIONS) == 1
+
+
+def test_a_closed_store_can_be_closed_again(store: Store) -> None:
+    store.close()
+    store.close()
