@@ -1,0 +1,123 @@
+"""`requests` over connections that stamp when they were usable and when the request's last byte left.
+
+The stamps of the exchange that a thread is making are in that thread's `Marks`: an exchange is made by one thread from
+its beginning to its end.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import Any, ClassVar
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from collectors.wire.deadline import Deadline
+
+
+class Marks:
+    """The stamps of one exchange, from `time.perf_counter()`, in seconds; null where it did not come to that."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self.deadline = deadline
+        self.connect_began: float | None = None
+        self.connected: float | None = None
+        self.sent: float | None = None
+
+
+class _Current(threading.local):
+    marks: Marks | None = None
+
+
+_current = _Current()
+
+
+class _StampedConnection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        marks = _current.marks
+        if marks is None:
+            return super()._new_conn()
+        marks.connect_began = time.perf_counter()
+        self.timeout = marks.deadline.remaining_s
+        fresh = super()._new_conn()
+        marks.deadline.guard(fresh)
+        return fresh
+
+    def connect(self) -> None:
+        super().connect()
+        if _current.marks is not None:
+            _current.marks.connected = time.perf_counter()
+
+    def request(self, *arguments: Any, **named: Any) -> None:
+        if _current.marks is not None and self.sock is not None:
+            self.timeout = _current.marks.deadline.remaining_s
+            if _current.marks.connected is None:  # a connection that was there already
+                _current.marks.deadline.guard(self.sock)
+        super().request(*arguments, **named)
+
+    def send(self, data: Any) -> None:
+        super().send(data)
+        if _current.marks is not None:
+            _current.marks.sent = time.perf_counter()
+
+
+class _StampedTlsConnection(_StampedConnection, HTTPSConnection):
+    pass
+
+
+class _StampedPool(HTTPConnectionPool):
+    ConnectionCls = _StampedConnection
+
+
+class _StampedTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _StampedTlsConnection
+
+
+class _StampedAdapter(HTTPAdapter):
+    pools: ClassVar[dict[str, type[HTTPConnectionPool]]] = {"http": _StampedPool, "https": _StampedTlsPool}
+
+    def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+        super().init_poolmanager(*arguments, **named)
+        self.poolmanager.pool_classes_by_scheme = self.pools
+
+
+LOOPBACK = ("127.", "localhost", "[::1]")
+
+
+class Line:
+    """A way to one server that keeps its connection open between exchanges. Used by one thread at a time."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._session = requests.Session()
+        # trust_env would let a ~/.netrc replace the key; what is wanted of the environment is the proxy alone
+        self._session.trust_env = False
+        host = url.partition("://")[2]
+        if not host.startswith(LOOPBACK):
+            self._session.proxies.update(requests.utils.get_environ_proxies(url))
+        self._session.headers.clear()
+        adapter = _StampedAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def post(self, body: bytes, headers: dict[str, str], marks: Marks) -> requests.Response:
+        """Send, and return when the response's headers are in. Redirects are not followed.
+
+        Raises requests.RequestException, and whatever urllib3 lets through of a broken response.
+        """
+        _current.marks = marks
+        try:
+            timeout_s = marks.deadline.remaining_s
+            return self._session.post(
+                self.url, data=body, headers=headers, stream=True, allow_redirects=False, timeout=timeout_s
+            )
+        finally:
+            _current.marks = None
+
+    def close(self) -> None:
+        """Close the connection that was kept."""
+        self._session.close()

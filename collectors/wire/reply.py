@@ -1,0 +1,199 @@
+"""What a streamed (or whole) chat completion says, read from its events after the stream has ended.
+
+Nothing from outside is believed: a number that is no number, negative or too large is null, and text is only ever
+looked at, never kept.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from collectors.wire.sse import Event
+
+MOST_TOKENS = 10**9
+"""A token count above this is no count."""
+
+
+@dataclass
+class Reply:
+    """What a reply said. Stamps are in seconds, from the same clock as the events'."""
+
+    first_token_at: float | None = None
+    last_token_at: float | None = None
+    token_chunks: int = 0
+    text: str = ""
+    reasoned: bool = False
+    done: bool = False
+    streamed: bool = True
+    events: int = 0
+    broken_events: int = 0
+    error: str | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost_usd: float | None = None
+    provider: str | None = None
+    served_model: str | None = None
+    route: str | None = None
+    _texts: list[str] = field(default_factory=list, repr=False)
+
+    @property
+    def has_token(self) -> bool:
+        """Text, reasoning text or a tool call came."""
+        return self.token_chunks > 0
+
+
+def read_events(stream: Iterable[Event]) -> Reply:
+    """The reply that a stream of events makes. Raises `sse.LineTooLongError` as `stream` does."""
+    reply = Reply()
+    for event in stream:
+        if event.data.strip() == "[DONE]":
+            reply.done = True
+            continue
+        reply.events += 1
+        chunk = parse_object(event.data)
+        if chunk is None:
+            reply.broken_events += 1
+            continue
+        if event.name == "error" and "error" not in chunk:
+            chunk = {"error": chunk}
+        _note(reply, chunk, "delta", event.at)
+    reply.text = "".join(reply._texts)
+    return reply
+
+
+def read_whole(body: dict[str, Any]) -> Reply:
+    """The reply that a plain JSON body makes. It has no time to first token: nobody saw the first token arrive."""
+    reply = Reply(streamed=False, done=True, events=1)
+    _note(reply, body, "message", None)
+    reply.text = "".join(reply._texts)
+    return reply
+
+
+def parse_object(text: str | bytes) -> dict[str, Any] | None:
+    """A JSON object, or null for anything else: not JSON, too deep, or another kind of value."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _note(reply: Reply, chunk: dict[str, Any], part: str, at: float | None) -> None:
+    if chunk.get("error"):
+        reply.error = reply.error or error_message(chunk["error"])
+    reply.provider = _word(chunk.get("provider")) or reply.provider
+    reply.served_model = _word(chunk.get("model")) or reply.served_model
+    reply.route = route_of(chunk) or reply.route
+    if isinstance(chunk.get("usage"), dict):
+        _note_usage(reply, chunk["usage"])
+    choices = chunk.get("choices")
+    for choice in choices if isinstance(choices, list) else []:
+        if not isinstance(choice, dict):
+            continue
+        if choice.get("error"):
+            reply.error = reply.error or error_message(choice["error"])
+        reply.finish_reason = _word(choice.get("finish_reason")) or reply.finish_reason
+        delta = choice.get(part)
+        if isinstance(delta, dict) and _note_delta(reply, delta):
+            reply.token_chunks += 1
+            reply.first_token_at = at if reply.first_token_at is None else reply.first_token_at
+            reply.last_token_at = at
+
+
+def _note_delta(reply: Reply, delta: dict[str, Any]) -> bool:
+    """Take in one delta; true when it carries a token. A role alone, null or an empty text is none."""
+    content = _content_text(delta.get("content"))
+    refusal = delta.get("refusal")
+    if content:
+        reply._texts.append(content)
+    reasoning = any(_content_text(delta.get(name)) for name in ("reasoning", "reasoning_content", "reasoning_text"))
+    reasoning = reasoning or bool(_thinking(delta.get("reasoning_details")))
+    reply.reasoned = reply.reasoned or reasoning
+    called = bool(delta.get("tool_calls")) or bool(delta.get("function_call"))
+    return bool(content) or reasoning or called or (isinstance(refusal, str) and refusal != "")
+
+
+def _content_text(value: Any) -> str:
+    """Text of a delta: a string, or a list of parts as some servers send it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(part["text"] for part in value if isinstance(part, dict) and isinstance(part.get("text"), str))
+    return ""
+
+
+def _thinking(details: Any) -> list[Any]:
+    return [
+        part
+        for part in (details if isinstance(details, list) else [])
+        if isinstance(part, dict) and (part.get("text") or part.get("summary") or part.get("data"))
+    ]
+
+
+def _note_usage(reply: Reply, usage: dict[str, Any]) -> None:
+    def of(holder: Any, name: str, before: int | None) -> int | None:
+        value = count(holder.get(name)) if isinstance(holder, dict) else None
+        return before if value is None else value
+
+    prompt, completion = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    reply.prompt_tokens = of(usage, "prompt_tokens", reply.prompt_tokens)
+    reply.completion_tokens = of(usage, "completion_tokens", reply.completion_tokens)
+    reply.cached_tokens = of(prompt, "cached_tokens", reply.cached_tokens)
+    reply.reasoning_tokens = of(completion, "reasoning_tokens", reply.reasoning_tokens)
+    cost = usage.get("cost")
+    if isinstance(cost, int | float) and not isinstance(cost, bool) and math.isfinite(cost) and 0 <= cost < 10**6:
+        reply.cost_usd = float(cost)
+
+
+def count(value: Any) -> int | None:
+    """A token count, or null for what cannot be one: text, a fraction, a negative or absurdly large number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not 0 <= value <= MOST_TOKENS or value != int(value):
+        return None
+    return int(value)
+
+
+def route_of(body: dict[str, Any]) -> str | None:
+    """The attempts, provider by provider, that OpenRouter lists when it is asked to, as a JSON list."""
+    metadata = body.get("openrouter_metadata")
+    attempts = metadata.get("attempts") if isinstance(metadata, dict) else None
+    if not isinstance(attempts, list):
+        return None
+    steps = [
+        {
+            "provider": _word(step.get("provider")),
+            "model": _word(step.get("model")),
+            "status": count(step.get("status")),
+        }
+        for step in attempts[:32]
+        if isinstance(step, dict)
+    ]
+    return json.dumps(steps) if steps else None
+
+
+def error_message(error: Any) -> str:
+    """What an error object says, in whichever of the usual shapes it comes; its code may be a number or a word."""
+    if isinstance(error, dict):
+        inner = error.get("error")
+        if isinstance(inner, dict):
+            return error_message(inner)
+        code = error.get("code") if error.get("code") is not None else error.get("type")
+        message = error.get("message") or error.get("detail") or (inner if isinstance(inner, str) else None)
+        parts = [str(part)[:1_000] for part in (code, message) if isinstance(part, str | int | float)]
+        return ": ".join(parts) or "an error object without a message"
+    return error[:1_000] if isinstance(error, str) else "an error without a message"
+
+
+def _word(value: Any) -> str | None:
+    """A short text from outside as a name: printable, at most 200 characters; null when nothing is left of it."""
+    if not isinstance(value, str):
+        return None
+    return "".join(letter for letter in value[:200] if letter.isprintable()).strip() or None

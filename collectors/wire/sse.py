@@ -1,0 +1,73 @@
+"""Server-sent events from stamped pieces of bytes, as https://html.spec.whatwg.org/multipage/server-sent-events.html
+defines them, with two indulgences that real servers need: an event that the end of the body cuts short of its blank
+line still counts, and so does one whose field name has no space behind it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+LONGEST_LINE = 256 * 1024
+_END_OF_LINE = re.compile(rb"\r\n|\n|\r")
+
+
+class LineTooLongError(ValueError):
+    """A line longer than any server-sent event of a model should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: when its last data line was complete (in the stamps' own unit), its name and its data."""
+
+    at: float
+    name: str
+    data: str
+
+
+def _lines(pieces: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, bytes]]:
+    """Each line without its end, and the stamp of the piece that completed it. Raises LineTooLongError."""
+    rest = b""
+    stamp = 0.0
+    after_cr = False
+    for stamp, piece in pieces:
+        if after_cr and piece:
+            piece = piece.removeprefix(b"\n")  # the other half of a \r\n that was split
+            after_cr = False
+        start = 0
+        for end in _END_OF_LINE.finditer(piece):
+            yield stamp, rest + piece[start : end.start()]
+            rest = b""
+            start = end.end()
+            after_cr = end.group() == b"\r" and start == len(piece)
+        rest += piece[start:]
+        if len(rest) > LONGEST_LINE:
+            raise LineTooLongError(f"a line of more than {LONGEST_LINE // 1024} KiB")
+    if rest:
+        yield stamp, rest
+
+
+def events(pieces: Iterable[tuple[float, bytes]]) -> Iterator[Event]:
+    """The events in `pieces`, each a stamp and some bytes, however the bytes are split. Raises LineTooLongError."""
+    name, at = "", 0.0
+    data: list[str] = []
+    first = True
+    for stamp, line in _lines(pieces):
+        if first:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+            first = False
+        if not line:
+            if data:
+                yield Event(at, name, "\n".join(data))
+            name, data = "", []
+            continue
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value.decode("utf-8", "replace"))
+            at = stamp
+        elif field == b"event":
+            name = value.decode("utf-8", "replace")
+    if data:
+        yield Event(at, name, "\n".join(data))
