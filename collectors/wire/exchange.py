@@ -1,0 +1,298 @@
+"""One probe on the wire: send, stamp the bytes as they arrive, and say how it ended.
+
+Nothing that a server does raises here: a failed probe is data.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.exceptions import SSLError
+
+from collectors.wire.connection import Line, Marks
+from collectors.wire.deadline import Deadline
+from collectors.wire.redaction import safe_error
+from collectors.wire.reply import Reply, error_message, parse_object, read_events, read_whole, route_of
+from collectors.wire.sse import LineTooLongError, events
+
+MOST_BYTES = 1024 * 1024
+MOST_ERROR_BYTES = 64 * 1024
+PIECE_BYTES = 65_536
+MOST_TRIES = 5
+FEWEST_TOKENS_FOR_A_RATE = 16
+SHORTEST_SPAN_FOR_A_RATE_S = 0.050
+
+_OUTCOME_OF_STATUS = {404: "not_found", 410: "not_found", 408: "timeout", 429: "rate_limited"}
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What one exchange sends. `body` is the JSON object; `secrets` never appear in an error text."""
+
+    body: dict[str, Any]
+    headers: dict[str, str]
+    timeout_s: float
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """How an exchange ended. Times are in milliseconds from the moment the request's last byte left."""
+
+    outcome: str
+    error: str | None = None
+    http_status: int | None = None
+    connect_ms: float | None = None
+    ttft_ms: float | None = None
+    total_ms: float | None = None
+    tokens_per_second: float | None = None
+    completion_tokens: int | None = None
+    tokens_source: str | None = None
+    own_network: bool = False
+    unreached: bool = False
+    retry_after: str | None = None
+    reply: Reply = field(default_factory=Reply)
+    adaptations: tuple[tuple[str, str | None], ...] = ()
+
+
+def exchange(line: Line, ask: Ask) -> Exchange:
+    """Make one exchange, again without each field that the server refuses, all within one deadline.
+
+    What was left out or replaced is in `adaptations`: pairs of a field and the JSON of what was sent in its place
+    (null: nothing).
+    """
+    deadline = Deadline(ask.timeout_s)
+    adapted: list[tuple[str, str | None]] = []
+    try:
+        for _ in range(MOST_TRIES):
+            result, refusal = _once(line, ask, deadline)
+            change = _adaptation(refusal, ask.body) if result.http_status in (400, 422) else None
+            if change is None or deadline.passed:
+                break
+            adapted.append(change)
+            ask = replace(ask, body=adapt(ask.body, [change]))
+        return replace(result, adaptations=tuple(adapted) if result.outcome == "ok" else ())
+    finally:
+        deadline.end()
+
+
+def adapt(body: dict[str, Any], changes: list[tuple[str, str | None]]) -> dict[str, Any]:
+    """The request without the fields that its server refuses, or with what it wants in their place."""
+    changed = dict(body)
+    for name, instead in changes:
+        value = changed.pop(name, None)
+        if instead is None or value is None:
+            continue
+        replacement = json.loads(instead)
+        if isinstance(replacement, str):
+            changed[replacement] = value
+        else:
+            changed[name] = replacement
+    return changed
+
+
+def _adaptation(message: str, body: dict[str, Any]) -> tuple[str, str | None] | None:
+    """What to change for a refusal that names a field, as servers word it; null when there is nothing to change."""
+    told = message.lower()
+    if "max_tokens" in body and "max_completion_tokens" in told:
+        return "max_tokens", '"max_completion_tokens"'
+    limit = next((name for name in ("max_tokens", "max_completion_tokens") if name in body), None)
+    if limit is not None and re.search(r"max_(completion_|output_)?tokens", told):
+        least = re.search(r"(?:>=|at least|minimum(?: value)?(?: is| of)?|greater than or equal to)\D{0,12}(\d+)", told)
+        if least and body[limit] < int(least.group(1)) <= 256:
+            return limit, least.group(1)
+    for name, words in (("stream_options", ("stream_options", "include_usage")), ("temperature", ("temperature",))):
+        if name in body and any(word in told for word in words):
+            return name, None
+    return None
+
+
+def _once(line: Line, ask: Ask, deadline: Deadline) -> tuple[Exchange, str]:
+    """One request and its outcome, and the server's own words where it refused."""
+    marks = Marks(deadline)
+    body = json.dumps(ask.body).encode()
+    try:
+        try:
+            response = line.post(body, ask.headers, marks)
+        except requests.ConnectionError:
+            # a connection kept open that the server had closed meanwhile says nothing about the server
+            if marks.connected is not None or marks.sent is None or deadline.passed:
+                raise
+            marks = Marks(deadline)
+            response = line.post(body, ask.headers, marks)
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as problem:
+        return _unanswered(problem, marks, ask), ""
+    try:
+        return _answered(response, marks, ask)
+    finally:
+        response.close()
+
+
+def _connect_ms(marks: Marks) -> float | None:
+    if marks.connect_began is None or marks.connected is None:
+        return None
+    return (marks.connected - marks.connect_began) * 1_000
+
+
+def _unanswered(problem: BaseException, marks: Marks, ask: Ask) -> Exchange:
+    """No status line came: too late, no connection, or no HTTP."""
+    words = _root(problem)
+    unreached = marks.connected is None and marks.sent is None
+    result = Exchange("connection_error", safe_error(words, ask.secrets), connect_ms=_connect_ms(marks))
+    if marks.deadline.passed or isinstance(problem, requests.Timeout | urllib3.exceptions.TimeoutError):
+        where = "connecting" if unreached else "waiting for the response"
+        return replace(
+            result, outcome="timeout", error=f"{where} took more than {ask.timeout_s:g} s", unreached=unreached
+        )
+    if isinstance(problem, SSLError):
+        return replace(result, error=safe_error(f"TLS: {words}", ask.secrets))
+    if isinstance(problem, requests.exceptions.InvalidURL | requests.exceptions.InvalidHeader):
+        return replace(result, outcome="caller_error")
+    if marks.sent is not None and _is_no_http(problem):
+        return replace(result, outcome="invalid_response")
+    own = any(hint in words for hint in ("Network is unreachable", "Temporary failure in name resolution"))
+    refused = "refused" in words
+    return replace(
+        result, own_network=own, unreached=unreached and not refused and not isinstance(problem, ConnectTimeout)
+    )
+
+
+def _root(problem: BaseException) -> str:
+    """The innermost reason that urllib3 and requests wrap."""
+    seen: BaseException = problem
+    while True:
+        inner = getattr(seen, "reason", None) or (seen.args[-1] if seen.args else None)
+        if not isinstance(inner, BaseException):
+            return f"{type(seen).__name__}: {seen}" if str(seen) else type(seen).__name__
+        seen = inner
+
+
+def _is_no_http(problem: BaseException) -> bool:
+    words = repr(problem)
+    return any(hint in words for hint in ("BadStatusLine", "LineTooLong", "got more than", "UnknownProtocol", "Header"))
+
+
+def _receive(response: requests.Response, most: int) -> tuple[list[tuple[float, bytes]], str | None]:
+    """The body in stamped pieces, and why it ended early, if it did. Only the clock is looked at between two reads."""
+    pieces: list[tuple[float, bytes]] = []
+    size = 0
+    read1 = response.raw.read1
+    now = time.perf_counter
+    try:
+        while True:
+            piece = read1(PIECE_BYTES, decode_content=True)
+            stamp = now()
+            if not piece:
+                return pieces, None
+            pieces.append((stamp, piece))
+            size += len(piece)
+            if size > most:
+                return pieces, f"more than {most // 1024} KiB came; the rest was not read"
+    except (urllib3.exceptions.HTTPError, OSError, ValueError) as problem:
+        return pieces, _root(problem)
+
+
+def _answered(response: requests.Response, marks: Marks, ask: Ask) -> tuple[Exchange, str]:
+    status = response.status_code
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    base = Exchange("ok", http_status=status, connect_ms=_connect_ms(marks))
+    if not 200 <= status < 300:
+        return _refused(response, base, marks, ask)
+    pieces, cut = _receive(response, MOST_BYTES)
+    assert marks.sent is not None
+    if kind == "application/json":
+        whole = parse_object(b"".join(piece for _, piece in pieces))
+        reply = read_whole(whole) if whole is not None else Reply(broken_events=1)
+        reply.last_token_at = pieces[-1][0] if reply.has_token else None
+    else:
+        try:
+            reply = read_events(events(pieces))
+        except LineTooLongError as problem:
+            return replace(base, outcome="invalid_response", error=str(problem)), ""
+    outcome, error = _judge(reply, kind, cut, ask, marks)
+    base = replace(base, outcome=outcome, error=safe_error(error, ask.secrets) if error else None, reply=reply)
+    return _timed(base, marks.sent), ""
+
+
+def _judge(reply: Reply, kind: str, cut: str | None, ask: Ask, marks: Marks) -> tuple[str, str | None]:
+    """The outcome of a 2xx and its reason."""
+    if marks.deadline.passed:
+        return "timeout", f"not over after {ask.timeout_s:g} s"
+    if reply.error is not None:
+        return "stream_error", reply.error
+    if reply.finish_reason == "error":
+        return "stream_error", "finish_reason is error"
+    if reply.events == reply.broken_events and (kind not in ("text/event-stream", "") or reply.broken_events):
+        return "invalid_response", f"{kind or 'a body without a type'} came that is no chat completion"
+    if cut is not None:
+        return "stream_error", f"the stream was cut: {cut}"
+    if reply.broken_events:
+        return "invalid_response", f"{reply.broken_events} of {reply.events} events were no JSON objects"
+    if not reply.has_token:
+        return "empty", f"no token came (finish_reason: {reply.finish_reason or 'none'})"
+    if not reply.done and reply.finish_reason is None:
+        return "stream_error", "the stream ended without a finish_reason or [DONE]"
+    return "ok", None
+
+
+def _timed(base: Exchange, sent: float) -> Exchange:
+    reply = base.reply
+    ttft = None if reply.first_token_at is None else (reply.first_token_at - sent) * 1_000
+    total = None if reply.last_token_at is None else (reply.last_token_at - sent) * 1_000
+    tokens, source = reply.completion_tokens, "usage"
+    if tokens is None:
+        tokens, source = (reply.token_chunks, "chunks") if reply.streamed and reply.has_token else (None, "")
+    return replace(
+        base,
+        ttft_ms=ttft,
+        total_ms=total,
+        completion_tokens=tokens,
+        tokens_source=source or None,
+        tokens_per_second=_rate(reply, tokens),
+    )
+
+
+def _rate(reply: Reply, tokens: int | None) -> float | None:
+    """(tokens - 1) / (last - first content chunk), as Artificial Analysis measures output speed.
+
+    Reasoning that was counted but never streamed was made before the first chunk, so it is left out.
+    """
+    if tokens is None or reply.first_token_at is None or reply.last_token_at is None:
+        return None
+    if not reply.reasoned:
+        tokens -= reply.reasoning_tokens or 0
+    span_s = reply.last_token_at - reply.first_token_at
+    if tokens < FEWEST_TOKENS_FOR_A_RATE or span_s < SHORTEST_SPAN_FOR_A_RATE_S:
+        return None
+    return (tokens - 1) / span_s
+
+
+def _refused(response: requests.Response, base: Exchange, marks: Marks, ask: Ask) -> tuple[Exchange, str]:
+    """Anything but a 2xx. A redirect is not followed: it could carry the key to another host."""
+    status = base.http_status or 0
+    if 300 <= status < 400:
+        place = urlsplit(response.headers.get("Location", ""))
+        where = f"{place.scheme}://{place.hostname}" if place.hostname else place.path
+        text = f"HTTP {status}, a redirect to {where}, not followed so that the key stays here; put the right base_url"
+        return replace(base, outcome="invalid_response", error=safe_error(text, ask.secrets)), ""
+    pieces, _ = _receive(response, MOST_ERROR_BYTES)
+    body = parse_object(b"".join(piece for _, piece in pieces)) or {}
+    error = body.get("error")
+    said = error_message(error or body) if body else ""
+    wait = response.headers.get("Retry-After")
+    text = f"HTTP {status}" + (f", {said}" if said else "") + (f" (retry after {wait})" if wait else "")
+    if marks.deadline.passed:
+        outcome = "timeout"
+    elif status >= 500:
+        outcome = "server_error"
+    else:
+        outcome = _OUTCOME_OF_STATUS.get(status, "caller_error")
+    reply = Reply(route=route_of(body) or (route_of(error) if isinstance(error, dict) else None))
+    return replace(base, outcome=outcome, error=safe_error(text, ask.secrets), retry_after=wait, reply=reply), said

@@ -1,0 +1,253 @@
+"""Every way in which an exchange can end, against a real HTTP server on loopback."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import socket
+import time
+import zlib
+from typing import Any
+
+import pytest
+
+from collectors.wire.connection import Line
+from collectors.wire.exchange import Ask, Exchange, adapt, exchange
+from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, event, head, raw, reset, usage
+
+KEY = "sk-canary-0123456789"
+BODY = {
+    "model": "m",
+    "messages": [{"role": "user", "content": "What is 17 + 25?"}],
+    "max_tokens": 16,
+    "temperature": 0,
+    "stream": True,
+    "stream_options": {"include_usage": True},
+}
+HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+
+
+def probe(script: Script, timeout_s: float = 5.0, times: int = 1) -> tuple[Exchange, FaultServer]:
+    with FaultServer(script) as server:
+        line = Line(server.url + "/chat/completions")
+        for _ in range(times):
+            result = exchange(line, Ask(BODY, HEADERS, timeout_s, (KEY,)))
+        line.close()
+    return result, server
+
+
+def stream(*pieces: bytes | float) -> Script:
+    return chunked(*pieces)
+
+
+def test_a_good_stream_is_ok_with_its_tokens_and_its_times() -> None:
+    result, _ = probe(stream(GOOD[0], 0.05, GOOD[1], 0.1, *GOOD[2:]))
+    assert (result.outcome, result.error, result.http_status) == ("ok", None, 200)
+    assert result.reply.text == "42"
+    assert (result.reply.prompt_tokens, result.completion_tokens, result.tokens_source) == (20, 2, "usage")
+    assert result.ttft_ms == pytest.approx(50, abs=25)
+    assert result.total_ms == pytest.approx(150, abs=40)
+    assert result.connect_ms is not None
+    assert result.tokens_per_second is None  # two tokens are no rate
+
+
+@pytest.mark.parametrize(
+    "first", [chunk(role="assistant"), event({"choices": [{"delta": {"content": None}}]}), b": hi\n\n"]
+)
+def test_what_comes_before_the_first_token_is_not_the_first_token(first: bytes) -> None:
+    result, _ = probe(stream(first, 0.1, *GOOD[1:]))
+    assert result.ttft_ms is not None
+    assert result.ttft_ms > 95
+
+
+def test_a_rate_leaves_the_first_token_out() -> None:
+    pieces: list[bytes | float] = [chunk("a"), 0.2, chunk("b"), chunk(finish="stop"), usage(completion=21), DONE]
+    result, _ = probe(stream(*pieces))
+    assert result.tokens_per_second == pytest.approx(20 / 0.2, rel=0.15)
+
+
+def test_reasoning_cut_by_max_tokens_is_a_good_reply() -> None:
+    result, _ = probe(stream(chunk(reasoning="hm"), chunk(finish="length"), usage(completion=16), DONE))
+    assert (result.outcome, result.reply.finish_reason) == ("ok", "length")
+
+
+WHOLE = b"".join(GOOD)
+ZIPPED = gzip.compress(WHOLE)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        chunked(WHOLE),
+        chunked(*(WHOLE[i : i + 7] for i in range(0, len(WHOLE), 7))),
+        raw(head(Content_Type="text/event-stream"), *GOOD),
+        raw(head(Content_Type="text/event-stream", Content_Length=str(len(WHOLE))), *GOOD, close=False),
+        chunked(*(ZIPPED[i : i + 9] for i in range(0, len(ZIPPED), 9)), Content_Encoding="gzip"),
+        raw(head(Content_Type="text/event-stream", Content_Encoding="gzip"), ZIPPED),
+        chunked(WHOLE.replace(b"\n", b"\r\n")),
+        chunked(WHOLE.replace(b"\n", b"\r")),
+    ],
+    ids=["one segment", "split", "close-delimited", "sized", "gzip chunked", "gzip close-delimited", "crlf", "cr"],
+)
+def test_every_framing_gives_the_same_reply(script: Script) -> None:
+    result, _ = probe(script)
+    assert (result.outcome, result.reply.text, result.completion_tokens) == ("ok", "42", 2)
+
+
+def test_gzip_is_stamped_as_it_arrives() -> None:
+    packer = zlib.compressobj(wbits=31)
+    one = packer.compress(GOOD[0]) + packer.flush(zlib.Z_SYNC_FLUSH)
+    two = packer.compress(b"".join(GOOD[1:])) + packer.flush()
+    result, _ = probe(chunked(one, 0.15, two, Content_Encoding="gzip"))
+    assert result.ttft_ms == pytest.approx(150, abs=30)
+
+
+def test_usage_in_every_chunk_counts_once_and_without_usage_chunks_are_counted() -> None:
+    every, _ = probe(
+        stream(chunk("a"), usage(completion=1), chunk("b"), usage(completion=2), chunk(finish="stop"), DONE)
+    )
+    never, _ = probe(stream(chunk("a"), chunk("b"), chunk("c"), chunk(finish="stop"), DONE))
+    assert (every.completion_tokens, every.tokens_source) == (2, "usage")
+    assert (never.completion_tokens, never.tokens_source) == (3, "chunks")
+
+
+def test_a_missing_done_is_forgiven_when_a_finish_reason_came() -> None:
+    assert probe(stream(*GOOD[:-1]))[0].outcome == "ok"
+
+
+def test_the_connection_is_used_again_and_then_has_no_connect_time() -> None:
+    result, server = probe(chunked(*GOOD), times=2)
+    assert (result.outcome, result.connect_ms, len(server.requests)) == ("ok", None, 2)
+
+
+def test_a_kept_connection_that_the_server_closed_is_not_a_failure() -> None:
+    result, _ = probe(raw(head(Content_Type="text/event-stream", Content_Length=str(len(WHOLE))), WHOLE), times=3)
+    assert result.outcome == "ok"
+
+
+HTML = b"<html>please log in</html>"
+ENDLESS = itertools.repeat(chunk("again"), 30_000)
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome", "words"),
+    [
+        (
+            stream(chunk("4"), event({"error": {"code": 502, "message": "upstream died"}})),
+            "stream_error",
+            "502: upstream died",
+        ),
+        (stream(event({"error": {"code": "overloaded", "message": "x"}})), "stream_error", "overloaded: x"),
+        (stream(chunk("4"), chunk(finish="error"), DONE), "stream_error", "finish_reason"),
+        (chunked(chunk("4"), end=False), "stream_error", "cut"),
+        (stream(chunk("4")), "stream_error", "without a finish_reason"),
+        (reset(head(Content_Type="text/event-stream", Transfer_Encoding="chunked"), b"5\r\nda"), "stream_error", "cut"),
+        (stream(*ENDLESS), "stream_error", "more than 1024 KiB"),
+        (stream(*itertools.repeat(b"x" * 9_000, 60)), "invalid_response", "a line of more than"),
+        (stream(chunk(role="assistant"), chunk(finish="stop"), DONE), "empty", "no token"),
+        (answer(200, b"", Content_Type="text/event-stream"), "empty", "no token"),
+        (answer(200, HTML, Content_Type="text/html"), "invalid_response", "text/html"),
+        (stream(b"data: {broken\n\n", *GOOD), "invalid_response", "no JSON"),
+        (raw(b"SSH-2.0-OpenSSH_9\r\n"), "invalid_response", ""),
+        (raw(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n"), "invalid_response", ""),
+        (answer(401, {"error": {"message": f"bad key {KEY}"}}), "caller_error", "bad key [key]"),
+        (answer(402, {"error": {"message": "no credit"}}), "caller_error", "HTTP 402, no credit"),
+        (answer(403, {}), "caller_error", "HTTP 403"),
+        (answer(404, {"error": {"message": "no such model"}}), "not_found", "no such model"),
+        (answer(410, {}), "not_found", "410"),
+        (answer(429, {"error": {"message": "slow down"}}, Retry_After="30"), "rate_limited", "(retry after 30)"),
+        (answer(500, HTML), "server_error", "HTTP 500"),
+        (answer(503, {"detail": "busy"}), "server_error", "busy"),
+        (raw(), "connection_error", ""),
+        (reset(), "connection_error", ""),
+    ],
+)
+def test_each_fault_has_its_outcome(script: Script, outcome: str, words: str) -> None:
+    result, _ = probe(script)
+    assert result.outcome == outcome
+    assert words in (result.error or "")
+    assert len(result.error or "") <= 300
+    assert KEY not in (result.error or "")
+
+
+def test_a_json_body_is_a_good_reply_without_a_time_to_first_token() -> None:
+    body = {"choices": [{"message": {"content": "42"}, "finish_reason": "stop"}], "usage": {"completion_tokens": 2}}
+    result, _ = probe(answer(200, body))
+    assert (result.outcome, result.reply.text, result.ttft_ms, result.completion_tokens) == ("ok", "42", None, 2)
+
+
+def test_a_refused_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    result = exchange(Line(f"http://127.0.0.1:{port}/v1"), Ask(BODY, HEADERS, 2.0))
+    assert (result.outcome, result.unreached) == ("connection_error", False)
+    assert "refused" in (result.error or "")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        raw(60.0),
+        chunked(chunk("4"), *itertools.chain.from_iterable((0.2, b": ping\n\n") for _ in range(100))),
+        raw(b"HTTP/1.1 200 OK\r\n", *itertools.chain.from_iterable((0.2, b"a: b\r\n") for _ in range(90))),
+    ],
+    ids=["never answers", "drips its body", "drips its headers"],
+)
+def test_the_deadline_is_for_the_whole_probe(script: Script) -> None:
+    began = time.perf_counter()
+    result, _ = probe(script, timeout_s=0.7)
+    assert result.outcome == "timeout"
+    assert 0.6 < time.perf_counter() - began < 1.7
+
+
+def test_a_redirect_is_not_followed_and_the_key_stays_here() -> None:
+    with FaultServer(chunked(*GOOD)) as elsewhere:
+        result, _ = probe(answer(307, b"", Location=elsewhere.url))
+        assert result.outcome == "invalid_response"
+        assert "not followed" in (result.error or "")
+        assert elsewhere.requests == []
+
+
+def refusing(message: str, *fields: str) -> Script:
+    def script(connection: socket.socket, request: dict[str, Any]) -> None:
+        wrong = any(name in request["body"] for name in fields)
+        (answer(400, {"error": {"message": message}}) if wrong else chunked(*GOOD))(connection, request)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "replacement"),
+    [
+        (
+            "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.",
+            "max_tokens",
+            '"max_completion_tokens"',
+        ),
+        ("Unrecognized request argument supplied: stream_options", "stream_options", None),
+        ("'temperature' does not support 0 with this model", "temperature", None),
+    ],
+)
+def test_a_refused_field_is_left_out_and_remembered(message: str, field: str, replacement: str | None) -> None:
+    result, server = probe(refusing(message, field))
+    assert (result.outcome, result.adaptations) == ("ok", ((field, replacement),))
+    assert len(server.requests) == 2
+    assert adapt(BODY, list(result.adaptations)) == server.requests[-1]["body"]
+
+
+def test_a_minimum_is_met() -> None:
+    def script(connection: socket.socket, request: dict[str, Any]) -> None:
+        enough = request["body"]["max_tokens"] >= 24
+        (chunked(*GOOD) if enough else answer(400, {"error": {"message": "max_tokens must be at least 24"}}))(
+            connection, request
+        )
+
+    result, _ = probe(script)
+    assert (result.outcome, result.adaptations) == ("ok", (("max_tokens", "24"),))
+
+
+def test_another_bad_request_is_not_tried_again() -> None:
+    result, server = probe(answer(400, {"error": {"message": "bad messages"}}))
+    assert (result.outcome, len(server.requests)) == ("caller_error", 1)
+    assert json.dumps(server.requests[0]["body"]) == json.dumps(BODY)
