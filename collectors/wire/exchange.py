@@ -159,9 +159,7 @@ def _unanswered(problem: BaseException, marks: Marks, ask: Ask) -> Exchange:
         return replace(result, outcome="invalid_response")
     own = any(hint in words for hint in ("Network is unreachable", "Temporary failure in name resolution"))
     refused = "refused" in words
-    return replace(
-        result, own_network=own, unreached=unreached and not refused and not isinstance(problem, ConnectTimeout)
-    )
+    return replace(result, own_network=own, unreached=unreached and not refused)
 
 
 def _root(problem: BaseException) -> str:
