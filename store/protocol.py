@@ -27,11 +27,14 @@ ALL = Selection()
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What one target's probes used in a stretch of time. `cost_usd` sums the known costs."""
+    """What one target's probes used in a stretch of time. `cost_usd` sums the known costs; `unpriced_requests` may
+    have been billed at a price that their rows do not know.
+    """
 
     target: str
     requests: int
     cost_usd: float
+    unpriced_requests: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ DOWN: frozenset[str] = frozenset(
     {"timeout", "connection_error", "server_error", "stream_error", "invalid_response", "empty"}
 )
 NOT_COUNTED: frozenset[str] = frozenset({"rate_limited", "caller_error", "not_found", "offline"})
+MAY_BE_BILLED: frozenset[str] = frozenset({"ok", "timeout", "stream_error", "invalid_response", "empty"})
+"""Outcomes in which a model may have worked: what a row's cost does not say is reckoned at its worst."""
 
 LAG_LIMIT_MS = 20.0
 """Above this oversleep of the collector's own machine a sample is marked and left out of latency percentiles."""

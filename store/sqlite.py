@@ -17,7 +17,7 @@ import apsw
 
 from store.migrations import migrate, refuse_newer
 from store.protocol import ALL, Selection, Span, Spending, StoreError
-from store.rows import MODELS, PROBES, TABLE_OF, Probe, Row, Table
+from store.rows import MAY_BE_BILLED, MODELS, PROBES, TABLE_OF, Probe, Row, Table
 
 OLDEST_SQLITE = (3, 51, 3)
 BUSY_TIMEOUT_MS = 10_000
@@ -181,9 +181,11 @@ class SqliteStore:
         """See `Store.spending`. One seek a target, instead of a walk over all that was ever seen."""
         with self._errors("read"):
             rows = self._connection.execute(
-                "SELECT target, count(*), total(cost_usd) FROM (SELECT DISTINCT target FROM series) CROSS JOIN probes"
+                "SELECT target, count(*), total(cost_usd),"
+                f" count(*) FILTER (WHERE cost_usd IS NULL AND outcome IN ({', '.join('?' * len(MAY_BE_BILLED))}))"
+                " FROM (SELECT DISTINCT target FROM series) CROSS JOIN probes"
                 " USING (target) WHERE started_at >= ? AND started_at < ? GROUP BY target",
-                (since, until),
+                (*sorted(MAY_BE_BILLED), since, until),
             )
             return [Spending(*row) for row in rows]
 

@@ -88,17 +88,24 @@ class _StampedAdapter(HTTPAdapter):
 LOOPBACK = ("127.", "localhost", "[::1]")
 
 
+def session_for(url: str) -> requests.Session:
+    """A session that takes nothing of the environment but the proxy, and that not for this machine itself.
+
+    requests would let a ~/.netrc replace the key.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    if not url.partition("://")[2].startswith(LOOPBACK):
+        session.proxies.update(requests.utils.get_environ_proxies(url))
+    return session
+
+
 class Line:
     """A way to one server that keeps its connection open between exchanges. Used by one thread at a time."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._session = requests.Session()
-        # trust_env would let a ~/.netrc replace the key; what is wanted of the environment is the proxy alone
-        self._session.trust_env = False
-        host = url.partition("://")[2]
-        if not host.startswith(LOOPBACK):
-            self._session.proxies.update(requests.utils.get_environ_proxies(url))
+        self._session = session_for(url)
         self._session.headers.clear()
         adapter = _StampedAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
         self._session.mount("http://", adapter)

@@ -80,6 +80,13 @@ class _Watch:
             if self._heap[0][2] is deadline:
                 self._changed.notify()
 
+    def strike_all(self) -> None:
+        with self._changed:
+            deadlines = [deadline for _, _, deadline in self._heap]
+            self._heap.clear()
+        for deadline in deadlines:
+            deadline.strike()
+
     def _run(self) -> None:
         while True:
             with self._changed:
@@ -94,3 +101,8 @@ class _Watch:
 
 
 _WATCH = _Watch()
+
+
+def end_all() -> None:
+    """End every exchange that is under way, as if its time were over: the process is about to stop."""
+    _WATCH.strike_all()

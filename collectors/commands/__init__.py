@@ -1,0 +1,62 @@
+"""The command line: `python -m collectors run | check | export | import`.
+
+Each command is one file. What a command needs is imported when it runs, so that a run with nothing due stays quick.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from collectors.commands import check, export, import_, run
+
+OK, WRONG_USE, STORE_FAILED, INTERRUPTED = 0, 2, 3, 130
+
+app = typer.Typer(
+    name="python -m collectors",
+    help="Probe language models, keep what was seen, and hand it out.",
+    epilog="Exit codes: 0 done, 2 the configuration or a flag is wrong, 3 the store failed, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.command("run")(run.run)
+app.command("check")(check.check)
+app.command("export")(export.export)
+app.command("import")(import_.import_)
+
+
+def main() -> None:
+    """Run the command line; every expected failure is one sentence on standard error and an exit code."""
+    from collectors.runner.config import ConfigError
+    from store import StoreError
+    from store.files import FileError
+
+    try:
+        code = app(standalone_mode=False)
+    except (ConfigError, FileError) as problem:
+        sys.exit(_fail(problem, WRONG_USE))
+    except StoreError as problem:
+        sys.exit(_fail(problem, STORE_FAILED))
+    except typer.Abort:
+        sys.exit(INTERRUPTED)
+    except typer.Exit as problem:
+        sys.exit(problem.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has left (`| head`): nothing is wrong
+        sys.exit(OK)
+    except typer.TyperException as problem:
+        print(f"{problem.format_message()} (--help tells more)", file=sys.stderr)
+        sys.exit(WRONG_USE)
+    sys.exit(code if isinstance(code, int) else OK)
+
+
+def _fail(problem: Exception, code: int) -> int:
+    print(problem, file=sys.stderr)
+    return code

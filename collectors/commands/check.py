@@ -1,0 +1,98 @@
+"""`check`: is the configuration right, does each target answer, and what will a day cost?"""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from collectors.commands.options import ConfigPath, StoreUrl, location, store_url
+
+if TYPE_CHECKING:
+    from collectors.runner.config import ProbeTarget
+    from collectors.runner.scene import Scene
+    from store import Store
+
+DAY_S = 86_400
+
+
+def check(config: ConfigPath = None, store: StoreUrl = None) -> int:
+    """Validate the configuration, reach each target with one probe, and say what a day will cost.
+
+    Nothing is recorded. The probes count as little as any: a few tokens each.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from collectors.runner.config import load
+    from collectors.runner.scene import Scene
+
+    loaded = load(config)
+    console = Console(file=sys.stdout)
+    console.print(f"{loaded.path} is right: {len(loaded.targets)} target(s)", highlight=False)
+    scene = Scene(loaded, _known(store_url(store)), location())
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("target", "answers", "probes a day", "most a day costs"):
+        table.add_column(heading, justify="left" if heading in ("target", "answers") else "right")
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda target: _answer(scene, target), loaded.targets))
+    total = Decimal(0)
+    for target, answer in zip(loaded.targets, answers, strict=True):
+        count, usd, note = _day(scene, target)
+        total += usd
+        table.add_row(Text(target.name), Text(answer), f"{count:,.0f}", note)
+    console.print(table)
+    budget = loaded.collector.usd_per_day
+    console.print(f"at most ${total:.4f} a day in all, and never more than ${budget} (usd_per_day)", highlight=False)
+    if total > budget:
+        console.print(
+            "the budget stops probes before the day is over: raise usd_per_day, or probe less often", highlight=False
+        )
+    scene.close()
+    return 0
+
+
+def _answer(scene: Scene, target: ProbeTarget) -> str:
+    from collectors.probe import probe_once
+    from collectors.runner.report import WORD, verdict
+    from store.rows import Probe
+
+    if target.waits_for_key:
+        return f"waiting for a key: set {target.api_key_env}"
+    findings = probe_once(scene, target, target.profile, target.every_s)
+    probe: Probe = next(finding.row for finding in findings if isinstance(finding.row, Probe))
+    if probe.error is not None:
+        return f"{WORD[verdict(probe.outcome)]}, {probe.outcome}: {probe.error}"
+    if probe.ttft_ms is None:
+        return "up (it does not stream, so it has no time to first token)"
+    return f"up, first token after {probe.ttft_ms:.0f} ms"
+
+
+def _day(scene: Scene, target: ProbeTarget) -> tuple[float, Decimal, str]:
+    """Probes a day, the most that they cost, and that in words."""
+    if target.waits_for_key:
+        return 0, Decimal(0), "nothing before it has a key"
+    counts = {profile: DAY_S / every_s for profile, every_s in target.schedules}
+    if target.requests_per_day is not None:
+        counts = {profile: min(count, target.requests_per_day) for profile, count in counts.items()}
+    if target.is_free_variant:
+        quota = scene.config.collector.free_requests_per_day
+        counts = {profile: min(count, quota) for profile, count in counts.items()}
+    usd = sum((scene.most_it_costs(target, p) * Decimal(n) for p, n in counts.items()), Decimal(0))
+    if scene.price(target) is None:
+        if target.is_loopback:
+            return sum(counts.values()), usd, "price not known; this machine's own"
+        return sum(counts.values()), usd, f"${usd:.4f}, its price not known and reckoned high"
+    return sum(counts.values()), usd, f"${usd:.4f}" if usd else "free"
+
+
+def _known(url: str) -> Store | None:
+    """The store, for prices and for what servers refuse; null where there is none yet."""
+    from store import StoreError, open_store
+
+    try:
+        return open_store(url, read_only=True)
+    except StoreError:
+        return None

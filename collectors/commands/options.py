@@ -1,0 +1,50 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from collectors.runner.durations import seconds
+from store import DEFAULT_URL
+from store.files import moment
+
+ConfigPath = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="The configuration. [default: $UPTOKEN_CONFIG, else targets.toml]"),
+]
+StoreUrl = Annotated[
+    str | None,
+    typer.Option("--store", metavar="URL", help=f"Where the rows are. [default: $UPTOKEN_STORE, else {DEFAULT_URL}]"),
+]
+TableName = Annotated[str, typer.Argument(metavar="TABLE", help="probes, runs, models, targets or adaptations.")]
+
+
+def location() -> str:
+    """The name of the place that this collector runs at: `UPTOKEN_LOCATION`, else the host's name."""
+    return os.environ.get("UPTOKEN_LOCATION") or socket.gethostname()
+
+
+def store_url(url: str | None) -> str:
+    """The store's URL, from the option, the environment or the default."""
+    return url or os.environ.get("UPTOKEN_STORE") or DEFAULT_URL
+
+
+def moment_or_age(text: str | None) -> int | None:
+    """`2026-11-24`, `2026-11-24T12:00:00+01:00` or an age as `7d`, as milliseconds UTC. Raises typer.BadParameter."""
+    if text is None:
+        return None
+    if re.fullmatch(r"\d+(\.\d+)?\s*[smhd]", text.strip()):
+        return time.time_ns() // 1_000_000 - round(seconds(text) * 1_000)
+    try:
+        return moment(text)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(
+            f"{text!r} is no time; write 2026-11-24, 2026-11-24T12:00:00+00:00, or an age as 7d or 12h"
+        ) from None

@@ -1,0 +1,130 @@
+"""`run`: one tick over what is due, or tick after tick."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from collectors.commands.options import ConfigPath, StoreUrl, location, store_url
+from collectors.runner.durations import in_words, seconds
+
+if TYPE_CHECKING:
+    from collectors.runner.config import Config
+    from collectors.runner.report import Report
+    from store import Store
+
+INTERRUPTED = 130
+
+
+def run(
+    every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Keep running, with a tick at each multiple of this on the clock, until SIGTERM or Ctrl-C.",
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Run this collector alone: probe or local_servers. May be repeated."),
+    ] = None,
+    config: ConfigPath = None,
+    store: StoreUrl = None,
+    everything: Annotated[bool, typer.Option("--all", help="Probe every target, due or not.")] = False,
+) -> int:
+    """Probe what is due, record it, and exit: for cron and systemd timers. With --every, keep running.
+
+    A target that is down is a result, not an error: the exit code is 0 when everything seen was recorded.
+    """
+    from collectors.registry import COLLECTORS
+    from collectors.runner.config import load
+    from collectors.runner.lock import LockedError, lock_path, only_one
+    from store import StoreError, open_store
+
+    unknown = [name for name in only or [] if name not in COLLECTORS]
+    if unknown:
+        raise typer.BadParameter(f"there is no collector {unknown[0]!r}; there are {', '.join(COLLECTORS)}")
+    interval_s = _interval(every)
+    loaded = load(config)
+    url = store_url(store)
+    try:
+        with only_one(lock_path(url)):
+            opened = open_store(url)
+            try:
+                return _run(loaded, opened, interval_s, only or [], everything)
+            finally:
+                opened.close()
+    except LockedError as problem:
+        print(f"{problem}; this one leaves the work to it", file=sys.stderr)
+        return 0
+    except OSError as problem:
+        raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
+
+
+def _interval(every: str | None) -> float | None:
+    if every is None:
+        return None
+    try:
+        interval_s = float(every) if every.replace(".", "", 1).isdigit() else seconds(every)
+    except ValueError as problem:
+        raise typer.BadParameter(str(problem), param_hint="--every") from None
+    if not 1 <= interval_s <= 86_400:
+        raise typer.BadParameter("it must be between 1 second and a day", param_hint="--every")
+    return interval_s
+
+
+def _run(loaded: Config, opened: Store, interval_s: float | None, only: list[str], everything: bool) -> int:
+    from collectors.runner.loop import Loop
+    from collectors.runner.report import Report
+
+    on_terminal = sys.stdout.isatty()
+    report = Report(bar=on_terminal and interval_s is None)
+    loop = Loop(loaded, opened, location(), report, only)
+    caught: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        caught.append(number)
+        loop.stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    _say_what_waits(loaded, report)
+    try:
+        if interval_s is None:
+            later = loop.once(everything=everything)
+            if later is not None:
+                wait_s = max(1.0, later / 1_000 - time.time())
+                report.say(f"nothing is due; the next probe is in {in_words(round(wait_s))} (--all probes at once)")
+        else:
+            _warn_of_slow_ticks(loaded, interval_s, report)
+            loop.every(interval_s, everything=everything)
+    finally:
+        report.summary()
+        all_ended = loop.close()
+    code = INTERRUPTED if caught and (interval_s is None or caught[0] == signal.SIGINT) else 0
+    if not all_ended:  # a thread that still connects somewhere would hold the process up to its time-out
+        sys.stdout.flush()
+        opened.close()
+        os._exit(code)
+    return code
+
+
+def _say_what_waits(loaded: Config, report: Report) -> None:
+    for target in loaded.targets:
+        if target.waits_for_key:
+            report.say(f"waiting for a key: {target.name} is probed as soon as {target.api_key_env} is set")
+
+
+def _warn_of_slow_ticks(loaded: Config, interval_s: float, report: Report) -> None:
+    quickest = min(loaded.targets, key=lambda target: target.every_s)
+    if quickest.every_s < interval_s:
+        report.say(
+            f"--every {interval_s:g} is longer than the interval of {quickest.name} ({quickest.every_s:g} s): "
+            "it is probed once a tick, and its coverage will say so"
+        )

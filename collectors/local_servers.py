@@ -1,0 +1,127 @@
+"""What a server of one's own says of its model: the context size, from `GET /v1/models`, and the configured price.
+
+llama.cpp says `meta.n_ctx_train` (and `meta.n_ctx`, what it was started with), vLLM `max_model_len`, others
+`context_length`. `created` there is the moment of the request, so it is not taken for the model's date.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from collectors.runner.config import ProbeTarget
+from collectors.runner.prices import is_routed
+from collectors.runner.scene import Due, Errand, Finding, Moment, Scene
+from store.rows import Model
+
+MOST_BYTES = 4 * 1024 * 1024
+TIMEOUT_S = 10.0
+Tokens = Annotated[int, Field(ge=1)] | None
+
+
+class _Meta(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    n_ctx: Tokens = None
+    n_ctx_train: Tokens = None
+
+
+class _Architecture(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    input_modalities: list[str] = []
+    output_modalities: list[str] = []
+
+
+class _ServedModel(BaseModel):
+    """What is read of one entry; all else is ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+    id: str
+    aliases: list[str] = []
+    meta: _Meta | None = None
+    max_model_len: Tokens = None
+    context_length: Tokens = None
+    architecture: _Architecture | None = None
+
+    @property
+    def context_tokens(self) -> int | None:
+        """What the model can take, as the reference page's context size is meant."""
+        meta = self.meta or _Meta()
+        return self.max_model_len or self.context_length or meta.n_ctx_train or meta.n_ctx
+
+
+def collect(scene: Scene, moment: Moment) -> Due:
+    """One visit to each target that is not behind a router, once in `local_servers_every`."""
+    every_ms = round(scene.config.collector.local_servers_every * 1_000)
+    last = scene.last_run_at.get("local_servers")
+    targets = [t for t in scene.config.targets if not is_routed(t, scene.config) and not t.waits_for_key]
+    if not targets or (last is not None and not moment.all and last <= moment.now < last + every_ms):
+        return Due(next_at=None if last is None or not targets else last + every_ms)
+    scene.last_run_at["local_servers"] = moment.now
+    return Due([_errand(target, moment.now) for target in targets], next_at=moment.now + every_ms)
+
+
+def _errand(target: ProbeTarget, now: int) -> Errand:
+    def go(_stop: threading.Event) -> list[Finding]:
+        return [Finding(row) for row in models_of(_fetched(target), target, now)]
+
+    return Errand(target.name, go)
+
+
+def _fetched(target: ProbeTarget) -> Any:
+    """The answer of `GET {base_url}/models`. Raises requests.RequestException, ValueError."""
+    from collectors.wire.connection import session_for
+
+    url = f"{target.base_url}/models"
+    headers = ({"Authorization": f"Bearer {target.key}"} if target.key else {}) | dict(target.headers)
+    with (
+        session_for(url) as session,
+        session.get(url, headers=headers, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as response,
+    ):
+        if response.status_code != HTTPStatus.OK:
+            raise ValueError(f"GET /models answered with HTTP {response.status_code}")
+        return json.loads(response.raw.read(MOST_BYTES, decode_content=True))
+
+
+def models_of(answer: Any, target: ProbeTarget, now: int) -> list[Model]:
+    """The row for `target` in a server's list of models; none when the list does not name its model.
+
+    Raises ValueError when the answer is no list of models.
+    """
+    entries = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError("the server's answer to GET /models is no list of models")
+    served = [model for entry in entries if (model := _parsed(entry)) is not None]
+    found = next((m for m in served if target.model in (m.id, *m.aliases)), None)
+    if found is None and len(served) == 1:
+        found = served[0]  # a server of one model answers to any name
+    if found is None:
+        return []
+    architecture = found.architecture or _Architecture()
+    return [
+        Model(
+            source=target.name,
+            model=target.model,
+            valid_from=now,
+            name=target.name,
+            context_tokens=found.context_tokens,
+            usd_per_million_input=_text(target.usd_per_million_input),
+            usd_per_million_output=_text(target.usd_per_million_output),
+            input_modalities=",".join(architecture.input_modalities) or None,
+            output_modalities=",".join(architecture.output_modalities) or None,
+        )
+    ]
+
+
+def _parsed(entry: Any) -> _ServedModel | None:
+    try:
+        return _ServedModel.model_validate(entry)
+    except ValidationError:
+        return None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

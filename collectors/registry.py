@@ -1,0 +1,11 @@
+"""Every collector by its name, as `--only` and the `runs` table call it. A new one is one file and one line here."""
+
+from __future__ import annotations
+
+from collectors import local_servers, probe
+from collectors.runner.scene import Collect
+
+COLLECTORS: dict[str, Collect] = {
+    "probe": probe.collect,
+    "local_servers": local_servers.collect,
+}

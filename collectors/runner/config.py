@@ -1,0 +1,321 @@
+"""`targets.toml`: what is probed, how often, and what it may cost.
+
+A wrong file is refused as a whole, with the file, the line, the key, what is wrong and what would be right.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from collectors.runner.durations import seconds
+
+DEFAULT_PATH = Path("targets.toml")
+FREE_EVERY_S = 1_800.0
+"""Free models allow 50 requests a day in all, so they are asked less often unless the file says otherwise."""
+THROUGHPUT_EVERY_S = 3_600.0
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. The message names the file, the place, and what would be right."""
+
+
+Duration = Annotated[float, BeforeValidator(seconds), Field(ge=1, le=7 * 86_400)]
+Timeout = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=600)]
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+
+
+def _off_or_seconds(value: Any) -> Any:
+    return None if value == "off" else seconds(value)
+
+
+Sometimes = Annotated[float | None, BeforeValidator(_off_or_seconds), Field(ge=1, le=7 * 86_400)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class CollectorSection(_Section):
+    """`[collector]`: what holds for every target."""
+
+    every: Duration = 60.0
+    timeout: Timeout = 30.0
+    confirm_after: Timeout = 10.0
+    throughput_every: Sometimes = THROUGHPUT_EVERY_S
+    usd_per_day: Usd = Decimal("0.25")
+    free_requests_per_day: Annotated[int, Field(ge=0)] = 48
+    local_servers_every: Duration = 3_600.0
+
+
+class OpenRouterSection(_Section):
+    """`[openrouter]`: where the router is."""
+
+    base_url: str = "https://openrouter.ai/api/v1"
+    watch: tuple[str, ...] = ()
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        return _checked_url(value)
+
+
+class TargetSection(_Section):
+    """`[[target]]`: one thing that is probed."""
+
+    name: str = Field(min_length=1, max_length=200)
+    model: str = Field(min_length=1, max_length=300)
+    base_url: str
+    every: Duration | None = None
+    timeout: Timeout | None = None
+    profile: Literal["ping", "throughput"] = "ping"
+    throughput_every: Sometimes = None
+    api_key_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    provider: str | None = Field(None, min_length=1)
+    requests_per_day: int | None = Field(None, ge=0)
+    usd_per_million_input: Usd | None = None
+    usd_per_million_output: Usd | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _is_printable(cls, value: str) -> str:
+        if not value.isprintable() or value != value.strip():
+            raise ValueError("a name is one line of printable text without spaces around it")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        return _checked_url(value)
+
+
+class _File(_Section):
+    collector: CollectorSection = CollectorSection()
+    openrouter: OpenRouterSection = OpenRouterSection()
+    target: tuple[TargetSection, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProbeTarget:
+    """One target with every default filled in. `key` is the secret itself; null when none is needed or none is set."""
+
+    name: str
+    model: str
+    base_url: str
+    every_s: float
+    timeout_s: float
+    profile: str
+    throughput_every_s: float | None
+    api_key_env: str | None
+    key: str | None = field(repr=False)
+    provider: str | None
+    requests_per_day: int | None
+    usd_per_million_input: Decimal | None
+    usd_per_million_output: Decimal | None
+    headers: Mapping[str, str] = field(repr=False)
+    tags: tuple[str, ...]
+
+    @property
+    def waits_for_key(self) -> bool:
+        """The variable that should hold its key is not set."""
+        return self.api_key_env is not None and self.key is None
+
+    @property
+    def is_free_variant(self) -> bool:
+        """One of a router's `:free` models, which share a small daily quota."""
+        return self.model.endswith(":free")
+
+    @property
+    def host(self) -> str:
+        """The host's name, as the base URL has it."""
+        return urlsplit(self.base_url).hostname or ""
+
+    @property
+    def is_loopback(self) -> bool:
+        """It runs on this machine, so that its network is not *the* network."""
+        return self.host == "localhost" or self.host == "::1" or self.host.startswith("127.")
+
+    @property
+    def schedules(self) -> tuple[tuple[str, float], ...]:
+        """Its profiles, each with its interval in seconds."""
+        first = (self.profile, self.every_s)
+        if self.profile == "throughput" or self.throughput_every_s is None:
+            return (first,)
+        return (first, ("throughput", self.throughput_every_s))
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration that was found to be right."""
+
+    path: Path
+    collector: CollectorSection
+    openrouter: OpenRouterSection
+    targets: tuple[ProbeTarget, ...]
+
+
+def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read `path`, else what `UPTOKEN_CONFIG` names, else `targets.toml`. Raises ConfigError."""
+    path = path or Path(environment.get("UPTOKEN_CONFIG") or DEFAULT_PATH)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"there is no configuration at {path}: go to the folder that has it, name it with --config FILE or "
+            "UPTOKEN_CONFIG, or start from the targets.toml that came with Uptoken"
+        ) from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path} could not be read: {problem}") from problem
+    return parse(text, path, environment)
+
+
+def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
+    """The configuration that `text` is. Raises ConfigError."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigError(f"{path} is no valid TOML: {problem}") from problem
+    try:
+        file = _File.model_validate(raw)
+    except ValidationError as problem:
+        raise ConfigError("\n".join(_said(error, raw, text, path) for error in problem.errors())) from None
+    _refuse_doubles(file, text, path)
+    if not file.target:
+        raise ConfigError(f"{path} has no [[target]]: there is nothing to probe. The README shows one to copy")
+    targets = tuple(_filled(section, file, environment) for section in file.target)
+    return Config(path, file.collector, file.openrouter, targets)
+
+
+def _filled(section: TargetSection, file: _File, environment: Mapping[str, str]) -> ProbeTarget:
+    free = section.model.endswith(":free")
+    every_s = section.every or (max(FREE_EVERY_S, file.collector.every) if free else file.collector.every)
+    throughput_s = section.throughput_every
+    if "throughput_every" not in section.model_fields_set:
+        throughput_s = None if free else file.collector.throughput_every
+    return ProbeTarget(
+        name=section.name,
+        model=section.model,
+        base_url=section.base_url,
+        every_s=every_s,
+        timeout_s=section.timeout or file.collector.timeout,
+        profile=section.profile,
+        throughput_every_s=throughput_s,
+        api_key_env=section.api_key_env,
+        key=(environment.get(section.api_key_env, "").strip() or None) if section.api_key_env else None,
+        provider=section.provider,
+        requests_per_day=section.requests_per_day,
+        usd_per_million_input=section.usd_per_million_input,
+        usd_per_million_output=section.usd_per_million_output,
+        headers=section.headers,
+        tags=section.tags,
+    )
+
+
+# -- what is wrong, and where
+
+
+def _checked_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{value!r} is no base URL; write it as https://host/v1")
+    if parts.username or parts.password:
+        raise ValueError("a key does not belong into the URL; name the variable that holds it with api_key_env")
+    if parts.path.rstrip("/").endswith("/chat/completions"):
+        raise ValueError("leave /chat/completions out: the base URL ends before it, as in https://host/v1")
+    return value.rstrip("/")
+
+
+def _refuse_doubles(file: _File, text: str, path: Path) -> None:
+    seen: dict[str, int] = {}
+    for number, section in enumerate(file.target, 1):
+        if section.name in seen:
+            where = _place(path, _line(text, ("target", number - 1, "name")))
+            raise ConfigError(
+                f"{where}: target {number} is named {section.name!r} as target {seen[section.name]} is; "
+                "a name is what its history is kept under, so give each its own"
+            )
+        seen[section.name] = number
+
+
+def _place(path: Path, line: int | None) -> str:
+    return f"{path}, line {line}" if line else str(path)
+
+
+def _said(error: Any, raw: dict[str, Any], text: str, path: Path) -> str:
+    """One finding of pydantic's as a sentence that says where, what and what would be right."""
+    location = tuple(part for part in error["loc"])
+    where = _place(path, _line(text, location))
+    owner = location[:2] if location[:1] == ("target",) and len(location) > 1 else location[:1]
+    what = _owner(owner, raw)
+    key = ".".join(str(part) for part in location[len(owner) :])
+    if error["type"] == "extra_forbidden":
+        return f"{where}: {what} has no {key or location[-1]!r}{_nearest(location)}"
+    if error["type"] == "missing":
+        return f"{where}: {what} needs {key} ({_NEEDED.get(key, 'it has no default')})"
+    message = error["msg"].removeprefix("Value error, ")
+    said = error.get("input")
+    shown = "" if error["type"] == "value_error" or isinstance(said, dict | list) else f"{said!r}: "
+    return f"{where}: {what}{', ' + key if key else ''}: {shown}{message[:1].lower()}{message[1:]}"
+
+
+_NEEDED = {
+    "name": "what it is called on the dashboard",
+    "model": "the model's name as the server knows it, such as google/gemma-3-1b-it:free",
+    "base_url": "where its API is, such as https://openrouter.ai/api/v1",
+}
+
+
+def _owner(owner: tuple[Any, ...], raw: dict[str, Any]) -> str:
+    if owner[:1] != ("target",):
+        return f"[{owner[0]}]" if owner and isinstance(raw.get(owner[0]), dict) else "the file"
+    if len(owner) < 2 or not isinstance(owner[1], int):
+        return "[[target]]"
+    section = raw["target"][owner[1]]
+    name = section.get("name") if isinstance(section, dict) else None
+    return f"target {owner[1] + 1}" + (f" ({name!r})" if isinstance(name, str) else "")
+
+
+_SECTIONS: dict[str, type[_Section]] = {
+    "collector": CollectorSection,
+    "openrouter": OpenRouterSection,
+    "target": TargetSection,
+}
+
+
+def _nearest(location: tuple[Any, ...]) -> str:
+    section = _SECTIONS.get(str(location[0])) if len(location) > 1 else _File
+    known = list(section.model_fields) if section else []
+    close = difflib.get_close_matches(str(location[-1]), known, 1, 0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; it knows {', '.join(known)}"
+
+
+def _line(text: str, location: tuple[Any, ...]) -> int | None:
+    """The line of a key, as far as a look at headers and keys can find it; null where it cannot."""
+    wanted = [part for part in location if isinstance(part, str)]
+    index = next((part for part in location if isinstance(part, int)), None)
+    section, seen, header_line = "", -1, None
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[+\s*([A-Za-z0-9_.\"' -]+?)\s*\]+", line):
+            section = header.group(1)
+            seen += section == "target" and line.lstrip().startswith("[[")
+            if wanted[:1] == [section] and (index is None or seen == index):
+                header_line = number
+            if len(wanted) == 1 and section == wanted[0]:
+                return number
+            continue
+        at_home = section == wanted[0] and (index is None or seen == index) if len(wanted) > 1 else section == ""
+        if at_home and re.match(rf"\s*[\"']?{re.escape(wanted[min(1, len(wanted) - 1)])}[\"']?\s*[.=]", line):
+            return number
+    return header_line

