@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from store.protocol import Store, StoreError
+from store.protocol import Store, StoreUrlError
 
 DEFAULT_URL = "sqlite:///data/uptoken.db"
 
@@ -14,12 +14,12 @@ def open_store(url: str | None = None, *, read_only: bool = False) -> Store:
     """Open the store at `url`, else at `UPTOKEN_STORE`, else `sqlite:///data/uptoken.db`.
 
     URLs are written as SQLAlchemy writes them: `sqlite:///relative/path`, `sqlite:////absolute/path`.
-    Raises StoreError when the URL or the store is not usable.
+    Raises StoreUrlError when the URL is none that is known, StoreError when the store is not usable.
     """
     url = url or os.environ.get("UPTOKEN_STORE") or DEFAULT_URL
     scheme, separator, rest = url.partition(":///")
     if not separator or scheme != "sqlite" or not rest:
-        raise StoreError(
+        raise StoreUrlError(
             f"no store is known by the URL {url!r}: write sqlite:///relative/path.db or sqlite:////absolute/path.db"
         )
     from store.sqlite import SqliteStore  # the engine loads only when it is chosen

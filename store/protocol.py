@@ -13,6 +13,10 @@ class StoreError(Exception):
     """The store could not be opened, read or written. The message says what happened, to what, and what to do."""
 
 
+class StoreUrlError(StoreError):
+    """The store's URL is none that is known: a flag or a variable is wrong, not the store."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """Which rows: `since` <= moment < `until` (milliseconds UTC, null: open), of these targets (none: of all)."""

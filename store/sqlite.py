@@ -39,14 +39,15 @@ def _create_private(path: Path) -> None:
 
 
 class SqliteStore:
-    """Meets `store.protocol.Store`. One connection a thread; a writer writes one transaction at a time."""
+    """Meets `store.protocol.Store`. Safe to use from many threads: each call borrows a connection of its own, and a
+    dashboard that makes a new thread for every click opens no new connection for it.
+    """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         _refuse_old_library()
         self.path = path
         self.read_only = read_only
-        self._local = threading.local()
-        self._all: list[apsw.Connection] = []
+        self._idle: list[apsw.Connection] = []
         self._guard = threading.Lock()
         self._immutable = False
         if read_only and not path.is_file():
@@ -54,21 +55,35 @@ class SqliteStore:
         with self._errors("open"):
             if not read_only:
                 _create_private(path)
-                migrate(self._connection, str(path))
+                with self._connection() as connection:
+                    migrate(connection, str(path))
             else:
                 self._open_reader()
 
     # -- connections
 
-    @property
-    def _connection(self) -> apsw.Connection:
-        connection: apsw.Connection | None = getattr(self._local, "connection", None)
+    @contextmanager
+    def _connection(self) -> Iterator[apsw.Connection]:
+        """A connection that nobody else uses meanwhile."""
+        with self._guard:
+            connection = self._idle.pop() if self._idle else None
         if connection is None:
             connection = self._connect()
-            self._local.connection = connection
+        try:
+            yield connection
+        finally:
             with self._guard:
-                self._all.append(connection)
-        return connection
+                self._idle.append(connection)
+
+    @contextmanager
+    def _rows(self, sql: str, bindings: Iterable[Any] = ()) -> Iterator[apsw.Cursor]:
+        """The rows of a query; its transaction ends with the block, also when not all of them were read."""
+        with self._errors("read"), self._connection() as connection:
+            cursor = connection.execute(sql, tuple(bindings))
+            try:
+                yield cursor
+            finally:
+                cursor.close(True)
 
     def _connect(self) -> apsw.Connection:
         if self._immutable:
@@ -90,21 +105,22 @@ class SqliteStore:
         one. When there is no WAL either, nobody is writing and the file itself is whole: it is read as immutable.
         """
         try:
-            version = refuse_newer(self._connection, str(self.path))
+            with self._connection() as connection:
+                version = refuse_newer(connection, str(self.path))
         except (apsw.ReadOnlyError, apsw.CantOpenError):
             wal = self.path.with_name(self.path.name + "-wal")
             if wal.exists() and wal.stat().st_size:
                 raise
             self._forget_connections()
             self._immutable = True
-            version = refuse_newer(self._connection, str(self.path))
+            with self._connection() as connection:
+                version = refuse_newer(connection, str(self.path))
         if version == 0:
             raise StoreError(f"{self.path} is not an Uptoken store: the first `python -m collectors run` makes one")
 
     def _forget_connections(self) -> None:
         with self._guard:
-            connections, self._all = self._all, []
-        self._local = threading.local()
+            connections, self._idle = self._idle, []
         for connection in connections:
             connection.close()
 
@@ -120,8 +136,7 @@ class SqliteStore:
     def write(self, rows: Iterable[Row]) -> int:
         """See `Store.write`."""
         new = 0
-        connection = self._connection
-        with self._errors("write"):
+        with self._errors("write"), self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 for table, values in _grouped(rows):
@@ -150,43 +165,41 @@ class SqliteStore:
         if limit is not None:
             sql += " LIMIT ?"
             bindings.append(limit)
-        with self._errors("read"):
-            yield from self._connection.execute(sql, bindings)
+        with self._rows(sql, bindings) as cursor:
+            yield from cursor
 
     def count(self, table: Table, selection: Selection = ALL) -> int:
         """See `Store.count`."""
         where, bindings = _where(table, selection)
-        with self._errors("read"):
-            return int(self._connection.execute(f"SELECT count(*) FROM {table.name}{where}", bindings).get)
+        with self._rows(f"SELECT count(*) FROM {table.name}{where}", bindings) as cursor:
+            return int(cursor.get)
 
     def newest_probes(self) -> list[Probe]:
         """See `Store.newest_probes`. One seek a series, whatever the length of its history."""
         names = ", ".join(f"probes.{name}" for name in PROBES.names)
-        with self._errors("read"):
-            rows = self._connection.execute(
-                f"SELECT {names} FROM series JOIN probes USING (target, location, profile)"
-                " WHERE probes.started_at = series.last_at ORDER BY target, location, profile"
-            )
+        sql = (
+            f"SELECT {names} FROM series JOIN probes USING (target, location, profile)"
+            " WHERE probes.started_at = series.last_at ORDER BY target, location, profile"
+        )
+        with self._rows(sql) as rows:
             return [Probe(*row) for row in rows]
 
     def spans(self) -> list[Span]:
         """See `Store.spans`."""
-        with self._errors("read"):
-            rows = self._connection.execute(
-                "SELECT target, min(first_at), max(last_at) FROM series GROUP BY target ORDER BY target"
-            )
+        sql = "SELECT target, min(first_at), max(last_at) FROM series GROUP BY target ORDER BY target"
+        with self._rows(sql) as rows:
             return [Span(*row) for row in rows]
 
     def spending(self, since: int, until: int) -> list[Spending]:
         """See `Store.spending`. One seek a target, instead of a walk over all that was ever seen."""
-        with self._errors("read"):
-            rows = self._connection.execute(
-                "SELECT target, count(*), total(cost_usd),"
-                f" count(*) FILTER (WHERE cost_usd IS NULL AND outcome IN ({', '.join('?' * len(MAY_BE_BILLED))}))"
-                " FROM (SELECT DISTINCT target FROM series) CROSS JOIN probes"
-                " USING (target) WHERE started_at >= ? AND started_at < ? GROUP BY target",
-                (*sorted(MAY_BE_BILLED), since, until),
-            )
+        billed = ", ".join("?" * len(MAY_BE_BILLED))
+        sql = (
+            "SELECT target, count(*), total(cost_usd),"
+            f" count(*) FILTER (WHERE cost_usd IS NULL AND outcome IN ({billed}))"
+            " FROM (SELECT DISTINCT target FROM series) CROSS JOIN probes"
+            " USING (target) WHERE started_at >= ? AND started_at < ? GROUP BY target"
+        )
+        with self._rows(sql, (*sorted(MAY_BE_BILLED), since, until)) as rows:
             return [Spending(*row) for row in rows]
 
     def close(self) -> None:

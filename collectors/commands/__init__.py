@@ -32,12 +32,12 @@ app.command("import")(import_.import_)
 def main() -> None:
     """Run the command line; every expected failure is one sentence on standard error and an exit code."""
     from collectors.runner.config import ConfigError
-    from store import StoreError
+    from store import StoreError, StoreUrlError
     from store.files import FileError
 
     try:
         code = app(standalone_mode=False)
-    except (ConfigError, FileError) as problem:
+    except (ConfigError, FileError, StoreUrlError) as problem:
         sys.exit(_fail(problem, WRONG_USE))
     except StoreError as problem:
         sys.exit(_fail(problem, STORE_FAILED))

@@ -110,7 +110,8 @@ class Loop:
             return
         while True:
             self._open -= 1
-            self._unsaved += tick.rows(_now_ms())
+            if tick.findings or tick.errors or not self.stop.is_set():  # a tick that never began is no run
+                self._unsaved += tick.rows(_now_ms())
             for error in tick.errors:
                 self._report.say(f"{tick.collector}: {error}")
             try:

@@ -30,11 +30,11 @@ def test_a_new_store_is_readable_by_its_owner_only(path: Path) -> None:
 def test_the_file_is_wal_and_synchronous_and_its_tables_are_strict(path: Path) -> None:
     store = open_store(f"sqlite:///{path}")
     store.write([probe()])
-    with_pragmas = store._connection  # type: ignore[attr-defined]
-    assert with_pragmas.execute("PRAGMA journal_mode").get == "wal"
-    assert with_pragmas.execute("PRAGMA synchronous").get == 2
-    assert with_pragmas.execute("PRAGMA mmap_size").get in (None, 0)
-    strict = dict(with_pragmas.execute("SELECT name, strict FROM pragma_table_list WHERE schema='main'"))
+    with store._connection() as connection:  # type: ignore[attr-defined]
+        assert connection.execute("PRAGMA journal_mode").get == "wal"
+        assert connection.execute("PRAGMA synchronous").get == 2
+        assert connection.execute("PRAGMA mmap_size").get in (None, 0)
+        strict = dict(connection.execute("SELECT name, strict FROM pragma_table_list WHERE schema='main'"))
     assert all(strict[name] for name in TABLES)
     store.close()
 

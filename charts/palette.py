@@ -1,0 +1,109 @@
+"""The colours and the one Plotly template, light and dark. A chart takes a `Palette`; it never names a colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import plotly.graph_objects as go
+
+Mode = Literal["light", "dark"]
+
+
+@dataclass(frozen=True)
+class Palette:
+    """One mode's colours, as CSS writes them."""
+
+    page: str
+    card: str
+    line: str
+    text: str
+    muted: str
+    up: str
+    down: str
+    not_counted: str
+    no_data: str
+    accent: str
+    second: str
+    third: str
+
+    def faded(self, colour: str, opacity: float) -> str:
+        """`colour` (`#rrggbb`) with an opacity of 0 to 1."""
+        red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+PALETTES: dict[Mode, Palette] = {
+    "light": Palette(
+        page="#fbfbfa",
+        card="#ffffff",
+        line="#e7e6e3",
+        text="#1c1d21",
+        muted="#63656e",
+        up="#1f9d6b",
+        down="#d1495b",
+        not_counted="#d99b2b",
+        no_data="#d8d7d2",
+        accent="#3f5bd9",
+        second="#c46a2d",
+        third="#7a4fb5",
+    ),
+    "dark": Palette(
+        page="#131418",
+        card="#1a1c21",
+        line="#2b2d34",
+        text="#eceef2",
+        muted="#9a9da8",
+        up="#3fbf8c",
+        down="#ef6b7b",
+        not_counted="#e2b04f",
+        no_data="#3a3d47",
+        accent="#8aa0ff",
+        second="#e59a63",
+        third="#b393e6",
+    ),
+}
+"""Muted text is a shade darker, and no data a shade stronger, than the design's first draft: for contrast."""
+
+
+def figure(palette: Palette, height: int) -> go.Figure:
+    """An empty figure in the house's looks: no chart junk, quiet axes, one hover for all series."""
+    axis = {
+        "gridcolor": palette.line,
+        "zeroline": False,
+        "linecolor": palette.line,
+        "tickfont": {"color": palette.muted, "size": 12},
+        "automargin": True,
+    }
+    return go.Figure(
+        layout={
+            "height": height,
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"color": palette.text, "size": 13},
+            "margin": {"l": 8, "r": 8, "t": 26, "b": 8},
+            "colorway": [palette.accent, palette.second, palette.third],
+            "hovermode": "x unified",
+            "hoverlabel": {"bgcolor": palette.card, "bordercolor": palette.line, "font": {"color": palette.text}},
+            "legend": {
+                "orientation": "h",
+                "y": -0.12,
+                "x": 0,
+                "font": {"color": palette.muted, "size": 12},
+                "bgcolor": "rgba(0,0,0,0)",
+            },
+            "xaxis": axis | {"showgrid": False},
+            "yaxis": axis | {"rangemode": "tozero", "showline": False},
+            "dragmode": "zoom",
+        }
+    )
+
+
+def say(chart: go.Figure, palette: Palette, text: str) -> go.Figure:
+    """A chart that has nothing to show says why, in its middle."""
+    chart.update_xaxes(visible=False)
+    chart.update_yaxes(visible=False)
+    chart.add_annotation(
+        text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"color": palette.muted, "size": 14}
+    )
+    return chart

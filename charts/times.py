@@ -1,0 +1,108 @@
+"""A measured time or rate over time: its percentiles as bands, and failures on the floor of the chart."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from charts.palette import Palette, figure, say
+
+HEIGHT = 300
+
+
+def bands(
+    table: pd.DataFrame,
+    failures: pd.DataFrame,
+    since: int,
+    until: int,
+    palette: Palette,
+    *,
+    unit: str,
+    zone: str = "UTC",
+    colour: str | None = None,
+) -> go.Figure:
+    """The chart of `stats.latency.bands`.
+
+    `failures` has `started_at` (milliseconds UTC), `outcome` and `error`; each is a mark on the floor.
+    `zone` is the time zone of the axis. With neither samples nor failures the chart says so.
+    """
+    chart = figure(palette, HEIGHT)
+    colour = colour or palette.accent
+    if not int(table["count"].sum()) and failures.empty:
+        return say(chart, palette, "no sample in this window")
+    at = _local(table["at"], zone)
+    for low, high, opacity, name in (("p5", "p95", 0.13, "p5 to p95"), ("p25", "p75", 0.26, "p25 to p75")):
+        for x, bottom, top in _unbroken(at, table[low], table[high]):
+            chart.add_scatter(
+                x=[*x, *reversed(x)],
+                y=[*top, *reversed(bottom)],
+                fill="toself",
+                fillcolor=palette.faded(colour, opacity),
+                line={"width": 0},
+                mode="lines",
+                hoverinfo="skip",
+                name=name,
+                showlegend=False,
+            )
+    chart.add_scatter(
+        x=at,
+        y=table["p50"].round(1),
+        mode="lines+markers" if int((table["count"] > 0).sum()) < 30 else "lines",
+        marker={"size": 5},
+        line={"color": colour, "width": 2},
+        name="median",
+        customdata=table[["p5", "p95", "count"]].round(1).to_numpy(),
+        hovertemplate=f"%{{y:,.4~r}} {unit}, p5 %{{customdata[0]:,.4~r}}, p95 %{{customdata[1]:,.4~r}} "
+        "(%{customdata[2]:,d} probes)<extra></extra>",
+        showlegend=False,
+    )
+    _floor(chart, failures, palette, zone)
+    chart.update_xaxes(type="date", range=_range(since, until, zone))
+    chart.update_yaxes(title={"text": unit, "font": {"color": palette.muted, "size": 12}, "standoff": 4})
+    return chart
+
+
+def _unbroken(
+    at: list[pd.Timestamp], low: pd.Series, high: pd.Series
+) -> list[tuple[list[pd.Timestamp], list[float], list[float]]]:
+    """The stretches without a missing value: an area that is filled to itself would close over a gap."""
+    runs: list[tuple[list[pd.Timestamp], list[float], list[float]]] = []
+    fresh = True
+    for moment, bottom, top in zip(at, low, high, strict=True):
+        if pd.isna(bottom) or pd.isna(top):
+            fresh = True
+            continue
+        if fresh:
+            runs.append(([], [], []))
+            fresh = False
+        moments, bottoms, tops = runs[-1]
+        moments.append(moment)
+        bottoms.append(round(float(bottom), 1))
+        tops.append(round(float(top), 1))
+    return runs
+
+
+def _floor(chart: go.Figure, failures: pd.DataFrame, palette: Palette, zone: str) -> None:
+    if failures.empty:
+        return
+    chart.add_scatter(
+        x=_local(failures["started_at"], zone),
+        y=[0] * len(failures),
+        mode="markers",
+        marker={"symbol": "triangle-up", "size": 9, "color": palette.down},
+        cliponaxis=False,
+        name="failure",
+        text=failures["outcome"],
+        hovertemplate="%{text}<extra></extra>",
+        showlegend=False,
+    )
+
+
+def _local(moments: pd.Series, zone: str) -> list[pd.Timestamp]:
+    """Wall-clock times in `zone`: Plotly knows no zones and shows what it is given."""
+    times = pd.to_datetime(moments.astype("int64"), unit="ms", utc=True).dt.tz_convert(zone).dt.tz_localize(None)
+    return list(times)
+
+
+def _range(since: int, until: int, zone: str) -> list[pd.Timestamp]:
+    return _local(pd.Series([since, until]), zone)
