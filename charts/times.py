@@ -89,7 +89,7 @@ def _floor(chart: go.Figure, failures: pd.DataFrame, palette: Palette, zone: str
         x=_local(failures["started_at"], zone),
         y=[0] * len(failures),
         mode="markers",
-        marker={"symbol": "triangle-up", "size": 9, "color": palette.down},
+        marker={"symbol": "triangle-up", "size": 8, "color": palette.down},
         cliponaxis=False,
         name="failure",
         text=failures["outcome"],

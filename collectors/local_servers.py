@@ -20,6 +20,8 @@ from store.rows import Model
 
 MOST_BYTES = 4 * 1024 * 1024
 TIMEOUT_S = 10.0
+RETRY_S = 60.0
+"""After a visit that failed: a server that was just starting should not be without its context for an hour."""
 Tokens = Annotated[int, Field(ge=1)] | None
 
 
@@ -55,7 +57,8 @@ class _ServedModel(BaseModel):
 
 def collect(scene: Scene, moment: Moment) -> Due:
     """One visit to each target that is not behind a router, once in `local_servers_every`."""
-    every_ms = round(scene.config.collector.local_servers_every * 1_000)
+    every_s = scene.config.collector.local_servers_every
+    every_ms = round(min(every_s, RETRY_S) * 1_000 if "local_servers" in scene.failed else every_s * 1_000)
     last = scene.last_run_at.get("local_servers")
     targets = [t for t in scene.config.targets if not is_routed(t, scene.config) and not t.waits_for_key]
     if not targets or (last is not None and not moment.all and last <= moment.now < last + every_ms):

@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import signal
 import sys
 import threading
+import time
+from http import HTTPStatus
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
+from urllib.request import urlopen
 
 MODEL = "gemma-3-270m"
 PORT = 8095
+LONGEST_START_S = 60.0
 CONTEXT_TOKENS = 4_096
 """What is served; the model could take 32,768, which would cost memory that a probe never uses."""
 WEIGHTS_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
@@ -67,11 +73,31 @@ def serve(path: Path, port: int) -> object:
     return xllamacpp.Server(params)
 
 
+def wait_until_it_answers(port: int) -> bool:
+    """Return true as soon as the server has loaded its model, false after a minute or where it is not installed."""
+    if find_spec("xllamacpp") is None:
+        return False
+    until = time.monotonic() + LONGEST_START_S
+    while time.monotonic() < until:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+                return bool(answer.status == HTTPStatus.OK)
+        except OSError:  # not listening yet, or 503 while it loads
+            time.sleep(0.25)
+    return False
+
+
 def main() -> int:
     """Serve until SIGINT or SIGTERM. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local_model", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--port", type=int, default=PORT, help=f"on 127.0.0.1 (default {PORT})")
-    port = parser.parse_args().port
+    default = int(os.environ.get("UPTOKEN_MODEL_PORT") or PORT)
+    parser.add_argument("--port", type=int, default=default, help=f"on 127.0.0.1 (default {PORT})")
+    parser.add_argument("--wait", action="store_true", help="serve nothing; return when the server answers")
+    arguments = parser.parse_args()
+    port = arguments.port
+    if arguments.wait:
+        wait_until_it_answers(port)
+        return 0
     over = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

@@ -74,6 +74,7 @@ class Scene:
         self.last_at: dict[tuple[str, str], int] = {}
         self.in_flight: set[tuple[str, str]] = set()
         self.last_run_at: dict[str, int] = {}
+        self.failed: set[str] = set()
         self.refused: dict[tuple[str, str, str], list[tuple[str, str | None]]] = {}
         self._lines: dict[str, Line] = {}
         self._turns: dict[str, threading.Lock] = {}
@@ -91,6 +92,8 @@ class Scene:
         for row in store.read(RUNS, Selection(targets=("local_servers",)), newest_first=True, limit=1):
             run = Run(*row)
             self.last_run_at[run.collector] = run.started_at
+            if run.error is not None:
+                self.failed.add(run.collector)
         for values in store.read(ADAPTATIONS):
             self.note_refusal(Adaptation(*values))
 

@@ -1,0 +1,121 @@
+"""One model: what it is, how it does now, its history in this window, and its last probes."""
+
+import streamlit as st
+
+from charts import times, tokens
+from pages.shared import freshness, loader, looks, model_parts, screens, source, window, words
+from stats.latency import bands
+from stats.tokens import tokens_per_day
+
+screens.unless_store()
+url = source.store_url()
+targets = [target for target in loader.targets(url) if target.state != "removed"]
+if not targets:
+    screens.empty()
+    st.stop()
+names = sorted({target.name for target in targets})
+left, right = st.columns([3, 1], vertical_alignment="bottom")
+with left:
+    name = st.selectbox("Target", names, key="target", bind="query-params", width=460, label_visibility="collapsed")
+places = sorted({target.location for target in targets if target.name == name})
+with right:
+    place = st.selectbox("Location", places, key="location", bind="query-params") if len(places) > 1 else places[0]
+target = next(t for t in targets if t.name == name and t.location == place)
+
+
+@st.fragment(run_every="10s")
+def live() -> None:
+    """The numbers and the strip follow along; the charts below stay as they are, so that a zoom survives."""
+    now = window.now_ms()
+    chosen = window.current().fresh()
+    freshness.banner()
+    view = model_parts.view(url, target, chosen, now)
+    st.html(model_parts.header(view, now, window.zone()))
+    if target.state == "waiting_for_key":
+        st.info(
+            f"It is probed as soon as `{target.api_key_env}` is set where the collector runs.",
+            title="This target waits for its key",
+            icon=":material/key:",
+        )
+    st.html(looks.cards(model_parts.cards(view, chosen)))
+    st.html(model_parts.uptime_card(view, chosen, now, window.zone()))
+
+
+live()
+chosen = window.current()
+probes = model_parts.probes_of(url, target, chosen)
+pings = probes[probes["profile"] == target.profile]
+failures = model_parts.failures(pings)
+zone, palette = window.zone(), looks.palette()
+since, until = chosen.since, chosen.until
+CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
+
+wide, narrow = st.columns([2, 1])
+with wide, st.container(border=True, key="card_ttft"):
+    st.html(looks.title("Time to first token", "median, p25 to p75, p5 to p95; failures on the floor"))
+    table = bands(pings, "ttft_ms", since, until)
+    st.plotly_chart(
+        times.bands(table, failures, since, until, palette, unit="ms", zone=zone),
+        theme=None,
+        config=CONFIG,
+        key="ttft_chart",
+        alt=f"Time to first token of {name} {chosen.words}, in milliseconds, as percentile bands over time",
+    )
+with narrow, st.container(border=True, key="card_tokens"):
+    st.html(looks.title("Tokens per day", "used by the probes"))
+    st.plotly_chart(
+        tokens.per_day(tokens_per_day(probes, zone), palette),
+        theme=None,
+        config=CONFIG,
+        key="tokens_chart",
+        alt=f"Prompt and completion tokens that probes of {name} used, by day",
+    )
+left, right = st.columns(2)
+with left, st.container(border=True, key="card_total"):
+    st.html(looks.title("Total time", "to the last token of a ping"))
+    st.plotly_chart(
+        times.bands(
+            bands(pings, "total_ms", since, until),
+            failures,
+            since,
+            until,
+            palette,
+            unit="ms",
+            zone=zone,
+            colour=palette.third,
+        ),
+        theme=None,
+        config=CONFIG,
+        key="total_chart",
+        alt=f"Total time of replies of {name} {chosen.words}, in milliseconds, as percentile bands over time",
+    )
+with right, st.container(border=True, key="card_speed"):
+    st.html(looks.title("Output speed", "tokens per second after the first token, from throughput probes"))
+    rates = probes[probes["profile"] == "throughput"]
+    st.plotly_chart(
+        times.bands(
+            bands(rates, "tokens_per_second", since, until),
+            model_parts.failures(rates),
+            since,
+            until,
+            palette,
+            unit="tok/s",
+            zone=zone,
+            colour=palette.second,
+        ),
+        theme=None,
+        config=CONFIG,
+        key="speed_chart",
+        alt=f"Output speed of {name} {chosen.words}, in tokens per second, as percentile bands over time",
+    )
+
+with st.container(border=True, key="card_last"):
+    st.html(looks.title("Last probes", f"the newest {model_parts.LAST_PROBES}, of every profile"))
+    st.dataframe(
+        model_parts.last_probes(url, target, zone),
+        hide_index=True,
+        column_config=model_parts.columns(),
+        placeholder=words.DASH,
+        height="auto",
+        alt=f"The newest probes of {name}, with their times, tokens and errors",
+    )

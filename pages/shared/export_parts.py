@@ -1,0 +1,73 @@
+"""The parts of the export page: what there is, how much of it, and the command that writes the same file."""
+
+from __future__ import annotations
+
+import shlex
+
+import pandas as pd
+import streamlit as st
+
+from pages.shared import loader
+from stats.frames import frame
+from store import Selection
+from store.files import csv_chunks, iso
+from store.rows import TABLES
+
+PREVIEW = 100
+SAMPLE = 500
+TABLE_HELP = (
+    "probes: one row a probe. targets: what is probed. models: what catalogs and servers say of a model, with dates. "
+    "runs: the collectors' own runs. adaptations: request fields that a server refuses. All columns: data/README.md."
+)
+TARGET_LABEL = {"models": "Models", "runs": "Collectors"}
+
+
+@st.cache_data(ttl=30, max_entries=16, show_spinner=False)
+def names(url: str, name: str) -> list[str]:
+    """What the table's rows can be chosen by: targets, models or collectors."""
+    table = TABLES[name]
+    if table.target == "target" or table.name == "targets":
+        return sorted({target.name for target in loader.targets(url)} | set(loader.spans(url)))
+    return sorted({row[0] for row in loader.store().read(table, columns=(table.target,))})
+
+
+@st.cache_data(ttl=10, max_entries=32, show_spinner="Counting…")
+def count(url: str, name: str, selection: Selection) -> int:
+    """How many rows the file will have."""
+    return loader.store().count(TABLES[name], selection)
+
+
+@st.cache_data(ttl=60, max_entries=32, show_spinner=False)
+def size_words(url: str, name: str, selection: Selection, rows: int) -> str:
+    """About how large the file will be, from a sample of its rows."""
+    if not rows:
+        return "nothing to download"
+    table = TABLES[name]
+    sample = list(loader.store().read(table, selection, limit=SAMPLE))
+    size = sum(len(text.encode()) for text, _ in csv_chunks(table, sample)) / len(sample) * rows
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1_000 or unit == "GB":
+            return f"about {size:,.0f} {unit}" if size >= 10 or unit == "bytes" else f"about {size:.1f} {unit}"
+        size /= 1_000
+    raise AssertionError("every size has a unit")
+
+
+def preview(url: str, name: str, selection: Selection) -> pd.DataFrame:
+    """The newest rows, as the file will say them: moments in ISO 8601."""
+    table = TABLES[name]
+    rows = loader.store().read(table, selection, newest_first=True, limit=PREVIEW)
+    data = frame(table, rows)
+    for column in table.columns:
+        if column.kind == "moment":
+            data[column.name] = [None if pd.isna(value) else iso(int(value)) for value in data[column.name]]
+    return data
+
+
+def command(name: str, selection: Selection) -> str:
+    """The command line that writes the same rows."""
+    words = ["python", "-m", "collectors", "export", name]
+    words += ["--since", iso(selection.since)] if selection.since is not None else []
+    words += ["--until", iso(selection.until)] if selection.until is not None else []
+    for target in selection.targets:
+        words += ["--target", target]
+    return shlex.join([*words, "--output", f"{name}.csv"])

@@ -1,0 +1,109 @@
+"""The store, read-only, through one cached loader: short-lived and bounded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from pages.shared.source import store_url
+from stats.frames import frame
+from store import Selection, Span, Spending, Store, StoreError, open_store
+from store.rows import MODELS, PROBES, RUNS, TARGETS, Model, Probe, Run, Target
+
+FRESH_S = 4
+WINDOW_COLUMNS = (
+    "target",
+    "started_at",
+    "location",
+    "profile",
+    "stands_for_s",
+    "outcome",
+    "lag_ms",
+    "ttft_ms",
+    "total_ms",
+    "tokens_per_second",
+    "prompt_tokens",
+    "completion_tokens",
+    "cost_usd",
+    "answer_ok",
+    "error",
+)
+
+
+def store() -> Store:
+    """The store. Raises StoreError when it is not there yet or cannot be opened."""
+    url = store_url()
+    return _opened(url, _identity(url))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False, on_release=lambda store: store.close())
+def _opened(url: str, identity: tuple[int, bool]) -> Store:
+    return open_store(url, read_only=True)
+
+
+def _identity(url: str) -> tuple[int, bool]:
+    """Changes when the file is another one, or when a writer came to one that was read as if nobody wrote it."""
+    path = Path(url.partition(":///")[2])
+    try:
+        return path.stat().st_ino, path.with_name(path.name + "-wal").exists()
+    except OSError as problem:
+        if isinstance(problem, FileNotFoundError):
+            return 0, False
+        raise StoreError(f"could not open the store {path}: {problem.strerror}") from problem
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
+def targets(url: str) -> list[Target]:
+    """Every target that is or was configured, at every location."""
+    return [Target(*row) for row in store().read(TARGETS)]
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
+def newest(url: str) -> list[Probe]:
+    """The newest probe of every series."""
+    return store().newest_probes()
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
+def spans(url: str) -> dict[str, Span]:
+    """When each target was first and last probed."""
+    return {span.target: span for span in store().spans()}
+
+
+@st.cache_data(ttl=60, max_entries=4, show_spinner=False)
+def models(url: str) -> list[Model]:
+    """What the catalogs say now."""
+    return [model for row in store().read(MODELS) if (model := Model(*row)).valid_to is None]
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
+def last_runs(url: str) -> list[Run]:
+    """The newest runs of the collectors, newest first."""
+    return [Run(*row) for row in store().read(RUNS, newest_first=True, limit=50)]
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=8, show_spinner=False)
+def spending(url: str, since: int, until: int) -> list[Spending]:
+    """Requests and cost by target."""
+    return store().spending(since, until)
+
+
+@st.cache_data(ttl=30, max_entries=24, max_size="200MB", show_spinner=False)
+def probes(url: str, names: tuple[str, ...], since: int, until: int) -> pd.DataFrame:
+    """The probes of these targets (none: of all) in a window, with `WINDOW_COLUMNS`."""
+    selection = Selection(since, until, names)
+    return frame(PROBES, store().read(PROBES, selection, columns=WINDOW_COLUMNS), WINDOW_COLUMNS)
+
+
+def rounded(moment: int, step_ms: int = 5_000) -> int:
+    """A moment down to the step, so that what is asked for again within it is in the cache."""
+    return moment - moment % step_ms
+
+
+def model_of(target: Target, known: list[Model]) -> Model | None:
+    """What a catalog says of a target's model: its own server's row first, then the router's."""
+    own = [m for m in known if m.model == target.model and m.source == target.name]
+    routed = [m for m in known if m.model == target.model and m.source == "openrouter"]
+    return next(iter([*own, *routed]), None)

@@ -1,0 +1,145 @@
+"""The visual language in HTML: tokens as CSS variables, cards, strips and sparklines. Every text is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+import streamlit as st
+
+from charts.palette import PALETTES, Mode, Palette
+from pages.shared import words
+from stats.strip import Bar
+
+BAR_WORDS = {
+    "up": "up",
+    "partly": "partly down",
+    "down": "down",
+    "not_counted": "not counted",
+    "no_data": "no data",
+}
+
+
+def mode() -> Mode:
+    """Light or dark, as the viewer's Streamlit shows it."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def palette() -> Palette:
+    """The colours of the viewer's mode, for charts."""
+    return PALETTES[mode()]
+
+
+def _variables() -> str:
+    # light-dark() follows the page's own colour scheme, so that a change of mode needs no rerun
+    light, dark = PALETTES["light"], PALETTES["dark"]
+    return "".join(
+        f"--u-{field.name.replace('_', '-')}:light-dark({getattr(light, field.name)},{getattr(dark, field.name)});"
+        for field in fields(Palette)
+    )
+
+
+ICON = Path(__file__).with_name("icon.svg")
+LOGO = Path(__file__).with_name("logo.svg")
+_CSS = Path(__file__).with_suffix(".css")
+
+_TEXT_SHADES = (
+    "--u-up-text:light-dark(#157a52,#3fbf8c);--u-down-text:light-dark(#b8324a,#ef6b7b);"
+    "--u-not-counted-text:light-dark(#8a5d0c,#e2b04f);"
+)
+"""The state colours as text, darkened on light paper until small text has the contrast that WCAG AA asks for."""
+
+
+def style() -> None:
+    """Put the style sheet into the page, once a run."""
+    st.html(f"<style>.stApp{{{_variables()}{_TEXT_SHADES}}}{_CSS.read_text()}</style>")
+
+
+def title(text: str, note: str = "") -> str:
+    """The heading of a card, and what it shows in quieter words."""
+    quiet = f"<span>{escape(note)}</span>" if note else ""
+    return f'<div class="u u-title" style="margin:0">{escape(text)}{quiet}</div>'
+
+
+def card(label: str, number: str, unit: str, note: str, title: str = "") -> str:
+    """One metric: its label, the number with its unit, and the quieter line that says what it rests on."""
+    return (
+        f'<div class="u-card" title="{escape(title, quote=True)}"><div class="q">{escape(label)}</div>'
+        f'<div class="n">{escape(number)} <small>{escape(unit)}</small></div><div class="q">{escape(note)}</div></div>'
+    )
+
+
+def cards(items: Iterable[str]) -> str:
+    """Several cards beside each other, or below each other where there is no room."""
+    return f'<div class="u u-cards">{"".join(items)}</div>'
+
+
+def strip(bars: Sequence[Bar], zone: str, *, big: bool = False) -> str:
+    """The bars of `stats.strip.strip`; each tells on hover when it was and what was seen."""
+    said = {state: sum(bar.state == state for bar in bars) for state in BAR_WORDS}
+    summary = ", ".join(f"{count} {BAR_WORDS[state]}" for state, count in said.items() if count)
+    return (
+        f'<div class="u-strip{" big" if big else ""}" role="img" aria-label="{len(bars)} bars: {summary}">'
+        + "".join(_bar(bar, zone) for bar in bars)
+        + "</div>"
+    )
+
+
+def _bar(bar: Bar, zone: str) -> str:
+    when = f"{words.clock(bar.since, zone)} to {words.clock(bar.until, zone)}"
+    said = f"{when}: {BAR_WORDS[bar.state]}"
+    if bar.down_s and bar.state == "partly":
+        said += f" ({words.duration(bar.down_s)} of {words.duration(bar.up_s + bar.down_s)})"
+    if bar.probes:
+        said += f", {words.probes(bar.probes)}"
+    share = f' style="--d:{max(18, round(bar.down_share * 100))}%"' if bar.state == "partly" else ""
+    return f'<i class="{bar.state}"{share} title="{escape(said, quote=True)}"></i>'
+
+
+def legend() -> str:
+    """What the bars mean."""
+    marks = (
+        ("up", "up"),
+        ("down", "down"),
+        ("not_counted", "not counted (rate limit, key, quota)"),
+        ("no_data", "no data"),
+    )
+    return (
+        '<div class="u u-legend q">'
+        + "".join(f'<span><span class="u-strip"><i class="{state}"></i></span>{text}</span>' for state, text in marks)
+        + "</div>"
+    )
+
+
+def spark(values: Sequence[float | None], colour: str) -> str:
+    """A line without axes; a missing value breaks it. `colour`: `accent` or `second`."""
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return ""
+    low, high = min(known), max(known)
+    span = (high - low) or 1.0
+    step = 100 / max(1, len(values) - 1)
+    path, pen_up = [], True
+    for number, value in enumerate(values):
+        if value is None:
+            pen_up = True
+            continue
+        path.append(f"{'M' if pen_up else 'L'}{number * step:.1f} {19 - 17 * (value - low) / span:.1f}")
+        pen_up = False
+    # the page takes no inline SVG, but a mask: the line is cut out of a box that has the mode's own colour
+    image = (
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-2 -1 104 22' preserveAspectRatio='none'>"
+        f"<path d='{' '.join(path)}' fill='none' stroke='#000' stroke-width='1.6' stroke-linejoin='round'/></svg>"
+    )
+    mask = f"url(&quot;data:image/svg+xml,{quote(image)}&quot;)"
+    style = f"background:var(--u-{colour});mask:{mask} 0 0/100% 100% no-repeat"
+    return f'<div class="u-spark" style="{style}" aria-hidden="true"></div>'
+
+
+def state(kind: str, text: str) -> str:
+    """A target's state: a mark that differs in shape, the word, and the colour."""
+    mark = {"up": "●", "down": "▼", "not_counted": "◆", "stale": "○", "waiting": "○", "never": "○"}[kind]
+    return f'<span class="u-state {kind}">{mark} {escape(text)}</span>'

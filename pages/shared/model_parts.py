@@ -1,0 +1,225 @@
+"""The parts of the model page: what is asked of the statistics, and how it is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from pages.shared import loader, looks, words
+from pages.shared.window import Window
+from stats.answers import Answers, answers
+from stats.frames import frame
+from stats.incidents import Incident, Standing, incidents, standing
+from stats.latency import Percentiles, percentiles
+from stats.strip import Bar, strip
+from stats.uptime import SuccessRate, Uptime, success_rate, uptime
+from store import Selection
+from store.rows import DOWN, PROBES, Model, Target
+
+LAST_PROBES = 200
+LAST_COLUMNS = (
+    "started_at",
+    "location",
+    "profile",
+    "outcome",
+    "ttft_ms",
+    "total_ms",
+    "tokens_per_second",
+    "prompt_tokens",
+    "completion_tokens",
+    "cost_usd",
+    "provider",
+    "lag_ms",
+    "error",
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """What the live part of the page says of one target at one location."""
+
+    target: Target
+    model: Model | None
+    standing: Standing
+    uptime: Uptime
+    success: SuccessRate
+    bars: list[Bar]
+    incidents: list[Incident]
+    ttft: Percentiles
+    speed: Percentiles
+    throughput_probes: int
+    answers: Answers
+
+
+def probes_of(url: str, target: Target, window: Window) -> pd.DataFrame:
+    """The target's probes at its location, in the window."""
+    probes = loader.probes(url, (target.name,), loader.rounded(window.since), loader.rounded(window.until) + 5_000)
+    return probes[probes["location"] == target.location]
+
+
+def view(url: str, target: Target, window: Window, now: int) -> View:
+    """Ask for everything that the live part says."""
+    probes = probes_of(url, target, window)
+    pings = probes[probes["profile"] == target.profile]
+    spans = loader.spans(url)
+    began = spans[target.name].first_at if target.name in spans else now
+    until = now if window.is_live else window.until
+    rates = probes[probes["profile"] == "throughput"]
+    state = Standing("waiting", None) if target.state == "waiting_for_key" else standing(pings, until, target.every_s)
+    return View(
+        target=target,
+        model=loader.model_of(target, loader.models(url)),
+        standing=state,
+        uptime=uptime(pings, max(window.since, began), until),
+        success=success_rate(probes),
+        bars=strip(pings, window.since, until, target.every_s, 140),
+        incidents=incidents(pings),
+        ttft=percentiles(pings, "ttft_ms"),
+        speed=percentiles(rates, "tokens_per_second"),
+        throughput_probes=len(rates),
+        answers=answers(pings),
+    )
+
+
+def header(seen: View, now: int, zone: str) -> str:
+    """The head of the page, in the manner of a router's model page."""
+    target, model = seen.target, seen.model
+    facts = [f"<code>{escape(target.model)}</code>"]
+    chips: list[str] = []
+    if model is not None:
+        facts += [f"created {words.day(model.created_at, zone)}"] if model.created_at is not None else []
+        facts += [f"{model.context_tokens:,d} context"] if model.context_tokens is not None else []
+        if model.usd_per_million_input is not None and model.usd_per_million_output is not None:
+            price_in, price_out = words.price(model.usd_per_million_input), words.price(model.usd_per_million_output)
+            facts.append(f"{price_in} in, {price_out} out per million tokens")
+        else:
+            facts.append("price not known")
+        chips += (model.input_modalities or "").split(",") + (model.supported_parameters or "").split(",")[:8]
+    else:
+        facts.append("context and price not known yet")
+    chips += [f"by {target.provider}"] if target.provider else []
+    chips += (target.tags or "").split(",")
+    chip_html = "".join(f'<span class="u-chip">{escape(chip.replace("_", " "))}</span>' for chip in chips if chip)
+    description = model.description if model is not None else None
+    about = f'<div style="margin-top:10px;max-width:76ch" class="q">{escape(description)}</div>' if description else ""
+    return (
+        f'<div class="u u-head"><h1>{escape(target.name)}</h1>'
+        f'<div class="facts">{"".join(f"<span>{fact}</span>" for fact in facts)}</div>{about}'
+        f'<div class="u-chips">{chip_html}{_state(seen.standing, target, now, zone)}</div></div>'
+    )
+
+
+def _state(standing: Standing, target: Target, now: int, zone: str) -> str:
+    said = {
+        "up": "up",
+        "down": "down",
+        "not_counted": (standing.outcome or "").replace("_", " "),
+        "stale": "no probe",
+        "never": "not probed in this window",
+        "waiting": f"waiting for a key: set {target.api_key_env}",
+    }[standing.word]
+    since = f" since {words.clock(standing.since, zone, now)}" if standing.since is not None else ""
+    return looks.state(standing.word, said + since)
+
+
+def cards(seen: View, window: Window) -> list[str]:
+    """The four numbers below the head."""
+    up = seen.uptime
+    low, high = up.strict
+    strict = f"If all that is unknown was down: {words.percent(low)}; if all of it was up: {words.percent(high)}"
+    success = words.percent(seen.success.share)
+    rated = seen.success
+    note = (
+        f"{words.bounds(up.interval)} (95%), {words.probes(up.probes)}, coverage {words.percent(up.coverage)}"
+        if up.share is not None
+        else words.uptime_note(up)
+    )
+    requests = f"{words.count(rated.ok)} of {words.count(rated.ok + rated.failed)} requests"
+    p95 = f"/ {words.milliseconds(seen.ttft.p95)} ms" if seen.ttft.p95 is not None else ""
+    left_out = f", {seen.ttft.left_out} left out (this machine was overloaded)" if seen.ttft.left_out else ""
+    small = "few samples: " if seen.ttft.is_small and seen.ttft.count else ""
+    speed_note = f"from {words.count(seen.speed.count)} throughput {'probe' if seen.speed.count == 1 else 'probes'}"
+    return [
+        looks.card("Uptime", words.percent(up.share), "", note, strict),
+        looks.card(
+            "TTFT, p50 and p95",
+            words.milliseconds(seen.ttft.p50),
+            p95,
+            f"{small}{words.probes(seen.ttft.count)}{left_out}",
+        ),
+        looks.card("Output speed, median", words.rate(seen.speed.p50), "tok/s", speed_note),
+        looks.card("Requests that succeeded", success, "", requests + ", confirmations too"),
+        looks.card(
+            "Answers right",
+            words.percent(seen.answers.share),
+            "",
+            f"fresh sums, {words.count(seen.answers.right)} of {words.count(seen.answers.checked)}",
+        ),
+    ]
+
+
+def uptime_card(seen: View, window: Window, now: int, zone: str) -> str:
+    """The strip, and the incidents below it in words."""
+    count = len(seen.incidents)
+    if count:
+        total_s = sum(incident.duration_s(now) for incident in seen.incidents)
+        over = [i for i in seen.incidents if i.ended_at is not None]
+        mean = (
+            f"; mean time to recovery {words.duration(sum(i.duration_s(now) for i in over) / len(over))}"
+            if over
+            else ""
+        )
+        said = f"{count} incident{'' if count == 1 else 's'}, {words.duration(total_s)} in all{mean}"
+    else:
+        said = "no incident"
+    newest = "".join(
+        f"<div>{escape(_incident(incident, now, zone))}</div>" for incident in reversed(seen.incidents[-3:])
+    )
+    return (
+        f'<div class="u u-card"><div class="u-title">Uptime</div>{looks.strip(seen.bars, zone, big=True)}'
+        f'<div class="u-axis"><span>{words.clock(window.since, zone, now)}</span><span>{said}</span>'
+        f"<span>{'now' if window.is_live else words.clock(window.until, zone, now)}</span></div>"
+        f'<div class="q" style="margin-top:4px">{newest}</div></div>'
+    )
+
+
+def _incident(incident: Incident, now: int, zone: str) -> str:
+    lasted = words.duration(incident.duration_s(now))
+    ended = "still down" if incident.ended_at is None else f"down for {lasted}"
+    why = f": {incident.error}" if incident.error else ""
+    return f"{words.clock(incident.began_at, zone, now)}, {ended}, {incident.cause.replace('_', ' ')}{why}"
+
+
+def failures(probes: pd.DataFrame) -> pd.DataFrame:
+    """The failed probes, for the floor of a chart."""
+    return probes[probes["outcome"].isin(DOWN)][["started_at", "outcome", "error"]]
+
+
+def last_probes(url: str, target: Target, zone: str) -> pd.DataFrame:
+    """The newest probes of a target, whatever the window, with local times."""
+    selection = Selection(targets=(target.name,))
+    rows = loader.store().read(PROBES, selection, columns=LAST_COLUMNS, newest_first=True, limit=LAST_PROBES)
+    data = frame(PROBES, rows, LAST_COLUMNS)
+    data["started_at"] = pd.to_datetime(data["started_at"], unit="ms", utc=True).dt.tz_convert(zone)
+    return data
+
+
+def columns() -> dict[str, Any]:
+    """How the table of last probes is shown."""
+    number = st.column_config.NumberColumn
+    return {
+        "started_at": st.column_config.DatetimeColumn("started", format="D MMM, HH:mm:ss"),
+        "outcome": st.column_config.TextColumn("outcome", width=120),
+        "ttft_ms": number("TTFT, ms", format="%.0f"),
+        "total_ms": number("total, ms", format="%.0f"),
+        "tokens_per_second": number("tok/s", format="%.1f"),
+        "prompt_tokens": number("prompt tokens"),
+        "completion_tokens": number("completion tokens"),
+        "cost_usd": number("cost, USD", format="%.6f"),
+        "lag_ms": number("lag, ms", format="%.1f", help="How late the collector's own machine was meanwhile"),
+        "error": st.column_config.TextColumn("error", width="large"),
+    }

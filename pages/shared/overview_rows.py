@@ -1,0 +1,191 @@
+"""The overview's rows: what is asked of the statistics for each target, and how a row is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from urllib.parse import quote
+
+import pandas as pd
+
+from pages.shared import loader, looks, words
+from pages.shared.window import Window
+from stats.incidents import Standing, standing
+from stats.latency import Percentiles, bands, percentiles
+from stats.strip import Bar, bar_width_ms, strip
+from stats.uptime import Uptime, uptime
+from store.rows import Model, Target
+
+SPARK_POINTS = 40
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one target's row says."""
+
+    target: Target
+    model: Model | None
+    standing: Standing
+    uptime: Uptime
+    bars: list[Bar]
+    ttft: Percentiles
+    ttft_line: list[float | None]
+    speed: Percentiles
+    speed_line: list[float | None]
+    last_at: int | None
+
+
+def rows(url: str, targets: list[Target], window: Window, now: int) -> list[Row]:
+    """A row for each target at each location, as configured: those that are down first, then by name."""
+    since, until = loader.rounded(window.since), window.until if not window.is_live else loader.rounded(now) + 5_000
+    probes = loader.probes(url, (), since, until)
+    by_series = dict(iter(probes.groupby(["target", "location"])))
+    models, spans = loader.models(url), loader.spans(url)
+    newest = {(p.target, p.location): p.started_at for p in loader.newest(url) if p.profile != "throughput"}
+    found = []
+    for target in targets:
+        mine = by_series.get((target.name, target.location), probes.iloc[:0])
+        began = spans[target.name].first_at if target.name in spans else now
+        found.append(_row(target, mine, loader.model_of(target, models), window, now, began, newest))
+    order = {"down": 0, "not_counted": 1, "stale": 2}
+    return sorted(found, key=lambda row: (order.get(row.standing.word, 3), row.standing.word == "waiting"))
+
+
+def _row(
+    target: Target,
+    probes: pd.DataFrame,
+    model: Model | None,
+    window: Window,
+    now: int,
+    began: int,
+    newest: dict[tuple[str, str], int],
+) -> Row:
+    pings = probes[probes["profile"] == target.profile]
+    until = now if window.is_live else window.until
+    # a target that is younger than the window is not held to the time before it was there
+    asked_since = max(window.since, began)
+    state = standing(pings, now, target.every_s) if window.is_live else standing(pings, until, target.every_s)
+    if target.state == "waiting_for_key":
+        state = Standing("waiting", None)
+    ttft_line = bands(pings, "ttft_ms", window.since, until)["p50"]
+    speed_line = bands(probes, "tokens_per_second", window.since, until)["p50"]
+    return Row(
+        target=target,
+        model=model,
+        standing=state,
+        uptime=uptime(pings, asked_since, until),
+        bars=strip(pings, window.since, until, target.every_s),
+        ttft=percentiles(pings, "ttft_ms"),
+        ttft_line=_values(ttft_line),
+        speed=percentiles(probes[probes["profile"] == "throughput"], "tokens_per_second"),
+        speed_line=_values(speed_line),
+        last_at=newest.get((target.name, target.location)),
+    )
+
+
+def _values(column: pd.Series) -> list[float | None]:
+    return [None if pd.isna(value) else float(value) for value in column]
+
+
+def summary_cards(url: str, found: list[Row], window: Window, now: int) -> list[str]:
+    """The four numbers on top."""
+    judged = [row for row in found if row.standing.word in ("up", "down", "not_counted", "stale")]
+    up = [row for row in judged if row.standing.word == "up"]
+    down = [row for row in judged if row.standing.word == "down"]
+    if down:
+        longest = min(down, key=lambda row: row.standing.since or 0)
+        for_s = (now - (longest.standing.since or longest.last_at or now)) / 1_000
+        note = f"{len(down)} down, {longest.target.name} for {words.duration(for_s)}"
+    else:
+        waiting = sum(row.standing.word == "waiting" for row in found)
+        note = f"{waiting} waiting for a key" if waiting else "none is down"
+    medians = [row.ttft.p50 for row in found if row.ttft.p50 is not None]
+    median = float(pd.Series(medians).median()) if medians else None
+    probes = sum(row.uptime.probes for row in found)
+    day = now - now % 86_400_000
+    spent = loader.spending(url, day, day + 86_400_000)
+    requests = sum(spending.requests for spending in spent)
+    usd = sum(spending.cost_usd for spending in spent)
+    unpriced = sum(spending.unpriced_requests for spending in spent)
+    unknown = f", {unpriced} of them at an unknown price" if unpriced else ""
+    covered = [row.uptime.coverage for row in judged]
+    coverage = words.percent(sum(covered) / len(covered)) if covered else words.DASH
+    return [
+        looks.card("Targets up", str(len(up)), f"of {len(judged)}", note),
+        looks.card(
+            "Median time to first token",
+            words.milliseconds(median),
+            "ms",
+            f"over {len(medians)} target{'' if len(medians) == 1 else 's'} {window.words}",
+        ),
+        looks.card("Probes " + window.words, words.count(probes), "", f"{coverage} of the time is covered"),
+        looks.card("Spent today (UTC)", words.money(usd), "", f"{words.count(requests)} requests{unknown}"),
+    ]
+
+
+def table(found: list[Row], window: Window, now: int, zone: str) -> str:
+    """All rows as HTML."""
+    widths = {bar_width_ms(window.since, window.until, row.target.every_s) for row in found}
+    each = words.duration(min(widths) / 1_000) if len(widths) == 1 else f"{words.duration(min(widths) / 1_000)} or more"
+    head = (
+        '<div class="u-row head"><div>Target</div>'
+        f"<div>Uptime, each bar {each}</div><div>Time to first token</div><div>Output speed</div>"
+        '<div>Context, price per M</div><div class="last">Last probe</div></div>'
+    )
+    locations = {row.target.location for row in found}
+    return f'<div class="u u-list">{head}{"".join(_html(row, now, zone, len(locations) > 1) for row in found)}</div>'
+
+
+def _html(row: Row, now: int, zone: str, say_location: bool) -> str:
+    target = row.target
+    where = f" · {escape(target.location)}" if say_location else ""
+    link = f"model?target={quote(target.name)}"
+    last = words.exact(row.last_at, zone) if row.last_at is not None else ""
+    return (
+        '<div class="u-row">'
+        f'<div class="wide"><a href="{link}" target="_self" data-target="{escape(target.name, quote=True)}">'
+        f"{escape(target.name)}</a><br><code>{escape(target.model)}</code>{where}<br>{_state(row, now, zone)}</div>"
+        f'<div class="wide">{looks.strip(row.bars, zone)}<div style="margin-top:5px"><b>'
+        f'{words.percent(row.uptime.share) if row.uptime.share is not None else ""}</b> <span class="q">'
+        f"{words.uptime_note(row.uptime) if row.standing.word != 'waiting' else 'not probed'}</span></div></div>"
+        f"<div>{_number(row.ttft, words.milliseconds, 'ms', True)}{looks.spark(row.ttft_line, 'accent')}</div>"
+        f"<div>{_number(row.speed, words.rate, 'tok/s', False)}{looks.spark(row.speed_line, 'second')}</div>"
+        f"<div>{_facts(row.model)}</div>"
+        f'<div class="last" title="{last}"><span class="only-narrow">last probe</span>'
+        f"{words.ago(row.last_at, now)}</div></div>"
+    )
+
+
+def _state(row: Row, now: int, zone: str) -> str:
+    standing = row.standing
+    if standing.word == "waiting":
+        return looks.state("waiting", f"waiting for a key: set {row.target.api_key_env}")
+    if standing.word == "never":
+        return looks.state("never", "not probed in this window")
+    if standing.word == "not_counted":
+        return looks.state("not_counted", (standing.outcome or "").replace("_", " "))
+    if standing.word == "stale":
+        return looks.state("stale", f"no probe since {words.clock(standing.since or now, zone, now)}")
+    since = "" if standing.since is None else f", {words.duration((now - standing.since) / 1_000)}"
+    return looks.state(standing.word, f"{standing.word}{since}")
+
+
+def _number(value: Percentiles, write: object, unit: str, with_p95: bool) -> str:
+    assert callable(write)
+    if value.p50 is None:
+        return f'<span class="q">{words.DASH}</span>'
+    p95 = f" p95 {write(value.p95)}" if with_p95 and not value.is_small else f" · {words.probes(value.count)}"
+    return f'<span class="big">{write(value.p50)}</span> <span class="q">{unit}{p95}</span>'
+
+
+def _facts(model: Model | None) -> str:
+    if model is None:
+        return f'<span class="q">{words.DASH}</span>'
+    prices = {model.usd_per_million_input, model.usd_per_million_output}
+    if prices == {"0"}:
+        price = "free"
+    elif None in prices:
+        price = "price not known"
+    else:
+        price = f"{words.price(model.usd_per_million_input)} / {words.price(model.usd_per_million_output)}"
+    return f'{words.context(model.context_tokens)}<br><span class="q">{price}</span>'

@@ -1,0 +1,124 @@
+"""How numbers and moments are written. Pure; a page never formats a number itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
+
+from stats.uptime import Uptime
+
+DASH = "–"
+
+
+def percent(share: float | None) -> str:
+    """`99.98%`: more digits the nearer to all or nothing, never rounded up to 100."""
+    if share is None:
+        return DASH
+    value = share * 100
+    if value in (0.0, 100.0):
+        return f"{value:.0f}%"
+    digits = 2 if value > 90 or value < 1 else 1
+    text = f"{value:.{digits}f}"
+    return f"{'99.99' if float(text) == 100 else text}%"
+
+
+def bounds(interval: tuple[float, float] | None) -> str:
+    """`98.7 to 99.5`: an interval of shares, in percent."""
+    if interval is None:
+        return ""
+    low, high = (share * 100 for share in interval)
+    digits = next((digits for digits in (1, 2, 3) if round(low, digits) < 100), 4)
+    return f"{low:.{digits}f} to {'100' if round(high, digits) == 100 else f'{high:.{digits}f}'}"
+
+
+def milliseconds(value: float | None) -> str:
+    """`412`, `1,180`, `0.8`: without the unit, three digits at least where they mean something."""
+    if value is None:
+        return DASH
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def rate(value: float | None) -> str:
+    """Tokens per second, without the unit."""
+    return DASH if value is None else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def count(value: int) -> str:
+    """`58,204`."""
+    return f"{value:,d}"
+
+
+def probes(value: int) -> str:
+    """`1 probe`, `1,438 probes`."""
+    return f"{value:,d} probe" + ("" if value == 1 else "s")
+
+
+def context(tokens: int | None) -> str:
+    """`32k`, as model pages write it; `32,768` is said in the header."""
+    if tokens is None:
+        return "not known"
+    if tokens < 1_000:
+        return str(tokens)
+    if tokens >= 1_000_000:
+        return f"{tokens / 1_000_000:.3g}M"
+    return f"{tokens // 1_024 if tokens % 1_024 == 0 and tokens < 128_000 else tokens // 1_000}k"
+
+
+def price(usd_per_million: str | None) -> str:
+    """`$0.02`: an exact decimal of USD per million tokens."""
+    if usd_per_million is None:
+        return "not known"
+    try:
+        value = Decimal(usd_per_million)
+    except InvalidOperation:
+        return "not known"
+    return "$0" if value == 0 else f"${value.normalize():f}"
+
+
+def money(usd: float) -> str:
+    """`$0.0121`, `$12.30`."""
+    return "$0" if usd == 0 else f"${usd:.4f}" if usd < 1 else f"${usd:,.2f}"
+
+
+def duration(seconds: float) -> str:
+    """`4 s`, `12 min`, `3 h`, `2 d`: one number and its unit."""
+    seconds = max(0.0, seconds)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 1.5 * size or seconds == size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def ago(moment: int | None, now: int) -> str:
+    """`4 s ago`; `never` for null."""
+    return "never" if moment is None else f"{duration((now - moment) / 1_000)} ago"
+
+
+def clock(moment: int, zone: str, now: int | None = None) -> str:
+    """`24 Nov, 14:20`, in the viewer's zone; with the year where it is another one than `now`'s."""
+    local = _local(moment, zone)
+    same_year = now is None or _local(now, zone).year == local.year
+    return f"{local.day} {local:%b}{'' if same_year else f' {local.year}'}, {local:%H:%M}"
+
+
+def exact(moment: int, zone: str) -> str:
+    """`2026-11-24 14:20:31 CET`, for a tooltip."""
+    return f"{_local(moment, zone):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def day(moment: int, zone: str) -> str:
+    """`14 March 2025`."""
+    local = _local(moment, zone)
+    return f"{local.day} {local:%B %Y}"
+
+
+def _local(moment: int, zone: str) -> datetime:
+    return datetime.fromtimestamp(moment / 1_000, ZoneInfo(zone))
+
+
+def uptime_note(uptime: Uptime) -> str:
+    """The quieter line below an uptime: its interval and its sample, or why there is no number."""
+    if uptime.share is None:
+        return f"not enough data: {percent(uptime.coverage)} of the time is covered"
+    return f"{bounds(uptime.interval)} · {probes(uptime.probes)}"
