@@ -27,9 +27,9 @@ def collect(scene: Scene, moment: Moment) -> Due:
             continue
         for profile, every_s in target.schedules:
             last = scene.last_at.get((target.name, profile))
-            starts_at = max(moment.now, next_due(target.name, profile, every_s, last, moment.now))
-            if not _wanted(target.name, profile, every_s, last, starts_at, moment):
-                next_at.append(starts_at)
+            starts_at = _start(target.name, profile, every_s, last, moment)
+            if starts_at is None:
+                next_at.append(next_due(target.name, profile, every_s, last, moment.now))
                 continue
             scene.last_at[target.name, profile] = starts_at
             reason = _refusal(scene, target, profile, moment.now)
@@ -40,12 +40,12 @@ def collect(scene: Scene, moment: Moment) -> Due:
     return replace(due, next_at=min(next_at, default=None))
 
 
-def _wanted(name: str, profile: str, every_s: float, last: int | None, starts_at: int, moment: Moment) -> bool:
-    if moment.all:
-        return True
-    if moment.until > moment.now:  # a loop knows each target's own moment and starts it then
-        return starts_at < moment.until
-    return is_due(name, profile, every_s, last, moment.now)
+def _start(name: str, profile: str, every_s: float, last: int | None, moment: Moment) -> int | None:
+    """When to start it, if it is due: at its own moment in a loop that plans ahead, at once in a single run."""
+    if moment.until > moment.now and not moment.all:
+        starts_at = max(moment.now, next_due(name, profile, every_s, last, moment.now))
+        return starts_at if starts_at < moment.until else None
+    return moment.now if moment.all or is_due(name, profile, every_s, last, moment.now) else None
 
 
 def _refusal(scene: Scene, target: ProbeTarget, profile: str, now: int) -> str | None:

@@ -13,7 +13,8 @@ targets = [target for target in loader.targets(url) if target.state != "removed"
 if not targets:
     screens.empty()
     st.stop()
-names = sorted({target.name for target in targets})
+waiting = {target.name for target in targets if target.state == "waiting_for_key"}
+names = sorted({target.name for target in targets}, key=lambda name: (name in waiting, name))
 left, right = st.columns([3, 1], vertical_alignment="bottom")
 with left:
     name = st.selectbox("Target", names, key="target", bind="query-params", width=460, label_visibility="collapsed")
@@ -42,6 +43,8 @@ def live() -> None:
 
 
 live()
+if name in waiting and name not in loader.spans(url):
+    st.stop()  # it was never probed: there is nothing to chart
 chosen = window.current()
 probes = model_parts.probes_of(url, target, chosen)
 pings = probes[probes["profile"] == target.profile]

@@ -23,7 +23,7 @@ def live() -> None:
         return
     freshness.banner()
     st.html(looks.cards(overview_rows.summary_cards(url, rows, chosen, now)))
-    st.html(overview_rows.table(rows, chosen, now, window.zone()))
+    st.html(overview_rows.table(rows, now, window.zone()))
     st.html(looks.legend())
 
 

@@ -47,6 +47,13 @@ def bar_width_ms(since: int, until: int, every_s: float, most: int = MOST_BARS) 
     return max(math.ceil((until - since) / most), round(every_s * 1_000), 1)
 
 
+def strip_began(since: int, until: int, first_at: int, every_s: float, most: int = MOST_BARS) -> int:
+    """Where the strip of a window begins (milliseconds UTC): with the window or, for a target that is younger, with
+    its first probe, but not later than `most` of its slots ago. So the first bars of a new target can be seen.
+    """
+    return max(since, min(first_at, until - most * round(every_s * 1_000)))
+
+
 def strip(probes: pd.DataFrame, since: int, until: int, every_s: float, most: int = MOST_BARS) -> list[Bar]:
     """The bars of a window that ends at `until`, oldest first; each of one width, the first may begin before `since`.
 

@@ -39,7 +39,7 @@ def _off_or_seconds(value: Any) -> Any:
     return None if value == "off" else seconds(value)
 
 
-Sometimes = Annotated[float | None, BeforeValidator(_off_or_seconds), Field(ge=1, le=7 * 86_400)]
+Sometimes = Annotated[Annotated[float, Field(ge=1, le=7 * 86_400)] | None, BeforeValidator(_off_or_seconds)]
 
 
 class _Section(BaseModel):

@@ -15,12 +15,13 @@ from stats.answers import Answers, answers
 from stats.frames import frame
 from stats.incidents import Incident, Standing, incidents, standing
 from stats.latency import Percentiles, percentiles
-from stats.strip import Bar, strip
+from stats.strip import Bar, strip, strip_began
 from stats.uptime import SuccessRate, Uptime, success_rate, uptime
 from store import Selection
 from store.rows import DOWN, PROBES, Model, Target
 
 LAST_PROBES = 200
+BARS = 140
 LAST_COLUMNS = (
     "started_at",
     "location",
@@ -76,7 +77,13 @@ def view(url: str, target: Target, window: Window, now: int) -> View:
         standing=state,
         uptime=uptime(pings, max(window.since, began), until),
         success=success_rate(probes),
-        bars=strip(pings, window.since, until, target.every_s, 140),
+        bars=strip(
+            pings,
+            strip_began(window.since, until, began, target.every_s, BARS),
+            until,
+            target.every_s,
+            BARS,
+        ),
         incidents=incidents(pings),
         ttft=percentiles(pings, "ttft_ms"),
         speed=percentiles(rates, "tokens_per_second"),
@@ -181,7 +188,7 @@ def uptime_card(seen: View, window: Window, now: int, zone: str) -> str:
     )
     return (
         f'<div class="u u-card"><div class="u-title">Uptime</div>{looks.strip(seen.bars, zone, big=True)}'
-        f'<div class="u-axis"><span>{words.clock(window.since, zone, now)}</span><span>{said}</span>'
+        f'<div class="u-axis"><span>{words.clock(seen.bars[0].since, zone, now)}</span><span>{said}</span>'
         f"<span>{'now' if window.is_live else words.clock(window.until, zone, now)}</span></div>"
         f'<div class="q" style="margin-top:4px">{newest}</div></div>'
     )

@@ -12,7 +12,7 @@ from pages.shared import loader, looks, words
 from pages.shared.window import Window
 from stats.incidents import Standing, standing
 from stats.latency import Percentiles, bands, percentiles
-from stats.strip import Bar, bar_width_ms, strip
+from stats.strip import Bar, strip, strip_began
 from stats.uptime import Uptime, uptime
 from store.rows import Model, Target
 
@@ -64,7 +64,8 @@ def _row(
     until = now if window.is_live else window.until
     # a target that is younger than the window is not held to the time before it was there
     asked_since = max(window.since, began)
-    state = standing(pings, now, target.every_s) if window.is_live else standing(pings, until, target.every_s)
+    strip_since = strip_began(window.since, until, began, target.every_s)
+    state = standing(pings, until, target.every_s)
     if target.state == "waiting_for_key":
         state = Standing("waiting", None)
     ttft_line = bands(pings, "ttft_ms", window.since, until)["p50"]
@@ -74,7 +75,7 @@ def _row(
         model=model,
         standing=state,
         uptime=uptime(pings, asked_since, until),
-        bars=strip(pings, window.since, until, target.every_s),
+        bars=strip(pings, strip_since, until, target.every_s),
         ttft=percentiles(pings, "ttft_ms"),
         ttft_line=_values(ttft_line),
         speed=percentiles(probes[probes["profile"] == "throughput"], "tokens_per_second"),
@@ -123,9 +124,9 @@ def summary_cards(url: str, found: list[Row], window: Window, now: int) -> list[
     ]
 
 
-def table(found: list[Row], window: Window, now: int, zone: str) -> str:
+def table(found: list[Row], now: int, zone: str) -> str:
     """All rows as HTML."""
-    widths = {bar_width_ms(window.since, window.until, row.target.every_s) for row in found}
+    widths = {row.bars[0].until - row.bars[0].since for row in found}
     each = words.duration(min(widths) / 1_000) if len(widths) == 1 else f"{words.duration(min(widths) / 1_000)} or more"
     head = (
         '<div class="u-row head"><div>Target</div>'

@@ -1,0 +1,299 @@
+"""A tick: what is sent, what is recorded, what decides a slot."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collectors.runner.config import ConfigError, parse
+from collectors.runner.network import OWN_NETWORK, judged
+from collectors.runner.scene import Contact, Finding
+from store import Store
+from store.rows import ADAPTATIONS, RUNS, TARGETS, Probe, Run, Target
+from tests.collectors.scenes import config, new_store, run_once
+from tests.factories import probe
+from tests.fault_server import GOOD, FaultServer, Script, answer, chunked, usage
+
+KEY = "sk-canary-0123456789"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = new_store(tmp_path)
+    yield opened
+    opened.close()
+
+
+def test_a_good_probe_is_one_row_with_all_that_was_seen(store: Store) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        target = {"base_url": server.url, "usd_per_million_input": 1, "usd_per_million_output": 10}
+        probes, said = run_once(config(target, every="15s"), store)
+    [row] = probes
+    assert (row.outcome, row.profile, row.location, row.stands_for_s) == ("ok", "ping", "here", 15)
+    assert (row.prompt_tokens, row.completion_tokens, row.tokens_source) == (20, 2, "usage")
+    assert row.cost_usd == pytest.approx((20 * 1 + 2 * 10) / 1e6)
+    assert row.ttft_ms is not None and row.lag_ms is not None and row.connect_ms is not None
+    assert abs(row.started_at - time.time() * 1_000) < 5_000
+    assert "up    t0  first token" in said
+    [run] = [Run(*values) for values in store.read(RUNS)]
+    assert (run.collector, run.rows, run.skipped, run.error) == ("probe", 1, 0, None)
+    assert [Target(*values).state for values in store.read(TARGETS)] == ["active"]
+
+
+def test_the_request_is_a_fresh_sum_with_a_few_tokens_and_the_key(store: Store) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        settings = config(
+            {"base_url": server.url, "api_key_env": "K", "provider": "acme", "headers": {"X-Title": "me"}},
+            environment={"K": KEY},
+        )
+        run_once(settings, store)
+        run_once(settings, store, everything=True)
+    first, second = server.requests
+    body = first["body"]
+    assert (body["model"], body["max_tokens"], body["temperature"], body["stream"]) == ("m", 16, 0, True)
+    assert body["stream_options"] == {"include_usage": True}
+    assert body["provider"] == {"only": ["acme"], "allow_fallbacks": False}
+    assert first["headers"]["authorization"] == f"Bearer {KEY}"
+    assert first["headers"]["x-title"] == "me"
+    assert "x-openrouter-metadata" not in first["headers"]
+    assert body["messages"] != second["body"]["messages"]
+
+
+def test_to_the_router_the_probe_asks_for_the_route(store: Store) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        text = (
+            f'[openrouter]\nbase_url = "{server.url}"\n[[target]]\nname = "a"\nmodel = "m"\nbase_url = "{server.url}"'
+        )
+        run_once(parse(text + '\nthroughput_every = "off"', Path("t.toml"), {}), store)
+    assert server.requests[0]["headers"]["x-openrouter-metadata"] == "enabled"
+
+
+def test_what_the_response_says_it_cost_goes_before_the_price(store: Store) -> None:
+    with FaultServer(chunked(*GOOD[:-2], usage(cost=0.5), GOOD[-1])) as server:
+        probes, _ = run_once(config({"base_url": server.url}), store)
+    assert probes[0].cost_usd == 0.5
+
+
+def test_without_a_price_the_cost_is_null_not_zero(store: Store) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        probes, _ = run_once(config({"base_url": server.url}), store)
+    assert probes[0].cost_usd is None
+
+
+def test_the_answer_is_checked_and_is_no_part_of_the_outcome(store: Store) -> None:
+    def right(connection: socket.socket, request: dict[str, Any]) -> None:
+        words = request["body"]["messages"][0]["content"].split()
+        total = int(words[2]) + int(words[4].rstrip("?"))
+        from tests.fault_server import DONE, chunk
+
+        chunked(chunk(str(total)), chunk(finish="stop"), DONE)(connection, request)
+
+    with FaultServer(right) as good, FaultServer(chunked(*GOOD)) as wrong:
+        probes, _ = run_once(config({"base_url": good.url}, {"base_url": wrong.url}), store)
+    assert [(row.outcome, row.answer_ok) for row in probes] == [("ok", True), ("ok", False)]
+
+
+def _first_fails(count: int, failure: Script) -> Script:
+    seen = iter(range(10_000))
+
+    def script(connection: socket.socket, request: dict[str, Any]) -> None:
+        (failure if next(seen) < count else chunked(*GOOD))(connection, request)
+
+    return script
+
+
+def test_a_failure_is_probed_again_and_the_second_decides_the_slot(store: Store) -> None:
+    with FaultServer(_first_fails(1, answer(503, {}))) as server:
+        probes, _ = run_once(config({"base_url": server.url}), store)
+    assert [(row.outcome, row.stands_for_s) for row in probes] == [("server_error", 0), ("ok", 60)]
+
+
+def test_a_confirmed_failure_is_two_failures_and_one_slot(store: Store) -> None:
+    with FaultServer(answer(503, {})) as server:
+        probes, _ = run_once(config({"base_url": server.url}), store)
+    assert [(row.outcome, row.stands_for_s) for row in probes] == [("server_error", 0), ("server_error", 60)]
+
+
+@pytest.mark.parametrize("status", [401, 402, 404, 429])
+def test_what_is_not_counted_is_not_probed_again(store: Store, status: int) -> None:
+    with FaultServer(answer(status, {})) as server:
+        probes, _ = run_once(config({"base_url": server.url}), store)
+    assert [row.stands_for_s for row in probes] == [60]
+
+
+def test_a_refused_field_is_left_out_from_then_on_also_by_the_next_process(store: Store) -> None:
+    def picky(connection: socket.socket, request: dict[str, Any]) -> None:
+        refused = "temperature" in request["body"]
+        (answer(400, {"error": {"message": "temperature is not supported"}}) if refused else chunked(*GOOD))(
+            connection, request
+        )
+
+    with FaultServer(picky) as server:
+        settings = config({"base_url": server.url})
+        run_once(settings, store)
+        assert len(server.requests) == 2
+        run_once(settings, store, everything=True)
+    assert len(server.requests) == 3
+    assert [(row[0], row[3], row[4]) for row in store.read(ADAPTATIONS)] == [("t0", "temperature", None)]
+
+
+def test_one_target_that_breaks_does_not_take_the_others_with_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    import collectors.probe as module
+
+    real = module.probe_once
+
+    def breaks(scene: Any, target: Any, *rest: Any) -> list[Finding]:
+        if target.name == "t0":
+            raise RuntimeError("a bug")
+        return real(scene, target, *rest)
+
+    monkeypatch.setattr(module, "probe_once", breaks)
+    with FaultServer(chunked(*GOOD)) as server:
+        probes, said = run_once(config({}, {"base_url": server.url}), store)
+    assert [row.target for row in probes] == ["t1"]
+    assert "t0: RuntimeError: a bug" in said
+    assert [Run(*values).error for values in store.read(RUNS)] == ["t0: RuntimeError: a bug"]
+
+
+def test_a_target_without_its_key_is_not_probed_and_known_as_waiting(store: Store) -> None:
+    probes, _ = run_once(config({"api_key_env": "NOT_SET"}), store)
+    assert probes == []
+    assert [Target(*values).state for values in store.read(TARGETS)] == ["waiting_for_key"]
+
+
+def test_a_target_that_left_the_configuration_is_marked_removed_and_keeps_its_rows(store: Store) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        run_once(config({"base_url": server.url}), store)
+        probes, _ = run_once(config({"base_url": server.url, "name": "new"}), store)
+    assert {row.target for row in probes} == {"t0", "new"}
+    assert {t.name: t.state for t in (Target(*v) for v in store.read(TARGETS))} == {"t0": "removed", "new": "active"}
+
+
+def test_nothing_is_due_right_after_a_tick_and_nothing_is_written(store: Store) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        settings = config({"base_url": server.url, "every": "1h"})
+        run_once(settings, store)
+        probes, _ = run_once(settings, store)
+    assert len(probes) == 1
+    assert store.count(RUNS) == 1
+
+
+def test_a_throughput_probe_has_its_own_schedule_and_asks_for_more(store: Store) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        probes, _ = run_once(config({"base_url": server.url, "throughput_every": "1h"}), store)
+    assert sorted((row.profile, row.stands_for_s) for row in probes) == [("ping", 60), ("throughput", 3_600)]
+    assert sorted(request["body"]["max_tokens"] for request in server.requests) == [16, 128]
+
+
+def test_two_profiles_of_a_target_take_turns(store: Store) -> None:
+    at_once, most, lock = 0, 0, threading.Lock()
+
+    def script(connection: socket.socket, request: dict[str, Any]) -> None:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        time.sleep(0.1)
+        with lock:
+            at_once -= 1
+        chunked(*GOOD)(connection, request)
+
+    with FaultServer(script) as server:
+        run_once(config({"base_url": server.url, "throughput_every": "1h"}), store)
+    assert most == 1
+
+
+# -- money and quotas
+
+
+def test_no_probe_is_sent_that_could_pass_the_budget(store: Store) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        # at most 64 x 1,000 + 16 x 1,000 USD per million = $0.08 a probe
+        target = {"base_url": server.url, "usd_per_million_input": 1_000, "usd_per_million_output": 1_000}
+        settings = config(target, usd_per_day=0.1)
+        for _ in range(3):
+            probes, said = run_once(settings, store, everything=True)
+    # the first cost $0.022, so $0.078 are left and a second could pass them
+    assert len(probes) == len(server.requests) == 1
+    assert "could pass the budget: $0.0220 of $0.1 (usd_per_day) are spent or set aside" in said
+    assert [Run(*values).skipped for values in store.read(RUNS)] == [0, 1, 1]
+
+
+def test_a_free_target_is_probed_whatever_the_budget(store: Store) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        target = {"base_url": server.url, "usd_per_million_input": 0, "usd_per_million_output": 0}
+        assert len(run_once(config(target, usd_per_day=0), store)[0]) == 1
+
+
+def test_an_unknown_price_elsewhere_is_reckoned_high(store: Store) -> None:
+    settings = config({"base_url": "http://192.0.2.1/v1"}, usd_per_day=0.001)
+    probes, said = run_once(settings, store)
+    assert probes == []
+    assert "it could cost $0.0029" in said
+
+
+def test_free_models_share_a_quota_that_holds_across_runs(store: Store) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        free = {"base_url": server.url, "model": "x/y:free"}
+        settings = config(free, free, free_requests_per_day=3)
+        run_once(settings, store, everything=True)
+        probes, said = run_once(settings, store, everything=True)
+    assert len(probes) == len(server.requests) == 3
+    assert "the 3 requests a day that free models share (free_requests_per_day) are used up" in said
+
+
+def test_a_target_has_its_own_limit(store: Store) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        settings = config({"base_url": server.url, "requests_per_day": 1}, {"base_url": server.url})
+        run_once(settings, store, everything=True)
+        probes, said = run_once(settings, store, everything=True)
+    assert sorted(row.target for row in probes) == ["t0", "t1", "t1"]
+    assert "not probed: t0: its 1 requests of the day" in said
+
+
+# -- whose network
+
+
+def _failed(host: str, *, unreached: bool = True, own: bool = False) -> Finding:
+    return Finding(probe(outcome="connection_error", target=host), Contact(host, unreached, own))
+
+
+def test_when_every_host_is_unreachable_it_is_our_own_network() -> None:
+    rows = [finding.row for finding in judged([_failed("a"), _failed("b")])]
+    assert [(row.outcome, row.error) for row in rows if isinstance(row, Probe)] == [("offline", OWN_NETWORK)] * 2
+
+
+@pytest.mark.parametrize(
+    "findings",
+    [
+        [_failed("a")],
+        [_failed("a"), _failed("a")],
+        [_failed("a"), _failed("b", unreached=False)],
+        [_failed("a"), Finding(probe(), Contact("b", False, False))],
+    ],
+    ids=["one host", "one host twice", "one was reached", "one answered"],
+)
+def test_otherwise_it_is_theirs(findings: list[Finding]) -> None:
+    assert all(finding.row.outcome != "offline" for finding in judged(findings) if isinstance(finding.row, Probe))
+
+
+def test_one_host_is_enough_when_the_system_says_that_there_is_no_network() -> None:
+    [finding] = judged([_failed("a", own=True)])
+    assert isinstance(finding.row, Probe)
+    assert finding.row.outcome == "offline"
+
+
+def test_a_target_on_this_machine_is_down_and_not_offline(store: Store) -> None:
+    probes, _ = run_once(config({}), store)
+    assert [row.outcome for row in probes] == ["connection_error"] * 2
+
+
+def test_no_target_is_no_configuration() -> None:
+    with pytest.raises(ConfigError):
+        config()
