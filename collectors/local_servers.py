@@ -20,7 +20,7 @@ from store.rows import Model
 
 MOST_BYTES = 4 * 1024 * 1024
 TIMEOUT_S = 10.0
-RETRY_S = 60.0
+RETRY_S = 300.0
 """After a visit that failed: a server that was just starting should not be without its context for an hour."""
 Tokens = Annotated[int, Field(ge=1)] | None
 
@@ -84,9 +84,15 @@ def _fetched(target: ProbeTarget) -> Any:
         session_for(url) as session,
         session.get(url, headers=headers, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as response,
     ):
+        if response.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+            return {"data": []}  # a server without such a list says nothing of its models: no error
         if response.status_code != HTTPStatus.OK:
             raise ValueError(f"GET /models answered with HTTP {response.status_code}")
-        return json.loads(response.raw.read(MOST_BYTES, decode_content=True))
+        body = response.raw.read(MOST_BYTES, decode_content=True)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise ValueError("GET /models did not answer with JSON") from None
 
 
 def models_of(answer: Any, target: ProbeTarget, now: int) -> list[Model]:

@@ -48,9 +48,6 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has left (`| head`): nothing is wrong
-        sys.exit(OK)
     except typer.TyperException as problem:
         print(f"{problem.format_message()} (--help tells more)", file=sys.stderr)
         sys.exit(WRONG_USE)

@@ -22,15 +22,15 @@ def check(config: ConfigPath = None, store: StoreUrl = None) -> int:
 
     Nothing is recorded. The probes count as little as any: a few tokens each.
     """
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from collectors.runner.config import load
+    from collectors.runner.report import console_for
     from collectors.runner.scene import Scene
 
     loaded = load(config)
-    console = Console(file=sys.stdout)
+    console = console_for(sys.stdout)
     console.print(f"{loaded.path} is right: {len(loaded.targets)} target(s)", highlight=False)
     scene = Scene(loaded, _known(store_url(store)), location())
     table = Table(box=None, pad_edge=False, header_style="bold")

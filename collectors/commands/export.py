@@ -47,6 +47,9 @@ def export(
     try:
         with _destination(output) as stream, counting(lambda: opened.count(chosen, selection), "rows") as count:
             total = write_rows(chosen, opened.read(chosen, selection), stream, written_form, count)
+    except BrokenPipeError:  # the reader of our output has left (`| head`): nothing is wrong
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     finally:
         opened.close()
     print(f"{total:,} rows of {chosen.name} in {'standard output' if output == '-' else output}", file=sys.stderr)

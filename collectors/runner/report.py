@@ -14,6 +14,7 @@ from collectors.runner.scene import Finding
 from store.rows import DOWN, UP, Model, Probe
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
 WORD = {True: "up", False: "DOWN", None: "----"}
@@ -36,6 +37,13 @@ def line_of(probe: Probe) -> str:
     return "  ".join(
         [*parts, f"{probe.completion_tokens} tokens" if probe.completion_tokens is not None else ""]
     ).strip()
+
+
+def console_for(stream: TextIO) -> Console:
+    """A console on `stream`; a file or a pipe has no width, so it gets one in which nothing is broken into pieces."""
+    from rich.console import Console
+
+    return Console(file=stream, width=None if stream.isatty() else 160)
 
 
 class Report:
@@ -86,7 +94,6 @@ class Report:
             self._bar.stop()
         if not self.probes:
             return
-        from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
@@ -105,16 +112,15 @@ class Report:
             how = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
             # Text, not str: a name from the configuration is no markup
             table.add_row(Text(name), str(len(probes)), up, typical, how)
-        Console(file=self._stream).print(table)
+        console_for(self._stream).print(table)
 
     def _grow_bar(self, count: int) -> None:
         if self._bar is None:
-            from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
             columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
             name = TextColumn("{task.description}", markup=False)
-            self._bar = Progress(*columns, name, console=Console(file=self._stream), transient=True)
+            self._bar = Progress(*columns, name, console=console_for(self._stream), transient=True)
             self._task = self._bar.add_task("", total=0)
             self._bar.start()
         task = self._bar.tasks[0]

@@ -49,7 +49,8 @@ class Tick:
                 findings = errand.go(stop)
                 self.seen(errand.name, findings)
         except Exception as problem:  # noqa: BLE001  one errand that breaks must not take the others with it
-            error = f"{errand.name}: {safe_error(f'{type(problem).__name__}: {problem}')}"
+            kind = "" if type(problem) is ValueError else f"{type(problem).__name__}: "
+            error = f"{errand.name}: {safe_error(f'{kind}{problem}')}"
         with self._lock:
             self.findings += findings
             self.errors += [error] if error else []
