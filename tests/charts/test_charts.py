@@ -1,0 +1,69 @@
+"""A chart takes a frame and returns a figure, also for an empty one."""
+
+from __future__ import annotations
+
+import pytest
+
+from charts import times, tokens
+from charts.palette import PALETTES, Mode, Palette
+from stats.latency import bands
+from stats.tokens import tokens_per_day
+from tests.factories import HOUR, MINUTE, NOON, probe
+from tests.stats.samples import frame_of
+
+LIGHT = PALETTES["light"]
+NO_FAILURE = frame_of([])[["started_at", "outcome", "error"]]
+
+
+def _chart(probes: list, failures: object = NO_FAILURE, **more: object):  # type: ignore[no-untyped-def, type-arg]
+    table = bands(frame_of(probes), "ttft_ms", NOON, NOON + HOUR)
+    return times.bands(table, failures, NOON, NOON + HOUR, LIGHT, unit="ms", **more)  # type: ignore[arg-type]
+
+
+def test_bands_break_at_a_gap_instead_of_closing_over_it() -> None:
+    probes = [probe(NOON + n * MINUTE, ttft_ms=100.0 + n) for n in range(60) if not 20 <= n < 40]
+    chart = _chart(probes)
+    fills = [trace for trace in chart.data if trace.fill == "toself"]
+    assert [trace.name for trace in fills] == ["p5 to p95"] * 2 + ["p25 to p75"] * 2
+    [median] = [trace for trace in chart.data if trace.name == "median"]
+    assert not median.connectgaps
+    assert len(median.x) == 5
+
+
+def test_failures_are_marks_on_the_floor_at_their_moment_in_the_viewers_zone() -> None:
+    failures = frame_of([probe(NOON + MINUTE, "timeout")])[["started_at", "outcome", "error"]]
+    chart = _chart([probe(NOON)], failures, zone="Europe/Berlin")
+    [marks] = [trace for trace in chart.data if trace.name == "failure"]
+    assert (str(marks.x[0]), list(marks.y), list(marks.text)) == ("2026-11-24 13:01:00", [0], ["timeout"])
+    assert [str(edge) for edge in chart.layout.xaxis.range] == ["2026-11-24 13:00:00", "2026-11-24 14:00:00"]
+
+
+def test_an_empty_chart_says_why() -> None:
+    assert _chart([]).layout.annotations[0].text == "no sample in this window"
+    empty = tokens.per_day(tokens_per_day(frame_of([])), LIGHT)
+    assert empty.layout.annotations[0].text == "no tokens in this window"
+
+
+def test_tokens_are_stacked_prompt_first() -> None:
+    chart = tokens.per_day(tokens_per_day(frame_of([probe(NOON)])), LIGHT)
+    assert chart.layout.barmode == "stack"
+    assert [(bar.name, list(bar.y)) for bar in chart.data] == [("prompt", [30]), ("completion", [16])]
+
+
+def _contrast(one: str, other: str) -> float:
+    def light(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((light(one), light(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_small_text_has_the_contrast_that_wcag_aa_asks_for(mode: Mode) -> None:
+    palette: Palette = PALETTES[mode]
+    for ground in (palette.page, palette.card):
+        assert _contrast(palette.text, ground) >= 7
+        assert _contrast(palette.muted, ground) >= 4.5
+        assert _contrast(palette.accent, ground) >= 3

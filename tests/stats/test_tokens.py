@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from datetime import date
+
+import pandas as pd
+
+from stats.answers import answers
+from stats.tokens import tokens_per_day
+from tests.factories import HOUR, NOON, probe
+from tests.stats.samples import frame_of
+
+
+def test_tokens_are_summed_by_the_viewers_day() -> None:
+    probes = frame_of(
+        [
+            probe(NOON, cost_usd=0.25),
+            probe(NOON + 11 * HOUR + HOUR // 2, prompt_tokens=1, completion_tokens=None, cost_usd=None),
+            probe(NOON + 24 * HOUR, "timeout", prompt_tokens=None, completion_tokens=None),
+        ]
+    )
+    utc = tokens_per_day(probes)
+    assert utc["day"].tolist() == [date(2026, 11, 24), date(2026, 11, 25)]
+    assert utc[["prompt_tokens", "completion_tokens", "requests"]].to_numpy().tolist() == [[31, 16, 2], [0, 0, 1]]
+    assert utc["cost_usd"].tolist()[0] == 0.25
+    assert pd.isna(utc["cost_usd"].tolist()[1])
+    assert tokens_per_day(probes, "Europe/Berlin")["requests"].tolist() == [1, 2]
+
+
+def test_no_probe_is_an_empty_table() -> None:
+    assert tokens_per_day(frame_of([])).empty
+
+
+def test_answers_count_only_what_could_be_checked() -> None:
+    seen = answers(frame_of([probe(NOON), probe(NOON + 1, answer_ok=False), probe(NOON + 2, answer_ok=None)]))
+    assert (seen.right, seen.checked, seen.share) == (1, 2, 0.5)
+    assert answers(frame_of([])).share is None
