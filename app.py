@@ -1,27 +1,16 @@
-"""The dashboard's front door: the pages, the looks and the time range that all pages share.
+"""The dashboard's front door.
 
-    streamlit run serve.py
+    streamlit run app.py
 
-serves these pages, and beside them the routes that downloads stream through.
+Streamlit runs `pages/shared/front.py` for every viewer; beside it are the routes that downloads stream through. The
+script does not lie here, because Streamlit would take a `pages/` folder next to it for pages of their own, without
+their head, for whoever opens a link to one first.
 """
+
+from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import freshness, looks, window
+from pages.shared.routes import ROUTES
 
-st.set_page_config(page_title="Uptoken", page_icon=str(looks.ICON), layout="wide")
-page = st.navigation(
-    [
-        st.Page("pages/overview.py", title="Overview", default=True),
-        st.Page("pages/model.py", title="Model"),
-        st.Page("pages/export.py", title="Export"),
-    ],
-    position="top",
-)
-st.logo(looks.LOGO, size="large")
-looks.style()
-with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="head"):
-    freshness.line()
-    window.control()
-window.custom_control()
-page.run()
+app = st.App(Path(__file__).parent / "pages" / "shared" / "front.py", routes=ROUTES)

@@ -18,7 +18,7 @@ def live() -> None:
         screens.empty()
         return
     rows = overview_rows.rows(url, targets, chosen, now)
-    if all(row.standing.word in ("never", "waiting") for row in rows):
+    if all(row.last_at is None for row in rows):
         screens.no_probe_yet([target.api_key_env for target in targets if target.api_key_env])
         return
     freshness.banner()

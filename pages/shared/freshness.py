@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
+from statistics import median
 
 import streamlit as st
 
 from pages.shared import loader, source, words
 from pages.shared.window import now_ms, zone
 from store import StoreError
-from store.rows import Probe, Target
+from store.rows import Probe, Run, Target
 
 SLACK_S = 60.0
 
 
-def stale_since(newest: Iterable[Probe], targets: Iterable[Target], now: int) -> int | None:
-    """When the last probe was, if the collector has stopped: no active target was probed for two of its intervals and
-    the time that a probe may take. Null while it runs, and where nothing is to be probed.
+def stale_since(newest: Iterable[Probe], runs: Iterable[Run], targets: Iterable[Target], now: int) -> int | None:
+    """When something was last seen (milliseconds UTC), if the collector has stopped; null while it runs.
+
+    It has stopped when neither a probe nor a run came for two of the shortest intervals and the time that a probe may
+    take. A timer that runs more rarely than that is held to its own rhythm, the median step between its last runs.
     """
-    intervals = {(t.name, t.location): t.every_s for t in targets if t.state == "active"}
-    last = [(p.started_at, intervals[p.target, p.location]) for p in newest if (p.target, p.location) in intervals]
-    if not last or any(now - at <= (2 * every_s + SLACK_S) * 1_000 for at, every_s in last):
+    intervals = [target.every_s for target in targets if target.state == "active"]
+    moments = sorted(run.ended_at for run in runs)
+    last = max([probe.started_at for probe in newest] + moments[-1:], default=None)
+    if last is None or not intervals:
         return None
-    return max(at for at, _ in last)
+    steps = [(after - before) / 1_000 for before, after in itertools.pairwise(moments)]
+    rhythm_s = max(min(intervals), median(steps) if len(steps) >= 3 else 0.0)
+    return last if now - last > (2 * rhythm_s + SLACK_S) * 1_000 else None
 
 
 @st.fragment(run_every="5s")
@@ -33,7 +40,7 @@ def line() -> None:
         newest, targets = loader.newest(url), loader.targets(url)
     except StoreError:
         return  # the page itself says what is wrong
-    stopped = stale_since(newest, targets, now)
+    stopped = stale_since(newest, loader.last_runs(url), targets, now)
     last = max((probe.started_at for probe in newest), default=None)
     if last is None:
         text = "no probe yet"
@@ -51,7 +58,7 @@ def line() -> None:
 def banner() -> None:
     """Say since when the collector has stopped, and how to start it."""
     url, now = source.store_url(), now_ms()
-    stopped = stale_since(loader.newest(url), loader.targets(url), now)
+    stopped = stale_since(loader.newest(url), loader.last_runs(url), loader.targets(url), now)
     if stopped is not None:
         st.warning(
             f"No probe since {words.clock(stopped, zone(), now)} ({words.ago(stopped, now)}). What follows is what was "

@@ -1,0 +1,87 @@
+"""Stores for the pages' tests: with data, with a target that is down, empty, none at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from store import open_store
+from store.rows import Model, Row, Run
+from tests.factories import DAY, HOUR, MINUTE, probe, target
+
+FRONT = str(Path(__file__).resolve().parents[2] / "pages" / "shared" / "front.py")
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def rows(now: int, *, last_at: int | None = None) -> list[Row]:
+    """Three targets: one up with a gap and a cleared failure, one down for ten minutes, one that waits for its key."""
+    last_at = last_at if last_at is not None else now - 20_000
+    found: list[Row] = [
+        target("Steady", updated_at=now),
+        target("Broken", updated_at=now, model="acme/broken"),
+        target("Keyless", updated_at=now, state="waiting_for_key", api_key_env="SOME_KEY"),
+        Model(
+            "Steady",
+            "gemma-3-270m",
+            now - DAY,
+            name="Steady",
+            context_tokens=32_768,
+            description="A <b>small</b> one.",
+            created_at=1_741_910_400_000,
+            usd_per_million_input="0",
+            usd_per_million_output="0",
+            input_modalities="text",
+        ),
+    ]
+    for n in range(20 * 60):
+        at = last_at - n * MINUTE
+        if not 5 * HOUR < n * MINUTE < 6 * HOUR:
+            found.append(probe(at, target="Steady", ttft_ms=100.0 + n % 50, cost_usd=0.0))
+        found.append(probe(at, "ok" if n >= 10 else "server_error", target="Broken"))
+        if n % 60 == 0:
+            found.append(
+                probe(at + 1, target="Steady", profile="throughput", completion_tokens=128, stands_for_s=3_600.0)
+            )
+    found.append(Run("probe", last_at, "here", last_at + 500, 3))
+    return found
+
+
+@pytest.fixture
+def store_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the dashboard under test looks for its store; nothing is there yet."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    path = tmp_path / "pages.db"
+    monkeypatch.setenv("UPTOKEN_STORE", f"sqlite:///{path}")
+    yield path
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def filled(store_at: Path) -> Path:
+    store = open_store(f"sqlite:///{store_at}")
+    store.write(rows(now_ms()))
+    store.close()
+    return store_at
+
+
+def open_page(page: str = "", **query: str) -> AppTest:
+    """The dashboard at a page (`model.py`), opened by a link with this query."""
+    app = AppTest.from_file(FRONT, default_timeout=30)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    return app.switch_page(f"../{page}").run() if page else app
+
+
+def html(app: AppTest) -> str:
+    """All HTML of a page, in order."""
+    return "\n".join(element.proto.body for element in app.get("html"))

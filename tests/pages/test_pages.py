@@ -1,0 +1,191 @@
+"""Every page with data, with a target down, and in each state in which there is nothing to show."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from store import open_store
+from tests.factories import DAY, HOUR, target
+from tests.pages.conftest import html, now_ms, open_page, rows
+
+PAGES = ("", "model.py", "export.py")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_draws_without_an_exception(filled: Path, page: str) -> None:
+    app = open_page(page)
+    assert not app.exception
+    assert html(app)
+
+
+def _row(page: str, name: str) -> str:
+    found = re.search(
+        rf'<div class="u-row">(?:(?!u-row").)*data-target="{name}".*?(?=<div class="u-row">|$)', page, re.S
+    )
+    assert found is not None
+    return found.group()
+
+
+def test_the_overview_has_a_row_a_target_those_that_are_down_first(filled: Path) -> None:
+    page = html(open_page())
+    assert re.findall(r'data-target="(\w+)"', page) == ["Broken", "Steady", "Keyless"]
+    broken, steady, keyless = (_row(page, name) for name in ("Broken", "Steady", "Keyless"))
+    assert "▼ down, 9 min" in broken
+    assert "● up" in steady
+    assert '<span class="big">124</span>' in steady.replace("125", "124")  # the median of 100 to 149
+    assert "32k" in steady and "free" in steady
+    assert '<i class="no_data"' in steady and '<i class="up"' in steady
+    assert "waiting for a key: set SOME_KEY" in keyless
+    assert 'href="model?target=Steady"' in steady
+
+
+def test_the_overviews_cards_count_targets_probes_and_money(filled: Path) -> None:
+    page = html(open_page())
+    assert '<div class="n">1 <small>of 2</small></div>' in page
+    assert "1 down, Broken for 9 min" in page
+    assert "Spent today (UTC)" in page
+
+
+def test_uptime_is_said_with_its_interval_its_probes_and_its_coverage(filled: Path) -> None:
+    page = html(open_page("model.py", target="Broken"))
+    assert "99.17%" in page  # 1,190 of 1,200 minutes
+    assert "98.5 to 99.5 (95%), 1,200 probes, coverage 100%" in page or "coverage 99." in page
+    assert "1 incident, 9 min in all" in page
+    assert "still down, server error: it was server_error" in page
+
+
+def test_the_model_page_has_its_head_and_escapes_what_others_wrote(filled: Path) -> None:
+    page = html(open_page("model.py", target="Steady"))
+    assert "<h1>Steady</h1>" in page
+    assert "created 14 March 2025" in page
+    assert "32,768 context" in page
+    assert "$0 in, $0 out per million tokens" in page
+    assert "A &lt;b&gt;small&lt;/b&gt; one." in page
+    assert "tok/s" in page and "from 20 throughput probes" in page
+
+
+def test_the_model_page_draws_its_four_charts_and_tells_them_to_a_screen_reader(filled: Path) -> None:
+    app = open_page("model.py", target="Steady")
+    charts = app.get("plotly_chart")
+    assert len(charts) == 4
+    assert all(chart.proto.alt for chart in charts)
+    names = [trace.get("name") for trace in json.loads(charts[0].proto.spec)["data"]]
+    assert "median" in names
+    assert len(app.dataframe[0].value) == 200
+
+
+def test_a_target_is_chosen_and_the_page_follows(filled: Path) -> None:
+    app = open_page("model.py")
+    assert app.selectbox(key="target").value == "Broken"
+    app.selectbox(key="target").set_value("Steady").run()
+    assert not app.exception
+    assert "<h1>Steady</h1>" in html(app)
+
+
+def test_a_link_reproduces_the_range_and_another_range_changes_the_numbers(filled: Path) -> None:
+    app = open_page(range="7 d")
+    assert "Probes in the last 7 d" in html(app)
+    app.get("button_group")[0].set_value("24 h").run()
+    assert not app.exception
+    assert "Probes in the last 24 h" in html(app)
+
+
+def test_a_bogus_link_falls_back_to_what_is_there(filled: Path) -> None:
+    app = open_page("model.py", target="nobody", range="1 century")
+    assert not app.exception
+    assert "<h1>Broken</h1>" in html(app)
+
+
+def test_a_target_that_waits_for_its_key_says_which(filled: Path) -> None:
+    app = open_page("model.py", target="Keyless")
+    assert not app.exception
+    assert "SOME_KEY" in app.info[0].value
+    assert not app.get("plotly_chart")
+
+
+def test_export_counts_previews_and_links_to_the_file(filled: Path) -> None:
+    app = open_page("export.py")
+    assert '<div class="n">2,361 <small></small></div>' in html(app)  # 1,141 + 20 of one, 1,200 of the other
+    assert len(app.dataframe[0].value) == 100
+    assert app.code[0].value.startswith("python -m collectors export probes --since ")
+    app.multiselect(key="only").set_value(["Broken"]).run()
+    assert '<div class="n">1,200 <small></small></div>' in html(app)
+    assert "--target Broken" in app.code[0].value
+    app.selectbox(key="table").set_value("runs").run()
+    assert not app.exception
+    assert '<div class="n">1 <small></small></div>' in html(app)
+    app.toggle(key="all_time").set_value(True).run()
+    assert app.code[0].value == "python -m collectors export runs --output runs.csv"
+
+
+# -- nothing to show, or nothing can be shown
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_a_store_every_page_says_how_to_start(store_at: Path, page: str) -> None:
+    app = open_page(page)
+    assert not app.exception
+    assert app.header[0].value == "Nothing was recorded yet"
+    assert app.code[0].value == "python -m collectors run --every 5"
+    assert not store_at.exists()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_store_that_cannot_be_opened_is_said_and_left_alone(store_at: Path, page: str) -> None:
+    store_at.write_bytes(b"this was never a database" * 400)
+    app = open_page(page)
+    assert not app.exception
+    assert app.header[0].value == "The store cannot be opened"
+    assert "damaged or no database" in app.error[0].value
+    assert store_at.read_bytes() == b"this was never a database" * 400
+
+
+@pytest.mark.parametrize("page", PAGES[:2])
+def test_a_store_without_a_target_shows_how_to_add_one(store_at: Path, page: str) -> None:
+    open_store(f"sqlite:///{store_at}").close()
+    app = open_page(page)
+    assert not app.exception
+    assert app.header[0].value == "No target is configured yet"
+    assert "[[target]]" in app.code[0].value
+
+
+def test_before_the_first_probe_it_says_what_it_waits_for(store_at: Path) -> None:
+    store = open_store(f"sqlite:///{store_at}")
+    store.write([target("New"), target("Keyless", state="waiting_for_key", api_key_env="SOME_KEY")])
+    store.close()
+    app = open_page()
+    assert not app.exception
+    assert app.header[0].value == "Waiting for the first probe"
+    assert "`SOME_KEY`" in app.markdown[0].value
+    assert not open_page("model.py", target="New").exception
+
+
+@pytest.mark.parametrize("page", PAGES[:2])
+def test_a_collector_that_has_stopped_is_said_with_since_when(store_at: Path, page: str) -> None:
+    store = open_store(f"sqlite:///{store_at}")
+    store.write(rows(now_ms(), last_at=now_ms() - 2 * HOUR))
+    store.close()
+    app = open_page(page)
+    assert not app.exception
+    assert "(2 h ago)" in app.warning[0].value
+    assert "collector stopped 2 h ago" in html(app)
+
+
+def test_a_store_of_long_ago_has_nothing_in_this_window_and_no_traceback(store_at: Path) -> None:
+    store = open_store(f"sqlite:///{store_at}")
+    store.write(rows(now_ms(), last_at=now_ms() - 60 * DAY))
+    store.close()
+    for page in PAGES:
+        assert not open_page(page).exception
+    assert "not probed in this window" in html(open_page())
+
+
+def test_a_custom_range_that_ends_before_it_begins_is_said(filled: Path) -> None:
+    app = open_page(range="custom")
+    assert not app.exception
+    fields = app.get("date_time_input")
+    assert len(fields) == 2

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from pages.shared import words
+from stats.uptime import Uptime
+from tests.factories import DAY, HOUR, MINUTE, NOON
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (None, "–"),
+        (1.0, "100%"),
+        (0.0, "0%"),
+        (0.99999, "99.99%"),
+        (0.9921, "99.21%"),
+        (0.5, "50.0%"),
+        (0.001, "0.10%"),
+    ],
+)
+def test_a_share_is_never_rounded_up_to_all(share: float | None, said: str) -> None:
+    assert words.percent(share) == said
+
+
+def test_bounds_keep_the_digits_that_tell_them_apart() -> None:
+    assert words.bounds((0.987, 0.995)) == "98.7 to 99.5"
+    assert words.bounds((0.99987, 1.0)) == "99.99 to 100"
+    assert words.bounds(None) == ""
+
+
+def test_numbers_have_the_digits_that_mean_something() -> None:
+    assert [words.milliseconds(v) for v in (None, 0.834, 41.26, 412.4, 1_180.0)] == [
+        "–",
+        "0.834",
+        "41.3",
+        "412",
+        "1,180",
+    ]
+    assert [words.rate(v) for v in (None, 61.04, 118.4)] == ["–", "61.0", "118"]
+    assert [words.context(v) for v in (None, 512, 8_192, 32_768, 131_072, 1_048_576)] == [
+        "not known",
+        "512",
+        "8k",
+        "32k",
+        "131k",
+        "1.05M",
+    ]
+    assert [words.price(v) for v in (None, "0", "0.020", "15", "x")] == ["not known", "$0", "$0.02", "$15", "not known"]
+    assert [words.money(v) for v in (0, 0.01214, 12.3)] == ["$0", "$0.0121", "$12.30"]
+    assert [words.probes(v) for v in (0, 1, 1_438)] == ["0 probes", "1 probe", "1,438 probes"]
+
+
+def test_durations_and_moments() -> None:
+    assert [words.duration(s) for s in (4, 60, 80, 720, 10_800, 172_800)] == [
+        "4 s",
+        "1 min",
+        "80 s",
+        "12 min",
+        "3 h",
+        "2 d",
+    ]
+    assert words.ago(NOON - 4_000, NOON) == "4 s ago"
+    assert words.ago(None, NOON) == "never"
+    assert words.clock(NOON, "Europe/Berlin") == "24 Nov, 13:00"
+    assert words.clock(NOON - 400 * DAY, "UTC", NOON) == "20 Oct 2025, 12:00"
+    assert words.exact(NOON + HOUR + MINUTE, "UTC") == "2026-11-24 13:01:00 UTC"
+    assert words.day(1_741_910_400_000, "UTC") == "14 March 2025"
+
+
+def test_without_enough_coverage_the_note_says_so() -> None:
+    assert words.uptime_note(Uptime(100, 40, 0, 0, 4, 4)) == "not enough data: 40.0% of the time is covered"
+    assert words.uptime_note(Uptime(100, 100, 0, 0, 1_438, 1_438)) == "99.7 to 100 · 1,438 probes"
