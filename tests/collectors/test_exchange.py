@@ -103,6 +103,37 @@ def test_gzip_is_stamped_as_it_arrives() -> None:
     assert result.ttft_ms == pytest.approx(150, abs=30)
 
 
+BOMB = gzip.compress(b"data: " + b"x" * 50_000_000)
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome", "words"),
+    [
+        (b"this was never zipped", "stream_error", "what came is not gzip"),
+        (ZIPPED[:-12], "stream_error", "what was zipped has no end"),
+        (BOMB, "invalid_response", "a line of more than"),
+    ],
+    ids=["not zipped", "cut", "bomb"],
+)
+def test_what_is_wrongly_zipped_is_said_and_bounded(body: bytes, outcome: str, words: str) -> None:
+    result, _ = probe(answer(200, body, Content_Type="text/event-stream", Content_Encoding="gzip"))
+    assert (result.outcome, words in (result.error or "")) == (outcome, True), result
+
+
+def test_deflate_is_unzipped_too() -> None:
+    result, _ = probe(answer(200, zlib.compress(WHOLE), Content_Type="text/event-stream", Content_Encoding="deflate"))
+    assert (result.outcome, result.reply.text) == ("ok", "42")
+
+
+def test_a_content_length_that_promises_too_much_is_a_cut() -> None:
+    head_of = head(Content_Type="text/event-stream", Content_Length=str(len(WHOLE) + 9))
+    result, _ = probe(raw(head_of, WHOLE))
+    assert (result.outcome, "9 bytes of its Content-Length never came" in (result.error or "")) == (
+        "stream_error",
+        True,
+    )
+
+
 def test_usage_in_every_chunk_counts_once_and_without_usage_chunks_are_counted() -> None:
     every, _ = probe(
         stream(chunk("a"), usage(completion=1), chunk("b"), usage(completion=2), chunk(finish="stop"), DONE)

@@ -1,0 +1,237 @@
+"""How far measured times are from the truth, beside what else one could have measured with.
+
+The truth of a probe is the endpoint's own: from the moment at which it had read the request to the moment at which it
+handed the first (the last) token to its socket. What a client says beyond that is the client's error, and the way there
+and back over loopback; how late the endpoint was against its own plan is no part of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from benchmarks.tools import endpoint, median, noted, percentile, table
+from collectors.wire.connection import Line
+from collectors.wire.exchange import Ask, exchange
+
+PLAN = "first_ms=100,tokens=16,step_ms=10"
+MANY = 50
+SPREAD_S = 0.250
+Measured = dict[str, tuple[float, float]]
+"""By probe: time to first token and total, in milliseconds, as a client said."""
+_ids = itertools.count()
+
+
+def _body(model: str) -> dict[str, object]:
+    return {
+        "model": model,
+        "messages": [{"role": "user", "content": "What is 17 + 25? Reply with the number only."}],
+        "max_tokens": 16,
+        "stream": True,
+    }
+
+
+class Uptoken:
+    """The probe's own exchange: threads, and a clock that starts at the socket's send."""
+
+    name = "Uptoken"
+
+    def __init__(self, base_url: str, model: str) -> None:
+        self._lines = [Line(f"{base_url}/chat/completions") for _ in range(MANY)]
+        self._pool = ThreadPoolExecutor(MANY)
+        self._body = _body(model)
+
+    def _one(self, line: Line, delay_s: float) -> tuple[str, tuple[float, float]]:
+        time.sleep(delay_s)
+        name = str(next(_ids))
+        headers = {"Content-Type": "application/json", "X-Probe-Id": name}
+        seen = exchange(line, Ask(self._body, headers, 30.0))
+        assert seen.outcome == "ok" and seen.ttft_ms is not None and seen.total_ms is not None, seen
+        return name, (seen.ttft_ms, seen.total_ms)
+
+    def measure(self, delays_s: list[float]) -> Measured:
+        return dict(self._pool.map(self._one, self._lines, delays_s))
+
+    def close(self) -> None:
+        for line in self._lines:
+            line.close()
+        self._pool.shutdown()
+
+
+class _Async:
+    """A client on an event loop: the clock starts at the call, as such clients are used."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+
+    async def _one(self, delay_s: float) -> tuple[str, tuple[float, float]]:
+        raise NotImplementedError
+
+    def measure(self, delays_s: list[float]) -> Measured:
+        async def all_of_them() -> Measured:
+            return dict(await asyncio.gather(*(self._one(delay_s) for delay_s in delays_s)))
+
+        return self._loop.run_until_complete(all_of_them())
+
+    def close(self) -> None:
+        self._loop.close()
+
+
+class Httpx(_Async):
+    name = "httpx"
+
+    def __init__(self, base_url: str, model: str) -> None:
+        import httpx
+
+        super().__init__()
+        self._client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=MANY), timeout=30)
+        self._url, self._body = f"{base_url}/chat/completions", _body(model)
+
+    async def _one(self, delay_s: float) -> tuple[str, tuple[float, float]]:
+        await asyncio.sleep(delay_s)
+        name, stamps = str(next(_ids)), []
+        began = time.perf_counter()
+        async with self._client.stream("POST", self._url, json=self._body, headers={"X-Probe-Id": name}) as response:
+            async for line in response.aiter_lines():
+                if '"content": "7 "' in line:
+                    stamps.append(time.perf_counter())
+        return name, ((stamps[0] - began) * 1e3, (stamps[-1] - began) * 1e3)
+
+
+class OpenAi(_Async):
+    name = "openai SDK"
+
+    def __init__(self, base_url: str, model: str) -> None:
+        import httpx
+        import openai
+
+        super().__init__()
+        limits = httpx.Limits(max_connections=MANY)
+        self._client = openai.AsyncOpenAI(
+            base_url=base_url,
+            api_key="none",
+            max_retries=0,
+            http_client=httpx.AsyncClient(trust_env=False, limits=limits),
+        )
+        self._model = model
+
+    async def _one(self, delay_s: float) -> tuple[str, tuple[float, float]]:
+        await asyncio.sleep(delay_s)
+        name, stamps = str(next(_ids)), []
+        began = time.perf_counter()
+        stream = await self._client.chat.completions.create(
+            model=self._model,
+            messages=[{"role": "user", "content": "What is 17 + 25? Reply with the number only."}],
+            max_tokens=16,
+            stream=True,
+            extra_headers={"X-Probe-Id": name},
+        )
+        async for chunk in stream:
+            if chunk.choices and chunk.choices[0].delta.content:
+                stamps.append(time.perf_counter())
+        return name, ((stamps[0] - began) * 1e3, (stamps[-1] - began) * 1e3)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """How probes start: the delays of one round, and how many rounds."""
+
+    name: str
+    delays_s: tuple[float, ...]
+    rounds: int
+    most_ms: tuple[float, float]
+    """What is promised of Uptoken: the error's median and p99."""
+
+
+ONE = Pattern("one at a time", (0.0,), 80, (0.5, 1.0))
+BURST = Pattern("50 at once", (0.0,) * MANY, 12, (1.0, 10.0))
+SPREAD = Pattern("50 over 250 ms", tuple(n * SPREAD_S / MANY for n in range(MANY)), 12, (0.5, 2.0))
+
+
+@dataclass(frozen=True)
+class Result:
+    """Errors of one client under one pattern, in milliseconds, and its CPU a probe."""
+
+    ttft_ms: list[float]
+    total_ms: list[float]
+    endpoint_late_ms: list[float]
+    cpu_ms: float
+
+
+def measure(make: Callable[[str, str], Uptoken | Httpx | OpenAi], pattern: Pattern, framing: str) -> Result:
+    """One client against a fresh endpoint. The first round warms up and is not counted."""
+    with endpoint() as base_url:
+        client = make(base_url, f"{PLAN},framing={framing}")
+        client.measure(list(pattern.delays_s))
+        noted(base_url)
+        said: Measured = {}
+        cpu = 0.0
+        for _ in range(pattern.rounds):
+            before = time.process_time()
+            said |= client.measure(list(pattern.delays_s))
+            cpu += time.process_time() - before
+            time.sleep(0.02)
+        truth = noted(base_url)
+        client.close()
+    ttft, total, late = [], [], []
+    for name, (ttft_ms, total_ms) in said.items():
+        true = truth[name]
+        ttft.append(abs(ttft_ms - (true["first"] - true["received"]) * 1e3))
+        total.append(abs(total_ms - (true["last"] - true["received"]) * 1e3))
+        late.append(true["late_ms"])
+    return Result(ttft, total, late, cpu / len(said) * 1e3)
+
+
+def _say(row: list[str]) -> list[str]:
+    print("  ".join(row), file=sys.stderr, flush=True)
+    return row
+
+
+def _row(name: str, pattern: Pattern, framing: str, seen: Result) -> list[str]:
+    return _say(
+        [
+            name,
+            pattern.name,
+            framing,
+            f"{median(seen.ttft_ms):.2f} / {percentile(seen.ttft_ms, 0.99):.2f}",
+            f"{median(seen.total_ms):.2f} / {percentile(seen.total_ms, 0.99):.2f}",
+            f"{seen.cpu_ms:.1f}",
+            f"{median(seen.endpoint_late_ms):.2f} / {percentile(seen.endpoint_late_ms, 0.99):.2f}",
+        ]
+    )
+
+
+def main() -> str:
+    """The tables, as Markdown."""
+    rows = []
+    kept = True
+    for framing in ("chunked", "closed", "sized", "gzip"):
+        for pattern in (ONE, BURST, SPREAD):
+            seen = measure(Uptoken, pattern, framing)
+            rows.append(_row("**Uptoken**", pattern, framing, seen))
+            for errors in (seen.ttft_ms, seen.total_ms):
+                kept &= median(errors) <= pattern.most_ms[0] and percentile(errors, 0.99) <= pattern.most_ms[1]
+            kept &= seen.cpu_ms <= 4
+    for client in (Httpx, OpenAi):
+        for pattern in (ONE, BURST, SPREAD):
+            rows.append(_row(client.name, pattern, "chunked", measure(client, pattern, "chunked")))
+    headings = (
+        "client",
+        "probes",
+        "body",
+        "TTFT error, ms, p50 / p99",
+        "total error, ms, p50 / p99",
+        "CPU a probe, ms",
+        "the endpoint's own lateness, ms, p50 / p99",
+    )
+    promise = "kept" if kept else "NOT KEPT"
+    return f"{table(headings, rows)}\n\nPromised of Uptoken (0.5 / 1, 1 / 10, 0.5 / 2 ms; 4 ms of CPU): {promise}."
+
+
+if __name__ == "__main__":
+    print(main())

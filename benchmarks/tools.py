@@ -1,0 +1,88 @@
+"""What several benchmarks use: the endpoint's process, whole-process timing, tables, and the machine's name."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@contextmanager
+def endpoint() -> Iterator[str]:
+    """The endpoint in a process of its own; its base URL."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.endpoint", "0"], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    try:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def noted(base_url: str) -> dict[str, dict[str, float]]:
+    """What the endpoint noted since it was last asked, by probe."""
+    with urlopen(f"{base_url}/log") as answer:
+        found: dict[str, dict[str, float]] = json.load(answer)
+    return found
+
+
+@dataclass(frozen=True)
+class Process:
+    """A command that ran: seconds on the clock, seconds of CPU, and its peak memory in MB."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+    code: int
+
+
+def run(command: Sequence[str], **environment: str) -> Process:
+    """Run a command to its end, output thrown away."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, env=os.environ | environment
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall_s = time.perf_counter() - began
+    return Process(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1_024, process.returncode)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that `share` of all do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered)) - 1))]
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value."""
+    return statistics.median(values)
+
+
+def machine() -> str:
+    """What the numbers were taken on."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    return f"{os.cpu_count()} cores ({model}), {platform.system()}, Python {platform.python_version()}"
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(headings) + " |", "| " + " | ".join("---" for _ in headings) + " |"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
