@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 import pandas as pd
 
 from pages.shared import loader, looks, words
-from pages.shared.window import Window
+from pages.shared.window import Window, in_link
 from stats.incidents import Standing, standing
 from stats.latency import Percentiles, bands, percentiles
 from stats.strip import Bar, strip, strip_began
@@ -140,7 +140,7 @@ def table(found: list[Row], now: int, zone: str) -> str:
 def _html(row: Row, now: int, zone: str, say_location: bool) -> str:
     target = row.target
     where = f" · {escape(target.location)}" if say_location else ""
-    link = f"model?target={quote(target.name)}"
+    link = escape(f"model?{urlencode({'target': target.name} | in_link())}", quote=True)
     last = words.exact(row.last_at, zone) if row.last_at is not None else ""
     return (
         '<div class="u-row">'

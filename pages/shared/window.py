@@ -92,6 +92,11 @@ def current() -> Window:
     return Window(now - int(span.total_seconds() * 1_000), now, True, f"in the last {chosen.replace(' ', ' ')}")
 
 
+def in_link() -> dict[str, str]:
+    """What a link to another page carries along, so that the range stays the same there."""
+    return {name: str(st.query_params[name]) for name in ("range", "from", "to") if name in st.query_params}
+
+
 def _moment(value: datetime | None) -> int | None:
     if value is None:
         return None

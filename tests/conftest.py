@@ -1,0 +1,42 @@
+"""What the whole suite shares: where a browser is, and a loud word when there is none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+NO_BROWSER = (
+    "NO BROWSER: the test that reads real numbers off the page in Chromium was SKIPPED. "
+    "Get one (Debian: apt-get install chromium) or name yours in CHROMIUM=/path/to/chromium"
+)
+
+
+def chromium() -> str | None:
+    """The path of a Chromium: `CHROMIUM`, else one that is installed; null when there is none."""
+    named = os.environ.get("CHROMIUM")
+    if named and Path(named).is_file():
+        return named
+    return next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """A Chromium; the test is skipped without one, and in CI it fails instead."""
+    path = chromium()
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("there is no Chromium, and CI must not skip the browser test: apt-get install chromium")
+        pytest.skip(NO_BROWSER)
+    return path
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A skip among hundreds of dots is easily missed."""
+    if any(NO_BROWSER in str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])):
+        terminalreporter.write_sep("!", "browser test skipped", red=True, bold=True)
+        terminalreporter.write_line(NO_BROWSER, red=True, bold=True)

