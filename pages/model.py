@@ -38,7 +38,7 @@ def live() -> None:
             title="This target waits for its key",
             icon=":material/key:",
         )
-    st.html(looks.cards(model_parts.cards(view, chosen)))
+    looks.metrics(model_parts.numbers(view))
     st.html(model_parts.uptime_card(view, chosen, now, window.zone()))
 
 

@@ -22,7 +22,7 @@ def live() -> None:
         screens.no_probe_yet([target.api_key_env for target in targets if target.api_key_env])
         return
     freshness.banner()
-    st.html(looks.cards(overview_rows.summary_cards(url, rows, chosen, now)))
+    looks.metrics(overview_rows.summary(url, rows, chosen, now))
     st.html(overview_rows.table(rows, now, window.zone()))
     st.html(looks.legend())
 

@@ -67,6 +67,11 @@ def bands(probes: pd.DataFrame, column: str, since: int, until: int) -> pd.DataF
     return table
 
 
+def median_line(probes: pd.DataFrame, column: str, since: int, until: int) -> list[float | None]:
+    """The medians of `bands` alone, oldest first; null where there is no sample."""
+    return [None if pd.isna(value) else float(value) for value in bands(probes, column, since, until)["p50"]]
+
+
 def bucket_count(samples: int) -> int:
     """Into how many stretches to cut: as many as hold eight samples each, 4 to 96."""
     return min(BUCKETS, max(4, math.ceil(samples / PROBES_A_BUCKET)))

@@ -33,7 +33,8 @@ class Bar:
             return "down" if self.down_s >= self.up_s else "partly"
         if self.up_s > 0:
             return "up"
-        return "not_counted" if self.probes else "no_data"
+        # a failure that its confirmation decided stands for no time: alone in a bar it says nothing
+        return "not_counted" if self.not_counted_s > 0 else "no_data"
 
     @property
     def down_share(self) -> float:

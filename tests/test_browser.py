@@ -196,7 +196,7 @@ def test_every_page_fits_the_screen_in_both_modes(
     everything: Everything, browser: Browser, path: str, width: int, mode: str
 ) -> None:
     page, errors = _open(browser, f"{everything.url}/{path}", mode=mode, width=width)
-    page.wait_for_selector(".u-card .n")
+    page.wait_for_selector('[data-testid="stMetricValue"]')
     if path.startswith("model"):
         page.wait_for_selector(".js-plotly-plot .main-svg")
     page.wait_for_timeout(500)

@@ -33,6 +33,9 @@ ZIPPED = ("gzip", "x-gzip", "deflate")
 FEWEST_TOKENS_FOR_A_RATE = 16
 SHORTEST_SPAN_FOR_A_RATE_S = 0.050
 
+_OBJECT = re.compile(r"^<?_?\w+\(host=[^)]*\)[^:]*: ")
+"""How urllib3 begins its messages: with the connection object, which means nothing to a reader."""
+
 _OUTCOME_OF_STATUS = {404: "not_found", 410: "not_found", 408: "timeout", 429: "rate_limited"}
 
 
@@ -172,7 +175,8 @@ def _root(problem: BaseException) -> str:
     while True:
         inner = getattr(seen, "reason", None) or (seen.args[-1] if seen.args else None)
         if not isinstance(inner, BaseException):
-            return f"{type(seen).__name__}: {seen}" if str(seen) else type(seen).__name__
+            words = _OBJECT.sub("", str(seen))
+            return words if words != str(seen) else f"{type(seen).__name__}: {seen}" if words else type(seen).__name__
         seen = inner
 
 

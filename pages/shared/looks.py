@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import fields
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from html import escape
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 import streamlit as st
@@ -64,17 +66,40 @@ def title(text: str, note: str = "") -> str:
     return f'<div class="u u-title" style="margin:0">{escape(text)}{quiet}</div>'
 
 
-def card(label: str, number: str, unit: str, note: str, title: str = "") -> str:
-    """One metric: its label, the number with its unit, and the quieter line that says what it rests on."""
-    return (
-        f'<div class="u-card" title="{escape(title, quote=True)}"><div class="q">{escape(label)}</div>'
-        f'<div class="n">{escape(number)} <small>{escape(unit)}</small></div><div class="q">{escape(note)}</div></div>'
-    )
+@dataclass(frozen=True)
+class Metric:
+    """One number: its label, the number with its unit, the quieter line that says what it rests on, and its course."""
+
+    label: str
+    number: str
+    note: str
+    help: str | None = None
+    course: Sequence[float | None] = ()
+    kind: Literal["line", "bar", "area"] = "line"
 
 
-def cards(items: Iterable[str]) -> str:
-    """Several cards beside each other, or below each other where there is no room."""
-    return f'<div class="u u-cards">{"".join(items)}</div>'
+def metrics(items: Sequence[Metric]) -> None:
+    """Draw them beside each other, or below each other where there is no room."""
+    for number, (column, item) in enumerate(zip(st.columns(len(items)), items, strict=True)):
+        known = [value for value in item.course if value is not None]
+        with column, st.container(border=True, height="stretch", gap="xxsmall", key=f"card_metric_{number}"):
+            st.metric(
+                plain(item.label),
+                plain(item.number),
+                delta_color="primary",
+                help=item.help,
+                chart_data=known if len(known) > 1 else None,
+                chart_type=item.kind,
+            )
+            st.caption(plain(item.note))  # not the metric's own delta: that is cut off where it is long
+
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#$~:|!])")
+
+
+def plain(text: str) -> str:
+    """Text that Streamlit's Markdown shows as it is, whatever somebody put into a name."""
+    return _MARKUP.sub(r"\\\1", text)
 
 
 def strip(bars: Sequence[Bar], zone: str, *, big: bool = False) -> str:

@@ -14,7 +14,7 @@ from pages.shared.window import Window
 from stats.answers import Answers, answers
 from stats.frames import frame
 from stats.incidents import Incident, Standing, incidents, standing
-from stats.latency import Percentiles, percentiles
+from stats.latency import Percentiles, median_line, percentiles
 from stats.strip import Bar, strip, strip_began
 from stats.uptime import SuccessRate, Uptime, success_rate, uptime
 from store import Selection
@@ -51,8 +51,9 @@ class View:
     bars: list[Bar]
     incidents: list[Incident]
     ttft: Percentiles
+    ttft_line: list[float | None]
     speed: Percentiles
-    throughput_probes: int
+    speed_line: list[float | None]
     answers: Answers
 
 
@@ -86,8 +87,9 @@ def view(url: str, target: Target, window: Window, now: int) -> View:
         ),
         incidents=incidents(pings),
         ttft=percentiles(pings, "ttft_ms"),
+        ttft_line=median_line(pings, "ttft_ms", window.since, window.until),
         speed=percentiles(rates, "tokens_per_second"),
-        throughput_probes=len(rates),
+        speed_line=median_line(rates, "tokens_per_second", window.since, window.until),
         answers=answers(pings),
     )
 
@@ -133,38 +135,45 @@ def _state(standing: Standing, target: Target, now: int, zone: str) -> str:
     return looks.state(standing.word, said + since)
 
 
-def cards(seen: View, window: Window) -> list[str]:
-    """The four numbers below the head."""
-    up = seen.uptime
+def numbers(seen: View) -> list[looks.Metric]:
+    """The numbers below the head."""
+    up, rated, right = seen.uptime, seen.success, seen.answers
     low, high = up.strict
     strict = f"If all that is unknown was down: {words.percent(low)}; if all of it was up: {words.percent(high)}"
-    success = words.percent(seen.success.share)
-    rated = seen.success
-    note = (
-        f"{words.bounds(up.interval)} (95%), {words.probes(up.probes)}, coverage {words.percent(up.coverage)}"
-        if up.share is not None
-        else words.uptime_note(up)
-    )
-    requests = f"{words.count(rated.ok)} of {words.count(rated.ok + rated.failed)} requests"
-    p95 = f"/ {words.milliseconds(seen.ttft.p95)} ms" if seen.ttft.p95 is not None else ""
+    note = words.uptime_note(up)
+    if up.share is not None:
+        note = f"{words.bounds(up.interval)} (95%), {words.probes(up.probes)}, coverage {words.percent(up.coverage)}"
+    p95 = f" / {words.milliseconds(seen.ttft.p95)}" if seen.ttft.p95 is not None else ""
     left_out = f", {seen.ttft.left_out} left out (this machine was overloaded)" if seen.ttft.left_out else ""
     small = "few samples: " if seen.ttft.is_small and seen.ttft.count else ""
-    speed_note = f"from {words.count(seen.speed.count)} throughput {'probe' if seen.speed.count == 1 else 'probes'}"
+    shares = [bar.up_s / (bar.up_s + bar.down_s) if bar.up_s + bar.down_s else None for bar in seen.bars]
     return [
-        looks.card("Uptime", words.percent(up.share), "", note, strict),
-        looks.card(
+        looks.Metric("Uptime", words.percent(up.share), note, strict, shares, "area"),
+        looks.Metric(
             "TTFT, p50 and p95",
-            words.milliseconds(seen.ttft.p50),
-            p95,
+            f"{words.milliseconds(seen.ttft.p50)}{p95} ms",
             f"{small}{words.probes(seen.ttft.count)}{left_out}",
+            "Time to first token: from the request's last byte to the first chunk with text, reasoning or a tool call",
+            seen.ttft_line,
         ),
-        looks.card("Output speed, median", words.rate(seen.speed.p50), "tok/s", speed_note),
-        looks.card("Requests that succeeded", success, "", requests + ", confirmations too"),
-        looks.card(
+        looks.Metric(
+            "Output speed, median",
+            f"{words.rate(seen.speed.p50)} tok/s",
+            f"{words.count(seen.speed.count)} throughput {'probe' if seen.speed.count == 1 else 'probes'}",
+            "Tokens per second after the first token; a router's own figure may include the time to the first",
+            seen.speed_line,
+        ),
+        looks.Metric(
+            "Requests that succeeded",
+            words.percent(rated.share),
+            f"{words.count(rated.ok)} of {words.count(rated.ok + rated.failed)}",
+            "Of all requests that count, confirmations of failures too; not the same as uptime, which is about time",
+        ),
+        looks.Metric(
             "Answers right",
-            words.percent(seen.answers.share),
-            "",
-            f"fresh sums, {words.count(seen.answers.right)} of {words.count(seen.answers.checked)}",
+            words.percent(right.share),
+            f"{words.count(right.right)} of {words.count(right.checked)} fresh sums",
+            "Whether the reply named the right sum. It says something of the model, and nothing of its uptime",
         ),
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from statistics import median
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pandas as pd
 from pages.shared import loader, looks, words
 from pages.shared.window import Window, in_link
 from stats.incidents import Standing, standing
-from stats.latency import Percentiles, bands, percentiles
+from stats.latency import Percentiles, median_line, percentiles
 from stats.strip import Bar, strip, strip_began
 from stats.uptime import Uptime, uptime
 from store.rows import Model, Target
@@ -68,8 +69,6 @@ def _row(
     state = standing(pings, until, target.every_s)
     if target.state == "waiting_for_key":
         state = Standing("waiting", None)
-    ttft_line = bands(pings, "ttft_ms", window.since, until)["p50"]
-    speed_line = bands(probes, "tokens_per_second", window.since, until)["p50"]
     return Row(
         target=target,
         model=model,
@@ -77,18 +76,14 @@ def _row(
         uptime=uptime(pings, asked_since, until),
         bars=strip(pings, strip_since, until, target.every_s),
         ttft=percentiles(pings, "ttft_ms"),
-        ttft_line=_values(ttft_line),
+        ttft_line=median_line(pings, "ttft_ms", window.since, window.until),
         speed=percentiles(probes[probes["profile"] == "throughput"], "tokens_per_second"),
-        speed_line=_values(speed_line),
+        speed_line=median_line(probes, "tokens_per_second", window.since, window.until),
         last_at=newest.get((target.name, target.location)),
     )
 
 
-def _values(column: pd.Series) -> list[float | None]:
-    return [None if pd.isna(value) else float(value) for value in column]
-
-
-def summary_cards(url: str, found: list[Row], window: Window, now: int) -> list[str]:
+def summary(url: str, found: list[Row], window: Window, now: int) -> list[looks.Metric]:
     """The four numbers on top."""
     judged = [row for row in found if row.standing.word in ("up", "down", "not_counted", "stale")]
     up = [row for row in judged if row.standing.word == "up"]
@@ -101,7 +96,7 @@ def summary_cards(url: str, found: list[Row], window: Window, now: int) -> list[
         waiting = sum(row.standing.word == "waiting" for row in found)
         note = f"{waiting} waiting for a key" if waiting else "none is down"
     medians = [row.ttft.p50 for row in found if row.ttft.p50 is not None]
-    median = float(pd.Series(medians).median()) if medians else None
+    middle = median(medians) if medians else None
     probes = sum(row.uptime.probes for row in found)
     day = now - now % 86_400_000
     spent = loader.spending(url, day, day + 86_400_000)
@@ -112,15 +107,14 @@ def summary_cards(url: str, found: list[Row], window: Window, now: int) -> list[
     covered = [row.uptime.coverage for row in judged]
     coverage = words.percent(sum(covered) / len(covered)) if covered else words.DASH
     return [
-        looks.card("Targets up", str(len(up)), f"of {len(judged)}", note),
-        looks.card(
+        looks.Metric("Targets up", f"{len(up)} of {len(judged)}", note),
+        looks.Metric(
             "Median time to first token",
-            words.milliseconds(median),
-            "ms",
+            f"{words.milliseconds(middle)} ms",
             f"over {len(medians)} target{'' if len(medians) == 1 else 's'} {window.words}",
         ),
-        looks.card("Probes " + window.words, words.count(probes), "", f"{coverage} of the time is covered"),
-        looks.card("Spent today (UTC)", words.money(usd), "", f"{words.count(requests)} requests{unknown}"),
+        looks.Metric(f"Probes {window.words}", words.count(probes), f"{coverage} of the time is covered"),
+        looks.Metric("Spent today (UTC)", words.money(usd), f"{words.count(requests)} requests{unknown}"),
     ]
 
 

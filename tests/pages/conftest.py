@@ -82,6 +82,12 @@ def open_page(page: str = "", **query: str) -> AppTest:
     return app.switch_page(f"../{page}").run() if page else app
 
 
+def metric(app: AppTest, label: str) -> str:
+    """A metric's number and the quieter line below it, without the escapes of Markdown."""
+    [(number, found)] = [(n, item) for n, item in enumerate(app.metric) if item.label.replace("\\", "") == label]
+    return f"{found.value} | {app.caption[number].value}".replace("\\", "")
+
+
 def html(app: AppTest) -> str:
     """All HTML of a page, in order."""
     return "\n".join(element.proto.body for element in app.get("html"))

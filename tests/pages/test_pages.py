@@ -10,7 +10,7 @@ import pytest
 
 from store import open_store
 from tests.factories import DAY, HOUR, target
-from tests.pages.conftest import html, now_ms, open_page, rows
+from tests.pages.conftest import html, metric, now_ms, open_page, rows
 
 PAGES = ("", "model.py", "export.py")
 
@@ -44,28 +44,31 @@ def test_the_overview_has_a_row_a_target_those_that_are_down_first(filled: Path)
 
 
 def test_the_overviews_cards_count_targets_probes_and_money(filled: Path) -> None:
-    page = html(open_page())
-    assert '<div class="n">1 <small>of 2</small></div>' in page
-    assert "1 down, Broken for 9 min" in page
-    assert "Spent today (UTC)" in page
+    app = open_page()
+    assert metric(app, "Targets up") == "1 of 2 | 1 down, Broken for 9 min"
+    assert metric(app, "Spent today (UTC)").startswith("$0 | ")
+    assert metric(app, "Probes in the last 24 h").startswith("2,341 | ")
 
 
 def test_uptime_is_said_with_its_interval_its_probes_and_its_coverage(filled: Path) -> None:
-    page = html(open_page("model.py", target="Broken"))
-    assert "99.17%" in page  # 1,190 of 1,200 minutes
-    assert "98.5 to 99.5 (95%), 1,200 probes, coverage 100%" in page or "coverage 99." in page
+    app = open_page("model.py", target="Broken")
+    # 1,190 of 1,200 minutes
+    assert metric(app, "Uptime").startswith("99.17% | 98.5 to 99.5 (95%), 1,200 probes, coverage ")
+    page = html(app)
     assert "1 incident, 9 min in all" in page
     assert "still down, server error: it was server_error" in page
 
 
 def test_the_model_page_has_its_head_and_escapes_what_others_wrote(filled: Path) -> None:
-    page = html(open_page("model.py", target="Steady"))
+    app = open_page("model.py", target="Steady")
+    page = html(app)
     assert "<h1>Steady</h1>" in page
     assert "created 14 March 2025" in page
     assert "32,768 context" in page
     assert "$0 in, $0 out per million tokens" in page
     assert "A &lt;b&gt;small&lt;/b&gt; one." in page
-    assert "tok/s" in page and "from 20 throughput probes" in page
+    assert metric(app, "Output speed, median") == "50.0 tok/s | 20 throughput probes"
+    assert metric(app, "Answers right") == "100% | 1,141 of 1,141 fresh sums"
 
 
 def test_the_model_page_draws_its_four_charts_and_tells_them_to_a_screen_reader(filled: Path) -> None:
@@ -88,10 +91,10 @@ def test_a_target_is_chosen_and_the_page_follows(filled: Path) -> None:
 
 def test_a_link_reproduces_the_range_and_another_range_changes_the_numbers(filled: Path) -> None:
     app = open_page(range="7 d")
-    assert "Probes in the last 7 d" in html(app)
+    assert metric(app, "Probes in the last 7 d")
     app.get("button_group")[0].set_value("24 h").run()
     assert not app.exception
-    assert "Probes in the last 24 h" in html(app)
+    assert metric(app, "Probes in the last 24 h")
 
 
 def test_a_bogus_link_falls_back_to_what_is_there(filled: Path) -> None:
@@ -109,15 +112,15 @@ def test_a_target_that_waits_for_its_key_says_which(filled: Path) -> None:
 
 def test_export_counts_previews_and_links_to_the_file(filled: Path) -> None:
     app = open_page("export.py")
-    assert '<div class="n">2,361 <small></small></div>' in html(app)  # 1,141 + 20 of one, 1,200 of the other
+    assert metric(app, "Rows").startswith("2,361 | ")  # 1,141 + 20 of one, 1,200 of the other
     assert len(app.dataframe[0].value) == 100
     assert app.code[0].value.startswith("python -m collectors export probes --since ")
     app.multiselect(key="only").set_value(["Broken"]).run()
-    assert '<div class="n">1,200 <small></small></div>' in html(app)
+    assert metric(app, "Rows").startswith("1,200 | ")
     assert "--target Broken" in app.code[0].value
     app.selectbox(key="table").set_value("runs").run()
     assert not app.exception
-    assert '<div class="n">1 <small></small></div>' in html(app)
+    assert metric(app, "Rows").startswith("1 | ")
     app.toggle(key="all_time").set_value(True).run()
     assert app.code[0].value == "python -m collectors export runs --output runs.csv"
 

@@ -35,6 +35,11 @@ def test_a_failure_that_was_cleared_leaves_the_bar_up() -> None:
     assert _states(strip(frame_of(probes), NOON, NOON + MINUTE, 60)) == ["up"]
 
 
+def test_a_failure_whose_confirmation_fell_into_the_next_bar_decides_nothing() -> None:
+    probes = [probe(NOON, "timeout", stands_for_s=0.0), probe(NOON + MINUTE)]
+    assert _states(strip(frame_of(probes), NOON, NOON + 2 * MINUTE, 60)) == ["no_data", "up"]
+
+
 def test_there_are_at_most_ninety_bars_and_none_is_shorter_than_a_slot() -> None:
     assert len(strip(frame_of([]), NOON - DAY, NOON, 60)) == 90
     assert bar_width_ms(NOON - DAY, NOON, 60) == 16 * MINUTE
