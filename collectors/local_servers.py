@@ -6,9 +6,7 @@ llama.cpp says `meta.n_ctx_train` (and `meta.n_ctx`, what it was started with), 
 
 from __future__ import annotations
 
-import json
 import threading
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,23 +14,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from collectors.runner.config import ProbeTarget
 from collectors.runner.prices import is_routed
 from collectors.runner.scene import Due, Errand, Finding, Moment, Scene
+from collectors.wire.get_json import GoneError, get_json
 from store.rows import Model
 
-MOST_BYTES = 4 * 1024 * 1024
-TIMEOUT_S = 10.0
-RETRY_S = 300.0
-"""After a visit that failed: a server that was just starting should not be without its context for an hour."""
 Tokens = Annotated[int, Field(ge=1)] | None
 
 
 class _Meta(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
     n_ctx: Tokens = None
     n_ctx_train: Tokens = None
 
 
 class _Architecture(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
     input_modalities: list[str] = []
     output_modalities: list[str] = []
 
@@ -40,7 +35,7 @@ class _Architecture(BaseModel):
 class _ServedModel(BaseModel):
     """What is read of one entry; all else is ignored."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
     id: str
     aliases: list[str] = []
     meta: _Meta | None = None
@@ -57,14 +52,11 @@ class _ServedModel(BaseModel):
 
 def collect(scene: Scene, moment: Moment) -> Due:
     """One visit to each target that is not behind a router, once in `local_servers_every`."""
-    every_s = scene.config.collector.local_servers_every
-    every_ms = round(min(every_s, RETRY_S) * 1_000 if "local_servers" in scene.failed else every_s * 1_000)
-    last = scene.last_run_at.get("local_servers")
     targets = [t for t in scene.config.targets if not is_routed(t, scene.config) and not t.waits_for_key]
-    if not targets or (last is not None and not moment.all and last <= moment.now < last + every_ms):
-        return Due(next_at=None if last is None or not targets else last + every_ms)
-    scene.last_run_at["local_servers"] = moment.now
-    return Due([_errand(target, moment.now) for target in targets], next_at=moment.now + every_ms)
+    if not targets:
+        return Due()
+    is_due, next_at = scene.periodic("local_servers", scene.config.collector.local_servers_every, moment)
+    return Due([_errand(target, moment.now) for target in targets] if is_due else [], next_at=next_at)
 
 
 def _errand(target: ProbeTarget, now: int) -> Errand:
@@ -76,23 +68,11 @@ def _errand(target: ProbeTarget, now: int) -> Errand:
 
 def _fetched(target: ProbeTarget) -> Any:
     """The answer of `GET {base_url}/models`. Raises requests.RequestException, ValueError."""
-    from collectors.wire.connection import session_for
-
-    url = f"{target.base_url}/models"
     headers = ({"Authorization": f"Bearer {target.key}"} if target.key else {}) | dict(target.headers)
-    with (
-        session_for(url) as session,
-        session.get(url, headers=headers, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as response,
-    ):
-        if response.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-            return {"data": []}  # a server without such a list says nothing of its models: no error
-        if response.status_code != HTTPStatus.OK:
-            raise ValueError(f"GET /models answered with HTTP {response.status_code}")
-        body = response.raw.read(MOST_BYTES, decode_content=True)
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise ValueError("GET /models did not answer with JSON") from None
+        return get_json(f"{target.base_url}/models", headers)
+    except GoneError:
+        return {"data": []}  # a server without such a list says nothing of its models: no error
 
 
 def models_of(answer: Any, target: ProbeTarget, now: int) -> list[Model]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collectors import local_servers, probe
+from collectors import catalog, endpoint_stats, local_servers, probe
 from collectors.runner.scene import Collect
 
 COLLECTORS: dict[str, Collect] = {
     "probe": probe.collect,
     "local_servers": local_servers.collect,
+    "catalog": catalog.collect,
+    "endpoint_stats": endpoint_stats.collect,
 }

@@ -114,7 +114,57 @@ def m001_first_tables(connection: apsw.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (m001_first_tables,)
+def m002_endpoints(connection: apsw.Connection) -> None:
+    """What the router's catalog says of each provider's endpoint, and what it reports of them."""
+    connection.execute(
+        """
+        ALTER TABLE models ADD COLUMN canonical_slug TEXT;
+        ALTER TABLE models ADD COLUMN more_prices TEXT;
+
+        CREATE TABLE endpoints (
+            source TEXT NOT NULL,
+            model TEXT NOT NULL,
+            tag TEXT NOT NULL,
+            valid_from INTEGER NOT NULL,
+            valid_to INTEGER,
+            provider TEXT,
+            quantization TEXT,
+            context_tokens INTEGER,
+            max_output_tokens INTEGER,
+            max_prompt_tokens INTEGER,
+            usd_per_million_input TEXT,
+            usd_per_million_output TEXT,
+            usd_per_request TEXT,
+            supported_parameters TEXT,
+            more_prices TEXT,
+            PRIMARY KEY (source, model, tag, valid_from)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE endpoint_stats (
+            source TEXT NOT NULL,
+            model TEXT NOT NULL,
+            tag TEXT NOT NULL,
+            seen_at INTEGER NOT NULL,
+            provider TEXT,
+            status INTEGER,
+            uptime_5m REAL,
+            uptime_30m REAL,
+            uptime_1d REAL,
+            latency_p50_ms REAL,
+            latency_p75_ms REAL,
+            latency_p90_ms REAL,
+            latency_p99_ms REAL,
+            tokens_per_second_p50 REAL,
+            tokens_per_second_p75 REAL,
+            tokens_per_second_p90 REAL,
+            tokens_per_second_p99 REAL,
+            PRIMARY KEY (model, tag, source, seen_at)
+        ) STRICT, WITHOUT ROWID;
+        """
+    )
+
+
+MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (m001_first_tables, m002_endpoints)
 
 
 def version_of(connection: apsw.Connection) -> int:

@@ -108,6 +108,52 @@ class Model:
     input_modalities: Text | None = None
     output_modalities: Text | None = None
     supported_parameters: Text | None = None
+    canonical_slug: Text | None = None
+    more_prices: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One provider's hosting of a model, from `valid_from` until `valid_to` (null: still so)."""
+
+    source: Text
+    model: Text
+    tag: Text  # the source's own name of the endpoint, such as "deepinfra/bf16"
+    valid_from: Moment
+    valid_to: Moment | None = None
+    provider: Text | None = None
+    quantization: Text | None = None
+    context_tokens: Integer | None = None
+    max_output_tokens: Integer | None = None
+    max_prompt_tokens: Integer | None = None
+    usd_per_million_input: Text | None = None
+    usd_per_million_output: Text | None = None
+    usd_per_request: Text | None = None
+    supported_parameters: Text | None = None
+    more_prices: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointStats:
+    """What a source reports of an endpoint at a moment. Uptimes are shares, 0 to 1."""
+
+    source: Text
+    model: Text
+    tag: Text
+    seen_at: Moment
+    provider: Text | None = None
+    status: Integer | None = None
+    uptime_5m: Real | None = None
+    uptime_30m: Real | None = None
+    uptime_1d: Real | None = None
+    latency_p50_ms: Real | None = None
+    latency_p75_ms: Real | None = None
+    latency_p90_ms: Real | None = None
+    latency_p99_ms: Real | None = None
+    tokens_per_second_p50: Real | None = None
+    tokens_per_second_p75: Real | None = None
+    tokens_per_second_p90: Real | None = None
+    tokens_per_second_p99: Real | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +181,7 @@ class Adaptation:
     noticed_at: Moment
 
 
-Row = Probe | Target | Model | Run | Adaptation
+Row = Probe | Target | Model | Endpoint | EndpointStats | Run | Adaptation
 
 
 @dataclass(frozen=True)
@@ -191,6 +237,24 @@ PROBES = Table(
 )
 TARGETS = Table("targets", Target, ("name", "location"), _columns(Target), "updated_at", "name", "replace")
 MODELS = Table("models", Model, ("source", "model", "valid_from"), _columns(Model), "valid_from", "model", "history")
+ENDPOINTS = Table(
+    "endpoints",
+    Endpoint,
+    ("source", "model", "tag", "valid_from"),
+    _columns(Endpoint),
+    "valid_from",
+    "model",
+    "history",
+)
+ENDPOINT_STATS = Table(
+    "endpoint_stats",
+    EndpointStats,
+    ("model", "tag", "source", "seen_at"),
+    _columns(EndpointStats),
+    "seen_at",
+    "model",
+    "keep",
+)
 RUNS = Table("runs", Run, ("collector", "started_at", "location"), _columns(Run), "started_at", "collector", "keep")
 ADAPTATIONS = Table(
     "adaptations",
@@ -202,11 +266,15 @@ ADAPTATIONS = Table(
     "replace",
 )
 
-TABLES: dict[str, Table] = {table.name: table for table in (PROBES, TARGETS, MODELS, RUNS, ADAPTATIONS)}
+TABLES: dict[str, Table] = {
+    table.name: table for table in (PROBES, TARGETS, MODELS, ENDPOINTS, ENDPOINT_STATS, RUNS, ADAPTATIONS)
+}
 TABLE_OF: dict[type, Table] = {
     Probe: PROBES,
     Target: TARGETS,
     Model: MODELS,
+    Endpoint: ENDPOINTS,
+    EndpointStats: ENDPOINT_STATS,
     Run: RUNS,
     Adaptation: ADAPTATIONS,
 }

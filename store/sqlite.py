@@ -17,7 +17,7 @@ import apsw
 
 from store.migrations import migrate, refuse_newer
 from store.protocol import ALL, Selection, Span, Spending, StoreError
-from store.rows import MAY_BE_BILLED, MODELS, PROBES, TABLE_OF, Probe, Row, Table
+from store.rows import MAY_BE_BILLED, PROBES, TABLE_OF, Probe, Row, Table
 
 OLDEST_SQLITE = (3, 51, 3)
 BUSY_TIMEOUT_MS = 10_000
@@ -284,21 +284,26 @@ def _replace(connection: apsw.Connection, table: Table, values: list[tuple[Any, 
 
 
 def _history(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
-    """Close the open row of a model when something changed, and add the new one; an import brings closed rows too."""
-    assert table is MODELS
+    """Close the open row of the same thing when something changed, and add the new one. A row that is there already
+    and comes with a `valid_to` is closed: the thing is gone. An import brings closed rows too.
+    """
+    names = table.key[:-1]
+    facts_from = len(table.key) + 1
+    same = " AND ".join(f"{name} = ?" for name in names)
+    newest_sql = f"SELECT * FROM {table.name} WHERE {same} ORDER BY valid_from DESC LIMIT 1"
+    close_sql = f"UPDATE {table.name} SET valid_to = ? WHERE {same} AND valid_from = ? AND valid_to IS NULL"
     new = 0
     for row in values:
-        source, model, valid_from, valid_to, *facts = row
-        newest = connection.execute(
-            "SELECT * FROM models WHERE source = ? AND model = ? ORDER BY valid_from DESC LIMIT 1", (source, model)
-        ).fetchone()
-        if valid_to is None and newest is not None and newest[3] is None:
-            if list(newest[4:]) == facts or newest[2] >= valid_from:
+        key, valid_from, valid_to = row[: len(names)], row[len(names)], row[len(names) + 1]
+        newest = connection.execute(newest_sql, key).fetchone()
+        newest_from, newest_to = (newest[len(names)], newest[len(names) + 1]) if newest is not None else (None, None)
+        if valid_to is not None and newest is not None and newest_to is None and newest_from == valid_from:
+            connection.execute(close_sql, (valid_to, *key, valid_from))
+            continue
+        if valid_to is None and newest is not None and newest_to is None:
+            if newest[facts_from:] == row[facts_from:] or newest_from >= valid_from:
                 continue
-            connection.execute(
-                "UPDATE models SET valid_to = ? WHERE source = ? AND model = ? AND valid_from = ?",
-                (valid_from, source, model, newest[2]),
-            )
+            connection.execute(close_sql, (valid_from, *key, newest_from))
         new += _insert(connection, table, [row], "IGNORE")
     return new
 

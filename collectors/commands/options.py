@@ -23,7 +23,10 @@ StoreUrl = Annotated[
     str | None,
     typer.Option("--store", metavar="URL", help=f"Where the rows are. [default: $UPTOKEN_STORE, else {DEFAULT_URL}]"),
 ]
-TableName = Annotated[str, typer.Argument(metavar="TABLE", help="probes, runs, models, targets or adaptations.")]
+TableName = Annotated[
+    str,
+    typer.Argument(metavar="TABLE", help="probes, runs, models, endpoints, endpoint_stats, targets or adaptations."),
+]
 
 
 def location() -> str:

@@ -32,7 +32,10 @@ def run(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Run this collector alone: probe or local_servers. May be repeated."),
+        typer.Option(
+            metavar="NAME",
+            help="Run this collector alone: probe, local_servers, catalog, endpoint_stats. May be repeated.",
+        ),
     ] = None,
     config: ConfigPath = None,
     store: StoreUrl = None,
@@ -100,7 +103,7 @@ def _run(loaded: Config, opened: Store, interval_s: float | None, only: list[str
             later = loop.once(everything=everything)
             if later is not None:
                 wait_s = max(1.0, later / 1_000 - time.time())
-                report.say(f"nothing is due; the next probe is in {in_words(round(wait_s))} (--all probes at once)")
+                report.say(f"nothing is due; the next is in {in_words(round(wait_s))} (--all probes at once)")
         else:
             _warn_of_slow_ticks(loaded, interval_s, report)
             loop.every(interval_s, everything=everything)

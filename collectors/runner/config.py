@@ -56,6 +56,8 @@ class CollectorSection(_Section):
     usd_per_day: Usd = Decimal("0.25")
     free_requests_per_day: Annotated[int, Field(ge=0)] = 48
     local_servers_every: Duration = 3_600.0
+    catalog_every: Duration = 21_600.0
+    endpoint_stats_every: Duration = 600.0
 
 
 class OpenRouterSection(_Section):

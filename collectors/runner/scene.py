@@ -6,17 +6,21 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from collectors.runner.config import Config, ProbeTarget
 from collectors.runner.lag import LagWatch
 from collectors.runner.ledger import Ledger
 from collectors.runner.prices import Price, most_a_probe_costs, price_of
 from store import Selection, Spending, Store
-from store.rows import ADAPTATIONS, MODELS, RUNS, Adaptation, Model, Row, Run
+from store.rows import ADAPTATIONS, MODELS, RUNS, Adaptation, Model, Row, Run, Table
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
     from collectors.wire.connection import Line
+
+
+PERIODIC = ("local_servers", "catalog", "endpoint_stats")
+RETRY_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,14 @@ class Finding:
 
     row: Row
     contact: Contact | None = None
+
+
+class PartlyError(ValueError):
+    """Something in what came could not be read; the `findings` from the rest of it are kept."""
+
+    def __init__(self, message: str, findings: list[Finding]) -> None:
+        super().__init__(message)
+        self.findings = findings
 
 
 @dataclass(frozen=True)
@@ -89,11 +101,12 @@ class Scene:
         for probe in store.newest_probes():
             if probe.location == self.location:
                 self.last_at[probe.target, probe.profile] = probe.started_at
-        for row in store.read(RUNS, Selection(targets=("local_servers",)), newest_first=True, limit=1):
-            run = Run(*row)
-            self.last_run_at[run.collector] = run.started_at
-            if run.error is not None:
-                self.failed.add(run.collector)
+        for name in PERIODIC:
+            for row in store.read(RUNS, Selection(targets=(name,)), newest_first=True, limit=1):
+                run = Run(*row)
+                self.last_run_at[run.collector] = run.started_at
+                if run.error is not None:
+                    self.failed.add(run.collector)
         for values in store.read(ADAPTATIONS):
             self.note_refusal(Adaptation(*values))
 
@@ -103,6 +116,23 @@ class Scene:
     def _worst(self, name: str) -> Decimal:
         target = next((target for target in self.config.targets if target.name == name), None)
         return Decimal(0) if target is None else self.most_it_costs(target, target.profile)
+
+    def periodic(self, name: str, every_s: float, moment: Moment) -> tuple[bool, int]:
+        """Whether a collector that runs every `every_s` is due, and when it will be next (milliseconds UTC).
+
+        After a run that failed it is due again after five minutes: a server that was just starting should not be
+        without its facts for hours. Being asked and told so counts as the run.
+        """
+        every_ms = round((min(every_s, RETRY_S) if name in self.failed else every_s) * 1_000)
+        last = self.last_run_at.get(name)
+        if last is not None and not moment.all and last <= moment.now < last + every_ms:
+            return False, last + every_ms
+        self.last_run_at[name] = moment.now
+        return True, moment.now + every_ms
+
+    def open_rows(self, table: Table) -> list[tuple[Any, ...]]:
+        """The rows of a table with a history that are still so."""
+        return [row for row in self._store.read(table) if row[len(table.key)] is None] if self._store else []
 
     def read_prices(self) -> None:
         """Look the targets' prices up again, after the catalog may have changed."""

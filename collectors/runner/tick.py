@@ -9,8 +9,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from collectors.runner.network import judged
-from collectors.runner.scene import Due, Errand, Finding
-from collectors.wire.redaction import safe_error
+from collectors.runner.scene import Due, Errand, Finding, PartlyError
+from collectors.wire.redaction import root_cause, safe_error
 from store.rows import Row, Run
 
 SPREAD_S = 0.0025
@@ -48,9 +48,10 @@ class Tick:
             if not stop.wait(max(0.0, starts_at - time.monotonic())):
                 findings = errand.go(stop)
                 self.seen(errand.name, findings)
+        except PartlyError as problem:
+            findings, error = problem.findings, f"{errand.name}: {problem}"
         except Exception as problem:  # noqa: BLE001  one errand that breaks must not take the others with it
-            kind = "" if type(problem) is ValueError else f"{type(problem).__name__}: "
-            error = f"{errand.name}: {safe_error(f'{kind}{problem}')}"
+            error = f"{errand.name}: {safe_error(root_cause(problem))}"
         with self._lock:
             self.findings += findings
             self.errors += [error] if error else []

@@ -21,7 +21,7 @@ from requests.exceptions import SSLError
 
 from collectors.wire.connection import Line, Marks
 from collectors.wire.deadline import Deadline
-from collectors.wire.redaction import safe_error
+from collectors.wire.redaction import root_cause, safe_error
 from collectors.wire.reply import Reply, error_message, parse_object, read_events, read_whole, route_of
 from collectors.wire.sse import LineTooLongError, events
 
@@ -32,9 +32,6 @@ MOST_TRIES = 5
 ZIPPED = ("gzip", "x-gzip", "deflate")
 FEWEST_TOKENS_FOR_A_RATE = 16
 SHORTEST_SPAN_FOR_A_RATE_S = 0.050
-
-_OBJECT = re.compile(r"^<?_?\w+\(host=[^)]*\)[^:]*: ")
-"""How urllib3 begins its messages: with the connection object, which means nothing to a reader."""
 
 _OUTCOME_OF_STATUS = {404: "not_found", 410: "not_found", 408: "timeout", 429: "rate_limited"}
 
@@ -150,7 +147,7 @@ def _connect_ms(marks: Marks) -> float | None:
 
 def _unanswered(problem: BaseException, marks: Marks, ask: Ask) -> Exchange:
     """No status line came: too late, no connection, or no HTTP."""
-    words = _root(problem)
+    words = root_cause(problem)
     unreached = marks.connected is None and marks.sent is None
     result = Exchange("connection_error", safe_error(words, ask.secrets), connect_ms=_connect_ms(marks))
     if marks.deadline.passed or isinstance(problem, requests.Timeout | urllib3.exceptions.TimeoutError):
@@ -167,17 +164,6 @@ def _unanswered(problem: BaseException, marks: Marks, ask: Ask) -> Exchange:
     own = any(hint in words for hint in ("Network is unreachable", "Temporary failure in name resolution"))
     refused = "refused" in words
     return replace(result, own_network=own, unreached=unreached and not refused)
-
-
-def _root(problem: BaseException) -> str:
-    """The innermost reason that urllib3 and requests wrap."""
-    seen: BaseException = problem
-    while True:
-        inner = getattr(seen, "reason", None) or (seen.args[-1] if seen.args else None)
-        if not isinstance(inner, BaseException):
-            words = _OBJECT.sub("", str(seen))
-            return words if words != str(seen) else f"{type(seen).__name__}: {seen}" if words else type(seen).__name__
-        seen = inner
 
 
 def _is_no_http(problem: BaseException) -> bool:
@@ -202,7 +188,7 @@ def _receive(response: requests.Response, most: int, marks: Marks) -> tuple[list
             if size > most:
                 return _unzipped(pieces, response, most)[0], _too_much(most)
     except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as problem:
-        return _unzipped(pieces, response, most)[0], _root(problem)
+        return _unzipped(pieces, response, most)[0], root_cause(problem)
     missing = getattr(response.raw._original_response, "length", None)
     if missing:
         return _unzipped(pieces, response, most)[0], f"{missing} bytes of its Content-Length never came"

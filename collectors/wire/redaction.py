@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
@@ -20,6 +21,23 @@ def safe_error(text: str, secrets: Iterable[str] = ()) -> str | None:
     if len(line) > LONGEST_ERROR:
         line = line[: LONGEST_ERROR - 1] + "…"
     return line or None
+
+
+_OBJECT = re.compile(r"^<?_?\w+\(host=[^)]*\)[^:]*: ")
+"""How urllib3 begins its messages: with the connection object, which means nothing to a reader."""
+
+
+def root_cause(problem: BaseException) -> str:
+    """The innermost reason that urllib3 and requests wrap, in words."""
+    seen = problem
+    while True:
+        inner = getattr(seen, "reason", None) or (seen.args[-1] if seen.args else None)
+        if not isinstance(inner, BaseException):
+            words = _OBJECT.sub("", str(seen))
+            if words != str(seen) or type(seen) is ValueError:
+                return words
+            return f"{type(seen).__name__}: {seen}" if words else type(seen).__name__
+        seen = inner
 
 
 def _forms(secret: str) -> list[str]:

@@ -103,7 +103,7 @@ def test_when_nothing_is_due_it_says_when_the_next_probe_is(place: Place) -> Non
     place.run("run")
     code, out, _ = place.run("run")
     assert code == 0
-    assert out.startswith("nothing is due; the next probe is in ")
+    assert out.startswith("nothing is due; the next is in ")
 
 
 def test_a_wrong_configuration_is_exit_code_2_and_nothing_is_probed(place: Place) -> None:
@@ -119,7 +119,7 @@ def test_a_wrong_configuration_is_exit_code_2_and_nothing_is_probed(place: Place
     [
         (("run", "--evry", "5"), "No such option: --evry"),
         (("run", "--every", "soon"), "'soon' is no duration"),
-        (("run", "--only", "proob"), "there is no collector 'proob'; there are probe, local_servers"),
+        (("run", "--only", "proob"), "there is no collector 'proob'; there are probe, local_servers,"),
         (("run", "--config", "nope.toml"), "there is no configuration at nope.toml"),
         (("run", "--store", "mysql://h/x"), "no store is known by the URL 'mysql://h/x'"),
         (("export", "proobs"), "there is no table 'proobs'; there are probes,"),

@@ -1,0 +1,142 @@
+"""The router's catalog: every model it lists, and the endpoints of those that are probed or watched.
+
+A row is written only when something changed, so that two years of daily runs stay small and every price and context
+size that was ever seen has its date. What is no longer listed is closed, not deleted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TypeVar
+from urllib.parse import quote
+
+from collectors import openrouter
+from collectors.openrouter import SOURCE, SentEndpoint, SentModel
+from collectors.runner.config import Config
+from collectors.runner.prices import is_routed
+from collectors.runner.scene import Due, Errand, Finding, Moment, PartlyError, Scene
+from collectors.wire.get_json import GoneError, get_json
+from store.rows import ENDPOINTS, MODELS, Endpoint, Model
+
+Listed = TypeVar("Listed", Model, Endpoint)
+
+
+def collect(scene: Scene, moment: Moment) -> Due:
+    """All models in one errand, and one for the endpoints of each model that is probed or watched."""
+    wanted = routed_models(scene.config)
+    if not wanted:
+        return Due()
+    is_due, next_at = scene.periodic("catalog", scene.config.collector.catalog_every, moment)
+    if not is_due:
+        return Due(next_at=next_at)
+    base_url, headers = scene.config.openrouter.base_url, key_header(scene.config)
+    open_models = [Model(*row) for row in scene.open_rows(MODELS)]
+    open_endpoints = [Endpoint(*row) for row in scene.open_rows(ENDPOINTS)]
+
+    def all_models(_stop: threading.Event) -> list[Finding]:
+        sent, bad = openrouter.validated(SentModel, openrouter.entries(get_json(f"{base_url}/models", headers), "data"))
+        if not sent:
+            raise ValueError("the router lists no model: that is a broken answer, so nothing was changed")
+        rows = models_of(sent, moment.now)
+        # an entry that could not be read is still listed, so nothing is taken for gone then
+        return _told([*rows, *([] if bad else gone(open_models, rows, moment.now))], bad)
+
+    def endpoints(name: str) -> Errand:
+        def go(_stop: threading.Event) -> list[Finding]:
+            mine = [row for row in open_endpoints if row.model == name]
+            try:
+                answer = get_json(endpoints_url(base_url, name), headers)
+            except GoneError:
+                return _told(gone(mine, [], moment.now), 0)
+            sent, bad = openrouter.validated(SentEndpoint, openrouter.entries(answer, "data", "endpoints"))
+            rows = endpoints_of(name, sent, moment.now)
+            return _told([*rows, *([] if bad else gone(mine, rows, moment.now))], bad)
+
+        return Errand(name, go)
+
+    return Due([Errand("models", all_models), *(endpoints(name) for name in wanted)], next_at=next_at)
+
+
+def routed_models(config: Config) -> list[str]:
+    """The models whose endpoints are wanted: of the router's targets that have their key, and the watched ones."""
+    probed = [target.model for target in config.targets if is_routed(target, config) and not target.waits_for_key]
+    return list(dict.fromkeys([*probed, *config.openrouter.watch]))
+
+
+def key_header(config: Config) -> dict[str, str]:
+    """The first key that a routed target has; the catalog can be read without one."""
+    keys = (target.key for target in config.targets if is_routed(target, config) and target.key)
+    return next(({"Authorization": f"Bearer {key}"} for key in keys), {})
+
+
+def endpoints_url(base_url: str, model: str) -> str:
+    """Where a model's endpoints are listed."""
+    return f"{base_url}/models/{quote(model, safe='/:')}/endpoints"
+
+
+def models_of(sent: Iterable[SentModel], now: int) -> list[Model]:
+    """The rows of a list of models."""
+    return [
+        Model(
+            source=SOURCE,
+            model=entry.id,
+            valid_from=now,
+            name=entry.name,
+            created_at=entry.created * 1_000 if entry.created is not None else None,
+            description=entry.description or None,
+            context_tokens=entry.context_length or entry.top_provider.context_length,
+            max_output_tokens=entry.top_provider.max_completion_tokens,
+            usd_per_million_input=openrouter.usd_per_million(entry.pricing.get("prompt")),
+            usd_per_million_output=openrouter.usd_per_million(entry.pricing.get("completion")),
+            usd_per_request=openrouter.usd_per_request(entry.pricing.get("request")),
+            input_modalities=openrouter.joined(entry.architecture.input_modalities),
+            output_modalities=openrouter.joined(entry.architecture.output_modalities),
+            supported_parameters=openrouter.joined(entry.supported_parameters),
+            canonical_slug=entry.canonical_slug,
+            more_prices=openrouter.more_prices(entry.pricing),
+        )
+        for entry in sent
+    ]
+
+
+def endpoints_of(model: str, sent: Iterable[SentEndpoint], now: int) -> list[Endpoint]:
+    """The rows of a model's endpoints; of two with the same tag the first counts."""
+    rows = {
+        entry.tag: Endpoint(
+            source=SOURCE,
+            model=model,
+            tag=entry.tag,
+            valid_from=now,
+            provider=entry.provider_name,
+            quantization=entry.quantization,
+            context_tokens=entry.context_length,
+            max_output_tokens=entry.max_completion_tokens,
+            max_prompt_tokens=entry.max_prompt_tokens,
+            usd_per_million_input=openrouter.usd_per_million(entry.pricing.get("prompt")),
+            usd_per_million_output=openrouter.usd_per_million(entry.pricing.get("completion")),
+            usd_per_request=openrouter.usd_per_request(entry.pricing.get("request")),
+            supported_parameters=openrouter.joined(entry.supported_parameters),
+            more_prices=openrouter.more_prices(entry.pricing),
+        )
+        for entry in reversed(list(sent))
+    }
+    return list(reversed(rows.values()))
+
+
+def gone(known: Iterable[Listed], listed: Iterable[Listed], now: int) -> list[Listed]:
+    """The open rows of what is no longer listed, closed at `now`."""
+    names = {_name(row) for row in listed}
+    return [replace(row, valid_to=now) for row in known if row.source == SOURCE and _name(row) not in names]
+
+
+def _name(row: Model | Endpoint) -> tuple[str, ...]:
+    return (row.model, row.tag) if isinstance(row, Endpoint) else (row.model,)
+
+
+def _told(rows: Iterable[Model | Endpoint], bad: int) -> list[Finding]:
+    findings = [Finding(row) for row in rows]
+    if bad:
+        raise PartlyError(f"{bad} entries are not what the router's documents say and were left out", findings)
+    return findings

@@ -1,0 +1,47 @@
+"""One bounded GET for JSON, for the collectors that read lists instead of probing."""
+
+from __future__ import annotations
+
+import json
+import time
+from http import HTTPStatus
+from typing import Any
+
+TIMEOUT_S = 10.0
+WHOLE_S = 60.0
+MOST_BYTES = 64 * 1024 * 1024
+PIECE_BYTES = 65_536
+
+
+class GoneError(ValueError):
+    """The server has no such list, or no such entry."""
+
+
+def get_json(url: str, headers: dict[str, str] | None = None) -> Any:
+    """The JSON at `url`. Redirects are not followed, so that a key in `headers` stays here.
+
+    Raises GoneError for 404 and 405, ValueError for any other status, for what is no JSON, for an answer that is too
+    large or takes more than a minute, and requests.RequestException when there was no answer.
+    """
+    from collectors.wire.connection import session_for
+
+    path = url.partition("://")[2].partition("/")[2]
+    with (
+        session_for(url) as session,
+        session.get(url, headers=headers, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as response,
+    ):
+        status = response.status_code
+        if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+            raise GoneError(f"GET /{path} answered with HTTP {status}")
+        if status != HTTPStatus.OK:
+            raise ValueError(f"GET /{path} answered with HTTP {status}")
+        body = bytearray()
+        until = time.monotonic() + WHOLE_S
+        for piece in response.iter_content(PIECE_BYTES):
+            body += piece
+            if len(body) > MOST_BYTES or time.monotonic() > until:
+                raise ValueError(f"GET /{path} did not end within {MOST_BYTES >> 20} MB and {WHOLE_S:.0f} s")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise ValueError(f"GET /{path} did not answer with JSON") from None
