@@ -2,9 +2,12 @@
 
 import streamlit as st
 
-from charts import times, tokens
-from pages.shared import freshness, loader, looks, model_parts, screens, source, window, words
+from charts import history, times, tokens
+from pages.shared import freshness, loader, looks, model_more, model_parts, screens, source, window, words
+from pages.shared.samples import SAMPLES
+from stats.changes import changes, steps
 from stats.latency import bands
+from stats.providers import by_provider
 from stats.tokens import tokens_per_day
 
 screens.unless_store()
@@ -112,6 +115,41 @@ with right, st.container(border=True, key="card_speed"):
         alt=f"Output speed of {name} {chosen.words}, in tokens per second, as percentile bands over time",
     )
 
+endpoints = loader.endpoints(url, target.model)
+if endpoints:
+    with st.container(border=True, key="card_providers"):
+        st.html(looks.title("Providers", "what the router says, beside what our own probes met"))
+        st.html(model_more.providers(endpoints, loader.reported(url, target.model), by_provider(probes)))
+versions = model_more.versions_of(target, loader.versions(url, target.model))
+if versions:
+    with st.container(border=True, key="card_history"):
+        st.html(looks.title("History", "price and context size, as they were told, with each change"))
+        left, right = st.columns(2)
+        now = window.now_ms()
+        prices = {
+            "in": steps(versions, "usd_per_million_input", now),
+            "out": steps(versions, "usd_per_million_output", now),
+        }
+        with left:
+            st.plotly_chart(
+                history.step_lines(prices, palette, unit="USD per million", zone=zone),
+                theme=None,
+                config=CONFIG,
+                key="price_chart",
+                alt=f"Price of {name} in USD per million tokens since it is known",
+            )
+        with right:
+            st.plotly_chart(
+                history.step_lines(
+                    {"context": steps(versions, "context_tokens", now)}, palette, unit="tokens", zone=zone
+                ),
+                theme=None,
+                config=CONFIG,
+                key="context_chart",
+                alt=f"Context size of {name} in tokens since it is known",
+            )
+        st.html(model_more.changes_list(changes(versions), zone))
+
 with st.container(border=True, key="card_last"):
     st.html(looks.title("Last probes", f"the newest {model_parts.LAST_PROBES}, of every profile"))
     st.dataframe(
@@ -122,3 +160,18 @@ with st.container(border=True, key="card_last"):
         height="auto",
         alt=f"The newest probes of {name}, with their times, tokens and errors",
     )
+
+with st.container(border=True, key="card_api"):
+    st.html(looks.title("API", "sample code for this model"))
+    callee = model_more.callee(target, loader.model_of(target, loader.models(url)))
+    kind = st.segmented_control(
+        "Language",
+        list(SAMPLES),
+        default=next(iter(SAMPLES)),
+        required=True,
+        key="sample",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    language, write = SAMPLES[kind or next(iter(SAMPLES))]
+    st.code(write(callee), language=language, wrap_lines=True)

@@ -19,6 +19,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from deploy.run import taken
+from pages.shared.samples import SAMPLES, Callee
 from store import open_store
 from store.rows import PROBES, Probe
 
@@ -224,7 +225,7 @@ def test_a_link_reproduces_the_view_and_a_click_leads_to_the_model(everything: E
     page.wait_for_selector(".js-plotly-plot .main-svg")
     assert "target=Real" in page.url and "range=7" in page.url
     page.wait_for_selector("text=/in all|no incident/")
-    assert page.locator(".js-plotly-plot").count() == 4
+    assert page.locator(".js-plotly-plot").count() == 6
     assert errors == []
     page.context.close()
 
@@ -245,6 +246,17 @@ def test_the_download_is_the_stores_rows(everything: Everything, browser: Browse
     assert list(rows[0]) == list(PROBES.names)
     assert errors == []
     page.context.close()
+
+
+@pytest.mark.parametrize("name", ["Python (openai)", "Python (requests)", "curl"])
+def test_the_sample_code_runs_against_the_real_model(everything: Everything, name: str, tmp_path: Path) -> None:
+    language, write = SAMPLES[name]
+    code = write(Callee("gemma-3-270m", f"http://127.0.0.1:{everything.ports[0]}/v1", None))
+    code = code.replace("What is the meaning of life?", "Say one word.")
+    command = [sys.executable, "-c", code] if language == "python" else ["bash", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
 
 
 def test_ctrl_c_ends_all_three_cleanly(everything: Everything) -> None:

@@ -10,9 +10,24 @@ import streamlit as st
 from pages.shared.source import store_url
 from stats.frames import frame
 from store import Selection, Span, Spending, Store, StoreError, open_store
-from store.rows import MODELS, PROBES, RUNS, TARGETS, Model, Probe, Run, Target
+from store.rows import (
+    ENDPOINT_STATS,
+    ENDPOINTS,
+    MODELS,
+    PROBES,
+    RUNS,
+    TARGETS,
+    Endpoint,
+    EndpointStats,
+    Model,
+    Probe,
+    Run,
+    Target,
+)
 
 FRESH_S = 4
+REPORTS = 500
+"""More than any model has endpoints: the newest report of each is among so many."""
 WINDOW_COLUMNS = (
     "target",
     "started_at",
@@ -28,6 +43,7 @@ WINDOW_COLUMNS = (
     "completion_tokens",
     "cost_usd",
     "answer_ok",
+    "provider",
     "error",
 )
 
@@ -76,6 +92,30 @@ def spans(url: str) -> dict[str, Span]:
 def models(url: str) -> list[Model]:
     """What the catalogs say now."""
     return [model for row in store().read(MODELS) if (model := Model(*row)).valid_to is None]
+
+
+@st.cache_data(ttl=60, max_entries=32, show_spinner=False)
+def versions(url: str, model: str) -> list[Model]:
+    """Every version of a model that any source ever told."""
+    return [Model(*row) for row in store().read(MODELS, Selection(targets=(model,)))]
+
+
+@st.cache_data(ttl=60, max_entries=32, show_spinner=False)
+def endpoints(url: str, model: str) -> list[Endpoint]:
+    """The endpoints that the router lists for a model now."""
+    rows = store().read(ENDPOINTS, Selection(targets=(model,)))
+    return [endpoint for row in rows if (endpoint := Endpoint(*row)).valid_to is None]
+
+
+@st.cache_data(ttl=60, max_entries=32, show_spinner=False)
+def reported(url: str, model: str) -> dict[str, EndpointStats]:
+    """The newest report of each of a model's endpoints, by tag."""
+    rows = store().read(ENDPOINT_STATS, Selection(targets=(model,)), newest_first=True, limit=REPORTS)
+    newest_of: dict[str, EndpointStats] = {}
+    for row in rows:
+        stats = EndpointStats(*row)
+        newest_of.setdefault(stats.tag, stats)
+    return newest_of
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)

@@ -69,6 +69,8 @@ def price(usd_per_million: str | None) -> str:
     """`$0.02`: an exact decimal of USD per million tokens."""
     if usd_per_million is None:
         return "not known"
+    if usd_per_million == "varies":
+        return "varies"
     try:
         value = Decimal(usd_per_million)
     except InvalidOperation:

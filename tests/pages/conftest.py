@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from store import open_store
-from store.rows import Model, Row, Run
+from store.rows import Endpoint, EndpointStats, Model, Row, Run
 from tests.factories import DAY, HOUR, MINUTE, probe, target
 
 FRONT = str(Path(__file__).resolve().parents[2] / "pages" / "shared" / "front.py")
@@ -50,6 +50,26 @@ def rows(now: int, *, last_at: int | None = None) -> list[Row]:
             found.append(
                 probe(at + 1, target="Steady", profile="throughput", completion_tokens=128, stands_for_s=3_600.0)
             )
+    found.append(
+        Endpoint(
+            "openrouter",
+            "gemma-3-270m",
+            "a/bf16",
+            now - DAY,
+            None,
+            "Provider A",
+            "bf16",
+            32_768,
+            8_192,
+            usd_per_million_input="0.02",
+            usd_per_million_output="0.04",
+        )
+    )
+    found.append(
+        EndpointStats(
+            "openrouter", "gemma-3-270m", "a/bf16", now, "Provider A", 0, uptime_1d=0.9725, latency_p50_ms=380.0
+        )
+    )
     found.append(Run("probe", last_at, "here", last_at + 500, 3))
     return found
 

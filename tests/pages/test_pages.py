@@ -71,10 +71,28 @@ def test_the_model_page_has_its_head_and_escapes_what_others_wrote(filled: Path)
     assert metric(app, "Answers right") == "100% | 1,141 of 1,141 fresh sums"
 
 
-def test_the_model_page_draws_its_four_charts_and_tells_them_to_a_screen_reader(filled: Path) -> None:
+def test_providers_are_what_the_router_says_beside_what_we_met(filled: Path) -> None:
+    page = html(open_page("model.py", target="Steady"))
+    row = page.partition("<b>Provider A</b>")[2].partition("</tr>")[0]
+    cells = re.findall(r"<td>(.*?)</td>", row)
+    assert cells[:5] == ["32,768", "8,192", "$0.02 / $0.04", "97.25%", "380 ms"]
+    assert "no probe met it" in cells[5]
+
+
+def test_history_and_sample_code_are_there_and_another_language_can_be_chosen(filled: Path) -> None:
+    app = open_page("model.py", target="Steady")
+    assert "Nothing changed since it is known." in html(app)
+    assert "from openai import OpenAI" in app.code[0].value
+    app.get("button_group")[-1].set_value("curl").run()
+    assert not app.exception
+    assert app.code[0].value.startswith("curl http://127.0.0.1:8095/v1/chat/completions")
+    assert "image" not in app.code[0].value
+
+
+def test_the_model_page_draws_its_charts_and_tells_them_to_a_screen_reader(filled: Path) -> None:
     app = open_page("model.py", target="Steady")
     charts = app.get("plotly_chart")
-    assert len(charts) == 4
+    assert len(charts) == 6
     assert all(chart.proto.alt for chart in charts)
     names = [trace.get("name") for trace in json.loads(charts[0].proto.spec)["data"]]
     assert "median" in names

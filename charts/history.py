@@ -1,0 +1,34 @@
+"""Facts of a catalog over the years, as step lines."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from charts.palette import Palette, figure, say
+
+HEIGHT = 220
+Steps = list[tuple[int, float | None]]
+
+
+def step_lines(lines: dict[str, Steps], palette: Palette, *, unit: str, zone: str = "UTC") -> go.Figure:
+    """Each of `lines` (name to `stats.changes.steps`) as a line that jumps where the fact changed, and breaks where
+    there was none.
+    """
+    chart = figure(palette, HEIGHT)
+    if not any(value is not None for line in lines.values() for _, value in line):
+        return say(chart, palette, "not known")
+    for (name, line), colour in zip(lines.items(), (palette.accent, palette.second, palette.third), strict=False):
+        at = pd.to_datetime(pd.Series([moment for moment, _ in line], dtype="int64"), unit="ms", utc=True)
+        chart.add_scatter(
+            x=list(at.dt.tz_convert(zone).dt.tz_localize(None)),
+            y=[value for _, value in line],
+            name=name,
+            mode="lines",
+            line={"shape": "hv", "color": colour, "width": 2},
+            hovertemplate=f"{name} %{{y:,.6~r}} {unit}<extra></extra>",
+            showlegend=len(lines) > 1,
+        )
+    chart.update_xaxes(type="date")
+    chart.update_yaxes(title={"text": unit, "font": {"color": palette.muted, "size": 12}, "standoff": 4})
+    return chart
