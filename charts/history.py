@@ -30,5 +30,6 @@ def step_lines(lines: dict[str, Steps], palette: Palette, *, unit: str, zone: st
             showlegend=len(lines) > 1,
         )
     chart.update_xaxes(type="date")
+    chart.update_layout(legend={"y": 1.02, "yanchor": "bottom"}, margin={"t": 30})
     chart.update_yaxes(title={"text": unit, "font": {"color": palette.muted, "size": 12}, "standoff": 4})
     return chart

@@ -45,7 +45,9 @@ def _provider(endpoint: Endpoint, said: EndpointStats | None, measured: Mapping[
         price,
         words.percent(said.uptime_1d) if said is not None else words.DASH,
         _ms(said.latency_p50_ms if said is not None else None),
-        _ms(met.ttft.p50) + f' <span class="q">{met.answers}</span>' if met is not None else _quiet("no probe met it"),
+        _ms(met.ttft.p50) + f' <span class="q">· {words.probes(met.answers)}</span>'
+        if met is not None
+        else _quiet("no probe met it"),
         words.rate(said.tokens_per_second_p50) if said is not None else words.DASH,
         words.rate(speed) if speed is not None else words.DASH,
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from charts import times, tokens
+from charts import history, times, tokens
 from charts.palette import PALETTES, Mode, Palette
 from stats.latency import bands
 from stats.tokens import tokens_per_day
@@ -67,3 +67,21 @@ def test_small_text_has_the_contrast_that_wcag_aa_asks_for(mode: Mode) -> None:
         assert _contrast(palette.text, ground) >= 7
         assert _contrast(palette.muted, ground) >= 4.5
         assert _contrast(palette.accent, ground) >= 3
+
+
+def test_days_have_few_labels_and_the_month_where_it_changes() -> None:
+    probes = [probe(NOON + n * 24 * HOUR) for n in range(0, 20, 2)]
+    chart = tokens.per_day(tokens_per_day(frame_of(probes)), LIGHT)
+    assert len(chart.data[0].x) == 19  # a day without a probe has its place
+    assert list(chart.data[0].y)[:3] == [30, 0, 30]
+    assert list(chart.layout.xaxis.ticktext) == ["24 Nov", "27", "30", "3 Dec", "6", "9", "12"]
+
+
+def test_a_step_line_jumps_and_breaks() -> None:
+    lines = {"in": [(NOON, 1.0), (NOON + HOUR, 1.0), (NOON + HOUR, None)], "out": [(NOON, None)]}
+    chart = history.step_lines(lines, LIGHT, unit="USD")
+    assert [(trace.name, trace.line.shape, list(trace.y)) for trace in chart.data] == [
+        ("in", "hv", [1.0, 1.0, None]),
+        ("out", "hv", [None]),
+    ]
+    assert history.step_lines({"in": [(NOON, None)]}, LIGHT, unit="USD").layout.annotations[0].text == "not known"
