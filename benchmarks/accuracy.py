@@ -8,6 +8,7 @@ and back over loopback; how late the endpoint was against its own plan is no par
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import socket
@@ -206,6 +207,8 @@ def measure(make: Callable[[str, str], Uptoken | Floor | Httpx | OpenAi], patter
         client = make(base_url, f"{PLAN},framing={framing}")
         client.measure(list(pattern.delays_s))
         noted(base_url)
+        gc.collect()
+        gc.freeze()  # as the collector does: what is there already is no garbage to look through during a probe
         said: Measured = {}
         cpu = 0.0
         for _ in range(pattern.rounds):

@@ -6,6 +6,7 @@ nobody else's.
 
 from __future__ import annotations
 
+import gc
 import queue
 import threading
 import time
@@ -43,6 +44,8 @@ class Loop:
         self._lost = 0
         self.stop = threading.Event()
         self._scene = Scene(config, store, location)
+        gc.collect()
+        gc.freeze()  # what is loaded stays: looking through it for garbage would stop every probe for milliseconds
         self._pool = ThreadPoolExecutor(MOST_THREADS, "errand")
         changed = changed_targets(store, config, location, _now_ms())
         if changed:
