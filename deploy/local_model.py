@@ -26,6 +26,8 @@ PORT = 8095
 LONGEST_START_S = 60.0
 CONTEXT_TOKENS = 4_096
 """What is served; the model could take 32,768, which would cost memory that a probe never uses."""
+MOST_TOKENS = 256
+"""A reply that nobody limits would go on until the context is full, a minute and more."""
 WEIGHTS_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 """Pinned here as well as in the package, so that another package of the same name could not vouch for itself."""
 
@@ -68,6 +70,7 @@ def serve(path: Path, port: int) -> object:
     params.port = port
     params.n_ctx = CONTEXT_TOKENS
     params.n_parallel = 1
+    params.n_predict = MOST_TOKENS
     params.ui = False
     params.verbosity = 0
     return xllamacpp.Server(params)
