@@ -1,5 +1,7 @@
 """One model: what it is, how it does now, its history in this window, and its last probes."""
 
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from charts import history, times, tokens
@@ -51,107 +53,74 @@ if name in waiting and name not in loader.spans(url):
 chosen = window.current()
 probes = model_parts.probes_of(url, target, chosen)
 pings = probes[probes["profile"] == target.profile]
-failures = model_parts.failures(pings)
 zone, palette = window.zone(), looks.palette()
 since, until = chosen.since, chosen.until
-CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
+rates = probes[probes["profile"] == "throughput"]
+
+
+def over_time(rows: pd.DataFrame, column: str, unit: str, colour: str) -> go.Figure:
+    """The percentile bands of one measured column in this window, failures of these rows on the floor."""
+    table = bands(rows, column, since, until)
+    failures = model_parts.failures(rows)
+    return times.bands(table, failures, since, until, palette, unit=unit, zone=zone, colour=colour)
+
 
 wide, narrow = st.columns([2, 1])
-with wide, st.container(border=True, key="card_ttft"):
-    st.html(looks.title("Time to first token", "median, p25 to p75, p5 to p95; failures on the floor"))
-    table = bands(pings, "ttft_ms", since, until)
-    st.plotly_chart(
-        times.bands(table, failures, since, until, palette, unit="ms", zone=zone),
-        theme=None,
-        config=CONFIG,
+with wide, looks.card("ttft", "Time to first token", "median, p25 to p75, p5 to p95; failures on the floor"):
+    looks.chart(
+        over_time(pings, "ttft_ms", "ms", palette.accent),
         key="ttft_chart",
         alt=f"Time to first token of {name} {chosen.words}, in milliseconds, as percentile bands over time",
     )
-with narrow, st.container(border=True, key="card_tokens"):
-    st.html(looks.title("Tokens per day", "used by the probes"))
-    st.plotly_chart(
+with narrow, looks.card("tokens", "Tokens per day", "used by the probes"):
+    looks.chart(
         tokens.per_day(tokens_per_day(probes, zone), palette),
-        theme=None,
-        config=CONFIG,
         key="tokens_chart",
         alt=f"Prompt and completion tokens that probes of {name} used, by day",
     )
 left, right = st.columns(2)
-with left, st.container(border=True, key="card_total"):
-    st.html(looks.title("Total time", "to the last token of a ping"))
-    st.plotly_chart(
-        times.bands(
-            bands(pings, "total_ms", since, until),
-            failures,
-            since,
-            until,
-            palette,
-            unit="ms",
-            zone=zone,
-            colour=palette.third,
-        ),
-        theme=None,
-        config=CONFIG,
+with left, looks.card("total", "Total time", "to the last token of a ping"):
+    looks.chart(
+        over_time(pings, "total_ms", "ms", palette.third),
         key="total_chart",
         alt=f"Total time of replies of {name} {chosen.words}, in milliseconds, as percentile bands over time",
     )
-with right, st.container(border=True, key="card_speed"):
-    st.html(looks.title("Output speed", "tokens per second after the first token, from throughput probes"))
-    rates = probes[probes["profile"] == "throughput"]
-    st.plotly_chart(
-        times.bands(
-            bands(rates, "tokens_per_second", since, until),
-            model_parts.failures(rates),
-            since,
-            until,
-            palette,
-            unit="tok/s",
-            zone=zone,
-            colour=palette.second,
-        ),
-        theme=None,
-        config=CONFIG,
+with right, looks.card("speed", "Output speed", "tokens per second after the first token, from throughput probes"):
+    looks.chart(
+        over_time(rates, "tokens_per_second", "tok/s", palette.second),
         key="speed_chart",
         alt=f"Output speed of {name} {chosen.words}, in tokens per second, as percentile bands over time",
     )
 
 endpoints = loader.endpoints(url, target.model)
 if endpoints:
-    with st.container(border=True, key="card_providers"):
-        st.html(looks.title("Providers", "what the router says, beside what our own probes met"))
+    with looks.card("providers", "Providers", "what the router says, beside what our own probes met"):
         st.html(model_more.providers(endpoints, loader.reported(url, target.model), by_provider(probes)))
 versions = model_more.versions_of(target, loader.versions(url, target.model))
 if versions:
-    with st.container(border=True, key="card_history"):
-        st.html(looks.title("History", "price and context size, as they were told, with each change"))
-        left, right = st.columns(2)
+    with looks.card("history", "History", "price and context size, as they were told, with each change"):
         now = window.now_ms()
         prices = {
             "in": steps(versions, "usd_per_million_input", now),
             "out": steps(versions, "usd_per_million_output", now),
         }
+        context = {"context": steps(versions, "context_tokens", now)}
+        left, right = st.columns(2)
         with left:
-            st.plotly_chart(
+            looks.chart(
                 history.step_lines(prices, palette, unit="USD per million", zone=zone),
-                theme=None,
-                config=CONFIG,
                 key="price_chart",
                 alt=f"Price of {name} in USD per million tokens since it is known",
             )
         with right:
-            st.plotly_chart(
-                history.step_lines(
-                    {"context": steps(versions, "context_tokens", now)}, palette, unit="tokens", zone=zone
-                ),
-                theme=None,
-                config=CONFIG,
+            looks.chart(
+                history.step_lines(context, palette, unit="tokens", zone=zone),
                 key="context_chart",
                 alt=f"Context size of {name} in tokens since it is known",
             )
         st.html(model_more.changes_list(changes(versions), zone))
 
-with st.container(border=True, key="card_last"):
-    st.html(looks.title("Last probes", f"the newest {model_parts.LAST_PROBES}, of every profile"))
+with looks.card("last", "Last probes", f"the newest {model_parts.LAST_PROBES}, of every profile"):
     st.dataframe(
         model_parts.last_probes(url, target, zone),
         hide_index=True,
@@ -161,8 +130,7 @@ with st.container(border=True, key="card_last"):
         alt=f"The newest probes of {name}, with their times, tokens and errors",
     )
 
-with st.container(border=True, key="card_api"):
-    st.html(looks.title("API", "sample code for this model"))
+with looks.card("api", "API", "sample code for this model"):
     callee = model_more.callee(target, loader.model_of(target, loader.models(url)))
     kind = st.segmented_control(
         "Language",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from html import escape
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from charts.palette import PALETTES, Mode, Palette
@@ -64,6 +66,22 @@ def title(text: str, note: str = "") -> str:
     """The heading of a card, and what it shows in quieter words."""
     quiet = f"<span>{escape(note)}</span>" if note else ""
     return f'<div class="u u-title" style="margin:0">{escape(text)}{quiet}</div>'
+
+
+@contextmanager
+def card(key: str, heading: str, note: str = "") -> Iterator[None]:
+    """A bordered part of a page, with its heading."""
+    with st.container(border=True, key=f"card_{key}"):
+        st.html(title(heading, note))
+        yield
+
+
+_CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
+
+
+def chart(figure: go.Figure, *, key: str, alt: str) -> None:
+    """A chart in its own colours; `alt` is what a screen reader says of it."""
+    st.plotly_chart(figure, theme=None, config=_CHART, key=key, alt=alt)
 
 
 @dataclass(frozen=True)
