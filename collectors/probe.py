@@ -12,7 +12,7 @@ from collectors.runner.config import ProbeTarget
 from collectors.runner.prices import Price, is_routed
 from collectors.runner.scene import Contact, Due, Errand, Finding, Moment, Scene
 from collectors.runner.schedule import is_due, next_due
-from store.rows import DOWN, Adaptation, Probe
+from store.rows import DOWN, MAY_BE_BILLED, Adaptation, Probe
 
 SHORTEST_SECRET = 8
 USER_AGENT = "uptoken/1 (self-hosted model monitor)"
@@ -111,7 +111,8 @@ def probe_once(scene: Scene, target: ProbeTarget, profile: str, every_s: float) 
         lag_ms = scene.lag.end(watch)
     reply = result.reply
     cost_usd = _cost(reply.cost_usd, scene.price(target), reply.prompt_tokens, result.completion_tokens)
-    scene.ledger.settle(scene.most_it_costs(target, profile), cost_usd)
+    billed_usd = cost_usd if cost_usd is not None or result.outcome in MAY_BE_BILLED else 0.0
+    scene.ledger.settle(scene.most_it_costs(target, profile), billed_usd)
     row = Probe(
         target=target.name,
         started_at=started_at,

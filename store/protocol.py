@@ -31,11 +31,12 @@ ALL = Selection()
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What one target's probes used in a stretch of time. `cost_usd` sums the known costs; `unpriced_requests` may
-    have been billed at a price that their rows do not know.
+    """What the probes of one target and profile used in a stretch of time. `cost_usd` sums the known costs;
+    `unpriced_requests` may have been billed at a price that their rows do not know.
     """
 
     target: str
+    profile: str
     requests: int
     cost_usd: float
     unpriced_requests: int
@@ -79,7 +80,7 @@ class Store(Protocol):
         """The first and last moment of every target's probes."""
 
     def spending(self, since: int, until: int) -> list[Spending]:
-        """Requests and cost by target, of probes with `since` <= started_at < `until` (milliseconds UTC)."""
+        """Requests and cost by target and profile, of probes with `since` <= started_at < `until` (ms UTC)."""
 
     def close(self) -> None:
         """Let go of files and connections; a second call does nothing."""

@@ -194,10 +194,10 @@ class SqliteStore:
         """See `Store.spending`. One seek a target, instead of a walk over all that was ever seen."""
         billed = ", ".join("?" * len(MAY_BE_BILLED))
         sql = (
-            "SELECT target, count(*), total(cost_usd),"
+            "SELECT target, profile, count(*), total(cost_usd),"
             f" count(*) FILTER (WHERE cost_usd IS NULL AND outcome IN ({billed}))"
             " FROM (SELECT DISTINCT target FROM series) CROSS JOIN probes"
-            " USING (target) WHERE started_at >= ? AND started_at < ? GROUP BY target"
+            " USING (target) WHERE started_at >= ? AND started_at < ? GROUP BY target, profile"
         )
         with self._rows(sql, (*sorted(MAY_BE_BILLED), since, until)) as rows:
             return [Spending(*row) for row in rows]

@@ -20,10 +20,10 @@ class Ledger:
     """Requests and USD of one UTC day. Safe to use from several threads."""
 
     def __init__(
-        self, config: Config, spent: Callable[[int], Iterable[Spending]], worst: Callable[[str], Decimal]
+        self, config: Config, spent: Callable[[int], Iterable[Spending]], worst: Callable[[str, str], Decimal]
     ) -> None:
         """`spent` tells what the store has of the day that began at a moment; `worst` the most that a target's probe
-        costs, by the target's name.
+        costs, by the target's name and the probe's profile.
         """
         self._config = config
         self._spent = spent
@@ -60,7 +60,7 @@ class Ledger:
         for spending in self._spent(day):
             self.requests[spending.target] += spending.requests
             self.usd += Decimal(str(spending.cost_usd))
-            self.usd += spending.unpriced_requests * self._worst(spending.target)
+            self.usd += spending.unpriced_requests * self._worst(spending.target, spending.profile)
 
     def _refusal(self, target: ProbeTarget, at_most_usd: Decimal) -> str | None:
         settings = self._config.collector

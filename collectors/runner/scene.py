@@ -113,9 +113,9 @@ class Scene:
     def _spent(self, since: int) -> list[Spending]:
         return self._store.spending(since, since + 86_400_000) if self._store is not None else []
 
-    def _worst(self, name: str) -> Decimal:
+    def _worst(self, name: str, profile: str) -> Decimal:
         target = next((target for target in self.config.targets if target.name == name), None)
-        return Decimal(0) if target is None else self.most_it_costs(target, target.profile)
+        return Decimal(0) if target is None else self.most_it_costs(target, profile)
 
     def periodic(self, name: str, every_s: float, moment: Moment) -> tuple[bool, int]:
         """Whether a collector that runs every `every_s` is due, and when it will be next (milliseconds UTC).

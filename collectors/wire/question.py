@@ -5,9 +5,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass
-from typing import Literal
 
-Profile = Literal["ping", "throughput"]
 MAX_TOKENS: dict[str, int] = {"ping": 16, "throughput": 128}
 """Output tokens asked for. 16 is the least that some servers accept, and the least that makes a rate."""
 PROMPT_TOKENS_AT_MOST = 64

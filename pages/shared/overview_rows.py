@@ -17,8 +17,6 @@ from stats.strip import Bar, strip, strip_began
 from stats.uptime import Uptime, uptime
 from store.rows import Model, Target
 
-SPARK_POINTS = 40
-
 
 @dataclass(frozen=True)
 class Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import threading
 import time
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 
 from collectors.runner.config import ConfigError, parse
+from collectors.runner.loop import Loop
 from collectors.runner.network import OWN_NETWORK, judged
+from collectors.runner.report import Report
 from collectors.runner.scene import Contact, Finding
 from store import Store
-from store.rows import ADAPTATIONS, RUNS, TARGETS, Probe, Run, Target
+from store.rows import ADAPTATIONS, PROBES, RUNS, TARGETS, Probe, Run, Target
 from tests.collectors.scenes import config, new_store, run_once
 from tests.factories import probe
 from tests.fault_server import GOOD, FaultServer, Script, answer, chunked, usage
@@ -223,6 +226,24 @@ def test_no_probe_is_sent_that_could_pass_the_budget(store: Store) -> None:
     assert len(probes) == len(server.requests) == 1
     assert "could pass the budget: $0.0220 of $0.1 (usd_per_day) are spent or set aside" in said
     assert [Run(*values).skipped for values in store.read(RUNS)] == [0, 1, 1]
+
+
+def test_a_refused_connection_costs_nothing_and_uses_up_no_budget(store: Store) -> None:
+    # at most $0.08 a probe, a failure is probed twice: a third one would pass the budget if refusals were reckoned
+    target = {"usd_per_million_input": 1_000, "usd_per_million_output": 1_000}
+    loop = Loop(config(target, usd_per_day=0.1), store, "here", Report(io.StringIO()), ["probe"])
+    for _ in range(3):
+        loop.once(everything=True)
+    loop.close()
+    assert [row[0] for row in store.read(PROBES, columns=("outcome",))] == ["connection_error"] * 6
+
+
+def test_an_unpriced_throughput_probe_is_reckoned_at_its_own_worst(store: Store) -> None:
+    # 64 x $20 + 128 x $100 per million = $0.0141 are gone, so a ping of at most $0.0029 could pass $0.016
+    elsewhere = {"base_url": "http://192.0.2.1/v1"}
+    store.write([probe(time.time_ns() // 1_000_000, target="t0", profile="throughput", cost_usd=None)])
+    _, said = run_once(config(elsewhere, usd_per_day=0.016), store)
+    assert "could pass the budget: $0.0141 of $0.016" in said
 
 
 def test_a_free_target_is_probed_whatever_the_budget(store: Store) -> None:

@@ -75,11 +75,16 @@ def test_spending_counts_every_request_and_sums_the_known_costs(store: Store) ->
             probe(NOON + 1, cost_usd=None),
             probe(NOON + 2, "timeout"),
             probe(NOON + 3, "caller_error"),
+            probe(NOON + 4, profile="throughput", cost_usd=None),
             probe(NOON + DAY, cost_usd=9.0),
             probe(NOON, target="other", cost_usd=0.5),
         ]
     )
-    assert store.spending(NOON, NOON + DAY) == [Spending("Gemma", 4, 0.25, 2), Spending("other", 1, 0.5, 0)]
+    assert store.spending(NOON, NOON + DAY) == [
+        Spending("Gemma", "ping", 4, 0.25, 2),
+        Spending("Gemma", "throughput", 1, 0.0, 1),
+        Spending("other", "ping", 1, 0.5, 0),
+    ]
 
 
 def test_a_model_gets_a_row_only_when_it_changed(store: Store) -> None:
