@@ -43,16 +43,13 @@ def line() -> None:
     stopped = stale_since(newest, loader.last_runs(url), targets, now)
     last = max((probe.started_at for probe in newest), default=None)
     if last is None:
-        text = "no probe yet"
+        kind, text = "none", "no probe yet"
     elif stopped is None:
-        text = f"live, last probe {words.ago(last, now)}"
+        kind, text = "live", f"live, last probe {words.ago(last, now)}"
     else:
-        text = f"collector stopped {words.ago(stopped, now)}"
+        kind, text = "stale", f"collector stopped {words.ago(stopped, now)}"
     title = words.exact(last, zone()) if last is not None else ""
-    st.html(
-        f'<div class="u-fresh{" stale" if stopped is not None else ""}" role="status" title="{title}"><i></i>'
-        f"<span>{text}</span></div>"
-    )
+    st.html(f'<div class="u-fresh {kind}" role="status" title="{title}"><i></i><span>{text}</span></div>')
 
 
 def banner() -> None:
