@@ -63,6 +63,8 @@ class Loop:
             self._take(timeout_s=0.2)
         self._finish()
         self._save()
+        while _now_ms() == now:  # a run is known by the millisecond it began in: the next one begins in another
+            time.sleep(0.0002)
         return later if idle and later is not None else None
 
     def every(self, seconds: float, *, everything: bool = False) -> None:
