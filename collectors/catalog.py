@@ -16,11 +16,13 @@ from collectors import openrouter
 from collectors.openrouter import SOURCE, SentEndpoint, SentModel
 from collectors.runner.config import Config
 from collectors.runner.prices import is_routed
-from collectors.runner.scene import Due, Errand, Finding, Moment, PartlyError, Scene
+from collectors.runner.scene import Due, Errand, Finding, Moment, Scene, unless_bad
 from collectors.wire.get_json import GoneError, get_json
 from store.rows import ENDPOINTS, MODELS, Endpoint, Model
 
 Listed = TypeVar("Listed", Model, Endpoint)
+ANSWER_WITHIN_S = 75.0
+"""Longer than any list may take to come."""
 
 
 def collect(scene: Scene, moment: Moment) -> Due:
@@ -34,6 +36,7 @@ def collect(scene: Scene, moment: Moment) -> Due:
     base_url, headers = scene.config.openrouter.base_url, key_header(scene.config)
     open_models = [Model(*row) for row in scene.open_rows(MODELS)]
     open_endpoints = [Endpoint(*row) for row in scene.open_rows(ENDPOINTS)]
+    keeps_nothing = ZeroRetention(base_url, headers)
 
     def all_models(_stop: threading.Event) -> list[Finding]:
         sent, bad = openrouter.validated(SentModel, openrouter.entries(get_json(f"{base_url}/models", headers), "data"))
@@ -41,7 +44,7 @@ def collect(scene: Scene, moment: Moment) -> Due:
             raise ValueError("the router lists no model: that is a broken answer, so nothing was changed")
         rows = models_of(sent, moment.now)
         # an entry that could not be read is still listed, so nothing is taken for gone then
-        return _told([*rows, *([] if bad else gone(open_models, rows, moment.now))], bad)
+        return unless_bad(_found([*rows, *([] if bad else gone(open_models, rows, moment.now))]), bad)
 
     def endpoints(name: str) -> Errand:
         def go(_stop: threading.Event) -> list[Finding]:
@@ -49,14 +52,47 @@ def collect(scene: Scene, moment: Moment) -> Due:
             try:
                 answer = get_json(endpoints_url(base_url, name), headers)
             except GoneError:
-                return _told(gone(mine, [], moment.now), 0)
+                return _found(gone(mine, [], moment.now))
             sent, bad = openrouter.validated(SentEndpoint, openrouter.entries(answer, "data", "endpoints"))
-            rows = endpoints_of(name, sent, moment.now)
-            return _told([*rows, *([] if bad else gone(mine, rows, moment.now))], bad)
+            known = {row.tag: row.zero_retention for row in mine}
+            keep_nothing = {entry.tag: keeps_nothing.says_of(entry, known.get(entry.tag)) for entry in sent}
+            rows = [replace(row, zero_retention=keep_nothing[row.tag]) for row in endpoints_of(name, sent, moment.now)]
+            return unless_bad(_found([*rows, *([] if bad else gone(mine, rows, moment.now))]), bad)
 
         return Errand(name, go)
 
-    return Due([Errand("models", all_models), *(endpoints(name) for name in wanted)], next_at=next_at)
+    errands = [Errand("models", all_models), Errand("zero retention", keeps_nothing.fetch)]
+    return Due([*errands, *(endpoints(name) for name in wanted)], next_at=next_at)
+
+
+class ZeroRetention:
+    """Which endpoints keep nothing of a prompt: one list for all models, fetched while their own are."""
+
+    def __init__(self, base_url: str, headers: dict[str, str]) -> None:
+        self._url = f"{base_url}/endpoints/zdr"
+        self._headers = headers
+        self._fetched = threading.Event()
+        self._listed: set[tuple[str | None, str]] = set()
+        self._is_whole = False
+
+    def fetch(self, _stop: threading.Event) -> list[Finding]:
+        """An errand of its own. When the list does not come, what was known of an endpoint stays."""
+        try:
+            answer = get_json(self._url, self._headers)
+            sent, bad = openrouter.validated(SentEndpoint, openrouter.entries(answer, "data"))
+            self._listed, self._is_whole = {(entry.model_id, entry.tag) for entry in sent}, not bad
+            return unless_bad([], bad)
+        except GoneError:
+            return []  # a router without such a list
+        finally:
+            self._fetched.set()
+
+    def says_of(self, endpoint: SentEndpoint, known: bool | None) -> bool | None:
+        """Whether an endpoint keeps nothing; `known` where it is not told now."""
+        self._fetched.wait(ANSWER_WITHIN_S)
+        if (endpoint.model_id, endpoint.tag) in self._listed:
+            return True
+        return False if self._is_whole else known
 
 
 def routed_models(config: Config) -> list[str]:
@@ -135,8 +171,5 @@ def _name(row: Model | Endpoint) -> tuple[str, ...]:
     return (row.model, row.tag) if isinstance(row, Endpoint) else (row.model,)
 
 
-def _told(rows: Iterable[Model | Endpoint], bad: int) -> list[Finding]:
-    findings = [Finding(row) for row in rows]
-    if bad:
-        raise PartlyError(f"{bad} entries are not what the router's documents say and were left out", findings)
-    return findings
+def _found(rows: Iterable[Model | Endpoint]) -> list[Finding]:
+    return [Finding(row) for row in rows]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from collectors import openrouter
 from collectors.catalog import endpoints_url, key_header, routed_models
 from collectors.openrouter import SOURCE, Percentiles, SentEndpoint
-from collectors.runner.scene import Due, Errand, Finding, Moment, PartlyError, Scene
+from collectors.runner.scene import Due, Errand, Finding, Moment, Scene, unless_bad
 from collectors.wire.get_json import get_json
 from store.rows import EndpointStats
 
@@ -25,10 +25,7 @@ def collect(scene: Scene, moment: Moment) -> Due:
         def go(_stop: threading.Event) -> list[Finding]:
             answer = get_json(endpoints_url(base_url, name), headers)
             sent, bad = openrouter.validated(SentEndpoint, openrouter.entries(answer, "data", "endpoints"))
-            findings = [Finding(row) for row in stats_of(name, sent, moment.now)]
-            if bad:
-                raise PartlyError(f"{bad} endpoints are not what the router's documents say", findings)
-            return findings
+            return unless_bad([Finding(row) for row in stats_of(name, sent, moment.now)], bad)
 
         return Errand(name, go)
 

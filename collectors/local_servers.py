@@ -1,4 +1,5 @@
-"""What a server of one's own says of its model: the context size, from `GET /v1/models`, and the configured price.
+"""What a server that is on no router says of its model: the context size, from `GET /v1/models`. Its price is the
+configured one, else that of the `genai-prices` list where the server is a well-known provider's.
 
 llama.cpp says `meta.n_ctx_train` (and `meta.n_ctx`, what it was started with), vLLM `max_model_len`, others
 `context_length`. `created` there is the moment of the request, so it is not taken for the model's date.
@@ -7,10 +8,12 @@ llama.cpp says `meta.n_ctx_train` (and `meta.n_ctx`, what it was started with), 
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from collectors.known_prices import KnownPrice, known_prices
 from collectors.runner.config import ProbeTarget
 from collectors.runner.prices import is_routed
 from collectors.runner.scene import Due, Errand, Finding, Moment, Scene
@@ -87,21 +90,52 @@ def models_of(answer: Any, target: ProbeTarget, now: int) -> list[Model]:
     found = next((m for m in served if target.model in (m.id, *m.aliases)), None)
     if found is None and len(served) == 1:
         found = served[0]  # a server of one model answers to any name
-    if found is None:
+    own_price = target.usd_per_million_input is not None and target.usd_per_million_output is not None
+    known = [] if own_price or target.is_loopback else known_prices(target.base_url, target.model, now)
+    if found is None and not known:
         return []
-    architecture = found.architecture or _Architecture()
+    architecture = (found and found.architecture) or _Architecture()
+    row = Model(
+        source=target.name,
+        model=target.model,
+        valid_from=now,
+        name=target.name,
+        context_tokens=(found and found.context_tokens) or (known[-1].context_tokens if known else None),
+        usd_per_million_input=_text(target.usd_per_million_input),
+        usd_per_million_output=_text(target.usd_per_million_output),
+        input_modalities=",".join(architecture.input_modalities) or None,
+        output_modalities=",".join(architecture.output_modalities) or None,
+    )
+    return [*_earlier(target, known, now), _priced(row, known[-1])] if known else [row]
+
+
+def _priced(row: Model, price: KnownPrice) -> Model:
+    return replace(
+        row,
+        usd_per_million_input=price.usd_per_million_input,
+        usd_per_million_output=price.usd_per_million_output,
+        more_prices=price.more_prices,
+    )
+
+
+def _earlier(target: ProbeTarget, known: list[KnownPrice], now: int) -> list[Model]:
+    """What the price was before it was first asked for, where its date is known: closed rows, so a second run that
+    brings them again changes nothing.
+    """
     return [
-        Model(
-            source=target.name,
-            model=target.model,
-            valid_from=now,
-            name=target.name,
-            context_tokens=found.context_tokens,
-            usd_per_million_input=_text(target.usd_per_million_input),
-            usd_per_million_output=_text(target.usd_per_million_output),
-            input_modalities=",".join(architecture.input_modalities) or None,
-            output_modalities=",".join(architecture.output_modalities) or None,
+        _priced(
+            Model(
+                source=target.name,
+                model=target.model,
+                valid_from=price.valid_from,
+                valid_to=price.valid_to or now,
+                name=target.name,
+                context_tokens=price.context_tokens,
+            ),
+            price,
         )
+        for price in known
+        if price.valid_from is not None
     ]
 
 

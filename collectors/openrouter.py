@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, TypeVar
 
@@ -78,6 +79,7 @@ class SentEndpoint(_Sent):
     """One entry of `GET /models/{author}/{slug}/endpoints`."""
 
     tag: str = Field(min_length=1, max_length=300)
+    model_id: str | None = None
     provider_name: str
     quantization: str | None = None
     context_length: Tokens = None
@@ -91,6 +93,61 @@ class SentEndpoint(_Sent):
     uptime_last_1d: Share = None
     latency_last_30m: Percentiles | None = None
     throughput_last_30m: Percentiles | None = None
+
+
+Day = Annotated[date, BeforeValidator(lambda value: value[:10] if isinstance(value, str) else value)]
+"""A UTC calendar day, also where midnight is written behind it."""
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class SentRanking(_Sent):
+    """One entry of `GET /datasets/rankings-daily`: a model variant's tokens on a day, or those of all `other`."""
+
+    date: Day
+    model_permaslug: str = Field(min_length=1, max_length=300)
+    total_tokens: Count
+
+
+class SentApp(_Sent):
+    """One entry of `GET /datasets/app-rankings`."""
+
+    app_name: str = Field(min_length=1, max_length=300)
+    total_tokens: Count
+    total_requests: Count | None = None
+
+
+class SentActivity(_Sent):
+    """One entry of `GET /activity`: what an account used of one endpoint on a day."""
+
+    date: Day
+    model: str
+    model_permaslug: str = Field(min_length=1, max_length=300)
+    provider_name: str = Field(min_length=1, max_length=300)
+    prompt_tokens: Count
+    completion_tokens: Count
+    reasoning_tokens: Count = 0
+    cached_tokens: Count = 0
+    requests: Count
+    usage: Annotated[float, Field(ge=0, lt=1e12)]
+    byok_usage_inference: Annotated[float, Field(ge=0, lt=1e12)] = 0.0
+
+
+def midnight(day: date) -> int:
+    """The moment at which a UTC day began, in milliseconds."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000
+
+
+STANDARD = "standard"
+
+
+def without_variant(slug: str) -> tuple[str, str]:
+    """A slug and its variant: what has none is the `standard` one.
+
+    >>> without_variant("google/gemma-3-1b-it:free")
+    ('google/gemma-3-1b-it', 'free')
+    """
+    name, _, variant = slug.partition(":")
+    return name, variant or STANDARD
 
 
 def entries(answer: Any, *path: str) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collectors import catalog, endpoint_stats, local_servers, probe
+from collectors import catalog, endpoint_stats, local_servers, probe, usage
 from collectors.runner.scene import Collect
 
 COLLECTORS: dict[str, Collect] = {
@@ -10,4 +10,5 @@ COLLECTORS: dict[str, Collect] = {
     "local_servers": local_servers.collect,
     "catalog": catalog.collect,
     "endpoint_stats": endpoint_stats.collect,
+    "usage": usage.collect,
 }

@@ -164,7 +164,35 @@ def m002_endpoints(connection: apsw.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (m001_first_tables, m002_endpoints)
+def m003_usage(connection: apsw.Connection) -> None:
+    """Tokens really processed, by day; and which endpoints keep nothing of a prompt."""
+    connection.execute(
+        """
+        ALTER TABLE endpoints ADD COLUMN zero_retention INTEGER;
+
+        CREATE TABLE usage (
+            source TEXT NOT NULL,
+            day INTEGER NOT NULL,
+            model TEXT NOT NULL,
+            variant TEXT NOT NULL,
+            app TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            tokens INTEGER,
+            prompt_tokens INTEGER,
+            completion_tokens INTEGER,
+            reasoning_tokens INTEGER,
+            cached_tokens INTEGER,
+            requests INTEGER,
+            cost_usd REAL,
+            PRIMARY KEY (source, day, model, variant, app, provider)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE INDEX usage_by_model ON usage (model, day);
+        """
+    )
+
+
+MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (m001_first_tables, m002_endpoints, m003_usage)
 
 
 def version_of(connection: apsw.Connection) -> int:

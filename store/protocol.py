@@ -54,9 +54,10 @@ class Span:
 class Store(Protocol):
     """The rows. Every method raises `StoreError` and nothing else when the engine fails."""
 
-    def write(self, rows: Iterable[Row]) -> int:
+    def write(self, rows: Iterable[Row], *, keep: bool = False) -> int:
         """Write rows of any tables in one transaction; returns how many were new. `Table.meeting` says what a row
-        does that meets another with its key. When the iterable raises, nothing is written.
+        does that meets another with its key; with `keep` (an import) the one that is there already stays. When the
+        iterable raises, nothing is written.
         """
 
     def read(

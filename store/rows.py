@@ -37,6 +37,8 @@ NOT_COUNTED: frozenset[str] = frozenset({"rate_limited", "caller_error", "not_fo
 MAY_BE_BILLED: frozenset[str] = frozenset({"ok", "timeout", "stream_error", "invalid_response", "empty"})
 """Outcomes in which a model may have worked: what a row's cost does not say is reckoned at its worst."""
 
+ALL_TOGETHER = "all"
+
 LAG_LIMIT_MS = 20.0
 """Above this oversleep of the collector's own machine a sample is marked and left out of latency percentiles."""
 
@@ -131,6 +133,7 @@ class Endpoint:
     usd_per_request: Text | None = None
     supported_parameters: Text | None = None
     more_prices: Text | None = None
+    zero_retention: Flag | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,28 @@ class EndpointStats:
     tokens_per_second_p75: Real | None = None
     tokens_per_second_p90: Real | None = None
     tokens_per_second_p99: Real | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens really processed in a day (UTC), as a source tells them: by model, by app, or of an account by provider.
+
+    Where a source does not tell them apart it is `all`: the figures are for all of them together.
+    """
+
+    source: Text  # openrouter_models, openrouter_apps (both public), openrouter_account (one's own)
+    day: Moment
+    model: Text = ALL_TOGETHER
+    variant: Text = ALL_TOGETHER
+    app: Text = ALL_TOGETHER
+    provider: Text = ALL_TOGETHER
+    tokens: Integer | None = None
+    prompt_tokens: Integer | None = None
+    completion_tokens: Integer | None = None
+    reasoning_tokens: Integer | None = None
+    cached_tokens: Integer | None = None
+    requests: Integer | None = None
+    cost_usd: Real | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +206,7 @@ class Adaptation:
     noticed_at: Moment
 
 
-Row = Probe | Target | Model | Endpoint | EndpointStats | Run | Adaptation
+Row = Probe | Target | Model | Endpoint | EndpointStats | Usage | Run | Adaptation
 
 
 @dataclass(frozen=True)
@@ -199,7 +224,8 @@ class Table:
 
     `moment` is the column that a time window selects by, `target` the one that a target's name selects by.
     `meeting` a row that is there already: `keep` leaves the old one alone, `replace` puts the new one in its place,
-    `history` closes the open row of the same key when something changed, and does nothing when nothing did.
+    `history` closes the open row of the same key when something changed, and does nothing when nothing did. `whole`
+    is for what a source tells anew as a whole: rows that are written replace all rows with the same first two columns.
     """
 
     name: str
@@ -208,7 +234,7 @@ class Table:
     columns: tuple[Column, ...]
     moment: str
     target: str
-    meeting: Literal["keep", "replace", "history"]
+    meeting: Literal["keep", "replace", "history", "whole"]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -255,6 +281,15 @@ ENDPOINT_STATS = Table(
     "model",
     "keep",
 )
+USAGE = Table(
+    "usage",
+    Usage,
+    ("source", "day", "model", "variant", "app", "provider"),
+    _columns(Usage),
+    "day",
+    "model",
+    "whole",
+)
 RUNS = Table("runs", Run, ("collector", "started_at", "location"), _columns(Run), "started_at", "collector", "keep")
 ADAPTATIONS = Table(
     "adaptations",
@@ -267,7 +302,7 @@ ADAPTATIONS = Table(
 )
 
 TABLES: dict[str, Table] = {
-    table.name: table for table in (PROBES, TARGETS, MODELS, ENDPOINTS, ENDPOINT_STATS, RUNS, ADAPTATIONS)
+    table.name: table for table in (PROBES, TARGETS, MODELS, ENDPOINTS, ENDPOINT_STATS, USAGE, RUNS, ADAPTATIONS)
 }
 TABLE_OF: dict[type, Table] = {
     Probe: PROBES,
@@ -275,6 +310,7 @@ TABLE_OF: dict[type, Table] = {
     Model: MODELS,
     Endpoint: ENDPOINTS,
     EndpointStats: ENDPOINT_STATS,
+    Usage: USAGE,
     Run: RUNS,
     Adaptation: ADAPTATIONS,
 }

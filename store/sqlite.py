@@ -133,14 +133,18 @@ class SqliteStore:
 
     # -- the protocol
 
-    def write(self, rows: Iterable[Row]) -> int:
+    def write(self, rows: Iterable[Row], *, keep: bool = False) -> int:
         """See `Store.write`."""
         new = 0
+        told: set[tuple[Any, ...]] = set()
         with self._errors("write"), self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 for table, values in _grouped(rows):
-                    new += _WRITERS[table.meeting](connection, table, values)
+                    if table.meeting == "whole" and not keep:
+                        _clear(connection, table, values, told)
+                    writer = _keep if keep and table.meeting != "history" else _WRITERS[table.meeting]
+                    new += writer(connection, table, values)
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -283,6 +287,18 @@ def _replace(connection: apsw.Connection, table: Table, values: list[tuple[Any, 
     return _insert(connection, table, values, "REPLACE")
 
 
+def _clear(
+    connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]], told: set[tuple[Any, ...]]
+) -> None:
+    """Forget what is there of each whole that these rows begin to tell; `told` are those of this transaction."""
+    wholes = {(table.name, *row[:2]) for row in values} - told
+    first, second = table.names[:2]
+    connection.executemany(
+        f"DELETE FROM {table.name} WHERE {first} = ? AND {second} = ?", [whole[1:] for whole in sorted(wholes)]
+    )
+    told |= wholes
+
+
 def _history(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
     """Close the open row of the same thing when something changed, and add the new one. A row that is there already
     and comes with a `valid_to` is closed: the thing is gone. An import brings closed rows too.
@@ -308,4 +324,4 @@ def _history(connection: apsw.Connection, table: Table, values: list[tuple[Any, 
     return new
 
 
-_WRITERS = {"keep": _keep, "replace": _replace, "history": _history}
+_WRITERS = {"keep": _keep, "replace": _replace, "history": _history, "whole": _replace}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from store.rows import Model, Probe, Target
+from store.rows import Model, Probe, Target, Usage
 
 NOON = 1_795_521_600_000
 """2026-11-24T12:00:00Z in milliseconds."""
@@ -64,3 +64,7 @@ def model(valid_from: int = NOON, **more: Any) -> Model:
         "usd_per_million_output": "0",
     }
     return Model(**(values | more))
+
+
+def usage(model: str = "all", day: int = NOON, **more: Any) -> Usage:
+    return Usage(**({"source": "openrouter_models", "day": day, "model": model} | more))

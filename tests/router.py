@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from typing import Any
+from urllib.parse import parse_qs
 
 from openrouter import components
 
@@ -68,6 +69,36 @@ def sent_endpoint(**more: Any) -> dict[str, Any]:
     return _as_sent(components.PublicEndpoint, values | more)
 
 
+def sent_ranking(day: str, slug: str, tokens: str) -> dict[str, Any]:
+    """An entry of `GET /datasets/rankings-daily`."""
+    return _as_sent(components.RankingsDailyItem, {"date": day, "model_permaslug": slug, "total_tokens": tokens})
+
+
+def sent_app(name: str, tokens: str, requests: int = 1) -> dict[str, Any]:
+    """An entry of `GET /datasets/app-rankings`."""
+    values = {"app_id": 1, "app_name": name, "rank": 1, "total_requests": requests, "total_tokens": tokens}
+    return _as_sent(components.AppRankingsItem, values)
+
+
+def sent_activity(day: str, **more: Any) -> dict[str, Any]:
+    """An entry of `GET /activity`."""
+    values: dict[str, Any] = {
+        "date": day,
+        "model": MODEL,
+        "model_permaslug": "google/gemma-3-1b-it",
+        "endpoint_id": "e1",
+        "provider_name": "DeepInfra",
+        "prompt_tokens": 100,
+        "completion_tokens": 40,
+        "reasoning_tokens": 8,
+        "cached_tokens": 16,
+        "requests": 5,
+        "usage": 0.25,
+        "byok_usage_inference": 0.0,
+    }
+    return _as_sent(components.ActivityItem, values | more)
+
+
 def _as_sent(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
     sent: dict[str, Any] = json.loads(kind.model_validate(values).model_dump_json(by_alias=True, warnings=False))
     return sent
@@ -79,12 +110,25 @@ class Router:
     def __init__(self) -> None:
         self.models: Any = [sent_model()]
         self.endpoints: dict[str, Any] = {MODEL: [sent_endpoint()]}
+        self.zero_retention: list[Any] = []
+        self.rankings: list[Any] = []
+        self.apps: dict[str, list[Any]] = {}
+        self.activity: list[Any] = []
         self.instead: Script | None = None
 
     def __call__(self, connection: socket.socket, request: dict[str, Any]) -> None:
-        path = request["line"].split()[1]
+        path, _, query = request["line"].split()[1].partition("?")
         if self.instead is not None:
             self.instead(connection, request)
+        elif path.endswith("/datasets/rankings-daily"):
+            answer(200, {"data": self.rankings, "meta": {}})(connection, request)
+        elif path.endswith("/datasets/app-rankings"):
+            apps = self.apps.get(parse_qs(query)["start_date"][0], [])
+            answer(200, {"data": apps, "meta": {}})(connection, request)
+        elif path.endswith("/activity"):
+            answer(200, {"data": self.activity})(connection, request)
+        elif path.endswith("/endpoints/zdr"):
+            answer(200, {"data": self.zero_retention})(connection, request)
         elif path.endswith("/models"):
             answer(200, {"data": self.models})(connection, request)
         else:

@@ -46,7 +46,7 @@ def import_(
 
     try:
         with counting(lambda: file.stat().st_size // BYTES_A_ROW, "rows, about") as count:
-            new = opened.write(counted(read_rows(chosen, file)))
+            new = opened.write(counted(read_rows(chosen, file)), keep=True)
     except OSError as problem:
         raise StoreError(f"{file} could not be read: {problem.strerror or problem}") from problem
     finally:

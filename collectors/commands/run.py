@@ -34,7 +34,7 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Run this collector alone: probe, local_servers, catalog, endpoint_stats. May be repeated.",
+            help="Run this collector alone: probe, local_servers, catalog, endpoint_stats, usage. May be repeated.",
         ),
     ] = None,
     config: ConfigPath = None,

@@ -42,6 +42,9 @@ def _off_or_seconds(value: Any) -> Any:
 Sometimes = Annotated[Annotated[float, Field(ge=1, le=7 * 86_400)] | None, BeforeValidator(_off_or_seconds)]
 
 
+_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
@@ -58,6 +61,7 @@ class CollectorSection(_Section):
     local_servers_every: Duration = 3_600.0
     catalog_every: Duration = 21_600.0
     endpoint_stats_every: Duration = 600.0
+    usage_every: Duration = 43_200.0
 
 
 class OpenRouterSection(_Section):
@@ -65,6 +69,7 @@ class OpenRouterSection(_Section):
 
     base_url: str = "https://openrouter.ai/api/v1"
     watch: tuple[str, ...] = ()
+    management_key_env: Annotated[str, Field(pattern=_VARIABLE)] = "OPENROUTER_MANAGEMENT_KEY"
 
     @field_validator("base_url")
     @classmethod
@@ -82,7 +87,7 @@ class TargetSection(_Section):
     timeout: Timeout | None = None
     profile: Literal["ping", "throughput"] = "ping"
     throughput_every: Sometimes = None
-    api_key_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    api_key_env: str | None = Field(None, pattern=_VARIABLE)
     provider: str | None = Field(None, min_length=1)
     requests_per_day: int | None = Field(None, ge=0)
     usd_per_million_input: Usd | None = None
@@ -166,6 +171,7 @@ class Config:
     collector: CollectorSection
     openrouter: OpenRouterSection
     targets: tuple[ProbeTarget, ...]
+    management_key: str | None = field(default=None, repr=False)
 
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Config:
@@ -197,7 +203,12 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     if not file.target:
         raise ConfigError(f"{path} has no [[target]]: there is nothing to probe. The README shows one to copy")
     targets = tuple(_filled(section, file, environment) for section in file.target)
-    return Config(path, file.collector, file.openrouter, targets)
+    management_key = _secret(file.openrouter.management_key_env, environment)
+    return Config(path, file.collector, file.openrouter, targets, management_key)
+
+
+def _secret(name: str, environment: Mapping[str, str]) -> str | None:
+    return environment.get(name, "").strip() or None
 
 
 def _filled(section: TargetSection, file: _File, environment: Mapping[str, str]) -> ProbeTarget:
@@ -215,7 +226,7 @@ def _filled(section: TargetSection, file: _File, environment: Mapping[str, str])
         profile=section.profile,
         throughput_every_s=throughput_s,
         api_key_env=section.api_key_env,
-        key=(environment.get(section.api_key_env, "").strip() or None) if section.api_key_env else None,
+        key=_secret(section.api_key_env, environment) if section.api_key_env else None,
         provider=section.provider,
         requests_per_day=section.requests_per_day,
         usd_per_million_input=section.usd_per_million_input,

@@ -13,13 +13,13 @@ from collectors.runner.lag import LagWatch
 from collectors.runner.ledger import Ledger
 from collectors.runner.prices import Price, most_a_probe_costs, price_of
 from store import Selection, Spending, Store
-from store.rows import ADAPTATIONS, MODELS, RUNS, Adaptation, Model, Row, Run, Table
+from store.rows import ADAPTATIONS, MODELS, RUNS, USAGE, Adaptation, Model, Row, Run, Table
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
     from collectors.wire.connection import Line
 
 
-PERIODIC = ("local_servers", "catalog", "endpoint_stats")
+PERIODIC = ("local_servers", "catalog", "endpoint_stats", "usage")
 RETRY_S = 300.0
 
 
@@ -46,6 +46,14 @@ class PartlyError(ValueError):
     def __init__(self, message: str, findings: list[Finding]) -> None:
         super().__init__(message)
         self.findings = findings
+
+
+def unless_bad(findings: list[Finding], bad: int) -> list[Finding]:
+    """The findings; when `bad` entries of the answer could not be read, they come with a PartlyError that says so."""
+    if bad:
+        said = "1 entry that is" if bad == 1 else f"{bad} entries that are"
+        raise PartlyError(f"left out {said} not what the router's documents say", findings)
+    return findings
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,13 @@ class Scene:
     def open_rows(self, table: Table) -> list[tuple[Any, ...]]:
         """The rows of a table with a history that are still so."""
         return [row for row in self._store.read(table) if row[len(table.key)] is None] if self._store else []
+
+    def known_days(self, source: str, since: int) -> set[int]:
+        """The days since then (milliseconds UTC) of which the store has a source's usage."""
+        if self._store is None:
+            return set()
+        rows = self._store.read(USAGE, Selection(since=since), columns=("source", "day"))
+        return {day for told_by, day in rows if told_by == source}
 
     def read_prices(self) -> None:
         """Look the targets' prices up again, after the catalog may have changed."""

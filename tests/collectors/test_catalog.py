@@ -2,68 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from collectors.openrouter import more_prices, usd_per_million, usd_per_request
-from collectors.runner.config import Config, parse
-from collectors.runner.loop import Loop
-from collectors.runner.report import Report
-from store import Store
-from store.rows import ENDPOINT_STATS, ENDPOINTS, MODELS, RUNS, Endpoint, EndpointStats, Model, Run
-from tests.collectors.scenes import new_store
-from tests.fault_server import FaultServer, answer, head, raw
-from tests.router import MODEL, Router, sent_endpoint, sent_model
-
-
-class World:
-    """A router, a store, and a collector over both."""
-
-    def __init__(self, folder: Path) -> None:
-        self.router = Router()
-        self.server = FaultServer(self.router)
-        self.store: Store = new_store(folder)
-
-    def config(self, more: str = "") -> Config:
-        text = f"""
-[openrouter]
-base_url = "{self.server.url}"
-[[target]]
-name = "Gemma"
-model = "{MODEL}"
-base_url = "{self.server.url}"
-api_key_env = "K"
-{more}"""
-        return parse(text, Path("targets.toml"), {"K": "sk-canary-123456"})
-
-    def collect(self, name: str = "catalog", settings: Config | None = None) -> str:
-        said = io.StringIO()
-        loop = Loop(settings or self.config(), self.store, "here", Report(said), [name])
-        loop.once(everything=True)
-        loop.close()
-        return said.getvalue()
-
-    def models(self) -> list[Model]:
-        return [Model(*row) for row in self.store.read(MODELS)]
-
-    def endpoints(self) -> list[Endpoint]:
-        return [Endpoint(*row) for row in self.store.read(ENDPOINTS)]
-
-    def errors(self) -> list[str | None]:
-        return [Run(*row).error for row in self.store.read(RUNS)]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    with made.server:
-        yield made
-    made.store.close()
+from collectors.runner.config import parse
+from store.rows import ENDPOINT_STATS, EndpointStats
+from tests.collectors.world import World
+from tests.fault_server import answer, head, raw
+from tests.router import MODEL, sent_endpoint, sent_model
 
 
 def test_every_field_of_the_reference_page_comes_through(world: World) -> None:
@@ -88,6 +38,7 @@ def test_the_key_goes_to_the_router_and_the_slug_keeps_its_variant(world: World)
     world.collect()
     assert {request["line"] for request in world.server.requests} == {
         "GET /v1/models HTTP/1.1",
+        "GET /v1/endpoints/zdr HTTP/1.1",
         f"GET /v1/models/{MODEL}/endpoints HTTP/1.1",
     }
     assert all(request["headers"]["authorization"] == "Bearer sk-canary-123456" for request in world.server.requests)
@@ -166,7 +117,7 @@ def test_an_entry_that_is_wrong_is_counted_and_the_rest_is_kept_and_nothing_take
     world.collect()
     world.router.models = [sent_model(context_length=65_536), sent_model(id="x/y") | {"context_length": "many"}, 5]
     said = world.collect()
-    assert "models: 2 entries are not what the router's documents say and were left out" in said
+    assert "models: left out 2 entries that are not what the router's documents say" in said
     assert [row.context_tokens for row in world.models() if row.valid_to is None] == [65_536, 32_768]
     assert "2 entries" in (world.errors()[-1] or "")
 
@@ -194,6 +145,18 @@ def test_what_is_no_catalog_changes_nothing_and_is_an_error_of_that_run(world: W
     assert said.startswith("catalog: ")
     assert world.errors()[0] is None
     assert world.errors()[1] is not None
+
+
+def test_which_endpoints_keep_nothing_of_a_prompt_and_what_is_known_of_it_stays(world: World) -> None:
+    world.router.endpoints[MODEL] = [sent_endpoint(), sent_endpoint(tag="together/fp8", provider_name="Together")]
+    world.router.zero_retention = [sent_endpoint(tag="together/fp8"), sent_endpoint(model_id="x/y")]
+    world.collect()
+    assert {row.tag: row.zero_retention for row in world.endpoints()} == {"deepinfra/bf16": 0, "together/fp8": 1}
+    world.router.zero_retention = [5]
+    assert "zero retention: left out 1 entry" in world.collect()
+    world.router.zero_retention = "no list"  # type: ignore[assignment]
+    assert "zero retention: the answer has no list data" in world.collect()
+    assert [row.zero_retention for row in world.endpoints() if row.valid_to is None] == [0, 1]
 
 
 def test_what_is_watched_is_listed_too_and_without_a_routed_target_nothing_is_asked(world: World) -> None:

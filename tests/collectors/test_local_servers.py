@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collectors.known_prices import known_prices
 from collectors.local_servers import models_of
 from collectors.runner.config import ProbeTarget
 from store.rows import MODELS, RUNS, Model, Run
@@ -84,3 +86,50 @@ def test_a_visit_that_fails_changes_nothing_and_is_an_error_of_that_run(tmp_path
     assert store.count(MODELS) == 0
     assert said.startswith("local_servers: t0: ")
     assert all(Run(*row).error for row in store.read(RUNS))
+
+
+# -- prices of well-known providers
+
+
+def test_a_well_known_providers_price_comes_from_the_list() -> None:
+    target = _target(model="gpt-4o", base_url="https://api.openai.com/v1")
+    *_, model = models_of({"data": [{"id": "gpt-4o"}, {"id": "x"}]}, target, NOON)
+    assert (model.usd_per_million_input, model.usd_per_million_output) == ("2.5", "10")
+    assert model.context_tokens == 128_000
+    assert json.loads(model.more_prices or "") == {"list": "genai-prices", "input_cache_read": "0.00000125"}
+
+
+def test_what_the_user_says_of_the_price_counts_before_the_list() -> None:
+    target = _target(
+        model="gpt-4o", base_url="https://api.openai.com/v1", usd_per_million_input=0, usd_per_million_output=0
+    )
+    [model] = models_of({"data": [{"id": "gpt-4o"}]}, target, NOON)
+    assert (model.usd_per_million_input, model.more_prices) == ("0", None)
+
+
+def test_a_provider_that_does_not_list_its_model_still_has_a_price_and_an_unknown_one_has_none() -> None:
+    listed = models_of({"data": []}, _target(model="gpt-4o", base_url="https://api.openai.com/v1"), NOON)
+    assert [row.usd_per_million_input for row in listed] == ["2.5"]
+    assert models_of({"data": []}, _target(model="gpt-4o", base_url="https://nobody.example/v1"), NOON) == []
+    assert models_of({"data": []}, _target(model="never-heard-of", base_url="https://api.openai.com/v1"), NOON) == []
+
+
+def test_a_price_by_the_length_of_the_prompt_is_kept_in_the_routers_shape() -> None:
+    [price] = known_prices("https://generativelanguage.googleapis.com", "gemini-2.5-pro", NOON)
+    assert (price.usd_per_million_input, price.usd_per_million_output) == ("1.25", "10")
+    assert json.loads(price.more_prices)["overrides"] == [
+        {"min_prompt_tokens": 200_000, "prompt": "0.0000025", "completion": "0.000015"}
+    ]
+
+
+def test_earlier_prices_have_their_dates_and_are_written_once(tmp_path: Path) -> None:
+    target = _target(model="mistral-large-4", base_url="https://api.mistral.ai/v1")
+    store = new_store(tmp_path)
+    assert store.write(models_of({"data": []}, target, NOON)) == 3
+    versions = [Model(*row) for row in store.read(MODELS)]
+    first, second = 1_792_454_400_000, 1_793_232_000_000  # 20 and 29 October 2026, UTC
+    assert [(row.valid_from, row.valid_to) for row in versions] == [(first, second), (second, NOON), (NOON, None)]
+    assert versions[0].usd_per_million_input != versions[1].usd_per_million_input
+    assert versions[1].usd_per_million_input == versions[2].usd_per_million_input
+    assert store.write(models_of({"data": []}, target, NOON + 86_400_000)) == 0
+    assert [Model(*row) for row in store.read(MODELS)] == versions

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from store import Selection, Span, Spending, Store, open_store
-from store.rows import ADAPTATIONS, MODELS, PROBES, RUNS, TARGETS, Adaptation, Probe, Row, Run
-from tests.factories import DAY, MINUTE, NOON, model, probe, target
+from store.rows import ADAPTATIONS, MODELS, PROBES, RUNS, TARGETS, USAGE, Adaptation, Probe, Row, Run
+from tests.factories import DAY, MINUTE, NOON, model, probe, target, usage
 
 
 @pytest.fixture(params=["sqlite"])
@@ -98,6 +98,28 @@ def test_a_model_gets_a_row_only_when_it_changed(store: Store) -> None:
 def test_a_target_is_replaced_by_its_newer_self(store: Store) -> None:
     store.write([target(), target(state="waiting_for_key")])
     assert list(store.read(TARGETS, columns=("state",))) == [("waiting_for_key",)]
+
+
+def test_what_is_told_anew_as_a_whole_replaces_what_was_there(store: Store) -> None:
+    store.write([usage("a", tokens=1), usage("b", tokens=2), usage("a", NOON + DAY, tokens=3)])
+    assert store.write([usage("a", tokens=10), usage("c", tokens=5)]) == 2
+    rows = list(store.read(USAGE, columns=("day", "model", "tokens")))
+    assert rows == [(NOON, "a", 10), (NOON, "c", 5), (NOON + DAY, "a", 3)]
+
+
+def test_a_whole_of_many_rows_is_told_as_one_also_between_rows_of_other_tables(store: Store) -> None:
+    rows: list[Row] = []
+    for n in range(2_500):
+        rows += [usage(f"m{n}", tokens=n)] if n % 1_000 else [usage(f"m{n}", tokens=n), probe(NOON + n)]
+    store.write(rows)
+    assert (store.count(USAGE), store.count(PROBES)) == (2_500, 3)
+
+
+def test_with_keep_a_row_that_is_there_already_stays_in_every_table(store: Store) -> None:
+    store.write([target(), usage("a", tokens=1)])
+    assert store.write([target(state="removed"), usage("a", tokens=9), usage("b", tokens=2)], keep=True) == 1
+    assert list(store.read(TARGETS, columns=("state",))) == [("active",)]
+    assert list(store.read(USAGE, columns=("model", "tokens"))) == [("a", 1), ("b", 2)]
 
 
 def test_runs_and_adaptations_are_kept(store: Store) -> None:

@@ -1,0 +1,152 @@
+"""Tokens really processed, by day: the router's public figures by model and by app, and the account's own activity.
+
+The public figures are told to who has a key, at most 30 requests a minute and 500 a day; a run makes about ten. They
+list the 50 largest model variants of a day and `other`, so a small model may never appear. They are licensed CC BY 4.0,
+and every page that shows them names their source. A day is told as a whole: asked again, it is replaced, not added to.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from collectors import openrouter
+from collectors.catalog import key_header
+from collectors.openrouter import STANDARD, SentActivity, SentApp, SentRanking, midnight, without_variant
+from collectors.runner.scene import Due, Errand, Finding, Moment, PartlyError, Scene, unless_bad
+from collectors.wire.get_json import get_json
+from collectors.wire.redaction import root_cause, safe_error
+from store.rows import ALL_TOGETHER, Usage
+
+MODELS, APPS, ACCOUNT = "openrouter_models", "openrouter_apps", "openrouter_account"
+OTHER = "other"
+DAYS = 30
+NEW_APP_DAYS = 8
+"""Apps are told for one range of days together, so a day costs a request; missing ones are filled over a few runs."""
+UNSETTLED_DAYS = 2
+"""The newest days are asked for again: what is told of them may still grow."""
+APPS_A_DAY = 50
+
+Sent = TypeVar("Sent", bound=BaseModel)
+
+
+def collect(scene: Scene, moment: Moment) -> Due:
+    """Two errands for the public figures where there is a key, and one for the account's where it may be asked."""
+    headers, management_key = key_header(scene.config), scene.config.management_key
+    if not headers and management_key is None:
+        return Due()
+    is_due, next_at = scene.periodic("usage", scene.config.collector.usage_every, moment)
+    if not is_due:
+        return Due(next_at=next_at)
+    base_url = scene.config.openrouter.base_url
+    newest = datetime.fromtimestamp(moment.now / 1_000, UTC).date() - timedelta(days=1)
+    errands = []
+    if headers:
+        wanted = app_days(newest, scene.known_days(APPS, midnight(newest - timedelta(days=DAYS))))
+        errands.append(Errand("models", lambda _stop: _told(models_of, _rankings(base_url, headers, newest))))
+        errands.append(Errand("apps", lambda stop: _apps(base_url, headers, wanted, stop)))
+    if management_key is not None:
+        key = {"Authorization": f"Bearer {management_key}"}
+        errands.append(
+            Errand("account", lambda _stop: _told(account_of, _entries(SentActivity, f"{base_url}/activity", key)))
+        )
+    return Due(errands, next_at=next_at)
+
+
+def app_days(newest: date, known: set[int]) -> list[date]:
+    """The days to ask for: the newest ones again, and some of those of the last month that are missing."""
+    days = [newest - timedelta(days=back) for back in range(DAYS)]
+    missing = [day for day in days[UNSETTLED_DAYS:] if midnight(day) not in known]
+    return days[:UNSETTLED_DAYS] + missing[:NEW_APP_DAYS]
+
+
+def _rankings(base_url: str, headers: dict[str, str], newest: date) -> tuple[list[SentRanking], int]:
+    since = newest - timedelta(days=DAYS - 1)
+    return _entries(SentRanking, f"{base_url}/datasets/rankings-daily?start_date={since}&end_date={newest}", headers)
+
+
+def _apps(base_url: str, headers: dict[str, str], days: Iterable[date], stop: threading.Event) -> list[Finding]:
+    findings: list[Finding] = []
+    all_bad = 0
+    for day in days:
+        if stop.is_set():
+            break
+        query = f"start_date={day}&end_date={day}&limit={APPS_A_DAY}"
+        try:
+            sent, bad = _entries(SentApp, f"{base_url}/datasets/app-rankings?{query}", headers)
+        except (OSError, ValueError) as problem:  # the days that came are kept
+            raise PartlyError(f"{day}: {safe_error(root_cause(problem))}", findings) from problem
+        findings += [Finding(row) for row in apps_of(day, sent)]
+        all_bad += bad
+    return unless_bad(findings, all_bad)
+
+
+def _entries(kind: type[Sent], url: str, headers: dict[str, str]) -> tuple[list[Sent], int]:
+    return openrouter.validated(kind, openrouter.entries(get_json(url, headers), "data"))
+
+
+def _told(convert: Callable[[list[Sent]], list[Usage]], answer: tuple[list[Sent], int]) -> list[Finding]:
+    sent, bad = answer
+    return unless_bad([Finding(row) for row in convert(sent)], bad)
+
+
+# -- pure
+
+
+def models_of(sent: Iterable[SentRanking]) -> list[Usage]:
+    """The rows of a ranking of models: a row a day and variant, and one a day for all others."""
+    rows = []
+    for entry in sent:
+        model, variant = without_variant(entry.model_permaslug)
+        if entry.model_permaslug == OTHER:
+            variant = ALL_TOGETHER
+        rows.append(Usage(MODELS, midnight(entry.date), model=model, variant=variant, tokens=entry.total_tokens))
+    return rows
+
+
+def apps_of(day: date, sent: Iterable[SentApp]) -> list[Usage]:
+    """The rows of a day's ranking of apps; two apps of one name are shown as one, so they count together."""
+    tokens: dict[str, int] = defaultdict(int)
+    requests: dict[str, int | None] = {}
+    for entry in sent:
+        tokens[entry.app_name] += entry.total_tokens
+        before = requests.get(entry.app_name, 0)
+        known = before is not None and entry.total_requests is not None
+        requests[entry.app_name] = (before or 0) + (entry.total_requests or 0) if known else None
+    return [
+        Usage(APPS, midnight(day), app=name, tokens=total, requests=requests[name]) for name, total in tokens.items()
+    ]
+
+
+def account_of(sent: Iterable[SentActivity]) -> list[Usage]:
+    """The rows of an account's activity: its endpoints' figures added up by provider. The cost is what the router took
+    plus what was paid to a provider with a key of one's own.
+    """
+    groups: dict[tuple[date, str, str, str], list[SentActivity]] = defaultdict(list)
+    for entry in sent:
+        model, variant = without_variant(entry.model_permaslug)
+        if variant == STANDARD:
+            _, variant = without_variant(entry.model)
+        groups[entry.date, model, variant, entry.provider_name].append(entry)
+    return [
+        Usage(
+            ACCOUNT,
+            midnight(day),
+            model=model,
+            variant=variant,
+            provider=provider,
+            tokens=sum(entry.prompt_tokens + entry.completion_tokens for entry in same),
+            prompt_tokens=sum(entry.prompt_tokens for entry in same),
+            completion_tokens=sum(entry.completion_tokens for entry in same),
+            reasoning_tokens=sum(entry.reasoning_tokens for entry in same),
+            cached_tokens=sum(entry.cached_tokens for entry in same),
+            requests=sum(entry.requests for entry in same),
+            cost_usd=sum(entry.usage + entry.byok_usage_inference for entry in same),
+        )
+        for (day, model, variant, provider), same in groups.items()
+    ]
