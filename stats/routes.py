@@ -1,0 +1,103 @@
+"""Who was tried before the answer, as the router told it with our own probes: first choices, fallbacks, success."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import pandas as pd
+
+NOBODY = "nobody"
+"""What a request fell back to when no further provider was tried."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One provider that was tried for one request. `status` is its HTTP status; null when it was not told."""
+
+    provider: str
+    status: int | None
+
+    @property
+    def is_ok(self) -> bool:
+        """It answered."""
+        return self.status is not None and HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+    @property
+    def is_limited(self) -> bool:
+        """It turned the request away for being one too many."""
+        return self.status == HTTPStatus.TOO_MANY_REQUESTS
+
+
+@dataclass
+class FirstChoice:
+    """How often a provider was tried first, how often it answered, and who was tried after it when it did not."""
+
+    provider: str
+    times: int = 0
+    answered: int = 0
+    fell_back_to: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Attempts:
+    """All attempts at one provider: those that it answered, failed, or turned away (429)."""
+
+    provider: str
+    answered: int = 0
+    failed: int = 0
+    limited: int = 0
+
+    @property
+    def success(self) -> float | None:
+        """Of all attempts, rate limits included, 0 to 1; null without one."""
+        total = self.answered + self.failed + self.limited
+        return self.answered / total if total else None
+
+
+def routes_of(probes: pd.DataFrame) -> list[list[Attempt]]:
+    """The attempts of each probe in `probes` (`route`: a JSON list as `collectors.wire.reply.route_of` writes it) that
+    has any, in the order of the frame.
+    """
+    routes = (_route(str(text)) for text in probes["route"].dropna())
+    return [route for route in routes if route]
+
+
+def _route(text: str) -> list[Attempt]:
+    try:
+        steps = json.loads(text)
+    except ValueError:
+        return []
+    return [
+        Attempt(str(step["provider"]), step.get("status"))
+        for step in (steps if isinstance(steps, list) else [])
+        if isinstance(step, dict) and step.get("provider")
+    ]
+
+
+def first_choices(routes: Iterable[list[Attempt]]) -> list[FirstChoice]:
+    """By who was tried first, most often first."""
+    found: dict[str, FirstChoice] = {}
+    for route in routes:
+        first = found.setdefault(route[0].provider, FirstChoice(route[0].provider))
+        first.times += 1
+        if route[0].is_ok:
+            first.answered += 1
+        else:
+            first.fell_back_to[route[1].provider if len(route) > 1 else NOBODY] += 1
+    return sorted(found.values(), key=lambda choice: (-choice.times, choice.provider))
+
+
+def attempts_by_provider(routes: Iterable[list[Attempt]]) -> dict[str, Attempts]:
+    """How each provider did over all attempts, first or not."""
+    found: dict[str, Attempts] = defaultdict(lambda: Attempts(""))
+    for attempt in (attempt for route in routes for attempt in route):
+        its = found[attempt.provider]
+        its.provider = attempt.provider
+        its.answered += attempt.is_ok
+        its.limited += attempt.is_limited
+        its.failed += not attempt.is_ok and not attempt.is_limited
+    return dict(found)

@@ -1,0 +1,277 @@
+"""Who would serve a request: which endpoints may, in which order they would be tried, and at what cost and time.
+
+By price (https://openrouter.ai/docs/guides/routing/provider-selection): endpoints without a recent outage first, each
+with a chance that falls with the square of its price; those with one come after them.
+
+By what a good response costs (https://openrouter.ai/docs/guides/providers/traffic-routing): the price with its cache
+share, divided by the chance that a request succeeds, plus what the time until the reply is over is worth to the user.
+The router does not publish the curve from that cost to a share; here it falls with its square, as by price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from statistics import median
+from typing import Any, Literal
+
+from stats.prices import Price, price_at
+from store.rows import Endpoint
+
+Strategy = Literal["price", "good_response"]
+Sort = Literal["price", "throughput", "latency"]
+Data = Literal["any", "no_training", "zero_retention"]
+PARAMETERS = {"tools": "tools", "structured outputs": "structured_outputs", "reasoning": "reasoning"}
+SECONDS_AN_HOUR = 3_600.0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A request: its size in tokens, what it needs, and what it may cost (USD per million tokens; null: anything)."""
+
+    prompt_tokens: int = 1_000
+    completion_tokens: int = 500
+    cached_share: float = 0.0
+    parameters: tuple[str, ...] = ()  # of PARAMETERS' values
+    has_images: bool = False
+    most_usd_per_million_input: float | None = None
+    most_usd_per_million_output: float | None = None
+    data: Data = "any"
+
+
+@dataclass(frozen=True)
+class Record:
+    """How an endpoint does, as somebody saw it: the provider's report, or our own probes. Null: not known.
+
+    `success` is the share of requests that succeed, 0 to 1; `had_outage`: within the last minutes.
+    """
+
+    success: float | None = None
+    ttft_ms: float | None = None
+    tokens_per_second: float | None = None
+    had_outage: bool = False
+
+
+UNKNOWN = Record()
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One endpoint that may serve the request.
+
+    `chance`: to be tried first, 0 to 1 (null where a sort fixes the order). `cost_usd`: of one request there.
+    `seconds`: from sending it to the end of the reply. `good_response_usd`: what a good response costs, time included.
+    """
+
+    endpoint: Endpoint
+    price: Price
+    record: Record
+    cost_usd: float
+    seconds: float | None
+    good_response_usd: float
+    chance: float | None = None
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """One endpoint that may not serve it, and why."""
+
+    endpoint: Endpoint
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The endpoints in the order in which they would be tried, and those that are out."""
+
+    offers: tuple[Offer, ...]
+    excluded: tuple[Excluded, ...]
+
+    @property
+    def expected_usd(self) -> float | None:
+        """What the first attempt costs on average; null where a sort fixes who it is, or nobody may."""
+        return self._expected([offer.cost_usd for offer in self.offers])
+
+    @property
+    def expected_seconds(self) -> float | None:
+        """How long it takes on average; null when one of those that could be first is not known."""
+        likely = [offer for offer in self.offers if offer.chance]
+        if any(offer.seconds is None for offer in likely):
+            return None
+        return self._expected([offer.seconds or 0.0 for offer in self.offers])
+
+    def _expected(self, values: list[float]) -> float | None:
+        chances = [offer.chance for offer in self.offers]
+        if not chances or None in chances:
+            return values[0] if values else None
+        return sum(value * (chance or 0.0) for value, chance in zip(values, chances, strict=True))
+
+
+def plan(
+    endpoints: Iterable[Endpoint],
+    records: Mapping[str, Record],
+    wish: Wish,
+    now: int,
+    *,
+    input_modalities: Sequence[str] = ("text",),
+    strategy: Strategy = "good_response",
+    sort: Sort | None = None,
+    usd_per_hour: float = 0.0,
+) -> Plan:
+    """Who would serve `wish` at `now` (milliseconds UTC), each endpoint's `Record` by its tag.
+
+    `usd_per_hour` is what an hour of waiting is worth. With a `sort` nothing is left to chance.
+    """
+    offers: list[Offer] = []
+    excluded: list[Excluded] = []
+    for endpoint in endpoints:
+        price = price_at(endpoint, wish.prompt_tokens, now)
+        reasons = _reasons(endpoint, price, wish, input_modalities)
+        if reasons or price is None:
+            excluded.append(Excluded(endpoint, reasons))
+        else:
+            offers.append(_offer(endpoint, price, records.get(endpoint.tag, UNKNOWN), wish))
+    valued = [replace(offer, good_response_usd=_good_response(offer, offers, usd_per_hour)) for offer in offers]
+    ordered = _sorted(valued, sort) if sort else _by_chance(valued, strategy)
+    return Plan(tuple(ordered), tuple(excluded))
+
+
+def _reasons(endpoint: Endpoint, price: Price | None, wish: Wish, input_modalities: Sequence[str]) -> tuple[str, ...]:
+    reasons = []
+    needed = wish.prompt_tokens + wish.completion_tokens
+    if endpoint.context_tokens is not None and needed > endpoint.context_tokens:
+        reasons.append(f"its context is {endpoint.context_tokens:,d} tokens, the request needs {needed:,d}")
+    if endpoint.max_prompt_tokens is not None and wish.prompt_tokens > endpoint.max_prompt_tokens:
+        reasons.append(f"it takes prompts of at most {endpoint.max_prompt_tokens:,d} tokens")
+    if endpoint.max_output_tokens is not None and wish.completion_tokens > endpoint.max_output_tokens:
+        reasons.append(f"it writes at most {endpoint.max_output_tokens:,d} tokens")
+    known = (endpoint.supported_parameters or "").split(",")
+    reasons += [
+        f"it does not support {word}"
+        for word, name in PARAMETERS.items()
+        if name in wish.parameters and name not in known
+    ]
+    if wish.has_images and "image" not in input_modalities:
+        reasons.append("the model takes no images")
+    if price is None:
+        reasons.append("its price is not known" if endpoint.usd_per_million_input != "varies" else "its price varies")
+    else:
+        reasons += _too_dear(price, wish)
+    if wish.data == "zero_retention" and not endpoint.zero_retention:
+        said = "is not on" if endpoint.zero_retention is not None else "was not looked up on"
+        reasons.append(f"it {said} the router's list of endpoints that keep nothing")
+    return tuple(reasons)
+
+
+def _too_dear(price: Price, wish: Wish) -> list[str]:
+    ceilings = (
+        ("input", price.input, wish.most_usd_per_million_input),
+        ("output", price.output, wish.most_usd_per_million_output),
+    )
+    return [
+        f"its {word} price of ${value.normalize():f} per million is above the ceiling"
+        for word, value, most in ceilings
+        if most is not None and float(value) > most
+    ]
+
+
+def _offer(endpoint: Endpoint, price: Price, record: Record, wish: Wish) -> Offer:
+    cost_usd = price.cost(wish.prompt_tokens, wish.completion_tokens, wish.cached_share)
+    seconds = None
+    if record.ttft_ms is not None and record.tokens_per_second:
+        seconds = record.ttft_ms / 1_000 + wish.completion_tokens / record.tokens_per_second
+    return Offer(endpoint, price, record, cost_usd, seconds, inf)
+
+
+def _good_response(offer: Offer, others: Sequence[Offer], usd_per_hour: float) -> float:
+    """The price over the chance of success, plus the worth of the time. What is not known of an endpoint is taken to be
+    as the middle one of those that are known; where none is known, success is certain and time costs nothing.
+    """
+    success = _middle(offer.record.success, [other.record.success for other in others], 1.0)
+    seconds = _middle(offer.seconds, [other.seconds for other in others], 0.0)
+    return offer.cost_usd / success + usd_per_hour / SECONDS_AN_HOUR * seconds if success > 0 else inf
+
+
+def _middle(value: float | None, others: Iterable[float | None], otherwise: float) -> float:
+    if value is not None:
+        return value
+    known = [other for other in others if other is not None]
+    return median(known) if known else otherwise
+
+
+def _by_chance(offers: list[Offer], strategy: Strategy) -> list[Offer]:
+    if strategy == "good_response":
+        return _drawn(offers, [offer.good_response_usd for offer in offers])
+    steady = [offer for offer in offers if not offer.record.had_outage]
+    shaky = [offer for offer in offers if offer.record.had_outage]
+    first = _drawn(steady, [offer.cost_usd for offer in steady])
+    after = _drawn(shaky, [offer.cost_usd for offer in shaky])
+    return first + ([replace(offer, chance=0.0) for offer in after] if first else after)
+
+
+def _drawn(offers: list[Offer], costs: list[float]) -> list[Offer]:
+    chances = inverse_square_shares(costs)
+    chosen = [replace(offer, chance=chance) for offer, chance in zip(offers, chances, strict=True)]
+    return sorted(chosen, key=lambda offer: (-(offer.chance or 0.0), offer.good_response_usd, offer.endpoint.tag))
+
+
+def inverse_square_shares(costs: Sequence[float]) -> list[float]:
+    """Shares that sum to 1 and fall with the square of the cost. What is free shares all among itself, and what costs
+    infinitely much gets nothing (all of it equally, when there is nothing else).
+
+    >>> inverse_square_shares([1.0, 3.0])
+    [0.9, 0.1]
+    """
+    if not costs:
+        return []
+    cheapest = min(costs)
+    if cheapest == 0 or cheapest == inf:
+        count = sum(cost == cheapest for cost in costs)
+        return [1 / count if cost == cheapest else 0.0 for cost in costs]
+    weights = [(cheapest / cost) ** 2 for cost in costs]  # of the cheapest 1, so that nothing overflows
+    return [weight / sum(weights) for weight in weights]
+
+
+def _sorted(offers: list[Offer], sort: Sort) -> list[Offer]:
+    def rank(offer: Offer) -> tuple[float, str]:
+        known = {
+            "price": offer.cost_usd,
+            "throughput": -offer.record.tokens_per_second if offer.record.tokens_per_second is not None else inf,
+            "latency": offer.record.ttft_ms if offer.record.ttft_ms is not None else inf,
+        }
+        return known[sort], offer.endpoint.tag
+
+    return sorted(offers, key=rank)
+
+
+def chances_after(offers: Sequence[Offer], failed: str) -> dict[str, float]:
+    """The chances, by tag, of a retry after the endpoint with the tag `failed` did: those that are left keep their
+    proportions; when none of them had a chance, they come in their order.
+    """
+    left = [offer for offer in offers if offer.endpoint.tag != failed]
+    total = sum(offer.chance or 0.0 for offer in left)
+    if total == 0:
+        return {offer.endpoint.tag: float(number == 0) for number, offer in enumerate(left)}
+    return {offer.endpoint.tag: (offer.chance or 0.0) / total for offer in left}
+
+
+def provider_object(wish: Wish, sort: Sort | None, order: Sequence[str] = ()) -> dict[str, Any]:
+    """The `provider` object of a request that asks for the same (OpenRouter's `ProviderPreferences`); with an `order`
+    of tags exactly these are tried, one after the other.
+    """
+    wanted: dict[str, Any] = {}
+    if order:
+        wanted |= {"order": list(order), "allow_fallbacks": False}
+    elif sort:
+        wanted["sort"] = sort
+    if wish.parameters:
+        wanted["require_parameters"] = True
+    ceilings = {"prompt": wish.most_usd_per_million_input, "completion": wish.most_usd_per_million_output}
+    if known := {name: f"{most:.9g}" for name, most in ceilings.items() if most is not None}:
+        wanted["max_price"] = known
+    if wish.data == "no_training":
+        wanted["data_collection"] = "deny"
+    elif wish.data == "zero_retention":
+        wanted["zdr"] = True
+    return wanted

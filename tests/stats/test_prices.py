@@ -1,0 +1,109 @@
+"""What a request costs, worked out by hand."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from stats.prices import conditions_of, price_at
+from store.rows import Endpoint
+from tests.factories import HOUR, NOON
+
+
+def endpoint(price_in: str | None = "1", price_out: str | None = "2", **more: Any) -> Endpoint:
+    return Endpoint(
+        "openrouter",
+        "m",
+        "a",
+        NOON,
+        usd_per_million_input=price_in,
+        usd_per_million_output=price_out,
+        more_prices=json.dumps(more) if more else None,
+    )
+
+
+def cost(row: Endpoint, prompt: int = 1_000, completion: int = 500, cached: float = 0.0, now: int = NOON) -> float:
+    price = price_at(row, prompt, now)
+    assert price is not None
+    return price.cost(prompt, completion, cached)
+
+
+def test_tokens_at_their_price_per_million() -> None:
+    assert cost(endpoint()) == pytest.approx(1_000 * 1e-6 + 500 * 2e-6)
+
+
+def test_a_price_per_request_is_added_and_a_discount_taken_off_everything() -> None:
+    row = Endpoint(
+        "s",
+        "m",
+        "a",
+        NOON,
+        usd_per_million_input="1",
+        usd_per_million_output="2",
+        usd_per_request="0.01",
+        more_prices='{"discount": 0.25}',
+    )
+    assert cost(row) == pytest.approx((0.002 + 0.01) * 0.75)
+
+
+def test_the_cached_part_of_a_prompt_has_its_own_price_where_it_is_told() -> None:
+    row = endpoint(input_cache_read="0.0000001")  # $0.1 per million
+    assert cost(row, completion=0, cached=0.5) == pytest.approx(500 * 1e-6 + 500 * 0.1e-6)
+    assert cost(endpoint(), completion=0, cached=0.5) == pytest.approx(0.001)
+
+
+def test_a_long_prompt_costs_its_own_price_and_what_is_not_named_stays() -> None:
+    row = endpoint(overrides=[{"min_prompt_tokens": 200_000, "prompt": "0.000003"}])
+    assert cost(row, 200_000, 0) == pytest.approx(0.2)  # strictly above
+    assert cost(row, 200_001, 10) == pytest.approx(200_001 * 3e-6 + 10 * 2e-6)
+
+
+def test_of_several_that_hold_the_later_one_wins() -> None:
+    row = endpoint(overrides=[{"prompt": "0.000005"}, {"prompt": "0.000007"}])
+    assert cost(row, 1_000_000, 0) == pytest.approx(7)
+
+
+@pytest.mark.parametrize(
+    ("override", "hour", "dear"),
+    [
+        ({"utc_start": 1200, "utc_end": 1300}, 12, True),
+        ({"utc_start": 1200, "utc_end": 1300}, 13, False),
+        ({"utc_start": 2200, "utc_end": 400}, 23, True),  # over midnight
+        ({"utc_start": 2200, "utc_end": 400}, 3, True),
+        ({"utc_start": 2200, "utc_end": 400}, 4, False),
+        ({"utc_days": ["tuesday"]}, 12, True),  # 24 November 2026 is one
+        ({"utc_days": ["sunday"]}, 12, False),
+    ],
+)
+def test_a_price_by_the_hour_or_the_day_holds_only_then(override: dict[str, Any], hour: int, dear: bool) -> None:
+    row = endpoint(overrides=[override | {"prompt": "0.000009"}])
+    assert cost(row, 1_000_000, 0, now=NOON + (hour - 12) * HOUR) == pytest.approx(9 if dear else 1)
+
+
+@pytest.mark.parametrize("price", [None, "varies", "", "NaN", "-1"])
+def test_a_price_that_is_not_known_is_null_and_never_zero(price: str | None) -> None:
+    assert price_at(endpoint(price), 1, NOON) is None
+    assert price_at(endpoint("1", price), 1, NOON) is None
+
+
+@pytest.mark.parametrize(
+    "more", ['{"overrides": 5}', '{"overrides": [5, {"prompt": 3}]}', "[1]", "broken", '{"discount": "x"}']
+)
+def test_what_was_sent_and_is_none_of_this_changes_nothing(more: str) -> None:
+    row = Endpoint("s", "m", "a", NOON, usd_per_million_input="1", usd_per_million_output="2", more_prices=more)
+    assert cost(row, 1_000_000, 0) == pytest.approx(1)
+
+
+def test_conditions_are_said_in_words() -> None:
+    row = endpoint(
+        overrides=[
+            {"min_prompt_tokens": 200_000, "prompt": "0.000003", "completion": "0.000004"},
+            {"utc_start": 2200, "utc_end": 430, "utc_days": ["monday"], "prompt": "0.0000005"},
+        ]
+    )
+    first, second = conditions_of(row)
+    assert (first.when, first.input, first.output) == ("above 200,000 prompt tokens", Decimal(3), Decimal(4))
+    assert (second.when, second.output) == ("on Monday, 22:00 to 04:30 UTC", None)
