@@ -7,14 +7,16 @@ For benchmarks and for pictures; nothing in it was measured.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
+from benchmarks import market
 from store import open_store
-from store.rows import Model, Probe, Row, Run, Target
+from store.rows import Endpoint, Model, Probe, Row, Run, Target
 
 DAY_MS = 86_400_000
 PROFILES = (
@@ -27,6 +29,9 @@ PROFILES = (
     ("Model behind our gateway", "acme/support-llm", 300, 233, 118, 3, None, None, 8_192),
 )
 
+ROUTED = ("google/gemma-3-1b-it:free", "google/gemma-3-27b-it")
+"""Those that a router serves with any of its providers."""
+
 
 def history(now: int, days: float, seed: int = 7) -> Iterator[Row]:
     """Rows of six targets that end at `now` (milliseconds UTC): one down now, one rate limited, all with one gap."""
@@ -37,10 +42,10 @@ def history(now: int, days: float, seed: int = 7) -> Iterator[Row]:
         url = "http://127.0.0.1:8095/v1" if number == 0 else "https://openrouter.ai/api/v1"
         yield Target(name, "demo", "active", model, url, every_s, "ping", now, 3_600.0)
         yield Model(
-            name,
+            name if number in (0, 5) else "openrouter",
             model,
             since,
-            name=name,
+            name=name.partition(",")[0],
             created_at=1_741_910_400_000,
             context_tokens=context,
             max_output_tokens=8_192,
@@ -49,6 +54,7 @@ def history(now: int, days: float, seed: int = 7) -> Iterator[Row]:
             input_modalities="text",
             supported_parameters="structured_outputs,temperature,tools" if number else None,
             description="A small multilingual model for text. The numbers on this page are generated.",
+            canonical_slug=model.partition(":")[0],
         )
         holes = [
             (at := chance.randint(since, now), at + chance.randint(2, 40) * 60_000)
@@ -67,7 +73,54 @@ def history(now: int, days: float, seed: int = 7) -> Iterator[Row]:
                     down = any(a <= at < b for a, b in holes)
                     yield _probe(chance, name, model, at, profile, step_s, ttft * slower, speed, price, down, limited)
                 at += step_s * 1_000
+    hosted = [_hosted(since, number, model) for number in range(4) for model in ROUTED]
+    yield from hosted
+    yield from market.reports(now, hosted, min(int(days * 24), 240))
+    yield from market.usage(now, [model.partition(":")[0] for model in ROUTED])
+    yield from market.market(now, 340, 340)
     yield Run("probe", now - 5_000, "demo", now - 4_000, 6)
+
+
+def _hosted(since: int, number: int, model: str) -> Endpoint:
+    """A provider's endpoint of a model that is probed."""
+    letter = "ABCD"[number]
+    usd = 0.0 if model.endswith(":free") else (0.02, 0.03, 0.05, 0.02)[number]
+    more: tuple[dict[str, object], ...] = (
+        {"input_cache_read": "0.000000005"},
+        {"discount": 0.2},
+        {"overrides": [{"min_prompt_tokens": 64_000, "prompt": "0.0000001"}]},
+        {},
+    )
+    return Endpoint(
+        "openrouter",
+        model,
+        f"provider-{letter.lower()}/{('bf16', 'fp8', 'fp8', 'fp4')[number]}",
+        since,
+        None,
+        f"Provider {letter}",
+        ("bf16", "fp8", "fp8", "fp4")[number],
+        (131_072, 131_072, 32_768, 8_192)[number],
+        (16_384, 8_192, 8_192, 4_096)[number],
+        None,
+        f"{usd:g}",
+        f"{usd * 2:g}",
+        None,
+        ("structured_outputs,temperature,tools", "temperature,tools", "temperature,tools", "temperature")[number],
+        json.dumps(more[number]) if more[number] and usd else None,
+        number != 1,
+    )
+
+
+def _route(chance: random.Random, model: str) -> tuple[str | None, str | None]:
+    """Who was tried for a request to the router, as JSON, and who answered."""
+    if model not in ROUTED:
+        return None, None
+    first = chance.choices(("Provider A", "Provider B", "Provider C"), (72, 20, 8))[0]
+    steps = [{"provider": first, "model": model, "status": 200}]
+    if chance.random() < {"Provider A": 0.02, "Provider B": 0.09, "Provider C": 0.05}[first]:
+        steps[0]["status"] = chance.choice((429, 500, 503))
+        steps.append({"provider": chance.choice(("Provider C", "Provider D")), "model": model, "status": 200})
+    return json.dumps(steps), str(steps[-1]["provider"])
 
 
 def _probe(
@@ -102,6 +155,7 @@ def _probe(
     rate = speed / busy * chance.lognormvariate(0, 0.06)
     tokens = 128 if profile == "throughput" else chance.choice((2, 2, 3))
     prompt = 21 if profile == "ping" else 30
+    route, provider = _route(chance, model)
     return Probe(
         name,
         at,
@@ -122,9 +176,10 @@ def _probe(
         "usage",
         None if price is None else (price[0] * prompt + price[1] * tokens) / 1e6,
         chance.random() < 0.97 if profile == "ping" else None,
-        "Provider A" if "Provider A" in name else None,
+        provider or ("Provider A" if "Provider A" in name else None),
         model,
         "stop",
+        route,
     )
 
 

@@ -28,6 +28,12 @@ class Palette:
     second: str
     third: str
 
+    @property
+    def series(self) -> tuple[str, ...]:
+        """Eight colours for the parts of one whole, the first three as in every chart. None of them means failure."""
+        first = (self.accent, self.second, self.third)
+        return (*first, self.up, self.not_counted, *(self.faded(colour, 0.45) for colour in first))
+
     def faded(self, colour: str, opacity: float) -> str:
         """`colour` (`#rrggbb`) with an opacity of 0 to 1."""
         red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))

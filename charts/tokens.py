@@ -1,4 +1,4 @@
-"""Tokens by day, prompt below and completion on top."""
+"""Tokens by day: of the probes, prompt below and completion on top; of a model's versions, or their shares."""
 
 from __future__ import annotations
 
@@ -21,24 +21,49 @@ def per_day(table: pd.DataFrame, palette: Palette) -> go.Figure:
         return say(chart, palette, "no tokens in this window")
     by_day = table.set_index(pd.to_datetime(table["day"]))[["prompt_tokens", "completion_tokens"]]
     by_day = by_day.reindex(pd.date_range(by_day.index.min(), by_day.index.max()), fill_value=0)
-    days = [f"{day:%Y-%m-%d}" for day in by_day.index]
-    shown = list(by_day.index[:: math.ceil(len(days) / MOST_LABELS)])
+    days = list(by_day.index)
     for column, colour in (("prompt_tokens", palette.accent), ("completion_tokens", palette.second)):
         chart.add_bar(
-            x=days,
+            x=_names(days),
             y=by_day[column],
             name=column.removesuffix("_tokens"),
             marker={"color": colour, "line": {"width": 0}},
             hovertemplate="%{y:,d} " + column.removesuffix("_tokens") + "<extra></extra>",
         )
+    chart.update_yaxes(tickformat="~s")
+    return _stacked_by_day(chart, days)
+
+
+def by_part(table: pd.DataFrame, palette: Palette, *, as_share: bool = False) -> go.Figure:
+    """The chart of `stats.usage.by_day`, or with `as_share` of its `stats.usage.shares`."""
+    chart = figure(palette, HEIGHT)
+    if table.empty:
+        return say(chart, palette, "nothing was told of this time")
+    days = [pd.Timestamp(day) for day in table.index]
+    for column, colour in zip(table.columns, palette.series, strict=False):
+        chart.add_bar(
+            x=_names(days),
+            y=table[column],
+            name=str(column),
+            marker={"color": colour, "line": {"width": 0}},
+            hovertemplate=("%{y:.1%}" if as_share else "%{y:.4~s}") + f" {column}<extra></extra>",
+            showlegend=True,
+        )
+    chart.update_yaxes(tickformat=".0%" if as_share else "~s", range=[0, 1] if as_share else None)
+    return _stacked_by_day(chart, days)
+
+
+def _stacked_by_day(chart: go.Figure, days: list[pd.Timestamp]) -> go.Figure:
+    shown = days[:: math.ceil(len(days) / MOST_LABELS)]
     chart.update_layout(barmode="stack", bargap=0.35)
-    chart.update_xaxes(
-        type="category", tickangle=0, tickvals=[f"{day:%Y-%m-%d}" for day in shown], ticktext=_labels(shown)
-    )
+    chart.update_xaxes(type="category", tickangle=0, tickvals=_names(shown), ticktext=_labels(shown))
     if len(days) < 4:  # a single bar would fill the whole width
         chart.update_xaxes(range=[len(days) - 4.5, len(days) - 0.5])
-    chart.update_yaxes(tickformat="~s")
     return chart
+
+
+def _names(days: list[pd.Timestamp]) -> list[str]:
+    return [f"{day:%Y-%m-%d}" for day in days]
 
 
 def _labels(days: list[pd.Timestamp]) -> list[str]:

@@ -5,11 +5,24 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from charts import history, times, tokens
-from pages.shared import freshness, loader, looks, model_more, model_parts, screens, source, window, words
+from pages.shared import (
+    freshness,
+    loader,
+    looks,
+    model_more,
+    model_parts,
+    model_routes,
+    model_usage,
+    screens,
+    source,
+    window,
+    words,
+)
 from pages.shared.samples import SAMPLES
 from stats.changes import changes, steps
 from stats.latency import bands
 from stats.providers import by_provider
+from stats.routes import attempts_by_provider, first_choices, routes_of
 from stats.tokens import tokens_per_day
 
 screens.unless_store()
@@ -92,10 +105,23 @@ with right, looks.card("speed", "Output speed", "tokens per second after the fir
         alt=f"Output speed of {name} {chosen.words}, in tokens per second, as percentile bands over time",
     )
 
+routed = loader.routed_model(target, loader.models(url))
 endpoints = loader.endpoints(url, target.model)
 if endpoints:
+    alike = tuple(sorted({other.name for other in targets if other.model == target.model}))
+    window_ms = loader.rounded(since), loader.rounded(until) + 5_000
+    met = loader.routes(url, alike, *window_ms)
+    routes = routes_of(met)
     with looks.card("providers", "Providers", "what the router says, beside what our own probes met"):
-        st.html(model_more.providers(endpoints, loader.reported(url, target.model), by_provider(probes)))
+        st.html(model_more.providers(endpoints, loader.reported(url, target.model), by_provider(met)))
+    with looks.card("provider_uptime", "Uptime by provider", "as reported, and how our own requests did"):
+        reports = loader.reports(url, target.model, *window_ms)
+        st.html(model_routes.uptime_by_provider(endpoints, reports, attempts_by_provider(routes), since, until, zone))
+    with looks.card("fallbacks", "Fallbacks", "who was tried first, and who after it"):
+        st.html(model_routes.fallbacks(first_choices(routes)))
+if routed is not None:
+    model_usage.activity(url, routed, chosen)
+    model_usage.apps(url, routed, chosen)
 versions = model_more.versions_of(target, loader.versions(url, target.model))
 if versions:
     with looks.card("history", "History", "price and context size, as they were told, with each change"):

@@ -89,6 +89,11 @@ class Plan:
     excluded: tuple[Excluded, ...]
 
     @property
+    def is_sure(self) -> bool:
+        """Nothing is left to chance: a sort fixes the order."""
+        return bool(self.offers) and self.offers[0].chance is None
+
+    @property
     def expected_usd(self) -> float | None:
         """What the first attempt costs on average; null where a sort fixes who it is, or nobody may."""
         return self._expected([offer.cost_usd for offer in self.offers])

@@ -13,6 +13,7 @@ page = st.navigation(
     [
         st.Page(PAGES / "overview.py", title="Overview", default=True),
         st.Page(PAGES / "model.py", title="Model"),
+        st.Page(PAGES / "routing.py", title="Routing"),
         st.Page(PAGES / "export.py", title="Export"),
     ],
     position="top",

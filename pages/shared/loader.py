@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -17,12 +18,14 @@ from store.rows import (
     PROBES,
     RUNS,
     TARGETS,
+    USAGE,
     Endpoint,
     EndpointStats,
     Model,
     Probe,
     Run,
     Target,
+    Usage,
 )
 
 FRESH_S = 4
@@ -45,6 +48,17 @@ WINDOW_COLUMNS = (
     "answer_ok",
     "provider",
     "error",
+)
+ROUTE_COLUMNS = (
+    "target",
+    "started_at",
+    "profile",
+    "outcome",
+    "lag_ms",
+    "ttft_ms",
+    "tokens_per_second",
+    "provider",
+    "route",
 )
 
 
@@ -118,6 +132,36 @@ def reported(url: str, model: str) -> dict[str, EndpointStats]:
     return newest_of
 
 
+@st.cache_data(ttl=60, max_entries=8, show_spinner=False)
+def reports(url: str, model: str, since: int, until: int) -> list[EndpointStats]:
+    """Every report of a model's endpoints in a window."""
+    return [EndpointStats(*row) for row in store().read(ENDPOINT_STATS, Selection(since, until, (model,)))]
+
+
+@st.cache_data(ttl=300, max_entries=4, show_spinner=False)
+def endpoint_counts(url: str) -> dict[str, int]:
+    """How many endpoints the router lists for a model now, for each of which it is known."""
+    rows = store().read(ENDPOINTS, columns=("model", "valid_to"))
+    return dict(Counter(model for model, valid_to in rows if valid_to is None))
+
+
+@st.cache_data(ttl=60, max_entries=16, show_spinner=False)
+def usage(url: str, model: str, since: int, until: int) -> list[Usage]:
+    """The tokens that a model's versions really processed, by day; `model` is its permanent name, or `all` for what is
+    told for all models together.
+    """
+    return [Usage(*row) for row in store().read(USAGE, Selection(since, until, (model,)))]
+
+
+@st.cache_data(ttl=60, max_entries=8, max_size="100MB", show_spinner=False)
+def routes(url: str, names: tuple[str, ...], since: int, until: int) -> pd.DataFrame:
+    """The probes of these targets in a window, with who was tried before the answer: `ROUTE_COLUMNS`."""
+    if not names:
+        return frame(PROBES, [], ROUTE_COLUMNS)
+    rows = store().read(PROBES, Selection(since, until, names), columns=ROUTE_COLUMNS)
+    return frame(PROBES, rows, ROUTE_COLUMNS)
+
+
 @st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
 def last_runs(url: str) -> list[Run]:
     """The newest runs of the collectors, newest first."""
@@ -147,3 +191,8 @@ def model_of(target: Target, known: list[Model]) -> Model | None:
     own = [m for m in known if m.model == target.model and m.source == target.name]
     routed = [m for m in known if m.model == target.model and m.source == "openrouter"]
     return next(iter([*own, *routed]), None)
+
+
+def routed_model(target: Target, known: list[Model]) -> Model | None:
+    """What the router says of a target's model, when the target is behind it or the router lists its model."""
+    return next((m for m in known if m.model == target.model and m.source == "openrouter"), None)

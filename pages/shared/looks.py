@@ -120,24 +120,24 @@ def plain(text: str) -> str:
     return _MARKUP.sub(r"\\\1", text)
 
 
-def strip(bars: Sequence[Bar], zone: str, *, big: bool = False) -> str:
-    """The bars of `stats.strip.strip`; each tells on hover when it was and what was seen."""
+def strip(bars: Sequence[Bar], zone: str, *, big: bool = False, unit: str = "probe") -> str:
+    """The bars of `stats.strip.strip`; each tells on hover when it was and what was seen, in how many of `unit`."""
     said = {state: sum(bar.state == state for bar in bars) for state in BAR_WORDS}
     summary = ", ".join(f"{count} {BAR_WORDS[state]}" for state, count in said.items() if count)
     return (
         f'<div class="u-strip{" big" if big else ""}" role="img" aria-label="{len(bars)} bars: {summary}">'
-        + "".join(_bar(bar, zone) for bar in bars)
+        + "".join(_bar(bar, zone, unit) for bar in bars)
         + "</div>"
     )
 
 
-def _bar(bar: Bar, zone: str) -> str:
+def _bar(bar: Bar, zone: str, unit: str) -> str:
     when = f"{words.clock(bar.since, zone)} to {words.clock(bar.until, zone)}"
     said = f"{when}: {BAR_WORDS[bar.state]}"
     if bar.down_s and bar.state == "partly":
         said += f" ({words.duration(bar.down_s)} of {words.duration(bar.up_s + bar.down_s)})"
     if bar.probes:
-        said += f", {words.probes(bar.probes)}"
+        said += f", {words.plural(bar.probes, unit)}"
     share = f' style="--d:{max(18, round(bar.down_share * 100))}%"' if bar.state == "partly" else ""
     return f'<i class="{bar.state}"{share} title="{escape(said, quote=True)}"></i>'
 

@@ -8,7 +8,9 @@ from html import escape
 from pages.shared import words
 from pages.shared.samples import Callee
 from stats.changes import Change
+from stats.prices import conditions_of, discount_of
 from stats.providers import Measured
+from stats.routing import PARAMETERS
 from store.rows import Endpoint, EndpointStats, Model, Target
 
 MOST_CHANGES = 20
@@ -38,6 +40,7 @@ def providers(
 def _provider(endpoint: Endpoint, said: EndpointStats | None, measured: Mapping[str, Measured]) -> str:
     met = measured.get(endpoint.provider or "")
     price = f"{words.price(endpoint.usd_per_million_input)} / {words.price(endpoint.usd_per_million_output)}"
+    price += _sometimes(endpoint)
     speed = met.speed.p50 if met is not None else None
     cells = [
         _tokens(endpoint.context_tokens),
@@ -51,9 +54,30 @@ def _provider(endpoint: Endpoint, said: EndpointStats | None, measured: Mapping[
         words.rate(said.tokens_per_second_p50) if said is not None else words.DASH,
         words.rate(speed) if speed is not None else words.DASH,
     ]
-    title = escape((endpoint.supported_parameters or "").replace(",", ", "), quote=True)
-    name = f"<b>{escape(endpoint.provider or endpoint.tag)}</b> {_quiet(endpoint.quantization or '')}"
-    return f'<tr title="{title}"><td>{name}</td>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    name = (
+        f"<b>{escape(endpoint.provider or endpoint.tag)}</b> {_quiet(endpoint.quantization or '')}{_supports(endpoint)}"
+    )
+    return f"<tr><td>{name}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _supports(endpoint: Endpoint) -> str:
+    """The parameters that decide who may serve a request, by name; all of them on hover."""
+    known = (endpoint.supported_parameters or "").split(",")
+    shown = [word for word, name in PARAMETERS.items() if name in known]
+    others = sum(bool(name) for name in known) - len(shown)
+    parts = shown + ([words.plural(others, "more parameter" if shown else "parameter")] if others else [])
+    parts += ["keeps nothing of a prompt"] if endpoint.zero_retention else []
+    title = escape(", ".join(known).replace("_", " "), quote=True)
+    return f'<span class="more" title="{title}">{escape(", ".join(parts))}</span>' if parts else ""
+
+
+def _sometimes(endpoint: Endpoint) -> str:
+    """What else is said of the price: a discount, prices that hold only sometimes."""
+    lines = [f"{discount:.0%} off" for discount in [discount_of(endpoint)] if discount]
+    for condition in conditions_of(endpoint):
+        known = [f"${price.normalize():f}" for price in (condition.input, condition.output) if price is not None]
+        lines.append(f"{condition.when}: {' / '.join(known)}")
+    return "".join(f'<span class="more">{escape(line)}</span>' for line in lines)
 
 
 def _quiet(text: str) -> str:

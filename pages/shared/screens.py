@@ -54,6 +54,17 @@ def no_probe_yet(waiting: list[str]) -> None:
     st.code(START, language="bash")
 
 
+def no_endpoints() -> None:
+    """No model's endpoints are known: routing is a router's matter."""
+    st.info(
+        "Endpoints come from a router's catalog, for the models that are probed there. Add a target with the router's "
+        "base URL and its key, or name models to `watch` in `targets.toml`; the next run of the catalog brings them.",
+        title="No model with several endpoints is known yet",
+        icon=":material/alt_route:",
+    )
+    st.code('[openrouter]\nwatch = ["google/gemma-3-27b-it"]', language="toml")
+
+
 def empty() -> None:
     """No target is configured."""
     st.header("No target is configured yet")

@@ -49,9 +49,22 @@ def count(value: int) -> str:
     return f"{value:,d}"
 
 
+def large(value: float) -> str:
+    """`1.23B`, `456M`, `7.8k`, `95`: a count of tokens with three digits."""
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= size * 0.9995:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.0f}"
+
+
 def probes(value: int) -> str:
     """`1 probe`, `1,438 probes`."""
-    return f"{value:,d} probe" + ("" if value == 1 else "s")
+    return plural(value, "probe")
+
+
+def plural(value: int, noun: str) -> str:
+    """`1 report`, `2 reports`."""
+    return f"{value:,d} {noun}" + ("" if value == 1 else "s")
 
 
 def context(tokens: int | None) -> str:
@@ -81,6 +94,20 @@ def price(usd_per_million: str | None) -> str:
 def money(usd: float) -> str:
     """`$0.0121`, `$12.30`."""
     return "$0" if usd == 0 else f"${usd:.4f}" if usd < 1 else f"${usd:,.2f}"
+
+
+def cost(usd: float | None) -> str:
+    """`$0.00042`, `$1.25`: of one request, with three digits, never written with an exponent."""
+    if usd is None or usd == float("inf"):
+        return DASH
+    if usd == 0 or usd >= 1:
+        return money(usd)
+    return f"${Decimal(f'{usd:.3g}'):f}"
+
+
+def seconds(value: float) -> str:
+    """`0.42 s`, `12.5 s`: a time that somebody waits."""
+    return f"{value:.2f} s" if value < 10 else f"{value:.1f} s" if value < 100 else f"{value:,.0f} s"
 
 
 def duration(seconds: float) -> str:
