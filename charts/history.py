@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import plotly.graph_objects as go
 
+from charts.axes import local
 from charts.palette import Palette, figure, say
 
 HEIGHT = 220
@@ -19,9 +19,8 @@ def step_lines(lines: dict[str, Steps], palette: Palette, *, unit: str, zone: st
     if not any(value is not None for line in lines.values() for _, value in line):
         return say(chart, palette, "not known")
     for (name, line), colour in zip(lines.items(), (palette.accent, palette.second, palette.third), strict=False):
-        at = pd.to_datetime(pd.Series([moment for moment, _ in line], dtype="int64"), unit="ms", utc=True)
         chart.add_scatter(
-            x=list(at.dt.tz_convert(zone).dt.tz_localize(None)),
+            x=local([moment for moment, _ in line], zone),
             y=[value for _, value in line],
             name=name,
             mode="lines",

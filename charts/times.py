@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from charts.axes import local
 from charts.palette import Palette, figure, say
 
 HEIGHT = 300
@@ -30,7 +31,7 @@ def bands(
     colour = colour or palette.accent
     if not int(table["count"].sum()) and failures.empty:
         return say(chart, palette, "no sample in this window")
-    at = _local(table["at"], zone)
+    at = local(table["at"], zone)
     for low, high, opacity, name in (("p5", "p95", 0.13, "p5 to p95"), ("p25", "p75", 0.26, "p25 to p75")):
         for x, bottom, top in _unbroken(at, table[low], table[high]):
             chart.add_scatter(
@@ -59,7 +60,7 @@ def bands(
     _floor(chart, failures, palette, zone)
     if not int(table["count"].sum()):
         chart.update_yaxes(range=[0, 1], showticklabels=False, showgrid=False)
-    chart.update_xaxes(type="date", range=_range(since, until, zone))
+    chart.update_xaxes(type="date", range=local((since, until), zone))
     chart.update_yaxes(title={"text": unit, "font": {"color": palette.muted, "size": 12}, "standoff": 4})
     return chart
 
@@ -88,7 +89,7 @@ def _floor(chart: go.Figure, failures: pd.DataFrame, palette: Palette, zone: str
     if failures.empty:
         return
     chart.add_scatter(
-        x=_local(failures["started_at"], zone),
+        x=local(failures["started_at"], zone),
         y=[0] * len(failures),
         mode="markers",
         marker={"symbol": "triangle-up", "size": 8, "color": palette.down},
@@ -98,13 +99,3 @@ def _floor(chart: go.Figure, failures: pd.DataFrame, palette: Palette, zone: str
         hovertemplate="%{text}<extra></extra>",
         showlegend=False,
     )
-
-
-def _local(moments: pd.Series, zone: str) -> list[pd.Timestamp]:
-    """Wall-clock times in `zone`: Plotly knows no zones and shows what it is given."""
-    times = pd.to_datetime(moments.astype("int64"), unit="ms", utc=True).dt.tz_convert(zone).dt.tz_localize(None)
-    return list(times)
-
-
-def _range(since: int, until: int, zone: str) -> list[pd.Timestamp]:
-    return _local(pd.Series([since, until]), zone)

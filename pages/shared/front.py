@@ -13,7 +13,9 @@ page = st.navigation(
     [
         st.Page(PAGES / "overview.py", title="Overview", default=True),
         st.Page(PAGES / "model.py", title="Model"),
+        st.Page(PAGES / "compare.py", title="Compare"),
         st.Page(PAGES / "routing.py", title="Routing"),
+        st.Page(PAGES / "catalog.py", title="Catalog"),
         st.Page(PAGES / "export.py", title="Export"),
     ],
     position="top",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from pages.shared import words
 from pages.shared.source import store_url
 from stats.frames import frame
 from store import Selection, Span, Spending, Store, StoreError, open_store
@@ -196,3 +197,18 @@ def model_of(target: Target, known: list[Model]) -> Model | None:
 def routed_model(target: Target, known: list[Model]) -> Model | None:
     """What the router says of a target's model, when the target is behind it or the router lists its model."""
     return next((m for m in known if m.model == target.model and m.source == "openrouter"), None)
+
+
+def catalog_note(url: str, now: int) -> str:
+    """When the catalog was last read, in words."""
+    runs = [run for run in last_runs_of(url, "catalog") if run.error is None]
+    if not runs:
+        return "The catalog's last run is not known."
+    return f"The catalog was last read {words.ago(runs[0].started_at, now)}."
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=8, show_spinner=False)
+def last_runs_of(url: str, collector: str) -> list[Run]:
+    """The newest runs of one collector, newest first."""
+    rows = store().read(RUNS, Selection(targets=(collector,)), newest_first=True, limit=10)
+    return [Run(*row) for row in rows]

@@ -54,6 +54,16 @@ def no_probe_yet(waiting: list[str]) -> None:
     st.code(START, language="bash")
 
 
+def no_catalog() -> None:
+    """The router's catalog was never read."""
+    st.info(
+        "The catalog is read as soon as a target with the router's base URL has its key, or a model is named to "
+        "`watch` in `targets.toml`; `python -m collectors run --only catalog --all` reads it now.",
+        title="The router's catalog is not known yet",
+        icon=":material/menu_book:",
+    )
+
+
 def no_endpoints() -> None:
     """No model's endpoints are known: routing is a router's matter."""
     st.info(

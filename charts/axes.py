@@ -1,0 +1,24 @@
+"""Axes of time and of amounts. Plotly knows no time zones: it shows the wall-clock times that it is given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import pandas as pd
+
+
+def local(moments: Iterable[int], zone: str) -> list[pd.Timestamp]:
+    """Moments (milliseconds UTC) as wall-clock times in `zone`."""
+    times = pd.to_datetime(pd.Series(moments, dtype="int64"), unit="ms", utc=True)
+    return list(times.dt.tz_convert(zone).dt.tz_localize(None))
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two positive ones for a logarithmic axis: powers of ten, and over less than two decades
+    their double and fivefold too.
+    """
+    steps = (1,) if high / low >= 100 else (1, 2, 5)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [step * 10.0**power for power in powers for step in steps]
+    return [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]

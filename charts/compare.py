@@ -1,0 +1,34 @@
+"""Several targets in one chart."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from charts.axes import local
+from charts.palette import Palette, figure, say
+
+HEIGHT = 320
+
+
+def medians(
+    tables: dict[str, pd.DataFrame], since: int, until: int, palette: Palette, *, unit: str, zone: str = "UTC"
+) -> go.Figure:
+    """The median of each target over time: `tables` has its `stats.latency.bands` by its name, at most eight."""
+    chart = figure(palette, HEIGHT)
+    if not any(int(table["count"].sum()) for table in tables.values()):
+        return say(chart, palette, "no sample in this window")
+    for (name, table), colour in zip(tables.items(), palette.series, strict=False):
+        chart.add_scatter(
+            x=local(table["at"], zone),
+            y=list(table["p50"].round(1)),
+            mode="lines+markers" if int((table["count"] > 0).sum()) < 30 else "lines",
+            marker={"size": 5},
+            line={"color": colour, "width": 2},
+            name=name.replace("&", "&amp;").replace("<", "&lt;"),
+            hovertemplate=f"%{{y:,.4~r}} {unit}<extra>%{{fullData.name}}</extra>",
+            showlegend=True,
+        )
+    chart.update_xaxes(type="date", range=local((since, until), zone))
+    chart.update_yaxes(title={"text": unit, "font": {"color": palette.muted, "size": 12}, "standoff": 4})
+    return chart

@@ -1,0 +1,37 @@
+"""All models that the router lists: search them, filter them, see what a price buys, pick some to compare."""
+
+import streamlit as st
+
+from charts import market
+from pages.shared import catalog_parts, loader, looks, screens, source, window, words
+from stats.catalog import filtered
+
+screens.unless_store()
+url = source.store_url()
+table = catalog_parts.table(url)
+st.html(catalog_parts.head(len(table)))
+if table.empty:
+    screens.no_catalog()
+    st.stop()
+found = filtered(table, catalog_parts.filters(table))
+shown = catalog_parts.with_measured(found, url, window.current())
+picked = catalog_parts.listed(shown, len(table))
+catalog_parts.compare_link(url, picked)
+
+left, right = st.columns(2)
+palette = looks.palette()
+with left, looks.card("context_scatter", "Price against context", words.plural(len(shown), "model")):
+    looks.chart(
+        market.scatter(
+            shown, palette, column="context_tokens", label="tokens of context", ticks_named=market.CONTEXT_TICKS
+        ),
+        key="context_scatter_chart",
+        alt="Each model by its price and its context size",
+    )
+with right, looks.card("speed_scatter", "Price against measured speed", "of the models that our own probes met"):
+    looks.chart(
+        market.scatter(shown, palette, column="tokens_per_second", label="tokens per second"),
+        key="speed_scatter_chart",
+        alt="Each probed model by its price and its measured output speed",
+    )
+st.caption(loader.catalog_note(url, window.now_ms()))

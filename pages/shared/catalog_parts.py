@@ -1,0 +1,127 @@
+"""The parts of the catalog page: the table, its filters, what was measured beside it, and the way to compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from pages.shared import compare_parts, loader, words
+from pages.shared.window import Window, now_ms
+from stats.catalog import Filters, catalog, measured_by_model
+
+COMPARE = Path(__file__).resolve().parents[1] / "compare.py"
+CONTEXTS = {"any": None, "8k": 8_000, "32k": 32_000, "128k": 128_000, "256k": 256_000, "1M": 1_000_000}
+PRICES = {"any": None, "$0.10": 0.1, "$0.50": 0.5, "$1": 1.0, "$5": 5.0, "$20": 20.0}
+
+
+@st.cache_data(ttl=60, max_entries=2, show_spinner=False)
+def table(url: str) -> pd.DataFrame:
+    """Every model that the router lists now, as `stats.catalog.catalog` has it."""
+    listed = [model for model in loader.models(url) if model.source == "openrouter"]
+    return catalog(listed, loader.endpoint_counts(url), now_ms()).sort_values("created_at", ascending=False)
+
+
+def head(count: int) -> str:
+    """The page's head."""
+    said = f"{words.plural(count, 'model')} that the router lists now" if count else "what the router lists"
+    return (
+        f'<div class="u u-head"><h1>Catalog</h1><div class="facts"><span>{said}, with prices and limits as it tells '
+        "them and speed as our own probes measured it. Select rows to compare them.</span></div></div>"
+    )
+
+
+def filters(known: pd.DataFrame) -> Filters:
+    """What is looked for, in the URL."""
+    first, second, third = st.columns([2, 1, 1])
+    with first:
+        text = st.text_input("Search", key="q", bind="query-params", placeholder="name or slug, such as gemma 27b")
+    with second:
+        context = st.selectbox("Context, at least", list(CONTEXTS), key="context", bind="query-params")
+    with third:
+        price = st.selectbox(
+            "Price, at most",
+            list(PRICES),
+            key="price",
+            bind="query-params",
+            help="USD per million tokens, three in to one out",
+        )
+    first, second, third = st.columns([1, 2, 1], vertical_alignment="bottom")
+    with first:
+        modalities = st.multiselect(
+            "Takes", _all(known["input_modalities"]), key="takes", bind="query-params", placeholder="anything"
+        )
+    with second:
+        parameters = st.multiselect(
+            "Supports", _all(known["parameters"]), key="supports", bind="query-params", placeholder="anything"
+        )
+    with third:
+        only_free = st.toggle("Free only", key="free", bind="query-params")
+    return Filters(text, CONTEXTS[context], PRICES[price], tuple(modalities), tuple(parameters), only_free)
+
+
+def _all(lists: pd.Series) -> list[str]:
+    return sorted({word for words_of_one in lists for word in words_of_one})
+
+
+def with_measured(found: pd.DataFrame, url: str, window: Window) -> pd.DataFrame:
+    """The table, with what our own probes measured of each model in this window."""
+    models = {target.name: target.model for target in loader.targets(url) if target.state != "removed"}
+    probes = loader.probes(url, (), loader.rounded(window.since), loader.rounded(window.until) + 5_000)
+    return found.join(measured_by_model(probes, models), on="model")
+
+
+def listed(shown: pd.DataFrame, total: int) -> list[str]:
+    """Draw the table; the models of the rows that are selected."""
+    if shown.empty:
+        st.info("No model meets all of this. Loosen a filter.", icon=":material/search_off:")
+        return []
+    data = shown[list(_columns())].copy()
+    data["created_at"] = pd.to_datetime(data["created_at"], unit="ms", utc=True)
+    event = st.dataframe(
+        data,
+        hide_index=True,
+        height=420,
+        column_config=_columns(),
+        placeholder=words.DASH,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key="models",
+        alt=f"{len(shown)} of {total} models with their prices and limits",
+    )
+    rows = [row for row in event["selection"]["rows"] if row < len(shown)]
+    return list(shown["model"].iloc[rows])
+
+
+def _columns() -> dict[str, object]:
+    number = st.column_config.NumberColumn
+    return {
+        "name": st.column_config.TextColumn("model", width=260, pinned=True),
+        "model": st.column_config.TextColumn("slug", width=220),
+        "context_tokens": number("context", format="localized"),
+        "max_output_tokens": number("max output", format="localized"),
+        "usd_per_million_input": number("USD per M in", format="$%.4g"),
+        "usd_per_million_output": number("USD per M out", format="$%.4g"),
+        "input_modalities": st.column_config.ListColumn("takes", width=120),
+        "providers": number("endpoints", help="How many are known: those of models that are probed or watched"),
+        "created_at": st.column_config.DatetimeColumn("created", format="D MMM YYYY"),
+        "ttft_ms": number("TTFT, ms", format="%.0f", help="Median of our own probes in this window"),
+        "tokens_per_second": number("tok/s", format="%.1f", help="Median of our own throughput probes in this window"),
+        "parameters": st.column_config.ListColumn("supports", width=420),
+    }
+
+
+def compare_link(url: str, picked: list[str]) -> None:
+    """The way to the comparison of what is selected."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        few, many = len(picked) < 2, len(picked) > compare_parts.MOST
+        st.page_link(
+            str(COMPARE),
+            label=f"Compare {len(picked)} models" if picked else "Compare",
+            icon=":material/compare_arrows:",
+            query_params={"with": [compare_parts.name_of(url, model) for model in picked]},
+            disabled=few or many,
+        )
+        if few or many:
+            st.caption(f"Select two to {compare_parts.MOST} rows to compare them.")

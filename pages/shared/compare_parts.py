@@ -1,0 +1,110 @@
+"""The parts of the comparison: what can be compared, what is known of each, and the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from pages.shared import loader, model_parts
+from pages.shared.model_parts import View
+from pages.shared.window import Window
+from stats.latency import Percentiles, bands, percentiles
+from stats.prices import price_at
+from stats.routing import Wish
+from store.rows import Endpoint, Model, Target
+
+MOST = 6
+REQUESTS = 1_000
+HEAD = (
+    '<div class="u u-head"><h1>Compare</h1><div class="facts"><span>Targets side by side, over one time range and for '
+    "one size of request; a model that is not probed has its catalog's facts alone</span></div></div>"
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One target, or one model that is not probed, and all that the table says of it."""
+
+    name: str
+    target: Target | None
+    model: Model | None
+    view: View | None
+    total: Percentiles | None
+    pings: pd.DataFrame
+    rates: pd.DataFrame
+    cost_usd: float | None
+
+
+def names(url: str) -> list[str]:
+    """The targets by name, then the models that the router lists and nobody probes."""
+    targets = [target for target in loader.targets(url) if target.state != "removed"]
+    probed = {target.model for target in targets}
+    models = {model.model for model in loader.models(url) if model.source == "openrouter"} - probed
+    return sorted({target.name for target in targets}) + sorted(models)
+
+
+def name_of(url: str, model: str) -> str:
+    """What a model of the catalog is called here: by the first target that probes it, else by its slug."""
+    probing = sorted(t.name for t in loader.targets(url) if t.model == model and t.state != "removed")
+    return next(iter(probing), model)
+
+
+def controls(known: list[str]) -> tuple[list[str], Wish]:
+    """What is compared, and the size of a request, in the URL."""
+    left, middle, right = st.columns([4, 1, 1], vertical_alignment="bottom")
+    with left:
+        picked = st.multiselect(
+            "Targets and models", known, key="with", bind="query-params", max_selections=MOST, placeholder="two to six"
+        )
+    with middle:
+        prompt = st.number_input("Prompt, tokens", 0, 10_000_000, 1_000, step=500, key="prompt", bind="query-params")
+    with right:
+        output = st.number_input("Output, tokens", 0, 1_000_000, 500, step=100, key="output", bind="query-params")
+    return picked, Wish(int(prompt), int(output))
+
+
+def columns(url: str, picked: list[str], window: Window, wish: Wish, now: int) -> list[Column]:
+    """All that is said of each."""
+    by_name = {target.name: target for target in reversed(loader.targets(url)) if target.state != "removed"}
+    return [_column(url, name, by_name.get(name), window, wish, now) for name in picked]
+
+
+def _column(url: str, name: str, target: Target | None, window: Window, wish: Wish, now: int) -> Column:
+    known = loader.models(url)
+    if target is None:
+        model = next((m for m in known if m.model == name and m.source == "openrouter"), None)
+        empty = loader.routes(url, (), 0, 0)
+        return Column(name, None, model, None, None, empty, empty, _cost(model, wish, now))
+    model = loader.model_of(target, known)
+    probes = model_parts.probes_of(url, target, window)
+    pings = probes[probes["profile"] == target.profile]
+    return Column(
+        name=name,
+        target=target,
+        model=model,
+        view=model_parts.view(url, target, window, now),
+        total=percentiles(pings, "total_ms"),
+        pings=pings,
+        rates=probes[probes["profile"] == "throughput"],
+        cost_usd=_cost(_pinned(url, target) or model, wish, now),
+    )
+
+
+def _pinned(url: str, target: Target) -> Endpoint | None:
+    if target.provider is None:
+        return None
+    listed = loader.endpoints(url, target.model)
+    return next((row for row in listed if target.provider in (row.provider, row.tag, row.tag.partition("/")[0])), None)
+
+
+def _cost(row: Model | Endpoint | None, wish: Wish, now: int) -> float | None:
+    price = price_at(row, wish.prompt_tokens, now) if row is not None else None
+    return None if price is None else price.cost(wish.prompt_tokens, wish.completion_tokens) * REQUESTS
+
+
+def over_time(found: list[Column], column: str, since: int, until: int) -> dict[str, pd.DataFrame]:
+    """The bands of a measured column of each that is probed."""
+    rows = {c.name: c.pings if column == "ttft_ms" else c.rates for c in found if c.target is not None}
+    return {name: bands(probes, column, since, until) for name, probes in rows.items()}

@@ -1,0 +1,100 @@
+"""The table of the comparison: one column a target, one row a fact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+
+from pages.shared import looks, words
+from pages.shared.compare_parts import REQUESTS, Column
+from pages.shared.model_parts import View
+from stats.latency import Percentiles
+from stats.routing import Wish
+from store.rows import Model
+
+
+def table(found: list[Column], wish: Wish, zone: str) -> str:
+    """All of it; what is measured only where something is."""
+    size = f"{wish.prompt_tokens:,d} in, {wish.completion_tokens:,d} out"
+    lines = []
+    if any(column.view is not None for column in found):
+        lines += [_line(label, [_measured(column, write, zone) for column in found]) for label, write in _MEASURED]
+    lines.append(
+        _line(f"Cost of {REQUESTS:,d} requests, {size}", [f"<b>{words.cost(column.cost_usd)}</b>" for column in found])
+    )
+    lines += [
+        _line(label, [write(column.model) if column.model is not None else "" for column in found])
+        for label, write in _TOLD
+    ]
+    heads = "".join(f"<th>{_head(column)}</th>" for column in found)
+    return (
+        '<div class="u u-card"><div class="u-scroll"><table class="u-table compare"><thead><tr><th></th>'
+        f"{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div></div>"
+    )
+
+
+def _line(label: str, cells: list[str]) -> str:
+    return f"<tr><td>{escape(label)}</td>{''.join(f'<td>{cell or words.DASH}</td>' for cell in cells)}</tr>"
+
+
+def _head(column: Column) -> str:
+    if column.target is not None:
+        return f"<b>{escape(column.name)}</b><br><code>{escape(column.target.model)}</code>"
+    name = column.model.name if column.model is not None else None
+    return f"<b>{escape(name or column.name)}</b><br>not probed"
+
+
+def _measured(column: Column, write: Callable[[Column, View, str], str], zone: str) -> str:
+    return write(column, column.view, zone) if column.view is not None else ""
+
+
+def _with_note(text: str, note: str) -> str:
+    return f'{text}<span class="more">{note}</span>' if note else text
+
+
+def _uptime(_column: Column, view: View, _zone: str) -> str:
+    return _with_note(f"<b>{words.percent(view.uptime.share)}</b>", words.uptime_note(view.uptime))
+
+
+def _success(_column: Column, view: View, _zone: str) -> str:
+    rated = view.success
+    return _with_note(words.percent(rated.share), f"{words.count(rated.ok)} of {words.count(rated.ok + rated.failed)}")
+
+
+def _times(found: Percentiles | None, value: float | None) -> str:
+    if found is None or value is None:
+        return ""
+    return _with_note(f"{words.milliseconds(value)} ms", words.probes(found.count) if found.is_small else "")
+
+
+def _speed(_column: Column, view: View, _zone: str) -> str:
+    if view.speed.p50 is None:
+        return ""
+    return _with_note(f"{words.rate(view.speed.p50)} tok/s", words.probes(view.speed.count))
+
+
+def _price(model: Model) -> str:
+    return f"{words.price(model.usd_per_million_input)} / {words.price(model.usd_per_million_output)}"
+
+
+def _tokens(value: int | None) -> str:
+    return "" if value is None else f"{value:,d}"
+
+
+_MEASURED: tuple[tuple[str, Callable[[Column, View, str], str]], ...] = (
+    ("Uptime", _uptime),
+    ("", lambda _column, view, zone: looks.strip(view.bars, zone)),
+    ("Requests that succeeded", _success),
+    ("TTFT, p50", lambda _column, view, _zone: _times(view.ttft, view.ttft.p50)),
+    ("TTFT, p95", lambda _column, view, _zone: _times(view.ttft, view.ttft.p95)),
+    ("Total time, p50", lambda column, _view, _zone: _times(column.total, column.total and column.total.p50)),
+    ("Output speed, p50", _speed),
+    ("Incidents", lambda _column, view, _zone: words.count(len(view.incidents))),
+    ("Answers right", lambda _column, view, _zone: words.percent(view.answers.share)),
+)
+_TOLD: tuple[tuple[str, Callable[[Model], str]], ...] = (
+    ("Price per million, in / out", _price),
+    ("Context", lambda model: _tokens(model.context_tokens)),
+    ("Longest reply", lambda model: _tokens(model.max_output_tokens)),
+    ("Takes", lambda model: escape((model.input_modalities or "").replace(",", ", "))),
+)
