@@ -214,6 +214,15 @@ def refuse_newer(connection: apsw.Connection, where: str) -> int:
     return version
 
 
+def refuse_older(version: int, where: str) -> None:
+    """Raises StoreError when a reader, who may change nothing, meets a schema that is not this one's yet."""
+    if version < len(MIGRATIONS):
+        raise StoreError(
+            f"{where} was written by an older Uptoken (schema {version}, this one reads {len(MIGRATIONS)}): the next "
+            "`python -m collectors run` brings it up to date and keeps every row"
+        )
+
+
 def migrate(connection: apsw.Connection, where: str) -> None:
     """Bring the database up to date. Raises StoreError when it was written by a newer Uptoken."""
     version = refuse_newer(connection, where)

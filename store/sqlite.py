@@ -15,7 +15,7 @@ from typing import Any
 
 import apsw
 
-from store.migrations import migrate, refuse_newer
+from store.migrations import migrate, refuse_newer, refuse_older
 from store.protocol import ALL, Selection, Span, Spending, StoreError
 from store.rows import MAY_BE_BILLED, PROBES, TABLE_OF, Probe, Row, Table
 
@@ -117,6 +117,7 @@ class SqliteStore:
                 version = refuse_newer(connection, str(self.path))
         if version == 0:
             raise StoreError(f"{self.path} is not an Uptoken store: the first `python -m collectors run` makes one")
+        refuse_older(version, str(self.path))
 
     def _forget_connections(self) -> None:
         with self._guard:

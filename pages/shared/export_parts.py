@@ -16,10 +16,12 @@ from store.rows import TABLES
 PREVIEW = 100
 SAMPLE = 500
 TABLE_HELP = (
-    "probes: one row a probe. targets: what is probed. models: what catalogs and servers say of a model, with dates. "
-    "runs: the collectors' own runs. adaptations: request fields that a server refuses. All columns: data/README.md."
+    "probes: one row a probe. targets: what is probed. models, endpoints: what catalogs and servers say of a model and "
+    "of each provider's hosting of it, with dates. endpoint_stats: what the router reports of these. usage: tokens "
+    "really processed by day. runs: the collectors' own runs. adaptations: request fields that a server refuses. All "
+    "columns: data/README.md."
 )
-TARGET_LABEL = {"models": "Models", "runs": "Collectors"}
+TARGET_LABEL = {"runs": "Collectors", **dict.fromkeys(("models", "endpoints", "endpoint_stats", "usage"), "Models")}
 
 
 @st.cache_data(ttl=30, max_entries=16, show_spinner=False)

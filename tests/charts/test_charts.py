@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from charts import history, times, tokens
+from charts import compare, history, market, times, tokens
+from charts.axes import log_ticks
 from charts.palette import PALETTES, Mode, Palette
+from stats.catalog import catalog
 from stats.latency import bands
 from stats.tokens import tokens_per_day
-from tests.factories import HOUR, MINUTE, NOON, probe
+from stats.usage import by_day, shares
+from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe, usage
 from tests.stats.samples import frame_of
 
 LIGHT = PALETTES["light"]
@@ -85,3 +88,53 @@ def test_a_step_line_jumps_and_breaks() -> None:
         ("out", "hv", [None]),
     ]
     assert history.step_lines({"in": [(NOON, None)]}, LIGHT, unit="USD").layout.annotations[0].text == "not known"
+
+
+def test_versions_are_stacked_as_tokens_or_as_shares_and_a_missing_day_has_no_bar() -> None:
+    day = NOON - NOON % DAY
+    rows = [usage("m", day, variant="standard", tokens=3), usage("m", day, variant="free", tokens=1)]
+    rows.append(usage("m", day + 2 * DAY, variant="free", tokens=5))
+    table = by_day(rows, "variant")
+    chart = tokens.by_part(table, LIGHT)
+    assert [(bar.name, len(bar.x)) for bar in chart.data] == [("free", 3), ("standard", 3)]
+    assert str(chart.data[0].y[1]) == "nan"
+    share = tokens.by_part(shares(table), LIGHT, as_share=True)
+    assert (share.layout.yaxis.tickformat, list(share.layout.yaxis.range)) == (".0%", [0, 1])
+    assert share.data[0].y[0] == 0.25
+    assert tokens.by_part(by_day([], "variant"), LIGHT).layout.annotations[0].text == "nothing was told of this time"
+
+
+def test_what_is_free_stands_left_of_the_prices_and_unknown_prices_nowhere() -> None:
+    models = [
+        model(model="a", usd_per_million_input="0.1", usd_per_million_output="0.1"),
+        model(model="b", name="<b>B</b>", usd_per_million_input="10", usd_per_million_output="10"),
+        model(model="c"),
+        model(model="d", usd_per_million_input="varies"),
+    ]
+    chart = market.scatter(catalog(models, {}, NOON), LIGHT, column="context_tokens", label="tokens")
+    paid, free = chart.data
+    assert [round(x, 3) for x in paid.x] == [0.1, 10]
+    assert paid.text[1] == "&lt;b>B&lt;/b>"
+    assert len(free.x) == 1 and free.x[0] < 0.1
+    assert chart.layout.xaxis.ticktext == ("free", "$0.1", "$1", "$10")
+    empty = market.scatter(catalog([], {}, NOON), LIGHT, column="context_tokens", label="tokens")
+    assert empty.layout.annotations[0].text == "no model here has both numbers"
+
+
+def test_ticks_between_are_added_where_powers_of_ten_are_few() -> None:
+    assert log_ticks(0.05, 0.5) == pytest.approx([0.05, 0.1, 0.2, 0.5])
+    assert log_ticks(0.01, 100) == pytest.approx([0.01, 0.1, 1, 10, 100])
+
+
+def test_each_target_has_its_line_in_a_comparison() -> None:
+    def table(ttft_ms: float):  # type: ignore[no-untyped-def]
+        probes = frame_of([probe(NOON + n * MINUTE, ttft_ms=ttft_ms) for n in range(60)])
+        return bands(probes, "ttft_ms", NOON, NOON + HOUR)
+
+    chart = compare.medians({"<a>": table(100), "b": table(200)}, NOON, NOON + HOUR, LIGHT, unit="ms")
+    assert [(line.name, max(line.y)) for line in chart.data] == [("&lt;a>", 100), ("b", 200)]
+    assert chart.data[0].line.color != chart.data[1].line.color
+    assert (
+        compare.medians({}, NOON, NOON + HOUR, LIGHT, unit="ms").layout.annotations[0].text
+        == "no sample in this window"
+    )

@@ -11,10 +11,17 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from store import open_store
-from store.rows import Endpoint, EndpointStats, Model, Row, Run
+from store.rows import Endpoint, EndpointStats, Model, Row, Run, Usage
 from tests.factories import DAY, HOUR, MINUTE, probe, target
 
 FRONT = str(Path(__file__).resolve().parents[2] / "pages" / "shared" / "front.py")
+
+
+DIRECT = '[{"provider": "Beta", "model": "acme/broken", "status": 200}]'
+FELL_BACK = (
+    '[{"provider": "Alpha", "model": "acme/broken", "status": 503},'
+    ' {"provider": "Beta", "model": "acme/broken", "status": 200}]'
+)
 
 
 def now_ms() -> int:
@@ -45,7 +52,10 @@ def rows(now: int, *, last_at: int | None = None) -> list[Row]:
         at = last_at - n * MINUTE
         if not 5 * HOUR < n * MINUTE < 6 * HOUR:
             found.append(probe(at, target="Steady", ttft_ms=100.0 + n % 50, cost_usd=0.0))
-        found.append(probe(at, "ok" if n >= 10 else "server_error", target="Broken"))
+        if n >= 10:
+            found.append(probe(at, target="Broken", provider="Beta", route=FELL_BACK if n % 4 == 0 else DIRECT))
+        else:
+            found.append(probe(at, "server_error", target="Broken"))
         if n % 60 == 0:
             found.append(
                 probe(at + 1, target="Steady", profile="throughput", completion_tokens=128, stands_for_s=3_600.0)
@@ -70,8 +80,72 @@ def rows(now: int, *, last_at: int | None = None) -> list[Row]:
             "openrouter", "gemma-3-270m", "a/bf16", now, "Provider A", 0, uptime_1d=0.9725, latency_p50_ms=380.0
         )
     )
+    found += market(now)
     found.append(Run("probe", last_at, "here", last_at + 500, 3))
     return found
+
+
+def market(now: int) -> list[Row]:
+    """What the router tells: three models, two endpoints of the broken one, and usage of ten days."""
+    today = now - now % DAY
+    made: list[Row] = [
+        _listed(now, "acme/broken", "Acme: Broken", 65_536, "1", "2", "image,text", "tools,temperature"),
+        _listed(now, "acme/cheap:free", "Acme: Cheap (free)", 8_192, "0", "0", "text", "temperature"),
+        _listed(now, "acme/routed", "Acme: Routed", 131_072, "varies", "varies", "text", "tools"),
+    ]
+    for tag, price, parameters in (("alpha/bf16", "1", "tools,temperature"), ("beta/fp8", "3", "temperature")):
+        made.append(
+            Endpoint(
+                "openrouter",
+                "acme/broken",
+                tag,
+                now - DAY,
+                None,
+                tag.partition("/")[0].title(),
+                tag.partition("/")[2],
+                65_536,
+                8_192,
+                None,
+                price,
+                price,
+                None,
+                parameters,
+                '{"discount": 0.5, "overrides": [{"min_prompt_tokens": 32000, "prompt": "0.000004"}]}',
+                tag == "alpha/bf16",
+            )
+        )
+        made += [
+            EndpointStats(
+                "openrouter", "acme/broken", tag, now - n * HOUR, None, 0, 1.0 if n else 0.8, 0.99, 0.95, 400.0
+            )
+            for n in range(3)
+        ]
+    for back in range(1, 11):
+        day = today - back * DAY
+        made += [
+            Usage("openrouter_models", day, "acme/broken", "standard", tokens=3_000_000),
+            Usage("openrouter_models", day, "acme/broken", "free", tokens=1_000_000),
+            Usage("openrouter_apps", day, app="<b>Chat</b>", tokens=5_000_000_000, requests=9),
+            Usage("openrouter_account", day, "acme/broken", "standard", "all", "Beta", 700, requests=3, cost_usd=0.25),
+        ]
+    return made
+
+
+def _listed(now: int, model: str, name: str, context: int, usd_in: str, usd_out: str, takes: str, can: str) -> Model:
+    return Model(
+        "openrouter",
+        model,
+        now - DAY,
+        name=name,
+        created_at=now - 100 * DAY,
+        context_tokens=context,
+        usd_per_million_input=usd_in,
+        usd_per_million_output=usd_out,
+        input_modalities=takes,
+        output_modalities="text",
+        supported_parameters=can,
+        canonical_slug=model.partition(":")[0],
+    )
 
 
 @pytest.fixture

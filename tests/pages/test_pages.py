@@ -12,7 +12,7 @@ from store import open_store
 from tests.factories import DAY, HOUR, target
 from tests.pages.conftest import html, metric, now_ms, open_page, rows
 
-PAGES = ("", "model.py", "export.py")
+PAGES = ("", "model.py", "export.py", "compare.py", "routing.py", "catalog.py")
 
 
 @pytest.mark.parametrize("page", PAGES)

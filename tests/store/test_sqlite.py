@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from store import StoreError, migrations, open_store
-from store.rows import PROBES, TABLES
+from store.rows import ENDPOINTS, PROBES, TABLES, Endpoint
 from tests.factories import NOON, probe
 
 
@@ -65,6 +65,23 @@ def test_a_store_of_a_newer_version_is_refused_in_one_sentence(path: Path) -> No
     for read_only in (False, True):
         with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 3\)"):
             open_store(f"sqlite:///{path}", read_only=read_only)
+
+
+def test_a_store_of_an_older_version_is_brought_up_to_date_and_keeps_its_rows(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:2])
+        open_store(f"sqlite:///{path}").close()
+    connection = apsw.Connection(str(path))
+    connection.execute("INSERT INTO endpoints(source, model, tag, valid_from, provider) VALUES ('s', 'm', 't', 5, 'P')")
+    connection.close()
+    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 3\): the next `python -m coll"):
+        open_store(f"sqlite:///{path}", read_only=True)
+    open_store(f"sqlite:///{path}").close()
+    store = open_store(f"sqlite:///{path}", read_only=True)
+    assert [Endpoint(*row) for row in store.read(ENDPOINTS)] == [Endpoint("s", "m", "t", 5, provider="P")]
+    store.close()
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

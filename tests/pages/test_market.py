@@ -1,0 +1,203 @@
+"""What the router tells, on the pages: providers and usage of a model, routing, the catalog, comparisons."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from store import open_store
+from tests.factories import target
+from tests.pages.conftest import html, open_page
+
+
+def row_of(page: str, name: str) -> list[str]:
+    """The cells of the first table row that begins with a name, without markup."""
+    found = re.search(rf"<tr[^>]*><td><b>{name}</b>.*?</tr>", page, re.S)
+    assert found is not None, name
+    return [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", found.group(), re.S)]
+
+
+def facts(page: str, label: str) -> list[str]:
+    """The cells of the comparison's row with a label."""
+    found = re.search(rf"<tr><td>{label}</td>(.*?)</tr>", page, re.S)
+    assert found is not None, label
+    return [re.sub(r"<[^>]+>", " ", cell).strip() for cell in re.findall(r"<td>(.*?)</td>", found.group(1), re.S)]
+
+
+# -- the model page
+
+
+def test_a_provider_is_shown_with_its_conditions_and_what_it_supports(filled: Path) -> None:
+    page = html(open_page("model.py", target="Broken"))
+    cells = row_of(page, "Alpha")
+    assert cells[0] == "Alpha bf16tools, 1 more parameter, keeps nothing of a prompt"
+    assert cells[3] == "$1 / $150% offabove 32,000 prompt tokens: $4"
+
+
+def test_uptime_by_provider_is_what_is_reported_beside_our_own_requests(filled: Path) -> None:
+    page = html(open_page("model.py", target="Broken")).partition("Reported over this window")[2]
+    alpha, beta = row_of(page, "Alpha"), row_of(page, "Beta")
+    assert alpha[2:] == ["95.00%", "0% · 0 of 297"]  # every fourth of 1,190 minutes, counted from the tenth
+    assert beta[2:] == ["95.00%", "100% · 1,190 of 1,190"]
+    strip = page.partition('class="u-strip"')[2].partition("</div>")[0]
+    assert "partly down" in strip and "1 report" in strip
+
+
+def test_fallbacks_say_who_was_tried_first_and_who_came_after(filled: Path) -> None:
+    page = html(open_page("model.py", target="Broken")).partition("Tried first")[2]
+    assert row_of(page, "Beta") == ["Beta", "75.0% · 893", "100%", "never"]
+    assert row_of(page, "Alpha") == ["Alpha", "25.0% · 297", "0%", "Beta 297×"]
+    assert "25.0% of 1,190 routed requests were not answered by the provider that was tried first" in page
+
+
+def test_activity_is_by_version_as_bars_or_as_shares_and_names_its_source(filled: Path) -> None:
+    app = open_page("model.py", target="Broken")
+    activity = next(c for c in app.get("plotly_chart") if "by variant" in c.proto.alt)
+    bars = json.loads(activity.proto.spec)["data"]
+    assert [bar["name"] for bar in bars] == ["standard", "free"]
+    assert "CC BY 4.0" in html(app)
+    app.get("button_group")[2].set_value("Share").run()
+    activity = next(c for c in app.get("plotly_chart") if "by variant" in c.proto.alt)
+    assert json.loads(activity.proto.spec)["layout"]["yaxis"]["tickformat"] == ".0%"
+    app.get("button_group")[1].set_value("Your account").run()
+    assert not app.exception
+    assert any("by provider" in c.proto.alt for c in app.get("plotly_chart"))
+
+
+def test_apps_are_told_for_all_models_and_ones_own_use_for_this_one(filled: Path) -> None:
+    page = html(open_page("model.py", target="Broken"))
+    assert "over all models: it does not tell them for one" in page
+    assert "1. &lt;b&gt;Chat&lt;/b&gt;" in page and "50B" in page
+    assert "<td>Beta</td><td>7k</td><td>30</td><td>$2.50</td>" in page
+
+
+# -- routing
+
+
+def test_the_order_the_chances_and_the_reasons(filled: Path) -> None:
+    app = open_page("routing.py", model="acme/broken", strategy="Price", prompt="1000000", output="0")
+    page = html(app)
+    assert "Nobody would serve this request" in page
+    assert "its context is 65,536 tokens, the request needs 1,000,000" in page
+    app = open_page("routing.py", model="acme/broken", strategy="Price", prompt="30000", output="0")
+    page = html(app)
+    assert row_of(page, "Alpha")[:3] == ["Alpha bf16an outage just now", "90.0%", "$0.015"]
+    assert row_of(page, "Beta")[1] == "10.0%"
+    assert json.loads(app.code[0].value) == {"provider": {}}
+
+
+def test_needs_and_policies_leave_out_and_go_into_the_provider_object(filled: Path) -> None:
+    app = open_page("routing.py", model="acme/broken")
+    app.multiselect(key="needs").set_value(["tools", "images"]).run()
+    app.selectbox(key="data").set_value("Keeps nothing").run()
+    assert not app.exception
+    page = html(app)
+    assert "it does not support tools; it is not on the router&#x27;s list of endpoints that keep nothing" in page
+    assert json.loads(app.code[0].value) == {"provider": {"require_parameters": True, "zdr": True}}
+    app.toggle(key="fixed").set_value(True).run()
+    assert json.loads(app.code[0].value)["provider"]["order"] == ["alpha/bf16"]
+    app.selectbox(key="data").set_value("No training on prompts").run()
+    assert "Who collects prompts is not told" in app.caption[-1].value
+
+
+def test_our_own_probes_tell_another_order_beside_the_report(filled: Path) -> None:
+    app = open_page("routing.py", model="acme/broken", hour="100")
+    ours = html(app).partition("By our own probes")[2]
+    assert row_of(ours, "Alpha")[-1] == "0%"
+    assert row_of(ours, "Beta")[-1] == "100%"
+    assert [row_of(ours, name)[1] for name in ("Alpha", "Beta")] == ["0%", "100%"]
+
+
+def test_a_sort_shows_ranks(filled: Path) -> None:
+    page = html(open_page("routing.py", model="acme/broken", strategy="Sort: cheapest"))
+    assert [row_of(page, name)[1] for name in ("Alpha", "Beta")] == ["1.", "2."]
+
+
+def test_without_endpoints_routing_says_where_they_come_from(store_at: Path) -> None:
+    store = open_store(f"sqlite:///{store_at}")
+    store.write([target("Alone")])
+    store.close()
+    app = open_page("routing.py")
+    assert not app.exception
+    assert "Endpoints come from a router's catalog" in app.info[0].value
+
+
+# -- the catalog
+
+
+def test_the_catalog_lists_what_the_router_lists_newest_first(filled: Path) -> None:
+    app = open_page("catalog.py")
+    table = app.dataframe[0].value
+    assert set(table["model"]) == {"acme/broken", "acme/cheap:free", "acme/routed"}
+    broken = table.set_index("model").loc["acme/broken"]
+    assert (broken["usd_per_million_input"], broken["providers"], broken["context_tokens"]) == (1.0, 2, 65_536)
+    assert round(broken["ttft_ms"]) == 100  # our own median
+    assert table.set_index("model").loc["acme/routed"].isna()["usd_per_million_input"]  # it varies
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"q": "acme free"}, {"acme/cheap:free"}),
+        ({"q": "nothing like it"}, set()),
+        ({"context": "32k"}, {"acme/broken", "acme/routed"}),
+        ({"price": "$1"}, {"acme/cheap:free"}),
+        ({"price": "$5"}, {"acme/broken", "acme/cheap:free"}),
+        ({"free": "true"}, {"acme/cheap:free"}),
+        ({"takes": "image"}, {"acme/broken"}),
+        ({"supports": "tools"}, {"acme/broken", "acme/routed"}),
+    ],
+)
+def test_a_link_to_the_catalog_keeps_its_filters(filled: Path, query: dict[str, str], found: set[str]) -> None:
+    app = open_page("catalog.py", **query)
+    assert not app.exception
+    if found:
+        assert set(app.dataframe[0].value["model"]) == found
+    else:
+        assert "No model meets all of this" in app.info[0].value
+
+
+def test_both_scatters_are_told_to_a_screen_reader(filled: Path) -> None:
+    charts = open_page("catalog.py").get("plotly_chart")
+    assert [chart.proto.alt for chart in charts] == [
+        "Each model by its price and its context size",
+        "Each probed model by its price and its measured output speed",
+    ]
+    named = [trace["name"] for trace in json.loads(charts[0].proto.spec)["data"]]
+    assert named == ["paid", "free"]
+
+
+def test_a_catalog_that_was_never_read_says_how(store_at: Path) -> None:
+    store = open_store(f"sqlite:///{store_at}")
+    store.write([target("Alone")])
+    store.close()
+    assert "--only catalog" in open_page("catalog.py").info[0].value
+
+
+# -- comparisons
+
+
+def test_targets_and_models_stand_side_by_side(filled: Path) -> None:
+    app = open_page("compare.py", prompt="1000", output="1000")
+    app.multiselect(key="with").set_value(["Broken", "Steady", "acme/cheap:free"]).run()
+    assert not app.exception
+    page = html(app)
+    assert facts(page, "Uptime")[0].startswith("99.17%")
+    assert facts(page, "Uptime")[2] == "–"
+    assert facts(page, "Cost of 1,000 requests, 1,000 in, 1,000 out") == ["$3.00", "$0", "$0"]
+    assert facts(page, "Context") == ["65,536", "32,768", "8,192"]
+    assert "not probed" in page
+    assert len(app.get("plotly_chart")) == 2
+
+
+def test_fewer_than_two_are_no_comparison_and_models_that_nobody_probes_have_no_charts(filled: Path) -> None:
+    app = open_page("compare.py")
+    assert "Choose two to six" in app.info[0].value
+    app.multiselect(key="with").set_value(["acme/cheap:free", "acme/routed"]).run()
+    assert not app.exception
+    assert facts(html(app), "Price per million, in / out") == ["$0 / $0", "varies / varies"]
+    assert "Uptime" not in html(app)
+    assert not app.get("plotly_chart")
