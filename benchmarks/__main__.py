@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.tools import ROOT, machine
 
-ALL = ("accuracy", "tick", "export")
+ALL = ("accuracy", "tick", "export", "catalog")
 
 
 def main() -> int:

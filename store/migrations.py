@@ -192,7 +192,77 @@ def m003_usage(connection: apsw.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (m001_first_tables, m002_endpoints, m003_usage)
+def m004_texts(connection: apsw.Connection) -> None:
+    """Long texts of the catalog are kept once: a row a price change would repeat the description every time."""
+    connection.execute(
+        """
+        CREATE TABLE texts (
+            id INTEGER PRIMARY KEY,
+            text TEXT NOT NULL UNIQUE
+        ) STRICT;
+
+        INSERT OR IGNORE INTO texts (text) SELECT description FROM models WHERE description IS NOT NULL;
+        INSERT OR IGNORE INTO texts (text)
+            SELECT supported_parameters FROM models WHERE supported_parameters IS NOT NULL;
+        INSERT OR IGNORE INTO texts (text)
+            SELECT supported_parameters FROM endpoints WHERE supported_parameters IS NOT NULL;
+
+        ALTER TABLE models RENAME TO old_models;
+        CREATE TABLE models (
+            source TEXT NOT NULL,
+            model TEXT NOT NULL,
+            valid_from INTEGER NOT NULL,
+            valid_to INTEGER,
+            name TEXT,
+            created_at INTEGER,
+            description INTEGER,
+            context_tokens INTEGER,
+            max_output_tokens INTEGER,
+            usd_per_million_input TEXT,
+            usd_per_million_output TEXT,
+            usd_per_request TEXT,
+            input_modalities TEXT,
+            output_modalities TEXT,
+            supported_parameters INTEGER,
+            canonical_slug TEXT,
+            more_prices TEXT,
+            PRIMARY KEY (source, model, valid_from)
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO models SELECT source, model, valid_from, valid_to, name, created_at,
+            (SELECT id FROM texts WHERE text = description), context_tokens, max_output_tokens, usd_per_million_input,
+            usd_per_million_output, usd_per_request, input_modalities, output_modalities,
+            (SELECT id FROM texts WHERE text = supported_parameters), canonical_slug, more_prices FROM old_models;
+        DROP TABLE old_models;
+
+        ALTER TABLE endpoints RENAME TO old_endpoints;
+        CREATE TABLE endpoints (
+            source TEXT NOT NULL,
+            model TEXT NOT NULL,
+            tag TEXT NOT NULL,
+            valid_from INTEGER NOT NULL,
+            valid_to INTEGER,
+            provider TEXT,
+            quantization TEXT,
+            context_tokens INTEGER,
+            max_output_tokens INTEGER,
+            max_prompt_tokens INTEGER,
+            usd_per_million_input TEXT,
+            usd_per_million_output TEXT,
+            usd_per_request TEXT,
+            supported_parameters INTEGER,
+            more_prices TEXT,
+            zero_retention INTEGER,
+            PRIMARY KEY (source, model, tag, valid_from)
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO endpoints SELECT source, model, tag, valid_from, valid_to, provider, quantization, context_tokens,
+            max_output_tokens, max_prompt_tokens, usd_per_million_input, usd_per_million_output, usd_per_request,
+            (SELECT id FROM texts WHERE text = supported_parameters), more_prices, zero_retention FROM old_endpoints;
+        DROP TABLE old_endpoints;
+        """
+    )
+
+
+MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (m001_first_tables, m002_endpoints, m003_usage, m004_texts)
 
 
 def version_of(connection: apsw.Connection) -> int:

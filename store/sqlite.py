@@ -20,6 +20,10 @@ from store.protocol import ALL, Selection, Span, Spending, StoreError
 from store.rows import MAY_BE_BILLED, PROBES, TABLE_OF, Probe, Row, Table
 
 OLDEST_SQLITE = (3, 51, 3)
+INTERNED = {"models": ("description", "supported_parameters"), "endpoints": ("supported_parameters",)}
+"""Columns whose texts are kept once, in the table `texts`, and referred to by its `id`: they seldom change when another
+fact of the row does, and are most of its size.
+"""
 BUSY_TIMEOUT_MS = 10_000
 
 
@@ -144,6 +148,7 @@ class SqliteStore:
                 for table, values in _grouped(rows):
                     if table.meeting == "whole" and not keep:
                         _clear(connection, table, values, told)
+                    values = _interned(connection, table, values)
                     writer = _keep if keep and table.meeting != "history" else _WRITERS[table.meeting]
                     new += writer(connection, table, values)
                 connection.execute("COMMIT")
@@ -166,7 +171,7 @@ class SqliteStore:
         names = columns or table.names
         where, bindings = _where(table, selection)
         order = f"{table.moment} DESC" if newest_first else ", ".join(table.key)
-        sql = f"SELECT {', '.join(names)} FROM {table.name}{where} ORDER BY {order}"
+        sql = f"SELECT {', '.join(_column(table, name) for name in names)} FROM {table.name}{where} ORDER BY {order}"
         if limit is not None:
             sql += " LIMIT ?"
             bindings.append(limit)
@@ -241,6 +246,25 @@ def _where(table: Table, selection: Selection) -> tuple[str, list[Any]]:
         clauses.append(f"{table.moment} < ?")
         bindings.append(selection.until)
     return (" WHERE " + " AND ".join(clauses) if clauses else ""), bindings
+
+
+def _column(table: Table, name: str) -> str:
+    if name not in INTERNED.get(table.name, ()):
+        return name
+    return f"(SELECT text FROM texts WHERE id = {name}) AS {name}"
+
+
+def _interned(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows with the ids of their long texts in place of these."""
+    places = [table.names.index(name) for name in INTERNED.get(table.name, ())]
+    texts = {row[place] for row in values for place in places} - {None}
+    connection.executemany("INSERT OR IGNORE INTO texts (text) VALUES (?)", [(text,) for text in sorted(texts)])
+    ids = {text: connection.execute("SELECT id FROM texts WHERE text = ?", (text,)).get for text in texts}
+    ids[None] = None
+    return [
+        tuple(ids[value] if place in places else value for place, value in enumerate(row)) if places else row
+        for row in values
+    ]
 
 
 def _grouped(rows: Iterable[Row], size: int = 2_000) -> Iterator[tuple[Table, list[tuple[Any, ...]]]]:

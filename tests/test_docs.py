@@ -15,6 +15,7 @@ from collectors.commands import app
 from collectors.runner.config import CollectorSection, OpenRouterSection, TargetSection, parse
 from store import open_store
 from store.rows import DOWN, NOT_COUNTED, TABLES, UP
+from store.sqlite import INTERNED
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
@@ -89,7 +90,7 @@ def test_the_data_dictionary_is_the_real_schema(tmp_path: Path) -> None:
     connection = apsw.Connection(f"{tmp_path}/s.db")
     real = {
         table: [
-            (name, kind, not notnull)
+            (name, "TEXT" if name in INTERNED.get(table, ()) else kind, not notnull)
             for _, name, kind, notnull, *_ in connection.execute(f"PRAGMA table_info({table})")
         ]
         for table in TABLES

@@ -12,8 +12,9 @@ import apsw
 import pytest
 
 from store import StoreError, migrations, open_store
-from store.rows import ENDPOINTS, PROBES, TABLES, Endpoint
-from tests.factories import NOON, probe
+from store.rows import ENDPOINTS, MODELS, PROBES, TABLES, Endpoint, Model
+from store.sqlite import INTERNED
+from tests.factories import NOON, model, probe
 
 
 @pytest.fixture
@@ -45,10 +46,21 @@ def test_the_schema_and_the_row_types_are_the_same(path: Path) -> None:
     sql_type = {"text": "TEXT", "integer": "INTEGER", "moment": "INTEGER", "flag": "INTEGER", "real": "REAL"}
     for table in TABLES.values():
         real = [
-            (name, kind, not notnull)
+            (name, "TEXT" if name in INTERNED.get(table.name, ()) else kind, not notnull)
             for _, name, kind, notnull, _, _ in connection.execute(f"PRAGMA table_info({table.name})")
         ]
         assert real == [(column.name, sql_type[column.kind], column.nullable) for column in table.columns]
+
+
+def test_a_long_text_is_kept_once_whatever_changes_beside_it(path: Path) -> None:
+    store = open_store(f"sqlite:///{path}")
+    for day in range(50):
+        store.write([model(NOON + day, description="Long. " * 500, usd_per_million_input=str(day))])
+    assert {row[0] for row in store.read(MODELS, columns=("description",))} == {"Long. " * 500}
+    with store._connection() as connection:  # type: ignore[attr-defined]
+        assert connection.execute("SELECT count(*) FROM texts").get == 1
+        assert connection.execute("SELECT count(*) FROM models").get == 50
+    store.close()
 
 
 def test_an_older_sqlite_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +75,7 @@ def test_a_store_of_a_newer_version_is_refused_in_one_sentence(path: Path) -> No
     connection.execute("INSERT INTO migrations VALUES (999, 'from_the_future', 0)")
     connection.close()
     for read_only in (False, True):
-        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 3\)"):
+        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 4\)"):
             open_store(f"sqlite:///{path}", read_only=read_only)
 
 
@@ -74,13 +86,24 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_and_keeps_its_rows(
         older.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:2])
         open_store(f"sqlite:///{path}").close()
     connection = apsw.Connection(str(path))
-    connection.execute("INSERT INTO endpoints(source, model, tag, valid_from, provider) VALUES ('s', 'm', 't', 5, 'P')")
+    connection.execute(
+        "INSERT INTO endpoints(source, model, tag, valid_from, provider, supported_parameters)"
+        " VALUES ('s', 'm', 't', 5, 'P', 'seed,tools'), ('s', 'm', 'u', 5, 'Q', NULL);"
+        "INSERT INTO models(source, model, valid_from, description, supported_parameters)"
+        " VALUES ('s', 'm', 5, 'A model.', 'seed,tools')"
+    )
     connection.close()
-    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 3\): the next `python -m coll"):
+    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 4\): the next `python -m coll"):
         open_store(f"sqlite:///{path}", read_only=True)
     open_store(f"sqlite:///{path}").close()
     store = open_store(f"sqlite:///{path}", read_only=True)
-    assert [Endpoint(*row) for row in store.read(ENDPOINTS)] == [Endpoint("s", "m", "t", 5, provider="P")]
+    assert [Endpoint(*row) for row in store.read(ENDPOINTS)] == [
+        Endpoint("s", "m", "t", 5, provider="P", supported_parameters="seed,tools"),
+        Endpoint("s", "m", "u", 5, provider="Q"),
+    ]
+    assert [Model(*row) for row in store.read(MODELS)] == [
+        Model("s", "m", 5, description="A model.", supported_parameters="seed,tools")
+    ]
     store.close()
 
 
@@ -94,7 +117,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: p
     with pytest.raises(StoreError):
         open_store(f"sqlite:///{path}")
     connection = apsw.Connection(str(path))
-    assert connection.execute("SELECT max(version) FROM migrations").get == 3
+    assert connection.execute("SELECT max(version) FROM migrations").get == 4
     assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name='half'").get == 0
 
 
