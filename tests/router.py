@@ -117,10 +117,12 @@ class Router:
         self.instead: Script | None = None
 
     def __call__(self, connection: socket.socket, request: dict[str, Any]) -> None:
+        (self.instead or self.usual)(connection, request)
+
+    def usual(self, connection: socket.socket, request: dict[str, Any]) -> None:
+        """What it answers when nothing is wrong."""
         path, _, query = request["line"].split()[1].partition("?")
-        if self.instead is not None:
-            self.instead(connection, request)
-        elif path.endswith("/datasets/rankings-daily"):
+        if path.endswith("/datasets/rankings-daily"):
             answer(200, {"data": self.rankings, "meta": {}})(connection, request)
         elif path.endswith("/datasets/app-rankings"):
             apps = self.apps.get(parse_qs(query)["start_date"][0], [])

@@ -111,12 +111,10 @@ def test_an_entry_that_is_wrong_is_counted_and_the_rest_is_kept(world: World, se
 
 def test_when_the_router_breaks_half_way_the_days_that_came_are_kept(world: World) -> None:
     world.router.apps = {str(YESTERDAY): [sent_app("Chat", "10")]}
-    whole = world.router.__call__
 
     def breaks(connection, request):  # type: ignore[no-untyped-def]
-        world.router.instead = answer(500, {}) if f"start_date={BEFORE}" in request["line"] else None
-        whole(connection, request)
-        world.router.instead = breaks
+        wrong = f"start_date={BEFORE}" in request["line"]
+        (answer(500, {}) if wrong else world.router.usual)(connection, request)
 
     world.router.instead = breaks
     said = world.collect("usage")
