@@ -4,7 +4,7 @@ import streamlit as st
 
 from charts import market
 from pages.shared import catalog_parts, loader, looks, screens, source, window, words
-from stats.catalog import filtered
+from stats.catalog import filtered, spots
 
 screens.unless_store()
 url = source.store_url()
@@ -23,14 +23,14 @@ palette = looks.palette()
 with left, looks.card("context_scatter", "Price against context", words.plural(len(shown), "model")):
     looks.chart(
         market.scatter(
-            shown, palette, column="context_tokens", label="tokens of context", ticks_named=market.CONTEXT_TICKS
+            spots(shown, "context_tokens"), palette, label="tokens of context", ticks_named=market.CONTEXT_TICKS
         ),
         key="context_scatter_chart",
         alt="Each model by its price and its context size",
     )
 with right, looks.card("speed_scatter", "Price against measured speed", "of the models that our own probes met"):
     looks.chart(
-        market.scatter(shown, palette, column="tokens_per_second", label="tokens per second"),
+        market.scatter(spots(shown, "tokens_per_second"), palette, label="tokens per second"),
         key="speed_scatter_chart",
         alt="Each probed model by its price and its measured output speed",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from stats.latency import percentiles
@@ -12,6 +13,8 @@ from stats.prices import price_at
 from store.rows import Model
 
 PARTS_IN, PARTS_OUT = 3, 1
+SPOT_DECADES = 0.05
+"""About the size of a mark in a chart over three or four decades: 12%."""
 COLUMNS = (
     "name",
     "model",
@@ -90,6 +93,31 @@ def filtered(table: pd.DataFrame, filters: Filters) -> pd.DataFrame:
         if wanted:
             kept &= table[column].map(set(wanted).issubset).astype(bool)
     return table[kept]
+
+
+def spots(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Where the models of `catalog` stand by blended price and by `column`, those together that nobody could tell
+    apart: a row a spot with the median `usd_per_million` and `value`, the `count`, and the `names` in their order.
+    Models without the one or the other number are nowhere.
+    """
+    known = table[table["usd_per_million_blended"].notna() & table[column].notna()]
+    points = pd.DataFrame(
+        {
+            "usd_per_million": known["usd_per_million_blended"].astype(float),
+            "value": known[column].astype(float),
+            "names": known["name"],
+        }
+    )
+    price, value = points["usd_per_million"], points["value"]
+    place = (np.log10(price.where(price > 0)) / SPOT_DECADES).round().fillna(-np.inf)
+    height = (np.log10(value.where(value > 0)) / SPOT_DECADES).round().fillna(-np.inf)
+    grouped = points.groupby([place.rename("place"), height.rename("height")])
+    return grouped.agg(
+        usd_per_million=("usd_per_million", "median"),
+        value=("value", "median"),
+        count=("names", "size"),
+        names=("names", list),
+    ).reset_index(drop=True)
 
 
 def measured_by_model(probes: pd.DataFrame, models: Mapping[str, str]) -> pd.DataFrame:

@@ -278,7 +278,7 @@ def refuse_newer(connection: apsw.Connection, where: str) -> int:
     version = version_of(connection)
     if version > len(MIGRATIONS):
         raise StoreError(
-            f"{where} was written by a newer Uptoken (schema {version}, this one knows {len(MIGRATIONS)}): "
+            f"the store {where} was written by a newer Uptoken (schema {version}, this one knows {len(MIGRATIONS)}): "
             "update Uptoken, or point UPTOKEN_STORE at another file"
         )
     return version
@@ -288,8 +288,8 @@ def refuse_older(version: int, where: str) -> None:
     """Raises StoreError when a reader, who may change nothing, meets a schema that is not this one's yet."""
     if version < len(MIGRATIONS):
         raise StoreError(
-            f"{where} was written by an older Uptoken (schema {version}, this one reads {len(MIGRATIONS)}): the next "
-            "`python -m collectors run` brings it up to date and keeps every row"
+            f"the store {where} was written by an older Uptoken (schema {version}, this one reads {len(MIGRATIONS)}): "
+            "the next `python -m collectors run` brings it up to date and keeps every row"
         )
 
 

@@ -16,7 +16,7 @@ CONTEXTS = {"any": None, "8k": 8_000, "32k": 32_000, "128k": 128_000, "256k": 25
 PRICES = {"any": None, "$0.10": 0.1, "$0.50": 0.5, "$1": 1.0, "$5": 5.0, "$20": 20.0}
 
 
-@st.cache_data(ttl=60, max_entries=2, show_spinner=False)
+@st.cache_resource(ttl=60, max_entries=2, show_spinner=False)  # not copied for every visitor: nobody changes it
 def table(url: str) -> pd.DataFrame:
     """Every model that the router lists now, as `stats.catalog.catalog` has it."""
     listed = [model for model in loader.models(url) if model.source == "openrouter"]
@@ -67,9 +67,13 @@ def _all(lists: pd.Series) -> list[str]:
 
 def with_measured(found: pd.DataFrame, url: str, window: Window) -> pd.DataFrame:
     """The table, with what our own probes measured of each model in this window."""
+    return found.join(_measured(url, loader.rounded(window.since), loader.rounded(window.until) + 5_000), on="model")
+
+
+@st.cache_data(ttl=30, max_entries=8, show_spinner=False)
+def _measured(url: str, since: int, until: int) -> pd.DataFrame:
     models = {target.name: target.model for target in loader.targets(url) if target.state != "removed"}
-    probes = loader.probes(url, (), loader.rounded(window.since), loader.rounded(window.until) + 5_000)
-    return found.join(measured_by_model(probes, models), on="model")
+    return measured_by_model(loader.probes(url, (), since, until), models)
 
 
 def listed(shown: pd.DataFrame, total: int) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from charts import compare, history, market, times, tokens
 from charts.axes import log_ticks
 from charts.palette import PALETTES, Mode, Palette
-from stats.catalog import catalog
+from stats.catalog import catalog, spots
 from stats.latency import bands
 from stats.tokens import tokens_per_day
 from stats.usage import by_day, shares
@@ -111,13 +111,13 @@ def test_what_is_free_stands_left_of_the_prices_and_unknown_prices_nowhere() -> 
         model(model="c"),
         model(model="d", usd_per_million_input="varies"),
     ]
-    chart = market.scatter(catalog(models, {}, NOON), LIGHT, column="context_tokens", label="tokens")
+    chart = market.scatter(spots(catalog(models, {}, NOON), "context_tokens"), LIGHT, label="tokens")
     paid, free = chart.data
     assert [round(x, 3) for x in paid.x] == [0.1, 10]
-    assert paid.text[1] == "&lt;b>B&lt;/b>"
+    assert paid.text[1] == "<b>&lt;b>B&lt;/b></b>"
     assert len(free.x) == 1 and free.x[0] < 0.1
     assert chart.layout.xaxis.ticktext == ("free", "$0.1", "$1", "$10")
-    empty = market.scatter(catalog([], {}, NOON), LIGHT, column="context_tokens", label="tokens")
+    empty = market.scatter(spots(catalog([], {}, NOON), "context_tokens"), LIGHT, label="tokens")
     assert empty.layout.annotations[0].text == "no model here has both numbers"
 
 

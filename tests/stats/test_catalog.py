@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stats.catalog import Filters, catalog, filtered, measured_by_model
+from stats.catalog import Filters, catalog, filtered, measured_by_model, spots
 from stats.reported import reported_bars
 from store.rows import EndpointStats
 from tests.factories import HOUR, MINUTE, NOON, model, probe
@@ -52,6 +52,32 @@ def test_a_blended_price_is_three_parts_in_and_one_out_with_the_discount_off() -
 def test_a_filter_keeps_what_meets_it_and_never_what_is_unknown(filters: Filters, found: list[str]) -> None:
     assert list(filtered(TABLE, filters)["model"]) == found
     assert filtered(TABLE.iloc[:0], filters).empty
+
+
+def test_models_that_nobody_could_tell_apart_stand_on_one_spot() -> None:
+    def at(name: str, price: str, context: int | None = 32_768):  # type: ignore[no-untyped-def]
+        return model(
+            model=name,
+            name=name,
+            usd_per_million_input=price,
+            usd_per_million_output=price,
+            context_tokens=context,
+        )
+
+    listed = [
+        at("a", "1"),
+        at("b", "1.02"),
+        at("c", "2"),
+        at("d", "1", 131_072),
+        at("e", "0"),
+        at("f", "0"),
+        at("g", "1", None),
+    ]
+    found = spots(catalog(listed, {}, NOON), "context_tokens")
+    assert sorted(found["names"]) == [["a", "b"], ["c"], ["d"], ["e", "f"]]
+    together = found[found["count"] == 2].sort_values("usd_per_million")
+    assert together["usd_per_million"].tolist() == [0, pytest.approx(1.01)]
+    assert spots(TABLE.iloc[:0], "context_tokens").empty
 
 
 def test_our_medians_are_by_model_over_all_its_targets() -> None:
