@@ -8,19 +8,14 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from urllib.request import urlopen
 
 from benchmarks import history, market
-from benchmarks.tools import ROOT, median, table
+from benchmarks.browser import FLAGS, dashboard
+from benchmarks.tools import median, table
 from store import open_store
 from store.rows import MODELS, RUNS, Model, Run
 
@@ -30,47 +25,9 @@ VISITS = 9
 SNAPSHOTS, LISTED, CHANGED = 10_000, 340, 0.01
 DAY_MS = 86_400_000
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 DRAWN = """() => document.querySelectorAll('.js-plotly-plot .scatterlayer').length === 2
     && document.querySelector('[data-testid="stDataFrame"] canvas') !== null
     && document.querySelector('[data-stale="true"]') === null"""
-
-
-@contextmanager
-def dashboard(url: str) -> Iterator[str]:
-    """The dashboard over a store, in a process of its own; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
-        cwd=ROOT,
-        env=os.environ | {"UPTOKEN_STORE": url},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        until = time.monotonic() + 60
-        while True:
-            try:
-                urlopen(f"{address}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                assert time.monotonic() < until, "the dashboard did not start"
-                time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def visits(address: str) -> list[float]:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from benchmarks.browser import FLAGS
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 NO_BROWSER = (
     "NO BROWSER: the test that reads real numbers off the page in Chromium was SKIPPED. "
@@ -33,6 +40,17 @@ def chromium_path() -> str:
             pytest.fail("there is no Chromium, and CI must not skip the browser test: apt-get install chromium")
         pytest.skip(NO_BROWSER)
     return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """One browser for all tests."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
+        yield opened
+        opened.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -16,23 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from deploy.run import taken
 from pages.shared.samples import SAMPLES, Callee
 from store import open_store
 from store.rows import PROBES, Probe
+from tests.chromium import assert_fits, open_in
 
 ROOT = Path(__file__).resolve().parents[1]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 NEWCOMER_S = 90
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -119,35 +111,6 @@ api_key_env = "UPTOKEN_TEST_KEY_THAT_IS_NOT_SET"
         print((folder / "log").read_text(errors="replace")[-4_000:])
 
 
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        yield opened
-        opened.close()
-
-
-def _open(browser: Browser, url: str, *, mode: str = "light", width: int = 1440) -> tuple[Page, list[str]]:
-    context = browser.new_context(
-        viewport={"width": width, "height": 1_000},
-        color_scheme=mode,
-        timezone_id="Europe/Berlin",  # type: ignore[arg-type]
-    )
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on(
-        "request",
-        lambda request: (
-            None
-            if "127.0.0.1" in request.url or request.url.startswith(("data:", "blob:"))
-            else errors.append(f"a request left this machine: {request.url}")
-        ),
-    )
-    page.goto(url)
-    return page, errors
-
-
 def _row(page: Page, name: str) -> str:
     return page.locator(".u-row", has=page.locator(f'a[data-target="{name}"]')).inner_text()
 
@@ -157,7 +120,7 @@ def test_a_newcomer_sees_the_first_real_probe_on_the_screen(everything: Everythi
     while not taken(everything.ports[1]):
         assert time.monotonic() - began < NEWCOMER_S and everything.process.poll() is None
         time.sleep(0.2)
-    page, errors = _open(browser, everything.url)
+    page, errors = open_in(browser, everything.url)
     page.wait_for_function(
         """() => [...document.querySelectorAll('.u-row')].some(
             row => row.innerText.includes('Real Gemma') && /● up/.test(row.innerText) && / ms/.test(row.innerText))""",
@@ -169,7 +132,7 @@ def test_a_newcomer_sees_the_first_real_probe_on_the_screen(everything: Everythi
 
 
 def test_the_page_follows_by_itself_and_its_numbers_are_the_stores(everything: Everything, browser: Browser) -> None:
-    page, errors = _open(browser, everything.url)
+    page, errors = open_in(browser, everything.url)
     page.wait_for_function(
         """() => [...document.querySelectorAll('.u-row')].some(
             row => row.innerText.includes('Real Gemma') && /tok\\/s/.test(row.innerText) && /32k/.test(row.innerText))""",
@@ -196,29 +159,18 @@ def test_the_page_follows_by_itself_and_its_numbers_are_the_stores(everything: E
 def test_every_page_fits_the_screen_in_both_modes(
     everything: Everything, browser: Browser, path: str, width: int, mode: str
 ) -> None:
-    page, errors = _open(browser, f"{everything.url}/{path}", mode=mode, width=width)
+    page, errors = open_in(browser, f"{everything.url}/{path}", mode=mode, width=width)
     page.wait_for_selector('[data-testid="stMetricValue"]')
     if path.startswith("model"):
         page.wait_for_selector(".js-plotly-plot .main-svg")
     page.wait_for_timeout(500)
-    folder = ROOT / "screenshots"
-    folder.mkdir(exist_ok=True)
-    page.screenshot(path=folder / f"{re.sub('[^a-z]+', '-', path.lower()) or 'overview'}-{mode}-{width}.png")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    overflow = page.evaluate(
-        """() => [...document.querySelectorAll('.u-card, .u-list, .u-strip')].filter(
-            box => box.getBoundingClientRect().right > window.innerWidth + 1).length"""
-    )
-    assert overflow == 0
-    assert page.get_by_text("Traceback").count() == 0
-    dark = page.evaluate("getComputedStyle(document.querySelector('.stApp')).colorScheme") == "dark"
-    assert dark == (mode == "dark")
+    assert_fits(page, path or "overview", mode, width)
     assert errors == []
     page.context.close()
 
 
 def test_a_link_reproduces_the_view_and_a_click_leads_to_the_model(everything: Everything, browser: Browser) -> None:
-    page, errors = _open(browser, f"{everything.url}/?range=7+d")
+    page, errors = open_in(browser, f"{everything.url}/?range=7+d")
     page.wait_for_selector("text=Probes in the last 7")
     page.click('a[data-target="Real Gemma"]')
     page.wait_for_selector("h1:has-text('Real Gemma')")
@@ -231,7 +183,7 @@ def test_a_link_reproduces_the_view_and_a_click_leads_to_the_model(everything: E
 
 
 def test_the_download_is_the_stores_rows(everything: Everything, browser: Browser) -> None:
-    page, errors = _open(browser, f"{everything.url}/export?only=Real+Gemma")
+    page, errors = open_in(browser, f"{everything.url}/export?only=Real+Gemma")
     page.wait_for_selector("a:has-text('Download CSV')")
     with page.expect_download() as download:
         page.evaluate(

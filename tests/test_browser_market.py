@@ -1,0 +1,63 @@
+"""What the router tells, in a real browser: a generated catalog, from the list of models to a comparison."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from benchmarks import history
+from benchmarks.browser import dashboard
+from store import open_store
+from tests.chromium import assert_fits, open_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+PAGES = {
+    "catalog": '[data-testid="stDataFrame"] canvas',
+    "compare?with=Gemma+3+27B&with=Gemma+3+4B%2C+Provider+A": ".u-table.compare",
+    "routing?model=google%2Fgemma-3-27b-it&hour=40": "text=By our own probes",
+    "model?target=Gemma+3+27B": "text=Tried first",
+}
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[str]:
+    url = f"sqlite:///{tmp_path_factory.mktemp('market')}/market.db"
+    store = open_store(url)
+    store.write(history.history(time.time_ns() // 1_000_000, 1))
+    store.close()
+    with dashboard(url) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("mode", "width"), [("light", 1440), ("dark", 390)])
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_of_the_market_fits_the_screen(
+    address: str, browser: Browser, path: str, mode: str, width: int
+) -> None:
+    page, errors = open_in(browser, f"{address}/{path}", mode=mode, width=width)
+    page.wait_for_selector(PAGES[path])
+    page.wait_for_timeout(1_000)
+    assert page.get_by_text("encountered an error").count() == 0
+    assert_fits(page, f"market-{path.partition('?')[0]}", mode, width)
+    assert errors == []
+    page.context.close()
+
+
+def test_two_rows_of_the_catalog_are_picked_and_compared(address: str, browser: Browser) -> None:
+    page, errors = open_in(browser, f"{address}/catalog?q=gemma&range=7+d")
+    page.wait_for_selector('[data-testid="stDataFrame"] canvas')
+    page.wait_for_timeout(1_000)
+    box = page.locator('[data-testid="stDataFrame"]').bounding_box()
+    assert box is not None
+    for row in (1, 2):
+        page.mouse.click(box["x"] + 18, box["y"] + 18 + 33 * row)
+        page.wait_for_timeout(500)
+    page.get_by_text("Compare 2 models").first.click()
+    page.wait_for_selector(".u-table.compare")
+    assert "with=Gemma" in page.url and page.url.count("range=") == 1
+    assert page.locator(".u-table.compare thead b").count() == 2
+    assert errors == []
+    page.context.close()
