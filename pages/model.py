@@ -61,7 +61,7 @@ def live() -> None:
 
 
 live()
-if name in waiting and name not in loader.spans(url):
+if name in waiting and name not in loader.first_at(url):
     st.stop()  # it was never probed: there is nothing to chart
 chosen = window.current()
 probes = model_parts.probes_of(url, target, chosen)

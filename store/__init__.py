@@ -1,6 +1,17 @@
 """The rows: their shape, the engines that keep them, and the files that they leave and enter by."""
 
 from store.opening import DEFAULT_URL, open_store
-from store.protocol import ALL, Selection, Span, Spending, Store, StoreError, StoreUrlError
+from store.protocol import ALL, Selection, Series, Store, StoreError, StoreUrlError
+from store.rollups import Spending
 
-__all__ = ["ALL", "DEFAULT_URL", "Selection", "Span", "Spending", "Store", "StoreError", "StoreUrlError", "open_store"]
+__all__ = [
+    "ALL",
+    "DEFAULT_URL",
+    "Selection",
+    "Series",
+    "Spending",
+    "Store",
+    "StoreError",
+    "StoreUrlError",
+    "open_store",
+]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import apsw
 
 from store.protocol import StoreError
+from store.upkeep import rebuild
 
 
 def m001_first_tables(connection: apsw.Connection) -> None:
@@ -262,7 +263,90 @@ def m004_texts(connection: apsw.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (m001_first_tables, m002_endpoints, m003_usage, m004_texts)
+_SUMS = """
+            ok INTEGER NOT NULL,
+            timeout INTEGER NOT NULL,
+            connection_error INTEGER NOT NULL,
+            server_error INTEGER NOT NULL,
+            stream_error INTEGER NOT NULL,
+            invalid_response INTEGER NOT NULL,
+            empty INTEGER NOT NULL,
+            rate_limited INTEGER NOT NULL,
+            caller_error INTEGER NOT NULL,
+            not_found INTEGER NOT NULL,
+            offline INTEGER NOT NULL,
+            up_ms INTEGER NOT NULL,
+            down_ms INTEGER NOT NULL,
+            not_counted_ms INTEGER NOT NULL,
+            deciding INTEGER NOT NULL,
+            squares INTEGER NOT NULL,
+            prompt_tokens INTEGER NOT NULL,
+            completion_tokens INTEGER NOT NULL,
+            cost_pusd INTEGER NOT NULL,
+            priced INTEGER NOT NULL,
+            unpriced INTEGER NOT NULL,
+            answers_right INTEGER NOT NULL,
+            answers_checked INTEGER NOT NULL,
+            lagged INTEGER NOT NULL,
+            ttft_ms BLOB,
+            total_ms BLOB,
+            tokens_per_second BLOB,
+            cells BLOB
+"""
+
+
+def m005_rollups(connection: apsw.Connection) -> None:
+    """Roll-ups by hour and day, incidents, and a number for each series; filled from the probes that are there."""
+    connection.execute(
+        f"""
+        ALTER TABLE series RENAME TO old_series;
+        CREATE TABLE series (
+            id INTEGER PRIMARY KEY,
+            target TEXT NOT NULL,
+            location TEXT NOT NULL,
+            profile TEXT NOT NULL,
+            first_at INTEGER NOT NULL,
+            last_at INTEGER NOT NULL,
+            failing INTEGER NOT NULL DEFAULT 0,
+            UNIQUE (target, location, profile)
+        ) STRICT;
+        INSERT INTO series (target, location, profile, first_at, last_at)
+            SELECT target, location, profile, first_at, last_at FROM old_series;
+        DROP TABLE old_series;
+
+        CREATE TABLE hourly (id INTEGER PRIMARY KEY, {_SUMS}) STRICT;
+        CREATE TABLE daily (id INTEGER PRIMARY KEY, {_SUMS}) STRICT;
+
+        CREATE TABLE incidents (
+            target TEXT NOT NULL,
+            location TEXT NOT NULL,
+            profile TEXT NOT NULL,
+            began_at INTEGER NOT NULL,
+            ended_at INTEGER,
+            cause TEXT NOT NULL,
+            probes INTEGER NOT NULL,
+            error TEXT,
+            PRIMARY KEY (target, location, profile, began_at)
+        ) STRICT, WITHOUT ROWID;
+
+        -- one row: before this moment the raw probes are forgotten, and their roll-ups alone are left
+        CREATE TABLE upkeep (kept_since INTEGER NOT NULL) STRICT;
+        INSERT INTO upkeep VALUES (0);
+
+        -- failures are few, and looked for over long windows
+        CREATE INDEX failures ON probes (target, started_at) WHERE outcome <> 'ok';
+        """
+    )
+    rebuild(connection)
+
+
+MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
+    m001_first_tables,
+    m002_endpoints,
+    m003_usage,
+    m004_texts,
+    m005_rollups,
+)
 
 
 def version_of(connection: apsw.Connection) -> int:

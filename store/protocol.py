@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from store.rollups import COLUMNS, Step
 from store.rows import Probe, Row, Table
 
 
@@ -30,25 +31,11 @@ ALL = Selection()
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
-    """What the probes of one target and profile used in a stretch of time. `cost_usd` sums the known costs;
-    `unpriced_requests` may have been billed at a price that their rows do not know.
-    """
+class Series:
+    """The probes of one target, location and profile: when the first one began (milliseconds UTC), and the newest."""
 
-    target: str
-    profile: str
-    requests: int
-    cost_usd: float
-    unpriced_requests: int
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """When a target was first and last probed, in milliseconds UTC."""
-
-    target: str
     first_at: int
-    last_at: int
+    newest: Probe
 
 
 class Store(Protocol):
@@ -74,14 +61,23 @@ class Store(Protocol):
     def count(self, table: Table, selection: Selection = ALL) -> int:
         """How many rows `read` would give."""
 
-    def newest_probes(self) -> list[Probe]:
-        """The newest probe of every target, location and profile."""
+    def series(self) -> list[Series]:
+        """Every series of probes, by target, location and profile. Costs the same at any age."""
 
-    def spans(self) -> list[Span]:
-        """The first and last moment of every target's probes."""
+    def rollups(
+        self, step: Step, selection: Selection = ALL, columns: tuple[str, ...] = COLUMNS
+    ) -> Iterator[tuple[Any, ...]]:
+        """What each series came to in each hour or day that began in the selection: tuples of target, location,
+        profile, when it began (milliseconds UTC) and `columns` (of `store.rollups.COLUMNS`), in this order.
+        """
 
-    def spending(self, since: int, until: int) -> list[Spending]:
-        """Requests and cost by target and profile, of probes with `since` <= started_at < `until` (ms UTC)."""
+    def tidy(self, before: int) -> int:
+        """Forget raw probes and endpoint reports of the UTC days that ended by `before` (milliseconds UTC), a bounded
+        number at a time; returns how many went, 0 when there is nothing left to forget. Roll-ups stay.
+        """
+
+    def rebuild(self) -> int:
+        """Make roll-ups and incidents anew from the raw probes that are kept; returns of how many."""
 
     def close(self) -> None:
         """Let go of files and connections; a second call does nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, make_dataclass, replace
 from operator import attrgetter
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -182,6 +182,54 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Incident:
+    """A stretch of confirmed failures of one series, from the first one to the first success (null: still going on)."""
+
+    target: Text
+    location: Text
+    profile: Text
+    began_at: Moment
+    ended_at: Moment | None
+    cause: Text
+    probes: Integer
+    error: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """What the probes of one series came to in an hour (UTC), as it is exported; `store.rollups` has how it is kept."""
+
+    target: Text
+    location: Text
+    profile: Text
+    hour: Moment
+    up_s: Real
+    down_s: Real
+    not_counted_s: Real
+    ok: Integer
+    failed: Integer
+    not_counted: Integer
+    ttft_p50_ms: Real | None
+    ttft_p75_ms: Real | None
+    ttft_p90_ms: Real | None
+    ttft_p95_ms: Real | None
+    ttft_p99_ms: Real | None
+    total_p50_ms: Real | None
+    total_p75_ms: Real | None
+    total_p90_ms: Real | None
+    total_p95_ms: Real | None
+    total_p99_ms: Real | None
+    tokens_per_second_p50: Real | None
+    tokens_per_second_p75: Real | None
+    tokens_per_second_p90: Real | None
+    tokens_per_second_p95: Real | None
+    tokens_per_second_p99: Real | None
+    prompt_tokens: Integer
+    completion_tokens: Integer
+    cost_usd: Real | None
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run of a collector: the system's own health."""
 
@@ -206,7 +254,7 @@ class Adaptation:
     noticed_at: Moment
 
 
-Row = Probe | Target | Model | Endpoint | EndpointStats | Usage | Run | Adaptation
+Row = Probe | Target | Model | Endpoint | EndpointStats | Usage | Incident | Hour | Run | Adaptation
 
 
 @dataclass(frozen=True)
@@ -226,6 +274,7 @@ class Table:
     `meeting` a row that is there already: `keep` leaves the old one alone, `replace` puts the new one in its place,
     `history` closes the open row of the same key when something changed, and does nothing when nothing did. `whole`
     is for what a source tells anew as a whole: rows that are written replace all rows with the same first two columns.
+    `made` rows cannot be written: the store makes them from the probes.
     """
 
     name: str
@@ -234,7 +283,7 @@ class Table:
     columns: tuple[Column, ...]
     moment: str
     target: str
-    meeting: Literal["keep", "replace", "history", "whole"]
+    meeting: Literal["keep", "replace", "history", "whole", "made"]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -290,6 +339,28 @@ USAGE = Table(
     "model",
     "whole",
 )
+INCIDENTS = Table(
+    "incidents",
+    Incident,
+    ("target", "location", "profile", "began_at"),
+    _columns(Incident),
+    "began_at",
+    "target",
+    "made",
+)
+_HOUR = _columns(Hour)
+HOURLY = Table("hourly", Hour, ("target", "location", "profile", "hour"), _HOUR, "hour", "target", "made")
+Day = make_dataclass("Day", ["day" if item.name == "hour" else item.name for item in fields(Hour)], frozen=True)
+"""As `Hour`, of a day."""
+DAILY = Table(
+    "daily",
+    Day,
+    ("target", "location", "profile", "day"),
+    tuple(replace(column, name="day") if column.name == "hour" else column for column in _HOUR),
+    "day",
+    "target",
+    "made",
+)
 RUNS = Table("runs", Run, ("collector", "started_at", "location"), _columns(Run), "started_at", "collector", "keep")
 ADAPTATIONS = Table(
     "adaptations",
@@ -302,10 +373,26 @@ ADAPTATIONS = Table(
 )
 
 TABLES: dict[str, Table] = {
-    table.name: table for table in (PROBES, TARGETS, MODELS, ENDPOINTS, ENDPOINT_STATS, USAGE, RUNS, ADAPTATIONS)
+    table.name: table
+    for table in (
+        PROBES,
+        HOURLY,
+        DAILY,
+        INCIDENTS,
+        TARGETS,
+        MODELS,
+        ENDPOINTS,
+        ENDPOINT_STATS,
+        USAGE,
+        RUNS,
+        ADAPTATIONS,
+    )
 }
 TABLE_OF: dict[type, Table] = {
     Probe: PROBES,
+    Hour: HOURLY,
+    Day: DAILY,
+    Incident: INCIDENTS,
     Target: TARGETS,
     Model: MODELS,
     Endpoint: ENDPOINTS,

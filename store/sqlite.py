@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from typing import Any
 import apsw
 
 from store.migrations import migrate, refuse_newer, refuse_older
-from store.protocol import ALL, Selection, Span, Spending, StoreError
-from store.rows import MAY_BE_BILLED, PROBES, TABLE_OF, Probe, Row, Table
+from store.protocol import ALL, Selection, Series, StoreError
+from store.rollups import COLUMNS, Step, told
+from store.rows import DAILY, HOURLY, PROBES, TABLE_OF, Probe, Row, Table
+from store.upkeep import forget, keep_probes, rebuild, rollups_sql
 
 OLDEST_SQLITE = (3, 51, 3)
 INTERNED = {"models": ("description", "supported_parameters"), "endpoints": ("supported_parameters",)}
@@ -25,6 +27,7 @@ INTERNED = {"models": ("description", "supported_parameters"), "endpoints": ("su
 fact of the row does, and are most of its size.
 """
 BUSY_TIMEOUT_MS = 10_000
+MADE_OF: dict[Table, Step] = {HOURLY: "hour", DAILY: "day"}
 
 
 def _refuse_old_library() -> None:
@@ -140,23 +143,21 @@ class SqliteStore:
 
     def write(self, rows: Iterable[Row], *, keep: bool = False) -> int:
         """See `Store.write`."""
-        new = 0
         told: set[tuple[Any, ...]] = set()
-        with self._errors("write"), self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                for table, values in _grouped(rows):
-                    if table.meeting == "whole" and not keep:
-                        _clear(connection, table, values, told)
-                    values = _interned(connection, table, values)
-                    writer = _keep if keep and table.meeting != "history" else _WRITERS[table.meeting]
-                    new += writer(connection, table, values)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-        return new
+
+        def work(connection: apsw.Connection) -> int:
+            new = 0
+            for table, values in _grouped(rows):
+                if table.meeting == "made":
+                    raise StoreError(f"{table.name} cannot be written: the store makes its rows from the probes")
+                if table.meeting == "whole" and not keep:
+                    _clear(connection, table, values, told)
+                values = _interned(connection, table, values)
+                writer = _keep if keep and table.meeting != "history" else _WRITERS[table.meeting]
+                new += writer(connection, table, values)
+            return new
+
+        return self._in_transaction(work)
 
     def read(
         self,
@@ -168,6 +169,9 @@ class SqliteStore:
         limit: int | None = None,
     ) -> Iterator[tuple[Any, ...]]:
         """See `Store.read`."""
+        if table in MADE_OF:
+            yield from self._made(table, selection, columns, newest_first, limit)
+            return
         names = columns or table.names
         where, bindings = _where(table, selection)
         order = f"{table.moment} DESC" if newest_first else ", ".join(table.key)
@@ -178,39 +182,68 @@ class SqliteStore:
         with self._rows(sql, bindings) as cursor:
             yield from cursor
 
+    def _made(
+        self, table: Table, selection: Selection, columns: tuple[str, ...], newest_first: bool, limit: int | None
+    ) -> Iterator[tuple[Any, ...]]:
+        """The rows of `hourly` or `daily` as they are exported."""
+        step = MADE_OF[table]
+        sql, bindings = rollups_sql(step, selection, COLUMNS, newest_first=newest_first)
+        if limit is not None:
+            sql += " LIMIT ?"
+            bindings.append(limit)
+        places = [table.names.index(name) for name in columns or table.names]
+        with self._rows(sql, bindings) as cursor:
+            for row in cursor:
+                values = told(step, row)
+                yield tuple(values[place] for place in places)
+
     def count(self, table: Table, selection: Selection = ALL) -> int:
         """See `Store.count`."""
+        if table in MADE_OF:
+            sql, bindings = rollups_sql(MADE_OF[table], selection, ())
+            with self._rows(f"SELECT count(*) FROM ({sql})", bindings) as cursor:
+                return int(cursor.get)
         where, bindings = _where(table, selection)
         with self._rows(f"SELECT count(*) FROM {table.name}{where}", bindings) as cursor:
             return int(cursor.get)
 
-    def newest_probes(self) -> list[Probe]:
-        """See `Store.newest_probes`. One seek a series, whatever the length of its history."""
+    def series(self) -> list[Series]:
+        """See `Store.series`. One seek a series, whatever the length of its history."""
         names = ", ".join(f"probes.{name}" for name in PROBES.names)
         sql = (
-            f"SELECT {names} FROM series JOIN probes USING (target, location, profile)"
+            f"SELECT first_at, {names} FROM series JOIN probes USING (target, location, profile)"
             " WHERE probes.started_at = series.last_at ORDER BY target, location, profile"
         )
         with self._rows(sql) as rows:
-            return [Probe(*row) for row in rows]
+            return [Series(first_at, Probe(*row)) for first_at, *row in rows]
 
-    def spans(self) -> list[Span]:
-        """See `Store.spans`."""
-        sql = "SELECT target, min(first_at), max(last_at) FROM series GROUP BY target ORDER BY target"
-        with self._rows(sql) as rows:
-            return [Span(*row) for row in rows]
+    def rollups(
+        self, step: Step, selection: Selection = ALL, columns: tuple[str, ...] = COLUMNS
+    ) -> Iterator[tuple[Any, ...]]:
+        """See `Store.rollups`. The rows of a series lie side by side: a range of ids each."""
+        sql, bindings = rollups_sql(step, selection, columns)
+        with self._rows(sql, bindings) as cursor:
+            yield from cursor
 
-    def spending(self, since: int, until: int) -> list[Spending]:
-        """See `Store.spending`. One seek a target, instead of a walk over all that was ever seen."""
-        billed = ", ".join("?" * len(MAY_BE_BILLED))
-        sql = (
-            "SELECT target, profile, count(*), total(cost_usd),"
-            f" count(*) FILTER (WHERE cost_usd IS NULL AND outcome IN ({billed}))"
-            " FROM (SELECT DISTINCT target FROM series) CROSS JOIN probes"
-            " USING (target) WHERE started_at >= ? AND started_at < ? GROUP BY target, profile"
-        )
-        with self._rows(sql, (*sorted(MAY_BE_BILLED), since, until)) as rows:
-            return [Spending(*row) for row in rows]
+    def tidy(self, before: int) -> int:
+        """See `Store.tidy`."""
+        return self._in_transaction(lambda connection: forget(connection, before))
+
+    def rebuild(self) -> int:
+        """See `Store.rebuild`."""
+        return self._in_transaction(rebuild)
+
+    def _in_transaction(self, work: Callable[[apsw.Connection], int]) -> int:
+        with self._errors("write"), self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                done = work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        return done
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -267,7 +300,7 @@ def _interned(connection: apsw.Connection, table: Table, values: list[tuple[Any,
     ]
 
 
-def _grouped(rows: Iterable[Row], size: int = 2_000) -> Iterator[tuple[Table, list[tuple[Any, ...]]]]:
+def _grouped(rows: Iterable[Row], size: int = 5_000) -> Iterator[tuple[Table, list[tuple[Any, ...]]]]:
     """Runs of rows of one table, as tuples, at most `size` at a time: an endless import needs constant memory."""
     table: Table | None = None
     values: list[tuple[Any, ...]] = []
@@ -290,22 +323,7 @@ def _insert(connection: apsw.Connection, table: Table, values: list[tuple[Any, .
 
 
 def _keep(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
-    if table is PROBES:
-        _note_series(connection, values)
-    return _insert(connection, table, values, "IGNORE")
-
-
-def _note_series(connection: apsw.Connection, values: list[tuple[Any, ...]]) -> None:
-    """Widen each series' first and last moment; a probe that is there already changes neither."""
-    spans: dict[tuple[str, str, str], tuple[int, int]] = {}
-    for target, started_at, location, profile, *_ in values:
-        first, last = spans.get((target, location, profile), (started_at, started_at))
-        spans[target, location, profile] = (min(first, started_at), max(last, started_at))
-    connection.executemany(
-        "INSERT INTO series VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-        " first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)",
-        [(*series, *span) for series, span in spans.items()],
-    )
+    return keep_probes(connection, values) if table is PROBES else _insert(connection, table, values, "IGNORE")
 
 
 def _replace(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:

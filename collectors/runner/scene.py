@@ -13,6 +13,7 @@ from collectors.runner.lag import LagWatch
 from collectors.runner.ledger import Ledger
 from collectors.runner.prices import Price, most_a_probe_costs, price_of
 from store import Selection, Spending, Store
+from store.rollups import DAY_MS, SPENDING_COLUMNS, spending_of
 from store.rows import ADAPTATIONS, MODELS, RUNS, USAGE, Adaptation, Model, Row, Run, Table
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
@@ -106,7 +107,7 @@ class Scene:
         self.read_prices()
 
     def _remember(self, store: Store) -> None:
-        for probe in store.newest_probes():
+        for probe in (series.newest for series in store.series()):
             if probe.location == self.location:
                 self.last_at[probe.target, probe.profile] = probe.started_at
         for name in PERIODIC:
@@ -119,7 +120,9 @@ class Scene:
             self.note_refusal(Adaptation(*values))
 
     def _spent(self, since: int) -> list[Spending]:
-        return self._store.spending(since, since + 86_400_000) if self._store is not None else []
+        if self._store is None:
+            return []
+        return spending_of(self._store.rollups("day", Selection(since, since + DAY_MS), SPENDING_COLUMNS))
 
     def _worst(self, name: str, profile: str) -> Decimal:
         target = next((target for target in self.config.targets if target.name == name), None)

@@ -16,10 +16,10 @@ from store.rows import TABLES
 PREVIEW = 100
 SAMPLE = 500
 TABLE_HELP = (
-    "probes: one row a probe. targets: what is probed. models, endpoints: what catalogs and servers say of a model and "
-    "of each provider's hosting of it, with dates. endpoint_stats: what the router reports of these. usage: tokens "
-    "really processed by day. runs: the collectors' own runs. adaptations: request fields that a server refuses. All "
-    "columns: data/README.md."
+    "probes: one row a probe. hourly, daily: what they came to. incidents: confirmed failures. targets: what is "
+    "probed. models, endpoints: what catalogs and servers say of a model and of each provider's hosting of it, with "
+    "dates. endpoint_stats: what the router reports of these. usage: tokens really processed by day. runs: the "
+    "collectors' own runs. adaptations: request fields that a server refuses. All columns: data/README.md."
 )
 TARGET_LABEL = {"runs": "Collectors", **dict.fromkeys(("models", "endpoints", "endpoint_stats", "usage"), "Models")}
 
@@ -29,7 +29,7 @@ def names(url: str, name: str) -> list[str]:
     """What the table's rows can be chosen by: targets, models or collectors."""
     table = TABLES[name]
     if table.target == "target" or table.name == "targets":
-        return sorted({target.name for target in loader.targets(url)} | set(loader.spans(url)))
+        return sorted({target.name for target in loader.targets(url)} | set(loader.first_at(url)))
     return sorted({row[0] for row in loader.store().read(table, columns=(table.target,))})
 
 

@@ -11,7 +11,8 @@ import streamlit as st
 from pages.shared import words
 from pages.shared.source import store_url
 from stats.frames import frame
-from store import Selection, Span, Spending, Store, StoreError, open_store
+from store import Selection, Spending, Store, StoreError, open_store
+from store.rollups import SPENDING_COLUMNS, spending_of
 from store.rows import (
     ENDPOINT_STATS,
     ENDPOINTS,
@@ -94,13 +95,17 @@ def targets(url: str) -> list[Target]:
 @st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
 def newest(url: str) -> list[Probe]:
     """The newest probe of every series."""
-    return store().newest_probes()
+    return [series.newest for series in store().series()]
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
-def spans(url: str) -> dict[str, Span]:
-    """When each target was first and last probed."""
-    return {span.target: span for span in store().spans()}
+def first_at(url: str) -> dict[str, int]:
+    """When each target was first probed (milliseconds UTC)."""
+    began: dict[str, int] = {}
+    for series in store().series():
+        name = series.newest.target
+        began[name] = min(series.first_at, began.get(name, series.first_at))
+    return began
 
 
 @st.cache_data(ttl=60, max_entries=4, show_spinner=False)
@@ -171,8 +176,8 @@ def last_runs(url: str) -> list[Run]:
 
 @st.cache_data(ttl=FRESH_S, max_entries=8, show_spinner=False)
 def spending(url: str, since: int, until: int) -> list[Spending]:
-    """Requests and cost by target."""
-    return store().spending(since, until)
+    """Requests and cost by target, of whole days (UTC)."""
+    return spending_of(store().rollups("day", Selection(since, until), SPENDING_COLUMNS))
 
 
 @st.cache_data(ttl=30, max_entries=24, max_size="200MB", show_spinner=False)

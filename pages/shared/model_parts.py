@@ -67,8 +67,7 @@ def view(url: str, target: Target, window: Window, now: int) -> View:
     """Ask for everything that the live part says."""
     probes = probes_of(url, target, window)
     pings = probes[probes["profile"] == target.profile]
-    spans = loader.spans(url)
-    began = spans[target.name].first_at if target.name in spans else now
+    began = loader.first_at(url).get(target.name, now)
     until = now if window.is_live else window.until
     rates = probes[probes["profile"] == "throughput"]
     state = Standing("waiting", None) if target.state == "waiting_for_key" else standing(pings, until, target.every_s)

@@ -39,12 +39,12 @@ def rows(url: str, targets: list[Target], window: Window, now: int) -> list[Row]
     since, until = loader.rounded(window.since), window.until if not window.is_live else loader.rounded(now) + 5_000
     probes = loader.probes(url, (), since, until)
     by_series = dict(iter(probes.groupby(["target", "location"])))
-    models, spans = loader.models(url), loader.spans(url)
+    models, first_at = loader.models(url), loader.first_at(url)
     newest = {(p.target, p.location): p.started_at for p in loader.newest(url) if p.profile != "throughput"}
     found = []
     for target in targets:
         mine = by_series.get((target.name, target.location), probes.iloc[:0])
-        began = spans[target.name].first_at if target.name in spans else now
+        began = first_at.get(target.name, now)
         found.append(_row(target, mine, loader.model_of(target, models), window, now, began, newest))
     order = {"down": 0, "not_counted": 1, "stale": 2}
     return sorted(found, key=lambda row: (order.get(row.standing.word, 3), row.standing.word == "waiting"))

@@ -13,7 +13,7 @@ import pytest
 
 from store import StoreError, migrations, open_store
 from store.rows import ENDPOINTS, MODELS, PROBES, TABLES, Endpoint, Model
-from store.sqlite import INTERNED
+from store.sqlite import INTERNED, MADE_OF
 from tests.factories import NOON, model, probe
 
 
@@ -45,6 +45,8 @@ def test_the_schema_and_the_row_types_are_the_same(path: Path) -> None:
     connection = apsw.Connection(str(path))
     sql_type = {"text": "TEXT", "integer": "INTEGER", "moment": "INTEGER", "flag": "INTEGER", "real": "REAL"}
     for table in TABLES.values():
+        if table in MADE_OF:
+            continue  # kept in another shape than it is told in
         real = [
             (name, "TEXT" if name in INTERNED.get(table.name, ()) else kind, not notnull)
             for _, name, kind, notnull, _, _ in connection.execute(f"PRAGMA table_info({table.name})")
@@ -75,7 +77,7 @@ def test_a_store_of_a_newer_version_is_refused_in_one_sentence(path: Path) -> No
     connection.execute("INSERT INTO migrations VALUES (999, 'from_the_future', 0)")
     connection.close()
     for read_only in (False, True):
-        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 4\)"):
+        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 5\)"):
             open_store(f"sqlite:///{path}", read_only=read_only)
 
 
@@ -93,7 +95,7 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_and_keeps_its_rows(
         " VALUES ('s', 'm', 5, 'A model.', 'seed,tools')"
     )
     connection.close()
-    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 4\): the next `python -m coll"):
+    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 5\): the next `python -m coll"):
         open_store(f"sqlite:///{path}", read_only=True)
     open_store(f"sqlite:///{path}").close()
     store = open_store(f"sqlite:///{path}", read_only=True)
@@ -117,7 +119,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: p
     with pytest.raises(StoreError):
         open_store(f"sqlite:///{path}")
     connection = apsw.Connection(str(path))
-    assert connection.execute("SELECT max(version) FROM migrations").get == 4
+    assert connection.execute("SELECT max(version) FROM migrations").get == 5
     assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name='half'").get == 0
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from store import Selection, Span, Spending, Store, open_store
+from store import Selection, Spending, Store, open_store
+from store.rollups import SPENDING_COLUMNS, spending_of
 from store.rows import ADAPTATIONS, MODELS, PROBES, RUNS, TARGETS, USAGE, Adaptation, Probe, Row, Run
 from tests.factories import DAY, MINUTE, NOON, model, probe, target, usage
 
@@ -59,13 +60,12 @@ def test_newest_first_with_a_limit(store: Store) -> None:
 
 def test_the_newest_probe_of_every_series_whatever_the_order_they_came_in(store: Store) -> None:
     store.write([probe(NOON + 5), probe(NOON), probe(NOON + 2, profile="throughput"), probe(NOON + 1, location="far")])
-    newest = {(p.location, p.profile): p.started_at for p in store.newest_probes()}
-    assert newest == {("here", "ping"): NOON + 5, ("here", "throughput"): NOON + 2, ("far", "ping"): NOON + 1}
-
-
-def test_spans_tell_the_first_and_the_last_probe(store: Store) -> None:
-    store.write([probe(NOON + DAY), probe(NOON), probe(NOON + 3, target="other")])
-    assert store.spans() == [Span("Gemma", NOON, NOON + DAY), Span("other", NOON + 3, NOON + 3)]
+    found = {(s.newest.location, s.newest.profile): (s.first_at, s.newest.started_at) for s in store.series()}
+    assert found == {
+        ("here", "ping"): (NOON, NOON + 5),
+        ("here", "throughput"): (NOON + 2, NOON + 2),
+        ("far", "ping"): (NOON + 1, NOON + 1),
+    }
 
 
 def test_spending_counts_every_request_and_sums_the_known_costs(store: Store) -> None:
@@ -80,7 +80,8 @@ def test_spending_counts_every_request_and_sums_the_known_costs(store: Store) ->
             probe(NOON, target="other", cost_usd=0.5),
         ]
     )
-    assert store.spending(NOON, NOON + DAY) == [
+    today = Selection(NOON - NOON % DAY, NOON - NOON % DAY + DAY)
+    assert spending_of(store.rollups("day", today, SPENDING_COLUMNS)) == [
         Spending("Gemma", "ping", 4, 0.25, 2),
         Spending("Gemma", "throughput", 1, 0.0, 1),
         Spending("other", "ping", 1, 0.5, 0),

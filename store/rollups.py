@@ -1,0 +1,226 @@
+"""Roll-ups: what the probes of one series came to in an hour or a day (UTC), in whole numbers that add up exactly.
+
+Times are milliseconds, money is picodollars, and quantiles are sketches, so that the order in which probes come, late
+ones and imports too, changes nothing. `cells` tells the stretch in finer steps (an hour in five minutes, a day in
+hours): the milliseconds up, down and not counted of each, as 32-bit numbers, little-endian.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from store.rows import DOWN, LAG_LIMIT_MS, MAY_BE_BILLED, UP, Probe
+from store.sketch import bucket_of, counts_of, merged, quantiles
+
+Step = Literal["hour", "day"]
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+STEP_MS: dict[Step, int] = {"hour": HOUR_MS, "day": DAY_MS}
+CELL_MS: dict[Step, int] = {"hour": 300_000, "day": HOUR_MS}
+PICO = 10**12
+LONGEST_S, MOST_TOKENS, MOST_USD = 7 * 86_400.0, 10**9, 1_000.0
+"""More than one probe can stand for, use or cost."""
+LAST_MS = (1 << 24) * HOUR_MS
+"""The year 3883: hours are numbered with 24 bits."""
+OUTCOMES = (
+    "ok",
+    "timeout",
+    "connection_error",
+    "server_error",
+    "stream_error",
+    "invalid_response",
+    "empty",
+    "rate_limited",
+    "caller_error",
+    "not_found",
+    "offline",
+)
+COUNTED = (
+    *OUTCOMES,
+    "up_ms",
+    "down_ms",
+    "not_counted_ms",
+    "deciding",
+    "squares",
+    "prompt_tokens",
+    "completion_tokens",
+    "cost_pusd",
+    "priced",
+    "unpriced",
+    "answers_right",
+    "answers_checked",
+    "lagged",
+)
+"""Sums. `deciding`: probes that decided a slot up or down; `squares`: their milliseconds squared, over 1,000,000;
+`priced`: probes whose cost is known; `unpriced`: those that may have been billed at a price that is not; `lagged`: good
+replies whose times are not believed, because the collector's machine was overloaded.
+"""
+SKETCHED = ("ttft_ms", "total_ms", "tokens_per_second")
+COLUMNS = (*COUNTED, *SKETCHED, "cells")
+SPENDING_COLUMNS = (*OUTCOMES, "cost_pusd", "unpriced")
+TOLD_SHARES = (0.5, 0.75, 0.9, 0.95, 0.99)
+_PLACE = {name: place for place, name in enumerate(COUNTED)}
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What the probes of one target and profile used in a stretch of time. `cost_usd` sums the known costs;
+    `unpriced_requests` may have been billed at a price that their rows do not know.
+    """
+
+    target: str
+    profile: str
+    requests: int
+    cost_usd: float
+    unpriced_requests: int
+
+
+@dataclass(slots=True)
+class Sum:
+    """What is being added up for one series and stretch."""
+
+    step: Step
+    at: int
+    counted: list[int] = field(default_factory=lambda: [0] * len(COUNTED))
+    sketches: list[dict[int, int]] = field(default_factory=lambda: [{} for _ in SKETCHED])
+    cells: dict[int, int] = field(default_factory=dict)  # place in the array, three to a cell, to milliseconds
+
+    def add(self, probe: Probe) -> None:
+        """Add one probe. What cannot be (an import can bring anything) counts as nothing."""
+        counted = self.counted
+        outcome = probe.outcome
+        if outcome not in _PLACE:
+            return
+        ms = round(min(max(probe.stands_for_s, 0.0), LONGEST_S) * 1_000)
+        counted[_PLACE[outcome]] += 1
+        kind = 0 if outcome in UP else 1 if outcome in DOWN else 2
+        counted[_UP_MS + kind] += ms
+        if kind < 2 and ms:
+            counted[_DECIDING] += 1
+            counted[_SQUARES] += ms * ms // 1_000_000
+        counted[_PROMPT] += min(max(probe.prompt_tokens or 0, 0), MOST_TOKENS)
+        counted[_COMPLETION] += min(max(probe.completion_tokens or 0, 0), MOST_TOKENS)
+        if probe.cost_usd is not None:
+            counted[_COST] += round(min(max(probe.cost_usd, 0.0), MOST_USD) * PICO)
+            counted[_COST + 1] += 1
+        elif outcome in MAY_BE_BILLED:
+            counted[_COST + 2] += 1
+        if probe.answer_ok is not None:
+            counted[_RIGHT] += bool(probe.answer_ok)
+            counted[_RIGHT + 1] += 1
+        if ms:
+            cell = (probe.started_at - self.at) // CELL_MS[self.step] * 3 + kind
+            self.cells[cell] = self.cells.get(cell, 0) + ms
+        if kind == 0:
+            self._measure(probe)
+
+    def _measure(self, probe: Probe) -> None:
+        if probe.lag_ms is not None and probe.lag_ms > LAG_LIMIT_MS:
+            self.counted[_LAGGED] += 1
+            return
+        for sketch, value in zip(self.sketches, (probe.ttft_ms, probe.total_ms, probe.tokens_per_second), strict=True):
+            if value is not None:
+                bucket = bucket_of(value)
+                sketch[bucket] = sketch.get(bucket, 0) + 1
+
+    def include(self, finer: Sum) -> None:
+        """Add an hour to its day."""
+        self.counted = [a + b for a, b in zip(self.counted, finer.counted, strict=True)]
+        for mine, its in zip(self.sketches, finer.sketches, strict=True):
+            for bucket, count in its.items():
+                mine[bucket] = mine.get(bucket, 0) + count
+        first = (finer.at - self.at) // CELL_MS[self.step] * 3
+        for place, ms in finer.cells.items():
+            cell = first + place % 3
+            self.cells[cell] = self.cells.get(cell, 0) + ms
+
+    def onto(self, kept: tuple[Any, ...] | None) -> tuple[Any, ...]:
+        """The values (`COLUMNS`) of a kept row with this added, or of a new one."""
+        before: tuple[Any, ...] = kept if kept is not None else (*(0,) * len(COUNTED), *(None,) * len(SKETCHED), None)
+        sums = (a + b for a, b in zip(before, self.counted, strict=False))
+        sketches = (merged(old, new) for old, new in zip(before[len(COUNTED) :], self.sketches, strict=False))
+        return (*sums, *sketches, _cells(before[-1], self.cells, STEP_MS[self.step] // CELL_MS[self.step]))
+
+
+_UP_MS, _DECIDING, _SQUARES = _PLACE["up_ms"], _PLACE["deciding"], _PLACE["squares"]
+_PROMPT, _COMPLETION, _COST = _PLACE["prompt_tokens"], _PLACE["completion_tokens"], _PLACE["cost_pusd"]
+_RIGHT, _LAGGED = _PLACE["answers_right"], _PLACE["lagged"]
+
+
+def _cells(kept: bytes | None, more: dict[int, int], count: int) -> bytes:
+    cells = array("I", kept or bytes(count * 3 * 4))
+    if sys.byteorder == "big" and kept is not None:
+        cells.byteswap()
+    for place, ms in more.items():
+        cells[place] = min(0xFFFFFFFF, cells[place] + ms)
+    if sys.byteorder == "big":
+        cells.byteswap()
+    return cells.tobytes()
+
+
+Series = tuple[str, str, str]
+
+
+def sums_of(probes: Iterable[Probe]) -> tuple[dict[tuple[Series, int], Sum], dict[tuple[Series, int], Sum]]:
+    """The hours and the days that these probes add to, by series and the moment at which they began."""
+    hours: dict[tuple[Series, int], Sum] = {}
+    for probe in probes:
+        if not 0 <= probe.started_at < LAST_MS:
+            continue
+        at = probe.started_at - probe.started_at % HOUR_MS
+        key = ((probe.target, probe.location, probe.profile), at)
+        hour = hours.get(key)
+        if hour is None:
+            hour = hours[key] = Sum("hour", at)
+        hour.add(probe)
+    days: dict[tuple[Series, int], Sum] = {}
+    for (series, at), hour in hours.items():
+        began = at - at % DAY_MS
+        day = days.get((series, began))
+        if day is None:
+            day = days[series, began] = Sum("day", began)
+        day.include(hour)
+    return hours, days
+
+
+def told(step: Step, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row of roll-ups (`target, location, profile, at` and all `COLUMNS`) as it is exported: as `store.rows.Hour`."""
+    series_and_at, values = row[:4], row[4:]
+    counted = dict(zip(COUNTED, values, strict=False))
+    failed = sum(counted[outcome] for outcome in OUTCOMES if outcome in DOWN)
+    requests = sum(counted[outcome] for outcome in OUTCOMES)
+    percentiles = [
+        quantile
+        for kept in values[len(COUNTED) : len(COUNTED) + len(SKETCHED)]
+        for quantile in quantiles(counts_of(kept), TOLD_SHARES)
+    ]
+    return (
+        *series_and_at,
+        counted["up_ms"] / 1_000,
+        counted["down_ms"] / 1_000,
+        counted["not_counted_ms"] / 1_000,
+        counted["ok"],
+        failed,
+        requests - counted["ok"] - failed,
+        *percentiles,
+        counted["prompt_tokens"],
+        counted["completion_tokens"],
+        counted["cost_pusd"] / PICO if counted["priced"] else None,
+    )
+
+
+def spending_of(rows: Iterable[tuple[Any, ...]]) -> list[Spending]:
+    """Requests and cost by target and profile, of rows of roll-ups with `SPENDING_COLUMNS`."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for target, _location, profile, _at, *values in rows:
+        so_far = found.setdefault((target, profile), [0, 0, 0])
+        *counts, cost, unpriced = values
+        for place, more in enumerate((sum(counts), cost, unpriced)):
+            so_far[place] += more
+    return [
+        Spending(target, profile, requests, cost / PICO, unpriced)
+        for (target, profile), (requests, cost, unpriced) in sorted(found.items())
+    ]

@@ -1,0 +1,245 @@
+"""What SQLite keeps beside the raw probes, in the transaction that brings them: series, roll-ups and incidents.
+
+A roll-up's `id` is its series' id and the number of its hour or day since 1970, so that the rows of a series lie side
+by side in the order of time. What is forgotten of the raw probes stays in the roll-ups; so that it is not counted
+twice, a probe from before `kept_since` that comes again is left out. The newest probe of a series is never forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import apsw
+
+from store.incidents import stretches
+from store.protocol import Selection
+from store.rollups import COLUMNS, DAY_MS, STEP_MS, Step, Sum, sums_of
+from store.rows import DOWN, PROBES, UP, Probe
+
+SHIFT = 24
+"""Bits of an id that number the hour or day: enough until the year 3883."""
+TABLE: dict[Step, str] = {"hour": "hourly", "day": "daily"}
+AT_ONCE = 2_000
+"""Probes that are forgotten in one transaction: some 20 ms."""
+Key = tuple[str, str, str]
+_SAME = "target = ? AND location = ? AND profile = ?"
+
+
+def keep_probes(connection: apsw.Connection, values: list[tuple[Any, ...]]) -> int:
+    """Add the probes that are not there yet, and what follows from them; returns how many were new."""
+    kept_since = _kept_since(connection)
+    marks = ", ".join("?" * len(PROBES.columns))
+    names = ", ".join(PROBES.names)
+    wanted = [row for row in values if row[1] >= kept_since] if kept_since else values
+    cursor = connection.executemany(f"INSERT OR IGNORE INTO probes VALUES ({marks}) RETURNING {names}", wanted)
+    new = [Probe(*row) for row in cursor]
+    if new:
+        ids = _note_series(connection, new)
+        _note_rollups(connection, new, {series: row[0] for series, row in ids.items()})
+        _note_incidents(connection, new, ids)
+    return len(new)
+
+
+def _key(probe: Probe) -> Key:
+    return probe.target, probe.location, probe.profile
+
+
+def _note_series(connection: apsw.Connection, new: list[Probe]) -> dict[Key, tuple[int, int, int]]:
+    """Widen each series' first and last moment; its id, and as it was before: its last moment and whether it failed."""
+    spans: dict[Key, tuple[int, int]] = {}
+    for probe in new:
+        at = probe.started_at
+        first, last = spans.get(_key(probe), (at, at))
+        spans[_key(probe)] = (min(first, at), max(last, at))
+    before: dict[Key, tuple[int, int, int]] = {}
+    for series, (first, last) in spans.items():
+        row = connection.execute(f"SELECT id, last_at, failing FROM series WHERE {_SAME}", series).fetchone()
+        if row is None:
+            connection.execute(
+                "INSERT INTO series (target, location, profile, first_at, last_at) VALUES (?, ?, ?, ?, ?)",
+                (*series, first, last),
+            )
+            row = (connection.last_insert_rowid(), first - 1, 0)
+        else:
+            connection.execute(
+                "UPDATE series SET first_at = min(first_at, ?), last_at = max(last_at, ?) WHERE id = ?",
+                (first, last, row[0]),
+            )
+        before[series] = row
+    return before
+
+
+def _note_rollups(connection: apsw.Connection, new: Iterable[Probe], ids: dict[Key, int]) -> None:
+    for step, sums in zip(("hour", "day"), sums_of(new), strict=True):
+        _add(connection, step, sums, ids)  # type: ignore[arg-type]  # zip forgets that these are the two steps
+
+
+def _add(connection: apsw.Connection, step: Step, sums: dict[tuple[Key, int], Sum], ids: dict[Key, int]) -> None:
+    table, marks = TABLE[step], ", ".join("?" * (len(COLUMNS) + 1))
+    read = f"SELECT {', '.join(COLUMNS)} FROM {table} WHERE id = ?"
+    rows = []
+    for (series, at), found in sums.items():
+        number = (ids[series] << SHIFT) + at // STEP_MS[step]
+        rows.append((number, *found.onto(connection.execute(read, (number,)).fetchone())))
+    connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows)
+
+
+# -- incidents
+
+
+def _note_incidents(connection: apsw.Connection, new: list[Probe], before: dict[Key, tuple[int, int, int]]) -> None:
+    """Tell the incidents anew around what came, where a failure has to do with it."""
+    for series, probes in groupby(sorted(new, key=_key), key=_key):
+        mine = list(probes)
+        _, last_at, failing = before[series]
+        first, last = min(p.started_at for p in mine), max(p.started_at for p in mine)
+        if failing or first <= last_at or any(p.outcome in DOWN for p in mine):
+            _tell_incidents(connection, series, first, last)
+
+
+def _tell_incidents(connection: apsw.Connection, series: Key, first: int, last: int) -> None:
+    """Between the last success before `first` and the first one after `last`, nothing else can have changed."""
+    up = ", ".join(f"'{outcome}'" for outcome in sorted(UP))
+    began = connection.execute(
+        f"SELECT started_at FROM probes WHERE {_SAME} AND started_at < ? AND outcome IN ({up})"
+        " ORDER BY started_at DESC LIMIT 1",
+        (*series, first),
+    ).get
+    ended = connection.execute(
+        f"SELECT started_at FROM probes WHERE {_SAME} AND started_at > ? AND outcome IN ({up})"
+        " ORDER BY started_at LIMIT 1",
+        (*series, last),
+    ).get
+    since = began if began is not None else -(2**62)
+    until = ended if ended is not None else 2**62
+    rows = connection.execute(
+        f"SELECT started_at, outcome, error FROM probes WHERE {_SAME} AND started_at > ? AND started_at <= ?"
+        " ORDER BY started_at",
+        (*series, since, until),
+    )
+    listed = list(rows)
+    connection.execute(
+        f"DELETE FROM incidents WHERE {_SAME} AND began_at > ? AND began_at <= ?", (*series, since, until)
+    )
+    connection.executemany(
+        "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [(*series, s.began_at, s.ended_at, s.cause, s.probes, s.error) for s in stretches(listed)],
+    )
+    if ended is None:
+        decided = [outcome for _, outcome, _ in listed if outcome in UP or outcome in DOWN]
+        failing = bool(decided) and decided[-1] in DOWN
+        connection.execute(f"UPDATE series SET failing = ? WHERE {_SAME}", (failing, *series))
+
+
+# -- forgetting, and making anew
+
+
+def _kept_since(connection: apsw.Connection) -> int:
+    return int(connection.execute("SELECT kept_since FROM upkeep").get)
+
+
+def forget(connection: apsw.Connection, before: int) -> int:
+    """Forget some of what is older than the day that `before` lies in; returns how many rows went."""
+    boundary = before - before % DAY_MS
+    connection.execute("UPDATE upkeep SET kept_since = max(kept_since, ?)", (boundary,))
+    gone = 0
+    for (target,) in list(connection.execute("SELECT DISTINCT target FROM series")):
+        gone += _delete(connection, "probes", "target, started_at, location, profile", target, boundary, AT_ONCE - gone)
+        if gone >= AT_ONCE:
+            return gone
+    for (model,) in list(connection.execute("SELECT DISTINCT model FROM endpoint_stats")):
+        gone += _delete(connection, "endpoint_stats", "model, seen_at, tag, source", model, boundary, AT_ONCE - gone)
+    return gone
+
+
+_NOT_NEWEST = {
+    "probes": " AND NOT EXISTS (SELECT 1 FROM series WHERE series.target = probes.target AND series.location ="
+    " probes.location AND series.profile = probes.profile AND series.last_at = probes.started_at)"
+}
+
+
+def _delete(connection: apsw.Connection, table: str, key: str, owner: str, boundary: int, most: int) -> int:
+    name, moment = key.split(", ")[:2]
+    before = connection.total_changes()
+    connection.execute(
+        f"DELETE FROM {table} WHERE ({key}) IN"
+        + f" (SELECT {key} FROM {table} WHERE {name} = ? AND {moment} < ?{_NOT_NEWEST.get(table, '')} LIMIT ?)",
+        (owner, boundary, max(0, most)),
+    )
+    return connection.total_changes() - before
+
+
+def rebuild(connection: apsw.Connection) -> int:
+    """Roll-ups and incidents anew from the raw probes; those of days whose raw probes are forgotten stay."""
+    kept_since = _kept_since(connection)
+    for step, table in TABLE.items():
+        connection.execute(f"DELETE FROM {table} WHERE id & ? >= ?", ((1 << SHIFT) - 1, kept_since // STEP_MS[step]))
+    count = 0
+    for number, *series in list(connection.execute("SELECT id, target, location, profile FROM series")):
+        key: Key = (series[0], series[1], series[2])
+        count += _rebuild_series(connection, number, key, kept_since)
+    return count
+
+
+def _rebuild_series(connection: apsw.Connection, number: int, series: Key, kept_since: int) -> int:
+    rows = connection.execute(
+        f"SELECT {', '.join(PROBES.names)} FROM probes WHERE {_SAME} AND started_at >= ? ORDER BY started_at",
+        (*series, kept_since),
+    )
+    count = 0
+    for _, day in groupby(_probes(rows), key=lambda probe: probe.started_at // DAY_MS):
+        probes = list(day)
+        count += len(probes)
+        _note_rollups(connection, probes, {series: number})
+    _tell_all_incidents(connection, series, kept_since)
+    return count
+
+
+def _probes(rows: Iterable[tuple[Any, ...]]) -> Iterator[Probe]:
+    return (Probe(*row) for row in rows)
+
+
+def _tell_all_incidents(connection: apsw.Connection, series: Key, kept_since: int) -> None:
+    """All incidents of a series that began among its raw probes; one that began before them keeps its row."""
+    rows = connection.execute(
+        f"SELECT started_at, outcome, error FROM probes WHERE {_SAME} AND started_at >= ? ORDER BY started_at",
+        (*series, kept_since),
+    )
+    connection.execute(f"DELETE FROM incidents WHERE {_SAME} AND began_at >= ?", (*series, kept_since))
+    known = connection.execute(f"SELECT max(coalesce(ended_at, {2**62})) FROM incidents WHERE {_SAME}", series).get
+    connection.executemany(
+        "INSERT OR IGNORE INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (*series, s.began_at, s.ended_at, s.cause, s.probes, s.error)
+            for s in stretches(map(itemgetter(0, 1, 2), rows))
+            if known is None or s.began_at >= known
+        ],
+    )
+
+
+# -- reading
+
+
+def rollups_sql(
+    step: Step, selection: Selection, columns: tuple[str, ...], *, newest_first: bool = False
+) -> tuple[str, list[Any]]:
+    """The query of `Store.rollups`, and its bindings."""
+    table, mask = TABLE[step], (1 << SHIFT) - 1
+    first = -(-selection.since // STEP_MS[step]) if selection.since is not None else 0
+    last = -(-selection.until // STEP_MS[step]) if selection.until is not None else mask
+    bindings: list[Any] = [max(0, first), min(mask, max(0, last))]
+    where = ""
+    if selection.targets:
+        where = f" WHERE target IN ({', '.join('?' * len(selection.targets))})"
+        bindings += selection.targets
+    names = "".join(f", {table}.{name}" for name in columns)
+    order = "at DESC" if newest_first else f"target, location, profile, {table}.id"
+    return (
+        f"SELECT target, location, profile, ({table}.id & {mask}) * {STEP_MS[step]} AS at{names} FROM series"
+        f" JOIN {table} ON {table}.id >= (series.id << {SHIFT}) + ? AND {table}.id < (series.id << {SHIFT}) + ?"
+        f"{where} ORDER BY {order}",
+        bindings,
+    )

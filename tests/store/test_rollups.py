@@ -1,0 +1,286 @@
+"""Roll-ups and incidents: what they come to, and that no order of events makes them drift. Run over every store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from store import Selection, Store, open_store
+from store.incidents import stretches
+from store.rollups import COLUMNS, COUNTED
+from store.rows import DAILY, HOURLY, INCIDENTS, PROBES, Hour, Incident, Probe
+from store.sketch import bucket_of, counts_of, merged, packed, quantiles, value_of
+from tests.factories import DAY, HOUR, MINUTE, NOON, probe
+
+MIDNIGHT = NOON - NOON % DAY
+
+
+@pytest.fixture
+def store(tmp_path: Any) -> Any:
+    opened = open_store(f"sqlite:///{tmp_path}/rollups.db")
+    yield opened
+    opened.close()
+
+
+def everything(store: Store) -> dict[str, Any]:
+    """All that is made of the probes."""
+    return {
+        "hour": list(store.rollups("hour")),
+        "day": list(store.rollups("day")),
+        "incidents": list(store.read(INCIDENTS)),
+    }
+
+
+def hours(store: Store, **more: Any) -> list[Hour]:
+    return [Hour(*row) for row in store.read(HOURLY, Selection(**more))]
+
+
+# -- what they come to
+
+
+def test_an_hour_counts_outcomes_sums_seconds_and_keeps_percentiles(store: Store) -> None:
+    store.write(
+        [
+            probe(NOON, ttft_ms=100.0, cost_usd=0.25, prompt_tokens=10, completion_tokens=2),
+            probe(NOON + MINUTE, ttft_ms=300.0, cost_usd=None, prompt_tokens=10, completion_tokens=2),
+            probe(NOON + 2 * MINUTE, ttft_ms=9_000.0, lag_ms=50.0),  # the collector's machine was overloaded
+            probe(NOON + 3 * MINUTE, "timeout", stands_for_s=0.0),
+            probe(NOON + 4 * MINUTE, "timeout", stands_for_s=120.0),
+            probe(NOON + 5 * MINUTE, "rate_limited"),
+            probe(NOON + HOUR, "ok"),
+        ]
+    )
+    first, second = hours(store)
+    assert (first.hour, first.up_s, first.down_s, first.not_counted_s) == (NOON, 180, 120, 60)
+    assert (first.ok, first.failed, first.not_counted) == (3, 2, 1)
+    assert first.ttft_p50_ms == pytest.approx(200, rel=0.01)
+    assert first.ttft_p99_ms == pytest.approx(298, rel=0.01)
+    assert (first.prompt_tokens, first.completion_tokens, first.cost_usd) == (50, 20, 0.25)
+    assert (second.hour, second.ok) == (NOON + HOUR, 1)
+    [day] = store.read(DAILY)
+    assert day[:7] == ("Gemma", "here", "ping", MIDNIGHT, 240, 120, 60)
+
+
+def test_a_selection_is_by_the_moment_that_an_hour_or_day_began(store: Store) -> None:
+    store.write([probe(NOON + n * HOUR, target=name) for n in range(30) for name in "ab"])
+    chosen = Selection(NOON + HOUR, NOON + 3 * HOUR, ("b",))
+    assert [(row[0], row[3]) for row in store.rollups("hour", chosen, ("ok",))] == [
+        ("b", NOON + HOUR),
+        ("b", NOON + 2 * HOUR),
+    ]
+    assert store.count(HOURLY, chosen) == 2
+    assert [row[3:] for row in store.rollups("day", Selection(targets=("a",)), ("ok",))] == [
+        (MIDNIGHT, 12),
+        (MIDNIGHT + DAY, 18),
+    ]
+    newest = list(store.read(HOURLY, newest_first=True, limit=1, columns=("hour",)))
+    assert newest == [(NOON + 29 * HOUR,)]
+
+
+def test_cells_tell_an_hour_in_five_minutes_and_a_day_in_hours(store: Store) -> None:
+    store.write([probe(NOON + 7 * MINUTE), probe(NOON + 8 * MINUTE, "timeout"), probe(NOON + 9 * MINUTE, "offline")])
+    [(*_, cells)] = store.rollups("hour", columns=("cells",))
+    told = np.frombuffer(cells, "<u4").reshape(12, 3)
+    assert told[1].tolist() == [60_000, 60_000, 60_000]
+    assert told.sum() == 180_000
+    [(*_, cells)] = store.rollups("day", columns=("cells",))
+    assert np.frombuffer(cells, "<u4").reshape(24, 3)[12].tolist() == [60_000, 60_000, 60_000]
+
+
+def test_what_an_import_brings_and_cannot_be_is_kept_and_rolled_up_as_nothing(store: Store) -> None:
+    odd = [
+        probe(NOON, "ok", stands_for_s=-5.0, prompt_tokens=-1, cost_usd=-2.0, ttft_ms=-1.0, total_ms=1e300),
+        probe(NOON + 1, "no_such_outcome"),
+        probe(-5, "ok"),
+        probe(2**62, "ok"),
+    ]
+    assert store.write(odd) == 4
+    assert store.count(PROBES) == 4
+    [hour] = hours(store)
+    assert (hour.ok, hour.failed, hour.up_s, hour.prompt_tokens, hour.cost_usd) == (1, 0, 0, 0, 0)
+
+
+# -- incidents
+
+
+def incidents(store: Store) -> list[tuple[int, int | None, str, int]]:
+    rows = [Incident(*row) for row in store.read(INCIDENTS)]
+    return [(row.began_at, row.ended_at, row.cause, row.probes) for row in rows]
+
+
+def at(minute: int, outcome: str = "ok", **more: Any) -> Probe:
+    return probe(NOON + minute * MINUTE, outcome, **more)
+
+
+def test_two_failures_in_a_row_open_an_incident_and_a_success_ends_it(store: Store) -> None:
+    store.write([at(0), at(1, "timeout")])
+    assert incidents(store) == []
+    store.write([at(2, "server_error", error="HTTP 503")])
+    assert incidents(store) == [(NOON + MINUTE, None, "timeout", 2)]
+    store.write([at(3, "rate_limited")])
+    store.write([at(4, "server_error", error="HTTP 500")])
+    assert incidents(store) == [(NOON + MINUTE, None, "server_error", 3)]
+    store.write([at(5)])
+    assert incidents(store) == [(NOON + MINUTE, NOON + 5 * MINUTE, "server_error", 3)]
+    [row] = store.read(INCIDENTS, columns=("error",))
+    assert row == ("HTTP 500",)
+
+
+def test_a_late_success_splits_an_incident_and_a_late_failure_makes_one(store: Store) -> None:
+    store.write([at(0), *(at(n, "timeout") for n in (1, 2, 4, 5)), at(6)])
+    store.write([at(3)])
+    assert incidents(store) == [
+        (NOON + MINUTE, NOON + 3 * MINUTE, "timeout", 2),
+        (NOON + 4 * MINUTE, NOON + 6 * MINUTE, "timeout", 2),
+    ]
+    store.write([at(8, "timeout"), at(10)])
+    store.write([at(9, "timeout")])
+    assert incidents(store)[2] == (NOON + 8 * MINUTE, NOON + 10 * MINUTE, "timeout", 2)
+
+
+# -- no drift
+
+PROBES_OF = st.builds(
+    lambda minute, outcome, target, profile, ms, cost: probe(
+        MIDNIGHT - 2 * HOUR + minute * 7 * MINUTE,
+        outcome,
+        target=target,
+        profile=profile,
+        stands_for_s=0.1 + minute % 3 * 60,
+        ttft_ms=ms if outcome == "ok" else None,
+        cost_usd=cost,
+    ),
+    st.integers(0, 40),
+    st.sampled_from(["ok", "ok", "timeout", "server_error", "rate_limited"]),
+    st.sampled_from("ab"),
+    st.sampled_from(["ping", "throughput"]),
+    st.floats(0.01, 1e5),
+    st.none() | st.floats(0, 0.01),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(PROBES_OF, max_size=40, unique_by=lambda p: (p.target, p.started_at, p.profile)),
+    st.randoms(use_true_random=False),
+)
+def test_any_order_of_inserts_comes_to_the_same_and_so_does_a_rebuild(
+    tmp_path_factory: Any, probes: list[Probe], chance: Any
+) -> None:
+    folder = tmp_path_factory.mktemp("drift")
+    one, other = (open_store(f"sqlite:///{folder}/{name}.db") for name in "ab")
+    one.write(probes)
+    shuffled = probes.copy()
+    chance.shuffle(shuffled)
+    while shuffled:
+        count = chance.randint(1, 6)
+        other.write([*shuffled[:count], *chance.sample(probes, min(2, len(probes)))])  # some come twice
+        del shuffled[:count]
+    made = everything(one)
+    assert everything(other) == made
+    assert other.rebuild() == len(probes)
+    assert everything(other) == made
+    by_hand = {
+        (target, profile): list(
+            stretches(
+                (p.started_at, p.outcome, p.error)
+                for p in sorted(probes, key=lambda p: p.started_at)
+                if (p.target, p.profile) == (target, profile)
+            )
+        )
+        for target in "ab"
+        for profile in ("ping", "throughput")
+    }
+    listed = [Incident(*row) for row in one.read(INCIDENTS)]
+    assert {
+        key: [(i.began_at, i.ended_at, i.probes) for i in listed if (i.target, i.profile) == key] for key in by_hand
+    } == {key: [(s.began_at, s.ended_at, s.probes) for s in found] for key, found in by_hand.items()}
+    one.close()
+    other.close()
+
+
+def test_when_a_write_fails_the_roll_ups_are_as_they_were(store: Store) -> None:
+    store.write([at(0)])
+    before = everything(store)
+
+    def rows() -> Any:
+        yield at(1, "timeout")
+        raise RuntimeError("the source broke")
+
+    with pytest.raises(RuntimeError):
+        store.write(rows())
+    assert everything(store) == before
+
+
+# -- forgetting
+
+
+def test_raw_probes_are_forgotten_by_whole_days_and_their_roll_ups_stay(store: Store) -> None:
+    store.write([probe(MIDNIGHT + n * HOUR, "ok" if n % 5 else "timeout") for n in range(-48, 30)])
+    before = everything(store)
+    assert store.tidy(MIDNIGHT + 3 * HOUR) == 48
+    assert store.tidy(MIDNIGHT + 3 * HOUR) == 0
+    assert min(row[0] for row in store.read(PROBES, columns=("started_at",))) == MIDNIGHT
+    assert everything(store) == before
+    assert store.rebuild() == 30
+    assert everything(store) == before
+
+
+def test_what_was_forgotten_and_comes_again_is_not_counted_twice(store: Store) -> None:
+    old = [probe(MIDNIGHT - n * HOUR) for n in range(1, 20)]
+    store.write([*old, probe(NOON)])
+    store.tidy(MIDNIGHT)
+    before = everything(store)
+    assert store.write(old) == 0
+    assert everything(store) == before
+
+
+def test_the_newest_probe_of_a_series_is_never_forgotten(store: Store) -> None:
+    store.write([probe(MIDNIGHT - DAY), probe(MIDNIGHT - DAY + 1), probe(NOON, target="other")])
+    assert store.tidy(MIDNIGHT) == 1
+    assert [s.newest.started_at for s in store.series()] == [MIDNIGHT - DAY + 1, NOON]
+
+
+def test_forgetting_goes_in_steps(store: Store) -> None:
+    store.write([probe(MIDNIGHT - DAY + n * 1_000) for n in range(5_000)])
+    store.write([probe(NOON)])
+    steps = []
+    while gone := store.tidy(MIDNIGHT):
+        steps.append(gone)
+    assert (sum(steps), max(steps) <= 2_000) == (5_000, True)
+
+
+# -- the sketch
+
+
+@given(st.lists(st.floats(1e-3, 1e9), min_size=1, max_size=400), st.floats(0, 1))
+@settings(deadline=None)
+def test_a_quantile_of_a_sketch_is_within_one_percent_of_the_exact_one(values: list[float], share: float) -> None:
+    counts: dict[int, int] = {}
+    for value in values:
+        counts[bucket_of(value)] = counts.get(bucket_of(value), 0) + 1
+    [found] = quantiles(counts, [share])
+    assert found == pytest.approx(float(np.quantile(values, share)), rel=0.0101)
+
+
+def test_a_bucket_s_value_is_within_one_percent_of_all_that_falls_into_it() -> None:
+    for value in np.geomspace(1e-3, 1e10, 5_000):
+        assert abs(value_of(bucket_of(value)) - value) <= 0.01001 * value
+    assert bucket_of(0) == bucket_of(-5) == 0
+    assert bucket_of(1e300) == bucket_of(1e12)
+
+
+def test_sketches_merge_by_adding_and_large_counts_go_on_in_the_next_pair() -> None:
+    assert counts_of(packed({5: 70_000, 2: 1})) == {2: 1, 5: 70_000}
+    assert len(packed({5: 70_000, 2: 1}) or b"") == 12
+    assert counts_of(merged(packed({5: 1}), {5: 2, 9: 3})) == {5: 3, 9: 3}
+    assert (packed({}), merged(None, {})) == (None, None)
+    assert quantiles({}, [0.5]) == [None]
+
+
+def test_the_columns_are_those_of_the_table() -> None:
+    assert len(set(COLUMNS)) == len(COLUMNS) == len(COUNTED) + 4
