@@ -1,4 +1,4 @@
-"""The command line: `python -m collectors run | check | export | import`.
+"""The command line: `python -m collectors run | check | export | import | rebuild`.
 
 Each command is one file. What a command needs is imported when it runs, so that a run with nothing due stays quick.
 """
@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from collectors.commands import check, export, import_, run
+from collectors.commands import check, export, import_, rebuild, run
 
 OK, WRONG_USE, STORE_FAILED, INTERRUPTED = 0, 2, 3, 130
 
@@ -27,6 +27,7 @@ app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("export")(export.export)
 app.command("import")(import_.import_)
+app.command("rebuild")(rebuild.rebuild)
 
 
 def main() -> None:

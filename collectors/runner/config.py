@@ -62,6 +62,7 @@ class CollectorSection(_Section):
     catalog_every: Duration = 21_600.0
     endpoint_stats_every: Duration = 600.0
     usage_every: Duration = 43_200.0
+    retention_days: Annotated[int, Field(ge=2, le=36_500)] = 400
 
 
 class OpenRouterSection(_Section):

@@ -25,6 +25,9 @@ from store.rows import Model, Row
 
 MOST_THREADS = 512
 GRACE_S = 2.0
+TIDY_S = 0.1
+"""How long forgetting old probes may take after a tick; what is left waits for the next one."""
+DAY_MS = 86_400_000
 MOST_UNSAVED_ROWS = 100_000
 RETRY_AFTER_S = 5.0
 
@@ -42,6 +45,8 @@ class Loop:
         self._open = 0
         self._unsaved: list[Row] = []
         self._lost = 0
+        self._keep_ms = config.collector.retention_days * DAY_MS
+        self._tidied_day = -1
         self.stop = threading.Event()
         self._scene = Scene(config, store, location)
         gc.collect()
@@ -63,6 +68,8 @@ class Loop:
             self._take(timeout_s=0.2)
         self._finish()
         self._save()
+        if not idle:
+            self._tidy()
         while _now_ms() == now:  # a run is known by the millisecond it began in: the next one begins in another
             time.sleep(0.0002)
         return later if idle and later is not None else None
@@ -79,6 +86,8 @@ class Loop:
                 self._start_ticks(Moment(now, next_tick(now, seconds)))
                 at = next_tick(now, seconds)
             self._take(timeout_s=min(0.5, max(0.001, (at - _now_ms()) / 1_000)))
+            if not self._open:
+                self._tidy()
             if self._unsaved and time.monotonic() >= retry_at:
                 retry_at = time.monotonic() + RETRY_AFTER_S
                 self._try_to_save()
@@ -142,6 +151,18 @@ class Loop:
             self._take(timeout_s=0.1)
 
     # -- the store
+
+    def _tidy(self) -> None:
+        """Forget some of the raw probes that are older than they are kept, once a day until none is left."""
+        before = _now_ms() - self._keep_ms
+        until = time.monotonic() + TIDY_S
+        try:
+            while before // DAY_MS != self._tidied_day and time.monotonic() < until:
+                if not self._store.tidy(before):
+                    self._tidied_day = before // DAY_MS
+        except StoreError as problem:
+            self._tidied_day = before // DAY_MS  # tried again tomorrow: what is too old is no harm meanwhile
+            self._report.say(f"old probes could not be forgotten: {problem}")
 
     def _try_to_save(self) -> None:
         try:

@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from collectors.runner.lock import lock_path, only_one
 from store import Selection, open_store
 from store.rows import PROBES, RUNS, Probe
 from tests.factories import DAY, NOON, probe
@@ -257,6 +259,20 @@ def test_import_takes_back_what_export_wrote_and_a_second_time_changes_nothing(f
     assert filled.run("import", "probes", str(file))[2] == "10 rows read, 10 new, 0 were there already\n"
     assert filled.run("import", "probes", str(file))[2] == "10 rows read, 0 new, 10 were there already\n"
     assert filled.probes() == before
+
+
+def test_rebuild_says_of_how_many_probes_and_leaves_a_running_collector_alone(filled: Place) -> None:
+    code, _, said = filled.run("rebuild")
+    assert code == 0
+    assert re.fullmatch(r"roll-ups and incidents made anew from [1-9][\d,]* probes\n", said)
+    with only_one(lock_path(filled.url)):
+        code, _, said = filled.run("rebuild")
+    assert (code, "another collector is running" in said) == (3, True)
+
+
+def test_a_table_that_the_store_makes_cannot_be_imported(filled: Place) -> None:
+    code, _, said = filled.run("import", "daily", "daily.csv")
+    assert (code, "daily is made from the probes" in said) == (2, True)
 
 
 def test_a_file_that_is_wrong_imports_nothing(filled: Place) -> None:

@@ -212,6 +212,16 @@ def test_two_profiles_of_a_target_take_turns(store: Store) -> None:
     assert most == 1
 
 
+def test_a_tick_forgets_what_is_older_than_it_is_kept(store: Store) -> None:
+    now = time.time_ns() // 1_000_000
+    store.write([probe(now - days * 86_400_000, target="t0") for days in (1, 3, 9)])
+    with FaultServer(chunked(*GOOD)) as server:
+        run_once(config({"base_url": server.url}, retention_days=2), store, everything=True)
+    ages = [(now - row[0]) // 86_400_000 for row in store.read(PROBES, columns=("started_at",))]
+    assert ages == [1, -1]
+    assert sum(row[-1] for row in store.rollups("day", columns=("ok",))) == 4
+
+
 # -- money and quotas
 
 
