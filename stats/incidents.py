@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from store.rows import DOWN, UP
+import store.rows
+from store.incidents import Stretch, stretches
+from store.rows import DOWN, UP, Probe
 
-CONFIRMED_BY = 2
+Incident = Stretch
 
 
-@dataclass(frozen=True)
-class Incident:
-    """From the first failure to the first success after it (null: still going on), in milliseconds UTC."""
-
-    began_at: int
-    ended_at: int | None
-    cause: str
-    probes: int
-    error: str | None
-
-    def duration_s(self, now: int) -> float:
-        """Seconds so far, or in all."""
-        return ((self.ended_at if self.ended_at is not None else now) - self.began_at) / 1_000
+def kept(rows: Iterable[store.rows.Incident]) -> list[Incident]:
+    """Incidents as the store keeps them, oldest first."""
+    ordered = sorted(rows, key=lambda row: row.began_at)
+    return [Incident(row.began_at, row.ended_at, row.cause, row.probes, row.error) for row in ordered]
 
 
 def incidents(probes: pd.DataFrame) -> list[Incident]:
@@ -33,34 +26,35 @@ def incidents(probes: pd.DataFrame) -> list[Incident]:
     Two failures in a row open one, which began with the first; the first success ends it. What is not counted neither
     opens, feeds nor ends one.
     """
-    found: list[Incident] = []
-    failures: list[tuple[int, str, str | None]] = []
-
-    def close(ended_at: int | None) -> None:
-        if len(failures) >= CONFIRMED_BY:
-            cause = Counter(outcome for _, outcome, _ in failures).most_common(1)[0][0]
-            error = next((text for _, outcome, text in reversed(failures) if outcome == cause and text), None)
-            found.append(Incident(failures[0][0], ended_at, cause, len(failures), error))
-        failures.clear()
-
     ordered = probes.sort_values("started_at")
     # most probes are good: only the failures, and the first success after each run of them, need a look
     is_down = ordered["outcome"].isin(DOWN)
     after_down = ordered["outcome"].isin(UP)
     relevant = ordered[is_down | (after_down & _follows_a_failure(ordered, is_down, after_down))]
-    for started_at, outcome, error in zip(relevant["started_at"], relevant["outcome"], relevant["error"], strict=True):
-        if outcome in DOWN:
-            failures.append((int(started_at), outcome, error if isinstance(error, str) else None))
-        else:
-            close(int(started_at))
-    close(None)
-    return found
+    told = (
+        (int(started_at), str(outcome), error if isinstance(error, str) else None)
+        for started_at, outcome, error in zip(
+            relevant["started_at"], relevant["outcome"], relevant["error"], strict=True
+        )
+    )
+    return list(stretches(told))
 
 
 def _follows_a_failure(probes: pd.DataFrame, is_down: pd.Series, is_up: pd.Series) -> pd.Series:
     """Whether the nearest counted probe before a row was down."""
     counted = is_down[is_down | is_up]
     return counted.shift(1, fill_value=False).reindex(probes.index, fill_value=False)
+
+
+def mean_time_to_recovery_s(found: Iterable[Incident]) -> float | None:
+    """The mean duration of those that are over, in seconds; null when none is."""
+    over = [(i.ended_at - i.began_at) / 1_000 for i in found if i.ended_at is not None]
+    return sum(over) / len(over) if over else None
+
+
+def mean_time_between_failures_s(found: Sequence[Incident], up_s: float) -> float | None:
+    """Seconds up for each incident, of seconds that were decided up in the window; null without an incident."""
+    return up_s / len(found) if found else None
 
 
 @dataclass(frozen=True)
@@ -70,6 +64,20 @@ class Standing:
     word: str  # up, down, not_counted, stale, never
     since: int | None
     outcome: str | None = None
+
+
+def standing_of(newest: Probe | None, found: Sequence[Incident], now: int, every_s: float) -> Standing:
+    """As `standing`, from the newest probe and the incidents of the window alone."""
+    if newest is None:
+        return Standing("never", None)
+    if now - newest.started_at > (3 * every_s + 60) * 1_000:
+        return Standing("stale", newest.started_at, newest.outcome)
+    if newest.outcome in DOWN:
+        is_open = bool(found) and found[-1].ended_at is None
+        return Standing("down", found[-1].began_at if is_open else newest.started_at, newest.outcome)
+    if newest.outcome in UP:
+        return Standing("up", found[-1].ended_at if found else None, newest.outcome)
+    return Standing("not_counted", None, newest.outcome)
 
 
 def standing(probes: pd.DataFrame, now: int, every_s: float) -> Standing:

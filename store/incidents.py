@@ -21,6 +21,10 @@ class Stretch:
     probes: int
     error: str | None
 
+    def duration_s(self, now: int) -> float:
+        """Seconds so far, or in all."""
+        return ((self.ended_at if self.ended_at is not None else now) - self.began_at) / 1_000
+
 
 def stretches(probes: Iterable[tuple[int, str, str | None]]) -> Iterator[Stretch]:
     """The incidents in probes (`started_at`, `outcome`, `error`) of one series, oldest first.

@@ -25,6 +25,8 @@ class Selection:
     since: int | None = None
     until: int | None = None
     targets: tuple[str, ...] = ()
+    failed: bool = False
+    """Of probes: only those that were no success."""
 
 
 ALL = Selection()

@@ -175,7 +175,8 @@ class SqliteStore:
         names = columns or table.names
         where, bindings = _where(table, selection)
         order = f"{table.moment} DESC" if newest_first else ", ".join(table.key)
-        sql = f"SELECT {', '.join(_column(table, name) for name in names)} FROM {table.name}{where} ORDER BY {order}"
+        found = "probes INDEXED BY failures" if selection.failed else table.name
+        sql = f"SELECT {', '.join(_column(table, name) for name in names)} FROM {found}{where} ORDER BY {order}"
         if limit is not None:
             sql += " LIMIT ?"
             bindings.append(limit)
@@ -278,6 +279,8 @@ def _where(table: Table, selection: Selection) -> tuple[str, list[Any]]:
     if selection.until is not None:
         clauses.append(f"{table.moment} < ?")
         bindings.append(selection.until)
+    if selection.failed:
+        clauses.append("outcome <> 'ok'")
     return (" WHERE " + " AND ".join(clauses) if clauses else ""), bindings
 
 

@@ -1,0 +1,231 @@
+"""Statistics from roll-ups: the same numbers as from raw probes, at any window and age for the same cost.
+
+A row of roll-ups is `target, location, profile, at` and `store.rollups.COLUMNS`, as `Store.rollups` gives it; rows of
+hours and days may be mixed where they do not overlap. Percentiles come from merged sketches, within 1%; all else is
+exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from stats.answers import Answers
+from stats.latency import BAND_PERCENTILES, Percentiles, bucket_count
+from stats.strip import MOST_BARS, Bar
+from stats.uptime import SuccessRate, Uptime
+from store.rollups import CELL_MS, COUNTED, OUTCOMES, PICO, SKETCHED, STEP_MS, Sum, sums_of
+from store.rows import DOWN, UP, Probe
+from store.sketch import BUCKETS, GAMMA, SMALLEST
+
+Row = tuple[Any, ...]
+Series = tuple[str, str, str]
+Counts = npt.NDArray[np.int64]
+
+FIRST_VALUE = 4
+_PLACE = {name: place for place, name in enumerate(COUNTED)}
+_SKETCH = {name: FIRST_VALUE + len(COUNTED) + place for place, name in enumerate(SKETCHED)}
+_CELLS = FIRST_VALUE + len(COUNTED) + len(SKETCHED)
+_CELL_MS = {STEP_MS[step] // CELL_MS[step]: CELL_MS[step] for step in STEP_MS}
+"""How long a cell is, by how many a row has."""
+_VALUES = SMALLEST * 2 * GAMMA ** np.arange(BUCKETS, dtype=float) / (GAMMA + 1)
+_UP = [_PLACE[outcome] for outcome in OUTCOMES if outcome in UP]
+_DOWN = [_PLACE[outcome] for outcome in OUTCOMES if outcome in DOWN]
+_ALL = [_PLACE[outcome] for outcome in OUTCOMES]
+_NOTHING: Counts = np.zeros(BUCKETS, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One series, or several together, over a stretch of time."""
+
+    counted: Counts = field(default_factory=lambda: np.zeros(len(COUNTED), dtype=np.int64))
+    sketches: dict[str, Counts] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> int:
+        return int(self.counted[_PLACE[name]])
+
+    @property
+    def requests(self) -> int:
+        """All probes."""
+        return int(self.counted[_ALL].sum())
+
+    @property
+    def cost_usd(self) -> float | None:
+        """The known costs; null when none is known."""
+        return self["cost_pusd"] / PICO if self["priced"] else None
+
+    def uptime(self, since: int, until: int) -> Uptime:
+        """As `stats.uptime.uptime`, of a window (milliseconds UTC)."""
+        up_s, down_s = self["up_ms"] / 1_000, self["down_ms"] / 1_000
+        squares = float(self["squares"])
+        return Uptime(
+            window_s=max(0.0, (until - since) / 1_000),
+            up_s=up_s,
+            down_s=down_s,
+            not_counted_s=self["not_counted_ms"] / 1_000,
+            probes=self["deciding"],
+            weight=(up_s + down_s) ** 2 / squares if squares else 0.0,
+        )
+
+    def success_rate(self) -> SuccessRate:
+        """As `stats.uptime.success_rate`."""
+        ok, failed = int(self.counted[_UP].sum()), int(self.counted[_DOWN].sum())
+        return SuccessRate(ok, failed, self.requests - ok - failed)
+
+    def answers(self) -> Answers:
+        """As `stats.answers.answers`."""
+        return Answers(self["answers_right"], self["answers_checked"])
+
+    def percentiles(self, column: str) -> Percentiles:
+        """As `stats.latency.percentiles`, within 1%. What was left out is told for all columns together."""
+        counts = self.sketches.get(column, _NOTHING)
+        return Percentiles(int(counts.sum()), self["lagged"], *quantiles(counts, (0.5, 0.75, 0.9, 0.95, 0.99)))
+
+    def plus(self, other: Summary) -> Summary:
+        """Both together."""
+        names = {*self.sketches, *other.sketches}
+        return Summary(
+            self.counted + other.counted,
+            {name: self.sketches.get(name, _NOTHING) + other.sketches.get(name, _NOTHING) for name in names},
+        )
+
+
+def quantiles(counts: Counts, shares: Sequence[float]) -> list[float | None]:
+    """The quantiles of counts by bucket, between neighbours by linear interpolation; null when there is none."""
+    total = int(counts.sum())
+    if not total:
+        return [None] * len(shares)
+    ends = np.cumsum(counts)
+    places = np.asarray(shares) * (total - 1)
+    low = np.floor(places)
+    lower = _VALUES[np.searchsorted(ends, low, side="right")]
+    upper = _VALUES[np.searchsorted(ends, np.minimum(low + 1, total - 1), side="right")]
+    return [float(value) for value in lower + (upper - lower) * (places - low)]
+
+
+def summaries(rows: Iterable[Row], sketched: Sequence[str] = SKETCHED) -> dict[Series, Summary]:
+    """Each series over all its rows, with the sketches of these columns."""
+    found: dict[Series, Summary] = {}
+    for series, mine in groupby(sorted(rows, key=_series), key=_series):
+        listed = list(mine)
+        counted = np.array([row[FIRST_VALUE:_SKETCH_BEGIN] for row in listed], dtype=np.int64).sum(axis=0)
+        found[series] = Summary(counted, {name: _merged(row[_SKETCH[name]] for row in listed) for name in sketched})
+    return found
+
+
+_SKETCH_BEGIN = FIRST_VALUE + len(COUNTED)
+
+
+def _series(row: Row) -> Series:
+    return row[0], row[1], row[2]
+
+
+def _merged(packed: Iterable[bytes | None]) -> Counts:
+    pairs = np.frombuffer(b"".join(blob for blob in packed if blob), dtype="<u2").reshape(-1, 2)
+    return np.bincount(pairs[:, 0], weights=pairs[:, 1], minlength=BUCKETS).astype(np.int64)
+
+
+def rows_of(probes: Iterable[Probe]) -> list[Row]:
+    """Raw probes as rows of hours, to be put beside others: the edges of a window that lie within an hour."""
+    hours: dict[tuple[Series, int], Sum] = sums_of(probes)[0]
+    return [(*series, at, *hour.onto(None)) for (series, at), hour in hours.items()]
+
+
+# -- over time
+
+
+def strip(rows: Iterable[Row], since: int, until: int, every_s: float, most: int = MOST_BARS) -> list[Bar]:
+    """The bars of a window, as `stats.strip.strip` has them, from the cells of roll-ups of one series. A bar is as long
+    as some whole cells of the coarsest row; `probes` is not told.
+    """
+    found = [(row[3], np.frombuffer(row[_CELLS], dtype="<u4").reshape(-1, 3)) for row in rows if row[_CELLS]]
+    finest = max((_CELL_MS[len(cells)] for _, cells in found), default=min(_CELL_MS.values()))
+    width = max(math.ceil((until - since) / most), round(every_s * 1_000))
+    width = math.ceil(width / finest) * finest
+    ended = math.ceil(until / finest) * finest
+    count = max(1, math.ceil((ended - since) / width))
+    began = ended - count * width
+    seconds = np.zeros((count, 3))
+    for at, cells in found:
+        places = (at + np.arange(len(cells)) * _CELL_MS[len(cells)] - began) // width
+        inside = (places >= 0) & (places < count)
+        np.add.at(seconds, places[inside], cells[inside] / 1_000)
+    return [
+        Bar(began + n * width, began + (n + 1) * width, float(up), float(down), float(other), 0)
+        for n, (up, down, other) in enumerate(seconds)
+    ]
+
+
+def bands(rows: Iterable[Row], column: str, since: int, until: int, step_ms: int) -> pd.DataFrame:
+    """As `stats.latency.bands`, from roll-ups of a step: each stretch is as long as some whole steps."""
+    chosen = [(row[3], row[_SKETCH[column]]) for row in rows if row[_SKETCH[column]] and row[3] < until]
+    samples = sum(int(np.frombuffer(blob, dtype="<u2")[1::2].sum()) for _, blob in chosen)
+    width = math.ceil((until - since) / bucket_count(samples) / step_ms) * step_ms
+    count = max(1, math.ceil((until - since) / width))
+    began = until - count * width
+    parts: list[list[bytes]] = [[] for _ in range(count)]
+    for at, blob in chosen:
+        place = (at - began) // width
+        if 0 <= place < count:
+            parts[place].append(blob)
+    table = []
+    for place, blobs in enumerate(parts):
+        counts = _merged(blobs)
+        values = quantiles(counts, [p / 100 for p in BAND_PERCENTILES])
+        table.append([round(began + (place + 0.5) * width), *values, int(counts.sum())])
+    columns = ["at", *(f"p{p}" for p in BAND_PERCENTILES), "count"]
+    data = pd.DataFrame(table, columns=columns)
+    return data.astype(dict.fromkeys(columns[1:-1], "float64"))
+
+
+def median_line(rows: Iterable[Row], column: str, most: int = 48) -> list[float | None]:
+    """The medians of one series' rows in their order, for a sparkline: where there are more than `most`, each point is
+    the middle one of those of some neighbours.
+    """
+    medians = [_median(row[_SKETCH[column]]) for row in sorted(rows, key=lambda row: int(row[3]))]
+    size = math.ceil(len(medians) / most) if medians else 1
+    groups = (medians[n : n + size] for n in range(0, len(medians), size))
+    return [_middle([value for value in group if value is not None]) for group in groups]
+
+
+def _median(blob: bytes | None) -> float | None:
+    if not blob:
+        return None
+    pairs = np.frombuffer(blob, dtype="<u2").reshape(-1, 2)
+    ends = np.cumsum(pairs[:, 1], dtype=np.int64)
+    return float(_VALUES[pairs[np.searchsorted(ends, ends[-1] / 2), 0]])
+
+
+def _middle(values: list[float]) -> float | None:
+    return sorted(values)[len(values) // 2] if values else None
+
+
+def tokens_per_day(rows: Iterable[Row]) -> pd.DataFrame:
+    """As `stats.tokens.tokens_per_day`, by UTC day, from rows of days or hours."""
+    days: dict[int, list[int]] = {}
+    for row in rows:
+        sums = days.setdefault(row[3] // 86_400_000, [0, 0, 0, 0, 0])
+        counted = row[FIRST_VALUE:_SKETCH_BEGIN]
+        for place, name in enumerate(("prompt_tokens", "completion_tokens", "cost_pusd", "priced")):
+            sums[place] += counted[_PLACE[name]]
+        sums[4] += sum(counted[place] for place in _ALL)
+    table = [
+        (
+            pd.Timestamp(day * 86_400_000, unit="ms").date(),
+            prompt,
+            completion,
+            requests,
+            cost / PICO if priced else None,
+        )
+        for day, (prompt, completion, cost, priced, requests) in sorted(days.items())
+    ]
+    columns = ["day", "prompt_tokens", "completion_tokens", "requests", "cost_usd"]
+    return pd.DataFrame(table, columns=columns)
