@@ -24,16 +24,14 @@ if any(column.view is not None for column in columns):
     left, right = st.columns(2)
     with left, looks.card("ttft", "Time to first token", "medians"):
         looks.chart(
-            charts.medians(
-                compare_parts.over_time(columns, "ttft_ms", since, until), since, until, palette, unit="ms", zone=zone
-            ),
+            charts.medians(compare_parts.over_time(columns, "ttft_ms"), since, until, palette, unit="ms", zone=zone),
             key="ttft_chart",
             alt=f"Median time to first token of {', '.join(picked)} {chosen.words}",
         )
     with right, looks.card("speed", "Output speed", "medians of throughput probes"):
         looks.chart(
             charts.medians(
-                compare_parts.over_time(columns, "tokens_per_second", since, until),
+                compare_parts.over_time(columns, "tokens_per_second"),
                 since,
                 until,
                 palette,

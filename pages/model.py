@@ -1,6 +1,5 @@
 """One model: what it is, how it does now, its history in this window, and its last probes."""
 
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -18,12 +17,11 @@ from pages.shared import (
     window,
     words,
 )
+from pages.shared.past import THROUGHPUT, past_of
 from pages.shared.samples import SAMPLES
 from stats.changes import changes, steps
-from stats.latency import bands
 from stats.providers import by_provider
 from stats.routes import attempts_by_provider, first_choices, routes_of
-from stats.tokens import tokens_per_day
 
 screens.unless_store()
 url = source.store_url()
@@ -64,43 +62,40 @@ live()
 if name in waiting and name not in loader.first_at(url):
     st.stop()  # it was never probed: there is nothing to chart
 chosen = window.current()
-probes = model_parts.probes_of(url, target, chosen)
-pings = probes[probes["profile"] == target.profile]
+past = past_of(url, target, chosen, window.now_ms())
 zone, palette = window.zone(), looks.palette()
-since, until = chosen.since, chosen.until
-rates = probes[probes["profile"] == "throughput"]
+since, until = past.since, past.until
 
 
-def over_time(rows: pd.DataFrame, column: str, unit: str, colour: str) -> go.Figure:
-    """The percentile bands of one measured column in this window, failures of these rows on the floor."""
-    table = bands(rows, column, since, until)
-    failures = model_parts.failures(rows)
+def over_time(profile: str, column: str, unit: str, colour: str) -> go.Figure:
+    """The percentile bands of one measured column in this window, failures of that profile on the floor."""
+    table, failures = past.bands(profile, column), past.failures(profile)
     return times.bands(table, failures, since, until, palette, unit=unit, zone=zone, colour=colour)
 
 
 wide, narrow = st.columns([2, 1])
 with wide, looks.card("ttft", "Time to first token", "median, p25 to p75, p5 to p95; failures on the floor"):
     looks.chart(
-        over_time(pings, "ttft_ms", "ms", palette.accent),
+        over_time(target.profile, "ttft_ms", "ms", palette.accent),
         key="ttft_chart",
         alt=f"Time to first token of {name} {chosen.words}, in milliseconds, as percentile bands over time",
     )
 with narrow, looks.card("tokens", "Tokens per day", "used by the probes"):
     looks.chart(
-        tokens.per_day(tokens_per_day(probes, zone), palette),
+        tokens.per_day(past.tokens_per_day(zone), palette),
         key="tokens_chart",
         alt=f"Prompt and completion tokens that probes of {name} used, by day",
     )
 left, right = st.columns(2)
 with left, looks.card("total", "Total time", "to the last token of a ping"):
     looks.chart(
-        over_time(pings, "total_ms", "ms", palette.third),
+        over_time(target.profile, "total_ms", "ms", palette.third),
         key="total_chart",
         alt=f"Total time of replies of {name} {chosen.words}, in milliseconds, as percentile bands over time",
     )
 with right, looks.card("speed", "Output speed", "tokens per second after the first token, from throughput probes"):
     looks.chart(
-        over_time(rates, "tokens_per_second", "tok/s", palette.second),
+        over_time(THROUGHPUT, "tokens_per_second", "tok/s", palette.second),
         key="speed_chart",
         alt=f"Output speed of {name} {chosen.words}, in tokens per second, as percentile bands over time",
     )

@@ -9,8 +9,9 @@ import streamlit as st
 
 from pages.shared import loader, model_parts
 from pages.shared.model_parts import View
+from pages.shared.past import THROUGHPUT, Past, past_of
 from pages.shared.window import Window
-from stats.latency import Percentiles, bands, percentiles
+from stats.latency import Percentiles
 from stats.prices import price_at
 from stats.routing import Wish
 from store.rows import Endpoint, Model, Target
@@ -32,8 +33,7 @@ class Column:
     model: Model | None
     view: View | None
     total: Percentiles | None
-    pings: pd.DataFrame
-    rates: pd.DataFrame
+    past: Past | None
     cost_usd: float | None
 
 
@@ -75,19 +75,16 @@ def _column(url: str, name: str, target: Target | None, window: Window, wish: Wi
     known = loader.models(url)
     if target is None:
         model = next((m for m in known if m.model == name and m.source == "openrouter"), None)
-        empty = loader.routes(url, (), 0, 0)
-        return Column(name, None, model, None, None, empty, empty, _cost(model, wish, now))
+        return Column(name, None, model, None, None, None, _cost(model, wish, now))
     model = loader.model_of(target, known)
-    probes = model_parts.probes_of(url, target, window)
-    pings = probes[probes["profile"] == target.profile]
+    past = past_of(url, target, window, now)
     return Column(
         name=name,
         target=target,
         model=model,
         view=model_parts.view(url, target, window, now),
-        total=percentiles(pings, "total_ms"),
-        pings=pings,
-        rates=probes[probes["profile"] == "throughput"],
+        total=past.percentiles(target.profile, "total_ms"),
+        past=past,
         cost_usd=_cost(_pinned(url, target) or model, wish, now),
     )
 
@@ -104,7 +101,10 @@ def _cost(row: Model | Endpoint | None, wish: Wish, now: int) -> float | None:
     return None if price is None else price.cost(wish.prompt_tokens, wish.completion_tokens) * REQUESTS
 
 
-def over_time(found: list[Column], column: str, since: int, until: int) -> dict[str, pd.DataFrame]:
-    """The bands of a measured column of each that is probed."""
-    rows = {c.name: c.pings if column == "ttft_ms" else c.rates for c in found if c.target is not None}
-    return {name: bands(probes, column, since, until) for name, probes in rows.items()}
+def over_time(found: list[Column], column: str) -> dict[str, pd.DataFrame]:
+    """The bands of a measured column of each that is probed: of throughput probes for a rate."""
+    return {
+        c.name: c.past.bands(THROUGHPUT if column == "tokens_per_second" else c.past.target.profile, column)
+        for c in found
+        if c.past is not None
+    }

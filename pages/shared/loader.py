@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -16,6 +17,7 @@ from store.rollups import SPENDING_COLUMNS, spending_of
 from store.rows import (
     ENDPOINT_STATS,
     ENDPOINTS,
+    INCIDENTS,
     MODELS,
     PROBES,
     RUNS,
@@ -23,6 +25,7 @@ from store.rows import (
     USAGE,
     Endpoint,
     EndpointStats,
+    Incident,
     Model,
     Probe,
     Run,
@@ -31,6 +34,9 @@ from store.rows import (
 )
 
 FRESH_S = 4
+DAY_MS = 86_400_000
+HOURS_UP_TO_MS = 2 * DAY_MS
+"""Windows of up to two days are told by the hour: their strips have bars of minutes."""
 REPORTS = 500
 """More than any model has endpoints: the newest report of each is among so many."""
 WINDOW_COLUMNS = (
@@ -184,6 +190,46 @@ def spending(url: str, since: int, until: int) -> list[Spending]:
 def probes(url: str, names: tuple[str, ...], since: int, until: int) -> pd.DataFrame:
     """The probes of these targets (none: of all) in a window, with `WINDOW_COLUMNS`."""
     selection = Selection(since, until, names)
+    return frame(PROBES, store().read(PROBES, selection, columns=WINDOW_COLUMNS), WINDOW_COLUMNS)
+
+
+def raw_is_cheap(targets: list[Target], window_ms: int, most: int) -> bool:
+    """Whether the raw probes of a window are few enough to be read one by one; else their roll-ups tell the same."""
+    each_s = [s for t in targets for s in (t.every_s, t.throughput_every_s) if s]
+    return sum(window_ms / 1_000 / every_s for every_s in each_s) <= most
+
+
+@st.cache_resource(ttl=10, max_entries=3, show_spinner=False)  # not copied for each visitor: nobody changes it
+def rollups(url: str, names: tuple[str, ...], since: int, until: int) -> list[tuple[Any, ...]]:
+    """What the probes of these targets (none: of all) came to in a window that begins with an hour: by day where it
+    holds whole days, by hour else.
+    """
+    opened = store()
+    first_day, last_day = -(-since // DAY_MS) * DAY_MS, until // DAY_MS * DAY_MS
+    if until - since <= HOURS_UP_TO_MS or last_day <= first_day:
+        return list(opened.rollups("hour", Selection(since, until, names)))
+    rows = list(opened.rollups("hour", Selection(since, first_day, names)))
+    rows += opened.rollups("day", Selection(first_day, last_day, names))
+    rows += opened.rollups("hour", Selection(last_day, until, names))
+    return rows
+
+
+@st.cache_resource(ttl=10, max_entries=8, show_spinner=False)
+def hours(url: str, names: tuple[str, ...], since: int, until: int) -> list[tuple[Any, ...]]:
+    """The same by hour, whatever the length of the window."""
+    return list(store().rollups("hour", Selection(since, until, names)))
+
+
+@st.cache_data(ttl=10, max_entries=8, show_spinner=False)
+def incidents(url: str, names: tuple[str, ...], since: int, until: int) -> list[Incident]:
+    """The incidents that began in a window."""
+    return [Incident(*row) for row in store().read(INCIDENTS, Selection(since, until, names))]
+
+
+@st.cache_data(ttl=30, max_entries=8, show_spinner=False)
+def failures(url: str, name: str, since: int, until: int) -> pd.DataFrame:
+    """The probes of a target that were no success, with `WINDOW_COLUMNS`."""
+    selection = Selection(since, until, (name,), failed=True)
     return frame(PROBES, store().read(PROBES, selection, columns=WINDOW_COLUMNS), WINDOW_COLUMNS)
 
 

@@ -10,15 +10,21 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import loader, looks, words
+from pages.shared.past import THROUGHPUT, past_of
 from pages.shared.window import Window
-from stats.answers import Answers, answers
+from stats.answers import Answers
 from stats.frames import frame
-from stats.incidents import Incident, Standing, incidents, standing
-from stats.latency import Percentiles, median_line, percentiles
-from stats.strip import Bar, strip, strip_began
-from stats.uptime import SuccessRate, Uptime, success_rate, uptime
+from stats.incidents import (
+    Incident,
+    Standing,
+    mean_time_between_failures_s,
+    mean_time_to_recovery_s,
+)
+from stats.latency import Percentiles
+from stats.strip import Bar
+from stats.uptime import SuccessRate, Uptime
 from store import Selection
-from store.rows import DOWN, PROBES, Model, Target
+from store.rows import PROBES, Model, Target
 
 LAST_PROBES = 200
 BARS = 140
@@ -57,39 +63,22 @@ class View:
     answers: Answers
 
 
-def probes_of(url: str, target: Target, window: Window) -> pd.DataFrame:
-    """The target's probes at its location, in the window."""
-    probes = loader.probes(url, (target.name,), loader.rounded(window.since), loader.rounded(window.until) + 5_000)
-    return probes[probes["location"] == target.location]
-
-
 def view(url: str, target: Target, window: Window, now: int) -> View:
     """Ask for everything that the live part says."""
-    probes = probes_of(url, target, window)
-    pings = probes[probes["profile"] == target.profile]
-    began = loader.first_at(url).get(target.name, now)
-    until = now if window.is_live else window.until
-    rates = probes[probes["profile"] == "throughput"]
-    state = Standing("waiting", None) if target.state == "waiting_for_key" else standing(pings, until, target.every_s)
+    past = past_of(url, target, window, now)
     return View(
         target=target,
         model=loader.model_of(target, loader.models(url)),
-        standing=state,
-        uptime=uptime(pings, max(window.since, began), until),
-        success=success_rate(probes),
-        bars=strip(
-            pings,
-            strip_began(window.since, until, began, target.every_s, BARS),
-            until,
-            target.every_s,
-            BARS,
-        ),
-        incidents=incidents(pings),
-        ttft=percentiles(pings, "ttft_ms"),
-        ttft_line=median_line(pings, "ttft_ms", window.since, window.until),
-        speed=percentiles(rates, "tokens_per_second"),
-        speed_line=median_line(rates, "tokens_per_second", window.since, window.until),
-        answers=answers(pings),
+        standing=Standing("waiting", None) if target.state == "waiting_for_key" else past.standing(),
+        uptime=past.uptime(),
+        success=past.success_rate(),
+        bars=past.bars(BARS),
+        incidents=past.incidents(),
+        ttft=past.percentiles(target.profile, "ttft_ms"),
+        ttft_line=past.median_line(target.profile, "ttft_ms"),
+        speed=past.percentiles(THROUGHPUT, "tokens_per_second"),
+        speed_line=past.median_line(THROUGHPUT, "tokens_per_second"),
+        answers=past.answers(),
     )
 
 
@@ -182,12 +171,10 @@ def uptime_card(seen: View, window: Window, now: int, zone: str) -> str:
     count = len(seen.incidents)
     if count:
         total_s = sum(incident.duration_s(now) for incident in seen.incidents)
-        over = [i for i in seen.incidents if i.ended_at is not None]
-        mean = (
-            f"; mean time to recovery {words.duration(sum(i.duration_s(now) for i in over) / len(over))}"
-            if over
-            else ""
-        )
+        recovery_s = mean_time_to_recovery_s(seen.incidents)
+        between_s = mean_time_between_failures_s(seen.incidents, seen.uptime.up_s)
+        mean = f"; mean time to recovery {words.duration(recovery_s)}" if recovery_s is not None else ""
+        mean += f", between failures {words.duration(between_s)}" if count > 1 and between_s else ""
         said = f"{count} incident{'' if count == 1 else 's'}, {words.duration(total_s)} in all{mean}"
     else:
         said = "no incident"
@@ -207,11 +194,6 @@ def _incident(incident: Incident, now: int, zone: str) -> str:
     ended = "still down" if incident.ended_at is None else f"down for {lasted}"
     why = f": {incident.error}" if incident.error else ""
     return f"{words.clock(incident.began_at, zone, now)}, {ended}, {incident.cause.replace('_', ' ')}{why}"
-
-
-def failures(probes: pd.DataFrame) -> pd.DataFrame:
-    """The failed probes, for the floor of a chart."""
-    return probes[probes["outcome"].isin(DOWN)][["started_at", "outcome", "error"]]
 
 
 def last_probes(url: str, target: Target, zone: str) -> pd.DataFrame:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from html import escape
 from statistics import median
+from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
 
 from pages.shared import loader, looks, words
+from pages.shared.past import HOUR_MS, INCIDENTS_SINCE_MS
 from pages.shared.window import Window, in_link
-from stats.incidents import Standing, standing
+from stats import rollups
+from stats.incidents import Standing, kept, standing, standing_of
 from stats.latency import Percentiles, median_line, percentiles
 from stats.strip import Bar, strip, strip_began
 from stats.uptime import Uptime, uptime
-from store.rows import Model, Target
+from store.rows import Incident, Model, Target
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,57 @@ class Row:
     last_at: int | None
 
 
+RAW_AT_MOST = 50_000
+"""Probes in a window up to which the raw ones are read: their strips have finer bars, and it takes 0.1 s."""
+
+
 def rows(url: str, targets: list[Target], window: Window, now: int) -> list[Row]:
     """A row for each target at each location, as configured: those that are down first, then by name."""
+    cheap = loader.raw_is_cheap(targets, window.until - window.since, RAW_AT_MOST)
+    found = _from_probes(url, targets, window, now) if cheap else _from_rollups(url, targets, window, now)
+    order = {"down": 0, "not_counted": 1, "stale": 2}
+    return sorted(found, key=lambda row: (order.get(row.standing.word, 3), row.standing.word == "waiting"))
+
+
+def _from_rollups(url: str, targets: list[Target], window: Window, now: int) -> list[Row]:
+    """The same from what the probes came to by hour and day; the window begins with an hour."""
+    since, until = window.since - window.since % HOUR_MS, window.until if not window.is_live else now
+    by_series: dict[tuple[str, str], dict[str, list[tuple[Any, ...]]]] = defaultdict(lambda: defaultdict(list))
+    for row in loader.rollups(url, (), since, loader.rounded(until, HOUR_MS) + HOUR_MS):
+        by_series[row[0], row[1]][row[2]].append(row)
+    incidents: dict[tuple[str, str, str], list[Incident]] = defaultdict(list)
+    for incident in loader.incidents(url, (), since - INCIDENTS_SINCE_MS, loader.rounded(until, HOUR_MS) + HOUR_MS):
+        incidents[incident.target, incident.location, incident.profile].append(incident)
+    models, first_at = loader.models(url), loader.first_at(url)
+    newest = {(p.target, p.location, p.profile): p for p in loader.newest(url)}
+    found = []
+    for target in targets:
+        mine = by_series[target.name, target.location]
+        series = (target.name, target.location, target.profile)
+        pings, rates = mine[target.profile], mine["throughput"]
+        began = max(since, first_at.get(target.name, now))
+        summed = rollups.summaries(pings, ("ttft_ms",)).get(series, rollups.Summary())
+        speed = rollups.summaries(rates, ("tokens_per_second",)).get((*series[:2], "throughput"), rollups.Summary())
+        last = newest.get(series)
+        state = standing_of(last, kept(incidents[series]), until, target.every_s)
+        found.append(
+            Row(
+                target=target,
+                model=loader.model_of(target, models),
+                standing=Standing("waiting", None) if target.state == "waiting_for_key" else state,
+                uptime=summed.uptime(began, until),
+                bars=rollups.strip(pings, since, until, target.every_s),
+                ttft=summed.percentiles("ttft_ms"),
+                ttft_line=rollups.median_line(pings, "ttft_ms"),
+                speed=speed.percentiles("tokens_per_second"),
+                speed_line=rollups.median_line(rates, "tokens_per_second"),
+                last_at=last.started_at if last is not None else None,
+            )
+        )
+    return found
+
+
+def _from_probes(url: str, targets: list[Target], window: Window, now: int) -> list[Row]:
     since, until = loader.rounded(window.since), window.until if not window.is_live else loader.rounded(now) + 5_000
     probes = loader.probes(url, (), since, until)
     by_series = dict(iter(probes.groupby(["target", "location"])))
@@ -46,8 +99,7 @@ def rows(url: str, targets: list[Target], window: Window, now: int) -> list[Row]
         mine = by_series.get((target.name, target.location), probes.iloc[:0])
         began = first_at.get(target.name, now)
         found.append(_row(target, mine, loader.model_of(target, models), window, now, began, newest))
-    order = {"down": 0, "not_counted": 1, "stale": 2}
-    return sorted(found, key=lambda row: (order.get(row.standing.word, 3), row.standing.word == "waiting"))
+    return found
 
 
 def _row(

@@ -210,3 +210,45 @@ def test_a_custom_range_that_ends_before_it_begins_is_said(filled: Path) -> None
     assert not app.exception
     fields = app.get("date_time_input")
     assert len(fields) == 2
+
+
+# -- from roll-ups, where the raw probes are many
+
+
+@pytest.fixture
+def from_rollups(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pages.shared.past.RAW_AT_MOST", 0)
+    monkeypatch.setattr("pages.shared.overview_rows.RAW_AT_MOST", 0)
+
+
+def test_the_overview_says_the_same_from_roll_ups(from_rollups: None) -> None:
+    app = open_page()
+    page = html(app)
+    assert not app.exception
+    assert re.findall(r'data-target="(\w+)"', page) == ["Broken", "Steady", "Keyless"]
+    broken, steady = _row(page, "Broken"), _row(page, "Steady")
+    assert "▼ down, 9 min" in broken and "<b>99.17%</b>" in broken
+    assert "● up" in steady
+    assert re.search(r'<span class="big">12[3-6]</span>', steady)  # the median of 100 to 149, within 1%
+    assert '<i class="no_data"' in steady and '<i class="up"' in steady and 'class="u-spark"' in steady
+    assert metric(app, "Probes in the last 24 h").startswith("2,341 | ")
+
+
+@pytest.mark.parametrize("range_", ["24 h", "7 d", "1 y"])
+def test_the_model_page_says_the_same_from_roll_ups(from_rollups: None, range_: str) -> None:
+    app = open_page("model.py", target="Broken", range=range_)
+    assert not app.exception
+    assert metric(app, "Uptime").startswith("99.17% | 98.5 to 99.5 (95%), 1,200 probes, coverage ")
+    assert metric(app, "Requests that succeeded") == "99.17% | 1,190 of 1,200"
+    assert "1 incident, 9 min in all" in html(app)
+    charts = [json.loads(chart.proto.spec)["data"] for chart in app.get("plotly_chart")]
+    assert any(trace.get("name") == "median" for trace in charts[0])
+    [failures] = [trace for trace in charts[0] if trace.get("name") == "failure"]
+    assert len(failures["x"]) == 10
+
+
+def test_a_comparison_says_the_same_from_roll_ups(from_rollups: None) -> None:
+    app = open_page("compare.py")
+    app.multiselect(key="with").set_value(["Broken", "Steady"]).run()
+    assert not app.exception
+    assert "<b>99.17%</b>" in html(app)
