@@ -1,0 +1,73 @@
+"""What the probes cost: today, this month, and what the month will come to."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from store.rollups import DAY_MS, PICO
+
+
+@dataclass(frozen=True)
+class Cost:
+    """USD by target, of known costs. `projected_usd`: the month so far, and the rest of it at the pace of the last
+    seven days (of as many as there are). `unpriced` requests may have been billed at a price that is not known.
+    """
+
+    target: str
+    today_usd: float
+    month_usd: float
+    projected_usd: float
+    unpriced: int
+
+
+COST_COLUMNS = ("cost_pusd", "unpriced")
+
+
+def month_began(now: int) -> int:
+    """The moment at which the UTC month of `now` began, in milliseconds."""
+    day = datetime.fromtimestamp(now / 1_000, UTC)
+    return int(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp()) * 1_000
+
+
+def asked_since(now: int) -> int:
+    """From when on `costs` wants the days: the month, or the last seven days where it is younger."""
+    return min(month_began(now), now - now % DAY_MS - 7 * DAY_MS)
+
+
+def costs(rows: Iterable[tuple[object, ...]], now: int) -> list[Cost]:
+    """By target, the dearest first: of roll-ups by the day with `COST_COLUMNS` since `asked_since`."""
+    today, month = now - now % DAY_MS, month_began(now)
+    days: dict[str, dict[int, float]] = {}
+    unpriced: dict[str, int] = {}
+    for target, _location, _profile, at, cost, missing in rows:
+        name, day = str(target), int(str(at))
+        by_day = days.setdefault(name, {})
+        by_day[day] = by_day.get(day, 0.0) + int(str(cost)) / PICO
+        if day >= month:
+            unpriced[name] = unpriced.get(name, 0) + int(str(missing))
+    found = [
+        Cost(
+            name,
+            by_day.get(today, 0.0),
+            so_far := sum(usd for day, usd in by_day.items() if day >= month),
+            so_far + _days_left(now) * _pace(by_day, now),
+            unpriced.get(name, 0),
+        )
+        for name, by_day in days.items()
+    ]
+    return sorted(found, key=lambda cost: (-cost.month_usd, cost.target))
+
+
+def _days_left(now: int) -> float:
+    day = datetime.fromtimestamp(now / 1_000, UTC)
+    ends = calendar.monthrange(day.year, day.month)[1]
+    return ends - (day.day - 1) - (now % DAY_MS) / DAY_MS
+
+
+def _pace(by_day: dict[int, float], now: int) -> float:
+    """USD a day, over the last seven days up to this moment, or since the first of them that cost anything."""
+    since = max(min(by_day), now - now % DAY_MS - 6 * DAY_MS)
+    return sum(usd for day, usd in by_day.items() if day >= since) / max((now - since) / DAY_MS, 1 / 24)

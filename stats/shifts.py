@@ -1,0 +1,132 @@
+"""Change points: when a measured time or rate became another one, and stayed so.
+
+A rank test, so that heavy tails do not matter: of all ways to cut a series in two, the one whose halves differ most by
+their ranks (Pettitt 1979), with the chance that a series without a change would show as much (the approximation of
+Miller and Siegmund 1982 for maximally selected rank statistics). What is found is cut again until nothing more is.
+Where there are some days, each value is first set against the usual one of its hour of the day, so that busy hours are
+no change. The test takes values to be independent: a series that wanders by itself is found to change more often than
+promised.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+ALPHA = 0.01
+"""The chance of a false alarm, for each series that is looked at."""
+LEAST_SIDE = 20
+"""Fewer values on a side say too little."""
+LEAST_SHIFT = 0.1
+"""A smaller change of the median than 10% is not worth a word, however sure it is."""
+MOST_VALUES = 2_000
+DAYS_FOR_HOURS = 3
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The median went from `before` to `after` at `at` (milliseconds UTC); `p_value` as said above."""
+
+    at: int
+    before: float
+    after: float
+    p_value: float
+
+
+def shifts(at: npt.NDArray[np.int64], values: Values, alpha: float = ALPHA) -> list[Shift]:
+    """The changes in a series of positive values, in the order of their moments `at` (milliseconds UTC). Of a series
+    that is longer than 2,000 values, medians of neighbours are looked at instead.
+    """
+    known = np.isfinite(values) & (values > 0)
+    at, values = at[known], values[known]
+    if len(values) > MOST_VALUES:
+        at, values = _thinned(at, values)
+    if len(values) < 2 * LEAST_SIDE:
+        return []
+    level = np.log(values) - _usual_by_hour(at, np.log(values))
+    cuts = _settled(level, sorted(cut for cut, _ in _cuts(level, 0, len(level), alpha)), alpha)
+    edges = [0, *(cut for cut, _ in cuts), len(values)]
+    found = []
+    for (cut, p_value), began, ended in zip(cuts, edges, edges[2:], strict=False):
+        before, after = float(np.median(values[began:cut])), float(np.median(values[cut:ended]))
+        shift = float(np.median(level[cut:ended]) - np.median(level[began:cut]))
+        if abs(math.expm1(shift)) >= LEAST_SHIFT:
+            found.append(Shift(int(at[cut]), before, after, p_value))
+    return found
+
+
+def _thinned(at: npt.NDArray[np.int64], values: Values) -> tuple[npt.NDArray[np.int64], Values]:
+    size = math.ceil(len(values) / MOST_VALUES)
+    whole = len(values) // size * size
+    return at[:whole:size], np.median(values[:whole].reshape(-1, size), axis=1)
+
+
+def _usual_by_hour(at: npt.NDArray[np.int64], level: Values) -> Values:
+    """What the hour of the day adds to the level of its day, where there are days enough to tell."""
+    if at[-1] - at[0] < DAYS_FOR_HOURS * DAY_MS:
+        return np.zeros(len(level))
+    data = pd.DataFrame({"day": at // DAY_MS, "hour": at // HOUR_MS % 24, "level": level})
+    data["over"] = data["level"] - data.groupby("day")["level"].transform("median")
+    usual = data.groupby("hour")["over"].transform("median")
+    return np.asarray(usual, dtype=float)
+
+
+def _cuts(level: Values, began: int, ended: int, alpha: float) -> list[tuple[int, float]]:
+    """The cuts in a part of the series, each with its chance: the best one, and those on its two sides."""
+    cut, p_value = best_cut(level[began:ended])
+    if cut is None or p_value > alpha:
+        return []
+    place = began + cut
+    return [*_cuts(level, began, place, alpha), (place, p_value), *_cuts(level, place, ended, alpha)]
+
+
+def _settled(level: Values, cuts: list[int], alpha: float) -> list[tuple[int, float]]:
+    """Each cut looked for again between its neighbours, and left out where nothing is found there any more: the first
+    ones were found while the others were still in the way.
+    """
+    settled: list[tuple[int, float]] = []
+    for _ in range(len(cuts) + 1):
+        settled = []
+        for number in range(len(cuts)):
+            began = settled[-1][0] if settled else 0
+            ended = cuts[number + 1] if number + 1 < len(cuts) else len(level)
+            cut, p_value = best_cut(level[began:ended])
+            if cut is not None and p_value <= alpha:
+                settled.append((began + cut, p_value))
+        if [cut for cut, _ in settled] == cuts:
+            break
+        cuts = [cut for cut, _ in settled]
+    return settled
+
+
+def best_cut(level: Values) -> tuple[int | None, float]:
+    """Where the two sides differ most by rank, and the chance that a series without a change differs as much."""
+    count = len(level)
+    if count < 2 * LEAST_SIDE:
+        return None, 1.0
+    ranks = pd.Series(level).rank().to_numpy()
+    left = np.arange(1, count)
+    excess = np.cumsum(ranks)[:-1] - left * (count + 1) / 2
+    spread = np.sqrt(left * (count - left) / (count - 1) * ranks.var(ddof=0) * (count - 1) / count)
+    if not spread.any():
+        return None, 1.0
+    deviation = np.abs(excess) / np.where(spread > 0, spread, np.inf)
+    inner = slice(LEAST_SIDE - 1, count - LEAST_SIDE)
+    cut = int(np.argmax(deviation[inner])) + LEAST_SIDE
+    return cut, _chance(float(deviation[cut - 1]), LEAST_SIDE / count)
+
+
+def _chance(most: float, trimmed: float) -> float:
+    """That the largest of all deviations is at least `most`, where this share is left out at both ends."""
+    if most <= 1:
+        return 1.0
+    density = math.exp(-most * most / 2) / math.sqrt(2 * math.pi)
+    chance = 4 * density / most + density * (most - 1 / most) * 2 * math.log((1 - trimmed) / trimmed)
+    return min(1.0, chance)
