@@ -88,22 +88,23 @@ def _cuts(level: Values, began: int, ended: int, alpha: float) -> list[tuple[int
 
 
 def _settled(level: Values, cuts: list[int], alpha: float) -> list[tuple[int, float]]:
-    """Each cut looked for again between its neighbours, and left out where nothing is found there any more: the first
-    ones were found while the others were still in the way.
+    """Each cut with its chance between its neighbours; two that one cut in their place explains as well are that one.
+    The first cuts were found while the others were still in the way.
     """
-    settled: list[tuple[int, float]] = []
-    for _ in range(len(cuts) + 1):
-        settled = []
-        for number in range(len(cuts)):
-            began = settled[-1][0] if settled else 0
-            ended = cuts[number + 1] if number + 1 < len(cuts) else len(level)
-            cut, p_value = best_cut(level[began:ended])
-            if cut is not None and p_value <= alpha:
-                settled.append((began + cut, p_value))
-        if [cut for cut, _ in settled] == cuts:
-            break
-        cuts = [cut for cut, _ in settled]
-    return settled
+    number = 0
+    while number + 1 < len(cuts):
+        began, ended = ([0, *cuts, len(level)])[number], ([*cuts, len(level)])[number + 2]
+        one, p_value = best_cut(level[began:ended])
+        if one is not None and p_value <= alpha:
+            place = began + one
+            if best_cut(level[began:place])[1] > alpha and best_cut(level[place:ended])[1] > alpha:
+                cuts = [*cuts[:number], place, *cuts[number + 2 :]]
+                number = max(0, number - 1)
+                continue
+        number += 1
+    edges = [0, *cuts, len(level)]
+    chances = (best_cut(level[began:ended])[1] for began, ended in zip(edges, edges[2:], strict=False))
+    return [(cut, p_value) for cut, p_value in zip(cuts, chances, strict=True) if p_value <= alpha]
 
 
 def best_cut(level: Values) -> tuple[int | None, float]:
