@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import plotly.graph_objects as go
 
 from charts.axes import local
 from charts.palette import Palette, figure, say
+from stats.shifts import Shift
 
 HEIGHT = 300
 
@@ -21,8 +24,9 @@ def bands(
     unit: str,
     zone: str = "UTC",
     colour: str | None = None,
+    shifts: Sequence[Shift] = (),
 ) -> go.Figure:
-    """The chart of `stats.latency.bands`.
+    """The chart of `stats.latency.bands`, with the change points of `stats.shifts`.
 
     `failures` has `started_at` (milliseconds UTC), `outcome` and `error`; each is a mark on the floor.
     `zone` is the time zone of the axis. With neither samples nor failures the chart says so.
@@ -57,6 +61,8 @@ def bands(
         "(%{customdata[2]:,d} probes)<extra></extra>",
         showlegend=False,
     )
+    for shift in shifts:
+        _mark(chart, shift, palette, zone, unit)
     _floor(chart, failures, palette, zone)
     if not int(table["count"].sum()):
         chart.update_yaxes(range=[0, 1], showticklabels=False, showgrid=False)
@@ -83,6 +89,29 @@ def _unbroken(
         bottoms.append(round(float(bottom), 1))
         tops.append(round(float(top), 1))
     return runs
+
+
+def _mark(chart: go.Figure, shift: Shift, palette: Palette, zone: str, unit: str) -> None:
+    """A change point: a line at its moment, and what changed in words."""
+    [at] = local((shift.at,), zone)
+    chart.add_shape(
+        type="line",
+        x0=at,
+        x1=at,
+        y0=0,
+        y1=1,
+        yref="paper",
+        line={"color": palette.muted, "width": 1, "dash": "dot"},
+    )
+    chart.add_annotation(
+        x=at,
+        y=1,
+        yref="paper",
+        yanchor="bottom",
+        text=f"{shift.before:,.0f} → {shift.after:,.0f} {unit}",
+        showarrow=False,
+        font={"color": palette.muted, "size": 11},
+    )
 
 
 def _floor(chart: go.Figure, failures: pd.DataFrame, palette: Palette, zone: str) -> None:

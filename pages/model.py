@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 import streamlit as st
 
-from charts import history, times, tokens
+from charts import history, spread, times, tokens
 from pages.shared import (
     freshness,
     loader,
@@ -20,6 +20,7 @@ from pages.shared import (
 from pages.shared.past import THROUGHPUT, past_of
 from pages.shared.samples import SAMPLES
 from stats.changes import changes, steps
+from stats.distribution import by_hour_of_week, histogram
 from stats.providers import by_provider
 from stats.routes import attempts_by_provider, first_choices, routes_of
 
@@ -68,9 +69,10 @@ since, until = past.since, past.until
 
 
 def over_time(profile: str, column: str, unit: str, colour: str) -> go.Figure:
-    """The percentile bands of one measured column in this window, failures of that profile on the floor."""
+    """The percentile bands of one measured column in this window, with its change points, failures on the floor."""
     table, failures = past.bands(profile, column), past.failures(profile)
-    return times.bands(table, failures, since, until, palette, unit=unit, zone=zone, colour=colour)
+    changed = past.shifts(profile, column)
+    return times.bands(table, failures, since, until, palette, unit=unit, zone=zone, colour=colour, shifts=changed)
 
 
 wide, narrow = st.columns([2, 1])
@@ -86,6 +88,9 @@ with narrow, looks.card("tokens", "Tokens per day", "used by the probes"):
         key="tokens_chart",
         alt=f"Prompt and completion tokens that probes of {name} used, by day",
     )
+changed = past.shifts(target.profile, "ttft_ms")
+if changed:
+    st.html(model_more.shifts_list("TTFT", "ms", changed, zone))
 left, right = st.columns(2)
 with left, looks.card("total", "Total time", "to the last token of a ping"):
     looks.chart(
@@ -99,6 +104,32 @@ with right, looks.card("speed", "Output speed", "tokens per second after the fir
         key="speed_chart",
         alt=f"Output speed of {name} {chosen.words}, in tokens per second, as percentile bands over time",
     )
+
+with looks.card("spread", "How it is spread", "of all good replies in this window; medians by the hour of the week"):
+    measure = st.segmented_control(
+        "Of",
+        list(model_parts.MEASURES),
+        default=next(iter(model_parts.MEASURES)),
+        required=True,
+        key="spread",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    of = model_parts.MEASURES[measure or next(iter(model_parts.MEASURES))]
+    profile = of.profile or target.profile
+    left, right = st.columns(2)
+    with left:
+        looks.chart(
+            spread.histogram(histogram(past.counts(profile, of.column)), palette, unit=of.unit),
+            key="histogram_chart",
+            alt=f"How often which {measure} of {name} was measured {chosen.words}",
+        )
+    with right:
+        looks.chart(
+            spread.hours_of_week(by_hour_of_week(past.hour_rows(profile), of.column, zone), palette, unit=of.unit),
+            key="week_chart",
+            alt=f"Median {measure} of {name} by weekday and hour of the day",
+        )
 
 routed = loader.routed_model(target, loader.models(url))
 endpoints = loader.endpoints(url, target.model)

@@ -89,6 +89,10 @@ class Summary:
         counts = self.sketches.get(column, _NOTHING)
         return Percentiles(int(counts.sum()), self["lagged"], *quantiles(counts, (0.5, 0.75, 0.9, 0.95, 0.99)))
 
+    def counts(self, column: str) -> Counts:
+        """The values of a column, by bucket."""
+        return self.sketches.get(column, _NOTHING)
+
     def plus(self, other: Summary) -> Summary:
         """Both together."""
         names = {*self.sketches, *other.sketches}
@@ -194,6 +198,13 @@ def median_line(rows: Iterable[Row], column: str, most: int = 48) -> list[float 
     size = math.ceil(len(medians) / most) if medians else 1
     groups = (medians[n : n + size] for n in range(0, len(medians), size))
     return [_middle([value for value in group if value is not None]) for group in groups]
+
+
+def medians_over_time(rows: Iterable[Row], column: str) -> tuple[Counts, npt.NDArray[np.float64]]:
+    """When each row with a sample began (milliseconds UTC), and its median, in the order of time."""
+    ordered = sorted((row[3], _median(row[_SKETCH[column]])) for row in rows if row[_SKETCH[column]])
+    at = np.array([moment for moment, _ in ordered], dtype=np.int64)
+    return at, np.array([median for _, median in ordered], dtype=float)
 
 
 def _median(blob: bytes | None) -> float | None:

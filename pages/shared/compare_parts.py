@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import streamlit as st
@@ -11,6 +11,7 @@ from pages.shared import loader, model_parts
 from pages.shared.model_parts import View
 from pages.shared.past import THROUGHPUT, Past, past_of
 from pages.shared.window import Window
+from stats.differences import Difference, difference
 from stats.latency import Percentiles
 from stats.prices import price_at
 from stats.routing import Wish
@@ -35,6 +36,8 @@ class Column:
     total: Percentiles | None
     past: Past | None
     cost_usd: float | None
+    slower: Difference | None = None
+    faster: Difference | None = None
 
 
 def names(url: str) -> list[str]:
@@ -68,7 +71,20 @@ def controls(known: list[str]) -> tuple[list[str], Wish]:
 def columns(url: str, picked: list[str], window: Window, wish: Wish, now: int) -> list[Column]:
     """All that is said of each."""
     by_name = {target.name: target for target in reversed(loader.targets(url)) if target.state != "removed"}
-    return [_column(url, name, by_name.get(name), window, wish, now) for name in picked]
+    found = [_column(url, name, by_name.get(name), window, wish, now) for name in picked]
+    first = next((column.past for column in found if column.past is not None), None)
+    return [_against(column, first) for column in found]
+
+
+def _against(column: Column, first: Past | None) -> Column:
+    """With how its medians differ from those of the first that is probed."""
+    past = column.past
+    if past is None or first is None or past is first:
+        return column
+    profiles = first.target.profile, past.target.profile
+    ttft = [p.counts(profile, "ttft_ms") for p, profile in zip((first, past), profiles, strict=True)]
+    speed = [p.counts(THROUGHPUT, "tokens_per_second") for p in (first, past)]
+    return replace(column, slower=difference(*ttft), faster=difference(*speed))
 
 
 def _column(url: str, name: str, target: Target | None, window: Window, wish: Wish, now: int) -> Column:

@@ -8,6 +8,7 @@ from html import escape
 from pages.shared import looks, words
 from pages.shared.compare_parts import REQUESTS, Column
 from pages.shared.model_parts import View
+from stats.differences import Difference
 from stats.latency import Percentiles
 from stats.routing import Wish
 from store.rows import Model
@@ -67,6 +68,16 @@ def _times(found: Percentiles | None, value: float | None) -> str:
     return _with_note(f"{words.milliseconds(value)} ms", words.probes(found.count) if found.is_small else "")
 
 
+def _difference(found: Difference | None, write: Callable[[float | None], str], unit: str) -> str:
+    """How much more or less than the first one, and how sure; or that the data cannot tell."""
+    if found is None:
+        return ""
+    if not found.is_shown:
+        return '<span class="q">no difference shown</span>'
+    low, high = (f"{'+' if bound > 0 else '−'}{write(abs(bound))}" for bound in (found.low, found.high))
+    return _with_note(f"{'+' if found.by > 0 else '−'}{write(abs(found.by))} {unit}", f"95%: {low} to {high}")
+
+
 def _speed(_column: Column, view: View, _zone: str) -> str:
     if view.speed.p50 is None:
         return ""
@@ -86,9 +97,11 @@ _MEASURED: tuple[tuple[str, Callable[[Column, View, str], str]], ...] = (
     ("", lambda _column, view, zone: looks.strip(view.bars, zone)),
     ("Requests that succeeded", _success),
     ("TTFT, p50", lambda _column, view, _zone: _times(view.ttft, view.ttft.p50)),
+    ("against the first", lambda column, _view, _zone: _difference(column.slower, words.milliseconds, "ms")),
     ("TTFT, p95", lambda _column, view, _zone: _times(view.ttft, view.ttft.p95)),
     ("Total time, p50", lambda column, _view, _zone: _times(column.total, column.total and column.total.p50)),
     ("Output speed, p50", _speed),
+    ("against the first", lambda column, _view, _zone: _difference(column.faster, words.rate, "tok/s")),
     ("Incidents", lambda _column, view, _zone: words.count(len(view.incidents))),
     ("Answers right", lambda _column, view, _zone: words.percent(view.answers.share)),
 )

@@ -11,6 +11,7 @@ from stats.changes import Change
 from stats.prices import conditions_of, discount_of
 from stats.providers import Measured
 from stats.routing import PARAMETERS
+from stats.shifts import Shift
 from store.rows import Endpoint, EndpointStats, Model, Target
 
 MOST_CHANGES = 20
@@ -120,3 +121,14 @@ def callee(target: Target, model: Model | None) -> Callee:
     """What the sample code calls."""
     takes_images = model is not None and "image" in (model.input_modalities or "").split(",")
     return Callee(target.model, target.base_url, target.api_key_env, takes_images, "openrouter" in target.base_url)
+
+
+def shifts_list(what: str, unit: str, found: Iterable[Shift], zone: str) -> str:
+    """Each change point in words, newest first."""
+    lines = "".join(
+        f"<div><b>{escape(what)} went from {words.milliseconds(shift.before)} to {words.milliseconds(shift.after)} "
+        f"{escape(unit)}</b> on {words.clock(shift.at, zone, 0)}</div>"
+        for shift in sorted(found, key=lambda shift: -shift.at)
+    )
+    note = "A rank test: of a hundred series that do not change, about one would be said to."
+    return f'<div class="u u-card">{lines}<div class="q">{note}</div></div>'

@@ -46,6 +46,22 @@ LAST_COLUMNS = (
 
 
 @dataclass(frozen=True)
+class Measure:
+    """What is measured: its column, unit, and the profile that tells it (null: the target's own)."""
+
+    column: str
+    unit: str
+    profile: str | None
+
+
+MEASURES = {
+    "time to first token": Measure("ttft_ms", "ms", None),
+    "total time": Measure("total_ms", "ms", None),
+    "output speed": Measure("tokens_per_second", "tok/s", THROUGHPUT),
+}
+
+
+@dataclass(frozen=True)
 class View:
     """What the live part of the page says of one target at one location."""
 

@@ -13,6 +13,8 @@ import pandas as pd
 from pages.shared import loader
 from pages.shared.window import Window
 from stats import answers, incidents, latency, rollups, strip, tokens, uptime
+from stats.differences import counts_of
+from stats.shifts import Shift, shifts
 from store.rows import DOWN, Target
 
 RAW_AT_MOST = 20_000
@@ -93,6 +95,18 @@ class Past:
         """How many replies were right."""
         raise NotImplementedError
 
+    def counts(self, profile: str, column: str) -> rollups.Counts:
+        """Its values, by bucket of a sketch."""
+        raise NotImplementedError
+
+    def hour_rows(self, profile: str) -> list[rollups.Row]:
+        """What came to by the hour; in a long window of days."""
+        raise NotImplementedError
+
+    def shifts(self, profile: str, column: str) -> list[Shift]:
+        """When a measured column became another one."""
+        raise NotImplementedError
+
     def tokens_per_day(self, zone: str) -> pd.DataFrame:
         """What the probes used."""
         raise NotImplementedError
@@ -155,6 +169,21 @@ class FromProbes(Past):
     def answers(self) -> answers.Answers:
         """See `Past`."""
         return answers.answers(self._pings)
+
+    def counts(self, profile: str, column: str) -> rollups.Counts:
+        """See `Past`."""
+        return counts_of(self._of(profile), column)
+
+    def hour_rows(self, profile: str) -> list[rollups.Row]:
+        """See `Past`."""
+        since = self.since - self.since % HOUR_MS
+        rows = loader.hours(self.url, (self.target.name,), since, self.until)
+        return [row for row in rows if row[1] == self.target.location and row[2] == profile]
+
+    def shifts(self, profile: str, column: str) -> list[Shift]:
+        """See `Past`."""
+        samples = latency.measured(self._of(profile), column).sort_values("started_at")
+        return shifts(samples["started_at"].to_numpy(dtype="int64"), samples[column].to_numpy(dtype=float))
 
     def tokens_per_day(self, zone: str) -> pd.DataFrame:
         """See `Past`."""
@@ -238,7 +267,7 @@ class FromRollups(Past):
 
     def bands(self, profile: str, column: str) -> pd.DataFrame:
         """See `Past`."""
-        rows = [row for row in self._hours if row[2] == profile]
+        rows = self.hour_rows(profile)
         step_ms = HOUR_MS if self._hours is not self._rows else DAY_MS
         return rollups.bands(rows, column, self.since, self.until, step_ms)
 
@@ -251,6 +280,18 @@ class FromRollups(Past):
     def answers(self) -> answers.Answers:
         """See `Past`."""
         return self._summary(self.target.profile).answers()
+
+    def counts(self, profile: str, column: str) -> rollups.Counts:
+        """See `Past`."""
+        return self._summary(profile).counts(column)
+
+    def hour_rows(self, profile: str) -> list[rollups.Row]:
+        """See `Past`."""
+        return [row for row in self._hours if row[2] == profile]
+
+    def shifts(self, profile: str, column: str) -> list[Shift]:
+        """See `Past`: of the medians of hours, in a long window of days."""
+        return shifts(*rollups.medians_over_time(self.hour_rows(profile), column))
 
     def tokens_per_day(self, zone: str) -> pd.DataFrame:
         """See `Past`: by UTC day, whatever the zone."""

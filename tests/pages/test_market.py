@@ -59,10 +59,10 @@ def test_activity_is_by_version_as_bars_or_as_shares_and_names_its_source(filled
     bars = json.loads(activity.proto.spec)["data"]
     assert [bar["name"] for bar in bars] == ["standard", "free"]
     assert "CC BY 4.0" in html(app)
-    app.get("button_group")[2].set_value("Share").run()
+    app.get("button_group")[3].set_value("Share").run()
     activity = next(c for c in app.get("plotly_chart") if "by variant" in c.proto.alt)
     assert json.loads(activity.proto.spec)["layout"]["yaxis"]["tickformat"] == ".0%"
-    app.get("button_group")[1].set_value("Your account").run()
+    app.get("button_group")[2].set_value("Your account").run()
     assert not app.exception
     assert any("by provider" in c.proto.alt for c in app.get("plotly_chart"))
 
