@@ -57,6 +57,8 @@ def live() -> None:
         )
     looks.metrics(model_parts.numbers(view))
     st.html(model_parts.uptime_card(view, chosen, now, window.zone()))
+    if len(places) > 1:
+        st.html(model_parts.everywhere(url, target, places, chosen, now, window.zone()))
 
 
 live()

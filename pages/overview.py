@@ -28,6 +28,9 @@ def live() -> None:
 
 
 live()
+if loader.costs(url, loader.rounded(window.now_ms(), 60_000)):
+    with st.expander("Cost by target"):
+        st.html(overview_rows.costs(url, window.now_ms()))
 st.caption(
     "Uptime is the share of decided time; the interval behind it is 95% (Wilson). "
     "Below half of the time covered there is no number."

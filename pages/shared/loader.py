@@ -11,6 +11,8 @@ import streamlit as st
 
 from pages.shared import words
 from pages.shared.source import store_url
+from stats.costs import COST_COLUMNS, Cost, asked_since
+from stats.costs import costs as to_costs
 from stats.frames import frame
 from store import Selection, Spending, Store, StoreError, open_store
 from store.rollups import SPENDING_COLUMNS, spending_of
@@ -184,6 +186,12 @@ def last_runs(url: str) -> list[Run]:
 def spending(url: str, since: int, until: int) -> list[Spending]:
     """Requests and cost by target, of whole days (UTC)."""
     return spending_of(store().rollups("day", Selection(since, until), SPENDING_COLUMNS))
+
+
+@st.cache_data(ttl=30, max_entries=4, show_spinner=False)
+def costs(url: str, now: int) -> list[Cost]:
+    """What the probes cost by target: today, this month, and what it will come to."""
+    return to_costs(store().rollups("day", Selection(since=asked_since(now)), COST_COLUMNS), now)
 
 
 @st.cache_data(ttl=30, max_entries=24, max_size="200MB", show_spinner=False)

@@ -10,8 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import loader, looks, words
-from pages.shared.past import THROUGHPUT, past_of
+from pages.shared.past import HOUR_MS, THROUGHPUT, past_of
 from pages.shared.window import Window
+from stats import rollups
 from stats.answers import Answers
 from stats.frames import frame
 from stats.incidents import (
@@ -21,6 +22,7 @@ from stats.incidents import (
     mean_time_to_recovery_s,
 )
 from stats.latency import Percentiles
+from stats.places import seen_by_most, share_up
 from stats.strip import Bar
 from stats.uptime import SuccessRate, Uptime
 from store import Selection
@@ -28,6 +30,8 @@ from store.rows import PROBES, Model, Target
 
 LAST_PROBES = 200
 BARS = 140
+COARSEST_S = 3_600.0
+"""Bars that several places share are whole hours: each place has its own moments within one."""
 LAST_COLUMNS = (
     "started_at",
     "location",
@@ -96,6 +100,21 @@ def view(url: str, target: Target, window: Window, now: int) -> View:
         speed_line=past.median_line(THROUGHPUT, "tokens_per_second"),
         answers=past.answers(),
     )
+
+
+def everywhere(url: str, target: Target, places: list[str], window: Window, now: int, zone: str) -> str:
+    """A target that is probed from several places: its strip as most of them see it."""
+    until = now if window.is_live else window.until
+    since, ends = window.since - window.since % HOUR_MS, until - until % HOUR_MS + HOUR_MS
+    rows = [row for row in loader.rollups(url, (target.name,), since, ends) if row[2] == target.profile]
+    each = [
+        rollups.strip([row for row in rows if row[1] == place], since, ends, COARSEST_S, BARS)
+        for place in sorted({row[1] for row in rows})
+    ]
+    bars = seen_by_most(each)
+    heading = looks.title("Everywhere", f"from {len(places)} locations: down only where most of them see it")
+    share = words.percent(share_up(bars))
+    return f'<div class="u u-card">{heading}<b>{share}</b>{looks.strip(bars, zone, big=True)}</div>'
 
 
 def header(seen: View, now: int, zone: str) -> str:

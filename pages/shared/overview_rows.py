@@ -164,8 +164,33 @@ def summary(url: str, found: list[Row], window: Window, now: int) -> list[looks.
             f"over {len(medians)} target{'' if len(medians) == 1 else 's'} {window.words}",
         ),
         looks.Metric(f"Probes {window.words}", words.count(probes), f"{coverage} of the time is covered"),
-        looks.Metric("Spent today (UTC)", words.money(usd), f"{words.count(requests)} requests{unknown}"),
+        looks.Metric(
+            "Spent today (UTC)", words.money(usd), f"{words.count(requests)} requests{unknown}{_month(url, now)}"
+        ),
     ]
+
+
+def _month(url: str, now: int) -> str:
+    """This month's cost so far, and what it will come to."""
+    found = loader.costs(url, loader.rounded(now, 60_000))
+    so_far, in_all = sum(cost.month_usd for cost in found), sum(cost.projected_usd for cost in found)
+    return f"; this month {words.money(so_far)}, at this pace {words.money(in_all)}" if in_all else ""
+
+
+def costs(url: str, now: int) -> str:
+    """What each target cost, the dearest first."""
+    found = loader.costs(url, loader.rounded(now, 60_000))
+    body = "".join(
+        f"<tr><td>{escape(cost.target)}</td><td>{words.money(cost.today_usd)}</td><td>{words.money(cost.month_usd)}</td>"
+        f"<td>{words.money(cost.projected_usd)}</td><td>{cost.unpriced or words.DASH}</td></tr>"
+        for cost in found
+    )
+    heads = ("Target", "Today", "This month", "By its end, at this pace", "Requests at an unknown price")
+    head = "".join(f"<th>{text}</th>" for text in heads)
+    return (
+        f'<div class="u u-scroll"><table class="u-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        '<div class="q" style="margin-top:8px">UTC days. The pace is that of the last seven days.</div></div>'
+    )
 
 
 def table(found: list[Row], now: int, zone: str) -> str:

@@ -28,7 +28,7 @@ def bounds(interval: tuple[float, float] | None) -> str:
     if interval is None:
         return ""
     low, high = (share * 100 for share in interval)
-    digits = next((digits for digits in (1, 2, 3) if round(low, digits) < 100), 4)
+    digits = next((d for d in (1, 2, 3) if round(low, d) < 100 and round(low, d) != round(high, d)), 4)
     return f"{low:.{digits}f} to {'100' if round(high, digits) == 100 else f'{high:.{digits}f}'}"
 
 
@@ -93,6 +93,8 @@ def price(usd_per_million: str | None) -> str:
 
 def money(usd: float) -> str:
     """`$0.0121`, `$12.30`."""
+    if 0 < usd < 0.001:
+        return cost(usd)
     return "$0" if usd == 0 else f"${usd:.4f}" if usd < 1 else f"${usd:,.2f}"
 
 

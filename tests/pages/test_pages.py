@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from store import open_store
-from tests.factories import DAY, HOUR, target
+from tests.factories import DAY, HOUR, probe, target
 from tests.pages.conftest import html, metric, now_ms, open_page, rows
 
 PAGES = ("", "model.py", "export.py", "compare.py", "routing.py", "catalog.py")
@@ -252,3 +252,35 @@ def test_a_comparison_says_the_same_from_roll_ups(from_rollups: None) -> None:
     app.multiselect(key="with").set_value(["Broken", "Steady"]).run()
     assert not app.exception
     assert "<b>99.17%</b>" in html(app)
+
+
+def test_a_target_of_several_places_is_down_only_where_most_see_it(store_at: Path) -> None:
+    now = now_ms()
+    store = open_store(f"sqlite:///{store_at}")
+    for place in ("a", "b", "c"):
+        store.write([target("Far", location=place, updated_at=now)])
+        store.write(
+            probe(now - n * 60_000, "timeout" if place == "a" else "ok", target="Far", location=place)
+            for n in range(20 * 60)
+        )
+    store.close()
+    app = open_page("model.py", target="Far", location="a")
+    assert not app.exception
+    page = html(app)
+    assert metric(app, "Uptime").startswith("0% | ")
+    assert "from 3 locations: down only where most of them see it" in page
+    assert "<b>100%</b>" in page.partition("Everywhere")[2]
+
+
+def test_costs_are_told_by_target_with_what_the_month_will_come_to(store_at: Path) -> None:
+    now = now_ms()
+    store = open_store(f"sqlite:///{store_at}")
+    store.write([target("Dear", updated_at=now), target("Cheap", updated_at=now)])
+    store.write([probe(now - 1_000, target="Dear", cost_usd=0.5), probe(now - 1_000, target="Cheap", cost_usd=0.001)])
+    store.close()
+    app = open_page()
+    assert not app.exception
+    table = html(app).partition("By its end, at this pace")[2]
+    assert table.index("Dear") < table.index("Cheap")
+    assert "<td>$0.5000</td><td>$0.5000</td>" in table
+    assert "this month $0.5010" in metric(app, "Spent today (UTC)")
