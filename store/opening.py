@@ -13,14 +13,20 @@ DEFAULT_URL = "sqlite:///data/uptoken.db"
 def open_store(url: str | None = None, *, read_only: bool = False) -> Store:
     """Open the store at `url`, else at `UPTOKEN_STORE`, else `sqlite:///data/uptoken.db`.
 
-    URLs are written as SQLAlchemy writes them: `sqlite:///relative/path`, `sqlite:////absolute/path`.
+    URLs are written as SQLAlchemy writes them: `sqlite:///relative/path`, `sqlite:////absolute/path`, and for a fleet
+    `clickhouse://user:password@host:8123/database` or `chdb:////absolute/path`.
     Raises StoreUrlError when the URL is none that is known, StoreError when the store is not usable.
     """
     url = url or os.environ.get("UPTOKEN_STORE") or DEFAULT_URL
+    if url.startswith(("clickhouse://", "chdb://")):
+        from store.clickhouse import ClickHouseStore
+
+        return ClickHouseStore(url, read_only=read_only)
     scheme, separator, rest = url.partition(":///")
     if not separator or scheme != "sqlite" or not rest:
         raise StoreUrlError(
-            f"no store is known by the URL {url!r}: write sqlite:///relative/path.db or sqlite:////absolute/path.db"
+            f"no store is known by the URL {url!r}: write sqlite:///relative/path.db, sqlite:////absolute/path.db or "
+            "clickhouse://user:password@host:8123/database"
         )
     from store.sqlite import SqliteStore  # the engine loads only when it is chosen
 

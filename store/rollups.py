@@ -142,7 +142,7 @@ class Sum:
         before: tuple[Any, ...] = kept if kept is not None else (*(0,) * len(COUNTED), *(None,) * len(SKETCHED), None)
         sums = (a + b for a, b in zip(before, self.counted, strict=False))
         sketches = (merged(old, new) for old, new in zip(before[len(COUNTED) :], self.sketches, strict=False))
-        return (*sums, *sketches, _cells(before[-1], self.cells, STEP_MS[self.step] // CELL_MS[self.step]))
+        return (*sums, *sketches, cells_of(before[-1], self.cells, STEP_MS[self.step] // CELL_MS[self.step]))
 
 
 _UP_MS, _DECIDING, _SQUARES = _PLACE["up_ms"], _PLACE["deciding"], _PLACE["squares"]
@@ -150,7 +150,8 @@ _PROMPT, _COMPLETION, _COST = _PLACE["prompt_tokens"], _PLACE["completion_tokens
 _RIGHT, _LAGGED = _PLACE["answers_right"], _PLACE["lagged"]
 
 
-def _cells(kept: bytes | None, more: dict[int, int], count: int) -> bytes:
+def cells_of(kept: bytes | None, more: dict[int, int], count: int) -> bytes:
+    """Kept cells with more milliseconds in them, three numbers to each of `count` cells."""
     cells = array("I", kept or bytes(count * 3 * 4))
     if sys.byteorder == "big" and kept is not None:
         cells.byteswap()

@@ -15,6 +15,7 @@ from typing import Any
 
 import apsw
 
+from store.history import meet
 from store.migrations import migrate, refuse_newer, refuse_older
 from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import COLUMNS, Step, told
@@ -346,27 +347,20 @@ def _clear(
 
 
 def _history(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
-    """Close the open row of the same thing when something changed, and add the new one. A row that is there already
-    and comes with a `valid_to` is closed: the thing is gone. An import brings closed rows too.
-    """
+    """See `store.history`."""
     names = table.key[:-1]
-    facts_from = len(table.key) + 1
     same = " AND ".join(f"{name} = ?" for name in names)
     newest_sql = f"SELECT * FROM {table.name} WHERE {same} ORDER BY valid_from DESC LIMIT 1"
     close_sql = f"UPDATE {table.name} SET valid_to = ? WHERE {same} AND valid_from = ? AND valid_to IS NULL"
     new = 0
     for row in values:
-        key, valid_from, valid_to = row[: len(names)], row[len(names)], row[len(names) + 1]
+        key = row[: len(names)]
         newest = connection.execute(newest_sql, key).fetchone()
-        newest_from, newest_to = (newest[len(names)], newest[len(names) + 1]) if newest is not None else (None, None)
-        if valid_to is not None and newest is not None and newest_to is None and newest_from == valid_from:
-            connection.execute(close_sql, (valid_to, *key, valid_from))
-            continue
-        if valid_to is None and newest is not None and newest_to is None:
-            if newest[facts_from:] == row[facts_from:] or newest_from >= valid_from:
-                continue
-            connection.execute(close_sql, (valid_from, *key, newest_from))
-        new += _insert(connection, table, [row], "IGNORE")
+        meeting = meet(newest, row, len(table.key))
+        if meeting.closes_at is not None and newest is not None:
+            connection.execute(close_sql, (meeting.closes_at, *key, newest[len(names)]))
+        if meeting.adds:
+            new += _insert(connection, table, [row], "IGNORE")
     return new
 
 

@@ -14,16 +14,16 @@ from store.incidents import stretches
 from store.rollups import COLUMNS, COUNTED
 from store.rows import DAILY, HOURLY, INCIDENTS, PROBES, Hour, Incident, Probe
 from store.sketch import bucket_of, counts_of, merged, packed, quantiles, value_of
+from store.sqlite import SqliteStore
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
+from tests.store.stores import STORES, opened
 
 MIDNIGHT = NOON - NOON % DAY
 
 
-@pytest.fixture
-def store(tmp_path: Any) -> Any:
-    opened = open_store(f"sqlite:///{tmp_path}/rollups.db")
-    yield opened
-    opened.close()
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Any) -> Any:
+    yield from opened(request.param, tmp_path)
 
 
 def everything(store: Store) -> dict[str, Any]:
@@ -251,7 +251,8 @@ def test_forgetting_goes_in_steps(store: Store) -> None:
     steps = []
     while gone := store.tidy(MIDNIGHT):
         steps.append(gone)
-    assert (sum(steps), max(steps) <= 2_000) == (5_000, True)
+    assert sum(steps) == 5_000
+    assert max(steps) <= 2_000 or not isinstance(store, SqliteStore)  # where a delete would hold others up
 
 
 # -- the sketch

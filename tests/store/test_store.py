@@ -7,17 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from store import Selection, Spending, Store, open_store
+from store import Selection, Spending, Store
 from store.rollups import SPENDING_COLUMNS, spending_of
 from store.rows import ADAPTATIONS, MODELS, PROBES, RUNS, TARGETS, USAGE, Adaptation, Probe, Row, Run
 from tests.factories import DAY, MINUTE, NOON, model, probe, target, usage
+from tests.store.stores import STORES, opened
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    opened = open_store({"sqlite": f"sqlite:///{tmp_path}/test.db"}[request.param])
-    yield opened
-    opened.close()
+    yield from opened(request.param, tmp_path)
 
 
 def test_a_row_comes_back_as_it_was_written(store: Store) -> None:

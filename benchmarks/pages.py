@@ -1,0 +1,122 @@
+"""What the pages ask of SQLite, over a year of 100 targets at one probe a minute, and over a tenth of it.
+
+    python -m benchmarks.year sqlite:///data/year.db
+    python -m benchmarks.year sqlite:///data/tenth.db --days 36.5
+    python -m benchmarks.pages sqlite:///data/year.db sqlite:///data/tenth.db
+
+Not part of `make bench`: making the year takes half an hour and 10 GB.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.tools import machine, percentile, table
+from stats import rollups
+from stats.costs import COST_COLUMNS, asked_since
+from stats.frames import frame
+from stats.incidents import kept
+from store import Selection, Store, open_store
+from store.rollups import DAY_MS, HOUR_MS
+from store.rows import INCIDENTS, PROBES, Incident
+
+RUNS = 25
+MOST_MS, MOST_RATIO = 100.0, 1.5
+COLUMNS = ("target", "started_at", "location", "profile", "stands_for_s", "outcome", "lag_ms", "ttft_ms", "total_ms",
+           "tokens_per_second", "prompt_tokens", "completion_tokens", "cost_usd", "answer_ok", "provider", "error")  # fmt: skip
+Ask = Callable[[Store, str, int], Any]
+
+
+def _window(store: Store, names: tuple[str, ...], days: float, now: int) -> list[Any]:
+    """As `pages.shared.loader.rollups` asks."""
+    since = (now - int(days * DAY_MS)) // HOUR_MS * HOUR_MS
+    first, last = -(-since // DAY_MS) * DAY_MS, now // DAY_MS * DAY_MS
+    if days <= 2:
+        return list(store.rollups("hour", Selection(since, now, names)))
+    rows = list(store.rollups("hour", Selection(since, first, names)))
+    rows += store.rollups("day", Selection(first, last, names))
+    return rows + list(store.rollups("hour", Selection(last, now, names)))
+
+
+def _hours(store: Store, name: str, days: float, now: int) -> list[Any]:
+    return list(store.rollups("hour", Selection(now - int(days * DAY_MS), now, (name,))))
+
+
+def _raw_day(store: Store, name: str, now: int) -> Any:
+    return frame(PROBES, store.read(PROBES, Selection(now - DAY_MS, now, (name,)), columns=COLUMNS), COLUMNS)
+
+
+CALLS: dict[str, Ask] = {
+    "every page: the series and their newest probes": lambda s, _n, _now: s.series(),
+    "overview, 24 h: roll-ups of all targets": lambda s, _n, now: _window(s, (), 1, now),
+    "overview, 30 d: roll-ups of all targets": lambda s, _n, now: _window(s, (), 30, now),
+    "overview: costs of the month": lambda s, _n, now: list(
+        s.rollups("day", Selection(since=asked_since(now)), COST_COLUMNS)
+    ),
+    "overview: incidents of 31 days": lambda s, _n, now: list(s.read(INCIDENTS, Selection(now - 31 * DAY_MS, now))),
+    "model, 24 h: raw probes": _raw_day,
+    "model, 30 d: roll-ups": lambda s, n, now: _window(s, (n,), 30, now),
+    "model, 30 d: hours, for bands and change points": lambda s, n, now: _hours(s, n, 30, now),
+    "model: the newest 200 probes": lambda s, n, _now: list(
+        s.read(PROBES, Selection(targets=(n,)), newest_first=True, limit=200)
+    ),
+    "model, 30 d: failures": lambda s, n, now: list(
+        s.read(PROBES, Selection(now - 30 * DAY_MS, now, (n,), failed=True), columns=COLUMNS)
+    ),
+}
+OF_THE_YEAR: dict[str, Ask] = {
+    "overview, 1 y: roll-ups of all targets": lambda s, _n, now: _window(s, (), 365, now),
+    "model, 1 y: roll-ups": lambda s, n, now: _window(s, (n,), 365, now),
+    "model, 1 y: failures": lambda s, n, now: list(
+        s.read(PROBES, Selection(now - 365 * DAY_MS, now, (n,), failed=True), columns=COLUMNS)
+    ),
+    "model, 1 y: incidents": lambda s, n, now: kept(
+        Incident(*row) for row in s.read(INCIDENTS, Selection(now - 365 * DAY_MS, now, (n,)))
+    ),
+}
+
+
+def timed(store: Store, ask: Ask, names: list[str], now: int) -> float:
+    """The 95th percentile of some runs, in milliseconds, each of another target; the first two warm it."""
+    chance = random.Random(4)
+    times = []
+    for _ in range(RUNS + 2):
+        name = chance.choice(names)
+        began = time.perf_counter()
+        ask(store, name, now)
+        times.append((time.perf_counter() - began) * 1_000)
+    return percentile(times[2:], 0.95)
+
+
+def main(
+    year: Annotated[str, typer.Argument(help="A store that benchmarks.year filled.")],
+    tenth: Annotated[str, typer.Argument(help="Another one, with a tenth of the days.")],
+) -> None:
+    """Print the table, as Markdown."""
+    stores = [open_store(url, read_only=True) for url in (year, tenth)]
+    nows = [max(series.newest.started_at for series in store.series()) for store in stores]
+    names = sorted({series.newest.target for series in stores[0].series()})
+    count = stores[0].count(PROBES)
+    rows = []
+    for what, ask in CALLS.items():
+        long, short = (timed(store, ask, names, now) for store, now in zip(stores, nows, strict=True))
+        kept_it = long <= MOST_MS and (long <= MOST_RATIO * short or long - short < 2)
+        rows.append([what, f"{long:.1f} ms", f"{short:.1f} ms", f"{long / short:.2f}", "" if kept_it else "NOT KEPT"])
+    for what, ask in OF_THE_YEAR.items():
+        long = timed(stores[0], ask, names, nows[0])
+        rows.append([what, f"{long:.1f} ms", "", "", "" if long <= MOST_MS else "NOT KEPT"])
+    found = _window(stores[0], (), 1, nows[0])
+    began = time.perf_counter()
+    rollups.summaries(found)
+    rows.append(["statistics of that overview, 24 h", f"{(time.perf_counter() - began) * 1_000:.1f} ms", "", "", ""])
+    print(f"Measured on {machine()}, over {count:,} probes.\n")
+    print(table(("p95", "a year", "a tenth of it", "ratio", ""), rows))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,414 @@
+"""The store for fleets: ClickHouse, a server or a cluster over HTTP, or the same engine in this process.
+
+`clickhouse://user:password@host:8123/database`, with `?cluster=NAME` for replicas and shards and `?retention_days=N`
+for a TTL; `chdb:///absolute/path` for the engine in-process, which one process at a time may hold. The roll-ups are
+materialized views, so many collectors in many places may write at once. What is already there is left out before it is
+sent: a batch that is sent again counts once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from store.clickhouse_schema import ROLLUPS, Layout, rollup_query
+from store.history import meet
+from store.incidents import stretches
+from store.protocol import ALL, Selection, Series, StoreError
+from store.rollups import CELL_MS, COLUMNS, COUNTED, DAY_MS, SKETCHED, STEP_MS, Step, cells_of, told
+from store.rows import DAILY, DOWN, HOURLY, INCIDENTS, PROBES, TABLE_OF, UP, Probe, Row, Table
+from store.sketch import packed
+
+try:
+    import clickhouse_connect
+    from clickhouse_connect.driver.exceptions import Error as ClientError
+except ImportError as problem:  # the extra requirement is only for who has a fleet
+    raise StoreError(
+        "a ClickHouse store needs the package clickhouse-connect: pip install -r requirements-clickhouse.txt"
+    ) from problem
+
+Values = tuple[Any, ...]
+BLOCK = 20_000
+MADE_OF: dict[Table, Step] = {HOURLY: "hour", DAILY: "day"}
+KEYS_AT_ONCE = 5_000
+
+
+class ClickHouseStore:
+    """Meets `store.protocol.Store`. A client serializes its queries, so each thread has its own."""
+
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        parts = urlsplit(url)
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        self.url = url
+        self.read_only = read_only
+        if parts.scheme == "chdb":
+            self._connection: dict[str, Any] = {"interface": "chdb", "path": unquote(parts.path)}
+            database = "uptoken"
+        else:
+            self._connection = {
+                "host": parts.hostname,
+                "port": parts.port or (8443 if "secure" in query else 8123),
+                "username": unquote(parts.username or "default"),
+                "password": unquote(parts.password or ""),
+                "secure": "secure" in query,
+                "autogenerate_session_id": False,  # queries of one session wait for each other
+            }
+            database = parts.path.strip("/") or "uptoken"
+        days = query.get("retention_days")
+        self._layout = Layout(database, query.get("cluster"), int(days) if days else None)
+        self._database = database
+        self._idle: list[Any] = []
+        self._guard = threading.Lock()
+        with self._errors("open"):
+            self._prepare()
+
+    def _prepare(self) -> None:
+        if not self.read_only:
+            for statement in self._layout.statements():
+                self._command(statement)
+            return
+        sql = "SELECT count() FROM system.databases WHERE name = {name:String}"
+        if not self._command(sql, name=self._database):
+            raise StoreError(
+                f"there is no database {self._database!r} yet: the first `python -m collectors run` makes it"
+            )
+
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
+        """A client that nobody else uses meanwhile: a dashboard makes a thread for every click, and no new client."""
+        with self._guard:
+            client = self._idle.pop() if self._idle else None
+        if client is None:
+            client = clickhouse_connect.get_client(**self._connection)
+        try:
+            yield client
+        finally:
+            with self._guard:
+                self._idle.append(client)
+
+    def _command(self, sql: str, **parameters: Any) -> Any:
+        with self._client() as client:
+            return client.command(sql, parameters=parameters)
+
+    @contextmanager
+    def _errors(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except (ClientError, OSError) as problem:
+            said = str(problem).splitlines()[0][:300]
+            raise StoreError(f"could not {verb} the store at {_without_password(self.url)}: {said}") from problem
+
+    def _rows(self, sql: str, parameters: dict[str, Any] | None = None) -> Iterator[Values]:
+        """The rows of a query, block by block."""
+        with (
+            self._errors("read"),
+            self._client() as client,
+            client.query_rows_stream(sql, parameters=parameters or {}) as stream,
+        ):
+            for row in stream:
+                yield tuple(row)
+
+    def _name(self, table: str) -> str:
+        return f"{self._database}.{table}"
+
+    # -- writing
+
+    def write(self, rows: Iterable[Row], *, keep: bool = False) -> int:
+        """See `Store.write`. All rows are gathered first: the engine knows no transaction over tables."""
+        gathered = [(TABLE_OF[type(row)], row) for row in rows]
+        if self.read_only:
+            raise StoreError(
+                f"the store at {_without_password(self.url)} was opened for reading: it may not be written here"
+            )
+        new = 0
+        with self._errors("write"):
+            for table in dict.fromkeys(table for table, _ in gathered):
+                values = [table.values(row) for its, row in gathered if its is table]
+                if table.meeting == "made":
+                    raise StoreError(f"{table.name} cannot be written: the store makes its rows from the probes")
+                new += self._write(table, values, keep)
+        return new
+
+    def _write(self, table: Table, values: list[Values], keep: bool) -> int:
+        if table.meeting == "history":
+            return self._write_history(table, values)
+        unique = {_key(table, row): row for row in values}
+        if table.meeting == "keep":
+            unique = {}
+            for row in values:
+                unique.setdefault(_key(table, row), row)  # of two with one key the first counts
+        if table.meeting == "whole" and not keep:
+            self._forget_wholes(table, values)
+        elif table.meeting == "keep" or keep:
+            there = self._there(table, list(unique))
+            unique = {key: row for key, row in unique.items() if key not in there}
+        if table is PROBES and (kept_since := self._kept_since()):
+            unique = {key: row for key, row in unique.items() if row[1] >= kept_since}
+        self._insert(table, list(unique.values()))
+        return len(unique)
+
+    def _insert(self, table: Table, values: list[Values]) -> None:
+        names = list(table.names)
+        version = time.time_ns()
+        if table.meeting != "keep":
+            names.append("version")
+            values = [(*row, version) for row in values]
+        for start in range(0, len(values), BLOCK):
+            with self._client() as client:
+                client.insert(self._name(table.name), values[start : start + BLOCK], column_names=names)
+
+    def _there(self, table: Table, keys: list[Values]) -> set[Values]:
+        """Which of these keys have a row already."""
+        found: set[Values] = set()
+        columns = ", ".join(table.key)
+        for start in range(0, len(keys), KEYS_AT_ONCE):
+            some = keys[start : start + KEYS_AT_ONCE]
+            sql = f"SELECT {columns} FROM {self._name(table.name)} WHERE ({columns}) IN {{keys:{_tuples(table)}}}"
+            found |= set(self._rows(sql, {"keys": some}))
+        return found
+
+    def _forget_wholes(self, table: Table, values: list[Values]) -> None:
+        first, second = table.names[:2]
+        for one, two in sorted({row[:2] for row in values}):
+            self._delete(table.name, f"{first} = {{one:String}} AND {second} = {{two:Int64}}", one=one, two=two)
+
+    def _delete(self, name: str, condition: str, **parameters: Any) -> None:
+        """On every shard: what is deleted lies in its own table."""
+        self._command(
+            f"DELETE FROM {self._layout.local(name)}{self._layout.on_cluster} WHERE {condition}", **parameters
+        )
+
+    def _write_history(self, table: Table, values: list[Values]) -> int:
+        length = len(table.key)
+        newest: dict[Values, Values] = {}
+        for row in self.read(table):  # in the key's order, so the newest of a thing comes last
+            newest[row[: length - 1]] = row
+        there = {row[:length] for row in self.read(table, columns=table.key)}
+        changed: dict[Values, Values] = {}
+        new = 0
+        for row in values:
+            thing = row[: length - 1]
+            before = newest.get(thing)
+            meeting = meet(before, row, length)
+            if meeting.closes_at is not None and before is not None:
+                closed = (*before[:length], meeting.closes_at, *before[length + 1 :])
+                changed[closed[:length]] = newest[thing] = closed
+            if meeting.adds and row[:length] not in there:
+                changed[row[:length]] = row
+                there.add(row[:length])
+                new += 1
+                if before is None or row[length - 1] > before[length - 1]:
+                    newest[thing] = row
+        self._insert(table, list(changed.values()))
+        return new
+
+    # -- reading
+
+    def read(
+        self,
+        table: Table,
+        selection: Selection = ALL,
+        *,
+        columns: tuple[str, ...] = (),
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Values]:
+        """See `Store.read`."""
+        names = columns or table.names
+        if table.meeting == "made":
+            rows = self._incidents(selection) if table is INCIDENTS else self._told(MADE_OF[table], selection)
+            if newest_first:
+                place = table.names.index(table.moment)
+                rows = iter(sorted(rows, key=lambda row: int(row[place]), reverse=True))
+            places = [table.names.index(name) for name in names]
+            for number, row in enumerate(rows):
+                if limit is not None and number >= limit:
+                    return
+                yield tuple(row[place] for place in places)
+            return
+        where, parameters = _where(table, selection)
+        final = " FINAL" if table.meeting != "keep" else ""
+        order = f"{table.moment} DESC" if newest_first else ", ".join(table.key)
+        sql = f"SELECT {', '.join(names)} FROM {self._name(table.name)}{final}{where} ORDER BY {order}"
+        if limit is not None:
+            sql += f" LIMIT {int(limit)}"
+        yield from self._rows(sql, parameters)
+
+    def count(self, table: Table, selection: Selection = ALL) -> int:
+        """See `Store.count`."""
+        if table.meeting == "made":
+            return sum(1 for _ in self.read(table, selection, columns=table.key))
+        where, parameters = _where(table, selection)
+        final = " FINAL" if table.meeting != "keep" else ""
+        [(count,)] = self._rows(f"SELECT count() FROM {self._name(table.name)}{final}{where}", parameters)
+        return int(count)
+
+    def series(self) -> list[Series]:
+        """See `Store.series`: the first moment from the roll-ups, which are kept for ever."""
+        names = ", ".join(PROBES.names)
+        first = {
+            tuple(row[:3]): int(row[3])
+            for row in self._rows(
+                "SELECT target, location, profile, min(started_at) FROM"
+                f" (SELECT target, location, profile, started_at FROM {self._name('probes')}"
+                f" UNION ALL SELECT target, location, profile, at FROM {self._name('hourly')} WHERE at <"
+                f" (SELECT max(kept_since) FROM {self._name('upkeep')})) GROUP BY target, location, profile"
+            )
+        }
+        newest = self._rows(
+            f"SELECT {names} FROM {self._name('probes')} ORDER BY target, location, profile, started_at DESC"
+            " LIMIT 1 BY target, location, profile"
+        )
+        probes = [Probe(*row) for row in newest]
+        return [Series(first[probe.target, probe.location, probe.profile], probe) for probe in probes]
+
+    def rollups(self, step: Step, selection: Selection = ALL, columns: tuple[str, ...] = COLUMNS) -> Iterator[Values]:
+        """See `Store.rollups`."""
+        where, parameters = _where_at(step, selection)
+        wanted = [f"sum({name})" if name in COUNTED else f"sumMap({name})" for name in columns]
+        sums = "".join(f", {sql}" for sql in wanted)
+        sql = (
+            f"SELECT target, location, profile, at{sums} FROM {self._name(ROLLUPS[step])}{where}"
+            " GROUP BY target, location, profile, at ORDER BY target, location, profile, at"
+        )
+        makers = [_MAKERS.get(name) for name in columns]
+        cells = STEP_MS[step] // CELL_MS[step]
+        for row in self._rows(sql, parameters):
+            yield (
+                *row[:4],
+                *(value if make is None else make(value, cells) for make, value in zip(makers, row[4:], strict=True)),
+            )
+
+    def _told(self, step: Step, selection: Selection) -> Iterator[Values]:
+        return (told(step, row) for row in self.rollups(step, selection))
+
+    def _incidents(self, selection: Selection) -> Iterator[Values]:
+        """From the failures and the first success after each run of them; those that began in the selection."""
+        # one that began before the selection goes on in it, and is not to be taken for a new one
+        since = selection.since - 30 * DAY_MS if selection.since is not None else None
+        where, parameters = _where(PROBES, Selection(since, None, selection.targets))
+        decided, down = _quoted(UP | DOWN), _quoted(DOWN)
+        before = (
+            "lagInFrame(toString(outcome)) OVER (PARTITION BY target, location, profile ORDER BY started_at"
+            " ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)"
+        )
+        sql = (
+            f"SELECT target, location, profile, started_at, outcome, error FROM (SELECT *, {before} AS before"
+            f" FROM {self._name('probes')}{where}{' AND' if where else ' WHERE'} outcome IN ({decided}))"
+            f" WHERE outcome IN ({down}) OR before IN ({down}) ORDER BY target, location, profile, started_at"
+        )
+        for series, rows in groupby(self._rows(sql, parameters), key=lambda row: row[:3]):
+            for s in stretches(row[3:] for row in rows):
+                if (selection.since is None or s.began_at >= selection.since) and (
+                    selection.until is None or s.began_at < selection.until
+                ):
+                    yield (*series, s.began_at, s.ended_at, s.cause, s.probes, s.error)
+
+    # -- upkeep
+
+    def _kept_since(self) -> int:
+        [(moment,)] = self._rows(f"SELECT max(kept_since) FROM {self._name('upkeep')}")
+        return int(moment or 0)
+
+    def tidy(self, before: int) -> int:
+        """See `Store.tidy`. With `retention_days` in the URL the server forgets by itself, too."""
+        boundary = before - before % DAY_MS
+        with self._errors("write"):
+            if boundary > self._kept_since():
+                self._command(f"INSERT INTO {self._name('upkeep')} VALUES ({boundary})")
+            newest = (
+                f"SELECT target, location, profile, max(started_at) FROM {self._name('probes')}"
+                " GROUP BY target, location, profile"
+            )
+            old = f"started_at < {{before:Int64}} AND (target, location, profile, started_at) NOT IN ({newest})"
+            gone = 0
+            for name, condition in (("probes", old), ("endpoint_stats", "seen_at < {before:Int64}")):
+                [(count,)] = self._rows(
+                    f"SELECT count() FROM {self._name(name)} WHERE {condition}", {"before": boundary}
+                )
+                if count:
+                    self._delete(name, condition, before=boundary)
+                gone += int(count)
+        return gone
+
+    def rebuild(self) -> int:
+        """See `Store.rebuild`. Incidents are told from the probes whenever they are asked for."""
+        kept_since = self._kept_since()
+        with self._errors("write"):
+            for step, name in ROLLUPS.items():
+                self._delete(name, "at >= {since:Int64}", since=kept_since)
+                query = rollup_query(self._name("probes"), step, f" AND started_at >= {kept_since}")
+                self._command(f"INSERT INTO {self._name(name)} {query}")
+        [(count,)] = self._rows(
+            f"SELECT count() FROM {self._name('probes')} WHERE started_at >= {{since:Int64}}", {"since": kept_since}
+        )
+        return int(count)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        with self._guard:
+            clients, self._idle = self._idle, []
+        for client in clients:
+            client.close()
+
+
+def _key(table: Table, row: Values) -> Values:
+    places = [table.names.index(name) for name in table.key]
+    return tuple(row[place] for place in places)
+
+
+def _tuples(table: Table) -> str:
+    kinds = {column.name: "String" if column.kind == "text" else "Int64" for column in table.columns}
+    return f"Array(Tuple({', '.join(kinds[name] for name in table.key)}))"
+
+
+def _where(table: Table, selection: Selection) -> tuple[str, dict[str, Any]]:
+    clauses, parameters = _clauses(table.target, table.moment, selection)
+    if selection.failed:
+        clauses.append("outcome <> 'ok'")
+    return (" WHERE " + " AND ".join(clauses) if clauses else ""), parameters
+
+
+def _where_at(step: Step, selection: Selection) -> tuple[str, dict[str, Any]]:
+    clauses, parameters = _clauses("target", "at", selection)
+    return (" WHERE " + " AND ".join(clauses) if clauses else ""), parameters
+
+
+def _clauses(target: str, moment: str, selection: Selection) -> tuple[list[str], dict[str, Any]]:
+    clauses: list[str] = []
+    parameters: dict[str, Any] = {}
+    if selection.targets:
+        clauses.append(f"{target} IN {{targets:Array(String)}}")
+        parameters["targets"] = list(selection.targets)
+    if selection.since is not None:
+        clauses.append(f"{moment} >= {{since:Int64}}")
+        parameters["since"] = selection.since
+    if selection.until is not None:
+        clauses.append(f"{moment} < {{until:Int64}}")
+        parameters["until"] = selection.until
+    return clauses, parameters
+
+
+def _quoted(words: frozenset[str]) -> str:
+    return ", ".join(repr(word) for word in sorted(words))
+
+
+def _sketch(counts: dict[int, int], _cells: int) -> bytes | None:
+    return packed(counts)
+
+
+def _cells(ms: dict[int, int], cells: int) -> bytes:
+    return cells_of(None, ms, cells)
+
+
+_MAKERS = {**dict.fromkeys(SKETCHED, _sketch), "cells": _cells}
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return url.replace(f":{parts.password}@", ":…@") if parts.password else url

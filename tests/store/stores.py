@@ -1,0 +1,43 @@
+"""Every store that the contract is run over: a new engine adds its URL here and nothing else."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from store import Store, open_store
+
+HAS_CHDB = importlib.util.find_spec("chdb") is not None and importlib.util.find_spec("clickhouse_connect") is not None
+STORES = [
+    "sqlite",
+    pytest.param(
+        "chdb",
+        marks=pytest.mark.skipif(
+            not HAS_CHDB, reason="ClickHouse's engine is not installed: pip install -r requirements-clickhouse.txt"
+        ),
+    ),
+]
+_engine: list[Store] = []
+
+
+def opened(name: str, folder: Path) -> Iterator[Store]:
+    """An empty store. ClickHouse's engine holds one folder a process, so all its tests share it, emptied in between."""
+    if name == "sqlite":
+        store = open_store(f"sqlite:///{folder}/test.db")
+        yield store
+        store.close()
+        return
+    if not _engine:
+        _engine.append(open_store(f"chdb://{folder}/chdb"))
+    store = _engine[0]
+    yield store
+    for table in _tables(store):
+        store._command(f"TRUNCATE TABLE uptoken.{table}")  # type: ignore[attr-defined]
+
+
+def _tables(store: Store) -> list[str]:
+    sql = "SELECT name FROM system.tables WHERE database = 'uptoken' AND engine LIKE '%MergeTree'"
+    return [name for (name,) in store._rows(sql)]  # type: ignore[attr-defined]
