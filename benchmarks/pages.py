@@ -27,8 +27,24 @@ from store.rows import INCIDENTS, PROBES, Incident
 
 RUNS = 25
 MOST_MS, MOST_RATIO = 100.0, 1.5
-COLUMNS = ("target", "started_at", "location", "profile", "stands_for_s", "outcome", "lag_ms", "ttft_ms", "total_ms",
-           "tokens_per_second", "prompt_tokens", "completion_tokens", "cost_usd", "answer_ok", "provider", "error")  # fmt: skip
+COLUMNS = (
+    "target",
+    "started_at",
+    "location",
+    "profile",
+    "stands_for_s",
+    "outcome",
+    "lag_ms",
+    "ttft_ms",
+    "total_ms",
+    "tokens_per_second",
+    "prompt_tokens",
+    "completion_tokens",
+    "cost_usd",
+    "answer_ok",
+    "provider",
+    "error",
+)
 Ask = Callable[[Store, str, int], Any]
 
 
