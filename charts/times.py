@@ -61,6 +61,8 @@ def bands(
         "(%{customdata[2]:,d} probes)<extra></extra>",
         showlegend=False,
     )
+    if shifts:
+        chart.update_layout(margin={"t": 26})  # for their words
     for shift in shifts:
         _mark(chart, shift, palette, zone, unit)
     _floor(chart, failures, palette, zone)

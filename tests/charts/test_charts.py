@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from charts import compare, history, market, times, tokens
+from charts import compare, history, market, spread, times, tokens
 from charts.axes import log_ticks
 from charts.palette import PALETTES, Mode, Palette
 from stats.catalog import catalog, spots
+from stats.differences import counts_of
+from stats.distribution import by_hour_of_week, histogram
 from stats.latency import bands
+from stats.rollups import rows_of
+from stats.shifts import Shift
 from stats.tokens import tokens_per_day
 from stats.usage import by_day, shares
 from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe, usage
@@ -39,6 +43,30 @@ def test_failures_are_marks_on_the_floor_at_their_moment_in_the_viewers_zone() -
     [marks] = [trace for trace in chart.data if trace.name == "failure"]
     assert (str(marks.x[0]), list(marks.y), list(marks.text)) == ("2026-11-24 13:01:00", [0], ["timeout"])
     assert [str(edge) for edge in chart.layout.xaxis.range] == ["2026-11-24 13:00:00", "2026-11-24 14:00:00"]
+
+
+def test_a_change_point_is_a_line_at_its_moment_with_both_medians_in_words() -> None:
+    chart = _chart(
+        [probe(NOON + n * MINUTE) for n in range(60)], shifts=[Shift(NOON + 30 * MINUTE, 410.4, 690.1, 0.001)]
+    )
+    [line] = chart.layout.shapes
+    assert str(line.x0) == "2026-11-24 12:30:00"
+    assert chart.layout.annotations[0].text == "410 → 690 ms"
+
+
+def test_how_values_are_spread_is_drawn_and_said_when_there_are_none() -> None:
+    counts = counts_of(frame_of([probe(NOON + n, ttft_ms=100.0 + n) for n in range(300)]), "ttft_ms")
+    bars = spread.histogram(histogram(counts), LIGHT, unit="ms")
+    assert sum(bars.data[0].y) == pytest.approx(1)
+    rows = rows_of([probe(NOON, ttft_ms=100.0)])
+    week = spread.hours_of_week(by_hour_of_week(rows, "ttft_ms"), LIGHT, unit="ms")
+    assert (len(week.data[0].z), len(week.data[0].z[0])) == (7, 24)
+    empty = counts_of(frame_of([]), "ttft_ms")
+    for chart in (
+        spread.histogram(histogram(empty), LIGHT, unit="ms"),
+        spread.hours_of_week(by_hour_of_week([], "ttft_ms"), LIGHT, unit="ms"),
+    ):
+        assert chart.layout.annotations[0].text == "no sample in this window"
 
 
 def test_an_empty_chart_says_why() -> None:
