@@ -1,4 +1,4 @@
-"""The schema's history: numbered functions, each run once, in one transaction with its own record.
+"""The schema's history: numbered functions, each run once, with its own record, all that are due in one transaction.
 
 To change the schema, add a function at the end of `MIGRATIONS`; never edit one that was released.
 """
@@ -379,23 +379,22 @@ def refuse_older(version: int, where: str) -> None:
 
 def migrate(connection: apsw.Connection, where: str) -> None:
     """Bring the database up to date. Raises StoreError when it was written by a newer Uptoken."""
-    version = refuse_newer(connection, where)
-    if version == len(MIGRATIONS):
+    if refuse_newer(connection, where) == len(MIGRATIONS):
         return
-    for number in range(version + 1, len(MIGRATIONS) + 1):
-        function = MIGRATIONS[number - 1]
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # all in one: a reader sees the schema of before or this one, and never a store that is half made
+        for number in range(version_of(connection) + 1, len(MIGRATIONS) + 1):  # another process may have been first
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS migrations ("
                 "version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
             )
-            if version_of(connection) < number:  # another process may have been first
-                function(connection)
-                connection.execute(
-                    "INSERT INTO migrations VALUES (?, ?, ?)", (number, function.__name__, time.time_ns() // 1_000_000)
-                )
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
+            function = MIGRATIONS[number - 1]
+            function(connection)
+            connection.execute(
+                "INSERT INTO migrations VALUES (?, ?, ?)", (number, function.__name__, time.time_ns() // 1_000_000)
+            )
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

@@ -31,6 +31,14 @@ BUSY_TIMEOUT_MS = 10_000
 MADE_OF: dict[Table, Step] = {HOURLY: "hour", DAILY: "day"}
 
 
+_NOT_YET = "there is no store at {} yet: the first `python -m collectors run` makes it"
+
+
+def _has_tables(path: Path) -> bool:
+    """An empty file, or one with a header alone, is a store that is being made."""
+    return path.stat().st_size > 4_096
+
+
 def _refuse_old_library() -> None:
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
     if version < OLDEST_SQLITE:
@@ -59,7 +67,7 @@ class SqliteStore:
         self._guard = threading.Lock()
         self._immutable = False
         if read_only and not path.is_file():
-            raise StoreError(f"there is no store at {path} yet: the first `python -m collectors run` makes it")
+            raise StoreError(_NOT_YET.format(path))
         with self._errors("open"):
             if not read_only:
                 _create_private(path)
@@ -123,6 +131,8 @@ class SqliteStore:
             self._immutable = True
             with self._connection() as connection:
                 version = refuse_newer(connection, str(self.path))
+        if version == 0 and not _has_tables(self.path):
+            raise StoreError(_NOT_YET.format(self.path))  # a writer is just making it
         if version == 0:
             raise StoreError(f"{self.path} is not an Uptoken store: the first `python -m collectors run` makes one")
         refuse_older(version, str(self.path))

@@ -128,6 +128,17 @@ def test_a_missing_store_is_said_with_the_way_out(path: Path) -> None:
         open_store(f"sqlite:///{path}", read_only=True)
 
 
+def test_a_store_that_is_just_being_made_is_not_there_yet(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(StoreError, match="no store at .* yet"):
+        open_store(f"sqlite:///{path}", read_only=True)
+    maker = apsw.Connection(str(path))
+    maker.execute("PRAGMA journal_mode=WAL; BEGIN IMMEDIATE; CREATE TABLE migrations (version INTEGER)")
+    with pytest.raises(StoreError, match="no store at .* yet"):
+        open_store(f"sqlite:///{path}", read_only=True)
+
+
 def test_an_unknown_url_is_said_with_the_right_form() -> None:
     with pytest.raises(StoreError, match="write sqlite:///relative/path.db"):
         open_store("mysql://root@db/x")
