@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -109,11 +110,39 @@ def timed(store: Store, ask: Ask, names: list[str], now: int) -> float:
     return percentile(times[2:], 0.95)
 
 
+def overview_s(store: Store, targets: int) -> float:
+    """Seconds that the overview's rows of the first `targets` take, over 24 hours: the store and the statistics."""
+    found = store.series()
+    now = max(series.newest.started_at for series in found)
+    names = tuple(sorted({series.newest.target for series in found})[:targets])
+    began = time.perf_counter()
+    by_profile: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for row in _window(store, names if targets < len(found) else (), 1, now):
+        by_profile[row[0], row[2]].append(row)
+    for name in names:
+        pings, rates = by_profile[name, "ping"], by_profile[name, "throughput"]
+        for summary in rollups.summaries(pings, ("ttft_ms",)).values():
+            summary.uptime(now - DAY_MS, now)
+            summary.percentiles("ttft_ms")
+        for summary in rollups.summaries(rates, ("tokens_per_second",)).values():
+            summary.percentiles("tokens_per_second")
+        rollups.strip(pings, now - DAY_MS, now, 60.0)
+        rollups.median_line(pings, "ttft_ms")
+        rollups.median_line(rates, "tokens_per_second")
+    return time.perf_counter() - began
+
+
 def main(
     year: Annotated[str, typer.Argument(help="A store that benchmarks.year filled.")],
     tenth: Annotated[str, typer.Argument(help="Another one, with a tenth of the days.")],
+    wide: Annotated[str | None, typer.Option(help="One with 1,000 targets, for the overview alone.")] = None,
 ) -> None:
-    """Print the table, as Markdown."""
+    """Print the tables, as Markdown."""
+    if wide is not None:
+        store = open_store(wide, read_only=True)
+        overview_s(store, 1_000)
+        lines = [[f"{n:,}", f"{sorted(overview_s(store, n) for _ in range(5))[2]:.2f} s"] for n in (100, 500, 1_000)]
+        print(table(("targets", "overview, 24 h: store and statistics"), lines) + "\n")
     stores = [open_store(url, read_only=True) for url in (year, tenth)]
     nows = [max(series.newest.started_at for series in store.series()) for store in stores]
     names = sorted({series.newest.target for series in stores[0].series()})

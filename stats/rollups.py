@@ -33,6 +33,7 @@ FIRST_VALUE = 4
 _PLACE = {name: place for place, name in enumerate(COUNTED)}
 _SKETCH = {name: FIRST_VALUE + len(COUNTED) + place for place, name in enumerate(SKETCHED)}
 _CELLS = FIRST_VALUE + len(COUNTED) + len(SKETCHED)
+_CELL_BYTES = 12
 _CELL_MS = {STEP_MS[step] // CELL_MS[step]: CELL_MS[step] for step in STEP_MS}
 """How long a cell is, by how many a row has."""
 _VALUES = SMALLEST * 2 * GAMMA ** np.arange(BUCKETS, dtype=float) / (GAMMA + 1)
@@ -150,18 +151,25 @@ def strip(rows: Iterable[Row], since: int, until: int, every_s: float, most: int
     """The bars of a window, as `stats.strip.strip` has them, from the cells of roll-ups of one series. A bar is as long
     as some whole cells of the coarsest row; `probes` is not told.
     """
-    found = [(row[3], np.frombuffer(row[_CELLS], dtype="<u4").reshape(-1, 3)) for row in rows if row[_CELLS]]
-    finest = max((_CELL_MS[len(cells)] for _, cells in found), default=min(_CELL_MS.values()))
+    alike: dict[int, list[Row]] = {}
+    for row in rows:
+        if row[_CELLS]:
+            alike.setdefault(len(row[_CELLS]) // _CELL_BYTES, []).append(row)
+    finest = max((_CELL_MS[count] for count in alike), default=min(_CELL_MS.values()))
     width = max(math.ceil((until - since) / most), round(every_s * 1_000))
     width = math.ceil(width / finest) * finest
     ended = math.ceil(until / finest) * finest
     count = max(1, math.ceil((ended - since) / width))
     began = ended - count * width
     seconds = np.zeros((count, 3))
-    for at, cells in found:
-        places = (at + np.arange(len(cells)) * _CELL_MS[len(cells)] - began) // width
+    for in_row, listed in alike.items():
+        cells = np.frombuffer(b"".join(row[_CELLS] for row in listed), dtype="<u4").reshape(-1, 3)
+        at = np.array([row[3] for row in listed])[:, None] + np.arange(in_row) * _CELL_MS[in_row]
+        places = (at.ravel() - began) // width
         inside = (places >= 0) & (places < count)
-        np.add.at(seconds, places[inside], cells[inside] / 1_000)
+        for kind in range(3):
+            weights = cells[inside, kind] / 1_000
+            seconds[:, kind] += np.bincount(places[inside], weights=weights, minlength=count)
     return [
         Bar(began + n * width, began + (n + 1) * width, float(up), float(down), float(other), 0)
         for n, (up, down, other) in enumerate(seconds)
@@ -194,7 +202,8 @@ def median_line(rows: Iterable[Row], column: str, most: int = 48) -> list[float 
     """The medians of one series' rows in their order, for a sparkline: where there are more than `most`, each point is
     the middle one of those of some neighbours.
     """
-    medians = [_median(row[_SKETCH[column]]) for row in sorted(rows, key=lambda row: int(row[3]))]
+    ordered = sorted(rows, key=lambda row: int(row[3]))
+    medians = _medians([row[_SKETCH[column]] for row in ordered])
     size = math.ceil(len(medians) / most) if medians else 1
     groups = (medians[n : n + size] for n in range(0, len(medians), size))
     return [_middle([value for value in group if value is not None]) for group in groups]
@@ -202,21 +211,29 @@ def median_line(rows: Iterable[Row], column: str, most: int = 48) -> list[float 
 
 def medians_over_time(rows: Iterable[Row], column: str) -> tuple[Counts, npt.NDArray[np.float64]]:
     """When each row with a sample began (milliseconds UTC), and its median, in the order of time."""
-    ordered = sorted((row[3], _median(row[_SKETCH[column]])) for row in rows if row[_SKETCH[column]])
-    at = np.array([moment for moment, _ in ordered], dtype=np.int64)
-    return at, np.array([median for _, median in ordered], dtype=float)
+    ordered = sorted((row for row in rows if row[_SKETCH[column]]), key=lambda row: int(row[3]))
+    at = np.array([row[3] for row in ordered], dtype=np.int64)
+    return at, np.array(_medians([row[_SKETCH[column]] for row in ordered]), dtype=float)
 
 
-def _median(blob: bytes | None) -> float | None:
-    if not blob:
-        return None
-    pairs = np.frombuffer(blob, dtype="<u2").reshape(-1, 2)
-    ends = np.cumsum(pairs[:, 1], dtype=np.int64)
-    half = ends[-1] / 2
-    place = int(np.searchsorted(ends, half))
+def _medians(blobs: Sequence[bytes | None]) -> list[float | None]:
+    """The median of each sketch, all in one go: null for one without a sample."""
+    found: list[float | None] = [None] * len(blobs)
+    known = [place for place, blob in enumerate(blobs) if blob]
+    if not known:
+        return found
+    pairs = np.frombuffer(b"".join(blobs[place] or b"" for place in known), dtype="<u2").reshape(-1, 2)
+    ends = np.cumsum([len(blobs[place] or b"") // 4 for place in known])
+    so_far = np.cumsum(pairs[:, 1], dtype=np.int64)
+    last = so_far[ends - 1]
+    half = (np.concatenate(([0], last[:-1])) + last) / 2
+    at = np.searchsorted(so_far, half)
     # how far into the bucket: without it a line would go in steps of 2%
-    into = 1 - (ends[place] - half) / pairs[place, 1]
-    return float(SMALLEST * GAMMA ** (pairs[place, 0] - 1 + into))
+    into = 1 - (so_far[at] - half) / pairs[at, 1]
+    values = SMALLEST * GAMMA ** (pairs[at, 0] - 1 + into)
+    for place, value in zip(known, values, strict=True):
+        found[place] = float(value)
+    return found
 
 
 def _middle(values: list[float]) -> float | None:
