@@ -11,9 +11,9 @@ import sys
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from store.rows import DOWN, LAG_LIMIT_MS, MAY_BE_BILLED, UP, Probe
+from store.rows import DOWN, LAG_LIMIT_MS, MAY_BE_BILLED, UP, Outcome, Probe
 from store.sketch import bucket_of, counts_of, merged, quantiles
 
 Step = Literal["hour", "day"]
@@ -25,19 +25,7 @@ LONGEST_S, MOST_TOKENS, MOST_USD = 7 * 86_400.0, 10**9, 1_000.0
 """More than one probe can stand for, use or cost."""
 LAST_MS = (1 << 24) * HOUR_MS
 """The year 3883: hours are numbered with 24 bits."""
-OUTCOMES = (
-    "ok",
-    "timeout",
-    "connection_error",
-    "server_error",
-    "stream_error",
-    "invalid_response",
-    "empty",
-    "rate_limited",
-    "caller_error",
-    "not_found",
-    "offline",
-)
+OUTCOMES: tuple[str, ...] = get_args(Outcome)
 COUNTED = (
     *OUTCOMES,
     "up_ms",

@@ -12,6 +12,7 @@ import apsw
 import pytest
 
 from store import StoreError, migrations, open_store
+from store.rollups import COLUMNS
 from store.rows import ENDPOINTS, MODELS, PROBES, TABLES, Endpoint, Model
 from store.sqlite import INTERNED, MADE_OF
 from tests.factories import NOON, model, probe
@@ -52,6 +53,14 @@ def test_the_schema_and_the_row_types_are_the_same(path: Path) -> None:
             for _, name, kind, notnull, _, _ in connection.execute(f"PRAGMA table_info({table.name})")
         ]
         assert real == [(column.name, sql_type[column.kind], column.nullable) for column in table.columns]
+
+
+def test_the_roll_ups_tables_have_their_columns_in_order(path: Path) -> None:
+    open_store(f"sqlite:///{path}").close()
+    connection = apsw.Connection(str(path))
+    for table in ("hourly", "daily"):
+        names = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
+        assert names == ["id", *COLUMNS]
 
 
 def test_a_long_text_is_kept_once_whatever_changes_beside_it(path: Path) -> None:
