@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from stats.latency import measured
-from stats.rollups import Counts, quantiles
+from stats.rollups import Counts
 from store.sketch import BUCKETS, GAMMA, SMALLEST, bucket_of
 
 RESAMPLES = 2_000
 LEAST_SAMPLES = 5
-_VALUES = SMALLEST * 2 * GAMMA ** np.arange(BUCKETS, dtype=float) / (GAMMA + 1)
 
 
 @dataclass(frozen=True)
@@ -44,25 +43,34 @@ def counts_of(probes: pd.DataFrame, column: str) -> Counts:
 
 def difference(one: Counts, other: Counts, seed: int = 1) -> Difference | None:
     """Of two sketches; null where one has fewer than five samples. Resamples are drawn from the buckets, so it costs
-    the same for any number of samples (Efron 1979, the percentile interval); what lies in one bucket, 2% wide, is one
-    value.
+    the same for any number of samples (Efron 1979, the percentile interval).
     """
     if min(int(one.sum()), int(other.sum())) < LEAST_SAMPLES:
         return None
     chance = np.random.default_rng(seed)
-    gaps = _medians(other, chance) - _medians(one, chance)
+    gaps = _medians(_resampled(other, chance)) - _medians(_resampled(one, chance))
     low, high = np.quantile(gaps, (0.025, 0.975))
-    [median_one], [median_other] = quantiles(one, [0.5]), quantiles(other, [0.5])
-    assert median_one is not None and median_other is not None
-    return Difference(median_one, median_other, float(low), float(high))
+    [median_one], [median_other] = _medians(one[None, :]), _medians(other[None, :])
+    return Difference(float(median_one), float(median_other), float(low), float(high))
 
 
-def _medians(counts: Counts, chance: np.random.Generator) -> np.ndarray:
+def _resampled(counts: Counts, chance: np.random.Generator) -> Counts:
+    """As many samples as there are, drawn with replacement: one row a resample, one column a bucket."""
     used = np.flatnonzero(counts)
     total = int(counts.sum())
-    drawn = chance.multinomial(total, counts[used] / total, size=RESAMPLES)
-    ends = np.cumsum(drawn, axis=1)
-    values = _VALUES[used]
-    low = values[(ends <= (total - 1) // 2).sum(axis=1)]
-    high = values[(ends <= total // 2).sum(axis=1)]
-    return np.asarray((low + high) / 2)
+    drawn = np.zeros((RESAMPLES, BUCKETS), dtype=np.int64)
+    drawn[:, used] = chance.multinomial(total, counts[used] / total, size=RESAMPLES)
+    return drawn
+
+
+def _medians(counts: Counts) -> np.ndarray:
+    """The median of each row, as far into its bucket as the half of all samples lies: without that, medians would go in
+    steps of 2%.
+    """
+    ends = np.cumsum(counts, axis=1)
+    half = ends[:, -1] / 2
+    place = (ends < half[:, None]).sum(axis=1)
+    row = np.arange(len(counts))
+    inside = counts[row, place]
+    into = 1 - (ends[row, place] - half) / inside
+    return np.asarray(SMALLEST * GAMMA ** (place - 1 + into))
