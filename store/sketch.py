@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import sys
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
 RELATIVE_ERROR = 0.01
@@ -68,10 +69,35 @@ def merged(kept: bytes | None, more: Mapping[int, int]) -> bytes | None:
         return kept
     if kept is None:
         return packed(more)
+    if len(more) <= FEW and (quick := _with_few(kept, more)) is not None:
+        return quick
     counts = counts_of(kept)
     for bucket, count in more.items():
         counts[bucket] = counts.get(bucket, 0) + count
     return packed(counts)
+
+
+FEW = 4
+
+
+def _with_few(kept: bytes, more: Mapping[int, int]) -> bytes | None:
+    """The same for the one or two values that a tick adds, without unpacking; null where a pair would overflow."""
+    pairs = array("H", kept)
+    if sys.byteorder == "big":
+        pairs.byteswap()
+    for bucket, count in more.items():
+        place = 2 * bisect_left(pairs[::2], bucket)
+        if place == len(pairs) or pairs[place] != bucket:
+            if count > _MOST:
+                return None
+            pairs[place:place] = array("H", (bucket, count))
+        elif pairs[place + 1] + count > _MOST:
+            return None
+        else:
+            pairs[place + 1] += count
+    if sys.byteorder == "big":
+        pairs.byteswap()
+    return pairs.tobytes()
 
 
 def quantiles(counts: Mapping[int, int], shares: Iterable[float]) -> list[float | None]:

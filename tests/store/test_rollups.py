@@ -275,6 +275,15 @@ def test_a_bucket_s_value_is_within_one_percent_of_all_that_falls_into_it() -> N
     assert bucket_of(1e300) == bucket_of(1e12)
 
 
+@given(
+    st.dictionaries(st.integers(0, 1_535), st.integers(1, 140_000), max_size=20),
+    st.dictionaries(st.integers(0, 1_535), st.integers(1, 70_000), min_size=1, max_size=8),
+)
+def test_merging_a_few_or_many_is_adding(kept: dict[int, int], more: dict[int, int]) -> None:
+    both = {bucket: kept.get(bucket, 0) + more.get(bucket, 0) for bucket in {*kept, *more}}
+    assert merged(packed(kept), more) == packed(both)
+
+
 def test_sketches_merge_by_adding_and_large_counts_go_on_in_the_next_pair() -> None:
     assert counts_of(packed({5: 70_000, 2: 1})) == {2: 1, 5: 70_000}
     assert len(packed({5: 70_000, 2: 1}) or b"") == 12
