@@ -11,6 +11,7 @@ from stats.differences import counts_of, difference
 from stats.distribution import by_hour_of_week, histogram
 from stats.places import seen_by_most, share_up
 from stats.strip import Bar
+from stats.tokens import tokens_per_day
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
 from tests.stats.samples import frame_of
 
@@ -130,3 +131,25 @@ def test_a_hole_of_22_hours_is_not_uptime() -> None:
     found = summary.uptime(NOON, NOON + DAY)
     assert (found.share, round(found.coverage, 3)) == (None, 0.083)
     assert found.strict == pytest.approx((2 / 24, 1))
+
+
+def test_the_day_on_which_clocks_go_back_has_25_hours_of_uptime_and_of_tokens() -> None:
+    began, ended = (
+        1_792_879_200_000,
+        1_792_969_200_000,
+    )  # 25 October 2026 in Berlin, 22:00 UTC the day before to 23:00 UTC
+    probes = [probe(at, prompt_tokens=1, completion_tokens=0) for at in range(began, ended, MINUTE)]
+    summary = rollups.summaries(rollups.rows_of(probes))["Gemma", "here", "ping"]
+    found = summary.uptime(began, ended)
+    assert (found.window_s, found.share, found.coverage) == (25 * 3_600, 1, 1)
+    [day] = tokens_per_day(frame_of(probes), "Europe/Berlin").itertuples()
+    assert (str(day.day), day.prompt_tokens) == ("2026-10-25", 25 * 60)
+
+
+def test_a_clock_that_was_set_back_counts_each_slot_once() -> None:
+    first = [probe(NOON + n * MINUTE) for n in range(30)]
+    again = [probe(NOON + n * MINUTE + 20_000, "timeout") for n in range(20, 30)]  # ten minutes a second time
+    summary = rollups.summaries(rollups.rows_of([*first, *again]))["Gemma", "here", "ping"]
+    found = summary.uptime(NOON, NOON + 30 * MINUTE)
+    assert (found.up_s, found.down_s, found.share) == (1_800, 600, 0.75)
+    assert found.coverage == 1  # never above all of it
