@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.tools import machine, percentile, table
+from pages.shared.loader import WINDOW_COLUMNS
 from stats import rollups
 from stats.costs import COST_COLUMNS, asked_since
 from stats.frames import frame
@@ -25,39 +26,15 @@ from stats.incidents import kept
 from store import Selection, Store, open_store
 from store.rollups import DAY_MS, HOUR_MS
 from store.rows import INCIDENTS, PROBES, Incident
+from store.windows import rollups_of
 
 RUNS = 25
 MOST_MS, MOST_RATIO = 100.0, 1.5
-COLUMNS = (
-    "target",
-    "started_at",
-    "location",
-    "profile",
-    "stands_for_s",
-    "outcome",
-    "lag_ms",
-    "ttft_ms",
-    "total_ms",
-    "tokens_per_second",
-    "prompt_tokens",
-    "completion_tokens",
-    "cost_usd",
-    "answer_ok",
-    "provider",
-    "error",
-)
 Ask = Callable[[Store, str, int], Any]
 
 
 def _window(store: Store, names: tuple[str, ...], days: float, now: int) -> list[Any]:
-    """As `pages.shared.loader.rollups` asks."""
-    since = (now - int(days * DAY_MS)) // HOUR_MS * HOUR_MS
-    first, last = -(-since // DAY_MS) * DAY_MS, now // DAY_MS * DAY_MS
-    if days <= 2:
-        return list(store.rollups("hour", Selection(since, now, names)))
-    rows = list(store.rollups("hour", Selection(since, first, names)))
-    rows += store.rollups("day", Selection(first, last, names))
-    return rows + list(store.rollups("hour", Selection(last, now, names)))
+    return rollups_of(store, names, (now - int(days * DAY_MS)) // HOUR_MS * HOUR_MS, now)
 
 
 def _hours(store: Store, name: str, days: float, now: int) -> list[Any]:
@@ -65,7 +42,9 @@ def _hours(store: Store, name: str, days: float, now: int) -> list[Any]:
 
 
 def _raw_day(store: Store, name: str, now: int) -> Any:
-    return frame(PROBES, store.read(PROBES, Selection(now - DAY_MS, now, (name,)), columns=COLUMNS), COLUMNS)
+    return frame(
+        PROBES, store.read(PROBES, Selection(now - DAY_MS, now, (name,)), columns=WINDOW_COLUMNS), WINDOW_COLUMNS
+    )
 
 
 CALLS: dict[str, Ask] = {
@@ -83,14 +62,14 @@ CALLS: dict[str, Ask] = {
         s.read(PROBES, Selection(targets=(n,)), newest_first=True, limit=200)
     ),
     "model, 30 d: failures": lambda s, n, now: list(
-        s.read(PROBES, Selection(now - 30 * DAY_MS, now, (n,), failed=True), columns=COLUMNS)
+        s.read(PROBES, Selection(now - 30 * DAY_MS, now, (n,), failed=True), columns=WINDOW_COLUMNS)
     ),
 }
 OF_THE_YEAR: dict[str, Ask] = {
     "overview, 1 y: roll-ups of all targets": lambda s, _n, now: _window(s, (), 365, now),
     "model, 1 y: roll-ups": lambda s, n, now: _window(s, (n,), 365, now),
     "model, 1 y: failures": lambda s, n, now: list(
-        s.read(PROBES, Selection(now - 365 * DAY_MS, now, (n,), failed=True), columns=COLUMNS)
+        s.read(PROBES, Selection(now - 365 * DAY_MS, now, (n,), failed=True), columns=WINDOW_COLUMNS)
     ),
     "model, 1 y: incidents": lambda s, n, now: kept(
         Incident(*row) for row in s.read(INCIDENTS, Selection(now - 365 * DAY_MS, now, (n,)))

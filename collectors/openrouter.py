@@ -151,9 +151,7 @@ def without_variant(slug: str) -> tuple[str, str]:
 
 
 def entries(answer: Any, *path: str) -> list[Any]:
-    """The list at `path` in an answer. Raises ValueError when there is none, or when it is empty: a router without a
-    model, and a model without an endpoint list, are broken answers and no news.
-    """
+    """The list at `path` in an answer, which may be empty. Raises ValueError when there is none."""
     value = answer
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
@@ -206,10 +204,7 @@ def _decimal(value: Any) -> Decimal | None:
 
 def more_prices(pricing: dict[str, Any]) -> str | None:
     """Everything else that is said of the price, as it was sent: discount, conditional overrides, caches, images."""
-    rest = {
-        name: value for name, value in sorted(pricing.items()) if name not in _BASE_PRICES and value not in (None, [])
-    }
-    rest = {name: value for name, value in rest.items() if value not in ("0", 0)}
+    rest = {name: value for name, value in pricing.items() if name not in _BASE_PRICES and value not in _NO_PRICE}
     return json.dumps(rest, sort_keys=True) if rest else None
 
 

@@ -23,6 +23,7 @@ from stats.changes import changes, steps
 from stats.distribution import by_hour_of_week, histogram
 from stats.providers import by_provider
 from stats.routes import attempts_by_provider, first_choices, routes_of
+from stats.shifts import Shift
 
 screens.unless_store()
 url = source.store_url()
@@ -70,17 +71,17 @@ zone, palette = window.zone(), looks.palette()
 since, until = past.since, past.until
 
 
-def over_time(profile: str, column: str, unit: str, colour: str) -> go.Figure:
+def over_time(profile: str, column: str, unit: str, colour: str, changed: list[Shift]) -> go.Figure:
     """The percentile bands of one measured column in this window, with its change points, failures on the floor."""
     table, failures = past.bands(profile, column), past.failures(profile)
-    changed = past.shifts(profile, column)
     return times.bands(table, failures, since, until, palette, unit=unit, zone=zone, colour=colour, shifts=changed)
 
 
+changed = past.shifts(target.profile, "ttft_ms")
 wide, narrow = st.columns([2, 1])
 with wide, looks.card("ttft", "Time to first token", "median, p25 to p75, p5 to p95; failures on the floor"):
     looks.chart(
-        over_time(target.profile, "ttft_ms", "ms", palette.accent),
+        over_time(target.profile, "ttft_ms", "ms", palette.accent, changed),
         key="ttft_chart",
         alt=f"Time to first token of {name} {chosen.words}, in milliseconds, as percentile bands over time",
     )
@@ -90,19 +91,24 @@ with narrow, looks.card("tokens", "Tokens per day", "used by the probes"):
         key="tokens_chart",
         alt=f"Prompt and completion tokens that probes of {name} used, by day",
     )
-changed = past.shifts(target.profile, "ttft_ms")
 if changed:
     st.html(model_more.shifts_list("TTFT", "ms", changed, zone))
 left, right = st.columns(2)
 with left, looks.card("total", "Total time", "to the last token of a ping"):
     looks.chart(
-        over_time(target.profile, "total_ms", "ms", palette.third),
+        over_time(target.profile, "total_ms", "ms", palette.third, past.shifts(target.profile, "total_ms")),
         key="total_chart",
         alt=f"Total time of replies of {name} {chosen.words}, in milliseconds, as percentile bands over time",
     )
 with right, looks.card("speed", "Output speed", "tokens per second after the first token, from throughput probes"):
     looks.chart(
-        over_time(THROUGHPUT, "tokens_per_second", "tok/s", palette.second),
+        over_time(
+            THROUGHPUT,
+            "tokens_per_second",
+            "tok/s",
+            palette.second,
+            past.shifts(THROUGHPUT, "tokens_per_second"),
+        ),
         key="speed_chart",
         alt=f"Output speed of {name} {chosen.words}, in tokens per second, as percentile bands over time",
     )

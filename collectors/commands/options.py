@@ -14,6 +14,7 @@ import typer
 from collectors.runner.durations import seconds
 from store import DEFAULT_URL
 from store.files import moment
+from store.rows import TABLES
 
 ConfigPath = Annotated[
     Path | None,
@@ -23,10 +24,7 @@ StoreUrl = Annotated[
     str | None,
     typer.Option("--store", metavar="URL", help=f"Where the rows are. [default: $UPTOKEN_STORE, else {DEFAULT_URL}]"),
 ]
-TableName = Annotated[
-    str,
-    typer.Argument(metavar="TABLE", help="probes, runs, models, endpoints, endpoint_stats, targets or adaptations."),
-]
+TableName = Annotated[str, typer.Argument(metavar="TABLE", help=f"One of {', '.join(TABLES)}.")]
 
 
 def location() -> str:

@@ -99,6 +99,7 @@ _MEASURED: tuple[tuple[str, Callable[[Column, View, str], str]], ...] = (
     ("TTFT, p50", lambda _column, view, _zone: _times(view.ttft, view.ttft.p50)),
     ("against the first", lambda column, _view, _zone: _difference(column.slower, words.milliseconds, "ms")),
     ("TTFT, p95", lambda _column, view, _zone: _times(view.ttft, view.ttft.p95)),
+    ("TTFT, p99", lambda _column, view, _zone: _times(view.ttft, view.ttft.p99)),
     ("Total time, p50", lambda column, _view, _zone: _times(column.total, column.total and column.total.p50)),
     ("Output speed, p50", _speed),
     ("against the first", lambda column, _view, _zone: _difference(column.faster, words.rate, "tok/s")),

@@ -34,11 +34,9 @@ from store.rows import (
     Target,
     Usage,
 )
+from store.windows import rollups_of
 
 FRESH_S = 4
-DAY_MS = 86_400_000
-HOURS_UP_TO_MS = 2 * DAY_MS
-"""Windows of up to two days are told by the hour: their strips have bars of minutes."""
 REPORTS = 500
 """More than any model has endpoints: the newest report of each is among so many."""
 WINDOW_COLUMNS = (
@@ -209,17 +207,8 @@ def raw_is_cheap(targets: list[Target], window_ms: int, most: int) -> bool:
 
 @st.cache_resource(ttl=10, max_entries=3, show_spinner=False)  # not copied for each visitor: nobody changes it
 def rollups(url: str, names: tuple[str, ...], since: int, until: int) -> list[tuple[Any, ...]]:
-    """What the probes of these targets (none: of all) came to in a window that begins with an hour: by day where it
-    holds whole days, by hour else.
-    """
-    opened = store()
-    first_day, last_day = -(-since // DAY_MS) * DAY_MS, until // DAY_MS * DAY_MS
-    if until - since <= HOURS_UP_TO_MS or last_day <= first_day:
-        return list(opened.rollups("hour", Selection(since, until, names)))
-    rows = list(opened.rollups("hour", Selection(since, first_day, names)))
-    rows += opened.rollups("day", Selection(first_day, last_day, names))
-    rows += opened.rollups("hour", Selection(last_day, until, names))
-    return rows
+    """See `store.windows.rollups_of`."""
+    return rollups_of(store(), names, since, until)
 
 
 @st.cache_resource(ttl=10, max_entries=8, show_spinner=False)

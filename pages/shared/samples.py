@@ -86,9 +86,9 @@ def curl(callee: Callee) -> str:
     """On a command line."""
     auth = f'  -H "Authorization: Bearer ${callee.key}" \\\n' if callee.api_key_env else ""
     body = json.dumps({"model": callee.model, "messages": callee.messages}, indent=2).replace("'", "'\\''")
-    return (
-        f"curl {callee.base_url}/chat/completions \\\n{auth}  -H \"Content-Type: application/json\" \\\n  -d '{body}'\n"
-    )
+    more = "".join(f'  -H "{name}: {value}" \\\n' for name, value in callee.attribution.items())
+    headers = f'{auth}{more}  -H "Content-Type: application/json" \\\n'
+    return f"curl {callee.base_url}/chat/completions \\\n{headers}  -d '{body}'\n"
 
 
 SAMPLES = {
