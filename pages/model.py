@@ -74,7 +74,9 @@ since, until = past.since, past.until
 def over_time(profile: str, column: str, unit: str, colour: str, changed: list[Shift]) -> go.Figure:
     """The percentile bands of one measured column in this window, with its change points, failures on the floor."""
     table, failures = past.bands(profile, column), past.failures(profile)
-    return times.bands(table, failures, since, until, palette, unit=unit, zone=zone, colour=colour, shifts=changed)
+    return times.bands(
+        table, failures, past.charted_since, until, palette, unit=unit, zone=zone, colour=colour, shifts=changed
+    )
 
 
 changed = past.shifts(target.profile, "ttft_ms")

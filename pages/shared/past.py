@@ -22,6 +22,7 @@ MOST_FAILURES = 1_000
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 INCIDENTS_SINCE_MS = 30 * DAY_MS
 """How far before a window an incident may have begun that still goes on in it."""
+LEAST_CHARTED_MS = 600_000
 THROUGHPUT = "throughput"
 
 
@@ -54,6 +55,11 @@ class Past:
     def asked_since(self) -> int:
         """A target that is younger than the window is not held to the time before it was there."""
         return max(self.since, loader.first_at(self.url).get(self.target.name, self.now))
+
+    @property
+    def charted_since(self) -> int:
+        """Where charts begin: a target's first minutes would be one point of a window that is mostly before it."""
+        return max(self.since, min(self.asked_since, self.until - LEAST_CHARTED_MS))
 
     def uptime(self) -> uptime.Uptime:
         """Of the profile that votes."""
@@ -156,11 +162,11 @@ class FromProbes(Past):
 
     def median_line(self, profile: str, column: str) -> list[float | None]:
         """See `Past`."""
-        return latency.median_line(self._of(profile), column, self.since, self.until)
+        return latency.median_line(self._of(profile), column, self.charted_since, self.until)
 
     def bands(self, profile: str, column: str) -> pd.DataFrame:
         """See `Past`."""
-        return latency.bands(self._of(profile), column, self.since, self.until)
+        return latency.bands(self._of(profile), column, self.charted_since, self.until)
 
     def failures(self, profile: str) -> pd.DataFrame:
         """See `Past`."""
@@ -269,7 +275,7 @@ class FromRollups(Past):
         """See `Past`."""
         rows = self.hour_rows(profile)
         step_ms = HOUR_MS if self._hours is not self._rows else DAY_MS
-        return rollups.bands(rows, column, self.since, self.until, step_ms)
+        return rollups.bands(rows, column, self.charted_since, self.until, step_ms)
 
     def failures(self, profile: str) -> pd.DataFrame:
         """See `Past`."""

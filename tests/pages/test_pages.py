@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -284,3 +285,18 @@ def test_costs_are_told_by_target_with_what_the_month_will_come_to(store_at: Pat
     assert table.index("Dear") < table.index("Cheap")
     assert "<td>$0.5000</td><td>$0.5000</td>" in table
     assert "this month $0.5010" in metric(app, "Spent today (UTC)")
+
+
+def test_the_charts_of_a_target_that_is_new_begin_with_it(store_at: Path) -> None:
+    now = now_ms()
+    store = open_store(f"sqlite:///{store_at}")
+    store.write([target("New", updated_at=now)])
+    store.write(probe(now - n * 60_000, target="New", ttft_ms=100.0 + n) for n in range(40))
+    store.close()
+    app = open_page("model.py", target="New")
+    assert not app.exception
+    chart = json.loads(app.get("plotly_chart")[0].proto.spec)
+    began, ended = (datetime.fromisoformat(edge) for edge in chart["layout"]["xaxis"]["range"])
+    assert 38 <= (ended - began).total_seconds() / 60 <= 41
+    [median] = [trace for trace in chart["data"] if trace.get("name") == "median"]
+    assert len(median["x"]) >= 4
