@@ -21,7 +21,7 @@ from stats.answers import Answers
 from stats.latency import BAND_PERCENTILES, Percentiles, bucket_count
 from stats.strip import MOST_BARS, Bar
 from stats.uptime import SuccessRate, Uptime
-from store.rollups import CELL_MS, COUNTED, OUTCOMES, PICO, SKETCHED, STEP_MS, Sum, sums_of
+from store.rollups import CELL_MS, COUNTED, OUTCOMES, PICO, SKETCHED, STEP_MS, sums_of
 from store.rows import DOWN, UP, Probe
 from store.sketch import BUCKETS, GAMMA, SMALLEST
 
@@ -36,6 +36,7 @@ _CELLS = FIRST_VALUE + len(COUNTED) + len(SKETCHED)
 _CELL_BYTES = 12
 _CELL_MS = {STEP_MS[step] // CELL_MS[step]: CELL_MS[step] for step in STEP_MS}
 """How long a cell is, by how many a row has."""
+_ROW_MS = {count: count * ms for count, ms in _CELL_MS.items()}
 _VALUES = SMALLEST * 2 * GAMMA ** np.arange(BUCKETS, dtype=float) / (GAMMA + 1)
 _UP = [_PLACE[outcome] for outcome in OUTCOMES if outcome in UP]
 _DOWN = [_PLACE[outcome] for outcome in OUTCOMES if outcome in DOWN]
@@ -140,8 +141,7 @@ def _merged(packed: Iterable[bytes | None]) -> Counts:
 
 def rows_of(probes: Iterable[Probe]) -> list[Row]:
     """Raw probes as rows of hours, to be put beside others: the edges of a window that lie within an hour."""
-    hours: dict[tuple[Series, int], Sum] = sums_of(probes)[0]
-    return [(*series, at, *hour.onto(None)) for (series, at), hour in hours.items()]
+    return [(*series, at, *hour.onto(None)) for (series, at), hour in sums_of(probes)["hour"].items()]
 
 
 # -- over time
@@ -199,14 +199,20 @@ def bands(rows: Iterable[Row], column: str, since: int, until: int, step_ms: int
 
 
 def median_line(rows: Iterable[Row], column: str, most: int = 48) -> list[float | None]:
-    """The medians of one series' rows in their order, for a sparkline: where there are more than `most`, each point is
-    the middle one of those of some neighbours.
+    """The medians of one series' rows, for a sparkline of at most `most` points at equal steps of time: each is the
+    middle one of the rows that began in its step, which is as long as the longest row, or some of them.
     """
-    ordered = sorted(rows, key=lambda row: int(row[3]))
-    medians = _medians([row[_SKETCH[column]] for row in ordered])
-    size = math.ceil(len(medians) / most) if medians else 1
-    groups = (medians[n : n + size] for n in range(0, len(medians), size))
-    return [_middle([value for value in group if value is not None]) for group in groups]
+    listed = [row for row in rows if row[_CELLS]]
+    if not listed:
+        return []
+    longest = max(_ROW_MS[len(row[_CELLS]) // _CELL_BYTES] for row in listed)
+    first, last = min(row[3] for row in listed) // longest, max(row[3] for row in listed) // longest
+    size = math.ceil((last - first + 1) / most)
+    groups: list[list[float]] = [[] for _ in range((last - first) // size + 1)]
+    for row, median in zip(listed, _medians([row[_SKETCH[column]] for row in listed]), strict=True):
+        if median is not None:
+            groups[(row[3] // longest - first) // size].append(median)
+    return [_middle(group) for group in groups]
 
 
 def medians_over_time(rows: Iterable[Row], column: str) -> tuple[Counts, npt.NDArray[np.float64]]:

@@ -16,11 +16,11 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from store.clickhouse_schema import ROLLUPS, Layout, rollup_query
+from store.clickhouse_schema import ROLLUPS, Layout, blocks_query, rollup_query
 from store.history import meet
 from store.incidents import stretches
 from store.protocol import ALL, Selection, Series, StoreError
-from store.rollups import CELL_MS, COLUMNS, COUNTED, DAY_MS, SKETCHED, STEP_MS, Step, cells_of, told
+from store.rollups import BLOCK_MS, CELL_MS, COLUMNS, COUNTED, DAY_MS, SKETCHED, STEP_MS, Step, cells_of, told
 from store.rows import DAILY, DOWN, HOURLY, INCIDENTS, PROBES, TABLE_OF, UP, Probe, Row, Table
 from store.sketch import packed
 
@@ -69,8 +69,12 @@ class ClickHouseStore:
 
     def _prepare(self) -> None:
         if not self.read_only:
+            tables = "SELECT count() FROM system.tables WHERE database = {name:String} AND name IN ('daily', 'blocks')"
+            had_days_alone = int(self._command(tables, name=self._database)) == 1
             for statement in self._layout.statements():
                 self._command(statement)
+            if had_days_alone:  # an older Uptoken made them
+                self._command(f"INSERT INTO {self._name('blocks')} {blocks_query(self._name('daily'), 0)}")
             return
         sql = "SELECT count() FROM system.databases WHERE name = {name:String}"
         if not self._command(sql, name=self._database):
@@ -341,8 +345,12 @@ class ClickHouseStore:
         kept_since = self._kept_since()
         with self._errors("write"):
             for step, name in ROLLUPS.items():
-                self._delete(name, "at >= {since:Int64}", since=kept_since)
-                query = rollup_query(self._name("probes"), step, f" AND started_at >= {kept_since}")
+                since = kept_since - kept_since % BLOCK_MS if step == "block" else kept_since
+                self._delete(name, "at >= {since:Int64}", since=since)
+                if step == "block":
+                    query = blocks_query(self._name("daily"), since)
+                else:
+                    query = rollup_query(self._name("probes"), step, f" AND started_at >= {since}")
                 self._command(f"INSERT INTO {self._name(name)} {query}")
         [(count,)] = self._rows(
             f"SELECT count() FROM {self._name('probes')} WHERE started_at >= {{since:Int64}}", {"since": kept_since}

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from store.rollups import (
+    BLOCK_MS,
     CELL_MS,
     COUNTED,
+    DAY_MS,
     LAST_MS,
     LONGEST_S,
     MOST_TOKENS,
@@ -42,7 +44,7 @@ from store.sketch import BUCKETS, GAMMA, SMALLEST
 
 TYPES: dict[Kind, str] = {"text": "String", "integer": "Int64", "real": "Float64", "flag": "UInt8", "moment": "Int64"}
 WRITTEN = (PROBES, TARGETS, MODELS, ENDPOINTS, ENDPOINT_STATS, USAGE, RUNS, ADAPTATIONS)
-ROLLUPS: dict[Step, str] = {"hour": "hourly", "day": "daily"}
+ROLLUPS: dict[Step, str] = {"hour": "hourly", "day": "daily", "block": "blocks"}
 SERIES = ("target", "location", "profile")
 
 
@@ -171,6 +173,17 @@ def rollup_query(source: str, step: Step, where: str = "") -> str:
     )
     names = ", ".join([*COUNTED, *(f"sketch_{name} AS {name}" for name in SKETCHED), "cells"])
     return f"SELECT target, location, profile, at, {names} FROM ({inner})"
+
+
+def blocks_query(daily: str, since: int) -> str:
+    """What the days come to by block, from one that began at `since`: their raw probes may be forgotten."""
+    cell = f"toUInt16(intDiv(at % {BLOCK_MS}, {DAY_MS}) * 3 + place % 3)"
+    cells = f"mapFromArrays(arrayMap(place -> {cell}, mapKeys(cells)), mapValues(cells))"
+    sums = ", ".join([*(f"sum({name})" for name in COUNTED), *(f"sumMap({name})" for name in SKETCHED)])
+    return (
+        f"SELECT target, location, profile, at - at % {BLOCK_MS} AS block, {sums}, sumMap({cells}) FROM {daily}"
+        f" WHERE at >= {since} GROUP BY target, location, profile, block"
+    )
 
 
 _EMPTY = "CAST(map(), 'Map(UInt16, UInt64)')"

@@ -1,8 +1,9 @@
-"""Roll-ups: what the probes of one series came to in an hour or a day (UTC), in whole numbers that add up exactly.
+"""Roll-ups: what the probes of one series came to in an hour, a day or a block of 16 days (UTC), in whole numbers that
+add up exactly.
 
 Times are milliseconds, money is picodollars, and quantiles are sketches, so that the order in which probes come, late
 ones and imports too, changes nothing. `cells` tells the stretch in finer steps (an hour in five minutes, a day in
-hours): the milliseconds up, down and not counted of each, as 32-bit numbers, little-endian.
+hours, a block in days): the milliseconds up, down and not counted of each, as 32-bit numbers, little-endian.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from typing import Any, Literal, get_args
 from store.rows import DOWN, LAG_LIMIT_MS, MAY_BE_BILLED, UP, Outcome, Probe
 from store.sketch import bucket_of, counts_of, merged, quantiles
 
-Step = Literal["hour", "day"]
+Step = Literal["hour", "day", "block"]
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
-STEP_MS: dict[Step, int] = {"hour": HOUR_MS, "day": DAY_MS}
-CELL_MS: dict[Step, int] = {"hour": 300_000, "day": HOUR_MS}
+BLOCK_MS = 16 * DAY_MS
+"""A year of many targets is 23 rows each, and some days at its ends: fewer than with blocks of 8 or 32 days."""
+STEP_MS: dict[Step, int] = {"hour": HOUR_MS, "day": DAY_MS, "block": BLOCK_MS}
+CELL_MS: dict[Step, int] = {"hour": 300_000, "day": HOUR_MS, "block": DAY_MS}
 PICO = 10**12
 LONGEST_S, MOST_TOKENS, MOST_USD = 7 * 86_400.0, 10**9, 1_000.0
 """More than one probe can stand for, use or cost."""
@@ -115,7 +118,7 @@ class Sum:
                 sketch[bucket] = sketch.get(bucket, 0) + 1
 
     def include(self, finer: Sum) -> None:
-        """Add an hour to its day."""
+        """Add an hour to its day, or a day to its block."""
         self.counted = [a + b for a, b in zip(self.counted, finer.counted, strict=True)]
         for mine, its in zip(self.sketches, finer.sketches, strict=True):
             for bucket, count in its.items():
@@ -124,6 +127,12 @@ class Sum:
         for place, ms in finer.cells.items():
             cell = first + place % 3
             self.cells[cell] = self.cells.get(cell, 0) + ms
+
+    @classmethod
+    def kept(cls, step: Step, at: int, values: tuple[Any, ...]) -> Sum:
+        """A kept row's values (`COLUMNS`), to be added to something coarser."""
+        sketches = [counts_of(blob) for blob in values[len(COUNTED) : len(COUNTED) + len(SKETCHED)]]
+        return cls(step, at, list(values[: len(COUNTED)]), sketches, _by_place(values[-1]))
 
     def onto(self, kept: tuple[Any, ...] | None) -> tuple[Any, ...]:
         """The values (`COLUMNS`) of a kept row with this added, or of a new one."""
@@ -150,12 +159,20 @@ def cells_of(kept: bytes | None, more: dict[int, int], count: int) -> bytes:
     return cells.tobytes()
 
 
+def _by_place(cells: bytes | None) -> dict[int, int]:
+    numbers = array("I", cells or b"")
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return {place: ms for place, ms in enumerate(numbers) if ms}
+
+
 Series = tuple[str, str, str]
+Sums = dict[tuple[Series, int], Sum]
 
 
-def sums_of(probes: Iterable[Probe]) -> tuple[dict[tuple[Series, int], Sum], dict[tuple[Series, int], Sum]]:
-    """The hours and the days that these probes add to, by series and the moment at which they began."""
-    hours: dict[tuple[Series, int], Sum] = {}
+def sums_of(probes: Iterable[Probe]) -> dict[Step, Sums]:
+    """The hours, days and blocks that these probes add to, by series and the moment at which they began."""
+    hours: Sums = {}
     for probe in probes:
         if not 0 <= probe.started_at < LAST_MS:
             continue
@@ -165,14 +182,20 @@ def sums_of(probes: Iterable[Probe]) -> tuple[dict[tuple[Series, int], Sum], dic
         if hour is None:
             hour = hours[key] = Sum("hour", at)
         hour.add(probe)
-    days: dict[tuple[Series, int], Sum] = {}
-    for (series, at), hour in hours.items():
-        began = at - at % DAY_MS
-        day = days.get((series, began))
-        if day is None:
-            day = days[series, began] = Sum("day", began)
-        day.include(hour)
-    return hours, days
+    days = coarser("day", hours)
+    return {"hour": hours, "day": days, "block": coarser("block", days)}
+
+
+def coarser(step: Step, finer: Sums) -> Sums:
+    """Sums of a finer step, summed up."""
+    found: Sums = {}
+    for (series, at), part in finer.items():
+        began = at - at % STEP_MS[step]
+        whole = found.get((series, began))
+        if whole is None:
+            whole = found[series, began] = Sum(step, began)
+        whole.include(part)
+    return found
 
 
 def told(step: Step, row: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -1,8 +1,9 @@
 """What SQLite keeps beside the raw probes, in the transaction that brings them: series, roll-ups and incidents.
 
-A roll-up's `id` is its series' id and the number of its hour or day since 1970, so that the rows of a series lie side
-by side in the order of time. What is forgotten of the raw probes stays in the roll-ups; so that it is not counted
-twice, a probe from before `kept_since` that comes again is left out. The newest probe of a series is never forgotten.
+A roll-up's `id` is its series' id and the number of its hour, day or block since 1970, so that the rows of a series
+lie side by side in the order of time. What is forgotten of the raw probes stays in the roll-ups; so that it is not
+counted twice, a probe from before `kept_since` that comes again is left out. The newest probe of a series is never
+forgotten.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import apsw
 
 from store.incidents import stretches
 from store.protocol import Selection
-from store.rollups import COLUMNS, DAY_MS, STEP_MS, Step, Sum, sums_of
+from store.rollups import BLOCK_MS, COLUMNS, DAY_MS, STEP_MS, Step, Sum, Sums, coarser, sums_of
 from store.rows import DOWN, PROBES, UP, Probe
 
 SHIFT = 24
-"""Bits of an id that number the hour or day: enough until the year 3883."""
-TABLE: dict[Step, str] = {"hour": "hourly", "day": "daily"}
+"""Bits of an id that number the hour, day or block: enough until the year 3883."""
+MASK = (1 << SHIFT) - 1
+TABLE: dict[Step, str] = {"hour": "hourly", "day": "daily", "block": "blocks"}
 AT_ONCE = 2_000
 """Probes that are forgotten in one transaction: some 20 ms."""
 Key = tuple[str, str, str]
@@ -73,11 +75,11 @@ def _note_series(connection: apsw.Connection, new: list[Probe]) -> dict[Key, tup
 
 
 def _note_rollups(connection: apsw.Connection, new: Iterable[Probe], ids: dict[Key, int]) -> None:
-    for step, sums in zip(("hour", "day"), sums_of(new), strict=True):
-        _add(connection, step, sums, ids)  # type: ignore[arg-type]  # zip forgets that these are the two steps
+    for step, sums in sums_of(new).items():
+        _add(connection, step, sums, ids)
 
 
-def _add(connection: apsw.Connection, step: Step, sums: dict[tuple[Key, int], Sum], ids: dict[Key, int]) -> None:
+def _add(connection: apsw.Connection, step: Step, sums: Sums, ids: dict[Key, int]) -> None:
     table, marks = TABLE[step], ", ".join("?" * (len(COLUMNS) + 1))
     read = f"SELECT {', '.join(COLUMNS)} FROM {table} WHERE id = ?"
     rows = []
@@ -176,7 +178,8 @@ def rebuild(connection: apsw.Connection) -> int:
     """Roll-ups and incidents anew from the raw probes; those of days whose raw probes are forgotten stay."""
     kept_since = _kept_since(connection)
     for step, table in TABLE.items():
-        connection.execute(f"DELETE FROM {table} WHERE id & ? >= ?", ((1 << SHIFT) - 1, kept_since // STEP_MS[step]))
+        connection.execute(f"DELETE FROM {table} WHERE id & ? >= ?", (MASK, kept_since // STEP_MS[step]))
+    fold(connection, kept_since - kept_since % BLOCK_MS)  # what is left of that block is of days that are forgotten
     count = 0
     for number, *series in list(connection.execute("SELECT id, target, location, profile FROM series")):
         key: Key = (series[0], series[1], series[2])
@@ -196,6 +199,20 @@ def _rebuild_series(connection: apsw.Connection, number: int, series: Key, kept_
         _note_rollups(connection, probes, {series: number})
     _tell_all_incidents(connection, series, kept_since)
     return count
+
+
+def fold(connection: apsw.Connection, since: int = 0) -> None:
+    """Make the blocks from the days that are there, since one that began at `since`."""
+    names = ", ".join(COLUMNS)
+    for number, *series in list(connection.execute("SELECT id, target, location, profile FROM series")):
+        key: Key = (series[0], series[1], series[2])
+        first, last = number << SHIFT, (number + 1) << SHIFT
+        rows = connection.execute(
+            f"SELECT (id & {MASK}) * {DAY_MS}, {names} FROM daily WHERE id >= ? AND id < ?",
+            (first + since // DAY_MS, last),
+        )
+        days: Sums = {(key, at): Sum.kept("day", at, tuple(values)) for at, *values in rows}
+        _add(connection, "block", coarser("block", days), {key: number})
 
 
 def _probes(rows: Iterable[tuple[Any, ...]]) -> Iterator[Probe]:
@@ -227,10 +244,10 @@ def rollups_sql(
     step: Step, selection: Selection, columns: tuple[str, ...], *, newest_first: bool = False
 ) -> tuple[str, list[Any]]:
     """The query of `Store.rollups`, and its bindings."""
-    table, mask = TABLE[step], (1 << SHIFT) - 1
+    table = TABLE[step]
     first = -(-selection.since // STEP_MS[step]) if selection.since is not None else 0
-    last = -(-selection.until // STEP_MS[step]) if selection.until is not None else mask
-    bindings: list[Any] = [max(0, first), min(mask, max(0, last))]
+    last = -(-selection.until // STEP_MS[step]) if selection.until is not None else MASK
+    bindings: list[Any] = [max(0, first), min(MASK, max(0, last))]
     where = ""
     if selection.targets:
         where = f" WHERE target IN ({', '.join('?' * len(selection.targets))})"
@@ -238,7 +255,7 @@ def rollups_sql(
     names = "".join(f", {table}.{name}" for name in columns)
     order = "at DESC" if newest_first else f"target, location, profile, {table}.id"
     return (
-        f"SELECT target, location, profile, ({table}.id & {mask}) * {STEP_MS[step]} AS at{names} FROM series"
+        f"SELECT target, location, profile, ({table}.id & {MASK}) * {STEP_MS[step]} AS at{names} FROM series"
         f" JOIN {table} ON {table}.id >= (series.id << {SHIFT}) + ? AND {table}.id < (series.id << {SHIFT}) + ?"
         f"{where} ORDER BY {order}",
         bindings,

@@ -1,24 +1,35 @@
-"""A window of any length for about the same cost: whole days where it holds them, hours else."""
+"""A window of any length for about the same cost: whole blocks and days where it holds them, hours else."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from store.protocol import Selection, Store
-from store.rollups import DAY_MS
+from store.rollups import BLOCK_MS, DAY_MS, Step
 
 HOURS_UP_TO_MS = 2 * DAY_MS
 """Windows of up to two days are told by the hour: their strips have bars of minutes."""
 
 
-def rollups_of(store: Store, targets: tuple[str, ...], since: int, until: int) -> list[tuple[Any, ...]]:
+def rollups_of(
+    store: Store, targets: tuple[str, ...], since: int, until: int, *, coarse: bool = False
+) -> list[tuple[Any, ...]]:
     """What the probes of these targets (none: of all) came to from `since`, which is when an hour began, until `until`
-    (milliseconds UTC): rows of `Store.rollups` that do not overlap.
+    (milliseconds UTC): rows of `Store.rollups` that do not overlap. Where a course over time is not asked for, `coarse`
+    ones are fewer.
     """
-    first_day, last_day = -(-since // DAY_MS) * DAY_MS, until // DAY_MS * DAY_MS
-    if until - since <= HOURS_UP_TO_MS or last_day <= first_day:
-        return list(store.rollups("hour", Selection(since, until, targets)))
-    rows = list(store.rollups("hour", Selection(since, first_day, targets)))
-    rows += store.rollups("day", Selection(first_day, last_day, targets))
-    rows += store.rollups("hour", Selection(last_day, until, targets))
-    return rows
+    steps: list[tuple[Step, int]] = [("day", DAY_MS), ("block", BLOCK_MS)] if coarse else [("day", DAY_MS)]
+    if until - since <= HOURS_UP_TO_MS:
+        steps = []
+    rows: list[tuple[Any, ...]] = []
+    finer: Step = "hour"
+    before, after = since, until
+    for step, ms in steps:
+        first, last = -(-before // ms) * ms, after // ms * ms
+        if last <= first:
+            break
+        for began, ended in ((before, first), (last, after)):
+            if began < ended:
+                rows += store.rollups(finer, Selection(began, ended, targets))
+        before, after, finer = first, last, step
+    return [*rows, *store.rollups(finer, Selection(before, after, targets))]

@@ -206,9 +206,9 @@ def raw_is_cheap(targets: list[Target], window_ms: int, most: int) -> bool:
 
 
 @st.cache_resource(ttl=10, max_entries=3, show_spinner=False)  # not copied for each visitor: nobody changes it
-def rollups(url: str, names: tuple[str, ...], since: int, until: int) -> list[tuple[Any, ...]]:
+def rollups(url: str, names: tuple[str, ...], since: int, until: int, *, coarse: bool = False) -> list[tuple[Any, ...]]:
     """See `store.windows.rollups_of`."""
-    return rollups_of(store(), names, since, until)
+    return rollups_of(store(), names, since, until, coarse=coarse)
 
 
 @st.cache_resource(ttl=10, max_entries=8, show_spinner=False)

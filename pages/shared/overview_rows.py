@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pandas as pd
 
 from pages.shared import loader, looks, words
-from pages.shared.past import HOUR_MS, INCIDENTS_SINCE_MS
+from pages.shared.past import DAY_MS, HOUR_MS, INCIDENTS_SINCE_MS
 from pages.shared.window import Window, in_link
 from stats import rollups
 from stats.incidents import Standing, kept, standing, standing_of
@@ -54,10 +54,12 @@ def _from_rollups(url: str, targets: list[Target], window: Window, now: int) -> 
     """The same from what the probes came to by hour and day; the window begins with an hour."""
     since, until = window.since - window.since % HOUR_MS, window.until if not window.is_live else now
     by_series: dict[tuple[str, str], dict[str, list[tuple[Any, ...]]]] = defaultdict(lambda: defaultdict(list))
-    for row in loader.rollups(url, (), since, loader.rounded(until, HOUR_MS) + HOUR_MS):
+    step_ms = DAY_MS if window.is_live else HOUR_MS  # nothing lies behind now, so today may be told as a day
+    ends = loader.rounded(until, step_ms) + step_ms
+    for row in loader.rollups(url, (), since, ends, coarse=True):
         by_series[row[0], row[1]][row[2]].append(row)
     incidents: dict[tuple[str, str, str], list[Incident]] = defaultdict(list)
-    for incident in loader.incidents(url, (), since - INCIDENTS_SINCE_MS, loader.rounded(until, HOUR_MS) + HOUR_MS):
+    for incident in loader.incidents(url, (), since - INCIDENTS_SINCE_MS, ends):
         incidents[incident.target, incident.location, incident.profile].append(incident)
     models, first_at = loader.models(url), loader.first_at(url)
     newest = {(p.target, p.location, p.profile): p for p in loader.newest(url)}

@@ -11,6 +11,7 @@ from stats import rollups
 from stats.answers import answers
 from stats.incidents import incidents, mean_time_between_failures_s, mean_time_to_recovery_s, standing, standing_of
 from stats.latency import bands, percentiles
+from stats.rollups import FIRST_VALUE
 from stats.strip import strip
 from stats.tokens import tokens_per_day
 from stats.uptime import success_rate, uptime
@@ -111,7 +112,8 @@ def test_bands_from_sketches_are_those_from_probes_within_one_percent() -> None:
 
 def test_a_sparkline_has_a_point_an_hour_and_not_more_than_asked_for() -> None:
     line = rollups.median_line(HOURS, "ttft_ms", most=1_000)
-    assert len(line) == len(HOURS)
+    assert len(line) == 7 * 24
+    assert sum(median is not None for median in line) == sum(row[FIRST_VALUE] > 0 for row in HOURS)  # a gap is a gap
     assert any(value is None for value in line)
     assert len(rollups.median_line(HOURS, "ttft_ms", most=24)) <= 24
     assert rollups.median_line([], "ttft_ms") == []

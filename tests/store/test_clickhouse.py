@@ -9,6 +9,7 @@ import pytest
 
 from store import Selection, Store, StoreError, open_store
 from store.clickhouse_schema import Layout
+from store.rollups import STEP_MS
 from store.rows import INCIDENTS, PROBES, RUNS, Run
 from tests.factories import DAY, MINUTE, NOON, probe
 from tests.stats.test_rollups import a_week
@@ -34,7 +35,7 @@ def test_on_a_cluster_every_table_is_replicated_and_sharded() -> None:
     [models] = [s for s in made if "fleet.models_local" in s and "CREATE TABLE" in s and "Distributed" not in s]
     assert "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/fleet/models', '{replica}', version)" in models
     views = [s for s in made if "MATERIALIZED VIEW" in s]
-    assert len(views) == 2 and all("FROM fleet.probes_local" in view for view in views)
+    assert len(views) == len(STEP_MS) and all("FROM fleet.probes_local" in view for view in views)
 
 
 def test_on_one_server_they_are_plain() -> None:
@@ -56,13 +57,14 @@ def test_both_engines_come_to_the_same(clickhouse: Store, tmp_path: Path) -> Non
     probes = a_week()
     for store in (sqlite, clickhouse):
         assert store.write(probes) == len(probes)
-    for step in ("hour", "day"):
-        assert list(clickhouse.rollups(step)) == list(sqlite.rollups(step))  # type: ignore[arg-type]
+    for step in STEP_MS:
+        assert list(clickhouse.rollups(step)) == list(sqlite.rollups(step))
     assert list(clickhouse.read(INCIDENTS)) == list(sqlite.read(INCIDENTS))
     assert list(clickhouse.read(PROBES, Selection(failed=True))) == list(sqlite.read(PROBES, Selection(failed=True)))
     assert clickhouse.series() == sqlite.series()
     assert clickhouse.rebuild() == len(probes)
-    assert list(clickhouse.rollups("day")) == list(sqlite.rollups("day"))
+    for step in STEP_MS:
+        assert list(clickhouse.rollups(step)) == list(sqlite.rollups(step))
     sqlite.close()
 
 

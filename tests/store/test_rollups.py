@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import apsw
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from store.rollups import COLUMNS, COUNTED
 from store.rows import DAILY, HOURLY, INCIDENTS, PROBES, Hour, Incident, Probe
 from store.sketch import bucket_of, counts_of, merged, packed, quantiles, value_of
 from store.sqlite import SqliteStore
+from store.windows import rollups_of
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
 from tests.store.stores import STORES, opened
 
@@ -31,6 +34,7 @@ def everything(store: Store) -> dict[str, Any]:
     return {
         "hour": list(store.rollups("hour")),
         "day": list(store.rollups("day")),
+        "block": list(store.rollups("block")),
         "incidents": list(store.read(INCIDENTS)),
     }
 
@@ -89,6 +93,9 @@ def test_cells_tell_an_hour_in_five_minutes_and_a_day_in_hours(store: Store) -> 
     assert told.sum() == 180_000
     [(*_, cells)] = store.rollups("day", columns=("cells",))
     assert np.frombuffer(cells, "<u4").reshape(24, 3)[12].tolist() == [60_000, 60_000, 60_000]
+    [(*_, began, cells)] = store.rollups("block", columns=("cells",))
+    days = np.frombuffer(cells, "<u4").reshape(16, 3)
+    assert days[(NOON - began) // DAY].tolist() == [60_000, 60_000, 60_000]
 
 
 def test_what_an_import_brings_and_cannot_be_is_kept_and_rolled_up_as_nothing(store: Store) -> None:
@@ -228,6 +235,45 @@ def test_raw_probes_are_forgotten_by_whole_days_and_their_roll_ups_stay(store: S
     assert everything(store) == before
     assert store.rebuild() == 30
     assert everything(store) == before
+
+
+def test_a_store_without_blocks_gets_them_from_its_days(store: Store, tmp_path: Any) -> None:
+    """Its raw probes may be forgotten. It is as an older Uptoken left it."""
+    store.write([probe(MIDNIGHT + n * HOUR, "ok" if n % 5 else "timeout") for n in range(-600, 30)])
+    store.tidy(MIDNIGHT - DAY)
+    before = everything(store)
+    if isinstance(store, SqliteStore):
+        connection = apsw.Connection(str(tmp_path / "test.db"))
+        connection.execute("DROP TABLE blocks; DELETE FROM migrations WHERE version = 6")
+        connection.close()
+        open_store(f"sqlite:///{tmp_path}/test.db").close()
+    else:
+        for what in ("VIEW uptoken.blocks_of_probes", "TABLE uptoken.blocks"):
+            store._command(f"DROP {what}")  # type: ignore[attr-defined]
+        store._prepare()  # type: ignore[attr-defined]
+    assert everything(store) == before
+    store.write([probe(MIDNIGHT + 40 * HOUR)])
+    assert sum(row[-1] for row in store.rollups("block", columns=("ok",))) == 504 + 1
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: Any) -> Iterator[Store]:
+    """Sixty days of one an hour."""
+    store = open_store(f"sqlite:///{tmp_path_factory.mktemp('long')}/long.db")
+    store.write([probe(MIDNIGHT - n * HOUR) for n in range(60 * 24)])
+    yield store
+    store.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 61 * 24), st.integers(1, 61 * 24), st.booleans())
+def test_a_window_of_any_length_and_grain_is_the_sum_of_its_hours(
+    long: Store, ago: int, length: int, coarse: bool
+) -> None:
+    since, until = MIDNIGHT - ago * HOUR, MIDNIGHT + (length - ago) * HOUR
+    rows = rollups_of(long, (), since, until, coarse=coarse)
+    assert sum(row[4] for row in rows) == long.count(HOURLY, Selection(since, until))
+    assert len(rows) <= 2 * 24 + (2 * 15 + 3 if coarse else 61)
 
 
 def test_what_was_forgotten_and_comes_again_is_not_counted_twice(store: Store) -> None:
