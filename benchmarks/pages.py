@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.tools import machine, percentile, table
-from pages.shared.loader import WINDOW_COLUMNS
+from pages.shared.loader import WINDOW_COLUMNS, WITHOUT_TOTALS
 from stats import rollups
 from stats.costs import COST_COLUMNS, asked_since
 from stats.frames import frame
@@ -37,6 +37,11 @@ def _window(store: Store, names: tuple[str, ...], days: float, now: int) -> list
     return rollups_of(store, names, (now - int(days * DAY_MS)) // HOUR_MS * HOUR_MS, now)
 
 
+def _overview(store: Store, days: float, now: int, targets: tuple[str, ...] = ()) -> list[Any]:
+    since, until = (now - int(days * DAY_MS)) // HOUR_MS * HOUR_MS, now // DAY_MS * DAY_MS + DAY_MS
+    return rollups_of(store, targets, since, until, coarse=True, columns=WITHOUT_TOTALS)
+
+
 def _hours(store: Store, name: str, days: float, now: int) -> list[Any]:
     return list(store.rollups("hour", Selection(now - int(days * DAY_MS), now, (name,))))
 
@@ -49,8 +54,8 @@ def _raw_day(store: Store, name: str, now: int) -> Any:
 
 CALLS: dict[str, Ask] = {
     "every page: the series and their newest probes": lambda s, _n, _now: s.series(),
-    "overview, 24 h: roll-ups of all targets": lambda s, _n, now: _window(s, (), 1, now),
-    "overview, 30 d: roll-ups of all targets": lambda s, _n, now: _window(s, (), 30, now),
+    "overview, 24 h: roll-ups of all targets": lambda s, _n, now: _overview(s, 1, now),
+    "overview, 30 d: roll-ups of all targets": lambda s, _n, now: _overview(s, 30, now),
     "overview: costs of the month": lambda s, _n, now: list(
         s.rollups("day", Selection(since=asked_since(now)), COST_COLUMNS)
     ),
@@ -66,7 +71,7 @@ CALLS: dict[str, Ask] = {
     ),
 }
 OF_THE_YEAR: dict[str, Ask] = {
-    "overview, 1 y: roll-ups of all targets": lambda s, _n, now: _window(s, (), 365, now),
+    "overview, 1 y: roll-ups of all targets": lambda s, _n, now: _overview(s, 365, now),
     "model, 1 y: roll-ups": lambda s, n, now: _window(s, (n,), 365, now),
     "model, 1 y: failures": lambda s, n, now: list(
         s.read(PROBES, Selection(now - 365 * DAY_MS, now, (n,), failed=True), columns=WINDOW_COLUMNS)
@@ -96,7 +101,7 @@ def overview_s(store: Store, targets: int) -> float:
     names = tuple(sorted({series.newest.target for series in found})[:targets])
     began = time.perf_counter()
     by_profile: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for row in _window(store, names if targets < len(found) else (), 1, now):
+    for row in _overview(store, 1, now, names if targets < len(found) else ()):
         by_profile[row[0], row[2]].append(row)
     for name in names:
         pings, rates = by_profile[name, "ping"], by_profile[name, "throughput"]
@@ -134,9 +139,9 @@ def main(
     for what, ask in OF_THE_YEAR.items():
         long = timed(stores[0], ask, names, nows[0])
         rows.append([what, f"{long:.1f} ms", "", "", "" if long <= MOST_MS else "NOT KEPT"])
-    found = _window(stores[0], (), 1, nows[0])
+    found = _overview(stores[0], 1, nows[0])
     began = time.perf_counter()
-    rollups.summaries(found)
+    rollups.summaries(found, ("ttft_ms",))
     rows.append(["statistics of that overview, 24 h", f"{(time.perf_counter() - began) * 1_000:.1f} ms", "", "", ""])
     print(f"Measured on {machine()}, over {count:,} probes.\n")
     print(table(("p95", "a year", "a tenth of it", "ratio", ""), rows))

@@ -10,19 +10,33 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from store.clickhouse_schema import ROLLUPS, Layout, blocks_query, rollup_query
+import numpy as np
+
+from store.clickhouse_schema import (
+    FIRST,
+    NEWEST,
+    ROLLUPS,
+    SERIES,
+    Layout,
+    blocks_query,
+    first_query,
+    incidents_query,
+    newest_query,
+    packed_cells,
+    packed_sketch,
+    rollup_query,
+)
 from store.history import meet
-from store.incidents import stretches
 from store.protocol import ALL, Selection, Series, StoreError
-from store.rollups import BLOCK_MS, CELL_MS, COLUMNS, COUNTED, DAY_MS, SKETCHED, STEP_MS, Step, cells_of, told
-from store.rows import DAILY, DOWN, HOURLY, INCIDENTS, PROBES, TABLE_OF, UP, Probe, Row, Table
-from store.sketch import packed
+from store.rollups import BLOCK_MS, CELL_MS, COLUMNS, DAY_MS, SKETCHED, STEP_MS, Step, by_place, cells_of, told
+from store.rows import DAILY, HOURLY, INCIDENTS, PROBES, TABLE_OF, Probe, Row, Table
+from store.sketch import counts_of, merged
 
 try:
     import clickhouse_connect
@@ -69,12 +83,16 @@ class ClickHouseStore:
 
     def _prepare(self) -> None:
         if not self.read_only:
-            tables = "SELECT count() FROM system.tables WHERE database = {name:String} AND name IN ('daily', 'blocks')"
-            had_days_alone = int(self._command(tables, name=self._database)) == 1
+            tables = (
+                "SELECT count() FROM system.tables WHERE database = {name:String} AND name IN {tables:Array(String)}"
+            )
+            if int(self._command(tables, name=self._database, tables=["probes", NEWEST])) == 1:
+                raise StoreError(
+                    f"the tables of {self._database!r} were made by an older Uptoken, and other ones are needed: "
+                    "`python -m collectors export probes` from it, and `import` that into a new database"
+                )
             for statement in self._layout.statements():
                 self._command(statement)
-            if had_days_alone:  # an older Uptoken made them
-                self._command(f"INSERT INTO {self._name('blocks')} {blocks_query(self._name('daily'), 0)}")
             return
         sql = "SELECT count() FROM system.databases WHERE name = {name:String}"
         if not self._command(sql, name=self._database):
@@ -107,12 +125,15 @@ class ClickHouseStore:
             said = str(problem).splitlines()[0][:300]
             raise StoreError(f"could not {verb} the store at {_without_password(self.url)}: {said}") from problem
 
-    def _rows(self, sql: str, parameters: dict[str, Any] | None = None) -> Iterator[Values]:
-        """The rows of a query, block by block."""
+    def _rows(
+        self, sql: str, parameters: dict[str, Any] | None = None, *, binary: tuple[str, ...] = ()
+    ) -> Iterator[Values]:
+        """The rows of a query, block by block. The columns that are `binary` are not text."""
+        formats = dict.fromkeys(binary, "bytes")
         with (
             self._errors("read"),
             self._client() as client,
-            client.query_rows_stream(sql, parameters=parameters or {}) as stream,
+            client.query_rows_stream(sql, parameters=parameters or {}, column_formats=formats) as stream,
         ):
             for row in stream:
                 yield tuple(row)
@@ -253,65 +274,75 @@ class ClickHouseStore:
         return int(count)
 
     def series(self) -> list[Series]:
-        """See `Store.series`: the first moment from the roll-ups, which are kept for ever."""
-        names = ", ".join(PROBES.names)
-        first = {
-            tuple(row[:3]): int(row[3])
-            for row in self._rows(
-                "SELECT target, location, profile, min(started_at) FROM"
-                f" (SELECT target, location, profile, started_at FROM {self._name('probes')}"
-                f" UNION ALL SELECT target, location, profile, at FROM {self._name('hourly')} WHERE at <"
-                f" (SELECT max(kept_since) FROM {self._name('upkeep')})) GROUP BY target, location, profile"
-            )
+        """See `Store.series`."""
+        key = ", ".join(SERIES)
+        first_at = {
+            row[:3]: int(row[3])
+            for row in self._rows(f"SELECT {key}, min(first_at) FROM {self._name(FIRST)} GROUP BY {key}")
         }
-        newest = self._rows(
-            f"SELECT {names} FROM {self._name('probes')} ORDER BY target, location, profile, started_at DESC"
-            " LIMIT 1 BY target, location, profile"
-        )
+        names = ", ".join(PROBES.names)
+        newest = self._rows(f"SELECT {names} FROM {self._name(NEWEST)} FINAL ORDER BY {key}")
         probes = [Probe(*row) for row in newest]
-        return [Series(first[probe.target, probe.location, probe.profile], probe) for probe in probes]
+        return [Series(first_at[probe.target, probe.location, probe.profile], probe) for probe in probes]
 
-    def rollups(self, step: Step, selection: Selection = ALL, columns: tuple[str, ...] = COLUMNS) -> Iterator[Values]:
-        """See `Store.rollups`."""
-        where, parameters = _where_at(step, selection)
-        wanted = [f"sum({name})" if name in COUNTED else f"sumMap({name})" for name in columns]
-        sums = "".join(f", {sql}" for sql in wanted)
-        sql = (
-            f"SELECT target, location, profile, at{sums} FROM {self._name(ROLLUPS[step])}{where}"
-            " GROUP BY target, location, profile, at ORDER BY target, location, profile, at"
-        )
-        makers = [_MAKERS.get(name) for name in columns]
-        cells = STEP_MS[step] // CELL_MS[step]
-        for row in self._rows(sql, parameters):
-            yield (
-                *row[:4],
-                *(value if make is None else make(value, cells) for make, value in zip(makers, row[4:], strict=True)),
-            )
+    def rollups(
+        self, step: Step, selection: Selection = ALL, columns: tuple[str | None, ...] = COLUMNS
+    ) -> Iterator[Values]:
+        """See `Store.rollups`. The engine adds up the parts of an hour when it merges; those that it did not merge yet
+        are added up here, which is three times faster than to let it add up all in the query.
+        """
+        where, parameters = _where_at(selection)
+        key = ", ".join((*SERIES, "at"))
+        wanted = "".join(f", {_PACKED.get(name, name) if name else 'NULL'}" for name in columns)
+        sql = f"SELECT {key}{wanted} FROM {self._name(ROLLUPS[step])}{where} ORDER BY {key}"
+        binary = tuple(f"packed_{name}" for name in columns if name in _PACKED)
+        held: Values | None = None
+        for row in self._rollup_rows(sql, binary, step, parameters):
+            if held is None:
+                held = row
+            elif row[:4] == held[:4]:
+                held = _together(held, row, columns)
+            else:
+                yield held
+                held = row
+        if held is not None:
+            yield held
+
+    def _rollup_rows(
+        self, sql: str, binary: tuple[str, ...], step: Step, parameters: dict[str, Any]
+    ) -> Iterator[Values]:
+        """Rows as the engine has them, an hour in one or several, in SQLite's form."""
+        makers: dict[str, Callable[[Sequence[bytes]], Sequence[bytes | None]]] = dict.fromkeys(binary, _or_nulls)
+        makers["packed_cells"] = partial(_cells, 3 * STEP_MS[step] // CELL_MS[step])
+        with (
+            self._errors("read"),
+            self._client() as client,
+            client.query_column_block_stream(
+                sql, parameters=parameters, column_formats=dict.fromkeys(binary, "bytes")
+            ) as stream,
+        ):
+            for block in stream:
+                made = (
+                    makers[name](column) if name in makers else column
+                    for name, column in zip(stream.source.column_names, block, strict=True)
+                )
+                yield from zip(*made, strict=True)
 
     def _told(self, step: Step, selection: Selection) -> Iterator[Values]:
         return (told(step, row) for row in self.rollups(step, selection))
 
     def _incidents(self, selection: Selection) -> Iterator[Values]:
-        """From the failures and the first success after each run of them; those that began in the selection."""
-        # one that began before the selection goes on in it, and is not to be taken for a new one
+        """Those that began in the selection."""
+        # the last hour with a probe before the selection is looked for in the month before it
         since = selection.since - 30 * DAY_MS if selection.since is not None else None
-        where, parameters = _where(PROBES, Selection(since, None, selection.targets))
-        decided, down = _quoted(UP | DOWN), _quoted(DOWN)
-        before = (
-            "lagInFrame(toString(outcome)) OVER (PARTITION BY target, location, profile ORDER BY started_at"
-            " ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)"
-        )
-        sql = (
-            f"SELECT target, location, profile, started_at, outcome, error FROM (SELECT *, {before} AS before"
-            f" FROM {self._name('probes')}{where}{' AND' if where else ' WHERE'} outcome IN ({decided}))"
-            f" WHERE outcome IN ({down}) OR before IN ({down}) ORDER BY target, location, profile, started_at"
-        )
-        for series, rows in groupby(self._rows(sql, parameters), key=lambda row: row[:3]):
-            for s in stretches(row[3:] for row in rows):
-                if (selection.since is None or s.began_at >= selection.since) and (
-                    selection.until is None or s.began_at < selection.until
-                ):
-                    yield (*series, s.began_at, s.ended_at, s.cause, s.probes, s.error)
+        where, parameters = _where_at(Selection(since, None, selection.targets))
+        tables = {step: self._name(name) for step, name in ROLLUPS.items()}
+        sql = incidents_query(self._name("probes"), tables, where.removeprefix(" WHERE ") or "1", selection.since or 0)
+        for row in self._rows(sql, parameters):
+            if (selection.since is None or row[3] >= selection.since) and (
+                selection.until is None or row[3] < selection.until
+            ):
+                yield row
 
     # -- upkeep
 
@@ -325,10 +356,8 @@ class ClickHouseStore:
         with self._errors("write"):
             if boundary > self._kept_since():
                 self._command(f"INSERT INTO {self._name('upkeep')} VALUES ({boundary})")
-            newest = (
-                f"SELECT target, location, profile, max(started_at) FROM {self._name('probes')}"
-                " GROUP BY target, location, profile"
-            )
+            # a series lies on one shard with its newest probe, which is not forgotten
+            newest = f"SELECT target, location, profile, started_at FROM {self._layout.local(NEWEST)} FINAL"
             old = f"started_at < {{before:Int64}} AND (target, location, profile, started_at) NOT IN ({newest})"
             gone = 0
             for name, condition in (("probes", old), ("endpoint_stats", "seen_at < {before:Int64}")):
@@ -352,6 +381,8 @@ class ClickHouseStore:
                 else:
                     query = rollup_query(self._name("probes"), step, f" AND started_at >= {since}")
                 self._command(f"INSERT INTO {self._name(name)} {query}")
+            for name, make in ((NEWEST, newest_query), (FIRST, first_query)):
+                self._command(f"INSERT INTO {self._name(name)} {make(self._name('probes'))}")
         [(count,)] = self._rows(
             f"SELECT count() FROM {self._name('probes')} WHERE started_at >= {{since:Int64}}", {"since": kept_since}
         )
@@ -382,7 +413,7 @@ def _where(table: Table, selection: Selection) -> tuple[str, dict[str, Any]]:
     return (" WHERE " + " AND ".join(clauses) if clauses else ""), parameters
 
 
-def _where_at(step: Step, selection: Selection) -> tuple[str, dict[str, Any]]:
+def _where_at(selection: Selection) -> tuple[str, dict[str, Any]]:
     clauses, parameters = _clauses("target", "at", selection)
     return (" WHERE " + " AND ".join(clauses) if clauses else ""), parameters
 
@@ -402,19 +433,33 @@ def _clauses(target: str, moment: str, selection: Selection) -> tuple[list[str],
     return clauses, parameters
 
 
-def _quoted(words: frozenset[str]) -> str:
-    return ", ".join(repr(word) for word in sorted(words))
+def _or_nulls(sketches: Sequence[bytes]) -> list[bytes | None]:
+    return [sketch or None for sketch in sketches]
 
 
-def _sketch(counts: dict[int, int], _cells: int) -> bytes | None:
-    return packed(counts)
+def _cells(length: int, sparse: Sequence[bytes]) -> list[bytes]:
+    """Each row's cells with the empty ones; all in one go, since a loop over them took as long as the query."""
+    pairs = np.frombuffer(b"".join(sparse), dtype="<u4").reshape(-1, 2)
+    cells = np.zeros((len(sparse), length), dtype="<u4")
+    cells[np.repeat(np.arange(len(sparse)), [len(row) // 8 for row in sparse]), pairs[:, 0]] = pairs[:, 1]
+    dense = cells.tobytes()
+    return [dense[start : start + 4 * length] for start in range(0, len(dense), 4 * length)]
 
 
-def _cells(ms: dict[int, int], cells: int) -> bytes:
-    return cells_of(None, ms, cells)
+def _together(one: Values, other: Values, columns: tuple[str | None, ...]) -> Values:
+    """Two rows of one hour, in SQLite's form, added up."""
+    values: list[Any] = []
+    for name, a, b in zip(columns, one[4:], other[4:], strict=True):
+        if name == "cells":
+            values.append(cells_of(a, by_place(b), len(a) // 12))
+        elif name in SKETCHED:
+            values.append(merged(a, counts_of(b)))
+        else:
+            values.append(a + b if name else None)
+    return (*one[:4], *values)
 
 
-_MAKERS = {**dict.fromkeys(SKETCHED, _sketch), "cells": _cells}
+_PACKED = {name: packed_sketch(name) for name in SKETCHED} | {"cells": packed_cells()}
 
 
 def _without_password(url: str) -> str:

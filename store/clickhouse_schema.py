@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from store.incidents import CONFIRMED_BY
 from store.rollups import (
     BLOCK_MS,
     CELL_MS,
@@ -44,6 +45,8 @@ from store.sketch import BUCKETS, GAMMA, SMALLEST
 
 TYPES: dict[Kind, str] = {"text": "String", "integer": "Int64", "real": "Float64", "flag": "UInt8", "moment": "Int64"}
 WRITTEN = (PROBES, TARGETS, MODELS, ENDPOINTS, ENDPOINT_STATS, USAGE, RUNS, ADAPTATIONS)
+NEWEST, FIRST = "newest", "first"
+"""The newest probe of each series, and when it was first probed: what else would need a look at all probes."""
 ROLLUPS: dict[Step, str] = {"hour": "hourly", "day": "daily", "block": "blocks"}
 SERIES = ("target", "location", "profile")
 
@@ -61,9 +64,15 @@ class Layout:
         yield f"CREATE DATABASE IF NOT EXISTS {self.database}{self.on_cluster}"
         for table in WRITTEN:
             yield from self._table(table.name, _columns(table), self._engine(table), _order(table), self._more(table))
+        probes = self.local(PROBES.name)
         for step, name in ROLLUPS.items():
-            yield from self._table(name, _rollup_columns(), "AggregatingMergeTree", (*SERIES, "at"), "")
-            yield self._view(name, step)
+            yield from self._table(name, _rollup_columns(), "AggregatingMergeTree", (*SERIES, "at"), _PARTS[step])
+            yield self._view(name, rollup_query(probes, step))
+        yield from self._table(NEWEST, _columns(PROBES), "ReplacingMergeTree(started_at)", SERIES, "")
+        yield self._view(NEWEST, newest_query(probes))
+        first_at = f"{_SERIES_COLUMNS}, first_at SimpleAggregateFunction(min, Int64)"
+        yield from self._table(FIRST, first_at, "AggregatingMergeTree", SERIES, "")
+        yield self._view(FIRST, first_query(probes))
         yield from self._table("upkeep", "kept_since Int64", "MergeTree", ("kept_since",), "")
 
     @property
@@ -84,7 +93,7 @@ class Layout:
             arguments = ")"
         yield (
             f"CREATE TABLE IF NOT EXISTS {self.local(name)}{self.on_cluster} ({columns}) ENGINE = {kind}({arguments}"
-            f"{more} ORDER BY ({', '.join(order)})"
+            f" ORDER BY ({', '.join(order)}){more}"
         )
         if self.cluster:
             shard_by = "cityHash64(target, location, profile)" if order[:3] == SERIES else f"cityHash64({order[0]})"
@@ -103,12 +112,12 @@ class Layout:
         more = " PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(started_at))"
         if self.retention_days is not None:
             more += f" TTL toDateTime(intDiv(started_at, 1000)) + INTERVAL {self.retention_days} DAY"
-        return more
+        return f"{more} SETTINGS index_granularity = 1024"  # a page reads an hour of a series here and there
 
-    def _view(self, name: str, step: Step) -> str:
+    def _view(self, name: str, query: str) -> str:
         return (
             f"CREATE MATERIALIZED VIEW IF NOT EXISTS {self.database}.{name}_of_probes{self.on_cluster}"
-            f" TO {self.local(name)} AS {rollup_query(self.local('probes'), step)}"
+            f" TO {self.local(name)} AS {query}"
         )
 
 
@@ -133,7 +142,16 @@ def _order(table: Table) -> tuple[str, ...]:
 def _rollup_columns() -> str:
     sums = [f"{name} SimpleAggregateFunction(sum, Int64)" for name in COUNTED]
     maps = [f"{name} SimpleAggregateFunction(sumMap, Map(UInt16, UInt64))" for name in (*SKETCHED, "cells")]
-    return ", ".join([*(f"{name} LowCardinality(String)" for name in SERIES), "at Int64", *sums, *maps])
+    return ", ".join([_SERIES_COLUMNS, "at Int64", *sums, *maps])
+
+
+_SERIES_COLUMNS = ", ".join(f"{name} LowCardinality(String)" for name in SERIES)
+# a window of all targets reads a few rows of each: of hours this year's alone, and of all in small grains
+_PARTS: dict[Step, str] = {
+    "hour": " PARTITION BY toYear(fromUnixTimestamp64Milli(at)) SETTINGS index_granularity = 64",
+    "day": " SETTINGS index_granularity = 32",
+    "block": " SETTINGS index_granularity = 32",
+}
 
 
 def _in(words: frozenset[str]) -> str:
@@ -184,6 +202,95 @@ def blocks_query(daily: str, since: int) -> str:
         f"SELECT target, location, profile, at - at % {BLOCK_MS} AS block, {sums}, sumMap({cells}) FROM {daily}"
         f" WHERE at >= {since} GROUP BY target, location, profile, block"
     )
+
+
+def newest_query(source: str) -> str:
+    """The newest probe of each series."""
+    names = ", ".join(PROBES.names)
+    return f"SELECT {names} FROM {source} ORDER BY started_at DESC LIMIT 1 BY {', '.join(SERIES)}"
+
+
+def first_query(source: str) -> str:
+    """When each series was first probed."""
+    series = ", ".join(SERIES)
+    return f"SELECT {series}, min(started_at) AS first_at FROM {source} GROUP BY {series}"
+
+
+def packed_sketch(name: str) -> str:
+    """A sketch as `store.sketch` packs it: counts that are too large for a pair go on in the next one."""
+    pair = "char(bucket % 256, intDiv(bucket, 256), {0} % 256, intDiv({0}, 256))"
+    full = f"repeat({pair.format(65_535)}, intDiv(n, 65535))"
+    rest = f"if(n % 65535 = 0, '', {pair.format('n % 65535')})"
+    both = f"if(n < 65536, {pair.format('n')}, concat({full}, {rest}))"
+    return f"arrayStringConcat(arrayMap((bucket, n) -> {both}, mapKeys({name}), mapValues({name}))) AS packed_{name}"
+
+
+def packed_cells() -> str:
+    """Place and milliseconds of each cell that is not empty, as pairs of 32-bit numbers."""
+    pair = "char(place % 256, intDiv(place, 256), 0, 0, ms % 256, bitShiftRight(ms, 8) % 256,"
+    pair += " bitShiftRight(ms, 16) % 256, bitShiftRight(ms, 24) % 256)"
+    return f"arrayStringConcat(arrayMap((place, ms) -> {pair}, mapKeys(cells), mapValues(cells))) AS packed_cells"
+
+
+def incidents_query(probes: str, rollups: dict[Step, str], where: str, since: int) -> str:
+    """Stretches of failures, as `store.incidents` tells them, from the raw probes of the hours that had one and of the
+    next hour after each; these are found by way of the days.
+
+    A success begins a run, so a run's failures ended with the first probe of the next one. The cause is the most
+    frequent outcome, of equal ones the first; the error its last one. Of the time before `since` the last hour alone
+    is looked at: a stretch that goes on then is not a new one. `where` bounds the roll-ups.
+    """
+    series = ", ".join(SERIES)
+    up, down = _in(UP), _in(DOWN)
+    days = _with_failures(rollups["day"], "day", where, since)
+    hours = _with_failures(rollups["hour"], "hour", f"{where} AND {_within(days, 'day', 'at')}", since)
+    runs = (
+        f"SELECT {series}, started_at, outcome, error,"
+        f" sum({up}) OVER (PARTITION BY {series} ORDER BY started_at) AS run FROM {probes}"
+        f" WHERE {_within(hours, 'hour', 'started_at')} AND ({up} OR {down})"
+    )
+    outcomes = (
+        f"SELECT {series}, run, outcome, count() AS n, min(started_at) AS first,"
+        f" argMaxIf(error, started_at, isNotNull(error) AND error <> '') AS said FROM ({runs})"
+        f" GROUP BY {series}, run, outcome"
+    )
+    stretches = (
+        f"SELECT {series}, run, min(first) AS head, minIf(first, {down}) AS began_at, sumIf(n, {down}) AS failures,"
+        f" argMaxIf(toString(outcome), (n, -first), {down}) AS cause, argMaxIf(tuple(said), (n, -first), {down}).1"
+        f" AS error FROM ({outcomes}) GROUP BY {series}, run"
+    )
+    ended = (
+        f"SELECT *, leadInFrame(toNullable(head)) OVER (PARTITION BY {series} ORDER BY run"
+        f" ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) AS ended_at FROM ({stretches})"
+    )
+    return (
+        f"SELECT {series}, began_at, ended_at, cause, failures, error FROM ({ended})"
+        f" WHERE failures >= {CONFIRMED_BY} ORDER BY {series}, began_at"
+    )
+
+
+def _with_failures(source: str, step: Step, where: str, since: int) -> str:
+    """Of each series, when the hours or days began that had a failure, and the next one after each that had a probe
+    which decides.
+    """
+    series = ", ".join(SERIES)
+    window = f"OVER (PARTITION BY {series} ORDER BY at ROWS BETWEEN"
+    counted = (
+        f"SELECT {series}, at, sum({' + '.join(sorted(DOWN))}) AS failed, sum({' + '.join(sorted(UP))}) AS good"
+        f" FROM {source} WHERE {where} GROUP BY {series}, at HAVING failed + good > 0"
+    )
+    return (
+        f"SELECT {series}, at FROM (SELECT {series}, at, failed,"
+        f" lagInFrame(failed) {window} 1 PRECEDING AND CURRENT ROW) AS before,"
+        f" leadInFrame(at, 1, {LAST_MS}) {window} CURRENT ROW AND 1 FOLLOWING) AS after FROM ({counted}))"
+        f" WHERE after > {since - STEP_MS[step]} AND (failed > 0 OR before > 0)"
+    )
+
+
+def _within(found: str, step: Step, moment: str) -> str:
+    """Whether a moment of a series lies in one of these hours or days."""
+    series, ms = ", ".join(SERIES), STEP_MS[step]
+    return f"({series}, intDiv({moment}, {ms})) GLOBAL IN (SELECT {series}, intDiv(at, {ms}) FROM ({found}))"
 
 
 _EMPTY = "CAST(map(), 'Map(UInt16, UInt64)')"

@@ -67,10 +67,11 @@ class Store(Protocol):
         """Every series of probes, by target, location and profile. Costs the same at any age."""
 
     def rollups(
-        self, step: Step, selection: Selection = ALL, columns: tuple[str, ...] = COLUMNS
+        self, step: Step, selection: Selection = ALL, columns: tuple[str | None, ...] = COLUMNS
     ) -> Iterator[tuple[Any, ...]]:
-        """What each series came to in each hour or day that began in the selection: tuples of target, location,
-        profile, when it began (milliseconds UTC) and `columns` (of `store.rollups.COLUMNS`), in this order.
+        """What each series came to in each hour, day or block that began in the selection: tuples of target, location,
+        profile, when it began (milliseconds UTC) and `columns` (of `store.rollups.COLUMNS`; a null makes a null in its
+        place), in this order.
         """
 
     def tidy(self, before: int) -> int:

@@ -132,7 +132,7 @@ class Sum:
     def kept(cls, step: Step, at: int, values: tuple[Any, ...]) -> Sum:
         """A kept row's values (`COLUMNS`), to be added to something coarser."""
         sketches = [counts_of(blob) for blob in values[len(COUNTED) : len(COUNTED) + len(SKETCHED)]]
-        return cls(step, at, list(values[: len(COUNTED)]), sketches, _by_place(values[-1]))
+        return cls(step, at, list(values[: len(COUNTED)]), sketches, by_place(values[-1]))
 
     def onto(self, kept: tuple[Any, ...] | None) -> tuple[Any, ...]:
         """The values (`COLUMNS`) of a kept row with this added, or of a new one."""
@@ -159,7 +159,8 @@ def cells_of(kept: bytes | None, more: dict[int, int], count: int) -> bytes:
     return cells.tobytes()
 
 
-def _by_place(cells: bytes | None) -> dict[int, int]:
+def by_place(cells: bytes | None) -> dict[int, int]:
+    """The milliseconds in cells that are not empty."""
     numbers = array("I", cells or b"")
     if sys.byteorder == "big":
         numbers.byteswap()

@@ -230,7 +230,7 @@ class SqliteStore:
             return [Series(first_at, Probe(*row)) for first_at, *row in rows]
 
     def rollups(
-        self, step: Step, selection: Selection = ALL, columns: tuple[str, ...] = COLUMNS
+        self, step: Step, selection: Selection = ALL, columns: tuple[str | None, ...] = COLUMNS
     ) -> Iterator[tuple[Any, ...]]:
         """See `Store.rollups`. The rows of a series lie side by side: a range of ids each."""
         sql, bindings = rollups_sql(step, selection, columns)

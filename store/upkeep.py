@@ -241,7 +241,7 @@ def _tell_all_incidents(connection: apsw.Connection, series: Key, kept_since: in
 
 
 def rollups_sql(
-    step: Step, selection: Selection, columns: tuple[str, ...], *, newest_first: bool = False
+    step: Step, selection: Selection, columns: tuple[str | None, ...], *, newest_first: bool = False
 ) -> tuple[str, list[Any]]:
     """The query of `Store.rollups`, and its bindings."""
     table = TABLE[step]
@@ -252,7 +252,7 @@ def rollups_sql(
     if selection.targets:
         where = f" WHERE target IN ({', '.join('?' * len(selection.targets))})"
         bindings += selection.targets
-    names = "".join(f", {table}.{name}" for name in columns)
+    names = "".join(f", {table}.{name}" if name else ", NULL" for name in columns)
     order = "at DESC" if newest_first else f"target, location, profile, {table}.id"
     return (
         f"SELECT target, location, profile, ({table}.id & {MASK}) * {STEP_MS[step]} AS at{names} FROM series"

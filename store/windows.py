@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from store.protocol import Selection, Store
-from store.rollups import BLOCK_MS, DAY_MS, Step
+from store.rollups import BLOCK_MS, COLUMNS, DAY_MS, Step
 
 HOURS_UP_TO_MS = 2 * DAY_MS
 """Windows of up to two days are told by the hour: their strips have bars of minutes."""
 
 
 def rollups_of(
-    store: Store, targets: tuple[str, ...], since: int, until: int, *, coarse: bool = False
+    store: Store,
+    targets: tuple[str, ...],
+    since: int,
+    until: int,
+    *,
+    coarse: bool = False,
+    columns: tuple[str | None, ...] = COLUMNS,
 ) -> list[tuple[Any, ...]]:
     """What the probes of these targets (none: of all) came to from `since`, which is when an hour began, until `until`
     (milliseconds UTC): rows of `Store.rollups` that do not overlap. Where a course over time is not asked for, `coarse`
@@ -30,6 +36,6 @@ def rollups_of(
             break
         for began, ended in ((before, first), (last, after)):
             if began < ended:
-                rows += store.rollups(finer, Selection(began, ended, targets))
+                rows += store.rollups(finer, Selection(began, ended, targets), columns)
         before, after, finer = first, last, step
-    return [*rows, *store.rollups(finer, Selection(before, after, targets))]
+    return [*rows, *store.rollups(finer, Selection(before, after, targets), columns)]

@@ -15,7 +15,7 @@ from stats.costs import COST_COLUMNS, Cost, asked_since
 from stats.costs import costs as to_costs
 from stats.frames import frame
 from store import Selection, Spending, Store, StoreError, open_store
-from store.rollups import SPENDING_COLUMNS, spending_of
+from store.rollups import COLUMNS, SPENDING_COLUMNS, spending_of
 from store.rows import (
     ENDPOINT_STATS,
     ENDPOINTS,
@@ -37,6 +37,7 @@ from store.rows import (
 from store.windows import rollups_of
 
 FRESH_S = 4
+WITHOUT_TOTALS = tuple(None if name == "total_ms" else name for name in COLUMNS)
 REPORTS = 500
 """More than any model has endpoints: the newest report of each is among so many."""
 WINDOW_COLUMNS = (
@@ -206,9 +207,15 @@ def raw_is_cheap(targets: list[Target], window_ms: int, most: int) -> bool:
 
 
 @st.cache_resource(ttl=10, max_entries=3, show_spinner=False)  # not copied for each visitor: nobody changes it
-def rollups(url: str, names: tuple[str, ...], since: int, until: int, *, coarse: bool = False) -> list[tuple[Any, ...]]:
+def rollups(url: str, names: tuple[str, ...], since: int, until: int) -> list[tuple[Any, ...]]:
     """See `store.windows.rollups_of`."""
-    return rollups_of(store(), names, since, until, coarse=coarse)
+    return rollups_of(store(), names, since, until)
+
+
+@st.cache_resource(ttl=10, max_entries=3, show_spinner=False)
+def coarse_rollups(url: str, since: int, until: int) -> list[tuple[Any, ...]]:
+    """The same of all targets, in as few rows as can be, and with a null for `total_ms`."""
+    return rollups_of(store(), (), since, until, coarse=True, columns=WITHOUT_TOTALS)
 
 
 @st.cache_resource(ttl=10, max_entries=8, show_spinner=False)

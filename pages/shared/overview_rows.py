@@ -56,7 +56,7 @@ def _from_rollups(url: str, targets: list[Target], window: Window, now: int) -> 
     by_series: dict[tuple[str, str], dict[str, list[tuple[Any, ...]]]] = defaultdict(lambda: defaultdict(list))
     step_ms = DAY_MS if window.is_live else HOUR_MS  # nothing lies behind now, so today may be told as a day
     ends = loader.rounded(until, step_ms) + step_ms
-    for row in loader.rollups(url, (), since, ends, coarse=True):
+    for row in loader.coarse_rollups(url, since, ends):
         by_series[row[0], row[1]][row[2]].append(row)
     incidents: dict[tuple[str, str, str], list[Incident]] = defaultdict(list)
     for incident in loader.incidents(url, (), since - INCIDENTS_SINCE_MS, ends):

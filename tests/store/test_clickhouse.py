@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from store import Selection, Store, StoreError, open_store
-from store.clickhouse_schema import Layout
+from store.clickhouse_schema import Layout, packed_sketch
 from store.rollups import STEP_MS
 from store.rows import INCIDENTS, PROBES, RUNS, Run
+from store.sketch import packed
 from tests.factories import DAY, MINUTE, NOON, probe
 from tests.stats.test_rollups import a_week
 from tests.store.stores import HAS_CHDB, opened
@@ -29,13 +30,13 @@ def test_on_a_cluster_every_table_is_replicated_and_sharded() -> None:
     [probes] = [s for s in made if s.startswith("CREATE TABLE IF NOT EXISTS fleet.probes_local")]
     assert "ReplicatedMergeTree('/clickhouse/tables/{shard}/fleet/probes', '{replica}')" in probes
     assert "PARTITION BY toYYYYMM" in probes and "INTERVAL 90 DAY" in probes
-    assert probes.endswith("ORDER BY (target, location, profile, started_at)")
+    assert " ORDER BY (target, location, profile, started_at) PARTITION" in probes
     [spread] = [s for s in made if s.startswith("CREATE TABLE IF NOT EXISTS fleet.probes ON")]
     assert "Distributed('main', 'fleet', 'probes_local', cityHash64(target, location, profile))" in spread
     [models] = [s for s in made if "fleet.models_local" in s and "CREATE TABLE" in s and "Distributed" not in s]
     assert "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/fleet/models', '{replica}', version)" in models
     views = [s for s in made if "MATERIALIZED VIEW" in s]
-    assert len(views) == len(STEP_MS) and all("FROM fleet.probes_local" in view for view in views)
+    assert len(views) == len(STEP_MS) + 2 and all("FROM fleet.probes_local" in view for view in views)
 
 
 def test_on_one_server_they_are_plain() -> None:
@@ -73,6 +74,32 @@ def test_a_batch_that_is_sent_again_counts_once(clickhouse: Store) -> None:
     batch = [probe(NOON + n * MINUTE) for n in range(100)]
     assert (clickhouse.write(batch), clickhouse.write(batch), clickhouse.write(batch[50:])) == (100, 0, 0)
     assert sum(row[-1] for row in clickhouse.rollups("day", columns=("ok",))) == 100
+
+
+@needs_engine
+def test_large_counts_are_packed_as_sqlite_packs_them(clickhouse: Store) -> None:
+    for counts in ({5: 1}, {5: 65_535}, {5: 65_536, 700: 3}, {5: 131_070, 6: 200_001}):
+        kept = f"CAST(map({', '.join(f'{k}, {v}' for k, v in counts.items())}), 'Map(UInt16, UInt64)')"
+        query = f"SELECT {packed_sketch('ttft_ms')} FROM (SELECT {kept} AS ttft_ms)"
+        assert list(clickhouse._rows(query, binary=("packed_ttft_ms",))) == [(packed(counts),)]  # type: ignore[attr-defined]
+
+
+@needs_engine
+def test_hours_of_many_small_inserts_are_one_row_each_before_the_engine_merged_them(clickhouse: Store) -> None:
+    for n in range(30):
+        clickhouse.write([probe(NOON + n * MINUTE, "ok" if n % 3 else "timeout", ttft_ms=100.0 + n)])
+    [(*_, ok, _, cells)] = clickhouse.rollups("hour", columns=("ok", None, "cells"))  # type: ignore[misc]
+    assert (ok, int.from_bytes(cells[:4], "little"), int.from_bytes(cells[4:8], "little")) == (20, 180_000, 120_000)
+
+
+@needs_engine
+def test_a_database_with_the_tables_of_an_older_uptoken_is_refused_with_the_way_out(clickhouse: Store) -> None:
+    for what in ("VIEW uptoken.newest_of_probes", "TABLE uptoken.newest"):
+        clickhouse._command(f"DROP {what}")  # type: ignore[attr-defined]
+    with pytest.raises(StoreError, match="made by an older Uptoken.*into a new database"):
+        clickhouse._prepare()  # type: ignore[attr-defined]
+    for statement in Layout("uptoken").statements():
+        clickhouse._command(statement)  # type: ignore[attr-defined]
 
 
 @needs_engine

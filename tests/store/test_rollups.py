@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import apsw
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -235,25 +234,6 @@ def test_raw_probes_are_forgotten_by_whole_days_and_their_roll_ups_stay(store: S
     assert everything(store) == before
     assert store.rebuild() == 30
     assert everything(store) == before
-
-
-def test_a_store_without_blocks_gets_them_from_its_days(store: Store, tmp_path: Any) -> None:
-    """Its raw probes may be forgotten. It is as an older Uptoken left it."""
-    store.write([probe(MIDNIGHT + n * HOUR, "ok" if n % 5 else "timeout") for n in range(-600, 30)])
-    store.tidy(MIDNIGHT - DAY)
-    before = everything(store)
-    if isinstance(store, SqliteStore):
-        connection = apsw.Connection(str(tmp_path / "test.db"))
-        connection.execute("DROP TABLE blocks; DELETE FROM migrations WHERE version = 6")
-        connection.close()
-        open_store(f"sqlite:///{tmp_path}/test.db").close()
-    else:
-        for what in ("VIEW uptoken.blocks_of_probes", "TABLE uptoken.blocks"):
-            store._command(f"DROP {what}")  # type: ignore[attr-defined]
-        store._prepare()  # type: ignore[attr-defined]
-    assert everything(store) == before
-    store.write([probe(MIDNIGHT + 40 * HOUR)])
-    assert sum(row[-1] for row in store.rollups("block", columns=("ok",))) == 504 + 1
 
 
 @pytest.fixture(scope="module")

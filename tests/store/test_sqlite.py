@@ -15,7 +15,7 @@ from store import StoreError, migrations, open_store
 from store.rollups import COLUMNS
 from store.rows import ENDPOINTS, MODELS, PROBES, TABLES, Endpoint, Model
 from store.sqlite import INTERNED, MADE_OF
-from tests.factories import NOON, model, probe
+from tests.factories import DAY, HOUR, NOON, model, probe
 
 
 @pytest.fixture
@@ -115,6 +115,21 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_and_keeps_its_rows(
     assert [Model(*row) for row in store.read(MODELS)] == [
         Model("s", "m", 5, description="A model.", supported_parameters="seed,tools")
     ]
+    store.close()
+
+
+def test_a_store_without_blocks_gets_them_from_its_days_also_where_the_probes_are_forgotten(path: Path) -> None:
+    store = open_store(f"sqlite:///{path}")
+    store.write([probe(NOON + n * HOUR, "ok" if n % 5 else "timeout") for n in range(-600, 30)])
+    while store.tidy(NOON - DAY):
+        pass
+    before = list(store.rollups("block"))
+    assert len(before) >= 2
+    connection = apsw.Connection(str(path))
+    connection.execute("DROP TABLE blocks; DELETE FROM migrations WHERE version = 6")
+    connection.close()
+    open_store(f"sqlite:///{path}").close()
+    assert list(store.rollups("block")) == before
     store.close()
 
 
