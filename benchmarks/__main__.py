@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.tools import ROOT, machine
 
-ALL = ("accuracy", "tick", "export", "catalog")
+ALL = ("accuracy", "tick", "export", "catalog", "download")
 
 
 def main() -> int:

@@ -27,6 +27,13 @@ FLAGS = [
 @contextmanager
 def dashboard(url: str) -> Iterator[str]:
     """The dashboard over a store, in a process of its own; its address."""
+    with dashboard_process(url) as (address, _):
+        yield address
+
+
+@contextmanager
+def dashboard_process(url: str) -> Iterator[tuple[str, int]]:
+    """The same; its address and the process' id."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -47,7 +54,7 @@ def dashboard(url: str) -> Iterator[str]:
             except OSError:
                 assert time.monotonic() < until, "the dashboard did not start"
                 time.sleep(0.1)
-        yield address
+        yield address, process.pid
     finally:
         process.terminate()
         process.wait()
