@@ -19,6 +19,7 @@ import typer
 
 from benchmarks.tools import machine, percentile, table
 from pages.shared.loader import WINDOW_COLUMNS, WITHOUT_TOTALS
+from pages.shared.overview_rows import LONG_MS
 from stats import rollups
 from stats.costs import COST_COLUMNS, asked_since
 from stats.frames import frame
@@ -38,7 +39,8 @@ def _window(store: Store, names: tuple[str, ...], days: float, now: int) -> list
 
 
 def _overview(store: Store, days: float, now: int, targets: tuple[str, ...] = ()) -> list[Any]:
-    since, until = (now - int(days * DAY_MS)) // HOUR_MS * HOUR_MS, now // DAY_MS * DAY_MS + DAY_MS
+    first = DAY_MS if days * DAY_MS > LONG_MS else HOUR_MS
+    since, until = (now - int(days * DAY_MS)) // first * first, now // DAY_MS * DAY_MS + DAY_MS
     return rollups_of(store, targets, since, until, coarse=True, columns=WITHOUT_TOTALS)
 
 

@@ -154,8 +154,8 @@ _PARTS: dict[Step, str] = {
 }
 
 
-def _in(words: frozenset[str]) -> str:
-    return f"outcome IN ({', '.join(repr(word) for word in sorted(words))})"
+def _in(words: frozenset[str], column: str = "outcome") -> str:
+    return f"{column} IN ({', '.join(repr(word) for word in sorted(words))})"
 
 
 def rollup_query(source: str, step: Step, where: str = "") -> str:
@@ -244,10 +244,17 @@ def incidents_query(probes: str, rollups: dict[Step, str], where: str, since: in
     up, down = _in(UP), _in(DOWN)
     days = _with_failures(rollups["day"], "day", where, since)
     hours = _with_failures(rollups["hour"], "hour", f"{where} AND {_within(days, 'day', 'at')}", since)
+    # of the successes only those that end something: a run for each of the others would take half of the time
+    ordered = f"OVER (PARTITION BY {series} ORDER BY started_at ROWS BETWEEN"
+    decided = (
+        f"SELECT {series}, started_at, outcome, error, {up} AS good,"
+        f" lagInFrame(toString(outcome)) {ordered} 1 PRECEDING AND CURRENT ROW) AS before FROM {probes}"
+        f" WHERE {_within(hours, 'hour', 'started_at')} AND ({up} OR {down})"
+    )
     runs = (
         f"SELECT {series}, started_at, outcome, error,"
-        f" sum({up}) OVER (PARTITION BY {series} ORDER BY started_at) AS run FROM {probes}"
-        f" WHERE {_within(hours, 'hour', 'started_at')} AND ({up} OR {down})"
+        f" sum(good) {ordered} UNBOUNDED PRECEDING AND CURRENT ROW) AS run FROM ({decided})"
+        f" WHERE NOT good OR {_in(DOWN, 'before')}"
     )
     outcomes = (
         f"SELECT {series}, run, outcome, count() AS n, min(started_at) AS first,"

@@ -66,15 +66,33 @@ class SqliteStore:
         self._idle: list[apsw.Connection] = []
         self._guard = threading.Lock()
         self._immutable = False
+        self._file: tuple[int, int] | None = None
         if read_only and not path.is_file():
             raise StoreError(_NOT_YET.format(path))
         with self._errors("open"):
             if not read_only:
                 _create_private(path)
-                with self._connection() as connection:
-                    migrate(connection, str(path))
+                self._prepare()
             else:
                 self._open_reader()
+
+    def _prepare(self) -> None:
+        with self._connection() as connection:
+            migrate(connection, str(self.path))
+        self._file = _identity(self.path)
+
+    def _still_there(self) -> None:
+        """A file that was removed or replaced while it is open would take rows that nobody ever sees again."""
+        found = _identity(self.path)
+        if found == self._file:
+            return
+        self._forget_connections()
+        if found is None:
+            raise StoreError(
+                f"the store {self.path} was removed while it was open: put it back and this goes on, or start the "
+                "collector again to begin a new one"
+            )
+        self._prepare()
 
     # -- connections
 
@@ -246,7 +264,13 @@ class SqliteStore:
         return self._in_transaction(rebuild)
 
     def _in_transaction(self, work: Callable[[apsw.Connection], int]) -> int:
-        with self._errors("write"), self._connection() as connection:
+        with self._errors("write"):
+            if not self.read_only:
+                self._still_there()
+            return self._begin(work)
+
+    def _begin(self, work: Callable[[apsw.Connection], int]) -> int:
+        with self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 done = work(connection)
@@ -260,6 +284,14 @@ class SqliteStore:
     def close(self) -> None:
         """See `Store.close`."""
         self._forget_connections()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _plain(problem: BaseException) -> str:

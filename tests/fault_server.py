@@ -135,3 +135,14 @@ def reset(*first: bytes) -> Script:
         socket.close(number)
 
     return closing
+
+
+def main() -> None:
+    """Serve good replies until the process is ended; the first line says where."""
+    with FaultServer(chunked(*GOOD)) as server:
+        print(server.url, flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The command line: `python -m collectors run | check | export | import | rebuild`.
+"""The command line: `python -m collectors run | check | export | import | backup | restore | repair | rebuild`.
 
 Each command is one file. What a command needs is imported when it runs, so that a run with nothing due stays quick.
 """
@@ -9,14 +9,15 @@ import sys
 
 import typer
 
-from collectors.commands import check, export, import_, rebuild, run
+from collectors.commands import backup, check, export, import_, rebuild, run
 
 OK, WRONG_USE, STORE_FAILED, INTERRUPTED = 0, 2, 3, 130
 
 app = typer.Typer(
     name="python -m collectors",
     help="Probe language models, keep what was seen, and hand it out.",
-    epilog="Exit codes: 0 done, 2 the configuration or a flag is wrong, 3 the store failed, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 the collector has stopped (check --health), 2 the configuration or a flag is wrong, "
+    "3 the store failed, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,6 +28,9 @@ app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("export")(export.export)
 app.command("import")(import_.import_)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
+app.command("repair")(backup.repair)
 app.command("rebuild")(rebuild.rebuild)
 
 

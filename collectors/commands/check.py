@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from collectors.commands.options import ConfigPath, StoreUrl, location, store_url
 
@@ -15,13 +18,24 @@ if TYPE_CHECKING:
     from store import Store
 
 DAY_S = 86_400
+STOPPED = 1
 
 
-def check(config: ConfigPath = None, store: StoreUrl = None) -> int:
+def check(
+    config: ConfigPath = None,
+    store: StoreUrl = None,
+    health: Annotated[
+        bool,
+        typer.Option("--health", help="Probe nothing: exit with 1 when the collector has stopped, for a supervisor."),
+    ] = False,
+) -> int:
     """Validate the configuration, reach each target with one probe, and say what a day will cost.
 
     Nothing is recorded. The probes count as little as any: a few tokens each.
+    With --health it only looks at the store: 0 while the collector feeds it, 1 when it has stopped.
     """
+    if health:
+        return _health(store_url(store))
     from rich.table import Table
     from rich.text import Text
 
@@ -51,6 +65,35 @@ def check(config: ConfigPath = None, store: StoreUrl = None) -> int:
             "the budget stops probes before the day is over: raise usd_per_day, or probe less often", highlight=False
         )
     scene.close()
+    return 0
+
+
+def _health(url: str) -> int:
+    """Whether the store is fed. Raises StoreError where there is none."""
+    from collectors.runner.durations import in_words
+    from store import open_store
+    from store.freshness import stale_since
+    from store.rows import RUNS, TARGETS, Run, Target
+
+    opened = open_store(url, read_only=True)
+    try:
+        newest = [series.newest for series in opened.series()]
+        runs = [Run(*row) for row in opened.read(RUNS, newest_first=True, limit=50)]
+        targets = [Target(*row) for row in opened.read(TARGETS)]
+    finally:
+        opened.close()
+    now = time.time_ns() // 1_000_000
+    stopped = stale_since(newest, runs, targets, now)
+    if not newest and not runs:
+        print("nothing was recorded yet", file=sys.stderr)
+        return STOPPED
+    if stopped is not None:
+        print(
+            f"the collector has stopped: nothing was recorded for {in_words((now - stopped) // 1_000)}", file=sys.stderr
+        )
+        return STOPPED
+    last = max([probe.started_at for probe in newest] + [run.ended_at for run in runs])
+    print(f"the collector runs: it last recorded something {in_words(max(0, now - last) // 1_000)} ago")
     return 0
 
 

@@ -38,6 +38,8 @@ class Row:
     last_at: int | None
 
 
+LONG_MS = 90 * DAY_MS
+"""From here on an overview is told in whole days: the hours of its first day would be a third of all rows."""
 RAW_AT_MOST = 50_000
 """Probes in a window up to which the raw ones are read: their strips have finer bars, and it takes 0.1 s."""
 
@@ -51,8 +53,9 @@ def rows(url: str, targets: list[Target], window: Window, now: int) -> list[Row]
 
 
 def _from_rollups(url: str, targets: list[Target], window: Window, now: int) -> list[Row]:
-    """The same from what the probes came to by hour and day; the window begins with an hour."""
-    since, until = window.since - window.since % HOUR_MS, window.until if not window.is_live else now
+    """The same from what the probes came to by hour and day; the window begins with an hour, a long one with a day."""
+    until = window.until if not window.is_live else now
+    since = loader.rounded(window.since, DAY_MS if until - window.since > LONG_MS else HOUR_MS)
     by_series: dict[tuple[str, str], dict[str, list[tuple[Any, ...]]]] = defaultdict(lambda: defaultdict(list))
     step_ms = DAY_MS if window.is_live else HOUR_MS  # nothing lies behind now, so today may be told as a day
     ends = loader.rounded(until, step_ms) + step_ms

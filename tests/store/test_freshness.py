@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pages.shared.freshness import stale_since
+from store.freshness import stale_since
 from store.rows import Run
 from tests.factories import HOUR, MINUTE, NOON, SECOND, probe, target
 

@@ -1,0 +1,27 @@
+"""Is the store fed? From the newest probes and runs: the dashboard's banner and a supervisor's check ask the same."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from statistics import median
+
+from store.rows import Probe, Run, Target
+
+SLACK_S = 60.0
+
+
+def stale_since(newest: Iterable[Probe], runs: Iterable[Run], targets: Iterable[Target], now: int) -> int | None:
+    """When something was last seen (milliseconds UTC), if the collector has stopped; null while it runs.
+
+    It has stopped when neither a probe nor a run came for two of the shortest intervals and the time that a probe may
+    take. A timer that runs more rarely than that is held to its own rhythm, the median step between its last runs.
+    """
+    intervals = [target.every_s for target in targets if target.state == "active"]
+    moments = sorted(run.ended_at for run in runs)
+    last = max([probe.started_at for probe in newest] + moments[-1:], default=None)
+    if last is None or not intervals:
+        return None
+    steps = [(after - before) / 1_000 for before, after in itertools.pairwise(moments)]
+    rhythm_s = max(min(intervals), median(steps) if len(steps) >= 3 else 0.0)
+    return last if now - last > (2 * rhythm_s + SLACK_S) * 1_000 else None

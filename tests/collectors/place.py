@@ -1,0 +1,59 @@
+"""A folder with a configuration and a store of its own, and the command line run over them in real processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from store import StoreError, open_store
+from store.rows import PROBES, Probe
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Place:
+    """A folder with a configuration and a store of its own."""
+
+    def __init__(self, folder: Path, base_url: str) -> None:
+        self.folder = folder
+        self.url = f"sqlite:///{folder}/data/uptoken.db"
+        self.config = folder / "targets.toml"
+        self.configure(base_url)
+
+    def configure(self, base_url: str, more: str = "") -> None:
+        self.config.write_text(
+            f'[collector]\nevery = "1s"\nthroughput_every = "off"\nconfirm_after = "50ms"\n{more}\n'
+            f'[[target]]\nname = "a"\nmodel = "m"\nbase_url = "{base_url}"\n'
+        )
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        environment = os.environ | {
+            "UPTOKEN_STORE": self.url,
+            "UPTOKEN_CONFIG": str(self.config),
+            "UPTOKEN_LOCATION": "here",
+            "PYTHONPATH": str(ROOT),
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "collectors", *words],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        process = self.start(*words)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+    def probes(self) -> list[Probe]:
+        try:
+            store = open_store(self.url, read_only=True)
+        except StoreError:  # the collector is just making it
+            return []
+        rows = [Probe(*row) for row in store.read(PROBES)]
+        store.close()
+        return rows

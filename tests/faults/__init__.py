@@ -1,0 +1,1 @@
+"""What goes wrong: killed processes, lost power, full disks, damaged files, hostile servers."""
