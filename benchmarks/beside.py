@@ -223,10 +223,28 @@ def prometheus(store: Store, folder: Path) -> Iterator[tuple[str, float] | None]
         server.wait()
 
 
+def of_a_year(url: str) -> None:
+    """The same of a store that is there, from roll-ups and from raw rows."""
+    store, name = open_store(url, read_only=True), names(TARGETS)[42]
+    [now] = [series.newest.started_at for series in store.series() if series.newest.target == name][:1]
+    since = (now - 365 * DAY_MS) // HOUR_MS * HOUR_MS
+    asked = {
+        "Uptoken": of_uptoken(store, name, since, now),
+        "raw SQLite rows": of_sqlite(Path(url.removeprefix("sqlite:///")), name, since, now),
+    }
+    rows = [[q, *(timed(of[q]) for of in asked.values())] for q in asked["Uptoken"]]
+    print(table((f"a year, median of {RUNS}", *asked), rows))
+    store.close()
+
+
 def main(
     days: Annotated[float, typer.Option(help="How many days the history is long.")] = 10,
+    year: Annotated[str | None, typer.Option(help="A store that benchmarks.year filled, for SQLite alone.")] = None,
 ) -> None:
     """Print the tables, as Markdown."""
+    if year is not None:
+        of_a_year(year)
+        return
     now = time.time_ns() // 1_000_000
     since, name = (now - int(days * DAY_MS)) // HOUR_MS * HOUR_MS + HOUR_MS, names(TARGETS)[42]
     with tempfile.TemporaryDirectory() as temporary:

@@ -59,6 +59,7 @@ class ClickHouseStore:
         parts = urlsplit(url)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         self.url = url
+        self.patience_s = 10.0  # nobody is waited for: a server takes many writers
         self.read_only = read_only
         if parts.scheme == "chdb":
             self._connection: dict[str, Any] = {"interface": "chdb", "path": unquote(parts.path)}

@@ -43,6 +43,9 @@ class Series:
 class Store(Protocol):
     """The rows. Every method raises `StoreError` and nothing else when the engine fails."""
 
+    patience_s: float
+    """How long a write waits for another program that holds the store, before it is a StoreError."""
+
     def write(self, rows: Iterable[Row], *, keep: bool = False) -> int:
         """Write rows of any tables in one transaction; returns how many were new. `Table.meeting` says what a row
         does that meets another with its key; with `keep` (an import) the one that is there already stays. When the

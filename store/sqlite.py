@@ -27,7 +27,7 @@ INTERNED = {"models": ("description", "supported_parameters"), "endpoints": ("su
 """Columns whose texts are kept once, in the table `texts`, and referred to by its `id`: they seldom change when another
 fact of the row does, and are most of its size.
 """
-BUSY_TIMEOUT_MS = 10_000
+PATIENCE_S = 10.0
 MADE_OF: dict[Table, Step] = {HOURLY: "hour", DAILY: "day"}
 
 
@@ -67,6 +67,7 @@ class SqliteStore:
         self._guard = threading.Lock()
         self._immutable = False
         self._file: tuple[int, int] | None = None
+        self.patience_s = PATIENCE_S
         if read_only and not path.is_file():
             raise StoreError(_NOT_YET.format(path))
         with self._errors("open"):
@@ -103,6 +104,7 @@ class SqliteStore:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
             connection = self._connect()
+        connection.set_busy_timeout(round(self.patience_s * 1_000))
         try:
             yield connection
         finally:
@@ -125,7 +127,6 @@ class SqliteStore:
             return apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
         flags = apsw.SQLITE_OPEN_READONLY if self.read_only else apsw.SQLITE_OPEN_READWRITE
         connection = apsw.Connection(str(self.path), flags=flags)
-        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         connection.execute("PRAGMA mmap_size=0")
         if not self.read_only:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -300,6 +301,8 @@ def _plain(problem: BaseException) -> str:
             return "it was locked by another program for too long; stop that program, or try again"
         case apsw.FullError():
             return "the disk is full; make room and run again, nothing that was recorded is lost"
+        case apsw.IOError():
+            return f"the disk did not take or give it ({problem}); look at the disk, nothing that was recorded is lost"
         case apsw.CorruptError() | apsw.NotADBError():
             return f"the file is damaged or no database ({problem}); move it away before a new one is made"
         case apsw.ReadOnlyError() | apsw.PermissionsError() | PermissionError():

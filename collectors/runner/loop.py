@@ -30,6 +30,8 @@ TIDY_S = 0.1
 DAY_MS = 86_400_000
 MOST_UNSAVED_ROWS = 100_000
 RETRY_AFTER_S = 5.0
+BETWEEN_TICKS_S = 0.25
+"""How long a loop waits for a store that another program holds: its next ticks should not be late for it."""
 
 
 class Loop:
@@ -76,6 +78,7 @@ class Loop:
 
     def every(self, seconds: float, *, everything: bool = False) -> None:
         """Tick at each multiple of `seconds` on the clock until `stop` is set. Raises StoreError as `once` does."""
+        patience_s, self._store.patience_s = self._store.patience_s, BETWEEN_TICKS_S
         now = _now_ms()
         self._start_ticks(Moment(now, next_tick(now, seconds), everything))
         at = next_tick(now, seconds)
@@ -91,6 +94,7 @@ class Loop:
             if self._unsaved and time.monotonic() >= retry_at:
                 retry_at = time.monotonic() + RETRY_AFTER_S
                 self._try_to_save()
+        self._store.patience_s = patience_s
         self._finish()
         self._save()
 

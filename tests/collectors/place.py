@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from store import StoreError, open_store
@@ -57,3 +59,13 @@ class Place:
         rows = [Probe(*row) for row in store.read(PROBES)]
         store.close()
         return rows
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait for something to happen."""
+    ended = time.monotonic() + seconds
+    while time.monotonic() < ended:
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")

@@ -16,7 +16,7 @@ import pytest
 from collectors.runner.lock import lock_path, only_one
 from store import Selection, open_store
 from store.rows import RUNS
-from tests.collectors.place import Place
+from tests.collectors.place import Place, until
 from tests.factories import DAY, NOON, probe
 from tests.fault_server import GOOD, FaultServer, chunked, raw
 
@@ -25,16 +25,6 @@ from tests.fault_server import GOOD, FaultServer, chunked, raw
 def place(tmp_path: Path) -> Iterator[Place]:
     with FaultServer(chunked(*GOOD)) as server:
         yield Place(tmp_path, server.url)
-
-
-def _until(condition: object, seconds: float = 20) -> None:
-    assert callable(condition)
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
 
 
 def test_a_run_says_a_line_a_probe_and_ends_with_a_table(place: Place) -> None:
@@ -102,7 +92,7 @@ def test_a_store_that_cannot_be_opened_is_exit_code_3(place: Place) -> None:
 
 def test_a_loop_keeps_running_aligned_and_ends_cleanly_on_sigterm(place: Place) -> None:
     process = place.start("run", "--every", "1")
-    _until(lambda: (place.folder / "data" / "uptoken.db").exists() and len(place.probes()) >= 4)
+    until(lambda: (place.folder / "data" / "uptoken.db").exists() and len(place.probes()) >= 4)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, err) == (0, "")
@@ -117,7 +107,7 @@ def test_a_loop_keeps_running_aligned_and_ends_cleanly_on_sigterm(place: Place) 
 
 def test_ctrl_c_is_exit_code_130(place: Place) -> None:
     process = place.start("run", "--every", "1")
-    _until(lambda: (place.folder / "data" / "uptoken.db").exists() and place.probes())
+    until(lambda: (place.folder / "data" / "uptoken.db").exists() and place.probes())
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=10)
     assert process.returncode == 130
@@ -127,7 +117,7 @@ def test_sigterm_does_not_wait_for_a_target_that_hangs_and_blames_nobody(place: 
     with FaultServer(raw(60.0)) as hanging:
         place.configure(hanging.url)
         process = place.start("run", "--every", "1")
-        _until(lambda: hanging.requests)
+        until(lambda: hanging.requests)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=15)
@@ -142,7 +132,7 @@ def test_a_target_that_hangs_does_not_delay_the_others(place: Place) -> None:
             place.config.read_text() + f'[[target]]\nname = "h"\nmodel = "m"\nbase_url = "{hanging.url}"\n'
         )
         process = place.start("run", "--every", "1")
-        _until(lambda: (place.folder / "data" / "uptoken.db").exists() and len(place.probes()) >= 3)
+        until(lambda: (place.folder / "data" / "uptoken.db").exists() and len(place.probes()) >= 3)
         process.kill()
         process.communicate(timeout=10)
     assert {row.target for row in place.probes()} == {"a"}
@@ -152,7 +142,7 @@ def test_a_second_run_says_so_and_leaves(place: Place) -> None:
     with FaultServer(raw(60.0)) as hanging:
         place.configure(hanging.url)
         first = place.start("run", "--every", "1")
-        _until(lambda: hanging.requests)
+        until(lambda: hanging.requests)
         code, out, err = place.run("run")
         assert (code, out) == (0, "")
         assert err == (

@@ -103,9 +103,10 @@ def main() -> None:
     import subprocess
 
     times = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.fault_server"], stdout=subprocess.PIPE, text=True
-    ) as server, tempfile.TemporaryDirectory() as folder:
+    with (
+        subprocess.Popen([sys.executable, "-m", "tests.fault_server"], stdout=subprocess.PIPE, text=True) as server,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         assert server.stdout is not None
         try:
             began = time.perf_counter()

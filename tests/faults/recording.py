@@ -94,10 +94,10 @@ class _Vfs(apsw.VFS):
         self._tape = tape
         super().__init__("recording", "unix", makedefault=True)
 
-    def xOpen(self, name: Any, flags: Any) -> Any:  # noqa: N802  SQLite's name
+    def xOpen(self, name: Any, flags: Any) -> Any:
         return _File(self._tape, name, flags)
 
-    def xDelete(self, name: str, sync: bool) -> None:  # noqa: N802
+    def xDelete(self, name: str, sync: bool) -> None:
         self._tape.events.append(Event("delete", Path(name).name))
         super().xDelete(name, sync)
 
@@ -109,15 +109,15 @@ class _File(apsw.VFSFile):
         self._name = Path(filename).name if filename else ""
         super().__init__("unix", name, flags)
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+    def xWrite(self, data: bytes, offset: int) -> None:
         self._tape.events.append(Event("write", self._name, offset, bytes(data)))
         super().xWrite(data, offset)
 
-    def xTruncate(self, size: int) -> None:  # noqa: N802
+    def xTruncate(self, size: int) -> None:
         self._tape.events.append(Event("truncate", self._name, size))
         super().xTruncate(size)
 
-    def xSync(self, flags: int) -> None:  # noqa: N802
+    def xSync(self, flags: int) -> None:
         self._tape.events.append(Event("sync", self._name))
         super().xSync(flags)
 
