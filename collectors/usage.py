@@ -112,15 +112,13 @@ def models_of(sent: Iterable[SentRanking]) -> list[Usage]:
 def apps_of(day: date, sent: Iterable[SentApp]) -> list[Usage]:
     """The rows of a day's ranking of apps; two apps of one name are shown as one, so they count together."""
     tokens: dict[str, int] = defaultdict(int)
-    requests: dict[str, int | None] = {}
+    counts: dict[str, int | None] = {}
     for entry in sent:
         tokens[entry.app_name] += entry.total_tokens
-        before = requests.get(entry.app_name, 0)
+        before = counts.get(entry.app_name, 0)
         known = before is not None and entry.total_requests is not None
-        requests[entry.app_name] = (before or 0) + (entry.total_requests or 0) if known else None
-    return [
-        Usage(APPS, midnight(day), app=name, tokens=total, requests=requests[name]) for name, total in tokens.items()
-    ]
+        counts[entry.app_name] = (before or 0) + (entry.total_requests or 0) if known else None
+    return [Usage(APPS, midnight(day), app=name, tokens=total, requests=counts[name]) for name, total in tokens.items()]
 
 
 def account_of(sent: Iterable[SentActivity]) -> list[Usage]:

@@ -52,7 +52,9 @@ def live() -> None:
     st.html(model_parts.header(view, now, window.zone()))
     if target.state == "waiting_for_key":
         st.info(
-            f"It is probed as soon as `{target.api_key_env}` is set where the collector runs.",
+            "It is probed as soon as "
+            + (f"`{target.api_key_env}` is set" if target.api_key_env else "its key file is there")
+            + " where the collector runs.",
             title="This target waits for its key",
             icon=":material/key:",
         )

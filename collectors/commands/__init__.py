@@ -6,12 +6,14 @@ Each command is one file. What a command needs is imported when it runs, so that
 from __future__ import annotations
 
 import sys
+import traceback
 
 import typer
 
 from collectors.commands import backup, check, export, import_, rebuild, run
 
-OK, WRONG_USE, STORE_FAILED, INTERRUPTED = 0, 2, 3, 130
+OK, BROKEN, WRONG_USE, STORE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+UNEXPECTED = "this is a mistake in Uptoken: please report what is above (keys are taken out of it)"
 
 app = typer.Typer(
     name="python -m collectors",
@@ -37,6 +39,7 @@ app.command("rebuild")(rebuild.rebuild)
 def main() -> None:
     """Run the command line; every expected failure is one sentence on standard error and an exit code."""
     from collectors.runner.config import ConfigError
+    from collectors.wire.redaction import redacted
     from store import StoreError, StoreUrlError
     from store.files import FileError
 
@@ -56,9 +59,12 @@ def main() -> None:
     except typer.TyperException as problem:
         print(f"{problem.format_message()} (--help tells more)", file=sys.stderr)
         sys.exit(WRONG_USE)
+    except Exception:  # noqa: BLE001  a traceback could hold a key: requests puts headers into its messages
+        print(redacted(traceback.format_exc()), file=sys.stderr)
+        sys.exit(_fail(UNEXPECTED, BROKEN))
     sys.exit(code if isinstance(code, int) else OK)
 
 
-def _fail(problem: Exception, code: int) -> int:
+def _fail(problem: Exception | str, code: int) -> int:
     print(problem, file=sys.stderr)
     return code

@@ -103,7 +103,7 @@ def _answer(scene: Scene, target: ProbeTarget) -> str:
     from store.rows import Probe
 
     if target.waits_for_key:
-        return f"waiting for a key: set {target.api_key_env}"
+        return f"waiting for a key: {target.where_key_belongs}"
     findings = probe_once(scene, target, target.profile, target.every_s)
     probe: Probe = next(finding.row for finding in findings if isinstance(finding.row, Probe))
     if probe.error is not None:

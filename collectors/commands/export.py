@@ -75,7 +75,7 @@ def _destination(output: str) -> Iterator[BinaryIO]:
     path = Path(output)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as stream:
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

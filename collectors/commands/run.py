@@ -121,7 +121,7 @@ def _run(loaded: Config, opened: Store, interval_s: float | None, only: list[str
 def _say_what_waits(loaded: Config, report: Report) -> None:
     for target in loaded.targets:
         if target.waits_for_key:
-            report.say(f"waiting for a key: {target.name} is probed as soon as {target.api_key_env} is set")
+            report.say(f"waiting for a key: {target.name} is not probed before; {target.where_key_belongs}")
 
 
 def _warn_of_slow_ticks(loaded: Config, interval_s: float, report: Report) -> None:

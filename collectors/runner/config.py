@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from collectors.runner.durations import seconds
+from collectors.wire.redaction import keep_secret
 
 DEFAULT_PATH = Path("targets.toml")
 FREE_EVERY_S = 1_800.0
@@ -42,6 +43,7 @@ def _off_or_seconds(value: Any) -> Any:
 Sometimes = Annotated[Annotated[float, Field(ge=1, le=7 * 86_400)] | None, BeforeValidator(_off_or_seconds)]
 
 
+_NAMES_A_KEY = re.compile("auth|key|token|secret|cookie", re.IGNORECASE)
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
@@ -89,6 +91,7 @@ class TargetSection(_Section):
     profile: Literal["ping", "throughput"] = "ping"
     throughput_every: Sometimes = None
     api_key_env: str | None = Field(None, pattern=_VARIABLE)
+    api_key_file: str | None = Field(None, min_length=1)
     provider: str | None = Field(None, min_length=1)
     requests_per_day: int | None = Field(None, ge=0)
     usd_per_million_input: Usd | None = None
@@ -127,6 +130,7 @@ class ProbeTarget:
     profile: str
     throughput_every_s: float | None
     api_key_env: str | None
+    api_key_file: Path | None
     key: str | None = field(repr=False)
     provider: str | None
     requests_per_day: int | None
@@ -137,8 +141,15 @@ class ProbeTarget:
 
     @property
     def waits_for_key(self) -> bool:
-        """The variable that should hold its key is not set."""
-        return self.api_key_env is not None and self.key is None
+        """The variable or file that should hold its key does not."""
+        return self.key is None and self.where_key_belongs is not None
+
+    @property
+    def where_key_belongs(self) -> str | None:
+        """What to do for its key, in words; null when it needs none."""
+        if self.api_key_file is not None:
+            return f"write it into {self.api_key_file}"
+        return None if self.api_key_env is None else f"set {self.api_key_env}"
 
     @property
     def is_free_variant(self) -> bool:
@@ -201,10 +212,15 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     except ValidationError as problem:
         raise ConfigError("\n".join(_said(error, raw, text, path) for error in problem.errors())) from None
     _refuse_doubles(file, text, path)
+    _refuse_two_keys(file, text, path)
     if not file.target:
         raise ConfigError(f"{path} has no [[target]]: there is nothing to probe. The README shows one to copy")
-    targets = tuple(_filled(section, file, environment) for section in file.target)
+    targets = tuple(_filled(section, file, path.parent, environment) for section in file.target)
     management_key = _secret(file.openrouter.management_key_env, environment)
+    headers = [pair for target in targets for pair in target.headers.items()]
+    keep_secret([management_key, *(target.key for target in targets)])
+    keep_secret(value for name, value in headers if _NAMES_A_KEY.search(name))
+    keep_secret((value for name, value in headers if not _NAMES_A_KEY.search(name)), pieces=False)
     return Config(path, file.collector, file.openrouter, targets, management_key)
 
 
@@ -212,12 +228,30 @@ def _secret(name: str, environment: Mapping[str, str]) -> str | None:
     return environment.get(name, "").strip() or None
 
 
-def _filled(section: TargetSection, file: _File, environment: Mapping[str, str]) -> ProbeTarget:
+def _key_in(file: Path) -> str | None:
+    """The key that a file holds; null where there is none yet. Raises ConfigError where others could read it."""
+    try:
+        rights = file.stat().st_mode
+        if rights & 0o077:
+            raise ConfigError(
+                f"{file} holds a key and may be read by others than its owner: chmod 600 {file}, and think about a "
+                "new key"
+            )
+        return file.read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"the key file {file} could not be read: {problem}") from None
+
+
+def _filled(section: TargetSection, file: _File, folder: Path, environment: Mapping[str, str]) -> ProbeTarget:
     free = section.model.endswith(":free")
     every_s = section.every or (max(FREE_EVERY_S, file.collector.every) if free else file.collector.every)
     throughput_s = section.throughput_every
     if "throughput_every" not in section.model_fields_set:
         throughput_s = None if free else file.collector.throughput_every
+    key_file = folder / section.api_key_file if section.api_key_file else None
+    key = _key_in(key_file) if key_file else None
     return ProbeTarget(
         name=section.name,
         model=section.model,
@@ -227,7 +261,8 @@ def _filled(section: TargetSection, file: _File, environment: Mapping[str, str])
         profile=section.profile,
         throughput_every_s=throughput_s,
         api_key_env=section.api_key_env,
-        key=_secret(section.api_key_env, environment) if section.api_key_env else None,
+        api_key_file=key_file,
+        key=_secret(section.api_key_env, environment) if section.api_key_env else key,
         provider=section.provider,
         requests_per_day=section.requests_per_day,
         usd_per_million_input=section.usd_per_million_input,
@@ -261,6 +296,15 @@ def _refuse_doubles(file: _File, text: str, path: Path) -> None:
                 "a name is what its history is kept under, so give each its own"
             )
         seen[section.name] = number
+
+
+def _refuse_two_keys(file: _File, text: str, path: Path) -> None:
+    for number, section in enumerate(file.target, 1):
+        if section.api_key_env and section.api_key_file:
+            where = _place(path, _line(text, ("target", number - 1, "api_key_file")))
+            raise ConfigError(
+                f"{where}: target {number} ({section.name!r}) has its key in api_key_env and in api_key_file: leave one"
+            )
 
 
 def _place(path: Path, line: int | None) -> str:

@@ -6,15 +6,24 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from collectors.runner.network import judged
 from collectors.runner.scene import Due, Errand, Finding, PartlyError
-from collectors.wire.redaction import root_cause, safe_error
-from store.rows import Row, Run
+from collectors.wire.redaction import redacted, root_cause, safe_error
+from store.rows import TABLE_OF, Row, Run
 
 SPREAD_S = 0.0025
 LONGEST_SPREAD_S = 0.25
+
+
+def _without_secrets(row: Row) -> Row:
+    """What a server said may be the key that it was sent, under whatever name."""
+    told = [column.name for column in TABLE_OF[type(row)].columns if column.kind == "text" and column.nullable]
+    changed = {
+        name: clean for name in told if (text := getattr(row, name)) is not None and (clean := redacted(text)) != text
+    }
+    return replace(row, **changed) if changed else row  # type: ignore[arg-type]  # each of them has text columns
 
 
 @dataclass
@@ -62,7 +71,7 @@ class Tick:
 
     def rows(self, ended_at: int) -> list[Row]:
         """The tick's rows and the row of the run itself, for one transaction."""
-        rows = [finding.row for finding in judged(self.findings)]
+        rows = [_without_secrets(finding.row) for finding in judged(self.findings)]
         error = None
         if self.errors:
             more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""

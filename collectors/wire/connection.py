@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import os
 import socket
 import threading
 import time
@@ -135,13 +136,22 @@ class _StampedAdapter(HTTPAdapter):
 LOOPBACK = ("127.", "localhost", "[::1]")
 
 
+def authorities() -> str | bool:
+    """Whose certificates are believed: those that `SSL_CERT_FILE` or `REQUESTS_CA_BUNDLE` names, for a company's own
+    authority, else certifi's.
+    """
+    return os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+
+
 def session_for(url: str) -> requests.Session:
-    """A session that takes nothing of the environment but the proxy, and that not for this machine itself.
+    """A session that takes nothing of the environment but the proxy, and that not for this machine itself, and whose
+    certificates are believed.
 
     requests would let a ~/.netrc replace the key.
     """
     session = requests.Session()
     session.trust_env = False
+    session.verify = authorities()
     if not url.partition("://")[2].startswith(LOOPBACK):
         session.proxies.update(requests.utils.get_environ_proxies(url))
     return session
@@ -153,6 +163,7 @@ class Line:
     def __init__(self, url: str) -> None:
         self.url = url
         self._session = session_for(url)
+        self._verify = authorities()
         self._session.headers.clear()
         self._adapter = _StampedAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
         self._prepared: requests.PreparedRequest | None = None
@@ -172,7 +183,9 @@ class Line:
         _current.marks = marks
         try:
             timeout_s = marks.deadline.remaining_s
-            return self._adapter.send(request, stream=True, timeout=timeout_s, proxies=self._session.proxies)
+            return self._adapter.send(
+                request, stream=True, timeout=timeout_s, verify=self._verify, proxies=self._session.proxies
+            )
         finally:
             _current.marks = None
 

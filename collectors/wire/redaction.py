@@ -9,10 +9,43 @@ from urllib.parse import quote
 
 LONGEST_ERROR = 300
 _SHORTEST_PIECE = 8
+_known: set[str] = set()
+_whole: set[str] = set()
+_trace: re.Pattern[str] | None = None
+
+
+def keep_secret(secrets: Iterable[str | None], *, pieces: bool = True) -> None:
+    """Never let these into a text, whoever makes it. Without `pieces` only as a whole: what a header says may be as
+    harmless as the address of a page, of which every text has some letters.
+    """
+    global _trace
+    (_known if pieces else _whole).update(secret for secret in secrets if secret and len(secret) >= _SHORTEST_PIECE)
+    parts = {
+        form[at : at + _SHORTEST_PIECE]
+        for secret in _known
+        for form in _forms(secret)
+        for at in range(len(form) - _SHORTEST_PIECE + 1)
+    }
+    parts |= {form for secret in _whole for form in _forms(secret)}
+    _trace = re.compile("|".join(map(re.escape, sorted(parts)))) if parts else None
+
+
+def redacted(text: str) -> str:
+    """A text without the secrets."""
+    if _trace is None or not _trace.search(text):
+        return text
+    for secret in _whole:
+        for form in _forms(secret):
+            text = text.replace(form, "[key]")
+    for secret in _known:
+        for form in _forms(secret):
+            text = _without(text, form)
+    return text
 
 
 def safe_error(text: str, secrets: Iterable[str] = ()) -> str | None:
     """`text` without secrets and control characters, at most 300 characters; null when nothing is left."""
+    text = redacted(text)
     for secret in secrets:
         for form in _forms(secret):
             text = _without(text, form)

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import freshness, looks, window
+from pages.shared import access, freshness, looks, window
 
 PAGES = Path(__file__).resolve().parents[1]
 
 st.set_page_config(page_title="Uptoken", page_icon=str(looks.ICON), layout="wide")
+access.let_in()
 page = st.navigation(
     [
         st.Page(PAGES / "overview.py", title="Overview", default=True),

@@ -152,7 +152,7 @@ def _state(standing: Standing, target: Target, now: int, zone: str) -> str:
         "not_counted": (standing.outcome or "").replace("_", " "),
         "stale": "no probe",
         "never": "not probed in this window",
-        "waiting": f"waiting for a key: set {target.api_key_env}",
+        "waiting": words.waiting_for_key(target.api_key_env),
     }[standing.word]
     since = f" since {words.clock(standing.since, zone, now)}" if standing.since is not None else ""
     return looks.state(standing.word, said + since)

@@ -234,7 +234,7 @@ def _html(row: Row, now: int, zone: str, say_location: bool) -> str:
 def _state(row: Row, now: int, zone: str) -> str:
     standing = row.standing
     if standing.word == "waiting":
-        return looks.state("waiting", f"waiting for a key: set {row.target.api_key_env}")
+        return looks.state("waiting", words.waiting_for_key(row.target.api_key_env))
     if standing.word == "never":
         return looks.state("never", "not probed in this window")
     if standing.word == "not_counted":

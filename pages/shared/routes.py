@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from pages.shared import access
 from pages.shared.source import store_url
 from store import Selection, StoreError, open_store
 from store.files import csv_chunks
@@ -23,12 +24,16 @@ def link(table: str, selection: Selection) -> str:
     query += [("since", selection.since)] if selection.since is not None else []
     query += [("until", selection.until)] if selection.until is not None else []
     query += [("target", name) for name in selection.targets]
-    return f"{PATH.removeprefix('/')}?{urlencode(query)}"
+    told = urlencode(query)
+    return f"{PATH.removeprefix('/')}?{told}" + (f"&ticket={access.ticket(told)}" if access.guard() == "login" else "")
 
 
 def _export(request: Request) -> Response:
     """`?table=probes&since=MS&until=MS&target=NAME…` as CSV, in constant memory."""
     query = request.query_params
+    told = urlencode([(name, value) for name, value in query.multi_items() if name != "ticket"])
+    if not access.may_download(told, query.get("ticket")):
+        return PlainTextResponse("log in to the dashboard, and take the link from its Export page\n", 403)
     table = TABLES.get(query.get("table", "probes"))
     if table is None:
         return PlainTextResponse(f"there is no such table; there are {', '.join(TABLES)}\n", 404)

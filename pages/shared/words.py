@@ -153,3 +153,8 @@ def uptime_note(uptime: Uptime) -> str:
     if uptime.share is None:
         return f"not enough data: {percent(uptime.coverage)} of the time is covered"
     return f"{bounds(uptime.interval)} · {probes(uptime.probes)}"
+
+
+def waiting_for_key(variable: str | None) -> str:
+    """What a target that has no key yet is waiting for."""
+    return f"waiting for a key: set {variable}" if variable else "waiting for a key: write it into its file"
