@@ -11,7 +11,7 @@ from typing import Any
 from collectors.runner.config import ProbeTarget
 from collectors.runner.prices import Price, is_routed
 from collectors.runner.scene import Contact, Due, Errand, Finding, Moment, Scene
-from collectors.runner.schedule import is_due, next_due
+from collectors.runner.schedule import is_due, next_due, slot_of
 from store.rows import DOWN, MAY_BE_BILLED, Adaptation, Probe
 
 USER_AGENT = "uptoken/1 (self-hosted model monitor)"
@@ -21,6 +21,7 @@ def collect(scene: Scene, moment: Moment) -> Due:
     """The probes that are due, those that are left out, and when the next one will be due."""
     due = Due()
     next_at: list[int] = []
+    missed = 0
     for target in scene.config.targets:
         if target.waits_for_key:
             continue
@@ -31,12 +32,21 @@ def collect(scene: Scene, moment: Moment) -> Due:
                 next_at.append(next_due(target.name, profile, every_s, last, moment.now))
                 continue
             scene.last_at[target.name, profile] = starts_at
+            missed += _missed(scene, target.name, profile, every_s, starts_at)
             reason = _refusal(scene, target, profile, moment.now)
             if reason is None:
                 due.errands.append(_errand(scene, target, profile, every_s, (starts_at - moment.now) / 1_000))
             else:
                 due.skipped.append((target.name, reason))
-    return replace(due, next_at=min(next_at, default=None))
+    return replace(due, next_at=min(next_at, default=None), missed=missed)
+
+
+def _missed(scene: Scene, name: str, profile: str, every_s: float, starts_at: int) -> int:
+    """How many slots went by since the one that this process last planned a probe for."""
+    before, scene.planned_at[name, profile] = scene.planned_at.get((name, profile)), starts_at
+    if before is None:
+        return 0
+    return max(0, slot_of(name, profile, every_s, starts_at) - slot_of(name, profile, every_s, before) - 1)
 
 
 def _start(name: str, profile: str, every_s: float, last: int | None, moment: Moment) -> int | None:

@@ -116,6 +116,10 @@ class Loop:
                 continue
             tick = Tick(name, self._location, moment.now, due, self._ended.put, self._report.seen)
             self._report.planned(len(due.errands), due.skipped)
+            if due.missed:
+                self._report.say(
+                    f"{name}: {due.missed:,} that were due meanwhile were missed: this process was held up"
+                )
             self._open += 1
             tick.start(self._pool, self.stop)
         return min(nexts, default=None)

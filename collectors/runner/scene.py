@@ -68,11 +68,15 @@ class Errand:
 
 @dataclass(frozen=True)
 class Due:
-    """What a collector wants done now, what it leaves out (name and reason), and when it wants to be asked again."""
+    """What a collector wants done now, what it leaves out (name and reason), and when it wants to be asked again.
+
+    `missed`: how many more were due while this process was held up, and too late to be made up for.
+    """
 
     errands: list[Errand] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     next_at: int | None = None
+    missed: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class Scene:
         self.location = location
         self.lag = LagWatch()
         self.last_at: dict[tuple[str, str], int] = {}
+        self.planned_at: dict[tuple[str, str], int] = {}
         self.in_flight: set[tuple[str, str]] = set()
         self.last_run_at: dict[str, int] = {}
         self.failed: set[str] = set()

@@ -14,6 +14,11 @@ def phase_ms(target: str, profile: str, every_s: float) -> int:
     return int.from_bytes(hashlib.sha256(f"{profile}\0{target}".encode()).digest()[:8]) % interval
 
 
+def slot_of(target: str, profile: str, every_s: float, moment: int) -> int:
+    """The number of a target's slot that a moment lies in."""
+    return (moment - phase_ms(target, profile, every_s)) // _interval_ms(every_s)
+
+
 def next_due(target: str, profile: str, every_s: float, last: int | None, now: int) -> int:
     """The moment of the next probe: the first of the target's slots that begins at least half an interval after the
     last one. A target that was never probed, or whose slot has passed meanwhile, is due now (the moment is `now` or

@@ -76,5 +76,6 @@ class Tick:
         if self.errors:
             more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
             error = safe_error(self.errors[0] + more)
-        run = Run(self.collector, self.started_at, self.location, ended_at, len(rows), len(self.due.skipped), error)
+        left_out = len(self.due.skipped) + self.due.missed
+        run = Run(self.collector, self.started_at, self.location, ended_at, len(rows), left_out, error)
         return [*rows, run]

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ import apsw
 from collectors.runner.config import parse
 from collectors.runner.loop import Loop
 from collectors.runner.report import Report
-from collectors.runner.schedule import phase_ms
+from collectors.runner.schedule import slot_of
 from store import open_store
 from store.rows import PROBES, RUNS
 from tests.fault_server import GOOD, FaultServer, Script, answer, chunk, chunked, event, raw, reset
@@ -120,22 +120,18 @@ def _judged(samples: list[tuple[float, int, int]]) -> str:
 
 
 def _accounted(rows: list[tuple[str, int, float]], skipped: int) -> str:
-    """Every slot of every target between its first and its last probe has a row that decides it, or was left out."""
-    every_ms, slots = round(EVERY_S * 1_000), Counter[str]()
-    due = 0
-    by_target: dict[str, list[int]] = {}
-    for name, at, stands_for_s in rows:
-        if stands_for_s:
-            by_target.setdefault(name, []).append(at)
-    for name, moments in by_target.items():
-        phase = phase_ms(name, "ping", EVERY_S)
-        # a probe decides the slot that it was planned for; the one that confirms comes a little later
-        seen = {(at - phase + every_ms // 5) // every_ms for at in moments}
+    """Every slot of every target between its first and its last probe has a probe, or was left out and counted."""
+    due = missing = 0
+    for _, mine in groupby(sorted(rows), key=lambda row: row[0]):
+        seen, confirms = set(), False
+        for name, at, stands_for_s in mine:
+            if not confirms:
+                seen.add(slot_of(name, "ping", EVERY_S, at))
+            confirms = not stands_for_s  # the next one decides for this one
         due += max(seen) - min(seen) + 1
-        slots[name] = max(seen) - min(seen) + 1 - len(seen)
-    missing = sum(slots.values())
-    assert missing <= skipped, f"{missing} slots have no row, and {skipped} were counted as left out"
-    return f"{due:,} probes were due, {due - missing:,} have a row, {skipped:,} were left out and counted"
+        missing += max(seen) - min(seen) + 1 - len(seen)
+    assert missing <= skipped, f"{missing} slots have no probe, and {skipped} were counted as left out"
+    return f"{due:,} probes were due, {due - missing:,} were made, {skipped:,} were left out and counted"
 
 
 def main() -> None:
