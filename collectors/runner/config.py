@@ -323,11 +323,21 @@ def _said(error: Any, raw: dict[str, Any], text: str, path: Path) -> str:
     if error["type"] == "missing":
         return f"{where}: {what} needs {key} ({_NEEDED.get(key, 'it has no default')})"
     message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "string_pattern_mismatch":  # it may be the key itself, so it is not shown
+        return f"{where}: {what}, {key}: {_NO_VARIABLE}"
+    message = _PLAINER.get(error["type"], message)
     said = error.get("input")
     shown = "" if error["type"] == "value_error" or isinstance(said, dict | list) else f"{said!r}: "
     return f"{where}: {what}{', ' + key if key else ''}: {shown}{message[:1].lower()}{message[1:]}"
 
 
+_NO_VARIABLE = (
+    "this is the name of the environment variable that holds the key, such as ACME_API_KEY, and never the key itself"
+)
+_PLAINER = {
+    "tuple_type": 'write a list, as in ["a", "b"]',
+    "dict_type": 'write a table, as in {X-Title = "Uptoken"}',
+}
 _NEEDED = {
     "name": "what it is called on the dashboard",
     "model": "the model's name as the server knows it, such as google/gemma-3-1b-it:free",
@@ -362,7 +372,7 @@ def _nearest(location: tuple[Any, ...]) -> str:
 def _line(text: str, location: tuple[Any, ...]) -> int | None:
     """The line of a key, as far as a look at headers and keys can find it; null where it cannot."""
     wanted = [part for part in location if isinstance(part, str)]
-    index = next((part for part in location if isinstance(part, int)), None)
+    index = location[1] if location[:1] == ("target",) and isinstance((*location, None)[1], int) else None
     section, seen, header_line = "", -1, None
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[+\s*([A-Za-z0-9_.\"' -]+?)\s*\]+", line):

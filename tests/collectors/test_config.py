@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.runner.config import ConfigError, load, parse
+from collectors.runner.config import CollectorSection, ConfigError, OpenRouterSection, TargetSection, load, parse
 
 GOOD = '[[target]]\nname = "a"\nmodel = "m"\nbase_url = "http://h/v1"\n'
 PATH = Path("targets.toml")
@@ -124,6 +124,248 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
         parse(text, PATH, {})
     said = str(caught.value)
     assert said.startswith(message) if "TOML" in message else said == message
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        (
+            "collector",
+            "every",
+            '"0.5s"',
+            "targets.toml, line 2: [collector], every: '0.5s': input should be greater than or equal to 1",
+        ),
+        (
+            "collector",
+            "every",
+            "true",
+            "targets.toml, line 2: [collector], every: true is no duration; write it as 30s, 5m, 1h or 1d",
+        ),
+        ("collector", "timeout", "0", "targets.toml, line 2: [collector], timeout: 0: input should be greater than 0"),
+        (
+            "collector",
+            "timeout",
+            '"11m"',
+            "targets.toml, line 2: [collector], timeout: '11m': input should be less than or equal to 600",
+        ),
+        (
+            "collector",
+            "confirm_after",
+            '"soon"',
+            "targets.toml, line 2: [collector], confirm_after: 'soon' is no duration; write it as 30s, 5m, 1h or 1d",
+        ),
+        (
+            "collector",
+            "throughput_every",
+            '"8d"',
+            "targets.toml, line 2: [collector], throughput_every: 691200.0: input should be less than or equal to 604800",
+        ),
+        (
+            "collector",
+            "usd_per_day",
+            '"cheap"',
+            "targets.toml, line 2: [collector], usd_per_day: 'cheap': input should be a valid decimal",
+        ),
+        (
+            "collector",
+            "usd_per_day",
+            "nan",
+            "targets.toml, line 2: [collector], usd_per_day: nan: input should be a finite number",
+        ),
+        (
+            "collector",
+            "free_requests_per_day",
+            "-1",
+            "targets.toml, line 2: [collector], free_requests_per_day: -1: input should be greater than or equal to 0",
+        ),
+        (
+            "collector",
+            "free_requests_per_day",
+            "1.5",
+            "targets.toml, line 2: [collector], free_requests_per_day: 1.5: input should be a valid integer, got a number with a fractional part",
+        ),
+        (
+            "collector",
+            "local_servers_every",
+            '"1"',
+            "targets.toml, line 2: [collector], local_servers_every: '1' is no duration; write it as 30s, 5m, 1h or 1d",
+        ),
+        (
+            "collector",
+            "catalog_every",
+            "-5",
+            "targets.toml, line 2: [collector], catalog_every: -5: input should be greater than or equal to 1",
+        ),
+        (
+            "collector",
+            "endpoint_stats_every",
+            "[1]",
+            "targets.toml, line 2: [collector], endpoint_stats_every: [1] is no duration; write it as 30s, 5m, 1h or 1d",
+        ),
+        (
+            "collector",
+            "usage_every",
+            '"never"',
+            "targets.toml, line 2: [collector], usage_every: 'never' is no duration; write it as 30s, 5m, 1h or 1d",
+        ),
+        (
+            "collector",
+            "retention_days",
+            "1",
+            "targets.toml, line 2: [collector], retention_days: 1: input should be greater than or equal to 2",
+        ),
+        (
+            "collector",
+            "retention_days",
+            '"long"',
+            "targets.toml, line 2: [collector], retention_days: 'long': input should be a valid integer, unable to parse string as an integer",
+        ),
+        (
+            "openrouter",
+            "base_url",
+            '"ftp://x"',
+            "targets.toml, line 2: [openrouter], base_url: 'ftp://x' is no base URL; write it as https://host/v1",
+        ),
+        (
+            "openrouter",
+            "watch",
+            '"a/b"',
+            'targets.toml, line 2: [openrouter], watch: \'a/b\': write a list, as in ["a", "b"]',
+        ),
+        (
+            "openrouter",
+            "watch",
+            "[1]",
+            "targets.toml, line 2: [openrouter], watch.0: 1: input should be a valid string",
+        ),
+        (
+            "openrouter",
+            "management_key_env",
+            '"a b"',
+            "targets.toml, line 2: [openrouter], management_key_env: this is the name of the environment variable that holds the key, such as ACME_API_KEY, and never the key itself",
+        ),
+        (
+            "target",
+            "model",
+            '""',
+            "targets.toml, line 3: target 1 ('a'), model: '': string should have at least 1 character",
+        ),
+        ("target", "model", "5", "targets.toml, line 3: target 1 ('a'), model: 5: input should be a valid string"),
+        (
+            "target",
+            "name",
+            '""',
+            "targets.toml, line 2: target 1 (''), name: '': string should have at least 1 character",
+        ),
+        (
+            "target",
+            "name",
+            '"a\\nb"',
+            "targets.toml, line 2: target 1 ('a\\nb'), name: a name is one line of printable text without spaces around it",
+        ),
+        (
+            "target",
+            "base_url",
+            "5",
+            "targets.toml, line 4: target 1 ('a'), base_url: 5: input should be a valid string",
+        ),
+        (
+            "target",
+            "every",
+            '"1y"',
+            "targets.toml, line 5: target 1 ('a'), every: '1y' is no duration; write it as 30s, 5m, 1h or 1d",
+        ),
+        (
+            "target",
+            "timeout",
+            '"-1s"',
+            "targets.toml, line 5: target 1 ('a'), timeout: '-1s' is no duration; write it as 30s, 5m, 1h or 1d",
+        ),
+        (
+            "target",
+            "profile",
+            "1",
+            "targets.toml, line 5: target 1 ('a'), profile: 1: input should be 'ping' or 'throughput'",
+        ),
+        (
+            "target",
+            "throughput_every",
+            '"often"',
+            "targets.toml, line 5: target 1 ('a'), throughput_every: 'often' is no duration; write it as 30s, 5m, 1h or 1d",
+        ),
+        (
+            "target",
+            "api_key_env",
+            '"sk-123"',
+            "targets.toml, line 5: target 1 ('a'), api_key_env: this is the name of the environment variable that holds the key, such as ACME_API_KEY, and never the key itself",
+        ),
+        (
+            "target",
+            "api_key_file",
+            '""',
+            "targets.toml, line 5: target 1 ('a'), api_key_file: '': string should have at least 1 character",
+        ),
+        (
+            "target",
+            "provider",
+            '""',
+            "targets.toml, line 5: target 1 ('a'), provider: '': string should have at least 1 character",
+        ),
+        (
+            "target",
+            "requests_per_day",
+            "-1",
+            "targets.toml, line 5: target 1 ('a'), requests_per_day: -1: input should be greater than or equal to 0",
+        ),
+        (
+            "target",
+            "usd_per_million_input",
+            "-0.1",
+            "targets.toml, line 5: target 1 ('a'), usd_per_million_input: -0.1: input should be greater than or equal to 0",
+        ),
+        (
+            "target",
+            "usd_per_million_output",
+            '"inf"',
+            "targets.toml, line 5: target 1 ('a'), usd_per_million_output: 'inf': input should be a finite number",
+        ),
+        (
+            "target",
+            "headers",
+            '"x"',
+            "targets.toml, line 5: target 1 ('a'), headers: 'x': write a table, as in {X-Title = \"Uptoken\"}",
+        ),
+        (
+            "target",
+            "headers",
+            "{a = 1}",
+            "targets.toml, line 5: target 1 ('a'), headers.a: 1: input should be a valid string",
+        ),
+        (
+            "target",
+            "tags",
+            '"x"',
+            "targets.toml, line 5: target 1 ('a'), tags: 'x': write a list, as in [\"a\", \"b\"]",
+        ),
+        ("target", "tags", "[1]", "targets.toml, line 5: target 1 ('a'), tags.0: 1: input should be a valid string"),
+    ],
+)
+def test_each_wrong_value_of_each_key_has_its_sentence(section: str, key: str, value: str, message: str) -> None:
+    if section == "target":
+        right = {"name": '"a"', "model": '"m"', "base_url": '"http://h/v1"'}
+        text = "[[target]]\n" + "".join(f"{name} = {said}\n" for name, said in (right | {key: value}).items())
+    else:
+        text = f"[{section}]\n{key} = {value}\n{GOOD}"
+    with pytest.raises(ConfigError) as caught:
+        parse(text, PATH, {})
+    assert str(caught.value) == message
+
+
+def test_every_key_has_a_wrong_value_above() -> None:
+    [mark] = [m for m in test_each_wrong_value_of_each_key_has_its_sentence.pytestmark if m.name == "parametrize"]  # type: ignore[attr-defined]
+    tried = {(section, key) for section, key, *_ in mark.args[1]}
+    sections = {"collector": CollectorSection, "openrouter": OpenRouterSection, "target": TargetSection}
+    assert tried == {(name, key) for name, section in sections.items() for key in section.model_fields}
 
 
 def test_all_mistakes_are_said_at_once() -> None:
