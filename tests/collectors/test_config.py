@@ -112,7 +112,7 @@ def test_a_price_is_exact() -> None:
             "targets.toml, line 5: target 1 ('a'), requests_per_day: 'x': "
             "input should be a valid integer, unable to parse string as an integer",
         ),
-        ("target = 5\n", "targets.toml, line 1: [[target]]: 5: input should be a valid tuple"),
+        ("target = 5\n", 'targets.toml, line 1: [[target]]: 5: write a list, as in ["a", "b"]'),
         (
             GOOD.replace('"a"', '" a"'),
             "targets.toml, line 2: target 1 (' a'), name: a name is one line of printable text without spaces around it",
