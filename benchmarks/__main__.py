@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.tools import ROOT, machine
 
-ALL = ("accuracy", "tick", "export", "catalog", "download")
+ALL = ("accuracy", "tick", "export", "catalog", "download", "ingest", "many")
 
 
 def main() -> int:

@@ -149,7 +149,7 @@ def beside_readers(url: str, path: Path, minutes: float) -> dict[str, float]:
     }
 
 
-def main(minutes: Annotated[float, typer.Option(help="How long the readers ask.")] = 10) -> None:
+def main(minutes: Annotated[float, typer.Option(help="How long the readers ask.")] = 1) -> None:
     """Print the table, as Markdown."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ingest.db"

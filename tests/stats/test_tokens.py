@@ -34,3 +34,14 @@ def test_answers_count_only_what_could_be_checked() -> None:
     seen = answers(frame_of([probe(NOON), probe(NOON + 1, answer_ok=False), probe(NOON + 2, answer_ok=None)]))
     assert (seen.right, seen.checked, seen.share) == (1, 2, 0.5)
     assert answers(frame_of([])).share is None
+
+
+def test_a_day_of_25_hours_one_of_23_and_a_leap_day_are_days() -> None:
+    def hourly(first: str, last: str, zone: str) -> list[tuple[str, int]]:
+        moments = pd.date_range(first, last, freq="h", tz="UTC", inclusive="left")
+        table = tokens_per_day(frame_of([probe(round(at.timestamp() * 1_000)) for at in moments]), zone)
+        return [(str(day), int(count)) for day, count in zip(table["day"], table["requests"], strict=True)]
+
+    assert hourly("2026-10-24T22:00", "2026-10-26T23:00", "Europe/Berlin") == [("2026-10-25", 25), ("2026-10-26", 24)]
+    assert hourly("2027-03-27T23:00", "2027-03-29T22:00", "Europe/Berlin") == [("2027-03-28", 23), ("2027-03-29", 24)]
+    assert hourly("2028-02-28", "2028-03-02", "UTC") == [("2028-02-28", 24), ("2028-02-29", 24), ("2028-03-01", 24)]
