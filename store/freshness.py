@@ -8,14 +8,15 @@ from statistics import median
 
 from store.rows import Probe, Run, Target
 
-SLACK_S = 60.0
+SLACK_S = 15.0
+"""A tick in which a target suddenly hangs is recorded so much later than two of the default intervals."""
 
 
 def stale_since(newest: Iterable[Probe], runs: Iterable[Run], targets: Iterable[Target], now: int) -> int | None:
     """When something was last seen (milliseconds UTC), if the collector has stopped; null while it runs.
 
-    It has stopped when neither a probe nor a run came for two of the shortest intervals and the time that a probe may
-    take. A timer that runs more rarely than that is held to its own rhythm, the median step between its last runs.
+    It has stopped when neither a probe nor a run came for two of the shortest intervals and a little.
+    A timer that runs more rarely than that is held to its own rhythm, the median step between its last runs.
     """
     intervals = [target.every_s for target in targets if target.state == "active"]
     moments = sorted(run.ended_at for run in runs)
