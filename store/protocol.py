@@ -77,6 +77,9 @@ class Store(Protocol):
         place), in this order.
         """
 
+    def size_bytes(self) -> int:
+        """How much room the rows take on the disk, with what belongs to them."""
+
     def tidy(self, before: int) -> int:
         """Forget raw probes and endpoint reports of the UTC days that ended by `before` (milliseconds UTC), a bounded
         number at a time; returns how many went, 0 when there is nothing left to forget. Roll-ups stay.

@@ -256,6 +256,11 @@ class SqliteStore:
         with self._rows(sql, bindings) as cursor:
             yield from cursor
 
+    def size_bytes(self) -> int:
+        """See `Store.size_bytes`: the file, and what is not yet in it."""
+        files = (self.path.with_name(self.path.name + ending) for ending in ("", "-wal", "-shm"))
+        return sum(path.stat().st_size for path in files if path.exists())
+
     def tidy(self, before: int) -> int:
         """See `Store.tidy`."""
         return self._in_transaction(lambda connection: forget(connection, before))

@@ -155,12 +155,14 @@ def test_the_page_follows_by_itself_and_its_numbers_are_the_stores(everything: E
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("path", ["", "model?target=Real+Gemma", "model?target=Nobody+there", "export"])
+@pytest.mark.parametrize(
+    "path", ["", "model?target=Real+Gemma", "model?target=Nobody+there", "export", "system", "status"]
+)
 def test_every_page_fits_the_screen_in_both_modes(
     everything: Everything, browser: Browser, path: str, width: int, mode: str
 ) -> None:
     page, errors = open_in(browser, f"{everything.url}/{path}", mode=mode, width=width)
-    page.wait_for_selector('[data-testid="stMetricValue"]')
+    page.wait_for_selector('[data-testid="stMetricValue"], .u-status')
     if path.startswith("model"):
         page.wait_for_selector(".js-plotly-plot .main-svg")
     page.wait_for_timeout(500)

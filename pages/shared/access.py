@@ -20,6 +20,8 @@ from streamlit.errors import StreamlitSecretNotFoundError
 OPEN_FLAG = "UPTOKEN_OPEN_WITHOUT_LOGIN"
 OPEN_WORDS = "everybody who reaches this address sees all targets, prices and errors"
 """What the flag has to be set to: who opens the dashboard has read what that means."""
+PUBLIC_FLAG = "UPTOKEN_PUBLIC_STATUS"
+"""Set to `yes`, the status page is there for who has not logged in: names, states, strips and incidents."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TICKET_S = 12 * 3_600
 _SECRET = secrets.token_bytes(32)
@@ -36,8 +38,8 @@ def guard() -> Guard:
     return "closed"
 
 
-def let_in() -> None:
-    """Ends the script for whoever may not see the pages."""
+def let_in() -> bool:
+    """Whether the viewer may see all pages, or the status page alone; ends the script for who may see none."""
     door = guard()
     if door == "closed":
         where = st.get_option("server.address") or "every address of this machine"
@@ -50,8 +52,11 @@ def let_in() -> None:
         )
         st.stop()
     if door == "none":
-        return
-    if not st.user.is_logged_in:
+        return True
+    is_logged_in = bool(st.user.to_dict().get("is_logged_in"))
+    if os.environ.get(PUBLIC_FLAG) == "yes" and not is_logged_in:
+        return False
+    if not is_logged_in:
         st.title("Uptoken")
         st.write("Statistics of language models, for those who are on its list.")
         st.button("Log in", on_click=st.login, type="primary")
@@ -67,6 +72,7 @@ def let_in() -> None:
         )
         st.button("Log out", on_click=st.logout)
         st.stop()
+    return True
 
 
 def allowed(person: Mapping[str, Any], listed: Iterable[str]) -> bool:

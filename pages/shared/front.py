@@ -9,7 +9,9 @@ from pages.shared import access, freshness, looks, window
 PAGES = Path(__file__).resolve().parents[1]
 
 st.set_page_config(page_title="Uptoken", page_icon=str(looks.ICON), layout="wide")
-access.let_in()
+everything = access.let_in()
+system = st.Page(PAGES / "system.py", title="System")
+status = st.Page(PAGES / "status.py", title="Status", default=not everything)
 page = st.navigation(
     [
         st.Page(PAGES / "overview.py", title="Overview", default=True),
@@ -18,13 +20,22 @@ page = st.navigation(
         st.Page(PAGES / "routing.py", title="Routing"),
         st.Page(PAGES / "catalog.py", title="Catalog"),
         st.Page(PAGES / "export.py", title="Export"),
-    ],
-    position="top",
+        system,
+        status,
+    ]
+    if everything
+    else [status],
+    position="top" if everything else "hidden",
 )
 st.logo(looks.LOGO, size="large")
 looks.style()
-with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="head"):
-    freshness.line()
-    window.control()
-window.custom_control()
+if page is not status:
+    with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="head"):
+        freshness.line()
+        if page is not system:  # which is about now
+            window.control()
+    if page is not system:
+        window.custom_control()
 page.run()
+if not everything:
+    st.button("Log in", on_click=st.login, type="tertiary", help="All pages are for those who are on the list")

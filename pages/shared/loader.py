@@ -15,7 +15,7 @@ from stats.costs import COST_COLUMNS, Cost, asked_since
 from stats.costs import costs as to_costs
 from stats.frames import frame
 from store import Selection, Spending, Store, StoreError, open_store
-from store.rollups import COLUMNS, SPENDING_COLUMNS, spending_of
+from store.rollups import COLUMNS, DAY_MS, OUTCOMES, SPENDING_COLUMNS, spending_of
 from store.rows import (
     ENDPOINT_STATS,
     ENDPOINTS,
@@ -179,6 +179,32 @@ def routes(url: str, names: tuple[str, ...], since: int, until: int) -> pd.DataF
 def last_runs(url: str) -> list[Run]:
     """The newest runs of the collectors, newest first."""
     return [Run(*row) for row in store().read(RUNS, newest_first=True, limit=50)]
+
+
+@st.cache_data(ttl=10, max_entries=4, show_spinner=False)
+def runs(url: str, since: int) -> list[Run]:
+    """Every run of the collectors that began since then."""
+    return [Run(*row) for row in store().read(RUNS, Selection(since=since))]
+
+
+@st.cache_data(ttl=30, max_entries=4, show_spinner=False)
+def size_bytes(url: str) -> int:
+    """How much room the store takes."""
+    return store().size_bytes()
+
+
+@st.cache_data(ttl=60, max_entries=4, show_spinner=False)
+def probes_by_day(url: str, now: int) -> dict[int, tuple[int, int]]:
+    """By UTC day (milliseconds): all probes, and those whose times are not believed, because the collector's machine
+    was overloaded. Days of long ago are told in blocks of 16, under the first one.
+    """
+    columns = (*OUTCOMES, "lagged")
+    found: dict[int, tuple[int, int]] = {}
+    for _, _, _, at, *counts, lagged in rollups_of(store(), (), 0, now, coarse=True, columns=columns):
+        day = at - at % DAY_MS
+        before = found.get(day, (0, 0))
+        found[day] = before[0] + sum(counts), before[1] + lagged
+    return found
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=8, show_spinner=False)

@@ -158,3 +158,13 @@ def uptime_note(uptime: Uptime) -> str:
 def waiting_for_key(variable: str | None) -> str:
     """What a target that has no key yet is waiting for."""
     return f"waiting for a key: set {variable}" if variable else "waiting for a key: write it into its file"
+
+
+def size(count: int) -> str:
+    """Bytes, with the unit that leaves up to three digits before the point."""
+    value = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1_000:
+            return f"{value:,.0f} {unit}" if unit == "bytes" or value >= 100 else f"{value:,.1f} {unit}"
+        value /= 1_000
+    return f"{value:,.1f} TB"

@@ -46,7 +46,7 @@ def _shown(app: AppTest) -> str:
     return "\n".join(found)
 
 
-@pytest.mark.parametrize("page", ["overview", "model", "compare", "routing", "catalog", "export"])
+@pytest.mark.parametrize("page", ["overview", "model", "compare", "routing", "catalog", "export", "system", "status"])
 @pytest.mark.parametrize("word", [SCRIPT, MARKDOWN], ids=["script", "markdown"])
 def test_what_comes_from_outside_is_shown_as_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, word: str

@@ -1,0 +1,106 @@
+"""The system page's parts: is what I see fresh and complete, and how much room does it take?"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+
+from pages.shared import loader, looks, words
+from stats.runs import Activity, activities, strip_of_runs
+from store.freshness import stale_since
+from store.rollups import DAY_MS
+
+BARS = 48
+PACKAGES = ("streamlit", "pandas", "plotly", "requests", "apsw", "clickhouse-connect")
+
+
+def metrics(url: str, now: int) -> list[looks.Metric]:
+    """The four numbers on top."""
+    newest, targets, runs = loader.newest(url), loader.targets(url), loader.last_runs(url)
+    stopped = stale_since(newest, runs, targets, now)
+    last = max([probe.started_at for probe in newest] + [run.ended_at for run in runs], default=None)
+    today = loader.runs(url, loader.rounded(now - DAY_MS, 60_000))
+    failed = sum(run.error is not None for run in today)
+    left_out = sum(run.skipped for run in today)
+    by_day = loader.probes_by_day(url, loader.rounded(now, 600_000) + DAY_MS)
+    midnight = now - now % DAY_MS
+    week = {day: by_day.get(day, (0, 0)) for day in range(midnight - 7 * DAY_MS, midnight, DAY_MS)}
+    seen = [count for count, _ in week.values() if count]
+    a_day = sum(seen) / len(seen) if seen else by_day.get(midnight, (0, 0))[0]
+    total = sum(count for count, _ in by_day.values())
+    size = loader.size_bytes(url)
+    recent = [*week.values(), by_day.get(midnight, (0, 0))]
+    lagged, probes = sum(pair[1] for pair in recent), sum(pair[0] for pair in recent)
+    return [
+        looks.Metric(
+            "Collector",
+            "stopped" if stopped is not None else "running" if last is not None else words.DASH,
+            f"last recorded something {words.ago(last, now)}" if last is not None else "nothing was recorded yet",
+        ),
+        looks.Metric(
+            "Runs in the last 24 h",
+            words.count(len(today)),
+            f"{words.plural(failed, 'run')} with an error, {words.plural(left_out, 'probe')} left out",
+            "Left out: what was due and was not done, for the budget, a quota, a probe still under way, or a process "
+            "that was held up",
+        ),
+        looks.Metric(
+            "Store",
+            words.size(size),
+            f"{words.count(total)} probes, about {words.size(round(a_day * size / total))} more a day"
+            if total
+            else "empty",
+        ),
+        looks.Metric(
+            "Not believed, last 8 days",
+            words.percent(lagged / probes if probes else None),
+            f"{words.plural(lagged, 'probe')} taken while the collector's machine was overloaded",
+            "Their times are left out of every percentile: the machine woke more than 20 ms late",
+        ),
+    ]
+
+
+def collectors(url: str, now: int, zone: str) -> str:
+    """A row for each collector at each location: its last day."""
+    since = loader.rounded(now - DAY_MS, 60_000)
+    found = activities(loader.runs(url, since))
+    if not found:
+        return '<div class="u q">No collector ran in the last 24 hours.</div>'
+    heads = ("Collector", "Runs of the last 24 h", "Last run", "Took", "Rows", "Left out", "Errors")
+    head = "".join(f"<th>{text}</th>" for text in heads)
+    body = "".join(_row(each, since, now, zone) for each in found)
+    return (
+        '<div class="u u-scroll"><table class="u-table strips">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _row(each: Activity, since: int, now: int, zone: str) -> str:
+    bars = strip_of_runs(each.runs, since, now + 1, BARS)
+    failed = each.failed
+    last_error = ""
+    if failed:
+        when = words.ago(failed[-1].started_at, now)
+        last_error = f'<span class="more">{when}: {escape(failed[-1].error or "")}</span>'
+    return (
+        f"<tr><td><b>{escape(each.collector.replace('_', ' '))}</b>"
+        f'<span class="more">{escape(each.location)}</span></td>'
+        f'<td class="strip">{looks.strip(bars, zone, unit="run")}</td>'
+        f'<td title="{words.exact(each.last.ended_at, zone)}">{words.ago(each.last.ended_at, now)}</td>'
+        f"<td>{words.seconds(each.took_s)}</td><td>{words.count(each.rows)}</td><td>{words.count(each.left_out)}</td>"
+        f'<td class="wrap">{words.count(len(failed))}{last_error}</td></tr>'
+    )
+
+
+def versions() -> str:
+    """What this dashboard runs on."""
+    found = [("Python", sys.version.split()[0]), ("System", f"{platform.system()} {platform.machine()}")]
+    for name in PACKAGES:
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    chips = "".join(f'<span class="u-chip">{escape(name)} {escape(number)}</span>' for name, number in found)
+    return f'<div class="u"><div class="u-chips" style="margin-top:0">{chips}</div></div>'

@@ -1,0 +1,27 @@
+"""Is what I see fresh and complete? The collectors' runs, the store, and what all of it runs on."""
+
+import streamlit as st
+
+from pages.shared import looks, screens, source, system_parts, window
+
+screens.unless_store()
+url = source.store_url()
+st.title("System")
+
+
+@st.fragment(run_every="10s")
+def live() -> None:
+    """Nothing here is zoomed or selected, so it may change under the reader's eyes."""
+    now = window.now_ms()
+    looks.metrics(system_parts.metrics(url, now))
+    with looks.card("collectors", "Collectors", "each bar is half an hour: runs that went well, runs with an error"):
+        st.html(system_parts.collectors(url, now, window.zone()))
+
+
+live()
+with looks.card("versions", "Versions", "of this dashboard"):
+    st.html(system_parts.versions())
+st.caption(
+    "For a supervisor: `python -m collectors check --health` exits with 1 when the collector has stopped. "
+    "Copies: `python -m collectors backup FILE`."
+)

@@ -1,0 +1,91 @@
+"""What the system page counts, and what the status page keeps to itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.shared import access
+from pages.shared.status_parts import _of_most
+from stats.incidents import Standing
+from store import open_store
+from store.rows import Run
+from tests.factories import HOUR, probe, target
+from tests.pages.conftest import FRONT, html, metric, now_ms, open_page
+
+
+def test_the_system_page_counts_runs_errors_and_what_was_left_out(filled: Path) -> None:
+    store = open_store(f"sqlite:///{filled}")
+    now = now_ms()
+    store.write(
+        [
+            Run("catalog", now - HOUR, "here", now - HOUR + 2_000, 340, 0, "GET /models answered with HTTP <500>"),
+            Run("probe", now - 2 * HOUR, "here", now - 2 * HOUR + 900, 3, 4),
+        ]
+    )
+    store.close()
+    app = open_page("system.py")
+    assert metric(app, "Collector").startswith("running | last recorded something ")
+    assert metric(app, "Runs in the last 24 h") == "3 | 1 run with an error, 4 probes left out"
+    assert metric(app, "Store").split(" | ")[1].startswith("2,")
+    page = html(app)
+    assert "GET /models answered with HTTP &lt;500&gt;" in page
+    assert '<b>catalog</b><span class="more">here</span>' in page
+    assert 'aria-label="48 bars: 1 down, 47 no data"' in page
+    assert "streamlit 1." in page
+
+
+def test_the_status_page_says_names_states_and_incidents_and_nothing_else(filled: Path) -> None:
+    page = html(open_page("status.py"))
+    assert "1 of 2 models down" in page
+    assert page.index("<b>Broken</b>") < page.index("<b>Steady</b>")
+    assert 'aria-label="90 bars: ' in page
+    assert "still going on" in page
+    for secret in ("acme/broken", "gemma-3-270m", "it was server_error", "server error", "127.0.0.1", "SOME_KEY", "$"):
+        assert secret not in page, secret
+
+
+def test_a_store_that_is_not_there_is_not_named_on_the_status_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPTOKEN_STORE", f"sqlite:///{tmp_path}/nowhere.db")
+    app = open_page("status.py")
+    assert "Nothing is known right now" in app.info[0].value
+    assert "nowhere" not in "".join(element.value for element in app.info) + html(app)
+
+
+def test_a_target_is_down_only_where_most_places_see_it() -> None:
+    down, up, stale = Standing("down", 1), Standing("up", 2), Standing("stale", 3)
+    assert _of_most([down, up]) == up
+    assert _of_most([down, down, up]) == down
+    assert _of_most([stale, up]) == up
+    assert _of_most([stale, stale]) == stale
+
+
+def test_from_several_places_the_status_page_has_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, now = f"sqlite:///{tmp_path}/places.db", now_ms()
+    monkeypatch.setenv("UPTOKEN_STORE", url)
+    store = open_store(url)
+    for place, outcome in (("a", "ok"), ("b", "timeout"), ("c", "ok")):
+        store.write([target("Everywhere", location=place)])
+        store.write([probe(now - n * 60_000, outcome, target="Everywhere", location=place) for n in range(30)])
+    store.close()
+    page = html(open_page("status.py"))
+    assert page.count("<b>Everywhere</b>") == 2  # its line, and the incident that one place saw
+    assert "Everywhere is up" in page
+
+
+def test_with_the_flag_who_has_not_logged_in_sees_the_status_page_alone(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "guard", lambda: "login")
+    app = AppTest.from_file(FRONT, default_timeout=30).run()
+    assert [button.label for button in app.button] == ["Log in"]
+    monkeypatch.setenv(access.PUBLIC_FLAG, "yes")
+    app = AppTest.from_file(FRONT, default_timeout=30).run()
+    assert [title.value for title in app.title] == ["Status"]
+    assert "1 of 2 models down" in html(app)
+    assert "acme/broken" not in html(app)
+    assert [button.label for button in app.button] == ["Log in"]
