@@ -346,7 +346,7 @@ class ClickHouseStore:
                 yield row
 
     def size_bytes(self) -> int:
-        """See `Store.size_bytes`: on the server that answers."""
+        """See `Sized.size_bytes`: on the server that answers."""
         sql = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = {name:String}"
         [(size,)] = self._rows(sql, {"name": self._database})
         return int(size or 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from store.rollups import COLUMNS, Step
 from store.rows import Probe, Row, Table
@@ -38,6 +38,14 @@ class Series:
 
     first_at: int
     newest: Probe
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """What an engine may know besides."""
+
+    def size_bytes(self) -> int:
+        """How much room the rows take on the disk, with what belongs to them."""
 
 
 class Store(Protocol):
@@ -76,9 +84,6 @@ class Store(Protocol):
         profile, when it began (milliseconds UTC) and `columns` (of `store.rollups.COLUMNS`; a null makes a null in its
         place), in this order.
         """
-
-    def size_bytes(self) -> int:
-        """How much room the rows take on the disk, with what belongs to them."""
 
     def tidy(self, before: int) -> int:
         """Forget raw probes and endpoint reports of the UTC days that ended by `before` (milliseconds UTC), a bounded

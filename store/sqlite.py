@@ -257,7 +257,7 @@ class SqliteStore:
             yield from cursor
 
     def size_bytes(self) -> int:
-        """See `Store.size_bytes`: the file, and what is not yet in it."""
+        """See `Sized.size_bytes`: the file, and what is not yet in it."""
         files = (self.path.with_name(self.path.name + ending) for ending in ("", "-wal", "-shm"))
         return sum(path.stat().st_size for path in files if path.exists())
 

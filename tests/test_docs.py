@@ -126,3 +126,12 @@ def test_every_key_of_the_configuration_is_documented(heading: str, section: typ
 def test_the_store_protocol_stays_small() -> None:
     text = (ROOT / "store" / "protocol.py").read_text(encoding="utf-8")
     assert len(re.findall(r"^    def ", text.partition("class Store(Protocol)")[2], re.M)) <= 8
+
+
+def test_the_lock_has_every_pin_with_its_hashes() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    locked = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^ ]+)", lock, re.M))
+    for file in ROOT.glob("requirements*.txt"):
+        for name, version in re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)$", file.read_text(encoding="utf-8"), re.M):
+            assert locked.get(name.lower().replace("_", "-")) == version, f"{file.name}: {name}; run `make lock`"
+    assert lock.count("--hash=sha256:") > len(locked)

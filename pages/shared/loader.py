@@ -15,6 +15,7 @@ from stats.costs import COST_COLUMNS, Cost, asked_since
 from stats.costs import costs as to_costs
 from stats.frames import frame
 from store import Selection, Spending, Store, StoreError, open_store
+from store.protocol import Sized
 from store.rollups import COLUMNS, DAY_MS, OUTCOMES, SPENDING_COLUMNS, spending_of
 from store.rows import (
     ENDPOINT_STATS,
@@ -188,9 +189,10 @@ def runs(url: str, since: int) -> list[Run]:
 
 
 @st.cache_data(ttl=30, max_entries=4, show_spinner=False)
-def size_bytes(url: str) -> int:
-    """How much room the store takes."""
-    return store().size_bytes()
+def size_bytes(url: str) -> int | None:
+    """How much room the store takes; null where it does not know."""
+    opened = store()
+    return opened.size_bytes() if isinstance(opened, Sized) else None
 
 
 @st.cache_data(ttl=60, max_entries=4, show_spinner=False)

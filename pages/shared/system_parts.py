@@ -48,10 +48,8 @@ def metrics(url: str, now: int) -> list[looks.Metric]:
         ),
         looks.Metric(
             "Store",
-            words.size(size),
-            f"{words.count(total)} probes, about {words.size(round(a_day * size / total))} more a day"
-            if total
-            else "empty",
+            words.size(size) if size is not None else words.DASH,
+            f"{words.count(total)} probes{_growth(size, total, a_day)}" if total else "empty",
         ),
         looks.Metric(
             "Not believed, last 8 days",
@@ -60,6 +58,10 @@ def metrics(url: str, now: int) -> list[looks.Metric]:
             "Their times are left out of every percentile: the machine woke more than 20 ms late",
         ),
     ]
+
+
+def _growth(size: int | None, probes: int, a_day: float) -> str:
+    return f", about {words.size(round(a_day * size / probes))} more a day" if size is not None else ""
 
 
 def collectors(url: str, now: int, zone: str) -> str:
