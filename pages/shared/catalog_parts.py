@@ -118,14 +118,12 @@ def _columns() -> dict[str, object]:
 
 def compare_link(url: str, picked: list[str]) -> None:
     """The way to the comparison of what is selected."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        few, many = len(picked) < 2, len(picked) > compare_parts.MOST
-        st.page_link(
-            str(COMPARE),
-            label=f"Compare {len(picked)} models" if picked else "Compare",
-            icon=":material/compare_arrows:",
-            query_params={"with": [compare_parts.name_of(url, model) for model in picked]},
-            disabled=few or many,
-        )
-        if few or many:
-            st.caption(f"Select two to {compare_parts.MOST} rows to compare them.")
+    if not 2 <= len(picked) <= compare_parts.MOST:
+        st.caption(f"Select two to {compare_parts.MOST} rows to compare them.")
+        return
+    st.page_link(
+        str(COMPARE),
+        label=f"Compare {len(picked)} models",
+        icon=":material/compare_arrows:",
+        query_params={"with": [compare_parts.name_of(url, model) for model in picked]},
+    )
