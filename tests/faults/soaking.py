@@ -124,18 +124,18 @@ def _judged(samples: list[tuple[float, int, int]]) -> str:
 
 
 def _accounted(rows: list[tuple[str, int, float]], skipped: int) -> str:
-    """Every slot of every target between its first and its last probe has a probe, or was left out and counted."""
-    due = missing = 0
+    """Of every slot of every target between its first and its last probe one was made, or was left out and counted."""
+    due = made = 0
     for _, mine in groupby(sorted(rows), key=lambda row: row[0]):
-        seen, confirms = set(), False
+        firsts, confirms = [], False
         for name, at, stands_for_s in mine:
             if not confirms:
-                seen.add(slot_of(name, "ping", EVERY_S, at))
+                firsts.append(slot_of(name, "ping", EVERY_S, at))
             confirms = not stands_for_s  # the next one decides for this one
-        due += max(seen) - min(seen) + 1
-        missing += max(seen) - min(seen) + 1 - len(seen)
-    assert missing <= skipped, f"{missing} slots have no probe, and {skipped} were counted as left out"
-    return f"{due:,} probes were due, {due - missing:,} were made, {skipped:,} were left out and counted"
+        due += firsts[-1] - firsts[0] + 1
+        made += len(firsts)
+    assert due - made <= skipped, f"{due - made} have no probe, and {skipped} were counted as left out"
+    return f"{due:,} probes were due, {made:,} were made, {skipped:,} were left out and counted"
 
 
 def main() -> None:
