@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from html import escape
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -126,19 +127,33 @@ def strip(bars: Sequence[Bar], zone: str, *, big: bool = False, unit: str = "pro
     summary = ", ".join(f"{count} {BAR_WORDS[state]}" for state, count in said.items() if count)
     return (
         f'<div class="u-strip{" big" if big else ""}" role="img" aria-label="{len(bars)} bars: {summary}">'
-        + "".join(_bar(bar, zone, unit) for bar in bars)
+        + "".join((_bar(bar, 1, zone, unit) for bar in bars) if big else _runs(bars, zone, unit))
         + "</div>"
     )
 
 
-def _bar(bar: Bar, zone: str, unit: str) -> str:
-    when = f"{words.clock(bar.since, zone)} to {words.clock(bar.until, zone)}"
-    said = f"{when}: {BAR_WORDS[bar.state]}"
+def _runs(bars: Sequence[Bar], zone: str, unit: str) -> Iterator[str]:
+    """Bars of one state that follow each other as one element, which its style cuts into bars again: a page of many
+    targets would be a megabyte of them.
+    """
+    for state, alike in groupby(bars, key=lambda bar: bar.state):
+        run = list(alike)
+        if state == "partly":  # each has its own height
+            yield from (_bar(bar, 1, zone, unit) for bar in run)
+            continue
+        seconds = (sum(getattr(bar, name) for bar in run) for name in ("up_s", "down_s", "not_counted_s"))
+        yield _bar(Bar(run[0].since, run[-1].until, *seconds, sum(bar.probes for bar in run)), len(run), zone, unit)
+
+
+def _bar(bar: Bar, count: int, zone: str, unit: str) -> str:
+    said = f"{words.span(bar.since, bar.until, zone)}: {BAR_WORDS[bar.state]}"
     if bar.down_s and bar.state == "partly":
         said += f" ({words.duration(bar.down_s)} of {words.duration(bar.up_s + bar.down_s)})"
     if bar.probes:
         said += f", {words.plural(bar.probes, unit)}"
     share = f' style="--d:{max(18, round(bar.down_share * 100))}%"' if bar.state == "partly" else ""
+    if count > 1:
+        share = f' style="--n:{count}"'
     return f'<i class="{bar.state}"{share} title="{escape(said, quote=True)}"></i>'
 
 
@@ -164,20 +179,23 @@ def spark(values: Sequence[float | None], colour: str) -> str:
         return ""
     low, high = min(known), max(known)
     span = (high - low) or 1.0
-    step = 100 / max(1, len(values) - 1)
+    step = 104 / max(1, len(values) - 1)
     path, pen_up = [], True
     for number, value in enumerate(values):
         if value is None:
             pen_up = True
             continue
-        path.append(f"{'M' if pen_up else 'L'}{number * step:.1f} {19 - 17 * (value - low) / span:.1f}")
+        # whole numbers, and a sign between them instead of a space: a page has hundreds of these lines
+        path.append(f"{'M' if pen_up else 'L'}{number * step:.0f}-{1 + 98 * (value - low) / span:.0f}")
         pen_up = False
     # the page takes no inline SVG, but a mask: the line is cut out of a box that has the mode's own colour
     image = (
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-2 -1 104 22' preserveAspectRatio='none'>"
-        f"<path d='{' '.join(path)}' fill='none' stroke='#000' stroke-width='1.6' stroke-linejoin='round'/></svg>"
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-2 -106 108 112' preserveAspectRatio='none'><path"
+        f" d='{''.join(path)}' fill='none' stroke='#000' stroke-width='1.6' vector-effect='non-scaling-stroke'"
+        " stroke-linejoin='round'/></svg>"
     )
-    mask = f"url(&quot;data:image/svg+xml,{quote(image)}&quot;)"
+    encoded = quote(image, safe=" '=:/-")  # what may stand in a quoted url() needs no three letters each
+    mask = f"url(&quot;data:image/svg+xml,{encoded}&quot;)"
     style = f"background:var(--u-{colour});mask:{mask} 0 0/100% 100% no-repeat"
     return f'<div class="u-spark" style="{style}" aria-hidden="true"></div>'
 

@@ -133,6 +133,13 @@ def clock(moment: int, zone: str, now: int | None = None) -> str:
     return f"{local.day} {local:%b}{'' if same_year else f' {local.year}'}, {local:%H:%M}"
 
 
+def span(since: int, until: int, zone: str) -> str:
+    """`25 Nov, 04:00 to 04:16`: the second day only where it is another one."""
+    began, ended = _local(since, zone), _local(until, zone)
+    last = f"{ended:%H:%M}" if began.date() == ended.date() else clock(until, zone)
+    return f"{clock(since, zone)} to {last}"
+
+
 def exact(moment: int, zone: str) -> str:
     """`2026-11-24 14:20:31 CET`, for a tooltip."""
     return f"{_local(moment, zone):%Y-%m-%d %H:%M:%S %Z}"
