@@ -27,7 +27,8 @@ from tests.collectors.scenes import config
 from tests.faults.sound import assert_sound
 
 TARGETS = 5
-LONGEST_LIFE_S = 0.25
+LIVES = 2.0
+"""The longest life of a collector, in times that it takes to its first tick: some are killed before it."""
 SOUND_EVERY = 25
 
 
@@ -70,6 +71,25 @@ def kill_after(path: Path, base_url: str, life_s: float) -> list[int]:
         return [int(line) for line in said.read().splitlines(keepends=True) if line.endswith("\n")]
 
 
+def first_tick_s(path: Path, base_url: str) -> float:
+    """How long a collector takes to its first tick here."""
+    reader, writer = os.pipe()
+    began = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        try:
+            collect(path, base_url, writer)
+        finally:
+            os._exit(1)
+    os.close(writer)
+    os.read(reader, 1)
+    took_s = time.monotonic() - began
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(reader)
+    return took_s
+
+
 def check(path: Path, told: list[int], tally: Tally) -> None:
     """Everything that was told is there, and no half of a tick."""
     store = open_store(f"sqlite:///{path}", read_only=True)
@@ -86,8 +106,9 @@ def kill_many(folder: Path, base_url: str, times: int, seed: int = 1) -> Tally:
     """Kill a collector so many times over one store. Raises AssertionError at the first thing that is lost."""
     chance, path, tally = random.Random(seed), folder / "killed.db", Tally()
     open_store(f"sqlite:///{path}").close()
+    longest_s = LIVES * first_tick_s(path, base_url)
     for number in range(times):
-        told = kill_after(path, base_url, chance.uniform(0.01, LONGEST_LIFE_S))
+        told = kill_after(path, base_url, chance.uniform(0.01, longest_s))
         tally.kills += 1
         check(path, told, tally)
         if number % SOUND_EVERY == SOUND_EVERY - 1:
