@@ -134,7 +134,8 @@ def _accounted(rows: list[tuple[str, int, float]], skipped: int) -> str:
             confirms = not stands_for_s  # the next one decides for this one
         due += firsts[-1] - firsts[0] + 1
         made += len(firsts)
-    assert due - made <= skipped, f"{due - made} have no probe, and {skipped} were counted as left out"
+    # a start that was late into the next slot moves an end of a target's time by one
+    assert due - made <= skipped + TARGETS, f"{due - made} have no probe, and {skipped} were counted as left out"
     return f"{due:,} probes were due, {made:,} were made, {skipped:,} were left out and counted"
 
 
