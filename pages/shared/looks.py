@@ -134,7 +134,7 @@ def strip(bars: Sequence[Bar], zone: str, *, big: bool = False, unit: str = "pro
 
 def _runs(bars: Sequence[Bar], zone: str, unit: str) -> Iterator[str]:
     """Bars of one state that follow each other as one element, which its style cuts into bars again: a page of many
-    targets would be a megabyte of them.
+    targets would be two thirds of a megabyte of them.
     """
     for state, alike in groupby(bars, key=lambda bar: bar.state):
         run = list(alike)
