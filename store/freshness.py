@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 from store.rows import Probe, Run, Target
@@ -12,7 +12,12 @@ SLACK_S = 15.0
 """A tick in which a target suddenly hangs is recorded so much later than two of the default intervals."""
 
 
-def stale_since(newest: Iterable[Probe], runs: Iterable[Run], targets: Iterable[Target], now: int) -> int | None:
+def last_seen(newest: Iterable[Probe], runs: Iterable[Run]) -> int | None:
+    """When a probe began or a run ended last (milliseconds UTC); null before the first."""
+    return max([probe.started_at for probe in newest] + [run.ended_at for run in runs], default=None)
+
+
+def stale_since(newest: Sequence[Probe], runs: Sequence[Run], targets: Iterable[Target], now: int) -> int | None:
     """When something was last seen (milliseconds UTC), if the collector has stopped; null while it runs.
 
     It has stopped when neither a probe nor a run came for two of the shortest intervals and a little.
@@ -20,7 +25,7 @@ def stale_since(newest: Iterable[Probe], runs: Iterable[Run], targets: Iterable[
     """
     intervals = [target.every_s for target in targets if target.state == "active"]
     moments = sorted(run.ended_at for run in runs)
-    last = max([probe.started_at for probe in newest] + moments[-1:], default=None)
+    last = last_seen(newest, runs)
     if last is None or not intervals:
         return None
     steps = [(after - before) / 1_000 for before, after in itertools.pairwise(moments)]

@@ -252,10 +252,9 @@ def _write(store: SqliteStore, table: Table, rows: list[Row], found: Salvage) ->
 def _probes(connection: apsw.Connection, found: Salvage) -> Iterator[tuple[Any, ...]]:
     """All probes, target by target; where one cannot be read through, day by day."""
     for target in _targets(connection, found):
-        began, ended = 0, 1 << 62
         last: int | None = None
         try:
-            for row in _select(connection, PROBES, "target = ? AND started_at >= ?", (target, began), "started_at"):
+            for row in _select(connection, PROBES, "target = ?", (target,), "started_at"):
                 last = row[1]
                 yield row
             continue

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -41,12 +39,13 @@ def restore(
 
     The collector has to be stopped meanwhile; a dashboard goes on with what was restored.
     """
+    from collectors.runner.lock import nobody_writes
     from store.rescue import pages_of
     from store.rescue import restore as put_back
 
     target = _file_of(store)
     with (
-        _nobody_writes(f"sqlite:///{target}"),
+        nobody_writes(f"sqlite:///{target}"),
         counting(lambda: pages_of(file) if file.exists() else 0, PAGES) as count,
     ):
         aside = put_back(file, target, count)
@@ -66,12 +65,13 @@ def repair(
 
     The damaged file is not changed. Roll-ups and incidents are made anew from the probes.
     """
+    from collectors.runner.lock import nobody_writes
     from store.rescue import pages_of, salvage
 
     source = _file_of(store)
     target = output or source.with_name(f"{source.name}.repaired")
     with (
-        _nobody_writes(f"sqlite:///{source}"),
+        nobody_writes(f"sqlite:///{source}"),
         counting(lambda: pages_of(source) * 20 if source.exists() else 0, "rows, about") as count,
     ):
         found = salvage(source, target, count)
@@ -98,17 +98,3 @@ def _file_of(url: str | None) -> Path:
             f"this is for SQLite's files, and not for {scheme}: a ClickHouse server has BACKUP and RESTORE"
         )
     return Path(rest)
-
-
-@contextmanager
-def _nobody_writes(url: str) -> Iterator[None]:
-    from collectors.runner.lock import LockedError, lock_path, only_one
-    from store import StoreError
-
-    try:
-        with only_one(lock_path(url)):
-            yield
-    except LockedError as problem:
-        raise StoreError(f"{problem}: stop it first") from None
-    except OSError as problem:
-        raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem

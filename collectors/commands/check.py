@@ -72,7 +72,7 @@ def _health(url: str) -> int:
     """Whether the store is fed. Raises StoreError where there is none."""
     from collectors.runner.durations import in_words
     from store import open_store
-    from store.freshness import stale_since
+    from store.freshness import last_seen, stale_since
     from store.rows import RUNS, TARGETS, Run, Target
 
     opened = open_store(url, read_only=True)
@@ -84,7 +84,8 @@ def _health(url: str) -> int:
         opened.close()
     now = time.time_ns() // 1_000_000
     stopped = stale_since(newest, runs, targets, now)
-    if not newest and not runs:
+    last = last_seen(newest, runs)
+    if last is None:
         print("nothing was recorded yet", file=sys.stderr)
         return STOPPED
     if stopped is not None:
@@ -92,7 +93,6 @@ def _health(url: str) -> int:
             f"the collector has stopped: nothing was recorded for {in_words((now - stopped) // 1_000)}", file=sys.stderr
         )
         return STOPPED
-    last = max([probe.started_at for probe in newest] + [run.ended_at for run in runs])
     print(f"the collector runs: it last recorded something {in_words(max(0, now - last) // 1_000)} ago")
     return 0
 

@@ -13,18 +13,15 @@ def rebuild(store: StoreUrl = None) -> int:
     They are kept up to date with every probe and do not drift, so this is only for doubts, or after the file was
     changed by hand. What is older than the raw probes that are kept stays as it is.
     """
-    from collectors.runner.lock import LockedError, lock_path, only_one
-    from store import StoreError, open_store
+    from collectors.runner.lock import nobody_writes
+    from store import open_store
 
     url = store_url(store)
-    try:
-        with only_one(lock_path(url)):
-            opened = open_store(url)
-            try:
-                count = opened.rebuild()
-            finally:
-                opened.close()
-    except LockedError as problem:
-        raise StoreError(f"{problem}: stop it first, or let it be") from None
+    with nobody_writes(url):
+        opened = open_store(url)
+        try:
+            count = opened.rebuild()
+        finally:
+            opened.close()
     print(f"roll-ups and incidents made anew from {count:,} probes", file=sys.stderr)
     return 0

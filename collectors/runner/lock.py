@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from store import StoreError
+
 
 class LockedError(Exception):
     """Another collector is running for this store."""
@@ -22,6 +24,18 @@ def lock_path(store_url: str) -> Path:
         return Path(f"{rest}.collector-lock")
     name = hashlib.sha256(store_url.encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"uptoken-{os.getuid()}-{name}.collector-lock"
+
+
+@contextmanager
+def nobody_writes(store_url: str) -> Iterator[None]:
+    """Keep collectors away from a store for as long as its file is worked on. Raises StoreError."""
+    try:
+        with only_one(lock_path(store_url)):
+            yield
+    except LockedError as problem:
+        raise StoreError(f"{problem}: stop it first") from None
+    except OSError as problem:
+        raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
 
 
 @contextmanager

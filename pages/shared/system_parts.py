@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from pages.shared import loader, looks, words
 from stats.runs import Activity, activities, strip_of_runs
-from store.freshness import stale_since
+from store.freshness import last_seen, stale_since
 from store.rollups import DAY_MS
 
 BARS = 48
@@ -20,7 +20,7 @@ def metrics(url: str, now: int) -> list[looks.Metric]:
     """The four numbers on top."""
     newest, targets, runs = loader.newest(url), loader.targets(url), loader.last_runs(url)
     stopped = stale_since(newest, runs, targets, now)
-    last = max([probe.started_at for probe in newest] + [run.ended_at for run in runs], default=None)
+    last = last_seen(newest, runs)
     today = loader.runs(url, loader.rounded(now - DAY_MS, 60_000))
     failed = sum(run.error is not None for run in today)
     left_out = sum(run.skipped for run in today)

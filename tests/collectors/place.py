@@ -30,20 +30,35 @@ class Place:
             f'[[target]]\nname = "a"\nmodel = "m"\nbase_url = "{base_url}"\n'
         )
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        environment = os.environ | {
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process over this place needs to know."""
+        return os.environ | {
             "UPTOKEN_STORE": self.url,
             "UPTOKEN_CONFIG": str(self.config),
             "UPTOKEN_LOCATION": "here",
             "PYTHONPATH": str(ROOT),
         }
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "collectors", *words],
             cwd=self.folder,
-            env=environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+        )
+
+    def python(self, script: str) -> subprocess.CompletedProcess[str]:
+        """A script that makes something break before it runs the command line."""
+        return subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     def run(self, *words: str) -> tuple[int, str, str]:

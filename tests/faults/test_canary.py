@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -125,14 +122,7 @@ def test_no_key_is_in_a_crash(place: Place) -> None:
         "sys.argv = ['collectors', 'run']\n"
         "from collectors.commands import main\nmain()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=os.environ | {"UPTOKEN_STORE": place.url, "UPTOKEN_CONFIG": str(place.config)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = place.python(script)
     assert done.returncode == 1
     assert "RuntimeError: Invalid header value: Bearer [key]" in done.stderr
     assert "a mistake in Uptoken" in done.stderr
@@ -147,14 +137,7 @@ def test_an_errand_that_breaks_says_no_key(place: Place) -> None:
         "sys.argv = ['collectors', 'run', '--all']\n"
         "from collectors.commands import main\nmain()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=os.environ | {"UPTOKEN_STORE": place.url, "UPTOKEN_CONFIG": str(place.config)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = place.python(script)
     assert "it was [key]" in done.stdout + done.stderr
     for path in (place.folder / "data").iterdir():
         searched(path.name, path.read_bytes())
