@@ -28,7 +28,7 @@ def metrics(url: str, now: int) -> list[looks.Metric]:
     midnight = now - now % DAY_MS
     week = {day: by_day.get(day, (0, 0)) for day in range(midnight - 7 * DAY_MS, midnight, DAY_MS)}
     seen = [count for count, _ in week.values() if count]
-    a_day = sum(seen) / len(seen) if seen else by_day.get(midnight, (0, 0))[0]
+    a_day = sum(seen) / len(seen) if seen else None
     total = sum(count for count, _ in by_day.values())
     size = loader.size_bytes(url)
     recent = [*week.values(), by_day.get(midnight, (0, 0))]
@@ -49,7 +49,7 @@ def metrics(url: str, now: int) -> list[looks.Metric]:
         looks.Metric(
             "Store",
             words.size(size) if size is not None else words.DASH,
-            f"{words.count(total)} probes{_growth(size, total, a_day)}" if total else "empty",
+            f"{words.probes(total)}{_growth(size, total, a_day)}" if total else "empty",
         ),
         looks.Metric(
             "Not believed, last 8 days",
@@ -60,7 +60,10 @@ def metrics(url: str, now: int) -> list[looks.Metric]:
     ]
 
 
-def _growth(size: int | None, probes: int, a_day: float) -> str:
+def _growth(size: int | None, probes: int, a_day: float | None) -> str:
+    """From the days that are over; a store of minutes would be said to grow by all of itself a day."""
+    if a_day is None:
+        return ""
     return f", about {words.size(round(a_day * size / probes))} more a day" if size is not None else ""
 
 

@@ -38,6 +38,15 @@ def test_the_system_page_counts_runs_errors_and_what_was_left_out(filled: Path) 
     assert "streamlit 1." in page
 
 
+def test_a_store_of_today_is_not_said_to_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{tmp_path}/today.db"
+    monkeypatch.setenv("UPTOKEN_STORE", url)
+    store = open_store(url)
+    store.write([target(), probe(now_ms())])
+    store.close()
+    assert metric(open_page("system.py"), "Store").endswith(" kB | 1 probe")
+
+
 def test_the_status_page_says_names_states_and_incidents_and_nothing_else(filled: Path) -> None:
     page = html(open_page("status.py"))
     assert "1 of 2 models down" in page
