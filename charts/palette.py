@@ -27,12 +27,12 @@ class Palette:
     accent: str
     second: str
     third: str
+    series: tuple[str, ...]
+    """Ten colours for targets and for the parts of one whole. None of them is a state's."""
 
-    @property
-    def series(self) -> tuple[str, ...]:
-        """Eight colours for the parts of one whole, the first three as in every chart. None of them means failure."""
-        first = (self.accent, self.second, self.third)
-        return (*first, self.up, self.not_counted, *(self.faded(colour, 0.45) for colour in first))
+    def of(self, number: int) -> str:
+        """The colour of a target: a new one for each of ten, then again from the first."""
+        return self.series[number % len(self.series)]
 
     def faded(self, colour: str, opacity: float) -> str:
         """`colour` (`#rrggbb`) with an opacity of 0 to 1."""
@@ -47,13 +47,25 @@ PALETTES: dict[Mode, Palette] = {
         line="#e7e6e3",
         text="#1c1d21",
         muted="#63656e",
-        up="#1f9d6b",
-        down="#d1495b",
-        not_counted="#d99b2b",
+        up="#25a36f",
+        down="#a81f3a",
+        not_counted="#e0a52f",
         no_data="#d8d7d2",
         accent="#3f5bd9",
         second="#c46a2d",
         third="#7a4fb5",
+        series=(
+            "#3f5bd9",
+            "#c46a2d",
+            "#7a4fb5",
+            "#0b8494",
+            "#b8357f",
+            "#77791a",
+            "#3b96d6",
+            "#84573a",
+            "#5d6675",
+            "#9a7bd0",
+        ),
     ),
     "dark": Palette(
         page="#131418",
@@ -61,16 +73,31 @@ PALETTES: dict[Mode, Palette] = {
         line="#2b2d34",
         text="#eceef2",
         muted="#9a9da8",
-        up="#3fbf8c",
-        down="#ef6b7b",
-        not_counted="#e2b04f",
+        up="#5fd6a6",
+        down="#e04a5e",
+        not_counted="#d0942f",
         no_data="#3a3d47",
         accent="#8aa0ff",
         second="#e59a63",
         third="#b393e6",
+        series=(
+            "#8aa0ff",
+            "#e59a63",
+            "#b393e6",
+            "#45bfcc",
+            "#e37fb8",
+            "#c2bb52",
+            "#4f9fe6",
+            "#b07f60",
+            "#a3adba",
+            "#dccbf5",
+        ),
     ),
 }
-"""Muted text is a shade darker, and no data a shade stronger, than the design's first draft: for contrast."""
+"""Muted text is a shade darker, and no data a shade stronger, than the design's first draft: for contrast. Down is much
+darker than up on paper and darker on black, so that both differ to who sees no red, no green, or no colour at all: the
+first draft's two were 3 apart for them where 29 is what others see (OKLab, hundredths).
+"""
 
 
 def figure(palette: Palette, height: int) -> go.Figure:
