@@ -6,12 +6,23 @@ import math
 from collections.abc import Iterable
 
 import pandas as pd
+import plotly.graph_objects as go
+
+MOMENTS = {"moments": True}
+"""The `layout.meta` of a chart of a time window: the page marks the same moment in all of these, and hears a drag."""
 
 
 def local(moments: Iterable[int], zone: str) -> list[pd.Timestamp]:
     """Moments (milliseconds UTC) as wall-clock times in `zone`."""
     times = pd.to_datetime(pd.Series(moments, dtype="int64"), unit="ms", utc=True)
     return list(times.dt.tz_convert(zone).dt.tz_localize(None))
+
+
+def over_window(chart: go.Figure, since: int, until: int, zone: str) -> None:
+    """Let the chart's x axis be a time window: all of it, whether there is data or not, and dragged along it alone."""
+    chart.update_layout(meta=MOMENTS)
+    chart.update_xaxes(type="date", range=local((since, until), zone))
+    chart.update_yaxes(fixedrange=True)
 
 
 def log_ticks(low: float, high: float) -> list[float]:

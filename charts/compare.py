@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from charts.axes import local
+from charts.axes import local, over_window
 from charts.palette import Palette, figure, say
 
 HEIGHT = 320
@@ -29,6 +29,6 @@ def medians(
             hovertemplate=f"%{{y:,.4~r}} {unit}<extra>%{{fullData.name}}</extra>",
             showlegend=True,
         )
-    chart.update_xaxes(type="date", range=local((since, until), zone))
+    over_window(chart, since, until, zone)
     chart.update_yaxes(title={"text": unit, "font": {"color": palette.muted, "size": 12}, "standoff": 4})
     return chart

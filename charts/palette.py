@@ -130,6 +130,7 @@ def figure(palette: Palette, height: int) -> go.Figure:
             "xaxis": axis | {"showgrid": False},
             "yaxis": axis | {"rangemode": "tozero", "showline": False},
             "dragmode": "zoom",
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": palette.muted, "activecolor": palette.accent},
         }
     )
 

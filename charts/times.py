@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from charts.axes import local
+from charts.axes import local, over_window
 from charts.palette import Palette, figure, say
 from stats.shifts import Shift
 
@@ -68,7 +68,7 @@ def bands(
     _floor(chart, failures, palette, zone)
     if not int(table["count"].sum()):
         chart.update_yaxes(range=[0, 1], showticklabels=False, showgrid=False)
-    chart.update_xaxes(type="date", range=local((since, until), zone))
+    over_window(chart, since, until, zone)
     chart.update_yaxes(title={"text": unit, "font": {"color": palette.muted, "size": 12}, "standoff": 4})
     return chart
 

@@ -7,6 +7,7 @@ import math
 import pandas as pd
 import plotly.graph_objects as go
 
+from charts.axes import MOMENTS
 from charts.palette import Palette, figure, say
 
 HEIGHT = 300
@@ -55,7 +56,7 @@ def by_part(table: pd.DataFrame, palette: Palette, *, as_share: bool = False) ->
 
 def _stacked_by_day(chart: go.Figure, days: list[pd.Timestamp]) -> go.Figure:
     shown = days[:: math.ceil(len(days) / MOST_LABELS)]
-    chart.update_layout(barmode="stack", bargap=0.35)
+    chart.update_layout(barmode="stack", bargap=0.35, meta=MOMENTS, dragmode=False)
     chart.update_xaxes(type="category", tickangle=0, tickvals=_names(shown), ticktext=_labels(shown))
     if len(days) < 4:  # a single bar would fill the whole width
         chart.update_xaxes(range=[len(days) - 4.5, len(days) - 0.5])

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.shared import export_parts, loader, looks, screens, source, window, words
+from pages.shared import code, export_parts, loader, looks, screens, source, window, words
+from pages.shared.numbers import Metric, metrics
 from pages.shared.routes import link
 from store import Selection
 from store.rows import TABLES
@@ -34,7 +35,7 @@ selection = Selection(
 count = export_parts.count(url, name, selection)
 size = export_parts.size_words(url, name, selection, count)
 when = "ever" if whole else chosen.words
-looks.metrics([looks.Metric("Rows", words.count(count), f"{when}, {size}")])
+metrics([Metric("Rows", words.count(count), "", f"{when}, {size}")])
 with st.container(horizontal=True, vertical_alignment="center"):
     st.link_button(
         "Download CSV",
@@ -45,7 +46,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         key="download",
     )
     st.caption("It streams: memory stays flat, whatever the number of rows.")
-st.code(export_parts.command(name, selection), language="bash", wrap_lines=True)
+code.show(export_parts.command(name, selection), "bash")
 if count:
     st.html(looks.title("Preview", f"the newest {min(count, export_parts.PREVIEW)} rows"))
     st.dataframe(

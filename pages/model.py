@@ -5,7 +5,9 @@ import streamlit as st
 
 from charts import history, spread, times, tokens
 from pages.shared import (
+    code,
     freshness,
+    identity,
     loader,
     looks,
     model_more,
@@ -15,8 +17,8 @@ from pages.shared import (
     screens,
     source,
     window,
-    words,
 )
+from pages.shared.numbers import metrics
 from pages.shared.past import THROUGHPUT, past_of
 from pages.shared.samples import SAMPLES
 from stats.changes import changes, steps
@@ -40,6 +42,7 @@ places = sorted({target.location for target in targets if target.name == name})
 with right:
     place = st.selectbox("Location", places, key="location", bind="query-params") if len(places) > 1 else places[0]
 target = next(t for t in targets if t.name == name and t.location == place)
+number = identity.numbers(url)[name]
 
 
 @st.fragment(run_every="10s")
@@ -49,7 +52,7 @@ def live() -> None:
     chosen = window.current().fresh()
     freshness.banner()
     view = model_parts.view(url, target, chosen, now)
-    st.html(model_parts.header(view, now, window.zone()))
+    st.html(model_parts.header(view, identity.variable(number), now, window.zone()))
     if target.state == "waiting_for_key":
         st.info(
             "It is probed as soon as "
@@ -58,7 +61,7 @@ def live() -> None:
             title="This target waits for its key",
             icon=":material/key:",
         )
-    looks.metrics(model_parts.numbers(view))
+    metrics(model_parts.numbers(view, identity.variable(number)))
     st.html(model_parts.uptime_card(view, chosen, now, window.zone()))
     if len(places) > 1:
         st.html(model_parts.everywhere(url, target, places, chosen, now, window.zone()))
@@ -70,10 +73,11 @@ if name in waiting and name not in loader.first_at(url):
 chosen = window.current()
 past = past_of(url, target, chosen, window.now_ms())
 zone, palette = window.zone(), looks.palette()
+colour = palette.of(number)
 since, until = past.since, past.until
 
 
-def over_time(profile: str, column: str, unit: str, colour: str, changed: list[Shift]) -> go.Figure:
+def over_time(profile: str, column: str, unit: str, changed: list[Shift]) -> go.Figure:
     """The percentile bands of one measured column in this window, with its change points, failures on the floor."""
     table, failures = past.bands(profile, column), past.failures(profile)
     return times.bands(
@@ -85,7 +89,7 @@ changed = past.shifts(target.profile, "ttft_ms")
 wide, narrow = st.columns([2, 1])
 with wide, looks.card("ttft", "Time to first token", "median, p25 to p75, p5 to p95; failures on the floor"):
     looks.chart(
-        over_time(target.profile, "ttft_ms", "ms", palette.accent, changed),
+        over_time(target.profile, "ttft_ms", "ms", changed),
         key="ttft_chart",
         alt=f"Time to first token of {name} {chosen.words}, in milliseconds, as percentile bands over time",
     )
@@ -100,7 +104,7 @@ if changed:
 left, right = st.columns(2)
 with left, looks.card("total", "Total time", "to the last token of a ping"):
     looks.chart(
-        over_time(target.profile, "total_ms", "ms", palette.third, past.shifts(target.profile, "total_ms")),
+        over_time(target.profile, "total_ms", "ms", past.shifts(target.profile, "total_ms")),
         key="total_chart",
         alt=f"Total time of replies of {name} {chosen.words}, in milliseconds, as percentile bands over time",
     )
@@ -110,7 +114,6 @@ with right, looks.card("speed", "Output speed", "tokens per second after the fir
             THROUGHPUT,
             "tokens_per_second",
             "tok/s",
-            palette.second,
             past.shifts(THROUGHPUT, "tokens_per_second"),
         ),
         key="speed_chart",
@@ -132,13 +135,15 @@ with looks.card("spread", "How it is spread", "of all good replies in this windo
     left, right = st.columns(2)
     with left:
         looks.chart(
-            spread.histogram(histogram(past.counts(profile, of.column)), palette, unit=of.unit),
+            spread.histogram(histogram(past.counts(profile, of.column)), palette, unit=of.unit, colour=colour),
             key="histogram_chart",
             alt=f"How often which {measure} of {name} was measured {chosen.words}",
         )
     with right:
         looks.chart(
-            spread.hours_of_week(by_hour_of_week(past.hour_rows(profile), of.column, zone), palette, unit=of.unit),
+            spread.hours_of_week(
+                by_hour_of_week(past.hour_rows(profile), of.column, zone), palette, unit=of.unit, colour=colour
+            ),
             key="week_chart",
             alt=f"Median {measure} of {name} by weekday and hour of the day",
         )
@@ -185,14 +190,7 @@ if versions:
         st.html(model_more.changes_list(changes(versions), zone))
 
 with looks.card("last", "Last probes", f"the newest {model_parts.LAST_PROBES}, of every profile"):
-    st.dataframe(
-        model_parts.last_probes(url, target, zone),
-        hide_index=True,
-        column_config=model_parts.columns(),
-        placeholder=words.DASH,
-        height="auto",
-        alt=f"The newest probes of {name}, with their times, tokens and errors",
-    )
+    st.html(model_parts.last_probes(url, target, window.now_ms(), zone))
 
 with looks.card("api", "API", "sample code for this model"):
     callee = model_more.callee(target, loader.model_of(target, loader.models(url)))
@@ -206,4 +204,4 @@ with looks.card("api", "API", "sample code for this model"):
         label_visibility="collapsed",
     )
     language, write = SAMPLES[kind or next(iter(SAMPLES))]
-    st.code(write(callee), language=language, wrap_lines=True)
+    code.show(write(callee), language)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.shared import freshness, loader, looks, overview_rows, screens, source, window
+from pages.shared.numbers import metrics
 
 screens.unless_store()
 url = source.store_url()
@@ -22,8 +23,8 @@ def live() -> None:
         screens.no_probe_yet([target.api_key_env for target in targets if target.api_key_env])
         return
     freshness.banner()
-    looks.metrics(overview_rows.summary(url, rows, chosen, now))
-    st.html(overview_rows.table(rows, now, window.zone()))
+    metrics(overview_rows.summary(url, rows, chosen, now))
+    st.html(overview_rows.table(url, rows, now, window.zone()))
     st.html(looks.legend())
 
 

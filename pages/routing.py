@@ -4,7 +4,7 @@ import json
 
 import streamlit as st
 
-from pages.shared import loader, looks, routing_parts, screens, source, window
+from pages.shared import code, loader, looks, routing_parts, screens, source, window
 from stats.routing import provider_object
 
 screens.unless_store()
@@ -33,7 +33,7 @@ with looks.card("ask", "Ask for it", "the provider object of a request that says
         help="Without it the router decides by its own numbers of that moment, which are not all told.",
     )
     order = [offer.endpoint.tag for offer in plans[0].plan.offers] if fixed else []
-    st.code(json.dumps({"provider": provider_object(asked.wish, asked.sort, order)}, indent=2), language="json")
+    code.show(json.dumps({"provider": provider_object(asked.wish, asked.sort, order)}, indent=2), "json")
     if asked.wish.data == "no_training":
         st.caption(
             "Who collects prompts is not told by the router's API, so nobody is left out above; the router will do it."

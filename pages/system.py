@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.shared import looks, screens, source, system_parts, window
+from pages.shared.numbers import metrics
 
 screens.unless_store()
 url = source.store_url()
@@ -13,7 +14,7 @@ st.title("System")
 def live() -> None:
     """Nothing here is zoomed or selected, so it may change under the reader's eyes."""
     now = window.now_ms()
-    looks.metrics(system_parts.metrics(url, now))
+    metrics(system_parts.metrics(url, now))
     with looks.card("collectors", "Collectors", "each bar is half an hour: runs that went well, runs with an error"):
         st.html(system_parts.collectors(url, now, window.zone()))
 

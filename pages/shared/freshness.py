@@ -27,7 +27,7 @@ def line() -> None:
     else:
         kind, text = "stale", f"collector stopped {words.ago(stopped, now)}"
     title = words.exact(last, zone()) if last is not None else ""
-    st.html(f'<div class="u-fresh {kind}" role="status" title="{title}"><i></i><span>{text}</span></div>')
+    st.html(f'<div class="u-fresh {kind}" role="status" data-tip="{title}"><i></i><span>{text}</span></div>')
 
 
 def banner() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import access, freshness, looks, window
+from pages.shared import access, freshness, looks, together, window
 
 PAGES = Path(__file__).resolve().parents[1]
 
@@ -29,6 +29,7 @@ page = st.navigation(
 )
 st.logo(looks.LOGO, size="large")
 looks.style()
+together.together()
 if page is not status:
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="head"):
         freshness.line()

@@ -7,8 +7,8 @@ from html import escape
 WORDS = {
     "target": "One thing that is probed: a base URL, a model, and perhaps one pinned provider.",
     "probe": "One small request to a target, and the row that it leaves.",
-    "uptime": "The share of decided time in which the target was up, from its regular probes. Rate limits and errors of "
-    "the caller's own count neither way. Below half of the time covered there is no number.",
+    "uptime": "The share of decided time in which the target was up, from its regular probes. Rate limits and errors "
+    "of the caller's own count neither way. Below half of the time covered there is no number.",
     "interval": "Where the true uptime lies with a chance of 95% (Wilson), from as many probes as were made.",
     "coverage": "The share of the time that any probe decided. A stopped collector lowers it, and nothing fills it in.",
     "TTFT": "Time to first token: from the request's last byte to the first chunk with text, reasoning or a tool call.",
@@ -18,7 +18,7 @@ WORDS = {
     "p50, p95": "Percentiles: half of all good replies were as fast as p50, 95 of 100 as fast as p95.",
     "success rate": "Of all requests that count, those that succeeded, confirmations of failures too. It is about "
     "requests, uptime is about time.",
-    "answers right": "Whether the reply named the right sum. It says something of the model, and nothing of its uptime.",
+    "answers right": "Whether the reply named the right sum: it says something of the model, nothing of its uptime.",
     "not counted": "A rate limit, a used-up quota, a wrong key or a model that is gone: shown, neither up nor down.",
     "no data": "No probe was made: neither up nor down. Nothing is carried forward.",
     "incident": "Two failures in a row, the second ten seconds after the first. It began with the first, and the next "
@@ -27,8 +27,8 @@ WORDS = {
     "price": "USD per million tokens, in and out, as the provider says.",
     "spent": "What the probes themselves cost, at the provider's own figure or at its listed price.",
     "lag": "How late the collector's own machine woke while a probe ran. Above 20 ms the times are not believed.",
-    "left out": "What was due and was not done: for the budget, a quota, a probe still under way, or a process that was "
-    "held up.",
+    "left out": "What was due and was not done: for the budget, a quota, a probe still under way, or a process that "
+    "was held up.",
     "change": "A rank test found that later values differ from earlier ones; of a hundred series that do not change, "
     "about one would be said to.",
 }

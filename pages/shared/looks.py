@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from html import escape
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
 from urllib.parse import quote
 
 import plotly.graph_objects as go
@@ -41,10 +39,13 @@ def palette() -> Palette:
 def _variables() -> str:
     # light-dark() follows the page's own colour scheme, so that a change of mode needs no rerun
     light, dark = PALETTES["light"], PALETTES["dark"]
-    return "".join(
-        f"--u-{field.name.replace('_', '-')}:light-dark({getattr(light, field.name)},{getattr(dark, field.name)});"
+    pairs = {
+        field.name.replace("_", "-"): (getattr(light, field.name), getattr(dark, field.name))
         for field in fields(Palette)
-    )
+        if field.name != "series"
+    }
+    pairs |= {f"series-{number}": pair for number, pair in enumerate(zip(light.series, dark.series, strict=True))}
+    return "".join(f"--u-{name}:light-dark({bright},{dim});" for name, (bright, dim) in pairs.items())
 
 
 ICON = Path(__file__).with_name("icon.svg")
@@ -63,6 +64,11 @@ def style() -> None:
     st.html(f"<style>.stApp{{{_variables()}{_TEXT_SHADES}}}{_CSS.read_text()}</style>")
 
 
+def swatch(colour: str) -> str:
+    """The mark of a target: its colour, beside its name."""
+    return f'<span class="u-swatch" style="background:{colour}"></span>'
+
+
 def title(text: str, note: str = "") -> str:
     """The heading of a card, and what it shows in quieter words."""
     quiet = f"<span>{escape(note)}</span>" if note else ""
@@ -77,48 +83,16 @@ def card(key: str, heading: str, note: str = "") -> Iterator[None]:
         yield
 
 
-_CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
+_CHART = {
+    "displaylogo": False,
+    "doubleClick": "reset",
+    "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d"],
+}
 
 
 def chart(figure: go.Figure, *, key: str, alt: str) -> None:
     """A chart in its own colours; `alt` is what a screen reader says of it."""
     st.plotly_chart(figure, theme=None, config=_CHART, key=key, alt=alt)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One number: its label, the number with its unit, the quieter line that says what it rests on, and its course."""
-
-    label: str
-    number: str
-    note: str
-    help: str | None = None
-    course: Sequence[float | None] = ()
-    kind: Literal["line", "bar", "area"] = "line"
-
-
-def metrics(items: Sequence[Metric]) -> None:
-    """Draw them beside each other, or below each other where there is no room."""
-    for number, (column, item) in enumerate(zip(st.columns(len(items)), items, strict=True)):
-        known = [value for value in item.course if value is not None]
-        with column, st.container(border=True, height="stretch", gap="xxsmall", key=f"card_metric_{number}"):
-            st.metric(
-                plain(item.label),
-                plain(item.number),
-                delta_color="primary",
-                help=item.help,
-                chart_data=known if len(known) > 1 else None,
-                chart_type=item.kind,
-            )
-            st.caption(plain(item.note))  # not the metric's own delta: that is cut off where it is long
-
-
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>#$~:|!])")
-
-
-def plain(text: str) -> str:
-    """Text that Streamlit's Markdown shows as it is, whatever somebody put into a name."""
-    return _MARKUP.sub(r"\\\1", text)
 
 
 def strip(bars: Sequence[Bar], zone: str, *, big: bool = False, unit: str = "probe") -> str:
@@ -154,7 +128,7 @@ def _bar(bar: Bar, count: int, zone: str, unit: str) -> str:
     share = f' style="--d:{max(18, round(bar.down_share * 100))}%"' if bar.state == "partly" else ""
     if count > 1:
         share = f' style="--n:{count}"'
-    return f'<i class="{bar.state}"{share} title="{escape(said, quote=True)}"></i>'
+    return f'<i class="{bar.state}"{share} data-tip="{escape(said, quote=True)}"></i>'
 
 
 def legend() -> str:
@@ -172,8 +146,8 @@ def legend() -> str:
     )
 
 
-def spark(values: Sequence[float | None], colour: str) -> str:
-    """A line without axes; a missing value breaks it. `colour`: `accent` or `second`."""
+def spark(values: Sequence[float | None], colour: str, *, wide: bool = False) -> str:
+    """A line without axes; a missing value breaks it. `colour` is what CSS takes."""
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return ""
@@ -196,8 +170,8 @@ def spark(values: Sequence[float | None], colour: str) -> str:
     )
     encoded = quote(image, safe=" '=:/-")  # what may stand in a quoted url() needs no three letters each
     mask = f"url(&quot;data:image/svg+xml,{encoded}&quot;)"
-    style = f"background:var(--u-{colour});mask:{mask} 0 0/100% 100% no-repeat"
-    return f'<div class="u-spark" style="{style}" aria-hidden="true"></div>'
+    style = f"background:{colour};mask:{mask} 0 0/100% 100% no-repeat"
+    return f'<div class="u-spark{" wide" if wide else ""}" style="{style}" aria-hidden="true"></div>'
 
 
 def state(kind: str, text: str) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
+from urllib.parse import urlencode
 
-import pandas as pd
-import streamlit as st
-
-from pages.shared import loader, looks, words
+from pages.shared import glossary, loader, looks, words
+from pages.shared.numbers import Metric
 from pages.shared.past import HOUR_MS, THROUGHPUT, past_of
-from pages.shared.window import Window
+from pages.shared.window import Window, in_link
 from stats import rollups
 from stats.answers import Answers
-from stats.frames import frame
 from stats.incidents import (
     Incident,
     Standing,
@@ -26,9 +25,9 @@ from stats.places import seen_by_most, share_up
 from stats.strip import Bar
 from stats.uptime import SuccessRate, Uptime
 from store import Selection
-from store.rows import PROBES, Model, Target
+from store.rows import DOWN, PROBES, Model, Target
 
-LAST_PROBES = 200
+LAST_PROBES = 50
 BARS = 140
 COARSEST_S = 3_600.0
 """Bars that several places share are whole hours: each place has its own moments within one."""
@@ -117,7 +116,7 @@ def everywhere(url: str, target: Target, places: list[str], window: Window, now:
     return f'<div class="u u-card">{heading}<b>{share}</b>{looks.strip(bars, zone, big=True)}</div>'
 
 
-def header(seen: View, now: int, zone: str) -> str:
+def header(seen: View, colour: str, now: int, zone: str) -> str:
     """The head of the page, in the manner of a router's model page."""
     target, model = seen.target, seen.model
     facts = [f"<code>{escape(target.model)}</code>"]
@@ -139,7 +138,7 @@ def header(seen: View, now: int, zone: str) -> str:
     description = model.description if model is not None else None
     about = f'<div style="margin-top:10px;max-width:76ch" class="q">{escape(description)}</div>' if description else ""
     return (
-        f'<div class="u u-head"><h1>{escape(target.name)}</h1>'
+        f'<div class="u u-head"><h1>{looks.swatch(colour)}{escape(target.name)}</h1>'
         f'<div class="facts">{"".join(f"<span>{fact}</span>" for fact in facts)}</div>{about}'
         f'<div class="u-chips">{chip_html}{_state(seen.standing, target, now, zone)}</div></div>'
     )
@@ -158,45 +157,50 @@ def _state(standing: Standing, target: Target, now: int, zone: str) -> str:
     return looks.state(standing.word, said + since)
 
 
-def numbers(seen: View) -> list[looks.Metric]:
+def numbers(seen: View, colour: str) -> list[Metric]:
     """The numbers below the head."""
     up, rated, right = seen.uptime, seen.success, seen.answers
     low, high = up.strict
-    strict = f"If all that is unknown was down: {words.percent(low)}; if all of it was up: {words.percent(high)}"
+    strict = f"If all that is unknown was down: {words.percent(low)}; if all of it was up: {words.percent(high)}."
     note = words.uptime_note(up)
     if up.share is not None:
         note = f"{words.bounds(up.interval)} (95%), {words.probes(up.probes)}, coverage {words.percent(up.coverage)}"
-    p95 = f" / {words.milliseconds(seen.ttft.p95)}" if seen.ttft.p95 is not None else ""
+    p95 = f"/ {words.milliseconds(seen.ttft.p95)}" if seen.ttft.p95 is not None else ""
     left_out = f", {seen.ttft.left_out} left out (this machine was overloaded)" if seen.ttft.left_out else ""
     small = "few samples: " if seen.ttft.is_small and seen.ttft.count else ""
-    shares = [bar.up_s / (bar.up_s + bar.down_s) if bar.up_s + bar.down_s else None for bar in seen.bars]
     return [
-        looks.Metric("Uptime", words.percent(up.share), note, strict, shares, "area"),
-        looks.Metric(
+        Metric("Uptime", words.percent(up.share), "", note, "uptime", strict),
+        Metric(
             "TTFT, p50 and p95",
-            f"{words.milliseconds(seen.ttft.p50)}{p95} ms",
+            words.milliseconds(seen.ttft.p50),
+            f"{p95} ms",
             f"{small}{words.probes(seen.ttft.count)}{left_out}",
-            "Time to first token: from the request's last byte to the first chunk with text, reasoning or a tool call",
-            seen.ttft_line,
+            "TTFT",
+            course=seen.ttft_line,
+            colour=colour,
         ),
-        looks.Metric(
+        Metric(
             "Output speed, median",
-            f"{words.rate(seen.speed.p50)} tok/s",
-            f"{words.count(seen.speed.count)} throughput {'probe' if seen.speed.count == 1 else 'probes'}",
-            "Tokens per second after the first token; a router's own figure may include the time to the first",
-            seen.speed_line,
+            words.rate(seen.speed.p50),
+            "tok/s",
+            words.plural(seen.speed.count, "throughput probe"),
+            "output speed",
+            course=seen.speed_line,
+            colour=colour,
         ),
-        looks.Metric(
+        Metric(
             "Requests that succeeded",
             words.percent(rated.share),
+            "",
             f"{words.count(rated.ok)} of {words.count(rated.ok + rated.failed)}",
-            "Of all requests that count, confirmations of failures too; not the same as uptime, which is about time",
+            "success rate",
         ),
-        looks.Metric(
+        Metric(
             "Answers right",
             words.percent(right.share),
+            "",
             f"{words.count(right.right)} of {words.count(right.checked)} fresh sums",
-            "Whether the reply named the right sum. It says something of the model, and nothing of its uptime",
+            "answers right",
         ),
     ]
 
@@ -231,27 +235,57 @@ def _incident(incident: Incident, now: int, zone: str) -> str:
     return f"{words.clock(incident.began_at, zone, now)}, {ended}, {incident.cause.replace('_', ' ')}{why}"
 
 
-def last_probes(url: str, target: Target, zone: str) -> pd.DataFrame:
-    """The newest probes of a target, whatever the window, with local times."""
+def last_probes(url: str, target: Target, now: int, zone: str) -> str:
+    """The newest probes of a target, whatever the window."""
     selection = Selection(targets=(target.name,))
     rows = loader.store().read(PROBES, selection, columns=LAST_COLUMNS, newest_first=True, limit=LAST_PROBES)
-    data = frame(PROBES, rows, LAST_COLUMNS)
-    data["started_at"] = pd.to_datetime(data["started_at"], unit="ms", utc=True).dt.tz_convert(zone)
-    return data
+    heads = (
+        "Started",
+        "Profile",
+        "Outcome",
+        glossary.term("TTFT"),
+        glossary.term("total time", "Total"),
+        glossary.term("output speed", "Speed"),
+        "Tokens in, out",
+        "Cost",
+        "Provider",
+        glossary.term("lag", "Lag"),
+        "Error",
+    )
+    head = "".join(f"<th>{text}</th>" for text in heads)
+    body = "".join(_last(dict(zip(LAST_COLUMNS, row, strict=True)), now, zone) for row in rows)
+    everything = f"export?{urlencode({'table': 'probes', 'only': target.name} | in_link())}"
+    return (
+        '<div class="u"><div class="u-scroll" tabindex="0" role="region" aria-label="Last probes" '
+        f'style="max-height:420px"><table class="u-table last"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+        f'<div class="q" style="margin-top:8px"><a href="{escape(everything, quote=True)}" target="_self">'
+        "All of them, to look at and to download</a></div></div>"
+    )
 
 
-def columns() -> dict[str, Any]:
-    """How the table of last probes is shown."""
-    number = st.column_config.NumberColumn
-    return {
-        "started_at": st.column_config.DatetimeColumn("started", format="D MMM, HH:mm:ss"),
-        "outcome": st.column_config.TextColumn("outcome", width=120),
-        "ttft_ms": number("TTFT, ms", format="%.0f"),
-        "total_ms": number("total, ms", format="%.0f"),
-        "tokens_per_second": number("tok/s", format="%.1f"),
-        "prompt_tokens": number("prompt tokens"),
-        "completion_tokens": number("completion tokens"),
-        "cost_usd": number("cost, USD", format="%.6f"),
-        "lag_ms": number("lag, ms", format="%.1f", help="How late the collector's own machine was meanwhile"),
-        "error": st.column_config.TextColumn("error", width="large"),
-    }
+def _last(probe: Mapping[str, Any], now: int, zone: str) -> str:
+    outcome = str(probe["outcome"])
+    kind = "up" if outcome == "ok" else "down" if outcome in DOWN else "not_counted"
+    tokens = " / ".join(
+        words.DASH if probe[name] is None else words.count(probe[name])
+        for name in ("prompt_tokens", "completion_tokens")
+    )
+    lag = "" if probe["lag_ms"] is None else f"{words.milliseconds(probe['lag_ms'])} ms"
+    cells = (
+        f'<td data-tip="{words.exact(probe["started_at"], zone)}">{words.ago(probe["started_at"], now)}</td>',
+        f"<td>{escape(probe['profile'])}</td>",
+        f"<td>{looks.state(kind, outcome.replace('_', ' '))}</td>",
+        *(f"<td>{text}</td>" for text in (_ms(probe["ttft_ms"]), _ms(probe["total_ms"]))),
+        f"<td>{words.rate(probe['tokens_per_second'])}{'' if probe['tokens_per_second'] is None else ' tok/s'}</td>",
+        f"<td>{tokens}</td>",
+        f"<td>{words.cost(probe['cost_usd'])}</td>",
+        f"<td>{escape(probe['provider'] or words.DASH)}</td>",
+        f"<td>{lag or words.DASH}</td>",
+        f'<td class="left wrap">{escape(probe["error"] or "")}</td>',
+    )
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _ms(value: float | None) -> str:
+    return words.DASH if value is None else f"{words.milliseconds(value)} ms"

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 import pandas as pd
 
-from pages.shared import loader, looks, words
+from pages.shared import glossary, identity, loader, looks, words
+from pages.shared.numbers import Metric
 from pages.shared.past import DAY_MS, HOUR_MS, INCIDENTS_SINCE_MS
 from pages.shared.window import Window, in_link
 from stats import rollups
@@ -138,7 +139,7 @@ def _row(
     )
 
 
-def summary(url: str, found: list[Row], window: Window, now: int) -> list[looks.Metric]:
+def summary(url: str, found: list[Row], window: Window, now: int) -> list[Metric]:
     """The four numbers on top."""
     judged = [row for row in found if row.standing.word in ("up", "down", "not_counted", "stale")]
     up = [row for row in judged if row.standing.word == "up"]
@@ -162,15 +163,21 @@ def summary(url: str, found: list[Row], window: Window, now: int) -> list[looks.
     covered = [row.uptime.coverage for row in judged]
     coverage = words.percent(sum(covered) / len(covered)) if covered else words.DASH
     return [
-        looks.Metric("Targets up", f"{len(up)} of {len(judged)}", note),
-        looks.Metric(
+        Metric("Targets up", str(len(up)), f"of {len(judged)}", note, tone="down" if down else ""),
+        Metric(
             "Median time to first token",
-            f"{words.milliseconds(middle)} ms",
-            f"over {len(medians)} target{'' if len(medians) == 1 else 's'} {window.words}",
+            words.milliseconds(middle),
+            "ms",
+            f"over {words.plural(len(medians), 'target')} {window.words}",
+            "TTFT",
         ),
-        looks.Metric(f"Probes {window.words}", words.count(probes), f"{coverage} of the time is covered"),
-        looks.Metric(
-            "Spent today (UTC)", words.money(usd), f"{words.count(requests)} requests{unknown}{_month(url, now)}"
+        Metric(f"Probes {window.words}", words.count(probes), "", f"{coverage} of the time is covered", "coverage"),
+        Metric(
+            "Spent today (UTC)",
+            words.money(usd),
+            "",
+            f"{words.count(requests)} requests{unknown}{_month(url, now)}",
+            "spent",
         ),
     ]
 
@@ -198,35 +205,40 @@ def costs(url: str, now: int) -> str:
     )
 
 
-def table(found: list[Row], now: int, zone: str) -> str:
+def table(url: str, found: list[Row], now: int, zone: str) -> str:
     """All rows as HTML."""
     widths = {row.bars[0].until - row.bars[0].since for row in found}
     each = words.duration(min(widths) / 1_000) if len(widths) == 1 else f"{words.duration(min(widths) / 1_000)} or more"
     head = (
-        '<div class="u-row head"><div>Target</div>'
-        f"<div>Uptime, each bar {each}</div><div>Time to first token</div><div>Output speed</div>"
-        '<div>Context, price per M</div><div class="last">Last probe</div></div>'
+        f'<div class="u-row head"><div>{glossary.term("target", "Target")}</div>'
+        f"<div>{glossary.term('uptime', 'Uptime')}, each bar {each}</div>"
+        f"<div>{glossary.term('TTFT', 'Time to first token')}</div>"
+        f"<div>{glossary.term('output speed', 'Output speed')}</div>"
+        f"<div>{glossary.term('context', 'Context')}, {glossary.term('price', 'price per M')}</div>"
+        '<div class="last">Last probe</div></div>'
     )
-    locations = {row.target.location for row in found}
-    return f'<div class="u u-list">{head}{"".join(_html(row, now, zone, len(locations) > 1) for row in found)}</div>'
+    places, numbers = len({row.target.location for row in found}), identity.numbers(url)
+    body = "".join(_html(row, now, zone, places > 1, numbers.get(row.target.name, 0)) for row in found)
+    return f'<div class="u u-list">{head}{body}</div>'
 
 
-def _html(row: Row, now: int, zone: str, say_location: bool) -> str:
-    target = row.target
+def _html(row: Row, now: int, zone: str, say_location: bool, number: int) -> str:
+    target, colour = row.target, identity.variable(number)
     where = f" · {escape(target.location)}" if say_location else ""
     link = escape(f"model?{urlencode({'target': target.name} | in_link())}", quote=True)
     last = words.exact(row.last_at, zone) if row.last_at is not None else ""
     return (
         '<div class="u-row">'
         f'<div class="wide"><a href="{link}" target="_self" data-target="{escape(target.name, quote=True)}">'
-        f"{escape(target.name)}</a><br><code>{escape(target.model)}</code>{where}<br>{_state(row, now, zone)}</div>"
+        f"{looks.swatch(colour)}{escape(target.name)}</a><br><code>{escape(target.model)}</code>{where}<br>"
+        f"{_state(row, now, zone)}</div>"
         f'<div class="wide">{looks.strip(row.bars, zone)}<div style="margin-top:5px"><b>'
         f'{words.percent(row.uptime.share) if row.uptime.share is not None else ""}</b> <span class="q">'
         f"{words.uptime_note(row.uptime) if row.standing.word != 'waiting' else 'not probed'}</span></div></div>"
-        f"<div>{_number(row.ttft, words.milliseconds, 'ms', True)}{looks.spark(row.ttft_line, 'accent')}</div>"
-        f"<div>{_number(row.speed, words.rate, 'tok/s', False)}{looks.spark(row.speed_line, 'second')}</div>"
+        f"<div>{_number(row.ttft, words.milliseconds, 'ms', True)}{looks.spark(row.ttft_line, colour)}</div>"
+        f"<div>{_number(row.speed, words.rate, 'tok/s', False)}{looks.spark(row.speed_line, colour)}</div>"
         f"<div>{_facts(row.model)}</div>"
-        f'<div class="last" title="{last}"><span class="only-narrow">last probe</span>'
+        f'<div class="last" data-tip="{last}"><span class="only-narrow">last probe</span>'
         f"{words.ago(row.last_at, now)}</div></div>"
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import loader
+from pages.shared import code, loader
 from store import StoreError
 
 START = "python -m collectors run --every 5"
@@ -26,7 +26,7 @@ def _store_screen(problem: str) -> None:
             "The collector makes the store with its first probe. Start it in a terminal, in the same folder, and this "
             "page fills by itself:"
         )
-        st.code(START, language="bash")
+        code.show(START, "bash")
         st.caption("`make run` starts the collector, a local model and this dashboard together.")
     else:
         st.header("The store cannot be opened")
@@ -51,7 +51,7 @@ def no_probe_yet(waiting: list[str]) -> None:
         keys = ", ".join(f"`{name}`" for name in sorted(set(waiting)))
         st.markdown(f"Some targets wait for a key: set {keys} where the collector runs, and start it again.")
     st.markdown("The collector probes each target within one of its intervals. This page fills by itself.")
-    st.code(START, language="bash")
+    code.show(START, "bash")
 
 
 def no_catalog() -> None:
@@ -72,7 +72,7 @@ def no_endpoints() -> None:
         title="No model with several endpoints is known yet",
         icon=":material/alt_route:",
     )
-    st.code('[openrouter]\nwatch = ["google/gemma-3-27b-it"]', language="toml")
+    code.show('[openrouter]\nwatch = ["google/gemma-3-27b-it"]', "toml")
 
 
 def empty() -> None:
@@ -82,6 +82,4 @@ def empty() -> None:
         "`targets.toml` says what is probed: a name, a model and a base URL for each. Once the collector has read it, "
         "the targets are here."
     )
-    st.code(
-        '[[target]]\nname = "My model"\nmodel = "gemma-3-270m"\nbase_url = "http://127.0.0.1:8095/v1"', language="toml"
-    )
+    code.show('[[target]]\nname = "My model"\nmodel = "gemma-3-270m"\nbase_url = "http://127.0.0.1:8095/v1"', "toml")

@@ -8,6 +8,7 @@ from html import escape
 from importlib.metadata import PackageNotFoundError, version
 
 from pages.shared import loader, looks, words
+from pages.shared.numbers import Metric
 from stats.runs import Activity, activities, strip_of_runs
 from store.freshness import last_seen, stale_since
 from store.rollups import DAY_MS
@@ -16,7 +17,7 @@ BARS = 48
 PACKAGES = ("streamlit", "pandas", "plotly", "requests", "apsw", "clickhouse-connect")
 
 
-def metrics(url: str, now: int) -> list[looks.Metric]:
+def metrics(url: str, now: int) -> list[Metric]:
     """The four numbers on top."""
     newest, targets, runs = loader.newest(url), loader.targets(url), loader.last_runs(url)
     stopped = stale_since(newest, runs, targets, now)
@@ -34,28 +35,31 @@ def metrics(url: str, now: int) -> list[looks.Metric]:
     recent = [*week.values(), by_day.get(midnight, (0, 0))]
     lagged, probes = sum(pair[1] for pair in recent), sum(pair[0] for pair in recent)
     return [
-        looks.Metric(
+        Metric(
             "Collector",
             "stopped" if stopped is not None else "running" if last is not None else words.DASH,
+            "",
             f"last recorded something {words.ago(last, now)}" if last is not None else "nothing was recorded yet",
         ),
-        looks.Metric(
+        Metric(
             "Runs in the last 24 h",
             words.count(len(today)),
+            "",
             f"{words.plural(failed, 'run')} with an error, {words.plural(left_out, 'probe')} left out",
-            "Left out: what was due and was not done, for the budget, a quota, a probe still under way, or a process "
-            "that was held up",
+            "left out",
         ),
-        looks.Metric(
+        Metric(
             "Store",
             words.size(size) if size is not None else words.DASH,
+            "",
             f"{words.probes(total)}{_growth(size, total, a_day)}" if total else "empty",
         ),
-        looks.Metric(
+        Metric(
             "Not believed, last 8 days",
             words.percent(lagged / probes if probes else None),
+            "",
             f"{words.plural(lagged, 'probe')} taken while the collector's machine was overloaded",
-            "Their times are left out of every percentile: the machine woke more than 20 ms late",
+            "lag",
         ),
     ]
 
@@ -93,7 +97,7 @@ def _row(each: Activity, since: int, now: int, zone: str) -> str:
         f"<tr><td><b>{escape(each.collector.replace('_', ' '))}</b>"
         f'<span class="more">{escape(each.location)}</span></td>'
         f'<td class="strip">{looks.strip(bars, zone, unit="run")}</td>'
-        f'<td title="{words.exact(each.last.ended_at, zone)}">{words.ago(each.last.ended_at, now)}</td>'
+        f'<td data-tip="{words.exact(each.last.ended_at, zone)}">{words.ago(each.last.ended_at, now)}</td>'
         f"<td>{words.seconds(each.took_s)}</td><td>{words.count(each.rows)}</td><td>{words.count(each.left_out)}</td>"
         f'<td class="wrap">{words.count(len(failed))}{last_error}</td></tr>'
     )

@@ -1,13 +1,17 @@
-"""The one time range that all pages share, in the URL."""
+"""The one time range that all pages share. It is in the URL; a range of two moments is there in UTC, so that a link
+shows somebody in another time zone the same.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import streamlit as st
+
+from pages.shared import words
 
 RANGES: dict[str, timedelta] = {
     "24 h": timedelta(hours=24),
@@ -62,34 +66,59 @@ def control() -> None:
         key="range",
         bind="query-params",
         label_visibility="collapsed",
+        on_change=_chosen,
     )
+    if (preset := st.session_state.get("range")) in RANGES:
+        st.session_state[_BEFORE] = preset
 
 
 def custom_control() -> None:
-    """Two moments, shown only for a custom range; they are in the URL too."""
+    """Two moments, shown only for a custom range, and the way back."""
     if st.session_state.get("range") != CUSTOM:
         return
-    local_now = datetime.now(ZoneInfo(zone())).replace(tzinfo=None, second=0, microsecond=0)
-    left, right, _ = st.columns([1, 1, 2])
-    with left:
-        st.datetime_input("From", local_now - timedelta(days=1), key="from", bind="query-params")
-    with right:
-        st.datetime_input("To", local_now, key="to", bind="query-params")
+    shown = _between() or _preset(DEFAULT, now_ms())
+    for key, moment in ((_FROM, shown.since), (_TO, shown.until)):
+        st.session_state[key] = datetime.fromtimestamp(moment // 1_000, ZoneInfo(zone())).replace(tzinfo=None)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="custom_range"):
+        for label, key in (("From", _FROM), ("To", _TO)):
+            st.datetime_input(label, key=key, on_change=_typed, width=220)
+        st.button(f"Back to {_before()}", on_click=reset, icon=":material/undo:", key="range_reset")
+        st.caption(f"{words.duration((shown.until - shown.since) / 1_000)}, in the time zone {zone()}")
 
 
 def current() -> Window:
     """The window that the controls say."""
     chosen = st.session_state.get("range") or DEFAULT
-    now = now_ms()
-    if chosen == CUSTOM:
-        since, until = (_moment(st.session_state.get(key)) for key in ("from", "to"))
-        if since is not None and until is not None and since < until:
-            return Window(since, until, False, "in this range")
-        if since is not None and until is not None:
-            st.warning("The range ends before it begins: the last 24 hours are shown.", icon=":material/date_range:")
-        chosen = DEFAULT
-    span = RANGES[chosen]
-    return Window(now - int(span.total_seconds() * 1_000), now, True, f"in the last {chosen.replace(' ', ' ')}")
+    between = _between() if chosen == CUSTOM else None
+    if between is not None and between.since < between.until:
+        return between
+    if between is not None:
+        st.warning("The range ends before it begins: the last 24 hours are shown.", icon=":material/date_range:")
+    return _preset(chosen if chosen != CUSTOM else DEFAULT, now_ms())
+
+
+def pick(since: int, until: int) -> None:
+    """Make two moments (milliseconds UTC) the range, in a callback. It has whole minutes, as its inputs have."""
+    since, until = since - since % MINUTE_MS, until + -until % MINUTE_MS
+    st.session_state["range"] = CUSTOM
+    st.session_state[_PICKED] = {"from": _written(since), "to": _written(until)}
+    st.query_params.update(st.session_state[_PICKED])
+
+
+def pick_local(low: str, high: str) -> None:
+    """The same from wall-clock times of the viewer's, as a chart tells them; what is no time is left alone."""
+    try:
+        moments = sorted(_moment(datetime.fromisoformat(text)) for text in (low, high))
+    except ValueError:
+        return
+    pick(moments[0], max(moments[1], moments[0] + MINUTE_MS))
+
+
+def reset() -> None:
+    """Back to the range that was chosen before these moments were, in a callback."""
+    if st.session_state.get("range") == CUSTOM:
+        st.session_state["range"] = _before()
+        _forget()
 
 
 def in_link() -> dict[str, str]:
@@ -97,7 +126,55 @@ def in_link() -> dict[str, str]:
     return {name: str(st.query_params[name]) for name in ("range", "from", "to") if name in st.query_params}
 
 
-def _moment(value: datetime | None) -> int | None:
-    if value is None:
+MINUTE_MS = 60_000
+_FROM, _TO, _BEFORE, _PICKED = "from_shown", "to_shown", "range_before", "range_picked"
+
+
+def _preset(name: str, now: int) -> Window:
+    return Window(now - int(RANGES[name].total_seconds() * 1_000), now, True, f"in the last {name.replace(' ', ' ')}")
+
+
+def _before() -> str:
+    return str(st.session_state.get(_BEFORE, DEFAULT))
+
+
+def _chosen() -> None:
+    """Custom begins with what was shown; a preset needs no moments in the URL."""
+    if st.session_state.get("range") == CUSTOM:
+        before = _preset(_before(), now_ms())
+        pick(before.since, before.until)
+    else:
+        _forget()
+
+
+def _typed() -> None:
+    pick(*(_moment(st.session_state[key]) for key in (_FROM, _TO)))
+
+
+def _forget() -> None:
+    st.session_state.pop(_PICKED, None)
+    for name in ("from", "to"):
+        st.query_params.pop(name, None)
+
+
+def _between() -> Window | None:
+    """The two moments of the URL; on another page, whose URL has none yet, those that were picked."""
+    told = {name: st.query_params.get(name) for name in ("from", "to")}
+    if not any(told.values()) and (kept := st.session_state.get(_PICKED)):
+        told = dict(kept)
+        st.query_params.update(kept)
+    try:
+        since, until = (_moment(datetime.fromisoformat(told[name] or "")) for name in ("from", "to"))
+    except ValueError:
         return None
-    return int(value.replace(tzinfo=ZoneInfo(zone())).timestamp() * 1_000)
+    return Window(since, until, False, "in this range")
+
+
+def _written(moment: int) -> str:
+    """`20261124T1000Z`: ISO 8601 without what an address would have to escape."""
+    return f"{datetime.fromtimestamp(moment // 1_000, UTC):%Y%m%dT%H%MZ}"
+
+
+def _moment(value: datetime) -> int:
+    """Milliseconds UTC; a time without a zone is the viewer's."""
+    return int((value if value.tzinfo else value.replace(tzinfo=ZoneInfo(zone()))).timestamp() * 1_000)

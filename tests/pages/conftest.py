@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
+from html import escape, unescape
 from pathlib import Path
 
 import pytest
@@ -177,9 +179,20 @@ def open_page(page: str = "", **query: str) -> AppTest:
 
 
 def metric(app: AppTest, label: str) -> str:
-    """A metric's number and the quieter line below it, without the escapes of Markdown."""
-    [(number, found)] = [(n, item) for n, item in enumerate(app.metric) if item.label.replace("\\", "") == label]
-    return f"{found.value} | {app.caption[number].value}".replace("\\", "")
+    """A metric's number with its unit, and the quieter line below it."""
+    card = html(app).partition(f'data-label="{escape(label, quote=True)}">')[2].partition('<div class="u-metric')[0]
+    number, _, note = card.partition('<div class="number">')[2].partition('<div class="q">')
+    return f"{text(number)} | {text(note.partition('</div>')[0])}"
+
+
+def text(markup: str) -> str:
+    """HTML without its tags."""
+    return unescape(re.sub("<[^>]*>", "", markup)).strip()
+
+
+def code(app: AppTest, place: int = 0) -> str:
+    """A piece of code on the page, as somebody would copy it."""
+    return text(re.findall("<pre[^>]*>(.*?)</pre>", html(app), re.S)[place])
 
 
 def html(app: AppTest) -> str:

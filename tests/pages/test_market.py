@@ -10,7 +10,7 @@ import pytest
 
 from store import open_store
 from tests.factories import target
-from tests.pages.conftest import html, open_page
+from tests.pages.conftest import code, html, open_page
 
 
 def row_of(page: str, name: str) -> list[str]:
@@ -86,7 +86,7 @@ def test_the_order_the_chances_and_the_reasons(filled: Path) -> None:
     page = html(app)
     assert row_of(page, "Alpha")[:3] == ["Alpha bf16an outage just now", "90.0%", "$0.015"]
     assert row_of(page, "Beta")[1] == "10.0%"
-    assert json.loads(app.code[0].value) == {"provider": {}}
+    assert json.loads(code(app)) == {"provider": {}}
 
 
 def test_needs_and_policies_leave_out_and_go_into_the_provider_object(filled: Path) -> None:
@@ -96,9 +96,9 @@ def test_needs_and_policies_leave_out_and_go_into_the_provider_object(filled: Pa
     assert not app.exception
     page = html(app)
     assert "it does not support tools; it is not on the router&#x27;s list of endpoints that keep nothing" in page
-    assert json.loads(app.code[0].value) == {"provider": {"require_parameters": True, "zdr": True}}
+    assert json.loads(code(app)) == {"provider": {"require_parameters": True, "zdr": True}}
     app.toggle(key="fixed").set_value(True).run()
-    assert json.loads(app.code[0].value)["provider"]["order"] == ["alpha/bf16"]
+    assert json.loads(code(app))["provider"]["order"] == ["alpha/bf16"]
     app.selectbox(key="data").set_value("No training on prompts").run()
     assert "Who collects prompts is not told" in app.caption[-1].value
 

@@ -1,0 +1,22 @@
+"""What the browser adds to the pages: see `together.js`, which is the whole of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.shared import window
+
+_MOUNT = st.components.v2.component("uptoken_together", js=Path(__file__).with_suffix(".js").read_text())
+
+
+def together() -> None:
+    """Mount it, once a run; a range that was dragged in a chart becomes the page's own."""
+    with st.container(key="together"):
+        _MOUNT(key="browser", on_dragged_change=_dragged, on_reset_change=window.reset)
+
+
+def _dragged() -> None:
+    low, high = st.session_state["browser"].dragged
+    window.pick_local(str(low), str(high))
