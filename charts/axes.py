@@ -20,9 +20,18 @@ def local(moments: Iterable[int], zone: str) -> list[pd.Timestamp]:
 
 def over_window(chart: go.Figure, since: int, until: int, zone: str) -> None:
     """Let the chart's x axis be a time window: all of it, whether there is data or not, and dragged along it alone."""
-    chart.update_layout(meta=MOMENTS)
-    chart.update_xaxes(type="date", range=local((since, until), zone))
+    chart.update_layout(meta=MOMENTS, xaxis_hoverformat="%-d %b, %H:%M")
+    chart.update_xaxes(type="date", range=local((since, until), zone), tickformatstops=DATES)
     chart.update_yaxes(fixedrange=True)
+
+
+DATES = [
+    {"dtickrange": [None, 60_000], "value": "%H:%M:%S\n%-d %b"},
+    {"dtickrange": [60_000, 43_200_000], "value": "%H:%M\n%-d %b"},
+    {"dtickrange": [43_200_000, "M1"], "value": "%-d %b"},
+    {"dtickrange": ["M1", None], "value": "%b\n%Y"},
+]
+"""Moments as everywhere else on the pages: `24 Nov`, `14:20`."""
 
 
 def log_ticks(low: float, high: float) -> list[float]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from charts.axes import local
+from charts.axes import DATES, local
 from charts.palette import Palette, figure, say
+from stats.thinning import thinned
 
 HEIGHT = 220
 Steps = list[tuple[int, float | None]]
@@ -20,15 +21,15 @@ def step_lines(lines: dict[str, Steps], palette: Palette, *, unit: str, zone: st
         return say(chart, palette, "not known")
     for (name, line), colour in zip(lines.items(), (palette.accent, palette.second, palette.third), strict=False):
         chart.add_scatter(
-            x=local([moment for moment, _ in line], zone),
-            y=[value for _, value in line],
+            x=local([moment for moment, _ in thinned(line)], zone),
+            y=[value for _, value in thinned(line)],
             name=name,
             mode="lines",
             line={"shape": "hv", "color": colour, "width": 2},
             hovertemplate=f"{name} %{{y:,.6~r}} {unit}<extra></extra>",
             showlegend=len(lines) > 1,
         )
-    chart.update_xaxes(type="date")
+    chart.update_xaxes(type="date", tickformatstops=DATES)
     chart.update_layout(legend={"y": 1.02, "yanchor": "bottom"}, margin={"t": 30})
     chart.update_yaxes(title={"text": unit, "font": {"color": palette.muted, "size": 12}, "standoff": 4})
     return chart

@@ -25,7 +25,9 @@ def histogram(table: pd.DataFrame, palette: Palette, *, unit: str, colour: str |
         showlegend=False,
     )
     shown = list(range(0, len(table), max(1, len(table) // 6)))
-    labels = [f"{middles.iloc[place]:,.3g}" for place in shown]
+    labels = [
+        f"{middles.iloc[place]:,.0f}" if middles.iloc[place] >= 100 else f"{middles.iloc[place]:.3g}" for place in shown
+    ]
     chart.update_layout(bargap=0.08, hovermode="closest")
     chart.update_xaxes(
         tickvals=shown, ticktext=labels, title={"text": unit, "font": {"color": palette.muted, "size": 12}}

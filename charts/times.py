@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Literal
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -10,13 +12,16 @@ import plotly.graph_objects as go
 from charts.axes import local, over_window
 from charts.palette import Palette, figure, say
 from stats.shifts import Shift
+from stats.thinning import Mark
 
 HEIGHT = 300
+CEILING = 1.6
+"""How far above most stretches' p95 the scale goes at most, as long as all that is usual fits in."""
 
 
 def bands(
     table: pd.DataFrame,
-    failures: pd.DataFrame,
+    failures: Sequence[Mark],
     since: int,
     until: int,
     palette: Palette,
@@ -25,15 +30,17 @@ def bands(
     zone: str = "UTC",
     colour: str | None = None,
     shifts: Sequence[Shift] = (),
+    worst: Literal["max", "min"] = "max",
 ) -> go.Figure:
     """The chart of `stats.latency.bands`, with the change points of `stats.shifts`.
 
-    `failures` has `started_at` (milliseconds UTC), `outcome` and `error`; each is a mark on the floor.
+    `failures` are marks on the floor. `worst` is the end of the scale that hurts: the slowest reply of each stretch is
+    a dot, so that none disappears; one far beyond the bands stands at the ceiling, instead of flattening them.
     `zone` is the time zone of the axis. With neither samples nor failures the chart says so.
     """
     chart = figure(palette, HEIGHT)
     colour = colour or palette.accent
-    if not int(table["count"].sum()) and failures.empty:
+    if not int(table["count"].sum()) and not failures:
         return say(chart, palette, "no sample in this window")
     at = local(table["at"], zone)
     for low, high, opacity, name in (("p5", "p95", 0.13, "p5 to p95"), ("p25", "p75", 0.26, "p25 to p75")):
@@ -61,6 +68,7 @@ def bands(
         "(%{customdata[2]:,d} probes)<extra></extra>",
         showlegend=False,
     )
+    _outermost(chart, at, table, palette.faded(colour, 0.6), unit, worst)
     if shifts:
         chart.update_layout(margin={"t": 26})  # for their words
     for shift in shifts:
@@ -116,17 +124,61 @@ def _mark(chart: go.Figure, shift: Shift, palette: Palette, zone: str, unit: str
     )
 
 
-def _floor(chart: go.Figure, failures: pd.DataFrame, palette: Palette, zone: str) -> None:
-    if failures.empty:
+def _outermost(
+    chart: go.Figure, at: list[pd.Timestamp], table: pd.DataFrame, colour: str, unit: str, worst: str
+) -> None:
+    """The worst sample of each stretch, where it lies outside of the bands."""
+    beyond = (table["max"] > table["p95"]) if worst == "max" else (table["min"] < table["p5"])
+    beyond &= table["count"] > 1
+    if not beyond.any():
+        return
+    values = table[worst][beyond]
+    # of rates the worst are the lowest, which zero bounds by itself
+    ceiling = math.inf if worst == "min" else _ceiling(table)
+    shown = values.clip(upper=ceiling)
+    chart.add_scatter(
+        x=[moment for moment, is_beyond in zip(at, beyond, strict=True) if is_beyond],
+        y=list(shown.round(1)),
+        customdata=list(values.round(1)),
+        mode="markers",
+        marker={
+            "size": [6 if cut else 3.5 for cut in values > ceiling],
+            "symbol": ["triangle-up-open" if cut else "circle" for cut in values > ceiling],
+            "color": colour,
+        },
+        name="slowest",
+        hovertemplate=f"slowest %{{customdata:,.4~r}} {unit}<extra></extra>",
+        showlegend=False,
+    )
+    if worst == "max" and (values > ceiling).any():
+        chart.update_yaxes(range=[0, ceiling * 1.03])
+
+
+def _ceiling(table: pd.DataFrame) -> float:
+    return max(
+        CEILING * float(table["p95"].quantile(0.9)), 1.15 * float(table["p75"].max()), float(table["max"].median())
+    )
+
+
+def _floor(chart: go.Figure, failures: Sequence[Mark], palette: Palette, zone: str) -> None:
+    if not failures:
         return
     chart.add_scatter(
-        x=local(failures["started_at"], zone),
+        x=local([mark.since for mark in failures], zone),
         y=[0] * len(failures),
         mode="markers",
         marker={"symbol": "triangle-up", "size": 8, "color": palette.down},
         cliponaxis=False,
         name="failure",
-        text=failures["outcome"],
+        text=[_said(mark) for mark in failures],
         hovertemplate="%{text}<extra></extra>",
         showlegend=False,
     )
+
+
+def _said(mark: Mark) -> str:
+    """`server error`, `3 failures: 2 server error, 1 timeout`."""
+    named = [(outcome.replace("_", " "), count) for outcome, count in mark.outcomes]
+    if mark.count == 1:
+        return named[0][0]
+    return f"{mark.count:,d} failures: " + ", ".join(f"{count:,d} {name}" for name, count in named)

@@ -1,15 +1,15 @@
 """One model: what it is, how it does now, its history in this window, and its last probes."""
 
-import plotly.graph_objects as go
 import streamlit as st
 
-from charts import history, spread, times, tokens
+from charts import history
 from pages.shared import (
     code,
     freshness,
     identity,
     loader,
     looks,
+    model_charts,
     model_more,
     model_parts,
     model_routes,
@@ -19,13 +19,11 @@ from pages.shared import (
     window,
 )
 from pages.shared.numbers import metrics
-from pages.shared.past import THROUGHPUT, past_of
+from pages.shared.past import past_of
 from pages.shared.samples import SAMPLES
 from stats.changes import changes, steps
-from stats.distribution import by_hour_of_week, histogram
 from stats.providers import by_provider
 from stats.routes import attempts_by_provider, first_choices, routes_of
-from stats.shifts import Shift
 
 screens.unless_store()
 url = source.store_url()
@@ -47,7 +45,7 @@ number = identity.numbers(url)[name]
 
 @st.fragment(run_every="10s")
 def live() -> None:
-    """The numbers and the strip follow along; the charts below stay as they are, so that a zoom survives."""
+    """The numbers and the strip follow along."""
     now = window.now_ms()
     chosen = window.current().fresh()
     freshness.banner()
@@ -70,83 +68,11 @@ def live() -> None:
 live()
 if name in waiting and name not in loader.first_at(url):
     st.stop()  # it was never probed: there is nothing to chart
-chosen = window.current()
+model_charts.over_time(url, target, number)
+model_charts.spread_card(url, target, number)
+chosen, zone, palette = window.current(), window.zone(), looks.palette()
 past = past_of(url, target, chosen, window.now_ms())
-zone, palette = window.zone(), looks.palette()
-colour = palette.of(number)
 since, until = past.since, past.until
-
-
-def over_time(profile: str, column: str, unit: str, changed: list[Shift]) -> go.Figure:
-    """The percentile bands of one measured column in this window, with its change points, failures on the floor."""
-    table, failures = past.bands(profile, column), past.failures(profile)
-    return times.bands(
-        table, failures, past.charted_since, until, palette, unit=unit, zone=zone, colour=colour, shifts=changed
-    )
-
-
-changed = past.shifts(target.profile, "ttft_ms")
-wide, narrow = st.columns([2, 1])
-with wide, looks.card("ttft", "Time to first token", "median, p25 to p75, p5 to p95; failures on the floor"):
-    looks.chart(
-        over_time(target.profile, "ttft_ms", "ms", changed),
-        key="ttft_chart",
-        alt=f"Time to first token of {name} {chosen.words}, in milliseconds, as percentile bands over time",
-    )
-with narrow, looks.card("tokens", "Tokens per day", "used by the probes"):
-    looks.chart(
-        tokens.per_day(past.tokens_per_day(zone), palette),
-        key="tokens_chart",
-        alt=f"Prompt and completion tokens that probes of {name} used, by day",
-    )
-if changed:
-    st.html(model_more.shifts_list("TTFT", "ms", changed, zone))
-left, right = st.columns(2)
-with left, looks.card("total", "Total time", "to the last token of a ping"):
-    looks.chart(
-        over_time(target.profile, "total_ms", "ms", past.shifts(target.profile, "total_ms")),
-        key="total_chart",
-        alt=f"Total time of replies of {name} {chosen.words}, in milliseconds, as percentile bands over time",
-    )
-with right, looks.card("speed", "Output speed", "tokens per second after the first token, from throughput probes"):
-    looks.chart(
-        over_time(
-            THROUGHPUT,
-            "tokens_per_second",
-            "tok/s",
-            past.shifts(THROUGHPUT, "tokens_per_second"),
-        ),
-        key="speed_chart",
-        alt=f"Output speed of {name} {chosen.words}, in tokens per second, as percentile bands over time",
-    )
-
-with looks.card("spread", "How it is spread", "of all good replies in this window; medians by the hour of the week"):
-    measure = st.segmented_control(
-        "Of",
-        list(model_parts.MEASURES),
-        default=next(iter(model_parts.MEASURES)),
-        required=True,
-        key="spread",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
-    of = model_parts.MEASURES[measure or next(iter(model_parts.MEASURES))]
-    profile = of.profile or target.profile
-    left, right = st.columns(2)
-    with left:
-        looks.chart(
-            spread.histogram(histogram(past.counts(profile, of.column)), palette, unit=of.unit, colour=colour),
-            key="histogram_chart",
-            alt=f"How often which {measure} of {name} was measured {chosen.words}",
-        )
-    with right:
-        looks.chart(
-            spread.hours_of_week(
-                by_hour_of_week(past.hour_rows(profile), of.column, zone), palette, unit=of.unit, colour=colour
-            ),
-            key="week_chart",
-            alt=f"Median {measure} of {name} by weekday and hour of the day",
-        )
 
 routed = loader.routed_model(target, loader.models(url))
 endpoints = loader.endpoints(url, target.model)
@@ -192,16 +118,23 @@ if versions:
 with looks.card("last", "Last probes", f"the newest {model_parts.LAST_PROBES}, of every profile"):
     st.html(model_parts.last_probes(url, target, window.now_ms(), zone))
 
-with looks.card("api", "API", "sample code for this model"):
-    callee = model_more.callee(target, loader.model_of(target, loader.models(url)))
-    kind = st.segmented_control(
-        "Language",
-        list(SAMPLES),
-        default=next(iter(SAMPLES)),
-        required=True,
-        key="sample",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
-    language, write = SAMPLES[kind or next(iter(SAMPLES))]
-    code.show(write(callee), language)
+
+@st.fragment
+def api() -> None:
+    """Sample code; another language draws this card alone."""
+    with looks.card("api", "API", "sample code for this model"):
+        callee = model_more.callee(target, loader.model_of(target, loader.models(url)))
+        kind = st.segmented_control(
+            "Language",
+            list(SAMPLES),
+            default=next(iter(SAMPLES)),
+            required=True,
+            key="sample",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        language, write = SAMPLES[kind or next(iter(SAMPLES))]
+        code.show(write(callee), language)
+
+
+api()

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.shared import freshness, loader, looks, overview_rows, screens, source, window
+from charts.field import field
+from pages.shared import freshness, loader, looks, overview_parts, overview_rows, screens, source, window
 from pages.shared.numbers import metrics
 
 screens.unless_store()
@@ -28,11 +29,23 @@ def live() -> None:
     st.html(looks.legend())
 
 
+@st.fragment(run_every=window.pixel_s())
+def side_by_side() -> None:
+    """How the targets stand to each other, and what they cost."""
+    now = window.now_ms()
+    targets = [target for target in loader.targets(url) if target.state != "removed"]
+    spots = overview_parts.spots(url, overview_rows.rows(url, targets, window.current(), now))
+    spending = loader.costs(url, loader.rounded(now, 60_000))
+    if len(spots) < 2 and not spending:
+        return
+    left, right = st.columns([3, 2])
+    with left, looks.card("field", "Latency against speed", "medians in this window; a target's colour is its own"):
+        looks.chart(field(spots, looks.palette()), key="field_chart", alt=overview_parts.field_words(spots))
+    with right, looks.card("costs", "Cost by target", "of the probes, in USD; days are UTC"):
+        st.html(overview_parts.costs(spending))
+
+
 live()
-if loader.costs(url, loader.rounded(window.now_ms(), 60_000)):
-    with st.expander("Cost by target"):
-        st.html(overview_rows.costs(url, window.now_ms()))
-st.caption(
-    "Uptime is the share of decided time; the interval behind it is 95% (Wilson). "
-    "Below half of the time covered there is no number."
-)
+if loader.first_at(url):
+    side_by_side()
+overview_parts.explanation(url)

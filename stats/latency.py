@@ -51,8 +51,8 @@ def percentiles(probes: pd.DataFrame, column: str) -> Percentiles:
 
 def bands(probes: pd.DataFrame, column: str, since: int, until: int) -> pd.DataFrame:
     """Percentiles of `column` in stretches of equal length: a frame with `at` (the middle of each, milliseconds UTC),
-    `p5`, `p25`, `p50`, `p75`, `p95` and `count`; a stretch without samples is a row of missing values, so that a line
-    through it breaks.
+    `p5`, `p25`, `p50`, `p75`, `p95`, `min`, `max` and `count`; a stretch without samples is a row of missing values, so
+    that a line through it breaks.
     """
     samples = measured(probes, column)
     inside = samples[(samples["started_at"] >= since) & (samples["started_at"] < until)]
@@ -60,7 +60,8 @@ def bands(probes: pd.DataFrame, column: str, since: int, until: int) -> pd.DataF
     width = max(1.0, (until - since) / count)
     index = ((inside["started_at"].to_numpy(dtype=np.int64) - since) / width).astype(int)
     grouped = inside[column].astype(float).groupby(index)
-    table = pd.DataFrame({f"p{p}": grouped.quantile(p / 100) for p in BAND_PERCENTILES} | {"count": grouped.size()})
+    columns = {f"p{p}": grouped.quantile(p / 100) for p in BAND_PERCENTILES}
+    table = pd.DataFrame(columns | {"min": grouped.min(), "max": grouped.max(), "count": grouped.size()})
     table = table.reindex(range(count))
     table["count"] = table["count"].fillna(0).astype(int)
     table.insert(0, "at", [round(since + (n + 0.5) * width) for n in range(count)])

@@ -40,6 +40,7 @@ _ROW_MS = {count: count * ms for count, ms in _CELL_MS.items()}
 _VALUES = SMALLEST * 2 * GAMMA ** np.arange(BUCKETS, dtype=float) / (GAMMA + 1)
 _UP = [_PLACE[outcome] for outcome in OUTCOMES if outcome in UP]
 _DOWN = [_PLACE[outcome] for outcome in OUTCOMES if outcome in DOWN]
+_FAILED = [outcome for outcome in OUTCOMES if outcome in DOWN]
 _ALL = [_PLACE[outcome] for outcome in OUTCOMES]
 _NOTHING: Counts = np.zeros(BUCKETS, dtype=np.int64)
 
@@ -191,11 +192,22 @@ def bands(rows: Iterable[Row], column: str, since: int, until: int, step_ms: int
     table = []
     for place, blobs in enumerate(parts):
         counts = _merged(blobs)
-        values = quantiles(counts, [p / 100 for p in BAND_PERCENTILES])
+        values = quantiles(counts, [*(p / 100 for p in BAND_PERCENTILES), 0.0, 1.0])
         table.append([round(began + (place + 0.5) * width), *values, int(counts.sum())])
-    columns = ["at", *(f"p{p}" for p in BAND_PERCENTILES), "count"]
+    columns = ["at", *(f"p{p}" for p in BAND_PERCENTILES), "min", "max", "count"]
     data = pd.DataFrame(table, columns=columns)
     return data.astype(dict.fromkeys(columns[1:-1], "float64"))
+
+
+def failures(rows: Iterable[Row]) -> list[tuple[int, str, int]]:
+    """When (the middle of its row, milliseconds UTC), with which outcome and how often it failed."""
+    found = []
+    for row in rows:
+        middle = row[3] + _ROW_MS.get(len(row[_CELLS]) // _CELL_BYTES if row[_CELLS] else 0, 0) // 2
+        found += [
+            (middle, name, row[FIRST_VALUE + _PLACE[name]]) for name in _FAILED if row[FIRST_VALUE + _PLACE[name]]
+        ]
+    return found
 
 
 def median_line(rows: Iterable[Row], column: str, most: int = 48) -> list[float | None]:

@@ -258,13 +258,6 @@ def incidents(url: str, names: tuple[str, ...], since: int, until: int) -> list[
     return [Incident(*row) for row in store().read(INCIDENTS, Selection(since, until, names))]
 
 
-@st.cache_data(ttl=30, max_entries=8, show_spinner=False)
-def failures(url: str, name: str, since: int, until: int) -> pd.DataFrame:
-    """The probes of a target that were no success, with `WINDOW_COLUMNS`."""
-    selection = Selection(since, until, (name,), failed=True)
-    return frame(PROBES, store().read(PROBES, selection, columns=WINDOW_COLUMNS), WINDOW_COLUMNS)
-
-
 def rounded(moment: int, step_ms: int = 5_000) -> int:
     """A moment down to the step, so that what is asked for again within it is in the cache."""
     return moment - moment % step_ms

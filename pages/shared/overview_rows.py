@@ -189,22 +189,6 @@ def _month(url: str, now: int) -> str:
     return f"; this month {words.money(so_far)}, at this pace {words.money(in_all)}" if in_all else ""
 
 
-def costs(url: str, now: int) -> str:
-    """What each target cost, the dearest first."""
-    found = loader.costs(url, loader.rounded(now, 60_000))
-    body = "".join(
-        f"<tr><td>{escape(cost.target)}</td><td>{words.money(cost.today_usd)}</td><td>{words.money(cost.month_usd)}</td>"
-        f"<td>{words.money(cost.projected_usd)}</td><td>{cost.unpriced or words.DASH}</td></tr>"
-        for cost in found
-    )
-    heads = ("Target", "Today", "This month", "By its end, at this pace", "Requests at an unknown price")
-    head = "".join(f"<th>{text}</th>" for text in heads)
-    return (
-        f'<div class="u u-scroll"><table class="u-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        '<div class="q" style="margin-top:8px">UTC days. The pace is that of the last seven days.</div></div>'
-    )
-
-
 def table(url: str, found: list[Row], now: int, zone: str) -> str:
     """All rows as HTML."""
     widths = {row.bars[0].until - row.bars[0].since for row in found}

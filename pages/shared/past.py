@@ -15,10 +15,10 @@ from pages.shared.window import Window
 from stats import answers, incidents, latency, rollups, strip, tokens, uptime
 from stats.differences import counts_of
 from stats.shifts import Shift, shifts
-from store.rows import DOWN, Target
+from stats.thinning import Mark, marks
+from store.rows import Target
 
 RAW_AT_MOST = 20_000
-MOST_FAILURES = 1_000
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 INCIDENTS_SINCE_MS = 30 * DAY_MS
 """How far before a window an incident may have begun that still goes on in it."""
@@ -93,8 +93,8 @@ class Past:
         """Its percentiles over time."""
         raise NotImplementedError
 
-    def failures(self, profile: str) -> pd.DataFrame:
-        """The failed probes, the newest where they are many: `started_at`, `outcome`, `error`."""
+    def failures(self, profile: str) -> list[Mark]:
+        """When it failed, in as many marks as a chart has room for."""
         raise NotImplementedError
 
     def answers(self) -> answers.Answers:
@@ -168,9 +168,14 @@ class FromProbes(Past):
         """See `Past`."""
         return latency.bands(self._of(profile), column, self.charted_since, self.until)
 
-    def failures(self, profile: str) -> pd.DataFrame:
+    def failures(self, profile: str) -> list[Mark]:
         """See `Past`."""
-        return _failures(self._of(profile))
+        probes = self._of(profile)
+        return marks(
+            ((at, outcome, 1) for at, outcome in zip(probes["started_at"], probes["outcome"], strict=True)),
+            self.since,
+            self.until,
+        )
 
     def answers(self) -> answers.Answers:
         """See `Past`."""
@@ -277,11 +282,9 @@ class FromRollups(Past):
         step_ms = HOUR_MS if self._hours is not self._rows else DAY_MS
         return rollups.bands(rows, column, self.charted_since, self.until, step_ms)
 
-    def failures(self, profile: str) -> pd.DataFrame:
-        """See `Past`."""
-        found = loader.failures(self.url, self.target.name, self.since, self._ends)
-        mine = found[(found["location"] == self.target.location) & (found["profile"] == profile)]
-        return _failures(mine).tail(MOST_FAILURES)
+    def failures(self, profile: str) -> list[Mark]:
+        """See `Past`: by the hour, in a long window by the day; also of probes that were forgotten since."""
+        return marks(rollups.failures(self.hour_rows(profile)), self.since, self._ends)
 
     def answers(self) -> answers.Answers:
         """See `Past`."""
@@ -306,7 +309,3 @@ class FromRollups(Past):
 
 HOURS_OF_BANDS_MS = 45 * DAY_MS
 """Up to here bands are drawn from hours: 1,080 of them, for up to 96 stretches."""
-
-
-def _failures(probes: pd.DataFrame) -> pd.DataFrame:
-    return probes[probes["outcome"].isin(DOWN)][["started_at", "outcome", "error"]]

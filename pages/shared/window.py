@@ -46,6 +46,15 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def pixel_s() -> float | None:
+    """After how many seconds a chart of the window has moved by about two pixels; null for one that stands still.
+
+    A chart loses what is hovered when it is drawn anew, so it is drawn no more often than it can differ.
+    """
+    chosen = current()
+    return max(60.0, (chosen.until - chosen.since) / 1_000 / 500) if chosen.is_live else None
+
+
 def zone() -> str:
     """The viewer's time zone, as the browser names it; UTC where it names none that is known here."""
     name = st.context.timezone or "UTC"

@@ -13,16 +13,16 @@ from stats.distribution import by_hour_of_week, histogram
 from stats.latency import bands
 from stats.rollups import rows_of
 from stats.shifts import Shift
+from stats.thinning import marks
 from stats.tokens import tokens_per_day
 from stats.usage import by_day, shares
 from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe, usage
 from tests.stats.samples import frame_of
 
 LIGHT = PALETTES["light"]
-NO_FAILURE = frame_of([])[["started_at", "outcome", "error"]]
 
 
-def _chart(probes: list, failures: object = NO_FAILURE, **more: object):  # type: ignore[no-untyped-def, type-arg]
+def _chart(probes: list, failures: object = (), **more: object):  # type: ignore[no-untyped-def, type-arg]
     table = bands(frame_of(probes), "ttft_ms", NOON, NOON + HOUR)
     return times.bands(table, failures, NOON, NOON + HOUR, LIGHT, unit="ms", **more)  # type: ignore[arg-type]
 
@@ -38,11 +38,37 @@ def test_bands_break_at_a_gap_instead_of_closing_over_it() -> None:
 
 
 def test_failures_are_marks_on_the_floor_at_their_moment_in_the_viewers_zone() -> None:
-    failures = frame_of([probe(NOON + MINUTE, "timeout")])[["started_at", "outcome", "error"]]
+    failures = marks([(NOON + MINUTE, "timeout", 1)], NOON, NOON + HOUR)
     chart = _chart([probe(NOON)], failures, zone="Europe/Berlin")
-    [marks] = [trace for trace in chart.data if trace.name == "failure"]
-    assert (str(marks.x[0]), list(marks.y), list(marks.text)) == ("2026-11-24 13:01:00", [0], ["timeout"])
+    [floor] = [trace for trace in chart.data if trace.name == "failure"]
+    assert (str(floor.x[0]), list(floor.y), list(floor.text)) == ("2026-11-24 13:01:00", [0], ["timeout"])
     assert [str(edge) for edge in chart.layout.xaxis.range] == ["2026-11-24 13:00:00", "2026-11-24 14:00:00"]
+
+
+def test_a_mark_of_many_failures_says_how_many_of_which() -> None:
+    failed = [(NOON + n, "timeout" if n % 3 else "server_error", 1) for n in range(9)]
+    chart = _chart([probe(NOON)], marks(failed, NOON, NOON + HOUR))
+    [floor] = [trace for trace in chart.data if trace.name == "failure"]
+    assert floor.text[0] == "9 failures: 6 timeout, 3 server error"
+
+
+def test_one_slow_reply_of_a_thousand_is_a_mark_at_the_ceiling_and_leaves_the_bands_their_room() -> None:
+    probes = [probe(NOON + n * 3_000, ttft_ms=30_000.0 if n == 700 else 100.0 + n % 7) for n in range(1_000)]
+    chart = _chart(probes)
+    [slowest] = [trace for trace in chart.data if trace.name == "slowest"]
+    at = list(slowest.customdata).index(30_000.0)
+    assert slowest.marker.symbol[at] == "triangle-up-open"
+    assert slowest.y[at] == pytest.approx(chart.layout.yaxis.range[1] / 1.03, abs=0.1)
+    assert slowest.y[at] < 200
+
+
+def test_no_chart_gets_more_points_than_it_has_pixels_however_many_probes_there_were() -> None:
+    probes = [probe(NOON + n * 36, "timeout" if n % 10 == 0 else "ok", ttft_ms=100.0 + n % 700) for n in range(100_000)]
+    failed = ((p.started_at, p.outcome, 1) for p in probes)
+    chart = _chart(probes, marks(failed, NOON, NOON + HOUR))
+    assert max(len(trace.x) for trace in chart.data) <= 800
+    lines = history.step_lines({"in": [(NOON + n, n % 90 + 0.5) for n in range(50_000)]}, LIGHT, unit="USD")
+    assert len(lines.data[0].x) <= 800
 
 
 def test_a_change_point_is_a_line_at_its_moment_with_both_medians_in_words() -> None:

@@ -1,0 +1,89 @@
+"""What stands below the overview's rows: targets beside each other, their costs, and what all of it means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from charts.field import Spot
+from pages.shared import code, glossary, identity, loader, looks, words
+from pages.shared.overview_rows import Row
+from pages.shared.window import now_ms
+from stats.costs import Cost
+
+MOST_COSTS = 12
+NEW_MS = 3_600_000
+"""So long after the first probe of all the explanation is open by itself."""
+EXAMPLE = """[[target]]
+name = "Gemma 3 1B (free)"
+model = "google/gemma-3-1b-it:free"
+base_url = "https://openrouter.ai/api/v1"
+api_key_env = "OPENROUTER_API_KEY"
+"""
+
+
+def spots(url: str, rows: Sequence[Row]) -> list[Spot]:
+    """The targets whose latency and speed are both known."""
+    numbers = identity.numbers(url)
+    return [
+        Spot(row.target.name, row.ttft.p50, row.speed.p50, numbers.get(row.target.name, 0))
+        for row in rows
+        if row.ttft.p50 is not None and row.speed.p50 is not None
+    ]
+
+
+def field_words(found: Sequence[Spot]) -> str:
+    """The chart for a screen reader."""
+    if not found:
+        return "No target has both a latency and a speed in this window"
+    first = min(found, key=lambda spot: spot.ttft_ms)
+    most = max(found, key=lambda spot: spot.tokens_per_second)
+    return (
+        f"{words.plural(len(found), 'target')} by their median time to first token and output speed. "
+        f"First to answer is {first.name} with {words.milliseconds(first.ttft_ms)} ms, "
+        f"fastest to write {most.name} with {words.rate(most.tokens_per_second)} tokens per second"
+    )
+
+
+def costs(found: Sequence[Cost]) -> str:
+    """What each target cost, the dearest first."""
+    if not found:
+        return '<div class="u q">Nothing was spent this month.</div>'
+    ordered = sorted(found, key=lambda cost: -cost.projected_usd)
+    body = "".join(
+        f"<tr><td>{escape(cost.target)}{_unpriced(cost)}</td><td>{words.money(cost.today_usd)}</td>"
+        f"<td>{words.money(cost.month_usd)}</td><td>{words.money(cost.projected_usd)}</td></tr>"
+        for cost in ordered[:MOST_COSTS]
+    )
+    heads = ("Target", "Today", "This month", "By its end")
+    head = "".join(f"<th>{text}</th>" for text in heads)
+    more = f" The dearest {MOST_COSTS} of {len(ordered)}." if len(ordered) > MOST_COSTS else ""
+    return (
+        f'<div class="u u-scroll"><table class="u-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        f'<div class="q" style="margin-top:8px">By its end: at the pace of the last seven days.{more}</div></div>'
+    )
+
+
+def _unpriced(cost: Cost) -> str:
+    if not cost.unpriced:
+        return ""
+    return f'<span class="more">{words.plural(cost.unpriced, "request")} at an unknown price</span>'
+
+
+def explanation(url: str) -> None:
+    """For a first visit, and for whoever wonders: what is measured, how a target is added, what the words mean."""
+    first = min(loader.first_at(url).values(), default=None)
+    is_new = first is None or now_ms() - first < NEW_MS
+    with st.expander("What is this? What is measured, how to add a target, what the words mean", expanded=is_new):
+        st.html(
+            '<div class="u u-about"><p>Each target is asked a tiny sum with fresh numbers, again and again, from '
+            "<b>this collector's own network</b>: whether a good reply came, how long its first token took, how fast "
+            "the rest followed, and whether the sum was right. A probe costs a few tokens, and a budget stops it. "
+            "What a provider says of itself stands beside it, and is marked as said.</p><p>A target is added in "
+            "<code>targets.toml</code>; start the collector again after a change. Check it first with "
+            "<code>python -m collectors check</code>, which also says what a day will cost:</p></div>"
+        )
+        code.show(EXAMPLE, "toml")
+        st.html(looks.title("The words") + glossary.listed())
