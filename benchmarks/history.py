@@ -16,7 +16,7 @@ import typer
 
 from benchmarks import market
 from store import open_store
-from store.rows import Endpoint, Model, Probe, Row, Run, Target
+from store.rows import Budget, Endpoint, Model, Probe, Row, Run, Target
 
 DAY_MS = 86_400_000
 PROFILES = (
@@ -78,6 +78,7 @@ def history(now: int, days: float, seed: int = 7) -> Iterator[Row]:
     yield from market.reports(now, hosted, min(int(days * 24), 240))
     yield from market.usage(now, [model.partition(":")[0] for model in ROUTED])
     yield from market.market(now, 340, 340)
+    yield Budget("demo", now - now % DAY_MS, 0.0121, 0.25, 31, 48, now - 4_000)
     yield Run("probe", now - 5_000, "demo", now - 4_000, 6)
 
 

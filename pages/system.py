@@ -15,6 +15,8 @@ def live() -> None:
     """Nothing here is zoomed or selected, so it may change under the reader's eyes."""
     now = window.now_ms()
     metrics(system_parts.metrics(url, now))
+    with looks.card("budget", "Budget", "of this UTC day: spent or set aside, by the collector's own count"):
+        st.html(system_parts.budgets(url, now, window.zone()))
     with looks.card("collectors", "Collectors", "each bar is half an hour: runs that went well, runs with an error"):
         st.html(system_parts.collectors(url, now, window.zone()))
 

@@ -348,6 +348,24 @@ def m006_blocks(connection: apsw.Connection) -> None:
         rebuild(connection)
 
 
+def m007_budgets(connection: apsw.Connection) -> None:
+    """What a collector may still use of a day."""
+    connection.execute(
+        """
+        CREATE TABLE budgets (
+            location TEXT NOT NULL,
+            day INTEGER NOT NULL,
+            usd REAL NOT NULL,
+            usd_per_day REAL NOT NULL,
+            free_requests INTEGER NOT NULL,
+            free_requests_per_day INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL,
+            PRIMARY KEY (location, day)
+        ) STRICT, WITHOUT ROWID
+        """
+    )
+
+
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m001_first_tables,
     m002_endpoints,
@@ -355,6 +373,7 @@ MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m004_texts,
     m005_rollups,
     m006_blocks,
+    m007_budgets,
 )
 
 

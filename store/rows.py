@@ -243,6 +243,19 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What a collector may use in a UTC day, and what is used of it or set aside for probes that are under way."""
+
+    location: Text
+    day: Moment
+    usd: Real
+    usd_per_day: Real
+    free_requests: Integer
+    free_requests_per_day: Integer
+    updated_at: Moment
+
+
+@dataclass(frozen=True, slots=True)
 class Adaptation:
     """A request field that a server refused, and what is sent in its place (null: nothing)."""
 
@@ -254,7 +267,7 @@ class Adaptation:
     noticed_at: Moment
 
 
-Row = Probe | Target | Model | Endpoint | EndpointStats | Usage | Incident | Hour | Run | Adaptation
+Row = Probe | Target | Model | Endpoint | EndpointStats | Usage | Incident | Hour | Run | Budget | Adaptation
 
 
 @dataclass(frozen=True)
@@ -362,6 +375,7 @@ DAILY = Table(
     "made",
 )
 RUNS = Table("runs", Run, ("collector", "started_at", "location"), _columns(Run), "started_at", "collector", "keep")
+BUDGETS = Table("budgets", Budget, ("location", "day"), _columns(Budget), "day", "location", "replace")
 ADAPTATIONS = Table(
     "adaptations",
     Adaptation,
@@ -385,6 +399,7 @@ TABLES: dict[str, Table] = {
         ENDPOINT_STATS,
         USAGE,
         RUNS,
+        BUDGETS,
         ADAPTATIONS,
     )
 }
@@ -399,5 +414,6 @@ TABLE_OF: dict[type, Table] = {
     EndpointStats: ENDPOINT_STATS,
     Usage: USAGE,
     Run: RUNS,
+    Budget: BUDGETS,
     Adaptation: ADAPTATIONS,
 }

@@ -14,6 +14,7 @@ from decimal import Decimal
 from collectors.runner.config import Config, ProbeTarget
 from collectors.runner.schedule import day_began
 from store import Spending
+from store.rows import Budget
 
 
 class Ledger:
@@ -50,6 +51,31 @@ class Ledger:
         with self._lock:
             self.usd += Decimal(str(cost_usd)) - at_most_usd
 
+    def standing(self, location: str, now: int) -> Budget:
+        """How the day stands at a moment, as the store keeps it. Of the quotas of several keys it is the fullest."""
+        with self._lock:
+            self._turn_page(now)
+            free = (target for target in self._config.targets if target.is_free_variant)
+            used = {target.api_key_env: self._free_requests(target) for target in free}
+            settings = self._config.collector
+            return Budget(
+                location,
+                self._day,
+                float(round(self.usd, 9)),
+                float(settings.usd_per_day),
+                max(used.values(), default=0),
+                settings.free_requests_per_day,
+                now,
+            )
+
+    def _free_requests(self, target: ProbeTarget) -> int:
+        """What was sent today to all free variants that share this target's key."""
+        return sum(
+            self.requests[other.name]
+            for other in self._config.targets
+            if other.is_free_variant and other.api_key_env == target.api_key_env
+        )
+
     def _turn_page(self, now: int) -> None:
         day = day_began(now)
         if day == self._day:
@@ -66,17 +92,11 @@ class Ledger:
         settings = self._config.collector
         if target.requests_per_day is not None and self.requests[target.name] >= target.requests_per_day:
             return f"its {target.requests_per_day} requests of the day (requests_per_day) are used up"
-        if target.is_free_variant:
-            used = sum(
-                self.requests[other.name]
-                for other in self._config.targets
-                if other.is_free_variant and other.api_key_env == target.api_key_env
+        if target.is_free_variant and self._free_requests(target) >= settings.free_requests_per_day:
+            return (
+                f"the {settings.free_requests_per_day} requests a day that free models share "
+                "(free_requests_per_day) are used up"
             )
-            if used >= settings.free_requests_per_day:
-                return (
-                    f"the {settings.free_requests_per_day} requests a day that free models share "
-                    "(free_requests_per_day) are used up"
-                )
         if at_most_usd and self.usd + at_most_usd > settings.usd_per_day:
             return (
                 f"it could pass the budget: ${self.usd:.4f} of ${settings.usd_per_day} (usd_per_day) are spent or set "

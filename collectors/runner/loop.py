@@ -133,7 +133,7 @@ class Loop:
         while True:
             self._open -= 1
             if tick.findings or tick.errors or not self.stop.is_set():  # a tick that never began is no run
-                self._unsaved += tick.rows(_now_ms())
+                self._unsaved += [*tick.rows(_now_ms()), *self._scene.budget(_now_ms())]
             (self._scene.failed.add if tick.errors else self._scene.failed.discard)(tick.collector)
             for error in tick.errors:
                 self._report.say(f"{tick.collector}: {error}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from collectors.runner.ledger import Ledger
 from collectors.runner.prices import Price, most_a_probe_costs, price_of
 from store import Selection, Spending, Store
 from store.rollups import DAY_MS, SPENDING_COLUMNS, spending_of
-from store.rows import ADAPTATIONS, MODELS, RUNS, USAGE, Adaptation, Model, Row, Run, Table
+from store.rows import ADAPTATIONS, MODELS, RUNS, USAGE, Adaptation, Budget, Model, Row, Run, Table
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
     from collectors.wire.connection import Line
@@ -101,6 +101,7 @@ class Scene:
         self.in_flight: set[tuple[str, str]] = set()
         self.last_run_at: dict[str, int] = {}
         self.failed: set[str] = set()
+        self._told: Budget | None = None
         self.refused: dict[tuple[str, str, str], list[tuple[str, str | None]]] = {}
         self._lines: dict[str, Line] = {}
         self._turns: dict[str, threading.Lock] = {}
@@ -123,6 +124,14 @@ class Scene:
                     self.failed.add(run.collector)
         for values in store.read(ADAPTATIONS):
             self.note_refusal(Adaptation(*values))
+
+    def budget(self, now: int) -> list[Budget]:
+        """The day's budget as a row, when it is another one than it was."""
+        standing = self.ledger.standing(self.location, now)
+        if self._told is not None and replace(standing, updated_at=self._told.updated_at) == self._told:
+            return []
+        self._told = standing
+        return [standing]
 
     def _spent(self, since: int) -> list[Spending]:
         if self._store is None:

@@ -18,6 +18,7 @@ from store import Selection, Spending, Store, StoreError, open_store
 from store.protocol import Sized
 from store.rollups import COLUMNS, DAY_MS, OUTCOMES, SPENDING_COLUMNS, spending_of
 from store.rows import (
+    BUDGETS,
     ENDPOINT_STATS,
     ENDPOINTS,
     INCIDENTS,
@@ -26,6 +27,7 @@ from store.rows import (
     RUNS,
     TARGETS,
     USAGE,
+    Budget,
     Endpoint,
     EndpointStats,
     Incident,
@@ -186,6 +188,19 @@ def last_runs(url: str) -> list[Run]:
 def runs(url: str, since: int) -> list[Run]:
     """Every run of the collectors that began since then."""
     return [Run(*row) for row in store().read(RUNS, Selection(since=since))]
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
+def budgets(url: str, day: int) -> list[Budget]:
+    """What each collector may use of a UTC day, and has used."""
+    return [Budget(*row) for row in store().read(BUDGETS, Selection(day, day + DAY_MS))]
+
+
+@st.cache_data(ttl=60, max_entries=4, show_spinner=False)
+def lags(url: str, since: int) -> list[float]:
+    """How late the collector's machine woke while each probe since then ran, in milliseconds, in order of size."""
+    rows = store().read(PROBES, Selection(since=since), columns=("lag_ms",))
+    return sorted(lag for (lag,) in rows if lag is not None)
 
 
 @st.cache_data(ttl=30, max_entries=4, show_spinner=False)

@@ -11,9 +11,12 @@ from pages.shared import loader, looks, words
 from pages.shared.numbers import Metric
 from stats.runs import Activity, activities, strip_of_runs
 from store.freshness import last_seen, stale_since
-from store.rollups import DAY_MS
+from store.rollups import DAY_MS, HOUR_MS
+from store.rows import LAG_LIMIT_MS
 
 BARS = 48
+NEARLY = 0.9
+"""From this share on a budget is shown as nearly used up."""
 PACKAGES = ("streamlit", "pandas", "plotly", "requests", "apsw", "clickhouse-connect")
 
 
@@ -54,14 +57,54 @@ def metrics(url: str, now: int) -> list[Metric]:
             "",
             f"{words.probes(total)}{_growth(size, total, a_day)}" if total else "empty",
         ),
-        Metric(
-            "Not believed, last 8 days",
-            words.percent(lagged / probes if probes else None),
-            "",
-            f"{words.plural(lagged, 'probe')} taken while the collector's machine was overloaded",
-            "lag",
-        ),
+        _lag(loader.lags(url, loader.rounded(now - HOUR_MS, 60_000)), lagged, probes),
     ]
+
+
+def _lag(lags: list[float], lagged: int, probes: int) -> Metric:
+    """The last hour's lag; beside it how much was not believed for it in eight days."""
+    note = f"{words.percent(lagged / probes)} of the probes of 8 days not believed" if probes else "no probe in 8 days"
+    if not lags:
+        return Metric("Lag in the last hour", words.DASH, "", note, "lag")
+    middle, p95 = lags[len(lags) // 2], lags[min(len(lags) - 1, len(lags) * 95 // 100)]
+    return Metric(
+        "Lag in the last hour, p50 and p95",
+        words.milliseconds(middle),
+        f"/ {words.milliseconds(p95)} ms",
+        note,
+        "lag",
+        tone="down" if p95 > LAG_LIMIT_MS else "",
+    )
+
+
+def budgets(url: str, now: int, zone: str) -> str:
+    """What each collector may still use today."""
+    found = loader.budgets(url, now - now % DAY_MS)
+    if not found:
+        return '<div class="u q">No probe was sent today (UTC).</div>'
+    heads = ("Location", "Spent today", "of", "left", "Free requests", "of", "left", "Known since")
+    head = "".join(f'<th class="{"left" if text == "Spent today" else ""}">{text}</th>' for text in heads)
+    body = "".join(
+        f"<tr><td><b>{escape(each.location)}</b></td>"
+        f'<td class="left">{_meter(each.usd, each.usd_per_day, words.money(each.usd))}</td>'
+        f"<td>{words.money(each.usd_per_day)}</td><td>{words.money(max(0.0, each.usd_per_day - each.usd))}</td>"
+        f'<td class="left">'
+        f"{_meter(each.free_requests, each.free_requests_per_day, words.count(each.free_requests))}</td>"
+        f"<td>{words.count(each.free_requests_per_day)}</td>"
+        f"<td>{words.count(max(0, each.free_requests_per_day - each.free_requests))}</td>"
+        f'<td data-tip="{words.exact(each.updated_at, zone)}">{words.ago(each.updated_at, now)}</td></tr>'
+        for each in sorted(found, key=lambda each: each.location)
+    )
+    return (
+        '<div class="u u-scroll"><table class="u-table">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _meter(used: float, limit: float, said: str) -> str:
+    share = min(1.0, used / limit) if limit else 0.0
+    kind = " full" if share > NEARLY else ""
+    return f'<span class="u-meter{kind}"><span><i style="width:{share:.1%}"></i></span>{said}</span>'
 
 
 def _growth(size: int | None, probes: int, a_day: float | None) -> str:

@@ -18,7 +18,7 @@ from collectors.runner.network import OWN_NETWORK, judged
 from collectors.runner.report import Report
 from collectors.runner.scene import Contact, Finding
 from store import Store
-from store.rows import ADAPTATIONS, PROBES, RUNS, TARGETS, Probe, Run, Target
+from store.rows import ADAPTATIONS, BUDGETS, PROBES, RUNS, TARGETS, Budget, Probe, Run, Target
 from tests.collectors.scenes import config, new_store, run_once
 from tests.factories import probe
 from tests.fault_server import GOOD, FaultServer, Script, answer, chunked, usage
@@ -236,6 +236,23 @@ def test_no_probe_is_sent_that_could_pass_the_budget(store: Store) -> None:
     assert len(probes) == len(server.requests) == 1
     assert "could pass the budget: $0.0220 of $0.1 (usd_per_day) are spent or set aside" in said
     assert [Run(*values).skipped for values in store.read(RUNS)] == [0, 1, 1]
+    [standing] = [Budget(*values) for values in store.read(BUDGETS)]
+    assert (standing.usd, standing.usd_per_day, standing.free_requests) == (pytest.approx(0.022), 0.1, 0)
+
+
+def test_the_days_budget_is_kept_as_one_row_that_follows_and_is_left_alone_when_nothing_was_used(store: Store) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        free = {"base_url": server.url, "model": "some/model:free", "api_key_env": "SOME_KEY", "every": "1s"}
+        settings = config(free, free_requests_per_day=2, environment={"SOME_KEY": "secret"})
+        loop = Loop(settings, store, "here", Report(io.StringIO()), ["probe"])
+        seen = []
+        for _ in range(3):
+            loop.once(everything=True)
+            seen += [Budget(*values) for values in store.read(BUDGETS)]
+        loop.close()
+    assert [row.free_requests for row in seen] == [1, 2, 2]
+    assert {(row.location, row.free_requests_per_day, row.usd) for row in seen} == {("here", 2, 0.0)}
+    assert seen[1].updated_at == seen[2].updated_at > seen[0].updated_at
 
 
 def test_a_refused_connection_costs_nothing_and_uses_up_no_budget(store: Store) -> None:

@@ -285,7 +285,7 @@ def test_costs_are_told_by_target_with_what_the_month_will_come_to(store_at: Pat
     store.close()
     app = open_page()
     assert not app.exception
-    table = html(app).partition("By its end, at this pace")[2]
+    table = html(app).partition("<th>By its end</th>")[2]
     assert table.index("Dear") < table.index("Cheap")
     assert "<td>$0.5000</td><td>$0.5000</td>" in table
     assert "this month $0.5010" in metric(app, "Spent today (UTC)")

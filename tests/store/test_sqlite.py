@@ -86,7 +86,7 @@ def test_a_store_of_a_newer_version_is_refused_in_one_sentence(path: Path) -> No
     connection.execute("INSERT INTO migrations VALUES (999, 'from_the_future', 0)")
     connection.close()
     for read_only in (False, True):
-        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 6\)"):
+        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 7\)"):
             open_store(f"sqlite:///{path}", read_only=read_only)
 
 
@@ -104,7 +104,7 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_and_keeps_its_rows(
         " VALUES ('s', 'm', 5, 'A model.', 'seed,tools')"
     )
     connection.close()
-    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 6\): the next `python -m coll"):
+    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 7\): the next `python -m coll"):
         open_store(f"sqlite:///{path}", read_only=True)
     open_store(f"sqlite:///{path}").close()
     store = open_store(f"sqlite:///{path}", read_only=True)
@@ -126,7 +126,7 @@ def test_a_store_without_blocks_gets_them_from_its_days_also_where_the_probes_ar
     before = list(store.rollups("block"))
     assert len(before) >= 2
     connection = apsw.Connection(str(path))
-    connection.execute("DROP TABLE blocks; DELETE FROM migrations WHERE version = 6")
+    connection.execute("DROP TABLE blocks; DROP TABLE budgets; DELETE FROM migrations WHERE version >= 6")
     connection.close()
     open_store(f"sqlite:///{path}").close()
     assert list(store.rollups("block")) == before
@@ -143,7 +143,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: p
     with pytest.raises(StoreError):
         open_store(f"sqlite:///{path}")
     connection = apsw.Connection(str(path))
-    assert connection.execute("SELECT max(version) FROM migrations").get == 6
+    assert connection.execute("SELECT max(version) FROM migrations").get == 7
     assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name='half'").get == 0
 
 
