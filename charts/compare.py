@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -9,22 +12,36 @@ from charts.axes import local, over_window
 from charts.palette import Palette, figure, say
 
 HEIGHT = 320
+DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def medians(
-    tables: dict[str, pd.DataFrame], since: int, until: int, palette: Palette, *, unit: str, zone: str = "UTC"
+    tables: dict[str, pd.DataFrame],
+    since: int,
+    until: int,
+    palette: Palette,
+    numbers: Mapping[str, int],
+    *,
+    unit: str,
+    zone: str = "UTC",
 ) -> go.Figure:
-    """The median of each target over time: `tables` has its `stats.latency.bands` by its name, at most eight."""
+    """The median of each target over time: `tables` has its `stats.latency.bands` by its name, `numbers` the places of
+    their colours. Where two have the same colour, the second is dashed.
+    """
     chart = figure(palette, HEIGHT)
     if not any(int(table["count"].sum()) for table in tables.values()):
         return say(chart, palette, "no sample in this window")
-    for (name, table), colour in zip(tables.items(), palette.series, strict=False):
+    worn: Counter[str] = Counter()
+    for name, table in tables.items():
+        colour = palette.of(numbers.get(name, 0))
+        dash = DASHES[worn[colour] % len(DASHES)]
+        worn[colour] += 1
         chart.add_scatter(
             x=local(table["at"], zone),
             y=list(table["p50"].round(1)),
             mode="lines+markers" if int((table["count"] > 0).sum()) < 30 else "lines",
             marker={"size": 5},
-            line={"color": colour, "width": 2},
+            line={"color": colour, "width": 2, "dash": dash},
             name=name.replace("&", "&amp;").replace("<", "&lt;"),
             hovertemplate=f"%{{y:,.4~r}} {unit}<extra>%{{fullData.name}}</extra>",
             showlegend=True,

@@ -14,7 +14,15 @@ HEIGHT = 360
 SIZE, GROWTH, MOST_SIZE = 7.0, 2.5, 16.0
 MOST_NAMES = 6
 MARGIN = {"t": 30, "l": 62, "b": 52, "r": 8}
-CONTEXT_TICKS = {8_192: "8k", 32_768: "32k", 131_072: "128k", 262_144: "256k", 1_048_576: "1M", 10_000_000: "10M"}
+CONTEXT_TICKS = {
+    8_192: "8k",
+    32_768: "32k",
+    65_536: "64k",
+    131_072: "128k",
+    262_144: "256k",
+    1_048_576: "1M",
+    10_000_000: "10M",
+}
 
 
 def scatter(
@@ -34,7 +42,7 @@ def scatter(
     paid = price[price > 0]
     low, high = (float(paid.min()), float(paid.max())) if len(paid) else (0.1, 1.0)
     free_at = low / 3
-    for is_free, name, colour in ((False, "paid", palette.accent), (True, "free", palette.up)):
+    for is_free, name, colour in ((False, "paid", palette.accent), (True, "free", palette.second)):
         part = spots[(price == 0) == is_free]
         if part.empty:
             continue

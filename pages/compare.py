@@ -14,17 +14,20 @@ if not names:
     st.stop()
 picked, wish = compare_parts.controls(names)
 if len(picked) < 2:
-    st.info("Choose two to six of them above.", icon=":material/compare_arrows:")
+    st.html(compare_parts.suggestions(url))
     st.stop()
 chosen, now, zone = window.current(), window.now_ms(), window.zone()
 columns = compare_parts.columns(url, picked, chosen, wish, now)
 st.html(compare_table.table(columns, wish, zone))
 if any(column.view is not None for column in columns):
     since, until, palette = chosen.since, chosen.until, looks.palette()
+    numbers = {column.name: column.number or 0 for column in columns}
     left, right = st.columns(2)
     with left, looks.card("ttft", "Time to first token", "medians"):
         looks.chart(
-            charts.medians(compare_parts.over_time(columns, "ttft_ms"), since, until, palette, unit="ms", zone=zone),
+            charts.medians(
+                compare_parts.over_time(columns, "ttft_ms"), since, until, palette, numbers, unit="ms", zone=zone
+            ),
             key="ttft_chart",
             alt=f"Median time to first token of {', '.join(picked)} {chosen.words}",
         )
@@ -35,6 +38,7 @@ if any(column.view is not None for column in columns):
                 since,
                 until,
                 palette,
+                numbers,
                 unit="tok/s",
                 zone=zone,
             ),

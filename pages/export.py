@@ -11,9 +11,11 @@ from store.rows import TABLES
 screens.unless_store()
 url = source.store_url()
 st.html(
-    '<div class="u u-head"><h1>Export</h1><div class="facts"><span>CSV with a header, ISO 8601 times, units in the '
-    "names, an empty field for what is not known; the same file as <code>python -m collectors export</code> writes"
-    "</span></div></div>"
+    looks.head(
+        "Export",
+        "CSV with a header, ISO 8601 times, units in the names, an empty field for what is not known; the same file "
+        "as the command below writes",
+    )
 )
 left, right = st.columns([1, 2])
 with left:
@@ -54,6 +56,7 @@ if count:
         hide_index=True,
         height="auto",
         placeholder=words.DASH,
+        column_config={"outcome": st.column_config.TextColumn(width=110)},
         alt=f"The newest rows of {name}",
     )
 else:

@@ -6,7 +6,7 @@ from pages.shared import loader, looks, source, status_parts, window
 from store import StoreError
 
 url = source.store_url()
-st.title("Status")
+st.html(looks.head("Status"))
 
 
 @st.fragment(run_every="30s")

@@ -7,7 +7,7 @@ from pages.shared.numbers import metrics
 
 screens.unless_store()
 url = source.store_url()
-st.title("System")
+st.html(looks.head("System", "Is what the other pages show fresh and complete, and what does it cost to keep?"))
 
 
 @st.fragment(run_every="10s")

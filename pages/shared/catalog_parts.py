@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from pages.shared import compare_parts, loader, words
+from pages.shared import compare_parts, loader, looks, words
 from pages.shared.window import Window, now_ms
 from stats.catalog import Filters, catalog, measured_by_model
 
@@ -26,9 +26,10 @@ def table(url: str) -> pd.DataFrame:
 def head(count: int) -> str:
     """The page's head."""
     said = f"{words.plural(count, 'model')} that the router lists now" if count else "what the router lists"
-    return (
-        f'<div class="u u-head"><h1>Catalog</h1><div class="facts"><span>{said}, with prices and limits as it tells '
-        "them and speed as our own probes measured it. Select rows to compare them.</span></div></div>"
+    return looks.head(
+        "Catalog",
+        f"{said}, with prices and limits as it tells them and speed as our own probes measured it. Select rows to "
+        "compare them.",
     )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
+from html import escape
+from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 
-from pages.shared import loader, model_parts
+from pages.shared import identity, loader, looks, model_parts
 from pages.shared.model_parts import View
 from pages.shared.past import THROUGHPUT, Past, past_of
-from pages.shared.window import Window
+from pages.shared.window import Window, in_link
 from stats.differences import Difference, difference
 from stats.latency import Percentiles
 from stats.prices import price_at
@@ -19,10 +22,12 @@ from store.rows import Endpoint, Model, Target
 
 MOST = 6
 REQUESTS = 1_000
-HEAD = (
-    '<div class="u u-head"><h1>Compare</h1><div class="facts"><span>Targets side by side, over one time range and for '
-    "one size of request; a model that is not probed has its catalog's facts alone</span></div></div>"
+HEAD = looks.head(
+    "Compare",
+    "Targets side by side, over one time range and for one size of request; a model that is not probed has its "
+    "catalog's facts alone",
 )
+MOST_SUGGESTED = 4
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Column:
     total: Percentiles | None
     past: Past | None
     cost_usd: float | None
+    number: int | None = None
     slower: Difference | None = None
     faster: Difference | None = None
 
@@ -68,6 +74,27 @@ def controls(known: list[str]) -> tuple[list[str], Wish]:
     return picked, Wish(int(prompt), int(output))
 
 
+def suggestions(url: str) -> str:
+    """What could be compared, as links: the targets that ask the same model, and the first few of all."""
+    targets = [target for target in loader.targets(url) if target.state == "active"]
+    by_model: dict[str, list[str]] = defaultdict(list)
+    for target in targets:
+        if target.name not in by_model[target.model]:
+            by_model[target.model].append(target.name)
+    groups = [(model, names[:MOST]) for model, names in sorted(by_model.items()) if len(names) > 1][:MOST_SUGGESTED]
+    everybody = sorted({target.name for target in targets})
+    if len(everybody) > 1:
+        groups.append(("all of them" if len(everybody) <= MOST else "the first of them", everybody[:MOST]))
+    links = "".join(_link(text, names) for text, names in groups)
+    return f'<div class="u u-card">{looks.title("Choose two to six above, or")}<ul class="u-links">{links}</ul></div>'
+
+
+def _link(text: str, names: list[str]) -> str:
+    query = escape(urlencode([*(("with", name) for name in names), *in_link().items()]), quote=True)
+    said = escape(", ".join(names))
+    return f'<li><a href="compare?{query}" target="_self">{escape(text)}</a> <span class="q">{said}</span></li>'
+
+
 def columns(url: str, picked: list[str], window: Window, wish: Wish, now: int) -> list[Column]:
     """All that is said of each."""
     by_name = {target.name: target for target in reversed(loader.targets(url)) if target.state != "removed"}
@@ -96,6 +123,7 @@ def _column(url: str, name: str, target: Target | None, window: Window, wish: Wi
     past = past_of(url, target, window, now)
     return Column(
         name=name,
+        number=identity.numbers(url).get(name),
         target=target,
         model=model,
         view=model_parts.view(url, target, window, now),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
-from pages.shared import looks, words
+from pages.shared import glossary, identity, looks, words
 from pages.shared.compare_parts import REQUESTS, Column
 from pages.shared.model_parts import View
 from stats.differences import Difference
@@ -35,12 +35,15 @@ def table(found: list[Column], wish: Wish, zone: str) -> str:
 
 
 def _line(label: str, cells: list[str]) -> str:
-    return f"<tr><td>{escape(label)}</td>{''.join(f'<td>{cell or words.DASH}</td>' for cell in cells)}</tr>"
+    word = _WORDS.get(label)
+    said = glossary.term(word, label) if word else escape(label)
+    return f"<tr><td>{said}</td>{''.join(f'<td>{cell or words.DASH}</td>' for cell in cells)}</tr>"
 
 
 def _head(column: Column) -> str:
     if column.target is not None:
-        return f"<b>{escape(column.name)}</b><br><code>{escape(column.target.model)}</code>"
+        swatch = looks.swatch(identity.variable(column.number or 0))
+        return f"{swatch}<b>{escape(column.name)}</b><br><code>{escape(column.target.model)}</code>"
     name = column.model.name if column.model is not None else None
     return f"<b>{escape(name or column.name)}</b><br>not probed"
 
@@ -92,6 +95,16 @@ def _tokens(value: int | None) -> str:
     return "" if value is None else f"{value:,d}"
 
 
+_WORDS = {
+    "Uptime": "uptime",
+    "Requests that succeeded": "success rate",
+    "TTFT, p50": "TTFT",
+    "TTFT, p95": "p50, p95",
+    "Total time, p50": "total time",
+    "Output speed, p50": "output speed",
+    "Incidents": "incident",
+    "Answers right": "answers right",
+}
 _MEASURED: tuple[tuple[str, Callable[[Column, View, str], str]], ...] = (
     ("Uptime", _uptime),
     ("", lambda _column, view, zone: looks.strip(view.bars, zone)),

@@ -69,6 +69,12 @@ def swatch(colour: str) -> str:
     return f'<span class="u-swatch" style="background:{colour}"></span>'
 
 
+def head(text: str, note: str = "") -> str:
+    """The head of a page, and what it is for."""
+    facts = f'<div class="facts"><span>{escape(note)}</span></div>' if note else ""
+    return f'<div class="u u-head"><h1>{escape(text)}</h1>{facts}</div>'
+
+
 def title(text: str, note: str = "") -> str:
     """The heading of a card, and what it shows in quieter words."""
     quiet = f"<span>{escape(note)}</span>" if note else ""

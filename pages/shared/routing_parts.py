@@ -7,16 +7,16 @@ from html import escape
 
 import streamlit as st
 
-from pages.shared import loader, words
+from pages.shared import loader, looks, words
 from pages.shared.window import Window
 from stats.records import measured, reported
 from stats.routing import PARAMETERS, Data, Excluded, Offer, Plan, Record, Sort, Strategy, Wish, plan
 from store.rows import Endpoint
 
-HEAD = (
-    '<div class="u u-head"><h1>Routing</h1><div class="facts"><span>Who would serve this request, in which order, at '
-    "what cost and after what time. The rules are the router's documented ones; the numbers are what it reports, "
-    "beside what our own probes measured</span></div></div>"
+HEAD = looks.head(
+    "Routing",
+    "Who would serve this request, in which order, at what cost and after what time. The rules are the router's "
+    "documented ones; the numbers are what it reports, beside what our own probes measured",
 )
 STRATEGIES: dict[str, tuple[Strategy, Sort | None]] = {
     "What a good response costs": ("good_response", None),

@@ -83,7 +83,9 @@ def budgets(url: str, now: int, zone: str) -> str:
     if not found:
         return '<div class="u q">No probe was sent today (UTC).</div>'
     heads = ("Location", "Spent today", "of", "left", "Free requests", "of", "left", "Known since")
-    head = "".join(f'<th class="{"left" if text == "Spent today" else ""}">{text}</th>' for text in heads)
+    head = "".join(
+        f'<th class="{"left" if text in ("Spent today", "Free requests") else ""}">{text}</th>' for text in heads
+    )
     body = "".join(
         f"<tr><td><b>{escape(each.location)}</b></td>"
         f'<td class="left">{_meter(each.usd, each.usd_per_day, words.money(each.usd))}</td>'

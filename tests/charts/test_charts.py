@@ -185,10 +185,13 @@ def test_each_target_has_its_line_in_a_comparison() -> None:
         probes = frame_of([probe(NOON + n * MINUTE, ttft_ms=ttft_ms) for n in range(60)])
         return bands(probes, "ttft_ms", NOON, NOON + HOUR)
 
-    chart = compare.medians({"<a>": table(100), "b": table(200)}, NOON, NOON + HOUR, LIGHT, unit="ms")
-    assert [(line.name, max(line.y)) for line in chart.data] == [("&lt;a>", 100), ("b", 200)]
-    assert chart.data[0].line.color != chart.data[1].line.color
+    tables, numbers = {"<a>": table(100), "b": table(200), "c": table(300)}, {"<a>": 3, "b": 4, "c": 13}
+    chart = compare.medians(tables, NOON, NOON + HOUR, LIGHT, numbers, unit="ms")
+    assert [(line.name, max(line.y)) for line in chart.data] == [("&lt;a>", 100), ("b", 200), ("c", 300)]
+    # a target's colour is its own; the eleventh has the first's, and is told apart by its dashes
+    assert [line.line.color for line in chart.data] == [LIGHT.series[3], LIGHT.series[4], LIGHT.series[3]]
+    assert [line.line.dash for line in chart.data] == ["solid", "solid", "dash"]
     assert (
-        compare.medians({}, NOON, NOON + HOUR, LIGHT, unit="ms").layout.annotations[0].text
+        compare.medians({}, NOON, NOON + HOUR, LIGHT, {}, unit="ms").layout.annotations[0].text
         == "no sample in this window"
     )
