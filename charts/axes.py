@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable
 
 import pandas as pd
-import plotly.graph_objects as go
+
+from charts.drawing import Drawing
 
 MOMENTS = {"moments": True}
 """The `layout.meta` of a chart of a time window: the page marks the same moment in all of these, and hears a drag."""
@@ -18,10 +19,12 @@ def local(moments: Iterable[int], zone: str) -> list[pd.Timestamp]:
     return list(times.dt.tz_convert(zone).dt.tz_localize(None))
 
 
-def over_window(chart: go.Figure, since: int, until: int, zone: str) -> None:
+def over_window(chart: Drawing, since: int, until: int, zone: str) -> None:
     """Let the chart's x axis be a time window: all of it, whether there is data or not, and dragged along it alone."""
-    chart.update_layout(meta=MOMENTS, xaxis_hoverformat="%-d %b, %H:%M")
-    chart.update_xaxes(type="date", range=local((since, until), zone), tickformatstops=DATES)
+    chart.update_layout(meta=MOMENTS)
+    chart.update_xaxes(
+        type="date", range=local((since, until), zone), tickformatstops=DATES, hoverformat="%-d %b, %H:%M"
+    )
     chart.update_yaxes(fixedrange=True)
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from charts.axes import local, over_window
-from charts.palette import Palette, figure, say
+from charts.drawing import Drawing
+from charts.palette import Palette
 
 HEIGHT = 320
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -28,9 +29,9 @@ def medians(
     """The median of each target over time: `tables` has its `stats.latency.bands` by its name, `numbers` the places of
     their colours. Where two have the same colour, the second is dashed.
     """
-    chart = figure(palette, HEIGHT)
+    chart = Drawing(palette, HEIGHT)
     if not any(int(table["count"].sum()) for table in tables.values()):
-        return say(chart, palette, "no sample in this window")
+        return chart.say("no sample in this window")
     worn: Counter[str] = Counter()
     for name, table in tables.items():
         colour = palette.of(numbers.get(name, 0))
@@ -47,5 +48,6 @@ def medians(
             showlegend=True,
         )
     over_window(chart, since, until, zone)
+    chart.update_layout(margin={"b": 72}, legend={"y": -0.18, "yanchor": "top"})
     chart.update_yaxes(title={"text": unit, "font": {"color": palette.muted, "size": 12}, "standoff": 4})
-    return chart
+    return chart.figure()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from charts.axes import log_ticks
-from charts.palette import Palette, figure, say
+from charts.drawing import Drawing
+from charts.palette import Palette
 
 HEIGHT = 340
 MOST_NAMES = 12
@@ -28,9 +29,9 @@ class Spot:
 
 def field(spots: Sequence[Spot], palette: Palette) -> go.Figure:
     """Time to first token to the right (logarithmic), output speed upwards: the upper left is the fast corner."""
-    chart = figure(palette, HEIGHT)
+    chart = Drawing(palette, HEIGHT)
     if not spots:
-        return say(chart, palette, "no target has both numbers in this window")
+        return chart.say("no target has both numbers in this window")
     low, high = min(spot.ttft_ms for spot in spots), max(spot.ttft_ms for spot in spots)
     middle = math.sqrt(low * high)
     names = [_escaped(spot.name) for spot in spots]
@@ -63,7 +64,7 @@ def field(spots: Sequence[Spot], palette: Palette) -> go.Figure:
         text="fast corner", x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="top", showarrow=False,
         font={"color": palette.muted, "size": 11},
     )  # fmt: skip
-    return chart
+    return chart.figure()
 
 
 def _escaped(name: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from charts.axes import DATES, local
-from charts.palette import Palette, figure, say
+from charts.drawing import Drawing
+from charts.palette import Palette
 from stats.thinning import thinned
 
 HEIGHT = 220
@@ -16,9 +17,9 @@ def step_lines(lines: dict[str, Steps], palette: Palette, *, unit: str, zone: st
     """Each of `lines` (name to `stats.changes.steps`) as a line that jumps where the fact changed, and breaks where
     there was none.
     """
-    chart = figure(palette, HEIGHT)
+    chart = Drawing(palette, HEIGHT)
     if not any(value is not None for line in lines.values() for _, value in line):
-        return say(chart, palette, "not known")
+        return chart.say("not known")
     for (name, line), colour in zip(lines.items(), (palette.accent, palette.second, palette.third), strict=False):
         chart.add_scatter(
             x=local([moment for moment, _ in thinned(line)], zone),
@@ -32,4 +33,4 @@ def step_lines(lines: dict[str, Steps], palette: Palette, *, unit: str, zone: st
     chart.update_xaxes(type="date", tickformatstops=DATES)
     chart.update_layout(legend={"y": 1.02, "yanchor": "bottom"}, margin={"t": 30})
     chart.update_yaxes(title={"text": unit, "font": {"color": palette.muted, "size": 12}, "standoff": 4})
-    return chart
+    return chart.figure()

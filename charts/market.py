@@ -8,7 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from charts.axes import log_ticks
-from charts.palette import Palette, figure, say
+from charts.drawing import Drawing
+from charts.palette import Palette
 
 HEIGHT = 360
 SIZE, GROWTH, MOST_SIZE = 7.0, 2.5, 16.0
@@ -35,9 +36,9 @@ def scatter(
     """The chart of `stats.catalog.spots`: price to the right (logarithmic; what is free stands left of it), `label`
     upwards, logarithmic where `ticks_named` has its ticks. A mark is the larger the more models stand there.
     """
-    chart = figure(palette, HEIGHT)
+    chart = Drawing(palette, HEIGHT)
     if spots.empty:
-        return say(chart, palette, "no model here has both numbers")
+        return chart.say("no model here has both numbers")
     price = spots["usd_per_million"]
     paid = price[price > 0]
     low, high = (float(paid.min()), float(paid.max())) if len(paid) else (0.1, 1.0)
@@ -80,7 +81,7 @@ def scatter(
         y_axis |= {"type": "log", "tickvals": list(ticks_named), "ticktext": names, "range": edges}
     legend = {"y": 1.02, "yanchor": "bottom", "itemsizing": "constant"}
     chart.update_layout(hovermode="closest", legend=legend, margin=MARGIN, xaxis=x_axis, yaxis=y_axis)
-    return chart
+    return chart.figure()
 
 
 def _said(names: list[str]) -> str:

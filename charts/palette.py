@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import plotly.graph_objects as go
-
 FONT = '"Source Sans", "Source Sans Pro", system-ui, sans-serif'
 Mode = Literal["light", "dark"]
 
@@ -98,48 +96,3 @@ PALETTES: dict[Mode, Palette] = {
 darker than up on paper and darker on black, so that both differ to who sees no red, no green, or no colour at all: the
 first draft's two were 3 apart for them where 29 is what others see (OKLab, hundredths).
 """
-
-
-def figure(palette: Palette, height: int) -> go.Figure:
-    """An empty figure in the house's looks: no chart junk, quiet axes, one hover for all series."""
-    axis = {
-        "gridcolor": palette.line,
-        "zeroline": False,
-        "linecolor": palette.line,
-        "tickfont": {"color": palette.muted, "size": 12},
-        "automargin": True,
-    }
-    return go.Figure(
-        layout={
-            "height": height,
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"color": palette.text, "size": 13, "family": FONT},
-            "margin": {"l": 8, "r": 8, "t": 10, "b": 8},
-            "colorway": [palette.accent, palette.second, palette.third],
-            "hovermode": "x unified",
-            "hoverlabel": {"bgcolor": palette.card, "bordercolor": palette.line, "font": {"color": palette.text}},
-            "legend": {
-                "orientation": "h",
-                "y": -0.12,
-                "x": 0,
-                "font": {"color": palette.muted, "size": 12},
-                "bgcolor": "rgba(0,0,0,0)",
-                "traceorder": "normal",
-            },
-            "xaxis": axis | {"showgrid": False},
-            "yaxis": axis | {"rangemode": "tozero", "showline": False},
-            "dragmode": "zoom",
-            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": palette.muted, "activecolor": palette.accent},
-        }
-    )
-
-
-def say(chart: go.Figure, palette: Palette, text: str) -> go.Figure:
-    """A chart that has nothing to show says why, in its middle."""
-    chart.update_xaxes(visible=False)
-    chart.update_yaxes(visible=False)
-    chart.add_annotation(
-        text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"color": palette.muted, "size": 14}
-    )
-    return chart

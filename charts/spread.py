@@ -5,16 +5,17 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from charts.palette import Palette, figure, say
+from charts.drawing import Drawing
+from charts.palette import Palette
 
 HEIGHT = 260
 
 
 def histogram(table: pd.DataFrame, palette: Palette, *, unit: str, colour: str | None = None) -> go.Figure:
     """The chart of `stats.distribution.histogram`: shares of all samples, on a logarithmic axis."""
-    chart = figure(palette, HEIGHT)
+    chart = Drawing(palette, HEIGHT)
     if table.empty:
-        return say(chart, palette, "no sample in this window")
+        return chart.say("no sample in this window")
     middles = (table["low"] * table["high"]) ** 0.5
     chart.add_bar(
         x=list(range(len(table))),
@@ -33,14 +34,14 @@ def histogram(table: pd.DataFrame, palette: Palette, *, unit: str, colour: str |
         tickvals=shown, ticktext=labels, title={"text": unit, "font": {"color": palette.muted, "size": 12}}
     )
     chart.update_yaxes(tickformat=".0%")
-    return chart
+    return chart.figure()
 
 
 def hours_of_week(table: pd.DataFrame, palette: Palette, *, unit: str, colour: str | None = None) -> go.Figure:
     """The chart of `stats.distribution.by_hour_of_week`: medians, the stronger the colour the larger."""
-    chart = figure(palette, HEIGHT)
+    chart = Drawing(palette, HEIGHT)
     if table.isna().all(axis=None):
-        return say(chart, palette, "no sample in this window")
+        return chart.say("no sample in this window")
     strong = colour or palette.accent
     chart.add_heatmap(
         z=table.to_numpy(),
@@ -56,4 +57,4 @@ def hours_of_week(table: pd.DataFrame, palette: Palette, *, unit: str, colour: s
     chart.update_layout(hovermode="closest")
     chart.update_xaxes(tickvals=[0, 6, 12, 18, 23], ticktext=["0:00", "6:00", "12:00", "18:00", "23:00"])
     chart.update_yaxes(autorange="reversed", showgrid=False)
-    return chart
+    return chart.figure()

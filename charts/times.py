@@ -10,7 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from charts.axes import local, over_window
-from charts.palette import Palette, figure, say
+from charts.drawing import Drawing
+from charts.palette import Palette
 from stats.shifts import Shift
 from stats.thinning import Mark
 
@@ -38,10 +39,10 @@ def bands(
     a dot, so that none disappears; one far beyond the bands stands at the ceiling, instead of flattening them.
     `zone` is the time zone of the axis. With neither samples nor failures the chart says so.
     """
-    chart = figure(palette, HEIGHT)
+    chart = Drawing(palette, HEIGHT)
     colour = colour or palette.accent
     if not int(table["count"].sum()) and not failures:
-        return say(chart, palette, "no sample in this window")
+        return chart.say("no sample in this window")
     at = local(table["at"], zone)
     for low, high, opacity, name in (("p5", "p95", 0.13, "p5 to p95"), ("p25", "p75", 0.26, "p25 to p75")):
         for x, bottom, top in _unbroken(at, table[low], table[high]):
@@ -78,7 +79,7 @@ def bands(
         chart.update_yaxes(range=[0, 1], showticklabels=False, showgrid=False)
     over_window(chart, since, until, zone)
     chart.update_yaxes(title={"text": unit, "font": {"color": palette.muted, "size": 12}, "standoff": 4})
-    return chart
+    return chart.figure()
 
 
 def _unbroken(
@@ -101,7 +102,7 @@ def _unbroken(
     return runs
 
 
-def _mark(chart: go.Figure, shift: Shift, palette: Palette, zone: str, unit: str) -> None:
+def _mark(chart: Drawing, shift: Shift, palette: Palette, zone: str, unit: str) -> None:
     """A change point: a line at its moment, and what changed in words."""
     [at] = local((shift.at,), zone)
     chart.add_shape(
@@ -124,9 +125,7 @@ def _mark(chart: go.Figure, shift: Shift, palette: Palette, zone: str, unit: str
     )
 
 
-def _outermost(
-    chart: go.Figure, at: list[pd.Timestamp], table: pd.DataFrame, colour: str, unit: str, worst: str
-) -> None:
+def _outermost(chart: Drawing, at: list[pd.Timestamp], table: pd.DataFrame, colour: str, unit: str, worst: str) -> None:
     """The worst sample of each stretch, where it lies outside of the bands."""
     beyond = (table["max"] > table["p95"]) if worst == "max" else (table["min"] < table["p5"])
     beyond &= table["count"] > 1
@@ -160,7 +159,7 @@ def _ceiling(table: pd.DataFrame) -> float:
     )
 
 
-def _floor(chart: go.Figure, failures: Sequence[Mark], palette: Palette, zone: str) -> None:
+def _floor(chart: Drawing, failures: Sequence[Mark], palette: Palette, zone: str) -> None:
     if not failures:
         return
     chart.add_scatter(

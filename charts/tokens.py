@@ -8,18 +8,20 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from charts.axes import MOMENTS
-from charts.palette import Palette, figure, say
+from charts.drawing import Drawing
+from charts.palette import Palette
 
 HEIGHT = 300
+BELOW = {"y": -0.14, "yanchor": "top"}
 MOST_LABELS = 8
 """As many fit below the chart on a phone."""
 
 
 def per_day(table: pd.DataFrame, palette: Palette) -> go.Figure:
     """The chart of `stats.tokens.tokens_per_day`."""
-    chart = figure(palette, HEIGHT)
+    chart = Drawing(palette, HEIGHT)
     if table.empty or not int((table["prompt_tokens"] + table["completion_tokens"]).sum()):
-        return say(chart, palette, "no tokens in this window")
+        return chart.say("no tokens in this window")
     by_day = table.set_index(pd.to_datetime(table["day"]))[["prompt_tokens", "completion_tokens"]]
     by_day = by_day.reindex(pd.date_range(by_day.index.min(), by_day.index.max()), fill_value=0)
     days = list(by_day.index)
@@ -37,9 +39,9 @@ def per_day(table: pd.DataFrame, palette: Palette) -> go.Figure:
 
 def by_part(table: pd.DataFrame, palette: Palette, *, as_share: bool = False) -> go.Figure:
     """The chart of `stats.usage.by_day`, or with `as_share` of its `stats.usage.shares`."""
-    chart = figure(palette, HEIGHT)
+    chart = Drawing(palette, HEIGHT)
     if table.empty:
-        return say(chart, palette, "nothing was told of this time")
+        return chart.say("nothing was told of this time")
     days = [pd.Timestamp(day) for day in table.index]
     for column, colour in zip(table.columns, palette.series, strict=False):
         chart.add_bar(
@@ -54,13 +56,13 @@ def by_part(table: pd.DataFrame, palette: Palette, *, as_share: bool = False) ->
     return _stacked_by_day(chart, days)
 
 
-def _stacked_by_day(chart: go.Figure, days: list[pd.Timestamp]) -> go.Figure:
+def _stacked_by_day(chart: Drawing, days: list[pd.Timestamp]) -> go.Figure:
     shown = days[:: math.ceil(len(days) / MOST_LABELS)]
-    chart.update_layout(barmode="stack", bargap=0.35, meta=MOMENTS, dragmode=False)
+    chart.update_layout(barmode="stack", bargap=0.35, meta=MOMENTS, dragmode=False, margin={"b": 64}, legend=BELOW)
     chart.update_xaxes(type="category", tickangle=0, tickvals=_names(shown), ticktext=_labels(shown))
     if len(days) < 4:  # a single bar would fill the whole width
         chart.update_xaxes(range=[len(days) - 4.5, len(days) - 0.5])
-    return chart
+    return chart.figure()
 
 
 def _names(days: list[pd.Timestamp]) -> list[str]:

@@ -8,34 +8,31 @@ from pages.shared.numbers import metrics
 
 screens.unless_store()
 url = source.store_url()
+wish = overview_parts.controls([target for target in loader.targets(url) if target.state != "removed"])
 
 
 @st.fragment(run_every="10s")
 def live() -> None:
     """All of it: numbers and strips may change under the reader's eyes, nothing here is zoomed or selected."""
-    now = window.now_ms()
-    chosen = window.current().fresh()
     targets = [target for target in loader.targets(url) if target.state != "removed"]
     if not targets:
         screens.empty()
         return
-    rows = overview_rows.rows(url, targets, chosen, now)
-    if all(row.last_at is None for row in rows):
+    shown = overview_rows.shown(url, window.current(), wish)
+    if shown.is_new:
         screens.no_probe_yet([target.api_key_env for target in targets if target.api_key_env])
         return
     freshness.banner()
-    metrics(overview_rows.summary(url, rows, chosen, now))
-    st.html(overview_rows.table(url, rows, now, window.zone()))
+    metrics(shown.metrics)
+    st.html(shown.table)
     st.html(looks.legend())
 
 
 @st.fragment(run_every=window.pixel_s())
 def side_by_side() -> None:
     """How the targets stand to each other, and what they cost."""
-    now = window.now_ms()
-    targets = [target for target in loader.targets(url) if target.state != "removed"]
-    spots = overview_parts.spots(url, overview_rows.rows(url, targets, window.current(), now))
-    spending = loader.costs(url, loader.rounded(now, 60_000))
+    spots = overview_parts.spots(url, overview_rows.shown(url, window.current(), wish).rows)
+    spending = loader.costs(url, loader.rounded(window.now_ms(), 60_000))
     if len(spots) < 2 and not spending:
         return
     left, right = st.columns([3, 2])

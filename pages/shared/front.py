@@ -10,6 +10,7 @@ PAGES = Path(__file__).resolve().parents[1]
 
 st.set_page_config(page_title="Uptoken", page_icon=str(looks.ICON), layout="wide")
 everything = access.let_in()
+export = st.Page(PAGES / "export.py", title="Export")
 system = st.Page(PAGES / "system.py", title="System")
 status = st.Page(PAGES / "status.py", title="Status", default=not everything)
 page = st.navigation(
@@ -19,7 +20,7 @@ page = st.navigation(
         st.Page(PAGES / "compare.py", title="Compare"),
         st.Page(PAGES / "routing.py", title="Routing"),
         st.Page(PAGES / "catalog.py", title="Catalog"),
-        st.Page(PAGES / "export.py", title="Export"),
+        export,
         system,
         status,
     ]
@@ -29,7 +30,7 @@ page = st.navigation(
 )
 st.logo(looks.LOGO, size="large")
 looks.style()
-together.together()
+together.together(has_charts=page not in (export, system, status))
 if page is not status:
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="head"):
         freshness.line()

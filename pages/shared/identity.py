@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from charts.palette import PALETTES
 from pages.shared import loader, looks
 
 
@@ -20,4 +21,4 @@ def colour(url: str, name: str) -> str:
 
 def variable(number: int) -> str:
     """For CSS, in either mode."""
-    return f"var(--u-series-{number % len(looks.palette().series)})"
+    return f"var(--u-series-{number % len(PALETTES['light'].series)})"

@@ -2,92 +2,118 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from charts import spread, times, tokens
-from pages.shared import looks, model_more, model_parts, window
-from pages.shared.past import THROUGHPUT, Past, past_of
+from charts.palette import PALETTES, Mode
+from pages.shared import loader, looks, model_more, model_parts, window
+from pages.shared.past import THROUGHPUT, past_of
+from pages.shared.window import Window
 from stats.distribution import by_hour_of_week, histogram
 from stats.shifts import Shift
 from store.rows import Target
 
 
+@dataclass(frozen=True)
+class OverTime:
+    """The four charts over time, and the change points of the first."""
+
+    ttft: go.Figure
+    tokens: go.Figure
+    total: go.Figure
+    speed: go.Figure
+    changed: list[Shift]
+
+
 def over_time(url: str, target: Target, number: int) -> None:
     """The four charts over time, drawn anew when a live window has moved by a pixel."""
+    began = loader.first_at(url).get(target.name, 0)
 
-    @st.fragment(run_every=window.pixel_s())
+    @st.fragment(run_every=window.pixel_s(began))
     def drawn() -> None:
-        chosen = window.current()
-        _over_time(past_of(url, target, chosen, window.now_ms()), number, chosen.words)
+        chosen = window.steady(began)
+        edges = (chosen.since, chosen.until, chosen.is_live)
+        found = _over_time(
+            url, target.name, target.location, *edges, looks.mode(), window.zone(), number, _target=target
+        )
+        _draw(found, target.name, chosen.words)
 
     drawn()
 
 
-def _over_time(past: Past, number: int, when: str) -> None:
-    target, name, zone, palette = past.target, past.target.name, window.zone(), looks.palette()
-    changed = past.shifts(target.profile, "ttft_ms")
+# A figure is made once for all who look at the same, in one mode and zone, and is not copied for each of them.
+@st.cache_resource(ttl=300, max_entries=48, show_spinner=False)
+def _over_time(
+    url: str, name: str, location: str, since: int, until: int, is_live: bool, mode: Mode, zone: str, number: int,
+    *, _target: Target,
+) -> OverTime:  # fmt: skip
+    past = past_of(url, _target, Window(since, until, is_live, ""), until)
+    palette, profile = PALETTES[mode], _target.profile
+    changed = past.shifts(profile, "ttft_ms")
+
+    def bands(profile: str, column: str, unit: str, shifts: list[Shift]) -> go.Figure:
+        worst: Literal["max", "min"] = "min" if column == "tokens_per_second" else "max"
+        return times.bands(
+            past.bands(profile, column),
+            past.failures(profile),
+            past.charted_since,
+            past.until,
+            palette,
+            unit=unit,
+            zone=zone,
+            colour=palette.of(number),
+            shifts=shifts,
+            worst=worst,
+        )
+
+    return OverTime(
+        ttft=bands(profile, "ttft_ms", "ms", changed),
+        tokens=tokens.per_day(past.tokens_per_day(zone), palette),
+        total=bands(profile, "total_ms", "ms", past.shifts(profile, "total_ms")),
+        speed=bands(THROUGHPUT, "tokens_per_second", "tok/s", past.shifts(THROUGHPUT, "tokens_per_second")),
+        changed=changed,
+    )
+
+
+def _draw(found: OverTime, name: str, when: str) -> None:
     wide, narrow = st.columns([2, 1])
     with wide, looks.card("ttft", "Time to first token", "median, p25 to p75, p5 to p95, slowest; failures below"):
         looks.chart(
-            _bands(past, target.profile, "ttft_ms", "ms", number, changed),
+            found.ttft,
             key="ttft_chart",
             alt=f"Time to first token of {name} {when}, in milliseconds, as percentile bands over time",
         )
     with narrow, looks.card("tokens", "Tokens per day", "used by the probes"):
         looks.chart(
-            tokens.per_day(past.tokens_per_day(zone), palette),
-            key="tokens_chart",
-            alt=f"Prompt and completion tokens that probes of {name} used, by day",
+            found.tokens, key="tokens_chart", alt=f"Prompt and completion tokens that probes of {name} used, by day"
         )
-    if changed:
-        st.html(model_more.shifts_list("TTFT", "ms", changed, zone))
+    if found.changed:
+        st.html(model_more.shifts_list("TTFT", "ms", found.changed, window.zone()))
     left, right = st.columns(2)
     with left, looks.card("total", "Total time", "to the last token of a ping"):
-        shifted = past.shifts(target.profile, "total_ms")
         looks.chart(
-            _bands(past, target.profile, "total_ms", "ms", number, shifted),
+            found.total,
             key="total_chart",
             alt=f"Total time of replies of {name} {when}, in milliseconds, as percentile bands over time",
         )
     with right, looks.card("speed", "Output speed", "tokens per second after the first token, of throughput probes"):
-        shifted = past.shifts(THROUGHPUT, "tokens_per_second")
         looks.chart(
-            _bands(past, THROUGHPUT, "tokens_per_second", "tok/s", number, shifted),
+            found.speed,
             key="speed_chart",
             alt=f"Output speed of {name} {when}, in tokens per second, as percentile bands over time",
         )
 
 
-def _bands(past: Past, profile: str, column: str, unit: str, number: int, changed: list[Shift]) -> go.Figure:
-    """The percentile bands of one measured column, with its change points, its worst, and failures on the floor."""
-    palette = looks.palette()
-    worst: Literal["max", "min"] = "min" if column == "tokens_per_second" else "max"
-    return times.bands(
-        past.bands(profile, column),
-        past.failures(profile),
-        past.charted_since,
-        past.until,
-        palette,
-        unit=unit,
-        zone=window.zone(),
-        colour=palette.of(number),
-        shifts=changed,
-        worst=worst,
-    )
-
-
 @st.fragment
 def spread_card(url: str, target: Target, number: int) -> None:
     """How what was measured is spread; another measure draws this card alone."""
-    chosen = window.current()
-    past = past_of(url, target, chosen, window.now_ms())
-    palette, colour = looks.palette(), looks.palette().of(number)
-    with looks.card(
-        "spread", "How it is spread", "of all good replies in this window; medians by the hour of the week"
-    ):
+    began = loader.first_at(url).get(target.name, 0)
+    chosen = window.steady(began)
+    with looks.card("spread", "How it is spread", "all good replies in this window; medians by the hour of the week"):
         measure = st.segmented_control(
             "Of",
             list(model_parts.MEASURES),
@@ -97,19 +123,32 @@ def spread_card(url: str, target: Target, number: int) -> None:
             bind="query-params",
             label_visibility="collapsed",
         )
-        of = model_parts.MEASURES[measure or next(iter(model_parts.MEASURES))]
-        profile = of.profile or target.profile
+        measure = measure or next(iter(model_parts.MEASURES))
+        edges = (chosen.since, chosen.until, chosen.is_live)
+        bars, week = _spread(
+            url, target.name, target.location, *edges, looks.mode(), window.zone(), number, measure, _target=target
+        )
         left, right = st.columns(2)
         with left:
             looks.chart(
-                spread.histogram(histogram(past.counts(profile, of.column)), palette, unit=of.unit, colour=colour),
+                bars,
                 key="histogram_chart",
                 alt=f"How often which {measure} of {target.name} was measured {chosen.words}",
             )
         with right:
-            by_hour = by_hour_of_week(past.hour_rows(profile), of.column, window.zone())
-            looks.chart(
-                spread.hours_of_week(by_hour, palette, unit=of.unit, colour=colour),
-                key="week_chart",
-                alt=f"Median {measure} of {target.name} by weekday and hour of the day",
-            )
+            looks.chart(week, key="week_chart", alt=f"Median {measure} of {target.name} by weekday and hour of the day")
+
+
+@st.cache_resource(ttl=300, max_entries=48, show_spinner=False)
+def _spread(
+    url: str, name: str, location: str, since: int, until: int, is_live: bool, mode: Mode, zone: str, number: int,
+    measure: str, *, _target: Target,
+) -> tuple[go.Figure, go.Figure]:  # fmt: skip
+    past = past_of(url, _target, Window(since, until, is_live, ""), until)
+    of, palette = model_parts.MEASURES[measure], PALETTES[mode]
+    profile, colour = of.profile or _target.profile, palette.of(number)
+    by_hour = by_hour_of_week(past.hour_rows(profile), of.column, zone)
+    return (
+        spread.histogram(histogram(past.counts(profile, of.column)), palette, unit=of.unit, colour=colour),
+        spread.hours_of_week(by_hour, palette, unit=of.unit, colour=colour),
+    )

@@ -9,11 +9,12 @@ import streamlit as st
 
 from charts.field import Spot
 from pages.shared import code, glossary, identity, loader, looks, words
-from pages.shared.overview_rows import Row
+from pages.shared.overview_rows import Row, Wish
 from pages.shared.window import now_ms
 from stats.costs import Cost
+from store.rows import Target
 
-MOST_COSTS = 12
+MOST_COSTS, FEW = 12, 8
 NEW_MS = 3_600_000
 """So long after the first probe of all the explanation is open by itself."""
 EXAMPLE = """[[target]]
@@ -22,6 +23,23 @@ model = "google/gemma-3-1b-it:free"
 base_url = "https://openrouter.ai/api/v1"
 api_key_env = "OPENROUTER_API_KEY"
 """
+
+
+def controls(targets: Sequence[Target]) -> Wish:
+    """What is looked for, in the URL; offered where there is more than fits on a screen."""
+    if len(targets) <= FEW:
+        return Wish()
+    with st.container(horizontal=True, vertical_alignment="center", key="find_row"):
+        text = st.text_input(
+            "Find",
+            key="find",
+            bind="query-params",
+            placeholder=f"find one of {len(targets)} targets by name, model or tag",
+            label_visibility="collapsed",
+            width=360,
+        )
+        only = st.toggle("Only those that are not up", key="troubled", bind="query-params")
+    return Wish(text, only)
 
 
 def spots(url: str, rows: Sequence[Row]) -> list[Spot]:

@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
+import streamlit as st
 
 from pages.shared import glossary, identity, loader, looks, words
 from pages.shared.numbers import Metric
 from pages.shared.past import DAY_MS, HOUR_MS, INCIDENTS_SINCE_MS
-from pages.shared.window import Window, in_link
+from pages.shared.window import Window, in_link, now_ms, zone
 from stats import rollups
 from stats.incidents import Standing, kept, standing, standing_of
 from stats.latency import Percentiles, median_line, percentiles
@@ -37,6 +38,65 @@ class Row:
     speed: Percentiles
     speed_line: list[float | None]
     last_at: int | None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Which targets are looked for: a part of their name, model or tags, and whether only those that are not up."""
+
+    text: str = ""
+    only_troubled: bool = False
+
+    def fits(self, row: Row) -> bool:
+        """Whether a row is wanted."""
+        target = row.target
+        said = f"{target.name} {target.model} {target.provider or ''} {target.tags or ''}".lower()
+        return all(part in said for part in self.text.lower().split()) and not (
+            self.only_troubled and row.standing.word == "up"
+        )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the live part shows, ready to be sent; `is_new` when no target was ever probed."""
+
+    is_new: bool
+    rows: list[Row]
+    metrics: list[Metric]
+    table: str
+
+
+SLOT_MS = 10_000
+"""So long the live part is the same for all who look at the same range."""
+
+
+def shown(url: str, window: Window, wish: Wish) -> Shown:
+    """The live part's content: made once in `SLOT_MS`, however many look at it."""
+    since = None if window.is_live else window.since
+    asked = (since, window.until - window.since, window.words, wish.text, wish.only_troubled)
+    return _shown(url, *asked, zone(), tuple(in_link().items()), loader.rounded(now_ms(), SLOT_MS))
+
+
+@st.cache_resource(ttl=60, max_entries=16, show_spinner=False)  # not copied for each viewer: nobody changes it
+def _shown(
+    url: str,
+    since: int | None,
+    span: int,
+    said: str,
+    text: str,
+    only_troubled: bool,
+    zone: str,
+    link: tuple[tuple[str, str], ...],
+    slot: int,
+) -> Shown:
+    now = now_ms()
+    window = Window(now - span, now, True, said) if since is None else Window(since, since + span, False, said)
+    found = rows(url, [target for target in loader.targets(url) if target.state != "removed"], window, now)
+    if all(row.last_at is None for row in found):
+        return Shown(True, [], [], "")
+    wish = Wish(text, only_troubled)
+    wanted = [row for row in found if wish.fits(row)]
+    return Shown(False, wanted, summary(url, wanted, window, now), table(url, wanted, now, zone, dict(link)))
 
 
 LONG_MS = 90 * DAY_MS
@@ -189,8 +249,10 @@ def _month(url: str, now: int) -> str:
     return f"; this month {words.money(so_far)}, at this pace {words.money(in_all)}" if in_all else ""
 
 
-def table(url: str, found: list[Row], now: int, zone: str) -> str:
-    """All rows as HTML."""
+def table(url: str, found: list[Row], now: int, zone: str, link: dict[str, str]) -> str:
+    """All rows as HTML; `link` is what a link to a target's page carries along."""
+    if not found:
+        return '<div class="u u-card q">No target is like that. Clear the search above.</div>'
     widths = {row.bars[0].until - row.bars[0].since for row in found}
     each = words.duration(min(widths) / 1_000) if len(widths) == 1 else f"{words.duration(min(widths) / 1_000)} or more"
     head = (
@@ -202,14 +264,14 @@ def table(url: str, found: list[Row], now: int, zone: str) -> str:
         '<div class="last">Last probe</div></div>'
     )
     places, numbers = len({row.target.location for row in found}), identity.numbers(url)
-    body = "".join(_html(row, now, zone, places > 1, numbers.get(row.target.name, 0)) for row in found)
+    body = "".join(_html(row, now, zone, places > 1, numbers.get(row.target.name, 0), link) for row in found)
     return f'<div class="u u-list">{head}{body}</div>'
 
 
-def _html(row: Row, now: int, zone: str, say_location: bool, number: int) -> str:
+def _html(row: Row, now: int, zone: str, say_location: bool, number: int, carried: dict[str, str]) -> str:
     target, colour = row.target, identity.variable(number)
     where = f" · {escape(target.location)}" if say_location else ""
-    link = escape(f"model?{urlencode({'target': target.name} | in_link())}", quote=True)
+    link = escape(f"model?{urlencode({'target': target.name} | carried)}", quote=True)
     last = words.exact(row.last_at, zone) if row.last_at is not None else ""
     return (
         '<div class="u-row">'

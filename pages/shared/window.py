@@ -46,13 +46,26 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def pixel_s() -> float | None:
+def pixel_s(began: int = 0) -> float | None:
     """After how many seconds a chart of the window has moved by about two pixels; null for one that stands still.
+    `began`: when the charted target was first probed (milliseconds UTC), where that is within the window.
 
-    A chart loses what is hovered when it is drawn anew, so it is drawn no more often than it can differ.
+    A chart loses what is hovered when it is drawn anew, so it is drawn no more often than it can differ; but what has
+    just failed should be in it soon.
     """
     chosen = current()
-    return max(60.0, (chosen.until - chosen.since) / 1_000 / 500) if chosen.is_live else None
+    span_s = (chosen.until - max(chosen.since, began)) / 1_000
+    return min(300.0, max(5.0, span_s / 500)) if chosen.is_live else None
+
+
+def steady(began: int = 0) -> Window:
+    """The window, which moves in steps of `pixel_s`: what is charted of it is the same for all who look within one."""
+    chosen = current()
+    if not chosen.is_live:
+        return chosen
+    step_ms = int((pixel_s(began) or 1.0) * 1_000)
+    until = chosen.until - chosen.until % step_ms + step_ms
+    return Window(until - (chosen.until - chosen.since), until, True, chosen.words)
 
 
 def zone() -> str:

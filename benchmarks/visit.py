@@ -1,0 +1,261 @@
+"""How long a visitor waits, in a real Chromium: the first visit beside a bare page, a change, a refresh, ten at once.
+
+    python -m benchmarks.visit                             fills 31 days of 100 targets first (three minutes)
+    python -m benchmarks.visit sqlite:///data/year.db      a store that is there, of `benchmarks.year`
+
+The bare page has four Plotly charts of 2,000 points and nothing else. Every first visit is in a new browser profile,
+and the two take turns, so that a busier minute of the machine meets both.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.request import urlopen
+
+import typer
+
+from benchmarks.browser import FLAGS, dashboard_process, free_port
+from benchmarks.catalog import CHROMIUM
+from benchmarks.download import resident_mb
+from benchmarks.tools import median, percentile, table
+from benchmarks.year import fill
+from store import open_store
+
+VISITS, CHANGES, VIEWERS, WATCHED_S = 9, 12, 10, 60
+MOST_RATIO, MOST_CHANGE_S, MOST_REFRESH_S, MOST_MB, MOST_RERUN_S = 1.3, 0.7, 0.3, 600, 1.5
+RANGES = ("7 d", "30 d")
+VIEW = {"viewport": {"width": 1_440, "height": 1_000}}
+BARE = """
+import numpy as np, plotly.graph_objects as go, streamlit as st
+for n in range(4):
+    st.plotly_chart(go.Figure(go.Scatter(y=np.random.default_rng(n).normal(size=2_000).cumsum())), key=f"chart {n}")
+"""
+RESTED = """document.querySelector(
+    '[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stStatusWidget"]') === null"""
+DRAWN = f"""count => [...document.querySelectorAll('.js-plotly-plot')].filter(
+    plot => plot.querySelector('.cartesianlayer .subplot')).length >= count && {RESTED}"""
+MARK = "document.querySelectorAll('.js-plotly-plot').forEach(plot => plot.before = plot.data)"
+REDRAWN = f"""() => {{
+    const charts = [...document.querySelectorAll('.js-plotly-plot')].filter(p => p._fullLayout?.meta?.moments);
+    return charts.length && charts.every(p => p.data !== p.before && p.querySelector('.subplot')) && {RESTED};
+}}"""
+
+
+@contextmanager
+def bare() -> Iterator[str]:
+    """A Streamlit page with four charts; its address."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "bare.py"
+        script.write_text(BARE)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), "--server.headless",
+             "true", "--server.address", "127.0.0.1", "--browser.gatherUsageStats", "false"],
+            cwd=folder, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                try:
+                    urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).close()
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def first_visit(browser: Any, address: str, charts: int) -> float:
+    """Seconds from an empty profile to all charts drawn."""
+    context = browser.new_context(**VIEW)
+    page = context.new_page()
+    began = time.perf_counter()
+    page.goto(address)
+    page.wait_for_function(DRAWN, arg=charts, polling=10)
+    seconds = time.perf_counter() - began
+    context.close()
+    return seconds
+
+
+def rested(browser: Any, address: str) -> tuple[Any, int]:
+    """A page that has come to rest, and how many charts it has."""
+    page = browser.new_page(**VIEW)
+    page.goto(address)
+    page.wait_for_function(DRAWN, arg=1)
+    page.wait_for_timeout(3_000)
+    return page, int(page.locator(".js-plotly-plot").count())
+
+
+def another_range(page: Any, turn: int) -> None:
+    """Choose one of two ranges."""
+    page.locator(".st-key-range").get_by_text(RANGES[turn % 2], exact=True).click()
+
+
+def another_target(page: Any, turn: int) -> None:
+    """Choose a target that was not shown yet, by typing a part of its name."""
+    page.locator(".st-key-target input").click()
+    page.keyboard.type(f"target {20 + turn:03d}")
+    page.get_by_role("option").first.wait_for()
+    page.keyboard.press("Enter")
+
+
+def changes(page: Any, change: Callable[[Any, int], None]) -> list[float]:
+    """Seconds from a change of a control to all charts of the window drawn anew; the first two are not counted."""
+    seconds = []
+    for turn in range(CHANGES + 2):
+        page.wait_for_timeout(700)
+        page.evaluate(MARK)
+        page.evaluate("window.changedAt = undefined; addEventListener('click', () => window.changedAt = Date.now(), "
+                      "{capture: true, once: true}); addEventListener('keydown', event => { if (event.key === 'Enter') "
+                      "window.changedAt = Date.now() }, true)")  # fmt: skip
+        change(page, turn)
+        page.wait_for_function(REDRAWN, polling=10)
+        seconds.append(page.evaluate("(Date.now() - window.changedAt) / 1000"))
+    return seconds[2:]
+
+
+class Reruns:
+    """How long the server took for each run of a page's script or of a part of it, by the browser's own clock."""
+
+    def __init__(self, page: Any) -> None:
+        """Listen to a page before it goes anywhere."""
+        self.seconds: list[float] = []
+        self._began: float | None = None
+        session = page.context.new_cdp_session(page)
+        session.on("Network.webSocketFrameReceived", self._received)
+        session.send("Network.enable")
+
+    def _received(self, event: dict[str, Any]) -> None:
+        from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+        if event["response"]["opcode"] != 2:
+            return
+        message = ForwardMsg.FromString(base64.b64decode(event["response"]["payloadData"]))
+        kind = message.WhichOneof("type")
+        if kind == "new_session":
+            self._began = event["timestamp"]
+        elif kind == "script_finished" and self._began is not None:
+            self.seconds.append(event["timestamp"] - self._began)
+            self._began = None
+
+
+def refreshes(browser: Any, address: str) -> list[float]:
+    """Seconds of the server for the live parts of a page that is watched and left alone."""
+    page = browser.new_page(**VIEW)
+    reruns = Reruns(page)
+    page.goto(address)
+    page.wait_for_timeout(6_000)
+    reruns.seconds.clear()
+    page.wait_for_timeout(WATCHED_S * 500)
+    page.close()
+    return reruns.seconds
+
+
+def viewers(browser: Any, address: str, process_id: int) -> tuple[list[float], float]:
+    """Ten watch, half of them a model each, and choose another range now and then: seconds a rerun, and the server's
+    memory in MB at its highest.
+    """
+    most = 0.0
+    pages, reruns = [], []
+    for number in range(VIEWERS):
+        page = browser.new_context(**VIEW).new_page()
+        reruns.append(Reruns(page))
+        page.goto(f"{address}/model?target=target+{number:03d}&range=30+d" if number % 2 else f"{address}/?range=30+d")
+        pages.append(page)
+    for page in pages:
+        page.wait_for_function(DRAWN, arg=1, timeout=60_000)
+    for each in reruns:
+        each.seconds.clear()
+    for turn in range(WATCHED_S // 3):
+        another_range(pages[turn % VIEWERS], turn // VIEWERS)
+        pages[0].wait_for_timeout(3_000)
+        most = max(most, resident_mb(process_id))
+    for page in pages:
+        page.context.close()
+    return [second for each in reruns for second in each.seconds], most
+
+
+def measured(url: str) -> str:
+    """The table, as Markdown."""
+    from playwright.sync_api import sync_playwright
+
+    with (
+        sync_playwright() as playwright,
+        bare() as bare_address,
+        dashboard_process(url) as (address, process_id),
+    ):
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        model, overview = f"{address}/model?target=target+007&range=30+d", f"{address}/?range=30+d"
+        seconds: dict[str, list[float]] = {bare_address: [], model: [], overview: []}
+        charts = {bare_address: 4}
+        for page in (model, overview):
+            opened, charts[page] = rested(browser, page)
+            opened.close()
+        for _ in range(VISITS):
+            for page in seconds:
+                seconds[page].append(first_visit(browser, page, charts[page]))
+        page, _ = rested(browser, model)
+        ranges, targets = changes(page, another_range), changes(page, another_target)
+        page.close()
+        refreshed = [*refreshes(browser, overview), *refreshes(browser, model)]
+        reruns, most_mb = viewers(browser, address, process_id)
+        browser.close()
+    base = median(seconds[bare_address])
+    lines = [["a bare page with four charts, first visit", f"{base:.2f} s", "", ""]]
+    for name, page in (("model page", model), ("overview", overview)):
+        lines.append(
+            _line(
+                f"the {name} over 30 d, {charts[page]} chart{'s' if charts[page] > 1 else ''}, first visit",
+                median(seconds[page]),
+                MOST_RATIO * base,
+                note=f", {median(seconds[page]) / base:.2f} times",
+            )
+        )
+    lines += [
+        _line("another range, click to all charts redrawn", median(ranges), MOST_CHANGE_S),
+        _line("another target, chosen to all charts redrawn", median(targets), MOST_CHANGE_S),
+        _line(f"a live refresh, server time, p95 of {len(refreshed)}", percentile(refreshed, 0.95), MOST_REFRESH_S),
+        _line(f"a rerun with {VIEWERS} viewers, p95 of {len(reruns)}", percentile(reruns, 0.95), MOST_RERUN_S),
+        [
+            "the server's memory meanwhile, at most",
+            f"{most_mb:.0f} MB",
+            f"{MOST_MB} MB",
+            "" if most_mb < MOST_MB else "NOT KEPT",
+        ],
+    ]
+    return table((f"100 targets; medians of {VISITS} visits", "measured", "promised, at most", ""), lines)
+
+
+def _line(what: str, seconds: float, most: float, note: str = "") -> list[str]:
+    return [what, f"{seconds:.2f} s{note}", f"{most:.2f} s", "" if seconds <= most else "NOT KEPT"]
+
+
+def main(url: Annotated[str | None, typer.Argument(help="A store; none: one is filled.")] = None) -> None:
+    """Print the table, as Markdown."""
+    if CHROMIUM is None:
+        print("There is no Chromium: apt-get install chromium, or say where it is with CHROMIUM.")
+        return
+    if url is not None:
+        print(measured(url))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        own = f"sqlite:///{folder}/visit.db"
+        store = open_store(own)
+        fill(store, 100, 31, time.time_ns() // 1_000_000)
+        store.close()
+        print(measured(own))
+
+
+if __name__ == "__main__":
+    typer.run(main)
