@@ -4,6 +4,7 @@ chart; here it is put together as plain values, and checked once, at its end.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import plotly.graph_objects as go
@@ -48,10 +49,9 @@ class Drawing:
                 "bgcolor": "rgba(0,0,0,0)",
                 "traceorder": "normal",
             },
-            "xaxis": axis | {"showgrid": False},
-            "yaxis": axis | {"rangemode": "tozero", "showline": False},
+            "xaxis": deepcopy(axis) | {"showgrid": False},
+            "yaxis": deepcopy(axis) | {"rangemode": "tozero", "showline": False},
             "dragmode": "zoom",
-            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": palette.muted, "activecolor": palette.accent},
         }
 
     def add_scatter(self, **values: Any) -> None:

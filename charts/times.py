@@ -69,7 +69,7 @@ def bands(
         "(%{customdata[2]:,d} probes)<extra></extra>",
         showlegend=False,
     )
-    _outermost(chart, at, table, palette.faded(colour, 0.6), unit, worst)
+    _outermost(chart, at, table, palette.faded(colour, 0.5), unit, worst)
     if shifts:
         chart.update_layout(margin={"t": 26})  # for their words
     for shift in shifts:
@@ -141,8 +141,8 @@ def _outermost(chart: Drawing, at: list[pd.Timestamp], table: pd.DataFrame, colo
         customdata=list(values.round(1)),
         mode="markers",
         marker={
-            "size": [6 if cut else 3.5 for cut in values > ceiling],
-            "symbol": ["triangle-up-open" if cut else "circle" for cut in values > ceiling],
+            "size": [5 if cut else 3.5 for cut in values > ceiling],
+            "symbol": ["triangle-up" if cut else "circle" for cut in values > ceiling],
             "color": colour,
         },
         name="slowest",
@@ -154,9 +154,7 @@ def _outermost(chart: Drawing, at: list[pd.Timestamp], table: pd.DataFrame, colo
 
 
 def _ceiling(table: pd.DataFrame) -> float:
-    return max(
-        CEILING * float(table["p95"].quantile(0.9)), 1.15 * float(table["p75"].max()), float(table["max"].median())
-    )
+    return max(CEILING * float(table["p95"].quantile(0.9)), 1.15 * float(table["p75"].max()))
 
 
 def _floor(chart: Drawing, failures: Sequence[Mark], palette: Palette, zone: str) -> None:

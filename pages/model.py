@@ -94,7 +94,7 @@ if routed is not None:
 versions = model_more.versions_of(target, loader.versions(url, target.model))
 if versions:
     with looks.card("history", "History", "price and context size, as they were told, with each change"):
-        now = window.now_ms()
+        now = loader.rounded(window.now_ms(), 3_600_000)  # as long as nothing changes it is the same chart
         prices = {
             "in": steps(versions, "usd_per_million_input", now),
             "out": steps(versions, "usd_per_million_output", now),

@@ -89,11 +89,8 @@ def card(key: str, heading: str, note: str = "") -> Iterator[None]:
         yield
 
 
-_CHART = {
-    "displaylogo": False,
-    "doubleClick": "reset",
-    "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d"],
-}
+_CHART = {"displayModeBar": False, "doubleClick": "reset"}
+"""A drag zooms and a double click undoes it, so Plotly's own buttons would only cover what is charted."""
 
 
 def chart(figure: go.Figure, *, key: str, alt: str) -> None:

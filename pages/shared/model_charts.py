@@ -8,9 +8,9 @@ from typing import Literal
 import plotly.graph_objects as go
 import streamlit as st
 
-from charts import spread, times, tokens
+from charts import times, tokens
 from charts.palette import PALETTES, Mode
-from pages.shared import loader, looks, model_more, model_parts, window
+from pages.shared import identity, loader, looks, model_more, model_parts, spread_parts, window
 from pages.shared.past import THROUGHPUT, past_of
 from pages.shared.window import Window
 from stats.distribution import by_hour_of_week, histogram
@@ -111,8 +111,7 @@ def _draw(found: OverTime, name: str, when: str) -> None:
 @st.fragment
 def spread_card(url: str, target: Target, number: int) -> None:
     """How what was measured is spread; another measure draws this card alone."""
-    began = loader.first_at(url).get(target.name, 0)
-    chosen = window.steady(began)
+    chosen = window.steady(loader.first_at(url).get(target.name, 0))
     with looks.card("spread", "How it is spread", "all good replies in this window; medians by the hour of the week"):
         measure = st.segmented_control(
             "Of",
@@ -123,32 +122,24 @@ def spread_card(url: str, target: Target, number: int) -> None:
             bind="query-params",
             label_visibility="collapsed",
         )
-        measure = measure or next(iter(model_parts.MEASURES))
         edges = (chosen.since, chosen.until, chosen.is_live)
-        bars, week = _spread(
-            url, target.name, target.location, *edges, looks.mode(), window.zone(), number, measure, _target=target
-        )
-        left, right = st.columns(2)
-        with left:
-            looks.chart(
-                bars,
-                key="histogram_chart",
-                alt=f"How often which {measure} of {target.name} was measured {chosen.words}",
-            )
-        with right:
-            looks.chart(week, key="week_chart", alt=f"Median {measure} of {target.name} by weekday and hour of the day")
+        asked = (*edges, window.zone(), number, measure or next(iter(model_parts.MEASURES)))
+        bars, week = _spread(url, target.name, target.location, *asked, _target=target)
+        left, right = st.columns(2, gap="large")
+        left.html(bars)
+        right.html(week)
 
 
-@st.cache_resource(ttl=300, max_entries=48, show_spinner=False)
+@st.cache_data(ttl=300, max_entries=96, show_spinner=False)
 def _spread(
-    url: str, name: str, location: str, since: int, until: int, is_live: bool, mode: Mode, zone: str, number: int,
-    measure: str, *, _target: Target,
-) -> tuple[go.Figure, go.Figure]:  # fmt: skip
+    url: str, name: str, location: str, since: int, until: int, is_live: bool, zone: str, number: int, measure: str,
+    *, _target: Target,
+) -> tuple[str, str]:  # fmt: skip
     past = past_of(url, _target, Window(since, until, is_live, ""), until)
-    of, palette = model_parts.MEASURES[measure], PALETTES[mode]
-    profile, colour = of.profile or _target.profile, palette.of(number)
-    by_hour = by_hour_of_week(past.hour_rows(profile), of.column, zone)
+    of, colour = model_parts.MEASURES[measure], identity.variable(number)
+    profile = of.profile or _target.profile
+    week = by_hour_of_week(past.hour_rows(profile), of.column, zone)
     return (
-        spread.histogram(histogram(past.counts(profile, of.column)), palette, unit=of.unit, colour=colour),
-        spread.hours_of_week(by_hour, palette, unit=of.unit, colour=colour),
+        spread_parts.histogram(histogram(past.counts(profile, of.column)), colour, of.unit, of.write),
+        spread_parts.hours_of_week(week, colour, of.unit, of.write),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -50,17 +50,18 @@ LAST_COLUMNS = (
 
 @dataclass(frozen=True)
 class Measure:
-    """What is measured: its column, unit, and the profile that tells it (null: the target's own)."""
+    """What is measured: its column, unit, the profile that tells it (null: the target's own), how it is written."""
 
     column: str
     unit: str
     profile: str | None
+    write: Callable[[float], str]
 
 
 MEASURES = {
-    "time to first token": Measure("ttft_ms", "ms", None),
-    "total time": Measure("total_ms", "ms", None),
-    "output speed": Measure("tokens_per_second", "tok/s", THROUGHPUT),
+    "time to first token": Measure("ttft_ms", "ms", None, words.milliseconds),
+    "total time": Measure("total_ms", "ms", None, words.milliseconds),
+    "output speed": Measure("tokens_per_second", "tok/s", THROUGHPUT, words.rate),
 }
 
 

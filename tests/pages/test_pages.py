@@ -95,7 +95,7 @@ def test_history_and_sample_code_are_there_and_another_language_can_be_chosen(fi
 def test_the_model_page_draws_its_charts_and_tells_them_to_a_screen_reader(filled: Path) -> None:
     app = open_page("model.py", target="Steady")
     charts = app.get("plotly_chart")
-    assert len(charts) == 8
+    assert len(charts) == 6
     assert all(chart.proto.alt for chart in charts)
     names = [trace.get("name") for trace in json.loads(charts[0].proto.spec)["data"]]
     assert "median" in names
