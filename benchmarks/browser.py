@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.request import urlopen
 
 from benchmarks.tools import ROOT
@@ -39,11 +40,14 @@ def dashboard(url: str) -> Iterator[str]:
 
 
 @contextmanager
-def dashboard_process(url: str, *flags: str, host: str = "127.0.0.1", port: int = 0) -> Iterator[tuple[str, int]]:
-    """The same, with Streamlit's flags; its address and the process' id."""
+def dashboard_process(
+    url: str, *flags: str, host: str = "127.0.0.1", port: int = 0, log: Path | None = None
+) -> Iterator[tuple[str, int]]:
+    """The same, with Streamlit's flags; its address and the process' id. `log`: where `benchmarks.served` notes times."""
     port = port or free_port()
+    program = ["streamlit"] if log is None else ["benchmarks.served", str(log)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), *flags],
+        [sys.executable, "-m", *program, "run", "app.py", "--server.port", str(port), *flags],
         cwd=ROOT,
         env=os.environ | {"UPTOKEN_STORE": url},
         stdout=subprocess.DEVNULL,

@@ -9,7 +9,6 @@ and the two take turns, so that a busier minute of the machine meets both.
 
 from __future__ import annotations
 
-import base64
 import os
 import subprocess
 import sys
@@ -26,11 +25,12 @@ import typer
 from benchmarks.browser import FLAGS, dashboard_process, free_port
 from benchmarks.catalog import CHROMIUM
 from benchmarks.download import resident_mb
+from benchmarks.served import seconds as seconds_of
 from benchmarks.tools import median, percentile, table
 from benchmarks.year import fill
 from store import open_store
 
-VISITS, CHANGES, VIEWERS, WATCHED_S = 9, 12, 10, 60
+VISITS, CHANGES, VIEWERS, WATCHED_S = 7, 10, 10, 60
 MOST_RATIO, MOST_CHANGE_S, MOST_REFRESH_S, MOST_MB, MOST_RERUN_S = 1.3, 0.7, 0.3, 600, 1.5
 RANGES = ("7 d", "30 d")
 VIEW = {"viewport": {"width": 1_440, "height": 1_000}}
@@ -120,70 +120,43 @@ def changes(page: Any, change: Callable[[Any, int], None]) -> list[float]:
                       "{capture: true, once: true}); addEventListener('keydown', event => { if (event.key === 'Enter') "
                       "window.changedAt = Date.now() }, true)")  # fmt: skip
         change(page, turn)
-        page.wait_for_function(REDRAWN, polling=10)
+        page.wait_for_function(REDRAWN, polling=25)
         seconds.append(page.evaluate("(Date.now() - window.changedAt) / 1000"))
     return seconds[2:]
 
 
-class Reruns:
-    """How long the server took for each run of a page's script or of a part of it, by the browser's own clock."""
-
-    def __init__(self, page: Any) -> None:
-        """Listen to a page before it goes anywhere."""
-        self.seconds: list[float] = []
-        self._began: float | None = None
-        session = page.context.new_cdp_session(page)
-        session.on("Network.webSocketFrameReceived", self._received)
-        session.send("Network.enable")
-
-    def _received(self, event: dict[str, Any]) -> None:
-        from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-
-        if event["response"]["opcode"] != 2:
-            return
-        message = ForwardMsg.FromString(base64.b64decode(event["response"]["payloadData"]))
-        kind = message.WhichOneof("type")
-        if kind == "new_session":
-            self._began = event["timestamp"]
-        elif kind == "script_finished" and self._began is not None:
-            self.seconds.append(event["timestamp"] - self._began)
-            self._began = None
+def refreshes(browser: Any, addresses: list[str], log: Path) -> list[float]:
+    """The server's seconds for the live parts of pages that are watched and left alone."""
+    found: list[float] = []
+    for address in addresses:
+        page, _ = rested(browser, address)
+        page.wait_for_timeout(4_000)
+        before = len(seconds_of(log, "part"))
+        page.wait_for_timeout(WATCHED_S * 500)
+        found += seconds_of(log, "part")[before:]
+        page.close()
+    return found
 
 
-def refreshes(browser: Any, address: str) -> list[float]:
-    """Seconds of the server for the live parts of a page that is watched and left alone."""
-    page = browser.new_page(**VIEW)
-    reruns = Reruns(page)
-    page.goto(address)
-    page.wait_for_timeout(6_000)
-    reruns.seconds.clear()
-    page.wait_for_timeout(WATCHED_S * 500)
-    page.close()
-    return reruns.seconds
-
-
-def viewers(browser: Any, address: str, process_id: int) -> tuple[list[float], float]:
-    """Ten watch, half of them a model each, and choose another range now and then: seconds a rerun, and the server's
-    memory in MB at its highest.
+def viewers(browser: Any, address: str, process_id: int, log: Path) -> tuple[list[float], float]:
+    """Ten watch, half of them a model each, and choose another range now and then: the server's seconds for each rerun
+    of a page or a part of one, and its memory in MB at its highest.
     """
-    most = 0.0
-    pages, reruns = [], []
+    most, pages = 0.0, []
     for number in range(VIEWERS):
         page = browser.new_context(**VIEW).new_page()
-        reruns.append(Reruns(page))
         page.goto(f"{address}/model?target=target+{number:03d}&range=30+d" if number % 2 else f"{address}/?range=30+d")
         pages.append(page)
     for page in pages:
         page.wait_for_function(DRAWN, arg=1, timeout=60_000)
-    for each in reruns:
-        each.seconds.clear()
+    before = len(seconds_of(log))
     for turn in range(WATCHED_S // 3):
         another_range(pages[turn % VIEWERS], turn // VIEWERS)
         pages[0].wait_for_timeout(3_000)
         most = max(most, resident_mb(process_id))
     for page in pages:
         page.context.close()
-    return [second for each in reruns for second in each.seconds], most
+    return seconds_of(log)[before:], most
 
 
 def measured(url: str) -> str:
@@ -193,8 +166,10 @@ def measured(url: str) -> str:
     with (
         sync_playwright() as playwright,
         bare() as bare_address,
-        dashboard_process(url) as (address, process_id),
+        tempfile.TemporaryDirectory() as folder,
+        dashboard_process(url, log=Path(folder) / "log") as (address, process_id),
     ):
+        log = Path(folder) / "log"
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         model, overview = f"{address}/model?target=target+007&range=30+d", f"{address}/?range=30+d"
         seconds: dict[str, list[float]] = {bare_address: [], model: [], overview: []}
@@ -208,8 +183,8 @@ def measured(url: str) -> str:
         page, _ = rested(browser, model)
         ranges, targets = changes(page, another_range), changes(page, another_target)
         page.close()
-        refreshed = [*refreshes(browser, overview), *refreshes(browser, model)]
-        reruns, most_mb = viewers(browser, address, process_id)
+        refreshed = refreshes(browser, [overview, model], log)
+        reruns, most_mb = viewers(browser, address, process_id, log)
         browser.close()
     base = median(seconds[bare_address])
     lines = [["a bare page with four charts, first visit", f"{base:.2f} s", "", ""]]

@@ -26,6 +26,7 @@ def live() -> None:
     metrics(shown.metrics)
     st.html(shown.table)
     st.html(looks.legend())
+    overview_parts.more(len(shown.rows), wish)
 
 
 @st.fragment(run_every=window.pixel_s())

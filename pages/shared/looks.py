@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -100,8 +101,8 @@ def chart(figure: go.Figure, *, key: str, alt: str) -> None:
 
 def strip(bars: Sequence[Bar], zone: str, *, big: bool = False, unit: str = "probe") -> str:
     """The bars of `stats.strip.strip`; each tells on hover when it was and what was seen, in how many of `unit`."""
-    said = {state: sum(bar.state == state for bar in bars) for state in BAR_WORDS}
-    summary = ", ".join(f"{count} {BAR_WORDS[state]}" for state, count in said.items() if count)
+    said = Counter(bar.state for bar in bars)
+    summary = ", ".join(f"{said[state]} {word}" for state, word in BAR_WORDS.items() if said[state])
     return (
         f'<div class="u-strip{" big" if big else ""}" role="img" aria-label="{len(bars)} bars: {summary}">'
         + "".join((_bar(bar, 1, zone, unit) for bar in bars) if big else _runs(bars, zone, unit))

@@ -9,7 +9,7 @@ import streamlit as st
 
 from charts.field import Spot
 from pages.shared import code, glossary, identity, loader, looks, words
-from pages.shared.overview_rows import Row, Wish
+from pages.shared.overview_rows import MOST_ROWS, Row, Wish
 from pages.shared.window import now_ms
 from stats.costs import Cost
 from store.rows import Target
@@ -39,7 +39,14 @@ def controls(targets: Sequence[Target]) -> Wish:
             width=360,
         )
         only = st.toggle("Only those that are not up", key="troubled", bind="query-params")
-    return Wish(text, only)
+        everything = st.toggle("All rows", key="all_rows", bind="query-params") if len(targets) > MOST_ROWS else False
+    return Wish(text, only, everything)
+
+
+def more(count: int, wish: Wish) -> None:
+    """Say that there are more rows than are drawn."""
+    if count > MOST_ROWS and not wish.everything:
+        st.caption(f"The first {MOST_ROWS} of {count}: what is down comes first. Find others above, or show all rows.")
 
 
 def spots(url: str, rows: Sequence[Row]) -> list[Spot]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from statistics import median
 from typing import Any
@@ -25,6 +27,15 @@ from store.rows import Incident, Model, Target
 
 
 @dataclass(frozen=True)
+class Course:
+    """How a target did over the window: its strip, and its medians."""
+
+    bars: list[Bar]
+    ttft_line: list[float | None]
+    speed_line: list[float | None]
+
+
+@dataclass(frozen=True)
 class Row:
     """What one target's row says."""
 
@@ -32,20 +43,22 @@ class Row:
     model: Model | None
     standing: Standing
     uptime: Uptime
-    bars: list[Bar]
     ttft: Percentiles
-    ttft_line: list[float | None]
     speed: Percentiles
-    speed_line: list[float | None]
     last_at: int | None
+    course: Callable[[], Course]
+    """Asked of the rows that are drawn alone."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """Which targets are looked for: a part of their name, model or tags, and whether only those that are not up."""
+    """Which targets are looked for: a part of their name, model or tags; whether only those that are not up; whether
+    all of them, or the first `MOST_ROWS`.
+    """
 
     text: str = ""
     only_troubled: bool = False
+    everything: bool = False
 
     def fits(self, row: Row) -> bool:
         """Whether a row is wanted."""
@@ -66,6 +79,8 @@ class Shown:
     table: str
 
 
+MOST_ROWS = 30
+"""Those that are down come first; the rest is a click, or a search, away."""
 SLOT_MS = 10_000
 """So long the live part is the same for all who look at the same range."""
 
@@ -73,7 +88,7 @@ SLOT_MS = 10_000
 def shown(url: str, window: Window, wish: Wish) -> Shown:
     """The live part's content: made once in `SLOT_MS`, however many look at it."""
     since = None if window.is_live else window.since
-    asked = (since, window.until - window.since, window.words, wish.text, wish.only_troubled)
+    asked = (since, window.until - window.since, window.words, wish.text, wish.only_troubled, wish.everything)
     return _shown(url, *asked, zone(), tuple(in_link().items()), loader.rounded(now_ms(), SLOT_MS))
 
 
@@ -85,6 +100,7 @@ def _shown(
     said: str,
     text: str,
     only_troubled: bool,
+    everything: bool,
     zone: str,
     link: tuple[tuple[str, str], ...],
     slot: int,
@@ -96,7 +112,8 @@ def _shown(
         return Shown(True, [], [], "")
     wish = Wish(text, only_troubled)
     wanted = [row for row in found if wish.fits(row)]
-    return Shown(False, wanted, summary(url, wanted, window, now), table(url, wanted, now, zone, dict(link)))
+    rows_html = table(url, wanted, now, zone, dict(link), everything=everything)
+    return Shown(False, wanted, summary(url, wanted, window, now), rows_html)
 
 
 LONG_MS = 90 * DAY_MS
@@ -143,15 +160,21 @@ def _from_rollups(url: str, targets: list[Target], window: Window, now: int) -> 
                 model=loader.model_of(target, models),
                 standing=Standing("waiting", None) if target.state == "waiting_for_key" else state,
                 uptime=summed.uptime(began, until),
-                bars=rollups.strip(pings, since, until, target.every_s),
                 ttft=summed.percentiles("ttft_ms"),
-                ttft_line=rollups.median_line(pings, "ttft_ms"),
                 speed=speed.percentiles("tokens_per_second"),
-                speed_line=rollups.median_line(rates, "tokens_per_second"),
                 last_at=last.started_at if last is not None else None,
+                course=partial(_course, pings, rates, since, until, target.every_s),
             )
         )
     return found
+
+
+def _course(pings: list[rollups.Row], rates: list[rollups.Row], since: int, until: int, every_s: float) -> Course:
+    return Course(
+        rollups.strip(pings, since, until, every_s),
+        rollups.median_line(pings, "ttft_ms"),
+        rollups.median_line(rates, "tokens_per_second"),
+    )
 
 
 def _from_probes(url: str, targets: list[Target], window: Window, now: int) -> list[Row]:
@@ -190,12 +213,14 @@ def _row(
         model=model,
         standing=state,
         uptime=uptime(pings, asked_since, until),
-        bars=strip(pings, strip_since, until, target.every_s),
         ttft=percentiles(pings, "ttft_ms"),
-        ttft_line=median_line(pings, "ttft_ms", window.since, window.until),
         speed=percentiles(probes[probes["profile"] == "throughput"], "tokens_per_second"),
-        speed_line=median_line(probes, "tokens_per_second", window.since, window.until),
         last_at=newest.get((target.name, target.location)),
+        course=lambda: Course(
+            strip(pings, strip_since, until, target.every_s),
+            median_line(pings, "ttft_ms", window.since, window.until),
+            median_line(probes, "tokens_per_second", window.since, window.until),
+        ),
     )
 
 
@@ -249,11 +274,12 @@ def _month(url: str, now: int) -> str:
     return f"; this month {words.money(so_far)}, at this pace {words.money(in_all)}" if in_all else ""
 
 
-def table(url: str, found: list[Row], now: int, zone: str, link: dict[str, str]) -> str:
-    """All rows as HTML; `link` is what a link to a target's page carries along."""
+def table(url: str, found: list[Row], now: int, zone: str, link: dict[str, str], *, everything: bool = True) -> str:
+    """The first `MOST_ROWS` as HTML, or all. `link` is what a link to a target's page carries along."""
     if not found:
         return '<div class="u u-card q">No target is like that. Clear the search above.</div>'
-    widths = {row.bars[0].until - row.bars[0].since for row in found}
+    shown = [(row, row.course()) for row in (found if everything else found[:MOST_ROWS])]
+    widths = {course.bars[0].until - course.bars[0].since for _, course in shown}
     each = words.duration(min(widths) / 1_000) if len(widths) == 1 else f"{words.duration(min(widths) / 1_000)} or more"
     head = (
         f'<div class="u-row head"><div>{glossary.term("target", "Target")}</div>'
@@ -264,11 +290,15 @@ def table(url: str, found: list[Row], now: int, zone: str, link: dict[str, str])
         '<div class="last">Last probe</div></div>'
     )
     places, numbers = len({row.target.location for row in found}), identity.numbers(url)
-    body = "".join(_html(row, now, zone, places > 1, numbers.get(row.target.name, 0), link) for row in found)
+    body = "".join(
+        _html(row, course, now, zone, places > 1, numbers.get(row.target.name, 0), link) for row, course in shown
+    )
     return f'<div class="u u-list">{head}{body}</div>'
 
 
-def _html(row: Row, now: int, zone: str, say_location: bool, number: int, carried: dict[str, str]) -> str:
+def _html(
+    row: Row, course: Course, now: int, zone: str, say_location: bool, number: int, carried: dict[str, str]
+) -> str:
     target, colour = row.target, identity.variable(number)
     where = f" · {escape(target.location)}" if say_location else ""
     link = escape(f"model?{urlencode({'target': target.name} | carried)}", quote=True)
@@ -278,11 +308,11 @@ def _html(row: Row, now: int, zone: str, say_location: bool, number: int, carrie
         f'<div class="wide"><a href="{link}" target="_self" data-target="{escape(target.name, quote=True)}">'
         f"{looks.swatch(colour)}{escape(target.name)}</a><br><code>{escape(target.model)}</code>{where}<br>"
         f"{_state(row, now, zone)}</div>"
-        f'<div class="wide">{looks.strip(row.bars, zone)}<div style="margin-top:5px"><b>'
+        f'<div class="wide">{looks.strip(course.bars, zone)}<div style="margin-top:5px"><b>'
         f'{words.percent(row.uptime.share) if row.uptime.share is not None else ""}</b> <span class="q">'
         f"{words.uptime_note(row.uptime) if row.standing.word != 'waiting' else 'not probed'}</span></div></div>"
-        f"<div>{_number(row.ttft, words.milliseconds, 'ms', True)}{looks.spark(row.ttft_line, colour)}</div>"
-        f"<div>{_number(row.speed, words.rate, 'tok/s', False)}{looks.spark(row.speed_line, colour)}</div>"
+        f"<div>{_number(row.ttft, words.milliseconds, 'ms', True)}{looks.spark(course.ttft_line, colour)}</div>"
+        f"<div>{_number(row.speed, words.rate, 'tok/s', False)}{looks.spark(course.speed_line, colour)}</div>"
         f"<div>{_facts(row.model)}</div>"
         f'<div class="last" data-tip="{last}"><span class="only-narrow">last probe</span>'
         f"{words.ago(row.last_at, now)}</div></div>"
