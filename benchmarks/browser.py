@@ -43,7 +43,7 @@ def dashboard(url: str) -> Iterator[str]:
 def dashboard_process(
     url: str, *flags: str, host: str = "127.0.0.1", port: int = 0, log: Path | None = None
 ) -> Iterator[tuple[str, int]]:
-    """The same, with Streamlit's flags; its address and the process' id. `log`: where `benchmarks.served` notes times."""
+    """With flags of Streamlit; its address and the process' id. `log`: where `benchmarks.served` notes times."""
     port = port or free_port()
     program = ["streamlit"] if log is None else ["benchmarks.served", str(log)]
     process = subprocess.Popen(

@@ -16,6 +16,7 @@ from stats.shifts import Shift
 from stats.thinning import Mark
 
 HEIGHT = 300
+STANDS_OUT = 1.5
 CEILING = 1.6
 """How far above most stretches' p95 the scale goes at most, as long as all that is usual fits in."""
 
@@ -36,7 +37,7 @@ def bands(
     """The chart of `stats.latency.bands`, with the change points of `stats.shifts`.
 
     `failures` are marks on the floor. `worst` is the end of the scale that hurts: the slowest reply of each stretch is
-    a dot, so that none disappears; one far beyond the bands stands at the ceiling, instead of flattening them.
+    a dot, so that no spike disappears; one far beyond the bands stands at the ceiling, instead of flattening them.
     `zone` is the time zone of the axis. With neither samples nor failures the chart says so.
     """
     chart = Drawing(palette, HEIGHT)
@@ -126,9 +127,13 @@ def _mark(chart: Drawing, shift: Shift, palette: Palette, zone: str, unit: str) 
 
 
 def _outermost(chart: Drawing, at: list[pd.Timestamp], table: pd.DataFrame, colour: str, unit: str, worst: str) -> None:
-    """The worst sample of each stretch, where it lies outside of the bands."""
+    """The worst sample of each stretch, where it lies outside of the bands. Where a heavy tail makes all of them lie
+    beyond the scale, those that stand out among them: marks without an end would say nothing.
+    """
     beyond = (table["max"] > table["p95"]) if worst == "max" else (table["min"] < table["p5"])
     beyond &= table["count"] > 1
+    if worst == "max":
+        beyond &= (table["max"] <= _ceiling(table)) | (table["max"] > STANDS_OUT * table["max"].median())
     if not beyond.any():
         return
     values = table[worst][beyond]

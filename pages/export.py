@@ -39,14 +39,7 @@ size = export_parts.size_words(url, name, selection, count)
 when = "ever" if whole else chosen.words
 metrics([Metric("Rows", words.count(count), "", f"{when}, {size}")])
 with st.container(horizontal=True, vertical_alignment="center"):
-    st.link_button(
-        "Download CSV",
-        link(name, selection),
-        type="primary",
-        icon=":material/download:",
-        disabled=not count,
-        key="download",
-    )
+    st.html(export_parts.download(link(name, selection) if count else None))
     st.caption("It streams: memory stays flat, whatever the number of rows.")
 code.show(export_parts.command(name, selection), "bash")
 if count:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def open_in(browser: Browser, url: str, *, mode: str = "light", width: int = 1440) -> tuple[Page, list[str]]:
-    """A page in a context of its own, and a list that errors in it and requests to elsewhere go to."""
+def open_in(
+    browser: Browser, url: str, *, mode: str = "light", width: int = 1440, zone: str = "Europe/Berlin"
+) -> tuple[Page, list[str]]:
+    """A page in a context of its own, and a list that errors in it, in its console, and requests to elsewhere go to."""
     context = browser.new_context(
         viewport={"width": width, "height": 1_000},
         color_scheme=mode,
-        timezone_id="Europe/Berlin",  # type: ignore[arg-type]
+        timezone_id=zone,  # type: ignore[arg-type]
     )
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" and _is_ours(said) else None)
     page.on(
         "request",
         lambda request: (
@@ -30,6 +33,11 @@ def open_in(browser: Browser, url: str, *, mode: str = "light", width: int = 144
     )
     page.goto(url)
     return page, errors
+
+
+def _is_ours(said: ConsoleMessage) -> bool:
+    """Opened at a page's own address, Streamlit first looks for its server below it, and the browser notes two 404s."""
+    return not ("404" in said.text and "/_stcore/" in said.location["url"])
 
 
 def assert_fits(page: Page, name: str, mode: str, width: int) -> None:

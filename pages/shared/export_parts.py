@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from html import escape
 
 import pandas as pd
 import streamlit as st
@@ -73,3 +74,10 @@ def command(name: str, selection: Selection) -> str:
     for target in selection.targets:
         words += ["--target", target]
     return shlex.join([*words, "--output", f"{name}.csv"])
+
+
+def download(link: str | None) -> str:
+    """The button: a plain link, so that the browser streams the file and the page does not run again."""
+    if link is None:
+        return '<div class="u"><span class="u-button off" aria-disabled="true">Download CSV</span></div>'
+    return f'<div class="u"><a class="u-button" href="{escape(link, quote=True)}" download>Download CSV</a></div>'

@@ -31,14 +31,17 @@ def line() -> None:
 
 
 def banner() -> None:
-    """Say since when the collector has stopped, and how to start it."""
+    """Say since when the collector has stopped, and how to start it. On a wide screen it stands at the bottom of the
+    window: what somebody reads does not move when it comes and goes.
+    """
     url, now = source.store_url(), now_ms()
     stopped = stale_since(loader.newest(url), loader.last_runs(url), loader.targets(url), now)
     if stopped is not None:
-        st.warning(
-            f"No probe since {words.clock(stopped, zone(), now)} ({words.ago(stopped, now)}). What follows is what was "
-            "seen until then; the time since counts as a gap, neither up nor down. Start it again with "
-            "`python -m collectors run --every 5`, or look at its timer.",
-            title="The collector has stopped",
-            icon=":material/pause_circle:",
-        )
+        with st.container(key="stopped"):
+            st.warning(
+                f"No probe since {words.clock(stopped, zone(), now)} ({words.ago(stopped, now)}). What is shown was "
+                "seen until then; the time since counts as a gap, neither up nor down. Start it again with "
+                "`python -m collectors run --every 5`, or look at its timer.",
+                title="The collector has stopped",
+                icon=":material/pause_circle:",
+            )

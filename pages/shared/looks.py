@@ -90,13 +90,16 @@ def card(key: str, heading: str, note: str = "") -> Iterator[None]:
         yield
 
 
-_CHART = {"displayModeBar": False, "doubleClick": "reset"}
-"""A drag zooms and a double click undoes it, so Plotly's own buttons would only cover what is charted."""
+def _config(figure: go.Figure) -> dict[str, object]:
+    """A drag zooms and a double click undoes it, so Plotly's own buttons would only cover what is charted. A drag in a
+    chart of the page's window is undone by the page itself.
+    """
+    return {"displayModeBar": False, "doubleClick": False if figure.layout.meta else "reset"}
 
 
 def chart(figure: go.Figure, *, key: str, alt: str) -> None:
     """A chart in its own colours; `alt` is what a screen reader says of it."""
-    st.plotly_chart(figure, theme=None, config=_CHART, key=key, alt=alt)
+    st.plotly_chart(figure, theme=None, config=_config(figure), key=key, alt=alt)
 
 
 def strip(bars: Sequence[Bar], zone: str, *, big: bool = False, unit: str = "probe") -> str:

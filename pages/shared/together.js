@@ -27,7 +27,7 @@ function mark(chart, left) {
 
 // a chart of days has days for names: a moment is in one of them
 function place(x, moment) {
-  if (x.type !== "category") return x.d2p(moment);
+  if (x.type !== "category") return x.l2p(moment);
   const number = x._categories.indexOf(new Date(moment).toISOString().slice(0, 10));
   return number < 0 ? NaN : x.d2p(x._categories[number]);
 }
@@ -81,7 +81,7 @@ function keepHistory() {
   let pushed = -1; // the touch that the newest entry came from: one touch is one entry, however much it writes
   const write = (asStreamlit) => (state, title, url) => {
     const to = new URL(url ?? location.href, location.href);
-    const sameEntry = to.pathname === location.pathname && pushed === touched;
+    const sameEntry = pushed === touched;
     const changes = to.search !== location.search && performance.now() - touched < 2000;
     const isNew = asStreamlit === push || changes;
     if (isNew) pushed = touched;

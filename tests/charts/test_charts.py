@@ -59,6 +59,15 @@ def test_one_slow_reply_of_a_thousand_is_a_mark_at_the_ceiling_and_leaves_the_ba
     assert slowest.y[at] < 200
 
 
+def test_where_every_stretch_has_a_tail_beyond_the_scale_only_what_stands_out_is_marked() -> None:
+    # one reply in fifty takes four times as long, in every stretch; one of them a hundred times as long
+    values = [400.0 if n % 50 == 0 else 100.0 + n % 5 for n in range(9_600)]
+    values[4_800] = 10_000.0
+    chart = _chart([probe(NOON + n * 375, ttft_ms=value) for n, value in enumerate(values)])
+    [slowest] = [trace for trace in chart.data if trace.name == "slowest"]
+    assert list(slowest.customdata) == [10_000.0]
+
+
 def test_no_chart_gets_more_points_than_it_has_pixels_however_many_probes_there_were() -> None:
     probes = [probe(NOON + n * 36, "timeout" if n % 10 == 0 else "ok", ttft_ms=100.0 + n % 700) for n in range(100_000)]
     failed = ((p.started_at, p.outcome, 1) for p in probes)
