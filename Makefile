@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check
 
-.PHONY: help run test lint bench fuzz audit lock clean
+.PHONY: help run test lint bench screenshots fuzz audit lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -24,6 +24,9 @@ lint: $(VENV)/ready  ## ruff, mypy (strict), bandit and the one-way imports
 
 bench: $(VENV)/ready  ## what is promised in numbers, measured on this machine
 	@$(PY) -m benchmarks
+
+screenshots: $(VENV)/ready  ## the pictures of the README, anew
+	@$(PY) -m benchmarks.screenshots
 
 fuzz: $(VENV)/ready  ## the parsers of what servers send, against invented input, for FUZZ_SECONDS (60) each
 	@$(PIP) -q atheris==3.0.0

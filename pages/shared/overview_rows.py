@@ -124,7 +124,8 @@ RAW_AT_MOST = 50_000
 
 def rows(url: str, targets: list[Target], window: Window, now: int) -> list[Row]:
     """A row for each target at each location, as configured: those that are down first, then by name."""
-    cheap = loader.raw_is_cheap(targets, window.until - window.since, RAW_AT_MOST)
+    began = max(window.since, min(loader.first_at(url).values(), default=0))
+    cheap = loader.raw_is_cheap(targets, window.until - began, RAW_AT_MOST)
     found = _from_probes(url, targets, window, now) if cheap else _from_rollups(url, targets, window, now)
     order = {"down": 0, "not_counted": 1, "stale": 2}
     return sorted(found, key=lambda row: (order.get(row.standing.word, 3), row.standing.word == "waiting"))

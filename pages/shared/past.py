@@ -28,7 +28,8 @@ THROUGHPUT = "throughput"
 
 def past_of(url: str, target: Target, window: Window, now: int) -> Past:
     """The past of a target at its location; `now` ends a live window (milliseconds UTC)."""
-    cheap = loader.raw_is_cheap([target], window.until - window.since, RAW_AT_MOST)
+    began = max(window.since, loader.first_at(url).get(target.name, 0))  # of a new target there are few, at any rate
+    cheap = loader.raw_is_cheap([target], window.until - began, RAW_AT_MOST)
     return (FromProbes if cheap else FromRollups)(url, target, window, now)
 
 

@@ -170,7 +170,9 @@ def _chosen() -> None:
 
 
 def _typed() -> None:
-    pick(*(_moment(st.session_state[key]) for key in (_FROM, _TO)))
+    typed = [st.session_state[key] for key in (_FROM, _TO)]
+    if None not in typed:  # a field that was emptied keeps what was there
+        pick(*(_moment(value) for value in typed))
 
 
 def _forget() -> None:
