@@ -33,7 +33,7 @@ def live() -> None:
 def side_by_side() -> None:
     """How the targets stand to each other, and what they cost."""
     spots = overview_parts.spots(url, overview_rows.shown(url, window.current(), wish).rows)
-    spending = loader.costs(url, loader.rounded(window.now_ms(), 60_000))
+    spending = loader.costs(url, loader.rounded(window.now_ms(), 300_000))
     if len(spots) < 2 and not spending:
         return
     left, right = st.columns([3, 2])

@@ -230,7 +230,7 @@ def spending(url: str, since: int, until: int) -> list[Spending]:
     return spending_of(store().rollups("day", Selection(since, until), SPENDING_COLUMNS))
 
 
-@st.cache_data(ttl=30, max_entries=4, show_spinner=False)
+@st.cache_data(ttl=300, max_entries=4, show_spinner=False)
 def costs(url: str, now: int) -> list[Cost]:
     """What the probes cost by target: today, this month, and what it will come to."""
     return to_costs(store().rollups("day", Selection(since=asked_since(now)), COST_COLUMNS), now)

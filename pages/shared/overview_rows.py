@@ -116,19 +116,24 @@ def _shown(
     return Shown(False, wanted, summary(url, wanted, window, now), rows_html)
 
 
-LONG_MS = 90 * DAY_MS
-"""From here on an overview is told in whole days: the hours of its first day would be a third of all rows."""
+LONG_MS = 28 * DAY_MS
+"""From here on an overview is told in whole days (UTC), and says so: the hours of its first day would be three quarters
+of all rows."""
 RAW_AT_MOST = 50_000
 """Probes in a window up to which the raw ones are read: their strips have finer bars, and it takes 0.1 s."""
 
 
 def rows(url: str, targets: list[Target], window: Window, now: int) -> list[Row]:
     """A row for each target at each location, as configured: those that are down first, then by name."""
-    began = max(window.since, min(loader.first_at(url).values(), default=0))
-    cheap = loader.raw_is_cheap(targets, window.until - began, RAW_AT_MOST)
-    found = _from_probes(url, targets, window, now) if cheap else _from_rollups(url, targets, window, now)
+    told = _from_probes if _is_raw(url, targets, window) else _from_rollups
+    found = told(url, targets, window, now)
     order = {"down": 0, "not_counted": 1, "stale": 2}
     return sorted(found, key=lambda row: (order.get(row.standing.word, 3), row.standing.word == "waiting"))
+
+
+def _is_raw(url: str, targets: list[Target], window: Window) -> bool:
+    began = max(window.since, min(loader.first_at(url).values(), default=0))
+    return loader.raw_is_cheap(targets, window.until - began, RAW_AT_MOST)
 
 
 def _from_rollups(url: str, targets: list[Target], window: Window, now: int) -> list[Row]:
@@ -248,6 +253,8 @@ def summary(url: str, found: list[Row], window: Window, now: int) -> list[Metric
     unknown = f", {unpriced} of them at an unknown price" if unpriced else ""
     covered = [row.uptime.coverage for row in judged]
     coverage = words.percent(sum(covered) / len(covered)) if covered else words.DASH
+    targets = [row.target for row in found]
+    days = ", whole days (UTC)" if window.until - window.since > LONG_MS and not _is_raw(url, targets, window) else ""
     return [
         Metric("Targets up", str(len(up)), f"of {len(judged)}", note, tone="down" if down else ""),
         Metric(
@@ -257,7 +264,9 @@ def summary(url: str, found: list[Row], window: Window, now: int) -> list[Metric
             f"over {words.plural(len(medians), 'target')} {window.words}",
             "TTFT",
         ),
-        Metric(f"Probes {window.words}", words.count(probes), "", f"{coverage} of the time is covered", "coverage"),
+        Metric(
+            f"Probes {window.words}", words.count(probes), "", f"{coverage} of the time is covered{days}", "coverage"
+        ),
         Metric(
             "Spent today (UTC)",
             words.money(usd),
@@ -270,7 +279,7 @@ def summary(url: str, found: list[Row], window: Window, now: int) -> list[Metric
 
 def _month(url: str, now: int) -> str:
     """This month's cost so far, and what it will come to."""
-    found = loader.costs(url, loader.rounded(now, 60_000))
+    found = loader.costs(url, loader.rounded(now, 300_000))
     so_far, in_all = sum(cost.month_usd for cost in found), sum(cost.projected_usd for cost in found)
     return f"; this month {words.money(so_far)}, at this pace {words.money(in_all)}" if in_all else ""
 
