@@ -96,7 +96,7 @@ def test_every_page_says_what_to_do_when_there_is_nothing_yet(
     for name in ("overview", "model", "compare", "routing", "catalog", "export", "system"):
         page.goto(f"{empty}/{'' if name == 'overview' else name}")
         page.wait_for_selector("text=Nothing was recorded yet")
-        assert "python -m collectors run" in page.locator(".u-code pre").inner_text()
+        assert "python -m collectors run" in page.locator(".u-code pre").first.inner_text()
         assert_fits(page, f"empty-{name}", mode, width)
     assert errors == []
     page.context.close()

@@ -8,7 +8,7 @@ from html import escape
 import streamlit as st
 
 from charts.field import Spot
-from pages.shared import code, glossary, identity, loader, looks, words
+from pages.shared import about, identity, loader, words
 from pages.shared.overview_rows import MOST_ROWS, Row, Wish
 from pages.shared.window import now_ms
 from stats.costs import Cost
@@ -17,12 +17,6 @@ from store.rows import Target
 MOST_COSTS, FEW = 12, 8
 NEW_MS = 3_600_000
 """So long after the first probe of all the explanation is open by itself."""
-EXAMPLE = """[[target]]
-name = "Gemma 3 1B (free)"
-model = "google/gemma-3-1b-it:free"
-base_url = "https://openrouter.ai/api/v1"
-api_key_env = "OPENROUTER_API_KEY"
-"""
 
 
 def controls(targets: Sequence[Target]) -> Wish:
@@ -98,17 +92,6 @@ def _unpriced(cost: Cost) -> str:
 
 
 def explanation(url: str) -> None:
-    """For a first visit, and for whoever wonders: what is measured, how a target is added, what the words mean."""
+    """Open by itself as long as all is new."""
     first = min(loader.first_at(url).values(), default=None)
-    is_new = first is None or now_ms() - first < NEW_MS
-    with st.expander("What is this? What is measured, how to add a target, what the words mean", expanded=is_new):
-        st.html(
-            '<div class="u u-about"><p>Each target is asked a tiny sum with fresh numbers, again and again, from '
-            "<b>this collector's own network</b>: whether a good reply came, how long its first token took, how fast "
-            "the rest followed, and whether the sum was right. A probe costs a few tokens, and a budget stops it. "
-            "What a provider says of itself stands beside it, and is marked as said.</p><p>A target is added in "
-            "<code>targets.toml</code>; start the collector again after a change. Check it first with "
-            "<code>python -m collectors check</code>, which also says what a day will cost:</p></div>"
-        )
-        code.show(EXAMPLE, "toml")
-        st.html(looks.title("The words") + glossary.listed())
+    about.about(is_open=first is None or now_ms() - first < NEW_MS)

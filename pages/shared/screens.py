@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import code, loader
+from pages.shared import about, code, loader
 from store import StoreError
 
 START = "python -m collectors run --every 5"
@@ -28,6 +28,7 @@ def _store_screen(problem: str) -> None:
         )
         code.show(START, "bash")
         st.caption("`make run` starts the collector, a local model and this dashboard together.")
+        about.about(is_open=True)
     else:
         st.header("The store cannot be opened")
         st.error(problem[:1].upper() + problem[1:] + ".", icon=":material/database_off:")
