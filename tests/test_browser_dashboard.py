@@ -280,6 +280,8 @@ def test_a_keyboard_alone_reaches_everything(served: Served, browser: Browser) -
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     page.wait_for_function(f"{CHOSEN} === '30 d'")
+    page.wait_for_function("location.search.includes('30')")
+    _rest(page, 4)  # what is redrawn meanwhile lets go of the focus
     term = page.locator(".u-metrics .u-term").first
     term.focus()
     assert "share of decided time" in page.locator(".u-tip").inner_text()
