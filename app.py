@@ -12,5 +12,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.shared.routes import ROUTES
+from pages.shared.warm import get_ready
 
+get_ready()
 app = st.App(Path(__file__).parent / "pages" / "shared" / "front.py", routes=ROUTES)

@@ -7,7 +7,9 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+import orjson
 import plotly.graph_objects as go
+from plotly.io import to_json
 
 from charts.palette import FONT, Palette
 
@@ -96,7 +98,19 @@ class Drawing:
 
     def figure(self) -> go.Figure:
         """The figure, checked by Plotly."""
-        return go.Figure(data=self._data, layout=self._layout)
+        return Finished(data=self._data, layout=self._layout)
+
+
+class Finished(go.Figure):
+    """A figure that nothing is added to any more: its values are copied and made ready for JSON once, not for everyone
+    who looks at it.
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `plotly.graph_objects.Figure.to_dict`, of plain values; only the outermost two levels are copies."""
+        if "_told" not in self.__dict__:
+            self._told = orjson.loads(to_json(super().to_dict(), validate=False))
+        return {"data": [dict(trace) for trace in self._told["data"]], "layout": dict(self._told["layout"])}
 
 
 def _merge(into: dict[str, Any], values: dict[str, Any]) -> None:

@@ -96,19 +96,20 @@ def _identity(url: str) -> tuple[int, bool]:
         raise StoreError(f"could not open the store {path}: {problem.strerror}") from problem
 
 
-@st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
+# What every run of every page reads is not copied for each of them: the rows are frozen, and nobody changes the lists.
+@st.cache_resource(ttl=FRESH_S, max_entries=4, show_spinner=False)
 def targets(url: str) -> list[Target]:
     """Every target that is or was configured, at every location."""
     return [Target(*row) for row in store().read(TARGETS)]
 
 
-@st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
+@st.cache_resource(ttl=FRESH_S, max_entries=4, show_spinner=False)
 def newest(url: str) -> list[Probe]:
     """The newest probe of every series."""
     return [series.newest for series in store().series()]
 
 
-@st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
+@st.cache_resource(ttl=FRESH_S, max_entries=4, show_spinner=False)
 def first_at(url: str) -> dict[str, int]:
     """When each target was first probed (milliseconds UTC)."""
     began: dict[str, int] = {}
