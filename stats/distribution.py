@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from stats.rollups import FIRST_VALUE, Counts, Row, quantiles
+from stats.rollups import FIRST_VALUE, Counts, Row, counts_by_place, quantiles_by_row
 from store.rollups import COUNTED, SKETCHED
 from store.sketch import BUCKETS, GAMMA, SMALLEST
 
@@ -40,15 +40,8 @@ def by_hour_of_week(rows: Iterable[Row], column: str, zone: str = "UTC") -> pd.D
     the hour; missing where there is no sample.
     """
     place = FIRST_VALUE + len(COUNTED) + SKETCHED.index(column)
-    sums: dict[tuple[int, int], Counts] = {}
-    for row in rows:
-        if not row[place]:
-            continue
-        local = pd.Timestamp(row[3], unit="ms", tz="UTC").tz_convert(zone)
-        pairs = np.frombuffer(row[place], dtype="<u2").reshape(-1, 2)
-        counts = sums.setdefault((local.weekday(), local.hour), np.zeros(BUCKETS, dtype=np.int64))
-        np.add.at(counts, pairs[:, 0], pairs[:, 1])
-    table = pd.DataFrame(np.nan, index=list(DAYS), columns=range(24))
-    for (day, hour), counts in sums.items():
-        table.iloc[day, hour] = quantiles(counts, [0.5])[0]
-    return table
+    known = [row for row in rows if row[place]]
+    local = pd.to_datetime([row[3] for row in known], unit="ms", utc=True).tz_convert(zone)
+    counts = counts_by_place(local.weekday * 24 + local.hour, [row[place] for row in known], len(DAYS) * 24)
+    medians = quantiles_by_row(counts, [0.5]).reshape(len(DAYS), 24)
+    return pd.DataFrame(medians, index=list(DAYS), columns=range(24))

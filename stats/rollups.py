@@ -28,6 +28,7 @@ from store.sketch import BUCKETS, GAMMA, SMALLEST
 Row = tuple[Any, ...]
 Series = tuple[str, str, str]
 Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 FIRST_VALUE = 4
 _PLACE = {name: place for place, name in enumerate(COUNTED)}
@@ -107,15 +108,33 @@ class Summary:
 
 def quantiles(counts: Counts, shares: Sequence[float]) -> list[float | None]:
     """The quantiles of counts by bucket, between neighbours by linear interpolation; null when there is none."""
-    total = int(counts.sum())
-    if not total:
-        return [None] * len(shares)
-    ends = np.cumsum(counts)
+    return [None if math.isnan(value) else float(value) for value in quantiles_by_row(counts[None], shares)[0]]
+
+
+def quantiles_by_row(counts: Counts, shares: Sequence[float]) -> Floats:
+    """The same for each row of a table of counts (rows, buckets): (rows, shares), not a number where there is none."""
+    total = counts.sum(axis=1)[:, None]
+    ends = np.cumsum(counts, axis=1)
     places = np.asarray(shares) * (total - 1)
     low = np.floor(places)
-    lower = _VALUES[np.searchsorted(ends, low, side="right")]
-    upper = _VALUES[np.searchsorted(ends, np.minimum(low + 1, total - 1), side="right")]
-    return [float(value) for value in lower + (upper - lower) * (places - low)]
+    lower = _VALUES[_first_beyond(ends, low)]
+    upper = _VALUES[_first_beyond(ends, np.minimum(low + 1, total - 1))]
+    return np.where(total > 0, lower + (upper - lower) * (places - low), np.nan)
+
+
+def _first_beyond(ends: Counts, places: Floats) -> Counts:
+    """In each row of (rows, buckets) the first bucket that ends beyond each place of (rows, places), or the last."""
+    return np.minimum(np.count_nonzero(ends[:, None, :] <= places[:, :, None], axis=2), ends.shape[1] - 1)
+
+
+def counts_by_place(places: npt.ArrayLike, blobs: Sequence[bytes], count: int) -> Counts:
+    """The sketches of each of `count` places put together: (places, buckets). What lies elsewhere is left out."""
+    pairs = np.frombuffer(b"".join(blobs), dtype="<u2").reshape(-1, 2)
+    place = np.repeat(np.asarray(places, dtype=np.int64), [len(blob) // 4 for blob in blobs])
+    inside = (place >= 0) & (place < count)
+    flat = place[inside] * BUCKETS + pairs[inside, 0]
+    summed = np.bincount(flat, weights=pairs[inside, 1], minlength=count * BUCKETS)
+    return summed.astype(np.int64).reshape(count, BUCKETS)
 
 
 def summaries(rows: Iterable[Row], sketched: Sequence[str] = SKETCHED) -> dict[Series, Summary]:
@@ -180,23 +199,16 @@ def strip(rows: Iterable[Row], since: int, until: int, every_s: float, most: int
 def bands(rows: Iterable[Row], column: str, since: int, until: int, step_ms: int) -> pd.DataFrame:
     """As `stats.latency.bands`, from roll-ups of a step: each stretch is as long as some whole steps."""
     chosen = [(row[3], row[_SKETCH[column]]) for row in rows if row[_SKETCH[column]] and row[3] < until]
-    samples = sum(int(np.frombuffer(blob, dtype="<u2")[1::2].sum()) for _, blob in chosen)
+    samples = int(np.frombuffer(b"".join(blob for _, blob in chosen), dtype="<u2")[1::2].sum(dtype=np.int64))
     width = math.ceil((until - since) / bucket_count(samples) / step_ms) * step_ms
     count = max(1, math.ceil((until - since) / width))
     began = until - count * width
-    parts: list[list[bytes]] = [[] for _ in range(count)]
-    for at, blob in chosen:
-        place = (at - began) // width
-        if 0 <= place < count:
-            parts[place].append(blob)
-    table = []
-    for place, blobs in enumerate(parts):
-        counts = _merged(blobs)
-        values = quantiles(counts, [*(p / 100 for p in BAND_PERCENTILES), 0.0, 1.0])
-        table.append([round(began + (place + 0.5) * width), *values, int(counts.sum())])
-    columns = ["at", *(f"p{p}" for p in BAND_PERCENTILES), "min", "max", "count"]
-    data = pd.DataFrame(table, columns=columns)
-    return data.astype(dict.fromkeys(columns[1:-1], "float64"))
+    counts = counts_by_place([(at - began) // width for at, _ in chosen], [blob for _, blob in chosen], count)
+    values = quantiles_by_row(counts, [*(p / 100 for p in BAND_PERCENTILES), 0.0, 1.0])
+    data = pd.DataFrame(values, columns=[*(f"p{p}" for p in BAND_PERCENTILES), "min", "max"])
+    data.insert(0, "at", [round(began + (place + 0.5) * width) for place in range(count)])
+    data["count"] = counts.sum(axis=1)
+    return data
 
 
 def failures(rows: Iterable[Row]) -> list[tuple[int, str, int]]:
