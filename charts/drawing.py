@@ -1,5 +1,5 @@
 """A chart while it is drawn. Plotly checks a figure at each call that adds to it, which costs more than all else of a
-chart; here it is put together as plain values, and checked once, at its end.
+chart; here it is put together as plain values.
 """
 
 from __future__ import annotations
@@ -97,19 +97,22 @@ class Drawing:
         return self.figure()
 
     def figure(self) -> go.Figure:
-        """The figure, checked by Plotly."""
-        return Finished(data=self._data, layout=self._layout)
+        """The figure, which nothing is added to any more."""
+        return Finished(self._data, self._layout)
 
 
-class Finished(go.Figure):
-    """A figure that nothing is added to any more: its values are copied and made ready for JSON once, not for everyone
-    who looks at it.
+class Finished(go.Figure):  # type: ignore[misc]  # Plotly has no types
+    """A figure that is told as it was drawn. Plotly's check of every value takes longer than the rest of a chart, so it
+    is the tests that check every figure; and nothing is copied for each viewer.
     """
+
+    def __init__(self, data: list[dict[str, Any]], layout: dict[str, Any]) -> None:
+        """Of values as JSON has them, or numbers and moments of numpy and pandas."""
+        super().__init__(data=data, layout=layout, _validate=False)
+        self._told = orjson.loads(to_json({"data": data, "layout": layout}, validate=False))
 
     def to_dict(self) -> dict[str, Any]:
         """As `plotly.graph_objects.Figure.to_dict`, of plain values; only the outermost two levels are copies."""
-        if "_told" not in self.__dict__:
-            self._told = orjson.loads(to_json(super().to_dict(), validate=False))
         return {"data": [dict(trace) for trace in self._told["data"]], "layout": dict(self._told["layout"])}
 
 

@@ -42,6 +42,6 @@ def by_hour_of_week(rows: Iterable[Row], column: str, zone: str = "UTC") -> pd.D
     place = FIRST_VALUE + len(COUNTED) + SKETCHED.index(column)
     known = [row for row in rows if row[place]]
     local = pd.to_datetime([row[3] for row in known], unit="ms", utc=True).tz_convert(zone)
-    counts = counts_by_place(local.weekday * 24 + local.hour, [row[place] for row in known], len(DAYS) * 24)
+    counts = counts_by_place(local.day_of_week * 24 + local.hour, [row[place] for row in known], len(DAYS) * 24)
     medians = quantiles_by_row(counts, [0.5]).reshape(len(DAYS), 24)
     return pd.DataFrame(medians, index=list(DAYS), columns=range(24))

@@ -124,7 +124,8 @@ def quantiles_by_row(counts: Counts, shares: Sequence[float]) -> Floats:
 
 def _first_beyond(ends: Counts, places: Floats) -> Counts:
     """In each row of (rows, buckets) the first bucket that ends beyond each place of (rows, places), or the last."""
-    return np.minimum(np.count_nonzero(ends[:, None, :] <= places[:, :, None], axis=2), ends.shape[1] - 1)
+    before = np.count_nonzero(ends[:, None, :] <= places[:, :, None], axis=2)
+    return np.asarray(np.minimum(before, ends.shape[1] - 1))
 
 
 def counts_by_place(places: npt.ArrayLike, blobs: Sequence[bytes], count: int) -> Counts:

@@ -1,4 +1,4 @@
-"""What the whole suite shares: where a browser is, and a loud word when there is none."""
+"""What the whole suite shares: where a browser is, a loud word when there is none, and a check of every figure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import plotly.graph_objects as go
 import pytest
 
 from benchmarks.browser import FLAGS
+from charts.drawing import Drawing
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -29,6 +31,19 @@ def chromium() -> str | None:
     return next(
         (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
     )
+
+
+@pytest.fixture(autouse=True)
+def _every_figure_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plotly checks every value of a figure that a test draws: the dashboard itself leaves that out, as it takes long."""
+    finished = Drawing.figure
+
+    def checked(drawing: Drawing) -> go.Figure:
+        figure = finished(drawing)
+        go.Figure(figure.to_dict())
+        return figure
+
+    monkeypatch.setattr(Drawing, "figure", checked)
 
 
 @pytest.fixture(scope="session")

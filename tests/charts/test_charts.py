@@ -123,10 +123,10 @@ def test_versions_are_stacked_as_tokens_or_as_shares_and_a_missing_day_has_no_ba
     table = by_day(rows, "variant")
     chart = tokens.by_part(table, LIGHT)
     assert [(bar.name, len(bar.x)) for bar in chart.data] == [("free", 3), ("standard", 3)]
-    assert str(chart.data[0].y[1]) == "nan"
+    assert [str(tokens) for tokens in chart.data[0].y] == ["1.0", "nan", "5.0"]
     share = tokens.by_part(shares(table), LIGHT, as_share=True)
     assert (share.layout.yaxis.tickformat, list(share.layout.yaxis.range)) == (".0%", [0, 1])
-    assert share.data[0].y[0] == 0.25
+    assert next(iter(share.data[0].y)) == 0.25
     assert tokens.by_part(by_day([], "variant"), LIGHT).layout.annotations[0].text == "nothing was told of this time"
 
 
