@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -31,6 +32,8 @@ PROFILES = (
 
 ROUTED = ("google/gemma-3-1b-it:free", "google/gemma-3-27b-it")
 """Those that a router serves with any of its providers."""
+DEARER = {4: ("0.1", "0.2")}
+"""What a model cost, in and out, until its price fell when half of the time was over."""
 
 
 def history(now: int, days: float, seed: int = 7) -> Iterator[Row]:
@@ -41,7 +44,7 @@ def history(now: int, days: float, seed: int = 7) -> Iterator[Row]:
     for number, (name, model, every_s, ttft, speed, outages, usd_in, usd_out, context) in enumerate(PROFILES):
         url = "http://127.0.0.1:8095/v1" if number == 0 else "https://openrouter.ai/api/v1"
         yield Target(name, "demo", "active", model, url, every_s, "ping", now, 3_600.0)
-        yield Model(
+        told = Model(
             name if number in (0, 5) else "openrouter",
             model,
             since,
@@ -56,6 +59,11 @@ def history(now: int, days: float, seed: int = 7) -> Iterator[Row]:
             description="A small multilingual model for text. The numbers on this page are generated.",
             canonical_slug=model.partition(":")[0],
         )
+        cheaper_at, dearer = (since + now) // 2, DEARER.get(number)
+        if dearer is not None:
+            yield replace(told, valid_to=cheaper_at, usd_per_million_input=dearer[0], usd_per_million_output=dearer[1])
+            told = replace(told, valid_from=cheaper_at)
+        yield told
         holes = [
             (at := chance.randint(since, now), at + chance.randint(2, 40) * 60_000)
             for _ in range(max(1, round(outages * days / 30)))
@@ -63,6 +71,7 @@ def history(now: int, days: float, seed: int = 7) -> Iterator[Row]:
         if number == 3:
             holes.append((now - 12 * 60_000, now))
         price = (float(usd_in), float(usd_out)) if usd_in and usd_out else None
+        earlier = (float(dearer[0]), float(dearer[1])) if dearer else price
         shift = since + int(0.6 * days * DAY_MS)
         for profile, step_s in (("ping", every_s), ("throughput", 3_600)):
             at = since + chance.randint(0, step_s * 1_000)
@@ -71,7 +80,8 @@ def history(now: int, days: float, seed: int = 7) -> Iterator[Row]:
                     slower = 1.28 if number == 1 and at >= shift else 1.0
                     limited = number == 5 and at > now - int(0.09 * days * DAY_MS)
                     down = any(a <= at < b for a, b in holes)
-                    yield _probe(chance, name, model, at, profile, step_s, ttft * slower, speed, price, down, limited)
+                    costs = price if at >= cheaper_at else earlier
+                    yield _probe(chance, name, model, at, profile, step_s, ttft * slower, speed, costs, down, limited)
                 at += step_s * 1_000
     hosted = [_hosted(since, number, model) for number in range(4) for model in ROUTED]
     yield from hosted

@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from charts import history
 from pages.shared import (
     code,
     freshness,
@@ -10,6 +9,7 @@ from pages.shared import (
     loader,
     looks,
     model_charts,
+    model_history,
     model_more,
     model_parts,
     model_routes,
@@ -21,7 +21,6 @@ from pages.shared import (
 from pages.shared.numbers import metrics
 from pages.shared.past import past_of
 from pages.shared.samples import SAMPLES
-from stats.changes import changes, steps
 from stats.providers import by_provider
 from stats.routes import attempts_by_provider, first_choices, routes_of
 
@@ -70,7 +69,7 @@ if name in waiting and name not in loader.first_at(url):
     st.stop()  # it was never probed: there is nothing to chart
 model_charts.over_time(url, target, number)
 model_charts.spread_card(url, target, number)
-chosen, zone, palette = window.current(), window.zone(), looks.palette()
+chosen, zone = window.current(), window.zone()
 past = past_of(url, target, chosen, window.now_ms())
 since, until = past.since, past.until
 
@@ -93,27 +92,7 @@ if routed is not None:
     model_usage.apps(url, routed, chosen)
 versions = model_more.versions_of(target, loader.versions(url, target.model))
 if versions:
-    with looks.card("history", "History", "price and context size, as they were told, with each change"):
-        now = loader.rounded(window.now_ms(), 3_600_000)  # as long as nothing changes it is the same chart
-        prices = {
-            "in": steps(versions, "usd_per_million_input", now),
-            "out": steps(versions, "usd_per_million_output", now),
-        }
-        context = {"context": steps(versions, "context_tokens", now)}
-        left, right = st.columns(2)
-        with left:
-            looks.chart(
-                history.step_lines(prices, palette, unit="USD per million", zone=zone),
-                key="price_chart",
-                alt=f"Price of {name} in USD per million tokens since it is known",
-            )
-        with right:
-            looks.chart(
-                history.step_lines(context, palette, unit="tokens", zone=zone),
-                key="context_chart",
-                alt=f"Context size of {name} in tokens since it is known",
-            )
-        st.html(model_more.changes_list(changes(versions), zone))
+    model_history.card(name, versions)
 
 with looks.card("last", "Last probes", f"the newest {model_parts.LAST_PROBES}, of every profile"):
     st.html(model_parts.last_probes(url, target, window.now_ms(), zone))

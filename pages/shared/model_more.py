@@ -101,8 +101,6 @@ def versions_of(target: Target, known: Iterable[Model]) -> list[Model]:
 
 def changes_list(found: list[Change], zone: str) -> str:
     """Each change in words, newest first."""
-    if not found:
-        return '<div class="u q">Nothing changed since it is known.</div>'
     lines = "".join(f"<div>{escape(_change(change, zone))}</div>" for change in found[:MOST_CHANGES])
     more = f"<div>and {len(found) - MOST_CHANGES} more</div>" if len(found) > MOST_CHANGES else ""
     return f'<div class="u q">{lines}{more}</div>'

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from store import open_store
+from store import Selection, open_store
+from store.rows import MODELS, Model
 from tests.factories import DAY, HOUR, probe, target
 from tests.pages.conftest import code, html, metric, now_ms, open_page, rows
 
@@ -84,7 +86,8 @@ def test_providers_are_what_the_router_says_beside_what_we_met(filled: Path) -> 
 
 def test_history_and_sample_code_are_there_and_another_language_can_be_chosen(filled: Path) -> None:
     app = open_page("model.py", target="Steady")
-    assert "Nothing changed since it is known." in html(app)
+    assert "$0 in, $0 out per million tokens; 32,768 tokens of context" in html(app)
+    assert "unchanged since" in html(app)
     assert "from openai import OpenAI" in code(app)
     app.get("button_group")[-1].set_value("curl").run()
     assert not app.exception
@@ -92,10 +95,26 @@ def test_history_and_sample_code_are_there_and_another_language_can_be_chosen(fi
     assert "image" not in code(app)
 
 
+def test_a_price_that_changed_is_charted_and_a_context_that_did_not_is_said(filled: Path) -> None:
+    store = open_store(f"sqlite:///{filled}")
+    [known] = [Model(*row) for row in store.read(MODELS, Selection(targets=("gemma-3-270m",)))]
+    changed_at = now_ms() - 3_600_000
+    dearer = replace(known, valid_from=changed_at, usd_per_million_input="0.1", usd_per_million_output="0.2")
+    store.write([replace(known, valid_to=changed_at), dearer])
+    store.close()
+    app = open_page("model.py", target="Steady")
+    assert not app.exception
+    [price] = [chart for chart in app.get("plotly_chart") if chart.proto.alt.startswith("Price of")]
+    drawn = {trace["name"]: trace["y"] for trace in json.loads(price.proto.spec)["data"]}
+    assert drawn == {"in": [0, 0, None, 0.1, 0.1], "out": [0, 0, None, 0.2, 0.2]}
+    assert '<div class="u">32,768 tokens of context <span' in html(app)
+    assert "price in from 0 to 0.1" in html(app)
+
+
 def test_the_model_page_draws_its_charts_and_tells_them_to_a_screen_reader(filled: Path) -> None:
     app = open_page("model.py", target="Steady")
     charts = app.get("plotly_chart")
-    assert len(charts) == 6
+    assert len(charts) == 4  # and none of a price and a context size that never changed
     assert all(chart.proto.alt for chart in charts)
     names = [trace.get("name") for trace in json.loads(charts[0].proto.spec)["data"]]
     assert "median" in names
