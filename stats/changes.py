@@ -55,8 +55,11 @@ def steps(versions: Sequence[Model], name: str, until: int) -> list[tuple[int, f
     """
     line: list[tuple[int, float | None]] = []
     for model in sorted(versions, key=lambda version: version.valid_from):
-        if line and line[-1][0] < model.valid_from and line[-1][1] is None:
-            line.append((model.valid_from, None))
+        if line and line[-1][1] is None:
+            if line[-1][0] < model.valid_from:
+                line.append((model.valid_from, None))
+            else:  # one version follows the other: nothing to break the line for
+                line.pop()
         value = _number(getattr(model, name))
         line.append((model.valid_from, value))
         line.append((model.valid_to if model.valid_to is not None else until, value))

@@ -112,7 +112,11 @@ def _change(change: Change, zone: str) -> str:
         return f"{when}: {'listed again' if change.after == 'yes' else 'no longer listed'}"
     if change.what in ("parameters", "other prices"):
         return f"{when}: {change.what} changed"
-    return f"{when}: {change.what} from {change.before or 'not said'} to {change.after or 'not said'}"
+    before, after = (
+        words.price(said) if said and change.what.startswith("price") else said or "not said"
+        for said in (change.before, change.after)
+    )
+    return f"{when}: {change.what} from {before} to {after}"
 
 
 def callee(target: Target, model: Model | None) -> Callee:
