@@ -240,6 +240,25 @@ def test_the_live_part_follows_without_a_jump_and_the_charts_stand_still(served:
     page.context.close()
 
 
+def test_the_banner_of_a_stopped_collector_moves_nothing_when_it_goes(tmp_path: Path, browser: Browser) -> None:
+    store_url, now = f"sqlite:///{tmp_path}/stopped.db", time.time_ns() // 1_000_000
+    store = open_store(store_url)
+    store.write(history.history(now - 6 * 60_000, 0.2))
+    with dashboard_process(store_url) as (url, _):
+        page, errors = open_in(browser, f"{url}/model?target=Gemma+3+270M,+this+machine")
+        _rest(page, 4)
+        page.wait_for_selector(".st-key-stopped")
+        top = "Math.round(document.querySelector('.st-key-card_ttft').offsetTop)"
+        stood = page.evaluate(top)
+        store.write([Probe("Gemma 3 270M, this machine", time.time_ns() // 1_000_000, "demo", "ping", 15.0, "ok", 200)])
+        page.wait_for_selector(".st-key-stopped", state="detached")
+        page.wait_for_timeout(300)
+        assert abs(page.evaluate(top) - stood) <= 1
+        assert errors == []
+        page.context.close()
+    store.close()
+
+
 def test_a_download_does_not_run_the_page_again(served: Served, browser: Browser) -> None:
     page, errors = open_in(browser, f"{served.url}/export?table=runs")
     _rest(page)
