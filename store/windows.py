@@ -9,6 +9,8 @@ from store.rollups import BLOCK_MS, COLUMNS, DAY_MS, Step
 
 HOURS_UP_TO_MS = 2 * DAY_MS
 """Windows of up to two days are told by the hour: their strips have bars of minutes."""
+DAYS_UP_TO_MS = 45 * DAY_MS
+"""Windows of up to 45 days are told by the day: a small line of blocks would have two points."""
 
 
 def rollups_of(
@@ -21,10 +23,12 @@ def rollups_of(
     columns: tuple[str | None, ...] = COLUMNS,
 ) -> list[tuple[Any, ...]]:
     """What the probes of these targets (none: of all) came to from `since`, which is when an hour began, until `until`
-    (milliseconds UTC): rows of `Store.rollups` that do not overlap. Where a course over time is not asked for, `coarse`
-    ones are fewer.
+    (milliseconds UTC): rows of `Store.rollups` that do not overlap. Where no chart over time is asked for, the `coarse`
+    ones of a long window are fewer.
     """
-    steps: list[tuple[Step, int]] = [("day", DAY_MS), ("block", BLOCK_MS)] if coarse else [("day", DAY_MS)]
+    steps: list[tuple[Step, int]] = [("day", DAY_MS)]
+    if coarse and until - since > DAYS_UP_TO_MS:
+        steps.append(("block", BLOCK_MS))
     if until - since <= HOURS_UP_TO_MS:
         steps = []
     rows: list[tuple[Any, ...]] = []

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, FloatRect, Page
 
 from benchmarks import history, market
 from benchmarks.browser import dashboard_process
@@ -73,6 +73,14 @@ def _rest(page: Page, charts: int = 0) -> None:
     page.wait_for_selector(".u-fresh, .u-status, h2, h1")
     page.wait_for_function(f"count => {RESTED} && {CHARTS}.length >= count", arg=charts, polling=50)
     page.wait_for_timeout(300)
+
+
+def _plot(page: Page) -> FloatRect:
+    """Where the chart of the time to first token can be touched, in sight."""
+    page.locator(".st-key-ttft_chart").scroll_into_view_if_needed()
+    box = page.locator(".st-key-ttft_chart .nsewdrag").first.bounding_box()
+    assert box is not None
+    return box
 
 
 @pytest.mark.parametrize(
@@ -153,9 +161,7 @@ def test_back_and_forward_undo_and_redo_what_was_chosen(served: Served, browser:
 def test_a_range_is_dragged_in_a_chart_and_a_double_click_undoes_it(served: Served, browser: Browser) -> None:
     page, errors = open_in(browser, f"{served.url}/model?target=Gemma+3+27B&range=7+d")
     _rest(page, 4)
-    page.locator(".st-key-ttft_chart").scroll_into_view_if_needed()
-    box = page.locator(".st-key-ttft_chart .nsewdrag").first.bounding_box()
-    assert box is not None
+    box = _plot(page)
     middle = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + 0.7 * box["width"], middle)
     page.mouse.down()
@@ -165,9 +171,7 @@ def test_a_range_is_dragged_in_a_chart_and_a_double_click_undoes_it(served: Serv
     page.wait_for_function(f"new Set({RANGES}).size === 1 && {RESTED}")
     page.locator(".st-key-range_reset").wait_for()
     _rest(page, 4)
-    page.locator(".st-key-ttft_chart").scroll_into_view_if_needed()
-    box = page.locator(".st-key-ttft_chart .nsewdrag").first.bounding_box()
-    assert box is not None
+    box = _plot(page)
     page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + 20)
     page.wait_for_function(f"{CHOSEN} === '7 d'")
     assert "from=" not in page.url
@@ -180,9 +184,7 @@ def test_a_range_is_dragged_in_a_chart_and_a_double_click_undoes_it(served: Serv
 def test_hovering_a_chart_marks_the_same_moment_in_the_others(served: Served, browser: Browser) -> None:
     page, errors = open_in(browser, f"{served.url}/model?target=Gemma+3+27B&range=7+d")
     _rest(page, 4)
-    page.locator(".st-key-ttft_chart").scroll_into_view_if_needed()
-    box = page.locator(".st-key-ttft_chart .nsewdrag").first.bounding_box()
-    assert box is not None
+    box = _plot(page)
     page.mouse.move(box["x"] + 0.80 * box["width"], box["y"] + 60)
     page.mouse.move(box["x"] + 0.85 * box["width"], box["y"] + 60)
     page.wait_for_selector(".u-moment", state="attached")

@@ -256,15 +256,10 @@ def rollups(url: str, names: tuple[str, ...], since: int, until: int) -> list[tu
     return rollups_of(store(), names, since, until)
 
 
-DAYS_UP_TO_MS = 45 * 86_400_000
-"""Up to here an overview is told by days: of blocks of 16 days a small line would have two points."""
-
-
 @st.cache_resource(ttl=10, max_entries=3, show_spinner=False)
 def coarse_rollups(url: str, since: int, until: int) -> list[tuple[Any, ...]]:
-    """The same of all targets, in as few rows as can be, and with a null for `total_ms`."""
-    coarse = until - since > DAYS_UP_TO_MS
-    return rollups_of(store(), (), since, until, coarse=coarse, columns=WITHOUT_TOTALS)
+    """The same of all targets, a long window in as few rows as can be, and with a null for `total_ms`."""
+    return rollups_of(store(), (), since, until, coarse=True, columns=WITHOUT_TOTALS)
 
 
 @st.cache_resource(ttl=10, max_entries=8, show_spinner=False)

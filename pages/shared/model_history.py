@@ -10,9 +10,9 @@ import streamlit as st
 from charts import history
 from pages.shared import loader, looks, model_more, window, words
 from stats.changes import changes, steps
+from store.rollups import HOUR_MS
 from store.rows import Model
 
-HOUR_MS = 3_600_000
 CHARTED = {
     "price": {"in": "usd_per_million_input", "out": "usd_per_million_output"},
     "context": {"context": "context_tokens"},

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -269,6 +270,17 @@ def test_the_model_page_says_the_same_from_roll_ups(from_rollups: None, range_: 
     # ten failures of ten minutes, told by the hours they were in
     counts = [int(said.partition(" ")[0]) if said[0].isdigit() else 1 for said in failures["text"]]
     assert sum(counts) == 10 and len(counts) <= 2
+
+
+def test_a_small_line_of_a_month_has_a_point_a_day(from_rollups: None, filled: Path) -> None:
+    now = now_ms()
+    store = open_store(f"sqlite:///{filled}")
+    store.write(probe(now - n * DAY // 4, target="Steady", ttft_ms=100.0 + n % 7) for n in range(8, 160))
+    store.close()
+    line = _row(html(open_page(range="30 d")), "Steady").partition('class="u-spark"')[2].partition("</div>")[0]
+    path = re.search("path d='([^']*)'", unquote(line))
+    assert path is not None
+    assert 29 <= len(re.findall("[ML]", path[1])) <= 31
 
 
 def test_a_comparison_says_the_same_from_roll_ups(from_rollups: None) -> None:
