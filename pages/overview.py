@@ -34,11 +34,13 @@ def side_by_side() -> None:
     """How the targets stand to each other, and what they cost."""
     spots = overview_parts.spots(url, overview_rows.shown(url, window.current(), wish).rows)
     spending = loader.costs(url, loader.rounded(window.now_ms(), 300_000))
-    if len(spots) < 2 and not spending:
+    has_field = len(spots) > 1  # one alone stands beside nothing
+    if not has_field and not spending:
         return
-    left, right = st.columns([3, 2])
-    with left, looks.card("field", "Latency against speed", "medians in this window; a target's colour is its own"):
-        looks.chart(field(spots, looks.palette()), key="field_chart", alt=overview_parts.field_words(spots))
+    left, right = st.columns([3, 2]) if has_field else (None, st.container())
+    if left is not None:
+        with left, looks.card("field", "Latency against speed", "medians in this window; a target's colour is its own"):
+            looks.chart(field(spots, looks.palette()), key="field_chart", alt=overview_parts.field_words(spots))
     with right, looks.card("costs", "Cost by target", "of the probes, in USD; days are UTC"):
         st.html(overview_parts.costs(spending))
 
