@@ -19,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from benchmarks.tools import endpoint, median, noted, percentile, table
-from collectors.wire.connection import Line
-from collectors.wire.exchange import Ask, exchange
+from collectors.http.connection import Line
+from collectors.http.exchange import Ask, exchange
 
 PLAN = "first_ms=100,tokens=16,step_ms=10"
 MANY = 50

@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 from benchmarks.tools import endpoint, percentile, table
-from collectors.runner.config import parse
-from collectors.runner.loop import Loop
-from collectors.runner.report import Report
-from collectors.runner.schedule import phase_ms
+from collectors.scheduler.config import parse
+from collectors.scheduler.loop import Loop
+from collectors.scheduler.report import Report
+from collectors.scheduler.schedule import phase_ms
 from store import open_store
 from store.rows import PROBES, RUNS
 

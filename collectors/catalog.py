@@ -13,11 +13,11 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from collectors import openrouter
+from collectors.http.get_json import GoneError, get_json
 from collectors.openrouter import SOURCE, SentEndpoint, SentModel
-from collectors.runner.config import Config
-from collectors.runner.prices import is_routed
-from collectors.runner.scene import Due, Errand, Finding, Moment, Scene, unless_bad
-from collectors.wire.get_json import GoneError, get_json
+from collectors.scheduler.config import Config
+from collectors.scheduler.prices import is_routed
+from collectors.scheduler.scene import Due, Errand, Finding, Moment, Scene, unless_bad
 from store.rows import ENDPOINTS, MODELS, Endpoint, Model
 
 Listed = TypeVar("Listed", Model, Endpoint)

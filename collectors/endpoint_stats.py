@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from collectors import openrouter
 from collectors.catalog import endpoints_url, key_header, routed_models
+from collectors.http.get_json import get_json
 from collectors.openrouter import SOURCE, Percentiles, SentEndpoint
-from collectors.runner.scene import Due, Errand, Finding, Moment, Scene, unless_bad
-from collectors.wire.get_json import get_json
+from collectors.scheduler.scene import Due, Errand, Finding, Moment, Scene, unless_bad
 from store.rows import EndpointStats
 
 

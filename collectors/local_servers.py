@@ -13,11 +13,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from collectors.http.get_json import GoneError, get_json
 from collectors.known_prices import KnownPrice, known_prices
-from collectors.runner.config import ProbeTarget
-from collectors.runner.prices import is_routed
-from collectors.runner.scene import Due, Errand, Finding, Moment, Scene
-from collectors.wire.get_json import GoneError, get_json
+from collectors.scheduler.config import ProbeTarget
+from collectors.scheduler.prices import is_routed
+from collectors.scheduler.scene import Due, Errand, Finding, Moment, Scene
 from store.rows import Model
 
 Tokens = Annotated[int, Field(ge=1)] | None

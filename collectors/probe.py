@@ -8,10 +8,10 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from collectors.runner.config import ProbeTarget
-from collectors.runner.prices import Price, is_routed
-from collectors.runner.scene import Contact, Due, Errand, Finding, Moment, Scene
-from collectors.runner.schedule import is_due, next_due, slot_of
+from collectors.scheduler.config import ProbeTarget
+from collectors.scheduler.prices import Price, is_routed
+from collectors.scheduler.scene import Contact, Due, Errand, Finding, Moment, Scene
+from collectors.scheduler.schedule import is_due, next_due, slot_of
 from store.rows import DOWN, MAY_BE_BILLED, Adaptation, Probe
 
 USER_AGENT = "uptoken/1 (self-hosted model monitor)"
@@ -99,8 +99,8 @@ def _outcome(findings: list[Finding]) -> str:
 
 def probe_once(scene: Scene, target: ProbeTarget, profile: str, every_s: float) -> list[Finding]:
     """Make one probe; the findings are its row and, when the server refused a field, what to leave out next time."""
-    from collectors.wire.exchange import Ask, adapt, exchange
-    from collectors.wire.question import ask
+    from collectors.http.exchange import Ask, adapt, exchange
+    from collectors.http.question import ask
 
     # a sum to ask for is no secret
     question = ask(profile, random.Random())  # nosec B311
@@ -153,7 +153,7 @@ def probe_once(scene: Scene, target: ProbeTarget, profile: str, every_s: float) 
 
 def request_body(scene: Scene, target: ProbeTarget, profile: str, prompt: str) -> dict[str, Any]:
     """The JSON that a probe sends."""
-    from collectors.wire.question import MAX_TOKENS
+    from collectors.http.question import MAX_TOKENS
 
     body: dict[str, Any] = {
         "model": target.model,

@@ -17,10 +17,10 @@ from pydantic import BaseModel
 
 from collectors import openrouter
 from collectors.catalog import key_header
+from collectors.http.get_json import get_json
+from collectors.http.redaction import root_cause, safe_error
 from collectors.openrouter import STANDARD, SentActivity, SentApp, SentRanking, midnight, without_variant
-from collectors.runner.scene import Due, Errand, Finding, Moment, PartlyError, Scene, unless_bad
-from collectors.wire.get_json import get_json
-from collectors.wire.redaction import root_cause, safe_error
+from collectors.scheduler.scene import Due, Errand, Finding, Moment, PartlyError, Scene, unless_bad
 from store.rows import ALL_TOGETHER, Usage
 
 MODELS, APPS, ACCOUNT = "openrouter_models", "openrouter_apps", "openrouter_account"

@@ -59,7 +59,7 @@ class Attempts:
 
 
 def routes_of(probes: pd.DataFrame) -> list[list[Attempt]]:
-    """The attempts of each probe in `probes` (`route`: a JSON list as `collectors.wire.reply.route_of` writes it) that
+    """The attempts of each probe in `probes` (`route`: a JSON list as `collectors.http.reply.route_of` writes it) that
     has any, in the order of the frame.
     """
     routes = (_route(str(text)) for text in probes["route"].dropna())

@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from collectors.commands import app
-from collectors.runner.config import CollectorSection, OpenRouterSection, TargetSection, parse
+from collectors.scheduler.config import CollectorSection, OpenRouterSection, TargetSection, parse
 from store import open_store
 from store.rows import DOWN, NOT_COUNTED, TABLES, UP
 from store.sqlite import INTERNED, MADE_OF

@@ -38,8 +38,8 @@ app.command("rebuild")(rebuild.rebuild)
 
 def main() -> None:
     """Run the command line; every expected failure is one sentence on standard error and an exit code."""
-    from collectors.runner.config import ConfigError
-    from collectors.wire.redaction import redacted
+    from collectors.http.redaction import redacted
+    from collectors.scheduler.config import ConfigError
     from store import StoreError, StoreUrlError
     from store.files import FileError
 

@@ -39,7 +39,7 @@ def restore(
 
     The collector has to be stopped meanwhile; a dashboard goes on with what was restored.
     """
-    from collectors.runner.lock import nobody_writes
+    from collectors.scheduler.lock import nobody_writes
     from store.rescue import pages_of
     from store.rescue import restore as put_back
 
@@ -65,7 +65,7 @@ def repair(
 
     The damaged file is not changed. Roll-ups and incidents are made anew from the probes.
     """
-    from collectors.runner.lock import nobody_writes
+    from collectors.scheduler.lock import nobody_writes
     from store.rescue import pages_of, salvage
 
     source = _file_of(store)

@@ -13,8 +13,8 @@ import typer
 from collectors.commands.options import ConfigPath, StoreUrl, location, store_url
 
 if TYPE_CHECKING:
-    from collectors.runner.config import ProbeTarget
-    from collectors.runner.scene import Scene
+    from collectors.scheduler.config import ProbeTarget
+    from collectors.scheduler.scene import Scene
     from store import Store
 
 DAY_S = 86_400
@@ -39,9 +39,9 @@ def check(
     from rich.table import Table
     from rich.text import Text
 
-    from collectors.runner.config import load
-    from collectors.runner.report import console_for
-    from collectors.runner.scene import Scene
+    from collectors.scheduler.config import load
+    from collectors.scheduler.report import console_for
+    from collectors.scheduler.scene import Scene
 
     loaded = load(config)
     console = console_for(sys.stdout)
@@ -70,7 +70,7 @@ def check(
 
 def _health(url: str) -> int:
     """Whether the store is fed. Raises StoreError where there is none."""
-    from collectors.runner.durations import in_words
+    from collectors.scheduler.durations import in_words
     from store import open_store
     from store.freshness import last_seen, stale_since
     from store.rows import RUNS, TARGETS, Run, Target
@@ -99,7 +99,7 @@ def _health(url: str) -> int:
 
 def _answer(scene: Scene, target: ProbeTarget) -> str:
     from collectors.probe import probe_once
-    from collectors.runner.report import WORD, verdict
+    from collectors.scheduler.report import WORD, verdict
     from store.rows import Probe
 
     if target.waits_for_key:

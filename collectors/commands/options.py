@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from collectors.runner.durations import seconds
+from collectors.scheduler.durations import seconds
 from store import DEFAULT_URL
 from store.files import moment
 from store.rows import TABLES

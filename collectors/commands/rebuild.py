@@ -13,7 +13,7 @@ def rebuild(store: StoreUrl = None) -> int:
     They are kept up to date with every probe and do not drift, so this is only for doubts, or after the file was
     changed by hand. What is older than the raw probes that are kept stays as it is.
     """
-    from collectors.runner.lock import nobody_writes
+    from collectors.scheduler.lock import nobody_writes
     from store import open_store
 
     url = store_url(store)

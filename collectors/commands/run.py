@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collectors.commands.options import ConfigPath, StoreUrl, location, store_url
-from collectors.runner.durations import in_words, seconds
+from collectors.scheduler.durations import in_words, seconds
 
 if TYPE_CHECKING:
-    from collectors.runner.config import Config
-    from collectors.runner.report import Report
+    from collectors.scheduler.config import Config
+    from collectors.scheduler.report import Report
     from store import Store
 
 INTERRUPTED = 130
@@ -46,8 +46,8 @@ def run(
     A target that is down is a result, not an error: the exit code is 0 when everything seen was recorded.
     """
     from collectors.registry import COLLECTORS
-    from collectors.runner.config import load
-    from collectors.runner.lock import LockedError, lock_path, only_one
+    from collectors.scheduler.config import load
+    from collectors.scheduler.lock import LockedError, lock_path, only_one
     from store import StoreError, open_store
 
     unknown = [name for name in only or [] if name not in COLLECTORS]
@@ -83,8 +83,8 @@ def _interval(every: str | None) -> float | None:
 
 
 def _run(loaded: Config, opened: Store, interval_s: float | None, only: list[str], everything: bool) -> int:
-    from collectors.runner.loop import Loop
-    from collectors.runner.report import Report
+    from collectors.scheduler.loop import Loop
+    from collectors.scheduler.report import Report
 
     on_terminal = sys.stdout.isatty()
     report = Report(bar=on_terminal and interval_s is None)

@@ -6,9 +6,9 @@ import io
 from pathlib import Path
 from typing import Any
 
-from collectors.runner.config import Config, parse
-from collectors.runner.loop import Loop
-from collectors.runner.report import Report
+from collectors.scheduler.config import Config, parse
+from collectors.scheduler.loop import Loop
+from collectors.scheduler.report import Report
 from store import Store, open_store
 from store.rows import PROBES, Probe
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from collectors.openrouter import more_prices, usd_per_million, usd_per_request
-from collectors.runner.config import parse
+from collectors.scheduler.config import parse
 from store.rows import ENDPOINT_STATS, EndpointStats
 from tests.collectors.world import World
 from tests.fault_server import answer, head, raw

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.runner.lock import lock_path, only_one
+from collectors.scheduler.lock import lock_path, only_one
 from store import Selection, open_store
 from store.rows import RUNS
 from tests.collectors.place import Place, until

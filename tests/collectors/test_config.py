@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.runner.config import CollectorSection, ConfigError, OpenRouterSection, TargetSection, load, parse
+from collectors.scheduler.config import CollectorSection, ConfigError, OpenRouterSection, TargetSection, load, parse
 
 GOOD = '[[target]]\nname = "a"\nmodel = "m"\nbase_url = "http://h/v1"\n'
 PATH = Path("targets.toml")

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from collectors.wire.connection import Line
-from collectors.wire.exchange import Ask, Exchange, adapt, exchange
+from collectors.http.connection import Line
+from collectors.http.exchange import Ask, Exchange, adapt, exchange
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, event, head, raw, reset, usage
 
 KEY = "sk-canary-0123456789"

@@ -10,7 +10,7 @@ import pytest
 
 from collectors.known_prices import known_prices
 from collectors.local_servers import models_of
-from collectors.runner.config import ProbeTarget
+from collectors.scheduler.config import ProbeTarget
 from store.rows import MODELS, RUNS, Model, Run
 from tests.collectors.scenes import config, new_store, run_once
 from tests.factories import NOON

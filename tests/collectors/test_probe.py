@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from collectors.runner.config import ConfigError, parse
-from collectors.runner.loop import Loop
-from collectors.runner.network import OWN_NETWORK, judged
-from collectors.runner.report import Report
-from collectors.runner.scene import Contact, Finding
+from collectors.scheduler.config import ConfigError, parse
+from collectors.scheduler.loop import Loop
+from collectors.scheduler.network import OWN_NETWORK, judged
+from collectors.scheduler.report import Report
+from collectors.scheduler.scene import Contact, Finding
 from store import Store
 from store.rows import ADAPTATIONS, BUDGETS, PROBES, RUNS, TARGETS, Budget, Probe, Run, Target
 from tests.collectors.scenes import config, new_store, run_once

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from collectors.wire.redaction import safe_error
+from collectors.http.redaction import safe_error
 
 KEY = "sk-or-v1-0123456789abcdef/CANARY+x"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from collectors.wire.reply import Reply, count, parse_object, read_events, read_whole
-from collectors.wire.sse import Event
+from collectors.http.reply import Reply, count, parse_object, read_events, read_whole
+from collectors.http.sse import Event
 
 
 def _stream(*chunks: Any) -> Reply:

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from collectors.runner.durations import in_words, seconds
-from collectors.runner.schedule import is_due, next_due, next_tick, phase_ms
+from collectors.scheduler.durations import in_words, seconds
+from collectors.scheduler.schedule import is_due, next_due, next_tick, phase_ms
 from tests.factories import NOON, SECOND
 
 

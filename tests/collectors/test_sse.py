@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.wire.sse import LONGEST_LINE, LineTooLongError, events
+from collectors.http.sse import LONGEST_LINE, LineTooLongError, events
 
 STREAM = (
     b"\xef\xbb\xbf: a comment first\r\n\r\n"

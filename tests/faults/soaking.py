@@ -23,10 +23,10 @@ from typing import Any
 
 import apsw
 
-from collectors.runner.config import parse
-from collectors.runner.loop import Loop
-from collectors.runner.report import Report
-from collectors.runner.schedule import slot_of
+from collectors.scheduler.config import parse
+from collectors.scheduler.loop import Loop
+from collectors.scheduler.report import Report
+from collectors.scheduler.schedule import slot_of
 from store import open_store
 from store.rows import PROBES, RUNS
 from tests.fault_server import GOOD, FaultServer, Script, answer, chunk, chunked, event, raw, reset

@@ -116,7 +116,7 @@ def test_no_key_is_in_any_byte_that_was_written(place: Place, monkeypatch: pytes
 
 def test_no_key_is_in_a_crash(place: Place) -> None:
     script = (
-        "import sys, collectors.runner.loop as loop\n"
+        "import sys, collectors.scheduler.loop as loop\n"
         "def broken(*_, **__): raise RuntimeError('Invalid header value: Bearer ' + __import__('os').environ['CANARY_KEY'])\n"
         "loop.Loop.once = broken\n"
         "sys.argv = ['collectors', 'run']\n"

@@ -19,8 +19,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from collectors.runner.loop import Loop
-from collectors.runner.report import Report
+from collectors.scheduler.loop import Loop
+from collectors.scheduler.report import Report
 from store import StoreError, open_store
 from store.rows import PROBES
 from tests.collectors.place import ROOT, Place, until
@@ -77,7 +77,7 @@ def test_a_file_that_may_grow_no_more_is_exit_code_3_and_keeps_what_it_had(place
 def test_what_a_full_disk_did_not_take_is_kept_in_memory_and_written_when_there_is_room(
     tmp_path: Path, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("collectors.runner.loop.RETRY_AFTER_S", 0.2)
+    monkeypatch.setattr("collectors.scheduler.loop.RETRY_AFTER_S", 0.2)
     path, said = tmp_path / "full.db", io.StringIO()
     store = open_store(f"sqlite:///{path}")
     loop = Loop(config({"base_url": server.url, "every": "1s"}), store, "here", Report(said), ["probe"])
@@ -110,7 +110,7 @@ def _no_room(_work: object) -> int:
 def test_what_cannot_be_kept_in_memory_is_counted_and_said(
     tmp_path: Path, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("collectors.runner.loop.MOST_UNSAVED_ROWS", 3)
+    monkeypatch.setattr("collectors.scheduler.loop.MOST_UNSAVED_ROWS", 3)
     said = io.StringIO()
     store = open_store(f"sqlite:///{tmp_path}/a.db")
     loop = Loop(config({"base_url": server.url}), store, "here", Report(said), ["probe"])
@@ -210,8 +210,8 @@ def test_a_store_of_somebody_else_is_exit_code_3(place: Place, tmp_path: Path) -
     store_of(place).parent.chmod(0o755)
     before = store_of(place).read_bytes()
     script = (
-        "import os, sys; from collectors.commands import main; import collectors.runner.loop, store.sqlite,"
-        " collectors.wire.connection; os.setgid(65534); os.setuid(65534);"
+        "import os, sys; from collectors.commands import main; import collectors.scheduler.loop, store.sqlite,"
+        " collectors.http.connection; os.setgid(65534); os.setuid(65534);"
         " sys.argv = ['collectors', 'run', '--all']; main()"
     )
     done = place.python(script)

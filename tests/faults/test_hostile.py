@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 import trustme
 
-from collectors.wire.connection import Line
-from collectors.wire.exchange import Ask, Exchange, exchange
+from collectors.http.connection import Line
+from collectors.http.exchange import Ask, Exchange, exchange
 from store import open_store
 from store.rows import PROBES, Probe
 from tests.collectors.place import ROOT
@@ -169,8 +169,8 @@ def test_all_of_them_together_take_less_than_150_mb() -> None:
 
 ASK_ALL = """
 import sys
-from collectors.wire.connection import Line
-from collectors.wire.exchange import Ask, exchange
+from collectors.http.connection import Line
+from collectors.http.exchange import Ask, exchange
 for url in sys.argv[1:]:
     line = Line(url + "/chat/completions")
     exchange(line, Ask({"model": "m"}, {}, 1.0))

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from collectors.runner.loop import Loop
-from collectors.runner.report import Report
+from collectors.scheduler.loop import Loop
+from collectors.scheduler.report import Report
 from store import open_store
 from store.rows import PROBES, RUNS, Probe
 from tests.collectors.place import Place, until

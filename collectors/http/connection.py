@@ -19,7 +19,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from collectors.wire.deadline import Deadline
+from collectors.http.deadline import Deadline
 
 BUFFER_BYTES = 65_536
 

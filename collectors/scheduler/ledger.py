@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from collectors.runner.config import Config, ProbeTarget
-from collectors.runner.schedule import day_began
+from collectors.scheduler.config import Config, ProbeTarget
+from collectors.scheduler.schedule import day_began
 from store import Spending
 from store.rows import Budget
 

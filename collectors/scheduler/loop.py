@@ -14,12 +14,12 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from collectors.registry import COLLECTORS
-from collectors.runner.config import Config
-from collectors.runner.report import Report
-from collectors.runner.scene import Moment, Scene
-from collectors.runner.schedule import next_tick
-from collectors.runner.targets import changed_targets
-from collectors.runner.tick import Tick
+from collectors.scheduler.config import Config
+from collectors.scheduler.report import Report
+from collectors.scheduler.scene import Moment, Scene
+from collectors.scheduler.schedule import next_tick
+from collectors.scheduler.targets import changed_targets
+from collectors.scheduler.tick import Tick
 from store import Store, StoreError
 from store.rows import Model, Row
 
@@ -151,7 +151,7 @@ class Loop:
         while self._open and time.monotonic() < until:
             self._take(timeout_s=0.1)
         if self._open:
-            from collectors.wire.deadline import end_all
+            from collectors.http.deadline import end_all
 
             end_all()
         until = time.monotonic() + GRACE_S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from collectors.runner.config import Config, ProbeTarget
+from collectors.scheduler.config import Config, ProbeTarget
 from store import Store
 from store.rows import TARGETS, Target
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from collectors.runner.config import Config, ProbeTarget
-from collectors.runner.lag import LagWatch
-from collectors.runner.ledger import Ledger
-from collectors.runner.prices import Price, most_a_probe_costs, price_of
+from collectors.scheduler.config import Config, ProbeTarget
+from collectors.scheduler.lag import LagWatch
+from collectors.scheduler.ledger import Ledger
+from collectors.scheduler.prices import Price, most_a_probe_costs, price_of
 from store import Selection, Spending, Store
 from store.rollups import DAY_MS, SPENDING_COLUMNS, spending_of
 from store.rows import ADAPTATIONS, MODELS, RUNS, USAGE, Adaptation, Budget, Model, Row, Run, Table
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
-    from collectors.wire.connection import Line
+    from collectors.http.connection import Line
 
 
 PERIODIC = ("local_servers", "catalog", "endpoint_stats", "usage")
@@ -192,7 +192,7 @@ class Scene:
         """The target's connection, kept open between probes."""
         line = self._lines.get(target.name)
         if line is None:
-            from collectors.wire.connection import Line
+            from collectors.http.connection import Line
 
             line = self._lines[target.name] = Line(f"{target.base_url}/chat/completions")
         return line

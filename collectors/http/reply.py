@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from collectors.wire.sse import Event
+from collectors.http.sse import Event
 
 MOST_TOKENS = 10**9
 """A token count above this is no count."""

@@ -19,11 +19,11 @@ import requests
 import urllib3
 from requests.exceptions import SSLError
 
-from collectors.wire.connection import Line, Marks
-from collectors.wire.deadline import Deadline
-from collectors.wire.redaction import root_cause, safe_error
-from collectors.wire.reply import Reply, error_message, parse_object, read_events, read_whole, route_of
-from collectors.wire.sse import LineTooLongError, events
+from collectors.http.connection import Line, Marks
+from collectors.http.deadline import Deadline
+from collectors.http.redaction import root_cause, safe_error
+from collectors.http.reply import Reply, error_message, parse_object, read_events, read_whole, route_of
+from collectors.http.sse import LineTooLongError, events
 
 MOST_BYTES = 1024 * 1024
 MOST_ERROR_BYTES = 64 * 1024

@@ -23,7 +23,7 @@ def get_json(url: str, headers: dict[str, str] | None = None) -> Any:
     Raises GoneError for 404 and 405, ValueError for any other status, for what is no JSON, for an answer that is too
     large or takes more than a minute, and requests.RequestException when there was no answer.
     """
-    from collectors.wire.connection import session_for
+    from collectors.http.connection import session_for
 
     path = url.partition("://")[2].partition("/")[2]
     with (

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from collectors.runner.config import Config, ProbeTarget
-from collectors.wire.question import MAX_TOKENS, PROMPT_TOKENS_AT_MOST
+from collectors.http.question import MAX_TOKENS, PROMPT_TOKENS_AT_MOST
+from collectors.scheduler.config import Config, ProbeTarget
 from store.rows import Model
 
 MILLION = Decimal(1_000_000)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from statistics import median
 from typing import TYPE_CHECKING, TextIO
 
-from collectors.runner.scene import Finding
+from collectors.scheduler.scene import Finding
 from store.rows import DOWN, UP, Model, Probe
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
-from collectors.runner.network import judged
-from collectors.runner.scene import Due, Errand, Finding, PartlyError
-from collectors.wire.redaction import redacted, root_cause, safe_error
+from collectors.http.redaction import redacted, root_cause, safe_error
+from collectors.scheduler.network import judged
+from collectors.scheduler.scene import Due, Errand, Finding, PartlyError
 from store.rows import TABLE_OF, Row, Run
 
 SPREAD_S = 0.0025

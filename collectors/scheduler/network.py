@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from collectors.runner.scene import Finding
+from collectors.scheduler.scene import Finding
 from store.rows import DOWN, Probe
 
 OWN_NETWORK = "this machine's own network was down: none of the tick's hosts could be reached"

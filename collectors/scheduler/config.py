@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from collectors.runner.durations import seconds
-from collectors.wire.redaction import keep_secret
+from collectors.http.redaction import keep_secret
+from collectors.scheduler.durations import seconds
 
 DEFAULT_PATH = Path("targets.toml")
 FREE_EVERY_S = 1_800.0
