@@ -17,7 +17,8 @@ from collectors.http.get_json import GoneError, get_json
 from collectors.openrouter import SOURCE, SentEndpoint, SentModel
 from collectors.scheduler.config import Config
 from collectors.scheduler.prices import is_routed
-from collectors.scheduler.scene import Due, Errand, Finding, Moment, Scene, unless_bad
+from collectors.scheduler.scene import Due, Errand, Finding, Scene, unless_bad
+from collectors.scheduler.schedule import TickWindow
 from store.rows import ENDPOINTS, MODELS, Endpoint, Model
 
 Listed = TypeVar("Listed", Model, Endpoint)
@@ -25,12 +26,12 @@ ANSWER_WITHIN_S = 75.0
 """Longer than any list may take to come."""
 
 
-def collect(scene: Scene, moment: Moment) -> Due:
+def collect(scene: Scene, window: TickWindow) -> Due:
     """All models in one errand, and one for the endpoints of each model that is probed or watched."""
     wanted = routed_models(scene.config)
     if not wanted:
         return Due()
-    is_due, next_at = scene.periodic("catalog", scene.config.collector.catalog_every, moment)
+    is_due, next_at = scene.periodic("catalog", scene.config.collector.catalog_every, window)
     if not is_due:
         return Due(next_at=next_at)
     base_url, headers = scene.config.openrouter.base_url, key_header(scene.config)
@@ -42,9 +43,9 @@ def collect(scene: Scene, moment: Moment) -> Due:
         sent, bad = openrouter.validated(SentModel, openrouter.entries(get_json(f"{base_url}/models", headers), "data"))
         if not sent:
             raise ValueError("the router lists no model: that is a broken answer, so nothing was changed")
-        rows = models_of(sent, moment.now)
+        rows = models_of(sent, window.now)
         # an entry that could not be read is still listed, so nothing is taken for gone then
-        return unless_bad(_found([*rows, *([] if bad else gone(open_models, rows, moment.now))]), bad)
+        return unless_bad(_found([*rows, *([] if bad else gone(open_models, rows, window.now))]), bad)
 
     def endpoints(name: str) -> Errand:
         def go(_stop: threading.Event) -> list[Finding]:
@@ -52,12 +53,12 @@ def collect(scene: Scene, moment: Moment) -> Due:
             try:
                 answer = get_json(endpoints_url(base_url, name), headers)
             except GoneError:
-                return _found(gone(mine, [], moment.now))
+                return _found(gone(mine, [], window.now))
             sent, bad = openrouter.validated(SentEndpoint, openrouter.entries(answer, "data", "endpoints"))
             known = {row.tag: row.zero_retention for row in mine}
             keep_nothing = {entry.tag: keeps_nothing.says_of(entry, known.get(entry.tag)) for entry in sent}
-            rows = [replace(row, zero_retention=keep_nothing[row.tag]) for row in endpoints_of(name, sent, moment.now)]
-            return unless_bad(_found([*rows, *([] if bad else gone(mine, rows, moment.now))]), bad)
+            rows = [replace(row, zero_retention=keep_nothing[row.tag]) for row in endpoints_of(name, sent, window.now)]
+            return unless_bad(_found([*rows, *([] if bad else gone(mine, rows, window.now))]), bad)
 
         return Errand(name, go)
 

@@ -9,23 +9,24 @@ from collectors import openrouter
 from collectors.catalog import endpoints_url, key_header, routed_models
 from collectors.http.get_json import get_json
 from collectors.openrouter import SOURCE, Percentiles, SentEndpoint
-from collectors.scheduler.scene import Due, Errand, Finding, Moment, Scene, unless_bad
+from collectors.scheduler.scene import Due, Errand, Finding, Scene, unless_bad
+from collectors.scheduler.schedule import TickWindow
 from store.rows import EndpointStats
 
 
-def collect(scene: Scene, moment: Moment) -> Due:
+def collect(scene: Scene, window: TickWindow) -> Due:
     """One errand for each model that is probed or watched, once in `endpoint_stats_every`."""
     wanted = routed_models(scene.config)
     if not wanted:
         return Due()
-    is_due, next_at = scene.periodic("endpoint_stats", scene.config.collector.endpoint_stats_every, moment)
+    is_due, next_at = scene.periodic("endpoint_stats", scene.config.collector.endpoint_stats_every, window)
     base_url, headers = scene.config.openrouter.base_url, key_header(scene.config)
 
     def errand(name: str) -> Errand:
         def go(_stop: threading.Event) -> list[Finding]:
             answer = get_json(endpoints_url(base_url, name), headers)
             sent, bad = openrouter.validated(SentEndpoint, openrouter.entries(answer, "data", "endpoints"))
-            return unless_bad([Finding(row) for row in stats_of(name, sent, moment.now)], bad)
+            return unless_bad([Finding(row) for row in stats_of(name, sent, window.now)], bad)
 
         return Errand(name, go)
 

@@ -17,7 +17,8 @@ from collectors.http.get_json import GoneError, get_json
 from collectors.known_prices import KnownPrice, known_prices
 from collectors.scheduler.config import ProbeTarget
 from collectors.scheduler.prices import is_routed
-from collectors.scheduler.scene import Due, Errand, Finding, Moment, Scene
+from collectors.scheduler.scene import Due, Errand, Finding, Scene
+from collectors.scheduler.schedule import TickWindow
 from store.rows import Model
 
 Tokens = Annotated[int, Field(ge=1)] | None
@@ -53,13 +54,13 @@ class _ServedModel(BaseModel):
         return self.max_model_len or self.context_length or meta.n_ctx_train or meta.n_ctx
 
 
-def collect(scene: Scene, moment: Moment) -> Due:
+def collect(scene: Scene, window: TickWindow) -> Due:
     """One visit to each target that is not behind a router, once in `local_servers_every`."""
     targets = [t for t in scene.config.targets if not is_routed(t, scene.config) and not t.waits_for_key]
     if not targets:
         return Due()
-    is_due, next_at = scene.periodic("local_servers", scene.config.collector.local_servers_every, moment)
-    return Due([_errand(target, moment.now) for target in targets] if is_due else [], next_at=next_at)
+    is_due, next_at = scene.periodic("local_servers", scene.config.collector.local_servers_every, window)
+    return Due([_errand(target, window.now) for target in targets] if is_due else [], next_at=next_at)
 
 
 def _errand(target: ProbeTarget, now: int) -> Errand:

@@ -5,20 +5,30 @@ from __future__ import annotations
 import random
 import threading
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
+from collectors.http.redaction import root_cause, safe_error
+from collectors.scheduler.claims import NotDue, Planned, UnderWay
 from collectors.scheduler.config import ProbeTarget
+from collectors.scheduler.failures import needs_confirmation
+from collectors.scheduler.lock import LockedError
 from collectors.scheduler.prices import Price, is_routed
-from collectors.scheduler.scene import Contact, Due, Errand, Finding, Moment, Scene
-from collectors.scheduler.schedule import is_due, next_due, slot_of
-from store.rows import DOWN, MAY_BE_BILLED, Adaptation, Probe
+from collectors.scheduler.report import report_bug
+from collectors.scheduler.scene import Contact, Due, Errand, Finding, Scene, SkippedError
+from collectors.scheduler.schedule import TickWindow, schedule_of, series_key
+from store.rows import MAY_BE_BILLED, Adaptation, Probe
 
 USER_AGENT = "uptoken/1 (self-hosted model monitor)"
+STILL_UNDER_WAY = "its last probe is still under way"
+WAITED_S = 0.5
+"""A probe that waited this long for its turn may have been passed by slots, which it does not decide."""
 
 
-def collect(scene: Scene, moment: Moment) -> Due:
-    """The probes that are due, those that are left out, and when the next one will be due."""
+def collect(scene: Scene, window: TickWindow) -> Due:
+    """The probes that are due, those that are skipped, and when the next one will be due."""
     due = Due()
     next_at: list[int] = []
     missed = 0
@@ -26,79 +36,158 @@ def collect(scene: Scene, moment: Moment) -> Due:
         if target.waits_for_key:
             continue
         for profile, every_s in target.schedules:
-            last = scene.last_at.get((target.name, profile))
-            starts_at = _start(target.name, profile, every_s, last, moment)
-            if starts_at is None:
-                next_at.append(next_due(target.name, profile, every_s, last, moment.now))
+            series = series_key(target.name, profile)
+            schedule = schedule_of(target.name, profile, every_s)
+            plan = scene.shared.claims.plan(series, schedule, window, scene.newest.get(series), scene.shared.lives)
+            if isinstance(plan, NotDue):
+                next_at.append(plan.next_at)
                 continue
-            scene.last_at[target.name, profile] = starts_at
-            missed += _missed(scene, target.name, profile, every_s, starts_at)
-            reason = _refusal(scene, target, profile, moment.now)
+            if isinstance(plan, UnderWay):
+                due.skipped.append((target.name, STILL_UNDER_WAY))
+                continue
+            missed += plan.missed
+            reserved = Reservation(scene.most_it_costs(target, profile), window.now)
+            reason = scene.ledger.reserve(target, reserved.at_most_usd, reserved.at)
             if reason is None:
-                due.errands.append(_errand(scene, target, profile, every_s, (starts_at - moment.now) / 1_000))
+                due.errands.append(_errand(scene, target, profile, every_s, plan, reserved))
             else:
+                plan.claim.state = "refused"
                 due.skipped.append((target.name, reason))
     return replace(due, next_at=min(next_at, default=None), missed=missed)
 
 
-def _missed(scene: Scene, name: str, profile: str, every_s: float, starts_at: int) -> int:
-    """How many slots went by since the one that this process last planned a probe for."""
-    before, scene.planned_at[name, profile] = scene.planned_at.get((name, profile)), starts_at
-    if before is None:
-        return 0
-    return max(0, slot_of(name, profile, every_s, starts_at) - slot_of(name, profile, every_s, before) - 1)
+@dataclass(frozen=True)
+class Reservation:
+    """What was set aside for a probe, and when (milliseconds UTC)."""
+
+    at_most_usd: Decimal
+    at: int
 
 
-def _start(name: str, profile: str, every_s: float, last: int | None, moment: Moment) -> int | None:
-    """When to start it, if it is due: at its own moment in a loop that plans ahead, at once in a single run."""
-    if moment.until > moment.now and not moment.all:
-        starts_at = max(moment.now, next_due(name, profile, every_s, last, moment.now))
-        return starts_at if starts_at < moment.until else None
-    return moment.now if moment.all or is_due(name, profile, every_s, last, moment.now) else None
+def _errand(
+    scene: Scene, target: ProbeTarget, profile: str, every_s: float, plan: Planned, reserved: Reservation
+) -> Errand:
+    series, claim = series_key(target.name, profile), plan.claim
 
-
-def _refusal(scene: Scene, target: ProbeTarget, profile: str, now: int) -> str | None:
-    if (target.name, profile) in scene.in_flight:
-        return "its last probe is still under way"
-    return scene.ledger.reserve(target, scene.most_it_costs(target, profile), now)
-
-
-def _errand(scene: Scene, target: ProbeTarget, profile: str, every_s: float, delay_s: float) -> Errand:
-    scene.in_flight.add((target.name, profile))
+    def cancel() -> None:
+        scene.ledger.cancel(target, reserved.at_most_usd, reserved.at)
 
     def go(stop: threading.Event) -> list[Finding]:
+        if not _begin(scene, series, plan):
+            cancel()
+            raise SkippedError(STILL_UNDER_WAY)
+        began_s = time.monotonic()
+
+        def restart() -> None:
+            nonlocal began_s
+            began_s = time.monotonic()
+            with scene.shared.exclusive():
+                scene.shared.claims.restart(claim, _now_ms())
+
         try:
-            return _observed(scene, target, profile, every_s, stop)
+            return _decide(scene, target, profile, every_s, reserved, stop, restart)
         finally:
-            scene.in_flight.discard((target.name, profile))
+            scene.shared.claims.end(series, claim, round((time.monotonic() - began_s) * 1_000))
 
-    return Errand(target.name, go, delay_s)
+    def broken(problem: BaseException) -> list[Finding]:
+        return [Finding(_internal_error(scene, target, profile, every_s, claim.at, problem))]
+
+    return Errand(target.name, go, (claim.at - reserved.at) / 1_000, series, claim, cancel, broken)
 
 
-def _observed(scene: Scene, target: ProbeTarget, profile: str, every_s: float, stop: threading.Event) -> list[Finding]:
-    """One probe and, when it failed, the one that confirms or clears it: the second then decides the slot."""
-    with scene.turn(target):
-        first = probe_once(scene, target, profile, every_s)
-    if stop.is_set() and _outcome(first) == "timeout":
+def _begin(scene: Scene, series: str, plan: Planned) -> bool:
+    if not plan.waits:
+        return scene.shared.claims.begin(series, plan.claim)
+    with scene.shared.exclusive():
+        return scene.shared.claims.begin(series, plan.claim, scene.shared.lives)
+
+
+def _decide(
+    scene: Scene,
+    target: ProbeTarget,
+    profile: str,
+    every_s: float,
+    reserved: Reservation,
+    stop: threading.Event,
+    restart: Callable[[], None],
+) -> list[Finding]:
+    """One probe and, when it failed outside an incident, the one that confirms or clears it, which then decides."""
+    series = series_key(target.name, profile)
+    first = _probe_in_turn(scene, target, profile, every_s, reserved, stop, restart)
+    outcome = _outcome(first)
+    if stop.is_set() and outcome in (None, "timeout"):
         return []  # ended by us, so it says nothing about the target
-    if _outcome(first) not in DOWN or stop.wait(scene.config.collector.confirm_after):
+    needs_second = needs_confirmation(outcome, scene.failures.get(series, 0))
+    scene.note_outcome(series, outcome)
+    if not needs_second or stop.wait(scene.config.collector.confirm_after):
         return first
-    if scene.ledger.reserve(target, scene.most_it_costs(target, profile), _now_ms()) is not None:
+    again = Reservation(scene.most_it_costs(target, profile), _now_ms())
+    if not _may_confirm(scene, target, again):
         return first
-    with scene.turn(target):
-        second = probe_once(scene, target, profile, every_s)
-    if stop.is_set() and _outcome(second) == "timeout":
+    second = _probe_in_turn(scene, target, profile, every_s, again, stop)
+    outcome = _outcome(second)
+    if stop.is_set() and outcome in (None, "timeout"):
         return first
+    scene.note_outcome(series, outcome)
     undecided = [replace(f, row=replace(f.row, stands_for_s=0.0)) if isinstance(f.row, Probe) else f for f in first]
     return undecided + second
 
 
-def _outcome(findings: list[Finding]) -> str:
-    return next(finding.row.outcome for finding in findings if isinstance(finding.row, Probe))
+def _may_confirm(scene: Scene, target: ProbeTarget, again: Reservation) -> bool:
+    try:
+        return scene.ledger.reserve(target, again.at_most_usd, again.at) is None
+    except LockedError:
+        return False
 
 
-def probe_once(scene: Scene, target: ProbeTarget, profile: str, every_s: float) -> list[Finding]:
-    """Make one probe; the findings are its row and, when the server refused a field, what to leave out next time."""
+def _probe_in_turn(
+    scene: Scene,
+    target: ProbeTarget,
+    profile: str,
+    every_s: float,
+    reserved: Reservation,
+    stop: threading.Event,
+    restart: Callable[[], None] = lambda: None,
+) -> list[Finding]:
+    """Probe when nobody else's probe would slow it down; `restart` is called when that took a while."""
+    began = time.monotonic()
+    try:
+        with scene.seats.take(target, stop) as is_ready:
+            if not is_ready:
+                return []
+            if time.monotonic() - began > WAITED_S:
+                restart()
+            return probe_once(scene, target, profile, every_s, reserved)
+    except Exception as problem:  # noqa: BLE001  a bug of ours is a row, too, and no outage of the target
+        report_bug(target.name, problem)
+        return [Finding(_internal_error(scene, target, profile, every_s, _now_ms(), problem))]
+
+
+def _outcome(findings: list[Finding]) -> str | None:
+    return next((finding.row.outcome for finding in findings if isinstance(finding.row, Probe)), None)
+
+
+def _internal_error(
+    scene: Scene, target: ProbeTarget, profile: str, every_s: float, at: int, problem: BaseException
+) -> Probe:
+    return Probe(
+        target=target.name,
+        started_at=at,
+        location=scene.location,
+        profile=profile,
+        stands_for_s=every_s,
+        outcome="internal_error",
+        error=safe_error(root_cause(problem), (target.key,) if target.key else ()),
+    )
+
+
+def probe_once(
+    scene: Scene, target: ProbeTarget, profile: str, every_s: float, reserved: Reservation | None = None
+) -> list[Finding]:
+    """Make one probe; the findings are its row and, when the server refused a field, what to leave out next time.
+
+    What it cost takes the place of what was `reserved` for it, if anything was.
+    """
     from collectors.http.exchange import Ask, adapt, exchange
     from collectors.http.question import ask
 
@@ -117,7 +206,8 @@ def probe_once(scene: Scene, target: ProbeTarget, profile: str, every_s: float) 
     reply = result.reply
     cost_usd = _cost(reply.cost_usd, scene.price(target), reply.prompt_tokens, result.completion_tokens)
     billed_usd = cost_usd if cost_usd is not None or result.outcome in MAY_BE_BILLED else 0.0
-    scene.ledger.settle(scene.most_it_costs(target, profile), billed_usd)
+    if reserved is not None:
+        scene.ledger.settle(reserved.at_most_usd, billed_usd, reserved.at)
     row = Probe(
         target=target.name,
         started_at=started_at,

@@ -20,7 +20,8 @@ from collectors.catalog import key_header
 from collectors.http.get_json import get_json
 from collectors.http.redaction import root_cause, safe_error
 from collectors.openrouter import STANDARD, SentActivity, SentApp, SentRanking, midnight, without_variant
-from collectors.scheduler.scene import Due, Errand, Finding, Moment, PartlyError, Scene, unless_bad
+from collectors.scheduler.scene import Due, Errand, Finding, PartlyError, Scene, unless_bad
+from collectors.scheduler.schedule import TickWindow
 from store.rows import ALL_TOGETHER, Usage
 
 MODELS, APPS, ACCOUNT = "openrouter_models", "openrouter_apps", "openrouter_account"
@@ -35,16 +36,16 @@ APPS_A_DAY = 50
 Sent = TypeVar("Sent", bound=BaseModel)
 
 
-def collect(scene: Scene, moment: Moment) -> Due:
+def collect(scene: Scene, window: TickWindow) -> Due:
     """Two errands for the public figures where there is a key, and one for the account's where it may be asked."""
     headers, management_key = key_header(scene.config), scene.config.management_key
     if not headers and management_key is None:
         return Due()
-    is_due, next_at = scene.periodic("usage", scene.config.collector.usage_every, moment)
+    is_due, next_at = scene.periodic("usage", scene.config.collector.usage_every, window)
     if not is_due:
         return Due(next_at=next_at)
     base_url = scene.config.openrouter.base_url
-    newest = datetime.fromtimestamp(moment.now / 1_000, UTC).date() - timedelta(days=1)
+    newest = datetime.fromtimestamp(window.now / 1_000, UTC).date() - timedelta(days=1)
     errands = []
     if headers:
         wanted = app_days(newest, scene.known_days(APPS, midnight(newest - timedelta(days=DAYS))))

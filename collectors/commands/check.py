@@ -39,14 +39,18 @@ def check(
     from rich.table import Table
     from rich.text import Text
 
+    from collectors.commands.run import short_intervals
     from collectors.scheduler.config import load
+    from collectors.scheduler.lock import lock_path
     from collectors.scheduler.report import console_for
     from collectors.scheduler.scene import Scene
+    from collectors.scheduler.shared_state import SharedState, timer_step_s
 
     loaded = load(config)
     console = console_for(sys.stdout)
     console.print(f"{loaded.path} is right: {len(loaded.targets)} target(s)", highlight=False)
-    scene = Scene(loaded, _known(store_url(store)), location())
+    shared = SharedState(None, location())
+    scene = Scene(loaded, _known(store_url(store)), shared)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("target", "answers", "probes a day", "most a day costs"):
         table.add_column(heading, justify="left" if heading in ("target", "answers") else "right")
@@ -64,7 +68,10 @@ def check(
         console.print(
             "the budget stops probes before the day is over: raise usd_per_day, or probe less often", highlight=False
         )
+    for warning in short_intervals(loaded, timer_step_s(lock_path(store_url(store)), location())):
+        console.print(warning, highlight=False)
     scene.close()
+    shared.close()
     return 0
 
 

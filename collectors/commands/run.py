@@ -17,9 +17,12 @@ from collectors.scheduler.durations import in_words, seconds
 if TYPE_CHECKING:
     from collectors.scheduler.config import Config
     from collectors.scheduler.report import Report
+    from collectors.scheduler.shared_state import SharedState
     from store import Store
 
-INTERRUPTED = 130
+BROKEN, INTERRUPTED = 1, 130
+SHORT = 0.9
+"""An interval below this share of the timer's step is too short for it."""
 
 
 def run(
@@ -39,15 +42,20 @@ def run(
     ] = None,
     config: ConfigPath = None,
     store: StoreUrl = None,
-    everything: Annotated[bool, typer.Option("--all", help="Probe every target, due or not.")] = False,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Probe every target, due or not; a slot that is decided already stays so."),
+    ] = False,
 ) -> int:
     """Probe what is due, record it, and exit: for cron and systemd timers. With --every, keep running.
 
-    A target that is down is a result, not an error: the exit code is 0 when everything seen was recorded.
+    A target that is down is a result, not an error: the exit code is 0 when everything seen was recorded. Runs may
+    overlap: a target that another run is still probing is skipped and counted, all others are probed on time.
     """
     from collectors.registry import COLLECTORS
     from collectors.scheduler.config import load
-    from collectors.scheduler.lock import LockedError, lock_path, only_one
+    from collectors.scheduler.lock import LockedError, lock_path
+    from collectors.scheduler.shared_state import SharedState
     from store import StoreError, open_store
 
     unknown = [name for name in only or [] if name not in COLLECTORS]
@@ -57,14 +65,15 @@ def run(
     loaded = load(config)
     url = store_url(store)
     try:
-        with only_one(lock_path(url)):
+        shared = SharedState(lock_path(url), location())
+        with shared.exclusive():  # of two runs that begin at once, one makes or migrates the store
             opened = open_store(url)
-            try:
-                return _run(loaded, opened, interval_s, only or [], everything)
-            finally:
-                opened.close()
+        try:
+            return _run(loaded, opened, shared, interval_s, only or [], everything)
+        finally:
+            opened.close()
     except LockedError as problem:
-        print(f"{problem}; this one leaves the work to it", file=sys.stderr)
+        print(f"{problem}; this run leaves, and the next one goes on", file=sys.stderr)
         return 0
     except OSError as problem:
         raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
@@ -82,13 +91,15 @@ def _interval(every: str | None) -> float | None:
     return interval_s
 
 
-def _run(loaded: Config, opened: Store, interval_s: float | None, only: list[str], everything: bool) -> int:
+def _run(
+    loaded: Config, opened: Store, shared: SharedState, interval_s: float | None, only: list[str], everything: bool
+) -> int:
     from collectors.scheduler.loop import Loop
     from collectors.scheduler.report import Report
 
     on_terminal = sys.stdout.isatty()
     report = Report(bar=on_terminal and interval_s is None)
-    loop = Loop(loaded, opened, location(), report, only)
+    loop = Loop(loaded, opened, location(), report, only, shared)
     caught: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -100,6 +111,8 @@ def _run(loaded: Config, opened: Store, interval_s: float | None, only: list[str
     _say_what_waits(loaded, report)
     try:
         if interval_s is None:
+            for warning in short_intervals(loaded, shared.timer_step_s()):
+                report.say(warning)
             later = loop.once(everything=everything)
             if later is not None:
                 wait_s = max(1.0, later / 1_000 - time.time())
@@ -110,12 +123,28 @@ def _run(loaded: Config, opened: Store, interval_s: float | None, only: list[str
     finally:
         report.summary()
         all_ended = loop.close()
-    code = INTERRUPTED if caught and (interval_s is None or caught[0] == signal.SIGINT) else 0
+    code = BROKEN if loop.broke else 0
+    if caught and (interval_s is None or caught[0] == signal.SIGINT):
+        code = INTERRUPTED
     if not all_ended:  # a thread that still connects somewhere would hold the process up to its time-out
         sys.stdout.flush()
         opened.close()
         os._exit(code)
     return code
+
+
+def short_intervals(loaded: Config, step_s: float | None) -> list[str]:
+    """What to change where a timer starts runs more rarely than targets are due; `step_s` is its usual step."""
+    if step_s is None:
+        return []
+    short = [target for target in loaded.targets if target.every_s < SHORT * step_s and not target.waits_for_key]
+    whole_s = round(step_s)
+    return [
+        f"{target.name} is to be probed every {target.every_s:g} s, but a run starts every {whole_s} s: "
+        f"{target.every_s / whole_s:.0%} of its slots can be decided, and below 50% it gets no uptime. Set "
+        f'every = "{whole_s}s" for it, start runs more often, or keep one running: run --every 5'
+        for target in short
+    ]
 
 
 def _say_what_waits(loaded: Config, report: Report) -> None:

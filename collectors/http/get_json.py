@@ -17,7 +17,7 @@ class GoneError(ValueError):
     """The server has no such list, or no such entry."""
 
 
-def get_json(url: str, headers: dict[str, str] | None = None) -> Any:
+def get_json(url: str, headers: dict[str, str] | None = None, timeout_s: float = TIMEOUT_S) -> Any:
     """The JSON at `url`. Redirects are not followed, so that a key in `headers` stays here.
 
     Raises GoneError for 404 and 405, ValueError for any other status, for what is no JSON, for an answer that is too
@@ -28,7 +28,7 @@ def get_json(url: str, headers: dict[str, str] | None = None) -> Any:
     path = url.partition("://")[2].partition("/")[2]
     with (
         session_for(url) as session,
-        session.get(url, headers=headers, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as response,
+        session.get(url, headers=headers, timeout=timeout_s, allow_redirects=False, stream=True) as response,
     ):
         status = response.status_code
         if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):

@@ -33,6 +33,7 @@ class ConfigError(Exception):
 
 Duration = Annotated[float, BeforeValidator(seconds), Field(ge=1, le=7 * 86_400)]
 Timeout = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=600)]
+Parallel = Annotated[int, Field(ge=1, le=256)]
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 
@@ -65,6 +66,7 @@ class CollectorSection(_Section):
     endpoint_stats_every: Duration = 600.0
     usage_every: Duration = 43_200.0
     retention_days: Annotated[int, Field(ge=2, le=36_500)] = 400
+    max_parallel: Parallel | None = None
 
 
 class OpenRouterSection(_Section):
@@ -94,6 +96,7 @@ class TargetSection(_Section):
     api_key_file: str | None = Field(None, min_length=1)
     provider: str | None = Field(None, min_length=1)
     requests_per_day: int | None = Field(None, ge=0)
+    max_parallel: Parallel | None = None
     usd_per_million_input: Usd | None = None
     usd_per_million_output: Usd | None = None
     headers: dict[str, str] = Field(default_factory=dict)
@@ -138,6 +141,7 @@ class ProbeTarget:
     usd_per_million_output: Decimal | None
     headers: Mapping[str, str] = field(repr=False)
     tags: tuple[str, ...]
+    max_parallel: int | None = None
 
     @property
     def waits_for_key(self) -> bool:
@@ -269,6 +273,7 @@ def _filled(section: TargetSection, file: _File, folder: Path, environment: Mapp
         usd_per_million_output=section.usd_per_million_output,
         headers=section.headers,
         tags=section.tags,
+        max_parallel=section.max_parallel or file.collector.max_parallel,
     )
 
 

@@ -1,105 +1,141 @@
 """What may still be sent today: the budget, the shared quota of free models, and a target's own limit.
 
-It begins with what the store knows of the day, so that it holds across runs of a timer. One collector at a time
-writes a store, so what it sends itself is all that can be added.
+The day's requests and cost are shared by all runs of a store, with what is set aside for probes under way; a run that
+is killed leaves what it set aside, because its requests may have been billed. A new day, or a new shared file, begins
+with what the store has.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from collectors.scheduler.config import Config, ProbeTarget
 from collectors.scheduler.schedule import day_began
+from collectors.scheduler.shared_state import DaySpending, SharedState
 from store import Spending
 from store.rows import Budget
 
 
 class Ledger:
-    """Requests and USD of one UTC day. Safe to use from several threads."""
+    """Requests and USD of one UTC day. Safe to use from several threads and processes."""
 
     def __init__(
-        self, config: Config, spent: Callable[[int], Iterable[Spending]], worst: Callable[[str, str], Decimal]
+        self,
+        config: Config,
+        shared: SharedState,
+        spent: Callable[[int], Mapping[str, Iterable[Spending]]],
+        worst: Callable[[str, str], Decimal],
     ) -> None:
-        """`spent` tells what the store has of the day that began at a moment; `worst` the most that a target's probe
-        costs, by the target's name and the probe's profile.
+        """`spent` gives what the store has of the day that began at a moment, by location; `worst` the most that a
+        target's probe costs, by the target's name and the probe's profile.
         """
         self._config = config
+        self._shared = shared
         self._spent = spent
         self._worst = worst
         self._lock = threading.Lock()
-        self._day = -1
-        self.requests: dict[str, int] = defaultdict(int)
-        self.usd = Decimal(0)
+        self._settled: list[tuple[int, str, int, Decimal]] = []
+        self._elsewhere = DaySpending()
 
     def reserve(self, target: ProbeTarget, at_most_usd: Decimal, now: int) -> str | None:
         """Set aside one request and its worst cost; returns why not, or null when it may be sent."""
-        with self._lock:
+        with self._shared.exclusive():
             self._turn_page(now)
             reason = self._refusal(target, at_most_usd)
             if reason is None:
-                self.requests[target.name] += 1
-                self.usd += at_most_usd
+                self._shared.spending.requests[target.name] += 1
+                self._shared.spending.usd += at_most_usd
             return reason
 
-    def settle(self, at_most_usd: Decimal, cost_usd: float | None) -> None:
+    def settle(self, at_most_usd: Decimal, cost_usd: float | None, reserved_at: int) -> None:
         """Put what it did cost in place of what was set aside; an unknown cost stays at its worst."""
-        if cost_usd is None:
-            return
-        with self._lock:
-            self.usd += Decimal(str(cost_usd)) - at_most_usd
+        if cost_usd is not None:
+            self._change("", 0, Decimal(str(cost_usd)) - at_most_usd, reserved_at)
 
-    def standing(self, location: str, now: int) -> Budget:
-        """How the day stands at a moment, as the store keeps it. Of the quotas of several keys it is the fullest."""
+    def cancel(self, target: ProbeTarget, at_most_usd: Decimal, reserved_at: int) -> None:
+        """Give back what was set aside for a request that was not sent."""
+        self._change(target.name, -1, -at_most_usd, reserved_at)
+
+    def _change(self, name: str, requests: int, usd: Decimal, reserved_at: int) -> None:
+        """Noted without the shared lock, which a probe must not wait for; applied the next time it is held."""
         with self._lock:
+            self._settled.append((day_began(reserved_at), name, requests, usd))
+
+    def standing(self, now: int) -> Budget:
+        """How the day stands at a moment, as the store keeps it. Of the quotas of several keys it is the fullest."""
+        with self._shared.exclusive():
             self._turn_page(now)
             free = (target for target in self._config.targets if target.is_free_variant)
             used = {target.api_key_env: self._free_requests(target) for target in free}
             settings = self._config.collector
             return Budget(
-                location,
-                self._day,
-                float(round(self.usd, 9)),
+                self._shared.location,
+                self._shared.spending.day,
+                float(round(self._usd, 9)),
                 float(settings.usd_per_day),
                 max(used.values(), default=0),
                 settings.free_requests_per_day,
                 now,
             )
 
+    def _all(self) -> list[DaySpending]:
+        """The day at this location, at others on this machine, and at others that the store knew of."""
+        mine = self._shared.spending
+        return [mine, *(s for s in self._shared.spending_elsewhere.values() if s.day == mine.day), self._elsewhere]
+
+    @property
+    def _usd(self) -> Decimal:
+        return sum((spending.usd for spending in self._all()), Decimal(0))
+
+    def _requests(self, name: str) -> int:
+        return sum(spending.requests.get(name, 0) for spending in self._all())
+
     def _free_requests(self, target: ProbeTarget) -> int:
         """What was sent today to all free variants that share this target's key."""
         return sum(
-            self.requests[other.name]
+            self._requests(other.name)
             for other in self._config.targets
             if other.is_free_variant and other.api_key_env == target.api_key_env
         )
 
     def _turn_page(self, now: int) -> None:
         day = day_began(now)
-        if day == self._day:
-            return
-        self._day = day
-        self.requests.clear()
-        self.usd = Decimal(0)
-        for spending in self._spent(day):
-            self.requests[spending.target] += spending.requests
-            self.usd += Decimal(str(spending.cost_usd))
-            self.usd += spending.unpriced_requests * self._worst(spending.target, spending.profile)
+        if not self._shared.spending.day == self._elsewhere.day == day:
+            found = self._spent(day)
+            known = {self._shared.location, *self._shared.spending_elsewhere}
+            self._elsewhere = self._seeded(day, (s for place, s in found.items() if place not in known))
+            if self._shared.spending.day != day:
+                self._shared.spending = self._seeded(day, [found.get(self._shared.location, ())])
+        with self._lock:
+            settled, self._settled = self._settled, []
+        for reserved_day, name, requests, usd in settled:
+            if reserved_day == day:
+                self._shared.spending.usd += usd
+                self._shared.spending.requests[name] += requests
+
+    def _seeded(self, day: int, found: Iterable[Iterable[Spending]]) -> DaySpending:
+        seeded = DaySpending(day, requests=defaultdict(int))
+        for spending in (one for place in found for one in place):
+            seeded.requests[spending.target] += spending.requests
+            seeded.usd += Decimal(str(spending.cost_usd))
+            seeded.usd += spending.unpriced_requests * self._worst(spending.target, spending.profile)
+        return seeded
 
     def _refusal(self, target: ProbeTarget, at_most_usd: Decimal) -> str | None:
         settings = self._config.collector
-        if target.requests_per_day is not None and self.requests[target.name] >= target.requests_per_day:
+        if target.requests_per_day is not None and self._requests(target.name) >= target.requests_per_day:
             return f"its {target.requests_per_day} requests of the day (requests_per_day) are used up"
         if target.is_free_variant and self._free_requests(target) >= settings.free_requests_per_day:
             return (
                 f"the {settings.free_requests_per_day} requests a day that free models share "
                 "(free_requests_per_day) are used up"
             )
-        if at_most_usd and self.usd + at_most_usd > settings.usd_per_day:
+        if at_most_usd and self._usd + at_most_usd > settings.usd_per_day:
             return (
-                f"it could pass the budget: ${self.usd:.4f} of ${settings.usd_per_day} (usd_per_day) are spent or set "
+                f"it could pass the budget: ${self._usd:.4f} of ${settings.usd_per_day} (usd_per_day) are spent or set "
                 f"aside, and it could cost ${at_most_usd:.4f}"
             )
         return None

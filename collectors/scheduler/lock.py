@@ -1,20 +1,35 @@
-"""One collector at a time for one store: a lock that the system lets go of when its process ends, however it ends."""
+"""Locks between the collectors of one store, which the system releases when their process ends, however it ends.
+
+Runs overlap: each holds a byte of the lock file for as long as it lives, so that the others know whether it still does,
+and `flock` on the same file only while it plans or records. Work on the file itself (`restore`, `repair`, `rebuild`)
+takes the bytes of all runs, and so keeps runs away.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import os
+import secrets
+import struct
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from store import StoreError
 
+_RUNS_AT, _RUNS = 1 << 41, 1 << 40
+_SEATS_AT = 1 << 42
+_SEATS_OF_ONE = 256
+_POLL_S = 0.005
+SEAT_POLL_S = 0.01
+
 
 class LockedError(Exception):
-    """Another collector is running for this store."""
+    """Runs are kept away from this store, or another one does not stop planning."""
 
 
 def lock_path(store_url: str) -> Path:
@@ -26,31 +41,110 @@ def lock_path(store_url: str) -> Path:
     return Path(tempfile.gettempdir()) / f"uptoken-{os.getuid()}-{name}.collector-lock"
 
 
+def new_run() -> int:
+    """A number for a run: its process's id, and 16 random bits."""
+    return os.getpid() << 16 | secrets.randbits(16)
+
+
+class LockFile:
+    """An open lock file. Its locks are its own, so two of them exclude each other in one process, too."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError when the file cannot be made."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path = path
+        self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+
+    def join(self, run: int) -> None:
+        """Be known as a living run from now on. Raises LockedError while `restore`, `repair` or `rebuild` works."""
+        if not _lock(self._descriptor, _RUNS_AT + run):
+            raise LockedError("the store is being restored, repaired or rebuilt")
+
+    def lives(self, run: int) -> bool:
+        """Whether the process of another run is still there."""
+        return _holder(self._descriptor, _RUNS_AT + run, 1) is not None
+
+    def any_run(self) -> int | None:
+        """The process id of a living run, or null when there is none."""
+        start = _holder(self._descriptor, _RUNS_AT, _RUNS)
+        return None if start is None else (start - _RUNS_AT) >> 16
+
+    def keep_runs_away(self) -> bool:
+        """Take the bytes of all runs; false when one of them lives."""
+        return _lock(self._descriptor, _RUNS_AT, _RUNS)
+
+    @contextmanager
+    def exclusive(self, wait_s: float) -> Iterator[None]:
+        """Plan or record alone. Raises LockedError after `wait_s`."""
+        until = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise LockedError(
+                        f"another run (process {self.any_run() or 'unknown'}) has been planning for {wait_s:g} s"
+                    ) from None
+                time.sleep(_POLL_S)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Release everything."""
+        os.close(self._descriptor)
+
+
+@contextmanager
+def seat(path: Path, name: str, count: int, stop: threading.Event) -> Iterator[bool]:
+    """Hold one of `count` seats called `name`, in all processes together; wait for it until `stop`.
+
+    Yields whether there is a seat. Seats are polled: waiting for one delays the start of a probe, never its times.
+    """
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
+    start = _SEATS_AT + number * _SEATS_OF_ONE
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        while not (taken := any(_lock(descriptor, start + place) for place in range(min(count, _SEATS_OF_ONE)))):
+            if stop.wait(SEAT_POLL_S):
+                break
+        yield taken
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def nobody_writes(store_url: str) -> Iterator[None]:
     """Keep collectors away from a store for as long as its file is worked on. Raises StoreError."""
     try:
-        with only_one(lock_path(store_url)):
-            yield
-    except LockedError as problem:
-        raise StoreError(f"{problem}: stop it first") from None
+        file = LockFile(lock_path(store_url))
     except OSError as problem:
         raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
-
-
-@contextmanager
-def only_one(path: Path) -> Iterator[None]:
-    """Hold the lock. Raises LockedError when another process holds it, OSError when the file cannot be made."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(descriptor, 32).decode(errors="replace").strip()
-            raise LockedError(f"another collector is running for this store (process {holder or 'unknown'})") from None
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
+        if not file.keep_runs_away():
+            holder = file.any_run() or "unknown"
+            raise StoreError(f"another collector is running for this store (process {holder}): stop it first")
         yield
     finally:
-        os.close(descriptor)
+        file.close()
+
+
+def _lock(descriptor: int, start: int, length: int = 1) -> bool:
+    with suppress(BlockingIOError, PermissionError):
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _range(fcntl.F_WRLCK, start, length))
+        return True
+    return False
+
+
+def _holder(descriptor: int, start: int, length: int) -> int | None:
+    """Where another lock in this range begins; null when there is none."""
+    found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _range(fcntl.F_WRLCK, start, length))
+    kind, _, begins, *_ = struct.unpack_from("hhqqi", found)
+    return None if kind == fcntl.F_UNLCK else int(begins)
+
+
+def _range(kind: int, start: int, length: int) -> bytes:
+    """C's `struct flock`."""
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, start, length, 0)

@@ -1,7 +1,8 @@
 """Running the collectors: one tick for a timer, or tick after tick, aligned to the clock.
 
-The main thread alone talks to the store. Ticks may overlap: a target that hangs keeps its own tick open and delays
-nobody else's.
+The main thread alone talks to the store. Ticks may overlap, and so may runs: each holds the shared lock while it plans
+or records, never while it probes, and what it plans is taken for the others. A target that hangs keeps its own tick
+open and delays nobody else's.
 """
 
 from __future__ import annotations
@@ -14,43 +15,67 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from collectors.registry import COLLECTORS
+from collectors.scheduler.claims import Claim
 from collectors.scheduler.config import Config
+from collectors.scheduler.lock import LockedError
 from collectors.scheduler.report import Report
-from collectors.scheduler.scene import Moment, Scene
-from collectors.scheduler.schedule import next_tick
+from collectors.scheduler.scene import Scene
+from collectors.scheduler.schedule import TickWindow, next_tick
+from collectors.scheduler.shared_state import PLANNING_WAIT_S, SharedState
 from collectors.scheduler.targets import changed_targets
-from collectors.scheduler.tick import Tick
+from collectors.scheduler.tick import Ended, Tick
 from store import Store, StoreError
-from store.rows import Model, Row
+from store.rows import Model, Probe, Row, Run
 
 MOST_THREADS = 512
 GRACE_S = 2.0
 TIDY_S = 0.1
-"""How long forgetting old probes may take after a tick; what is left waits for the next one."""
+"""How long pruning old probes may take after a tick; what is left waits for the next one."""
 DAY_MS = 86_400_000
 MOST_UNSAVED_ROWS = 100_000
 RETRY_AFTER_S = 5.0
 BETWEEN_TICKS_S = 0.25
 """How long a loop waits for a store that another program holds: its next ticks should not be late for it."""
+RECORD_AFTER_S = 1.0
+"""A tick that is still open after this is recorded as far as it got: what hangs holds nobody else's rows back."""
+TAKE_OVER_AFTER = 1.1
+"""In steps of the timer. systemd starts no run while this one lasts, so this one does what the next would have done."""
 
 
 class Loop:
     """One process of collectors over one store."""
 
-    def __init__(self, config: Config, store: Store, location: str, report: Report, only: Iterable[str] = ()) -> None:
-        """Raises StoreError."""
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        location: str,
+        report: Report,
+        only: Iterable[str] = (),
+        shared: SharedState | None = None,
+    ) -> None:
+        """`shared`: what overlapping runs have in common; without it this one is alone.
+
+        Raises StoreError, LockedError.
+        """
         self._store = store
         self._report = report
         self._location = location
         self._names = tuple(only) or tuple(COLLECTORS)
         self._ended: queue.SimpleQueue[Tick] = queue.SimpleQueue()
-        self._open = 0
+        self._ticks: list[Tick] = []
         self._unsaved: list[Row] = []
+        self._unrecorded: list[Claim] = []
+        self._record_at = 0.0
+        self._wait_s = PLANNING_WAIT_S
         self._lost = 0
         self._keep_ms = config.collector.retention_days * DAY_MS
         self._tidied_day = -1
+        self.broke = False
+        """Uptoken itself failed while probing."""
         self.stop = threading.Event()
-        self._scene = Scene(config, store, location)
+        self._shared = shared or SharedState(None, location)
+        self._scene = Scene(config, store, self._shared)
         gc.collect()
         gc.freeze()  # what is loaded stays: looking through it for garbage would stop every probe for milliseconds
         self._pool = ThreadPoolExecutor(MOST_THREADS, "errand")
@@ -61,13 +86,21 @@ class Loop:
     def once(self, *, everything: bool = False) -> int | None:
         """One tick over what is due. Returns null when something was, else when something will be (milliseconds UTC).
 
-        Raises StoreError when what was seen could not be recorded.
+        While a probe hangs, the ticks are made that a timer did not start in the meantime.
+        Raises StoreError when what was seen could not be recorded, LockedError when another run does not stop planning.
         """
         now = _now_ms()
-        later = self._start_ticks(Moment(now, now, everything))
-        idle = not self._open
-        while self._open and not self.stop.is_set():
+        with self._shared.exclusive():
+            step_s = self._shared.timer_step_s()
+            self._shared.note_timer_run(now)
+            later = self._start_ticks(TickWindow(now, now, everything))
+        idle = not self._ticks
+        take_over_at = time.monotonic() + TAKE_OVER_AFTER * step_s if step_s else None
+        while self._ticks and not self.stop.is_set():
             self._take(timeout_s=0.2)
+            if step_s and take_over_at and time.monotonic() >= take_over_at and self._ticks:
+                take_over_at += step_s
+                self._take_over(step_s)
         self._finish()
         self._save()
         if not idle:
@@ -76,92 +109,154 @@ class Loop:
             time.sleep(0.0002)
         return later if idle and later is not None else None
 
+    def _take_over(self, step_s: float) -> None:
+        """Make the tick of the timer's next run, unless that run came."""
+        now = _now_ms()
+        with self._shared.exclusive():
+            if now - self._shared.timer_runs[-1] < step_s * 500:
+                return
+            self._shared.note_timer_run(now - round((TAKE_OVER_AFTER - 1) * step_s * 1_000))
+            self._start_ticks(TickWindow(now, now))
+
     def every(self, seconds: float, *, everything: bool = False) -> None:
         """Tick at each multiple of `seconds` on the clock until `stop` is set. Raises StoreError as `once` does."""
         patience_s, self._store.patience_s = self._store.patience_s, BETWEEN_TICKS_S
+        self._wait_s = BETWEEN_TICKS_S
         now = _now_ms()
-        self._start_ticks(Moment(now, next_tick(now, seconds), everything))
+        self._tick(TickWindow(now, next_tick(now, seconds), everything))
         at = next_tick(now, seconds)
         retry_at = 0.0
         while not self.stop.is_set():
             now = _now_ms()
             if now >= at or at - now > 2 * seconds * 1_000:  # the second: the clock was set back
-                self._start_ticks(Moment(now, next_tick(now, seconds)))
+                self._tick(TickWindow(now, next_tick(now, seconds)))
                 at = next_tick(now, seconds)
             self._take(timeout_s=min(0.5, max(0.001, (at - _now_ms()) / 1_000)))
-            if not self._open:
+            if not self._ticks:
                 self._tidy()
             if self._unsaved and time.monotonic() >= retry_at:
                 retry_at = time.monotonic() + RETRY_AFTER_S
                 self._try_to_save()
-        self._store.patience_s = patience_s
+        self._store.patience_s, self._wait_s = patience_s, PLANNING_WAIT_S
         self._finish()
         self._save()
 
     def close(self) -> bool:
-        """Let go of threads and connections; false when an errand is still under way."""
+        """Release threads and connections; false when an errand is still under way."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._scene.close()
-        return not self._open
+        try:
+            with self._shared.exclusive():
+                self._scene.budget(_now_ms())  # what was settled or given back last
+        except (LockedError, StoreError) as problem:
+            self._report.say(str(problem))
+        self._shared.close()
+        return not self._ticks
 
     # -- ticks
 
-    def _start_ticks(self, moment: Moment) -> int | None:
-        """Start what is due; returns when the next thing will be."""
+    def _tick(self, window: TickWindow) -> None:
+        """Start a loop's tick. When another run does not stop planning, the next one makes up for it."""
+        try:
+            with self._shared.exclusive(self._wait_s):
+                self._start_ticks(window)
+        except LockedError as problem:
+            self._report.say(f"{problem}: nothing is planned meanwhile")
+
+    def _start_ticks(self, window: TickWindow) -> int | None:
+        """Start what is due; returns when the next thing will be. The shared state is held."""
         nexts = []
         for name in self._names:
-            due = COLLECTORS[name](self._scene, moment)
+            due = COLLECTORS[name](self._scene, window)
             nexts += [due.next_at] if due.next_at is not None else []
             if not due.errands and not due.skipped:
                 continue
-            tick = Tick(name, self._location, moment.now, due, self._ended.put, self._report.seen)
+            tick = Tick(name, self._location, window.now, due, self._ended.put, self._report.seen)
             self._report.planned(len(due.errands), due.skipped)
             if due.missed:
                 self._report.say(
                     f"{name}: {due.missed:,} that were due meanwhile were missed: this process was held up"
                 )
-            self._open += 1
+            self._ticks.append(tick)
+            self._record_at = time.monotonic() + RECORD_AFTER_S
             tick.start(self._pool, self.stop)
+        if self._shared.problem is not None:
+            self._report.say(self._shared.problem)
+            self._shared.problem = None
         return min(nexts, default=None)
 
     def _take(self, timeout_s: float) -> None:
-        """Wait for ticks to end, and record them."""
+        """Wait for ticks to end, and record what is certain."""
+        ended: list[Tick] = []
         try:
-            tick = self._ended.get(timeout=timeout_s)
+            ended.append(self._ended.get(timeout=timeout_s))
+            while True:
+                ended.append(self._ended.get_nowait())
         except queue.Empty:
+            pass
+        if not self._ticks or (not ended and time.monotonic() < self._record_at):
             return
-        while True:
-            self._open -= 1
-            if tick.findings or tick.errors or not self.stop.is_set():  # a tick that never began is no run
-                self._unsaved += [*tick.rows(_now_ms()), *self._scene.budget(_now_ms())]
-            (self._scene.failed.add if tick.errors else self._scene.failed.discard)(tick.collector)
-            for error in tick.errors:
-                self._report.say(f"{tick.collector}: {error}")
-            try:
-                tick = self._ended.get_nowait()
-            except queue.Empty:
-                break
+        self._record_at = time.monotonic() + RECORD_AFTER_S
+        try:
+            with self._shared.exclusive(self._wait_s):
+                for tick in self._ticks:
+                    self._collect_rows(tick)
+                for tick in ended:
+                    self._end(tick)
+        except LockedError as problem:  # the rows stay in their ticks, and are collected the next time
+            self._report.say(str(problem))
+            for tick in ended:
+                self._ended.put(tick)
+            return
         self._try_to_save()
+
+    def _collect_rows(self, tick: Tick) -> None:
+        rows, claims = tick.take_rows(self._cover)
+        self._unsaved += rows
+        self._unrecorded += claims
+        self.broke = self.broke or any(isinstance(r, Probe) and r.outcome == "internal_error" for r in rows)
+        if rows:
+            self._unsaved += self._scene.budget(_now_ms())
+
+    def _cover(self, ended: Ended) -> int:
+        """How many slots an errand's probe decides. One that made none gives its slot back."""
+        claim, claims = ended.errand.claim, self._shared.claims
+        if claim is None:
+            return 1
+        began = [finding.row.started_at for finding in ended.findings if isinstance(finding.row, Probe)]
+        if not began:
+            claims.drop(ended.errand.series, claim)
+            return 1
+        claims.settle(ended.errand.series, claim, max(began))
+        return claim.slots
+
+    def _end(self, tick: Tick) -> None:
+        self._ticks.remove(tick)
+        if tick.row_count or tick.errors or not self.stop.is_set():  # a tick that never began is no run
+            self._unsaved += [tick.run_row(_now_ms()), *self._scene.budget(_now_ms())]
+        (self._scene.failed.add if tick.errors else self._scene.failed.discard)(tick.collector)
+        for error in tick.errors:
+            self._report.say(f"{tick.collector}: {error}")
 
     def _finish(self) -> None:
         """After `stop`: give what is under way a moment, then end it."""
-        if not self._open:
+        if not self._ticks:
             return
         until = time.monotonic() + GRACE_S
-        while self._open and time.monotonic() < until:
+        while self._ticks and time.monotonic() < until:
             self._take(timeout_s=0.1)
-        if self._open:
+        if self._ticks:
             from collectors.http.deadline import end_all
 
             end_all()
         until = time.monotonic() + GRACE_S
-        while self._open and time.monotonic() < until:
+        while self._ticks and time.monotonic() < until:
             self._take(timeout_s=0.1)
 
     # -- the store
 
     def _tidy(self) -> None:
-        """Forget some of the raw probes that are older than they are kept, once a day until none is left."""
+        """Prune some of the raw probes that are older than they are kept, once a day until none is left."""
         before = _now_ms() - self._keep_ms
         until = time.monotonic() + TIDY_S
         try:
@@ -170,7 +265,7 @@ class Loop:
                     self._tidied_day = before // DAY_MS
         except StoreError as problem:
             self._tidied_day = before // DAY_MS  # tried again tomorrow: what is too old is no harm meanwhile
-            self._report.say(f"old probes could not be forgotten: {problem}")
+            self._report.say(f"could not prune old probes: {problem}")
 
     def _try_to_save(self) -> None:
         try:
@@ -188,6 +283,13 @@ class Loop:
         self._store.write(self._unsaved)
         if any(isinstance(row, Model) for row in self._unsaved):
             self._scene.read_prices()
+        for claim in self._unrecorded:
+            claim.state = "recorded"
+        for run in (row for row in self._unsaved if isinstance(row, Run)):
+            known = self._shared.collector_runs.get(run.collector)
+            if known is not None and known.run == self._shared.run:
+                known.recorded = True
+        self._unrecorded.clear()
         self._unsaved.clear()
 
 

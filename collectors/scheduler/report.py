@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import traceback
 from collections import Counter, defaultdict
 from contextlib import suppress
 from statistics import median
 from typing import TYPE_CHECKING, TextIO
 
+from collectors.http.redaction import redacted
 from collectors.scheduler.scene import Finding
 from store.rows import DOWN, UP, Model, Probe
 
@@ -44,6 +46,13 @@ def console_for(stream: TextIO) -> Console:
     from rich.console import Console
 
     return Console(file=stream, width=None if stream.isatty() else 160)
+
+
+def report_bug(name: str, problem: BaseException) -> None:
+    """A traceback on standard error, without keys: requests puts headers into its messages."""
+    told = redacted("".join(traceback.format_exception(problem)))
+    with suppress(OSError):
+        print(f"{name}: Uptoken itself failed; please report this:\n{told}", file=sys.stderr, flush=True)
 
 
 class Report:

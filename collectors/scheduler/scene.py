@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from collectors.scheduler.claims import Claim
 from collectors.scheduler.config import Config, ProbeTarget
+from collectors.scheduler.failures import consecutive_failures, failures_after
 from collectors.scheduler.lag import LagWatch
 from collectors.scheduler.ledger import Ledger
 from collectors.scheduler.prices import Price, most_a_probe_costs, price_of
+from collectors.scheduler.schedule import TickWindow, series_key
+from collectors.scheduler.seats import Seats
+from collectors.scheduler.shared_state import CollectorRun, SharedState
 from store import Selection, Spending, Store
 from store.rollups import DAY_MS, SPENDING_COLUMNS, spending_of
-from store.rows import ADAPTATIONS, MODELS, RUNS, USAGE, Adaptation, Budget, Model, Row, Run, Table
+from store.rows import ADAPTATIONS, MODELS, RUNS, UP, USAGE, Adaptation, Budget, Model, Row, Run, Table
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
     from collectors.http.connection import Line
@@ -57,13 +63,25 @@ def unless_bad(findings: list[Finding], bad: int) -> list[Finding]:
     return findings
 
 
+class SkippedError(Exception):
+    """What was due is not done; the message says why. It is counted as skipped, and no error."""
+
+
 @dataclass(frozen=True)
 class Errand:
-    """One thing to do in a tick, in a thread of its own, `delay_s` after the tick began."""
+    """One thing to do in a tick, in a thread of its own, `delay_s` after the tick began.
+
+    `claim`: the slots of a `series` that its probe decides. `cancel` undoes its preparation when it never began;
+    `broken` makes the findings of an errand that raised (without it the error is the run's own).
+    """
 
     name: str
     go: Callable[[threading.Event], list[Finding]]
     delay_s: float = 0.0
+    series: str = ""
+    claim: Claim | None = None
+    cancel: Callable[[], None] = lambda: None
+    broken: Callable[[BaseException], list[Finding]] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,43 +97,35 @@ class Due:
     missed: int = 0
 
 
-@dataclass(frozen=True)
-class Moment:
-    """When a collector is asked: `now`, and how far ahead it may plan (milliseconds UTC); `all`: due or not."""
-
-    now: int
-    until: int
-    all: bool = False
-
-
 class Scene:
     """The state of one collector process. Built from the store, so that a restart changes nothing."""
 
-    def __init__(self, config: Config, store: Store | None, location: str) -> None:
-        """Without a store nothing is known yet. Raises StoreError."""
+    def __init__(self, config: Config, store: Store | None, shared: SharedState) -> None:
+        """Without a store nothing is known yet. Raises StoreError, LockedError."""
         self.config = config
-        self.location = location
+        self.shared = shared
+        self.location = shared.location
         self.lag = LagWatch()
-        self.last_at: dict[tuple[str, str], int] = {}
-        self.planned_at: dict[tuple[str, str], int] = {}
-        self.in_flight: set[tuple[str, str]] = set()
+        self.newest: dict[str, int] = {}
+        self.failures: dict[str, int] = {}
         self.last_run_at: dict[str, int] = {}
         self.failed: set[str] = set()
         self._told: Budget | None = None
         self.refused: dict[tuple[str, str, str], list[tuple[str, str | None]]] = {}
         self._lines: dict[str, Line] = {}
-        self._turns: dict[str, threading.Lock] = {}
         self._prices: dict[str, Price | None] = {}
-        self.ledger = Ledger(config, self._spent, self._worst)
+        self.ledger = Ledger(config, shared, self._spent, self._worst)
+        self.seats = Seats(config, shared)
         self._store = store
-        if store is not None:
-            self._remember(store)
-        self.read_prices()
+        with shared.exclusive():  # what is read of the store is as new as the shared state
+            if store is not None:
+                self._remember(store)
+            self.read_prices()
 
     def _remember(self, store: Store) -> None:
-        for probe in (series.newest for series in store.series()):
-            if probe.location == self.location:
-                self.last_at[probe.target, probe.profile] = probe.started_at
+        newest = [series.newest for series in store.series() if series.newest.location == self.location]
+        self.newest = {series_key(probe.target, probe.profile): probe.started_at for probe in newest}
+        self.failures = consecutive_failures(store, [probe for probe in newest if probe.outcome not in UP])
         for name in PERIODIC:
             for row in store.read(RUNS, Selection(targets=(name,)), newest_first=True, limit=1):
                 run = Run(*row)
@@ -124,36 +134,51 @@ class Scene:
                     self.failed.add(run.collector)
         for values in store.read(ADAPTATIONS):
             self.note_refusal(Adaptation(*values))
+        self.shared.claims.forget_lost(self.newest, self.shared.lives)
+        for name, known in list(self.shared.collector_runs.items()):
+            if self.last_run_at.get(name, -1) < known.at and not self.shared.lives(known.run):
+                del self.shared.collector_runs[name]
+
+    def note_outcome(self, series: str, outcome: str | None) -> None:
+        """Count a series' failures in a row."""
+        self.failures[series] = failures_after(outcome, self.failures.get(series, 0))
 
     def budget(self, now: int) -> list[Budget]:
         """The day's budget as a row, when it is another one than it was."""
-        standing = self.ledger.standing(self.location, now)
+        standing = self.ledger.standing(now)
         if self._told is not None and replace(standing, updated_at=self._told.updated_at) == self._told:
             return []
         self._told = standing
         return [standing]
 
-    def _spent(self, since: int) -> list[Spending]:
+    def _spent(self, since: int) -> dict[str, list[Spending]]:
         if self._store is None:
-            return []
-        return spending_of(self._store.rollups("day", Selection(since, since + DAY_MS), SPENDING_COLUMNS))
+            return {}
+        rows: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        for row in self._store.rollups("day", Selection(since, since + DAY_MS), SPENDING_COLUMNS):
+            rows[row[1]].append(row)
+        return {place: spending_of(found) for place, found in rows.items()}
 
     def _worst(self, name: str, profile: str) -> Decimal:
         target = next((target for target in self.config.targets if target.name == name), None)
         return Decimal(0) if target is None else self.most_it_costs(target, profile)
 
-    def periodic(self, name: str, every_s: float, moment: Moment) -> tuple[bool, int]:
+    def periodic(self, name: str, every_s: float, window: TickWindow) -> tuple[bool, int]:
         """Whether a collector that runs every `every_s` is due, and when it will be next (milliseconds UTC).
 
         After a run that failed it is due again after five minutes: a server that was just starting should not be
-        without its facts for hours. Being asked and told so counts as the run.
+        without its facts for hours. A collector that is due is taken: an overlapping run leaves it to this one.
         """
         every_ms = round((min(every_s, RETRY_S) if name in self.failed else every_s) * 1_000)
+        known = self.shared.collector_runs.get(name)
         last = self.last_run_at.get(name)
-        if last is not None and not moment.all and last <= moment.now < last + every_ms:
+        if known is not None and (known.recorded or self.shared.lives(known.run)):
+            last = max(known.at, last if last is not None else known.at)
+        if last is not None and not window.all and last <= window.now < last + every_ms:
             return False, last + every_ms
-        self.last_run_at[name] = moment.now
-        return True, moment.now + every_ms
+        self.last_run_at[name] = window.now
+        self.shared.collector_runs[name] = CollectorRun(window.now, self.shared.run)
+        return True, window.now + every_ms
 
     def open_rows(self, table: Table) -> list[tuple[Any, ...]]:
         """The rows of a table with a history that are still so."""
@@ -184,10 +209,6 @@ class Scene:
         known = self.refused.setdefault((row.target, row.base_url, row.model), [])
         known[:] = [pair for pair in known if pair[0] != row.field] + [(row.field, row.replacement)]
 
-    def turn(self, target: ProbeTarget) -> threading.Lock:
-        """Held by whoever probes the target: its profiles take turns, so that none slows the other down."""
-        return self._turns.setdefault(target.name, threading.Lock())
-
     def line(self, target: ProbeTarget) -> Line:
         """The target's connection, kept open between probes."""
         line = self._lines.get(target.name)
@@ -203,5 +224,5 @@ class Scene:
             line.close()
 
 
-Collect = Callable[[Scene, Moment], Due]
+Collect = Callable[[Scene, TickWindow], Due]
 """A collector: what it would do at this moment. It does nothing itself; the tick does its errands."""

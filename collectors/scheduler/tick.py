@@ -1,4 +1,4 @@
-"""One tick of one collector: its errands, each in a thread of its own, and the rows that they bring together."""
+"""One tick of one collector: its errands, each in a thread of its own, and what they found."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
 from collectors.http.redaction import redacted, root_cause, safe_error
+from collectors.scheduler.claims import Claim
 from collectors.scheduler.network import judged
-from collectors.scheduler.scene import Due, Errand, Finding, PartlyError
-from store.rows import TABLE_OF, Row, Run
+from collectors.scheduler.report import report_bug
+from collectors.scheduler.scene import Due, Errand, Finding, PartlyError, SkippedError
+from store.rows import TABLE_OF, Probe, Row, Run
 
 SPREAD_S = 0.0025
 LONGEST_SPREAD_S = 0.25
@@ -26,6 +28,20 @@ def _without_secrets(row: Row) -> Row:
     return replace(row, **changed) if changed else row  # type: ignore[arg-type]  # each of them has text columns
 
 
+@dataclass(frozen=True)
+class Ended:
+    """An errand that is over: what it found, and whether it ever began."""
+
+    errand: Errand
+    findings: list[Finding]
+    began: bool = True
+
+    @property
+    def outcomes(self) -> list[str]:
+        """How its probes ended."""
+        return [finding.row.outcome for finding in self.findings if isinstance(finding.row, Probe)]
+
+
 @dataclass
 class Tick:
     """What one collector does at one moment. `done` is called once, from the thread of the last errand."""
@@ -36,8 +52,10 @@ class Tick:
     due: Due
     done: Callable[[Tick], None]
     seen: Callable[[str, list[Finding]], None]
-    findings: list[Finding] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    row_count: int = 0
+    _ended: list[Ended] = field(default_factory=list)
+    _taken: int = 0
 
     def start(self, pool: Executor, stop: threading.Event) -> None:
         """Send the errands off, a little apart: starting them all at once would make each of them late."""
@@ -48,34 +66,87 @@ class Tick:
         began = time.monotonic()
         gap_s = min(SPREAD_S, LONGEST_SPREAD_S / max(1, self._open))
         for number, errand in enumerate(self.due.errands):
-            pool.submit(self._go, errand, began + errand.delay_s + number * gap_s, stop)
+            try:
+                pool.submit(self._go, errand, began + errand.delay_s + number * gap_s, stop)
+            except RuntimeError as problem:  # no thread could be started
+                self._end(self._broken(errand, problem))
 
     def _go(self, errand: Errand, starts_at: float, stop: threading.Event) -> None:
-        findings: list[Finding] = []
-        error = None
+        if stop.wait(max(0.0, starts_at - time.monotonic())):
+            errand.cancel()
+            self._end(Ended(errand, [], began=False))
+            return
         try:
-            if not stop.wait(max(0.0, starts_at - time.monotonic())):
-                findings = errand.go(stop)
-                self.seen(errand.name, findings)
+            ended = Ended(errand, errand.go(stop))
+            self.seen(errand.name, ended.findings)
+        except SkippedError as problem:
+            self.due.skipped.append((errand.name, str(problem)))
+            ended = Ended(errand, [])
         except PartlyError as problem:
-            findings, error = problem.findings, f"{errand.name}: {problem}"
-        except Exception as problem:  # noqa: BLE001  one errand that breaks must not take the others with it
-            error = f"{errand.name}: {safe_error(root_cause(problem))}"
+            self.errors.append(f"{errand.name}: {problem}")
+            ended = Ended(errand, problem.findings)
+        except BaseException as problem:  # noqa: BLE001  one errand that breaks must not take the others with it
+            ended = self._broken(errand, problem)
+        self._end(ended)
+
+    def _broken(self, errand: Errand, problem: BaseException) -> Ended:
+        if errand.broken is None:
+            self.errors.append(f"{errand.name}: {safe_error(root_cause(problem))}")
+            return Ended(errand, [])
+        report_bug(errand.name, problem)
+        return Ended(errand, errand.broken(problem))
+
+    def _end(self, ended: Ended) -> None:
+        self.errors += [
+            f"{ended.errand.name}: {finding.row.error}"
+            for finding in ended.findings
+            if isinstance(finding.row, Probe) and finding.row.outcome == "internal_error"
+        ]
         with self._lock:
-            self.findings += findings
-            self.errors += [error] if error else []
+            self._ended.append(ended)
             self._open -= 1
             last = not self._open
         if last:
             self.done(self)
 
-    def rows(self, ended_at: int) -> list[Row]:
-        """The tick's rows and the row of the run itself, for one transaction."""
-        rows = [_without_secrets(finding.row) for finding in judged(self.findings)]
+    @property
+    def is_over(self) -> bool:
+        """Whether every errand has ended."""
+        with self._lock:
+            return not self._open
+
+    def take_rows(self, covered: Callable[[Ended], int]) -> tuple[list[Row], list[Claim]]:
+        """The rows that are certain by now and were not taken yet, and the claims that they decide.
+
+        A failure is certain when the tick is over, or once a host was reached: until then it may be this machine's own
+        network that is down. `covered` is asked how many slots an errand's probe decides.
+        """
+        with self._lock:
+            ended, is_over = list(self._ended), not self._open
+        findings = judged(finding for one in ended for finding in one.findings)
+        contacts = [finding.contact for finding in findings if finding.contact is not None]
+        if not is_over and contacts and all(contact.unreached for contact in contacts):
+            return [], []
+        fresh, self._taken = ended[self._taken :], len(ended)
+        judged_of = iter(findings[len(findings) - sum(len(one.findings) for one in fresh) :])
+        rows: list[Row] = []
+        claims: list[Claim] = []
+        for one in fresh:
+            slots = covered(one)
+            rows += [_standing_for(_without_secrets(next(judged_of).row), slots) for _ in one.findings]
+            claims += [one.errand.claim] if one.errand.claim is not None and one.outcomes else []
+        self.row_count += len(rows)
+        return rows, claims
+
+    def run_row(self, ended_at: int) -> Run:
+        """The row of the run itself, once it is over."""
         error = None
         if self.errors:
             more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
             error = safe_error(self.errors[0] + more)
-        left_out = len(self.due.skipped) + self.due.missed
-        run = Run(self.collector, self.started_at, self.location, ended_at, len(rows), left_out, error)
-        return [*rows, run]
+        skipped = len(self.due.skipped) + self.due.missed
+        return Run(self.collector, self.started_at, self.location, ended_at, self.row_count, skipped, error)
+
+
+def _standing_for(row: Row, slots: int) -> Row:
+    return replace(row, stands_for_s=row.stands_for_s * slots) if isinstance(row, Probe) and slots != 1 else row

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.scheduler.lock import lock_path, only_one
+from collectors.scheduler.lock import LockFile, lock_path, new_run
 from store import Selection, open_store
 from store.rows import RUNS
 from tests.collectors.place import Place, until
@@ -138,24 +138,6 @@ def test_a_target_that_hangs_does_not_delay_the_others(place: Place) -> None:
     assert {row.target for row in place.probes()} == {"a"}
 
 
-def test_a_second_run_says_so_and_leaves(place: Place) -> None:
-    with FaultServer(raw(60.0)) as hanging:
-        place.configure(hanging.url)
-        first = place.start("run", "--every", "1")
-        until(lambda: hanging.requests)
-        code, out, err = place.run("run")
-        assert (code, out) == (0, "")
-        assert err == (
-            f"another collector is running for this store (process {first.pid}); this one leaves the work to it\n"
-        )
-        first.kill()
-        first.communicate(timeout=10)
-        place.configure("http://127.0.0.1:9/v1")
-    code, out, _ = place.run("run")  # a killed process leaves no lock behind
-    assert code == 0
-    assert "DOWN  a" in out
-
-
 def test_check_reaches_each_target_and_says_what_a_day_costs(place: Place) -> None:
     text = place.config.read_text() + (
         'usd_per_million_input = 1\nusd_per_million_output = 1\nevery = "1h"\n'
@@ -208,8 +190,10 @@ def test_rebuild_says_of_how_many_probes_and_leaves_a_running_collector_alone(fi
     code, _, said = filled.run("rebuild")
     assert code == 0
     assert re.fullmatch(r"roll-ups and incidents made anew from [1-9][\d,]* probes\n", said)
-    with only_one(lock_path(filled.url)):
-        code, _, said = filled.run("rebuild")
+    running = LockFile(lock_path(filled.url))
+    running.join(new_run())
+    code, _, said = filled.run("rebuild")
+    running.close()
     assert (code, "another collector is running" in said) == (3, True)
 
 

@@ -66,7 +66,7 @@ def test_a_price_is_exact() -> None:
             '[collector]\nxyzzy = "5s"\n' + GOOD,
             "targets.toml, line 2: [collector] has no 'xyzzy'; it knows every, timeout, confirm_after, "
             "throughput_every, usd_per_day, free_requests_per_day, local_servers_every, catalog_every, "
-            "endpoint_stats_every, usage_every, retention_days",
+            "endpoint_stats_every, usage_every, retention_days, max_parallel",
         ),
         (
             GOOD + 'every = "often"\n',
@@ -171,6 +171,18 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "usd_per_day",
             "nan",
             "targets.toml, line 2: [collector], usd_per_day: nan: input should be a finite number",
+        ),
+        (
+            "collector",
+            "max_parallel",
+            "0",
+            "targets.toml, line 2: [collector], max_parallel: 0: input should be greater than or equal to 1",
+        ),
+        (
+            "target",
+            "max_parallel",
+            "257",
+            "targets.toml, line 5: target 1 ('a'), max_parallel: 257: input should be less than or equal to 256",
         ),
         (
             "collector",

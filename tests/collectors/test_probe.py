@@ -123,6 +123,21 @@ def test_a_confirmed_failure_is_two_failures_and_one_slot(store: Store) -> None:
     assert [(row.outcome, row.stands_for_s) for row in probes] == [("server_error", 0), ("server_error", 60)]
 
 
+def test_during_an_incident_a_failure_decides_its_slot_alone_also_in_the_next_process(store: Store) -> None:
+    settings = config({}, every="1h")
+    run_once(settings, store)
+    probes, _ = run_once(settings, store, everything=True)
+    assert [row.stands_for_s for row in probes] == [0, 3_600, 0]  # the last one met a slot that was decided
+
+
+def test_a_probe_of_all_in_a_decided_slot_stands_for_no_time(store: Store) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        settings = config({"base_url": server.url, "every": "1h"})
+        run_once(settings, store)
+        probes, _ = run_once(settings, store, everything=True)
+    assert [(row.outcome, row.stands_for_s) for row in probes] == [("ok", 3_600), ("ok", 0)]
+
+
 @pytest.mark.parametrize("status", [401, 402, 404, 429])
 def test_what_is_not_counted_is_not_probed_again(store: Store, status: int) -> None:
     with FaultServer(answer(status, {})) as server:
@@ -159,7 +174,10 @@ def test_one_target_that_breaks_does_not_take_the_others_with_it(store: Store, m
     monkeypatch.setattr(module, "probe_once", breaks)
     with FaultServer(chunked(*GOOD)) as server:
         probes, said = run_once(config({}, {"base_url": server.url}), store)
-    assert [row.target for row in probes] == ["t1"]
+    assert [(row.target, row.outcome, row.error) for row in probes] == [
+        ("t0", "internal_error", "RuntimeError: a bug"),
+        ("t1", "ok", None),
+    ]
     assert "t0: RuntimeError: a bug" in said
     assert [Run(*values).error for values in store.read(RUNS)] == ["t0: RuntimeError: a bug"]
 
@@ -212,6 +230,43 @@ def test_two_profiles_of_a_target_take_turns(store: Store) -> None:
     assert most == 1
 
 
+def _most_at_once(store: Store, *, slots: int | None, **more: Any) -> int:
+    """How many of three targets on one server were probed at once, when it says that it has so many slots."""
+    at_once, most, lock = 0, 0, threading.Lock()
+
+    def script(connection: socket.socket, request: dict[str, Any]) -> None:
+        nonlocal at_once, most
+        if request["line"].startswith("GET /props"):
+            (answer(404, {}) if slots is None else answer(200, {"total_slots": slots}))(connection, request)
+            return
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        time.sleep(0.2)
+        with lock:
+            at_once -= 1
+        chunked(*GOOD)(connection, request)
+
+    with FaultServer(script) as server:
+        probes, _ = run_once(config(*({"base_url": server.url} | more for _ in range(3))), store)
+    assert [row.outcome for row in probes] == ["ok"] * 3
+    assert all(row.ttft_ms is not None and row.ttft_ms < 350 for row in probes), "another probe's time is in it"
+    return most
+
+
+def test_three_targets_on_one_server_are_probed_at_once(store: Store) -> None:
+    assert _most_at_once(store, slots=None) == 3
+
+
+@pytest.mark.parametrize(("slots", "at_once"), [(1, 1), (2, 2), (8, 3)])
+def test_a_llama_cpp_server_gets_no_more_at_once_than_it_has_slots(store: Store, slots: int, at_once: int) -> None:
+    assert _most_at_once(store, slots=slots) == at_once
+
+
+def test_max_parallel_goes_before_what_the_server_says(store: Store) -> None:
+    assert _most_at_once(store, slots=3, max_parallel=1) == 1
+
+
 def test_a_tick_forgets_what_is_older_than_it_is_kept(store: Store) -> None:
     now = time.time_ns() // 1_000_000
     store.write([probe(now - days * 86_400_000, target="t0") for days in (1, 3, 9)])
@@ -256,13 +311,14 @@ def test_the_days_budget_is_kept_as_one_row_that_follows_and_is_left_alone_when_
 
 
 def test_a_refused_connection_costs_nothing_and_uses_up_no_budget(store: Store) -> None:
-    # at most $0.08 a probe, a failure is probed twice: a third one would pass the budget if refusals were reckoned
+    # at most $0.08 a probe: a second one would pass the budget if refusals were reckoned. The first failure is probed
+    # again; from then on it is an incident
     target = {"usd_per_million_input": 1_000, "usd_per_million_output": 1_000}
     loop = Loop(config(target, usd_per_day=0.1), store, "here", Report(io.StringIO()), ["probe"])
     for _ in range(3):
         loop.once(everything=True)
     loop.close()
-    assert [row[0] for row in store.read(PROBES, columns=("outcome",))] == ["connection_error"] * 6
+    assert [row[0] for row in store.read(PROBES, columns=("outcome",))] == ["connection_error"] * 4
 
 
 def test_an_unpriced_throughput_probe_is_reckoned_at_its_own_worst(store: Store) -> None:
@@ -292,7 +348,7 @@ def test_free_models_share_a_quota_that_holds_across_runs(store: Store) -> None:
         settings = config(free, free, free_requests_per_day=3)
         run_once(settings, store, everything=True)
         probes, said = run_once(settings, store, everything=True)
-    assert len(probes) == len(server.requests) == 3
+    assert len(probes) == sum(request["line"].startswith("POST") for request in server.requests) == 3
     assert "the 3 requests a day that free models share (free_requests_per_day) are used up" in said
 
 

@@ -1,71 +1,197 @@
-"""When a target is due, worked out by hand."""
+"""Which slot is decided when, worked out by hand, and as a property of any timer."""
 
 from __future__ import annotations
 
-import itertools
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from benchmarks.timers import ATTEMPTS, Simulation, timer_moments
+from collectors.scheduler.claims import NotDue, Planned, SlotClaims, UnderWay
 from collectors.scheduler.durations import in_words, seconds
-from collectors.scheduler.schedule import is_due, next_due, next_tick, phase_ms
+from collectors.scheduler.schedule import Schedule, TickWindow, next_tick, schedule_of
 from tests.factories import NOON, SECOND
+
+MINUTELY = Schedule(phase_ms=20_000, interval_ms=60_000)
+"""Slot 0 is [20 s, 80 s), slot 1 [80 s, 140 s)."""
 
 
 def test_a_phase_is_fixed_and_targets_spread() -> None:
-    phases = [phase_ms(f"t{n}", "ping", 60) for n in range(300)]
-    assert phases == [phase_ms(f"t{n}", "ping", 60) for n in range(300)]
+    phases = [schedule_of(f"t{n}", "ping", 60).phase_ms for n in range(300)]
+    assert phases == [schedule_of(f"t{n}", "ping", 60).phase_ms for n in range(300)]
     assert all(0 <= phase < 60_000 for phase in phases)
     assert all(sum(second <= phase < second + 20_000 for phase in phases) > 60 for second in (0, 20_000, 40_000))
 
 
-def test_a_target_that_was_never_probed_is_due_now() -> None:
-    assert next_due("a", "ping", 60, None, NOON) == NOON
-    assert is_due("a", "ping", 60, None, NOON)
+@pytest.mark.parametrize(
+    ("decided", "now_s", "slot"),
+    [
+        (None, 50, 0),  # never probed: the slot that it is
+        (0, 50, None),  # decided already
+        (0, 64, None),
+        (0, 65, 1),  # a quarter of the interval early
+        (0, 80, 1),
+        (0, 139, 1),
+        (0, 140, 1),  # its end has passed, but the timer may be late
+        (0, 154, 1),
+        (0, 155, 2),  # too late: slot 1 stays undecided
+        (0, 1_000, 16),  # after a pause one probe, not all that were missed
+        (1, 79, None),  # decided a little early
+    ],
+)
+def test_a_timers_run_decides(decided: int | None, now_s: int, slot: int | None) -> None:
+    assert MINUTELY.timer_slot(decided, None, now_s * SECOND) == slot
 
 
-def test_a_loop_probes_once_an_interval_at_the_targets_own_moment_and_does_not_drift() -> None:
-    last: int | None = None
-    moments = []
-    now = NOON
-    for _ in range(50):
-        due = max(now, next_due("a", "ping", 60, last, now))
-        late = random.Random(due).randint(0, 900)  # a tick that starts a little late does not move the next one
-        moments.append(due)
-        last, now = due + late, due + late + 1
-    steps = [b - a for a, b in itertools.pairwise(moments[1:])]
-    assert set(steps) == {60 * SECOND}
-    assert moments[1] % 60_000 == phase_ms("a", "ping", 60)
+def test_a_slot_is_decided_early_only_when_the_last_probe_was_most_of_an_interval_ago() -> None:
+    assert MINUTELY.timer_slot(0, 20 * SECOND, 65 * SECOND) == 1
+    assert MINUTELY.timer_slot(0, 21 * SECOND, 65 * SECOND) is None
+    assert MINUTELY.timer_slot(0, 21 * SECOND, 80 * SECOND) == 1
 
 
-@pytest.mark.parametrize("name", [f"target {n}" for n in range(60)])
-def test_a_minutely_timer_that_jitters_makes_exactly_one_probe_a_run(name: str) -> None:
-    chance = random.Random(name)
-    last: int | None = None
-    for minute in range(200):
-        now = NOON + minute * 60_000 + chance.randint(0, 2_500)
-        assert is_due(name, "ping", 60, last, now)
-        last = now
-        assert not is_due(name, "ping", 60, last, now + 3_000)
+def test_a_loop_decides_each_slot_at_its_beginning_and_does_not_drift() -> None:
+    assert MINUTELY.loop_slot(None, 50 * SECOND) == 0
+    assert (MINUTELY.loop_slot(0, 50 * SECOND), MINUTELY.begins(1)) == (1, 80 * SECOND)
+    assert MINUTELY.loop_slot(0, 1_000 * SECOND) == 16
 
 
-def test_a_timer_that_is_quicker_than_the_interval_probes_at_the_interval() -> None:
-    last, made = None, 0
-    for minute in range(600):
-        now = NOON + minute * 60_000
-        if is_due("a", "ping", 300, last, now):
-            last, made = now, made + 1
-    assert made in (120, 121)  # the first two may be closer, until the target is in its own slots
+def _plan(claims: SlotClaims, now_s: float, *, newest_s: float | None = None, lives: bool = True, every: bool = False):
+    window = TickWindow(round(now_s * SECOND), round(now_s * SECOND), every)
+    return claims.plan("a", MINUTELY, window, None if newest_s is None else round(newest_s * SECOND), lambda _: lives)
 
 
-def test_after_a_pause_one_probe_is_due_not_all_that_were_missed() -> None:
-    later = NOON + 3_600_000
-    assert next_due("a", "ping", 60, NOON, later) <= later
-    assert next_due("a", "ping", 60, later, later) > later
+def _other(claims: SlotClaims, run: int) -> SlotClaims:
+    """Another run, which sees what this one claimed."""
+    other = SlotClaims(run)
+    other.claims = claims.claims
+    return other
+
+
+def test_a_target_whose_probe_is_under_way_is_left_to_it_and_the_slot_is_its() -> None:
+    first = SlotClaims(1)
+    planned = _plan(first, 50)
+    assert isinstance(planned, Planned)
+    assert (planned.claim.first, planned.claim.last) == (0, 0)
+    assert isinstance(_plan(_other(first, 2), 60), NotDue)
+    assert isinstance(_plan(_other(first, 3), 110), UnderWay)
+    assert (planned.claim.first, planned.claim.last) == (0, 1)
+
+
+def test_a_run_that_is_a_little_early_waits_for_a_probe_that_may_end_in_time() -> None:
+    first = SlotClaims(1)
+    planned = _plan(first, 50)
+    assert isinstance(planned, Planned)
+    second = _other(first, 2)
+    early = _plan(second, 102)  # an exact timer would come at 110
+    assert isinstance(early, Planned)
+    assert (early.claim.at, early.waits) == (110 * SECOND, True)
+    planned.claim.state = "recorded"
+    assert second.begin("a", early.claim, lambda _: True)
+
+
+def test_what_a_killed_run_had_claimed_is_free_unless_its_row_is_there() -> None:
+    first = SlotClaims(1)
+    planned = _plan(first, 50)
+    assert isinstance(planned, Planned)
+    again = _plan(_other(first, 2), 60, lives=False)
+    assert isinstance(again, Planned) and again.claim.first == 0
+    assert isinstance(_plan(_other(first, 3), 60, newest_s=50, lives=False), NotDue)
+
+
+def test_a_probe_that_took_two_intervals_decides_three_slots() -> None:
+    claims = SlotClaims(1)
+    planned = _plan(claims, 50)
+    assert isinstance(planned, Planned)
+    assert claims.begin("a", planned.claim)
+    claims.end("a", planned.claim, 125 * SECOND)
+    claims.settle("a", planned.claim, 50 * SECOND)
+    assert (planned.claim.first, planned.claim.last, planned.claim.slots) == (0, 2, 3)
+
+
+def test_a_probe_that_took_an_interval_and_a_moment_decides_no_slot_that_is_planned_for_another() -> None:
+    claims = SlotClaims(1)
+    first = _plan(claims, 50)
+    assert isinstance(first, Planned) and claims.begin("a", first.claim)
+    second = _plan(claims, 110)
+    assert isinstance(second, Planned) and second.claim.first == 1
+    claims.end("a", first.claim, 60_001)
+    assert claims.begin("a", second.claim)
+    claims.settle("a", first.claim, 50 * SECOND)
+    assert first.claim.last == 0
+
+
+def test_probing_all_in_a_decided_slot_decides_nothing() -> None:
+    claims = SlotClaims(1)
+    planned = _plan(claims, 50)
+    assert isinstance(planned, Planned)
+    planned.claim.state = "recorded"
+    again = _plan(claims, 55, every=True)
+    assert isinstance(again, Planned)
+    assert again.claim.slots == 0
+    later = _plan(claims, 100, every=True)
+    assert isinstance(later, Planned)
+    assert (later.claim.first, later.claim.last) == (1, 1)
+
+
+def test_without_the_shared_file_the_newest_row_says_which_slot_is_decided() -> None:
+    assert isinstance(_plan(SlotClaims(1), 60, newest_s=50), NotDue)
+    planned = _plan(SlotClaims(1), 90, newest_s=50)
+    assert isinstance(planned, Planned) and planned.claim.first == 1
 
 
 def test_a_clock_that_was_set_back_does_not_silence_a_target() -> None:
-    assert next_due("a", "ping", 60, NOON + 3_600_000, NOON) == NOON
+    planned = _plan(SlotClaims(1), 50, newest_s=4_000)
+    assert isinstance(planned, Planned) and planned.claim.first == 0
+    claims = SlotClaims(1)
+    _plan(claims, 4_000)
+    planned = _plan(claims, 50)
+    assert isinstance(planned, Planned) and planned.claim.first == 0
+
+
+PATTERNS = st.lists(
+    st.sampled_from(["ok", "ok", *ATTEMPTS]), min_size=1, max_size=30
+)  # repeated for as long as a simulation lasts
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    name=st.text(min_size=1, max_size=20),
+    every_s=st.sampled_from([5, 7.5, 15, 60, 90, 300, 1_800]) | st.floats(5, 4_000),
+    offset=st.floats(0, 0.9999),
+    jitter=st.floats(0, 0.0999),
+    runs_an_interval=st.sampled_from([1, 1, 1, 2, 5]),
+    timeout_s=st.floats(0.1, 200),
+    pattern=PATTERNS,
+    seed=st.integers(0, 2**32),
+)
+def test_a_timers_runs_decide_every_slot_once_as_a_loop_does_with_the_same_uptime(
+    name: str,
+    every_s: float,
+    offset: float,
+    jitter: float,
+    runs_an_interval: int,
+    timeout_s: float,
+    pattern: list[str],
+    seed: int,
+) -> None:
+    schedule = schedule_of(name, "ping", every_s)
+    since = schedule.begins(schedule.slot_at(NOON))
+    until = since + round(60 * every_s * 1_000)
+    simulation = Simulation(
+        name, every_s, lambda slot: pattern[slot % len(pattern)], timeout_s=timeout_s, answer_s=min(0.4, every_s / 20)
+    )
+    fires = since + int(offset * schedule.interval_ms)
+    moments = sorted(timer_moments(fires, until, every_s / runs_an_interval, jitter, random.Random(seed)))
+    moments[0] = fires  # the timer and the loop begin in the same slot
+    timer, loop = simulation.timer(iter(moments)), simulation.loop(since, until)
+    assert timer.is_exact
+    assert loop.is_exact
+    first, last = min(loop.times), min(max(loop.times), max(timer.times))
+    assert min(timer.times) == first
+    assert last - first >= 57
+    assert timer.uptime(first, last) == loop.uptime(first, last)
 
 
 def test_ticks_are_multiples_on_the_clock() -> None:

@@ -1,0 +1,88 @@
+"""Who may probe at the same time: the profiles of a target take turns, and a server that works on few requests at once
+gets no more of them, in all runs together. Otherwise one probe's time would be in another one's.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from collectors.scheduler.config import Config, ProbeTarget
+from collectors.scheduler.lock import seat
+from collectors.scheduler.prices import is_routed
+from collectors.scheduler.shared_state import SharedState
+
+PROPS_TIMEOUT_S = 2.0
+NO_LIMIT = 0
+
+
+class Seats:
+    """The limits of all servers."""
+
+    def __init__(self, config: Config, shared: SharedState) -> None:
+        self._config = config
+        self._shared = shared
+        self._asking: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._targets: dict[str, list[ProbeTarget]] = defaultdict(list)
+        for target in config.targets:
+            self._targets[server_of(target.base_url)].append(target)
+
+    @contextmanager
+    def take(self, target: ProbeTarget, stop: threading.Event) -> Iterator[bool]:
+        """Wait for the target's turn and for a place at its server; yields false when `stop` came first."""
+        with seat(self._shared.lock_path, f"target {target.name}", 1, stop) as is_first:
+            if not is_first:
+                yield False
+                return
+            limit = self.limit(target)
+            if limit == NO_LIMIT:
+                yield True
+                return
+            with seat(self._shared.lock_path, f"server {server_of(target.base_url)}", limit, stop) as is_served:
+                yield is_served
+
+    def limit(self, target: ProbeTarget) -> int:
+        """How many probes the target's server gets at once: the least `max_parallel` of its targets, else what a
+        llama.cpp server says of itself. A server with one target is not asked, since its profiles take turns anyway;
+        nor is one behind TLS, which may be a provider's.
+        """
+        server = server_of(target.base_url)
+        configured = [t.max_parallel for t in self._targets[server] if t.max_parallel is not None]
+        if configured:
+            return min(configured)
+        if len(self._targets[server]) < 2 or not server.startswith("http://") or is_routed(target, self._config):
+            return NO_LIMIT
+        with self._asking[server]:
+            if server not in self._shared.server_slots:
+                slots = _total_slots(target)
+                if slots is None:
+                    return NO_LIMIT
+                with self._shared.exclusive():
+                    self._shared.server_slots[server] = slots
+        return self._shared.server_slots[server]
+
+
+def server_of(base_url: str) -> str:
+    """Scheme, host and port: what answers there is one server."""
+    parts = urlsplit(base_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _total_slots(target: ProbeTarget) -> int | None:
+    """What `GET /props` of llama.cpp's server says; `NO_LIMIT` for another server, null when none answered."""
+    import requests
+
+    from collectors.http.get_json import get_json
+
+    headers = {"Authorization": f"Bearer {target.key}"} if target.key else {}
+    try:
+        props = get_json(f"{server_of(target.base_url)}/props", headers | dict(target.headers), PROPS_TIMEOUT_S)
+    except requests.RequestException:
+        return None
+    except ValueError:
+        return NO_LIMIT
+    slots = props.get("total_slots") if isinstance(props, dict) else None
+    return slots if isinstance(slots, int) and not isinstance(slots, bool) and slots > 0 else NO_LIMIT

@@ -1,0 +1,189 @@
+"""What the overlapping runs of one store share: which slots are taken, what the day has cost, when a timer ran.
+
+A small JSON file beside the lock file, replaced as a whole while the lock is held. It survives a run that is killed.
+Without it (it was removed, or cannot be written) the store's newest rows say what was done, a little less exactly.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import orjson
+
+from collectors.scheduler.claims import Claim, SlotClaims
+from collectors.scheduler.lock import LockFile, new_run
+
+PLANNING_WAIT_S = 10.0
+MOST_TIMER_RUNS = 12
+FEWEST_TIMER_RUNS = 4
+
+
+@dataclass
+class DaySpending:
+    """Requests by target and USD of one UTC day at one location, with what is set aside for probes under way."""
+
+    day: int = -1
+    usd: Decimal = Decimal(0)
+    requests: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+
+@dataclass
+class CollectorRun:
+    """When another collector than the probes last began, in which run, and whether its row is in the store."""
+
+    at: int
+    run: int
+    recorded: bool = False
+
+
+class SharedState:
+    """One run's access to the shared file; without a lock file's path the state is this run's alone."""
+
+    def __init__(self, lock_path: Path | None, location: str) -> None:
+        """Become known as a living run. Raises OSError, LockedError."""
+        self.run = new_run()
+        self.location = location
+        self.claims = SlotClaims(self.run)
+        self.spending = DaySpending()
+        self.spending_elsewhere: dict[str, DaySpending] = {}
+        self.collector_runs: dict[str, CollectorRun] = {}
+        self.timer_runs: list[int] = []
+        self.server_slots: dict[str, int] = {}
+        self.problem: str | None = None
+        self._guard = threading.RLock()
+        self._holding = False
+        self._seen: tuple[int, int] | None = None
+        self._written = b""
+        self._sections: dict[str, Any] = {}
+        self._lives: dict[int, bool] = {}
+        self._folder = None if lock_path is not None else tempfile.TemporaryDirectory(prefix="uptoken-")
+        self.lock_path = lock_path or Path(self._folder.name if self._folder else "") / "collector-lock"
+        self._path = _state_path(self.lock_path)
+        self._lock = LockFile(self.lock_path)
+        self._lock.join(self.run)
+
+    @contextmanager
+    def exclusive(self, wait_s: float = PLANNING_WAIT_S) -> Iterator[None]:
+        """Read the state, let the caller change it, write it; nobody else does meanwhile. Raises LockedError."""
+        with self._guard:
+            if self._holding:
+                yield
+                return
+            with self._lock.exclusive(wait_s):
+                self._holding = True
+                try:
+                    self._lives.clear()
+                    self._load()
+                    yield
+                    self._save()
+                finally:
+                    self._holding = False
+
+    def lives(self, run: int) -> bool:
+        """Whether a run's process is still there."""
+        if run == self.run:
+            return True
+        if run not in self._lives:
+            self._lives[run] = self._lock.lives(run)
+        return self._lives[run]
+
+    def timer_step_s(self) -> float | None:
+        """The usual time between the starts of a timer's runs; null before there were a few."""
+        return _step_s(self.timer_runs)
+
+    def note_timer_run(self, now: int) -> None:
+        """Remember that a single run began."""
+        earlier = [at for at in self.timer_runs if at <= now]
+        self.timer_runs = [*earlier[1 - MOST_TIMER_RUNS :], now]
+
+    def close(self) -> None:
+        """Let others know that this run is over."""
+        self._lock.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    # -- the file
+
+    def _load(self) -> None:
+        try:
+            found = self._path.stat()
+            if (found.st_ino, found.st_mtime_ns) == self._seen:
+                return
+            sections = orjson.loads(self._path.read_bytes())
+            self._take_over(sections)
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as problem:
+            self.problem = f"{self._path} could not be read, so the store's newest rows are used instead: {problem}"
+
+    def _take_over(self, sections: dict[str, Any]) -> None:
+        section = sections.get(self.location, {})
+        claims = {series: [Claim(*values) for values in found] for series, found in section.get("claims", {}).items()}
+        spending = {location: _spending(of_it["spending"]) for location, of_it in sections.items()}
+        collector_runs = {name: CollectorRun(**run) for name, run in section.get("collector_runs", {}).items()}
+        self.timer_runs = [int(at) for at in section.get("timer_runs", [])]
+        self.server_slots = {str(name): int(count) for name, count in section.get("server_slots", {}).items()}
+        self.spending = spending.pop(self.location, self.spending)
+        self.spending_elsewhere = spending
+        mine = {name: run for name, run in self.collector_runs.items() if run.run == self.run}
+        self.collector_runs = collector_runs | mine
+        self.claims.merge(claims)
+        self._sections = sections
+
+    def _save(self) -> None:
+        spending = {"day": self.spending.day, "usd": str(self.spending.usd), "requests": dict(self.spending.requests)}
+        self._sections[self.location] = {
+            "claims": {
+                name: [astuple(claim) for claim in found] for name, found in self.claims.claims.items() if found
+            },
+            "spending": spending,
+            "collector_runs": {name: asdict(run) for name, run in self.collector_runs.items()},
+            "timer_runs": self.timer_runs,
+            "server_slots": self.server_slots,
+        }
+        content = orjson.dumps(self._sections)
+        if content == self._written:
+            return
+        part = self._path.with_name(f".{self._path.name}.{self.run}")
+        try:
+            part.touch(0o600)
+            part.write_bytes(content)
+            part.replace(self._path)
+            found = self._path.stat()
+            self._seen, self._written = (found.st_ino, found.st_mtime_ns), content
+        except OSError as problem:
+            self.problem = f"{self._path} could not be written, so an overlapping run may probe twice: {problem}"
+            part.unlink(missing_ok=True)
+
+
+def timer_step_s(lock_path: Path, location: str) -> float | None:
+    """As `SharedState.timer_step_s`, for who only looks: nothing is locked or made."""
+    try:
+        return _step_s([int(at) for at in orjson.loads(_state_path(lock_path).read_bytes())[location]["timer_runs"]])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _state_path(lock_path: Path) -> Path:
+    return lock_path.with_name(lock_path.name.removesuffix("-lock") + "-state")
+
+
+def _step_s(runs: list[int]) -> float | None:
+    if len(runs) < FEWEST_TIMER_RUNS:
+        return None
+    return median(b - a for a, b in itertools.pairwise(runs)) / 1_000
+
+
+def _spending(values: dict[str, Any]) -> DaySpending:
+    requests = {str(name): int(count) for name, count in values["requests"].items()}
+    return DaySpending(int(values["day"]), Decimal(values["usd"]), defaultdict(int, requests))
