@@ -17,7 +17,7 @@ from benchmarks.tools import endpoint, percentile, table
 from collectors.scheduler.config import parse
 from collectors.scheduler.loop import Loop
 from collectors.scheduler.report import Report
-from collectors.scheduler.schedule import phase_ms
+from collectors.scheduler.schedule import schedule_of
 from store import open_store
 from store.rows import PROBES, RUNS
 
@@ -58,7 +58,7 @@ def main() -> str:
     # at the start all are due at once; from the second interval on each has its own moment
     since, until = began + round(EVERY_S * 1_500), ended - round(TIMEOUT_S * 1_000) - 2_000
     late = [
-        (at - phase_ms(name, "ping", EVERY_S)) % (EVERY_S * 1_000)
+        (at - schedule_of(name, "ping", EVERY_S).phase_ms) % (EVERY_S * 1_000)
         for name, at, _ in rows
         if name.startswith("good") and since <= at < until
     ]

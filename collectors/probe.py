@@ -23,6 +23,7 @@ from store.rows import MAY_BE_BILLED, Adaptation, Probe
 
 USER_AGENT = "uptoken/1 (self-hosted model monitor)"
 STILL_UNDER_WAY = "its last probe is still under way"
+HELD_UP = "its slot passed while this process was held up"
 WAITED_S = 0.5
 """A probe that waited this long for its turn may have been passed by slots, which it does not decide."""
 
@@ -73,6 +74,9 @@ def _errand(
         scene.ledger.cancel(target, reserved.at_most_usd, reserved.at)
 
     def go(stop: threading.Event) -> list[Finding]:
+        if _now_ms() - claim.at >= claim.interval_ms:
+            cancel()
+            raise SkippedError(HELD_UP)
         if not _begin(scene, series, plan):
             cancel()
             raise SkippedError(STILL_UNDER_WAY)

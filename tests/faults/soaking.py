@@ -26,7 +26,7 @@ import apsw
 from collectors.scheduler.config import parse
 from collectors.scheduler.loop import Loop
 from collectors.scheduler.report import Report
-from collectors.scheduler.schedule import slot_of
+from collectors.scheduler.schedule import schedule_of
 from store import open_store
 from store.rows import PROBES, RUNS
 from tests.fault_server import GOOD, FaultServer, Script, answer, chunk, chunked, event, raw, reset
@@ -124,19 +124,20 @@ def _judged(samples: list[tuple[float, int, int]]) -> str:
 
 
 def _accounted(rows: list[tuple[str, int, float]], skipped: int) -> str:
-    """Of every slot of every target between its first and its last probe one was made, or was left out and counted."""
-    due = made = 0
-    for _, mine in groupby(sorted(rows), key=lambda row: row[0]):
-        firsts, confirms = [], False
-        for name, at, stands_for_s in mine:
-            if not confirms:
-                firsts.append(slot_of(name, "ping", EVERY_S, at))
-            confirms = not stands_for_s  # the next one decides for this one
-        due += firsts[-1] - firsts[0] + 1
-        made += len(firsts)
+    """Of every slot of every target between its first and its last probe, one decided it, or it was counted as
+    skipped.
+    """
+    due = decided = 0
+    for name, group in groupby(sorted(rows), key=lambda row: row[0]):
+        mine = list(group)
+        schedule = schedule_of(name, "ping", EVERY_S)
+        slots = [round(stands_for_s / EVERY_S) for _, _, stands_for_s in mine]
+        due += schedule.slot_at(mine[-1][1]) - schedule.slot_at(mine[0][1]) + max(1, slots[-1])
+        decided += sum(slots)
     # a start that was late into the next slot moves an end of a target's time by one
-    assert due - made <= skipped + TARGETS, f"{due - made} have no probe, and {skipped} were counted as left out"
-    return f"{due:,} probes were due, {made:,} were made, {skipped:,} were left out and counted"
+    assert due - decided <= skipped + TARGETS, f"{due - decided} are undecided, and {skipped} were counted as skipped"
+    assert decided <= due + TARGETS, f"{decided} of {due} slots were decided"
+    return f"{due:,} slots were due, {decided:,} were decided, {skipped:,} were skipped and counted"
 
 
 def main() -> None:
