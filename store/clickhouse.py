@@ -96,9 +96,11 @@ class ClickHouseStore:
                 f"the tables of {self._database!r} were made by an older Uptoken, and other ones are needed: "
                 "`python -m collectors export probes` from it, and `import` that into a new database"
             )
-        for statement in self._layout.statements():
+        for statement in self._layout.create_tables():
             self._command(statement)
         for statement in self._layout.missing(self._known_columns()):
+            self._command(statement)
+        for statement in self._layout.create_views():
             self._command(statement)
         for name, query in self._layout.views().items():
             if self._is_other_view(name, query):

@@ -57,10 +57,18 @@ class Layout:
     retention_days: int | None = None
 
     def statements(self) -> Iterator[str]:
-        """What makes all tables and views that are not there yet."""
+        """What makes a database."""
+        yield from self.create_tables()
+        yield from self.create_views()
+
+    def create_tables(self) -> Iterator[str]:
+        """What makes the tables that are not there yet."""
         yield f"CREATE DATABASE IF NOT EXISTS {self.database}{self.on_cluster}"
         for table in self.tables():
             yield from self._create(table)
+
+    def create_views(self) -> Iterator[str]:
+        """What makes the views that are not there yet: the server wants to see their columns in the tables."""
         for name, query in self.views().items():
             yield (
                 f"CREATE MATERIALIZED VIEW IF NOT EXISTS {self.database}.{view_of(name)}{self.on_cluster}"
