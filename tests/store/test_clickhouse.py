@@ -126,7 +126,7 @@ def _schema(store: Store) -> dict[str, list[tuple[str, str]]]:
 @needs_engine
 def test_a_database_of_an_older_uptoken_is_brought_up_to_date_and_keeps_every_row(older: Store, tmp_path: Path) -> None:
     sqlite = open_store(f"sqlite:///{tmp_path}/same.db")
-    probes = a_week()
+    probes = [each for each in a_week() if each.outcome != "internal_error"]  # which nobody wrote then
     for store in (sqlite, older):
         store.write(probes)
     with pytest.raises(StoreError, match="made by an older Uptoken: the next `python -m collectors run` brings them"):
