@@ -24,7 +24,11 @@ chosen = window.current()
 with right:
     known = export_parts.names(url, name)
     picked = st.multiselect(
-        export_parts.TARGET_LABEL.get(name, "Targets"), known, key="only", bind="query-params", placeholder="all"
+        export_parts.CHOSEN_BY.get(TABLES[name].target, "Targets"),
+        known,
+        key="only",
+        bind="query-params",
+        placeholder="all",
     )
     whole = st.toggle(
         "All that was ever kept, not only the time range above", key="all_time", bind="query-params", value=False

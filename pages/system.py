@@ -15,6 +15,11 @@ def live() -> None:
     """Nothing here is zoomed or selected, so it may change under the reader's eyes."""
     now = window.now_ms()
     metrics(system_parts.metrics(url, now))
+    if errors := system_parts.internal_errors(url, now, window.zone()):
+        with looks.card(
+            "internal_errors", "Errors in Uptoken", "of the last 24 h: no target's outage, and not counted"
+        ):
+            st.html(errors)
     with looks.card("budget", "Budget", "of this UTC day: spent or set aside, by the collector's own count"):
         st.html(system_parts.budgets(url, now, window.zone()))
     with looks.card("collectors", "Collectors", "each bar is half an hour: runs that went well, runs with an error"):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from operator import itemgetter
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -21,6 +22,7 @@ import numpy as np
 from store.clickhouse_schema import (
     FIRST,
     NEWEST,
+    ROLLUP_COLUMNS,
     ROLLUPS,
     SERIES,
     Layout,
@@ -31,6 +33,7 @@ from store.clickhouse_schema import (
     packed_cells,
     packed_sketch,
     rollup_query,
+    view_of,
 )
 from store.history import meet
 from store.protocol import ALL, Selection, Series, StoreError
@@ -40,6 +43,7 @@ from store.sketch import counts_of, merged
 
 try:
     import clickhouse_connect
+    from clickhouse_connect.driver.binding import format_str
     from clickhouse_connect.driver.exceptions import Error as ClientError
 except ImportError as problem:  # the extra requirement is only for who has a fleet
     raise StoreError(
@@ -83,23 +87,54 @@ class ClickHouseStore:
             self._prepare()
 
     def _prepare(self) -> None:
-        if not self.read_only:
-            tables = (
-                "SELECT count() FROM system.tables WHERE database = {name:String} AND name IN {tables:Array(String)}"
-            )
-            if int(self._command(tables, name=self._database, tables=["probes", NEWEST])) == 1:
-                raise StoreError(
-                    f"the tables of {self._database!r} were made by an older Uptoken, and other ones are needed: "
-                    "`python -m collectors export probes` from it, and `import` that into a new database"
-                )
-            for statement in self._layout.statements():
-                self._command(statement)
+        """A writer makes what is not there yet, and brings up to date what an older Uptoken made."""
+        if self.read_only:
+            self._refuse_older()
             return
+        known = self._known_columns()
+        if ("probes" in known) != (NEWEST in known):
+            raise StoreError(
+                f"the tables of {self._database!r} were made by an older Uptoken, and other ones are needed: "
+                "`python -m collectors export probes` from it, and `import` that into a new database"
+            )
+        for statement in self._layout.create_tables():
+            self._command(statement)
+        for statement in self._layout.missing(self._known_columns()):
+            self._command(statement)
+        for statement in self._layout.create_views():
+            self._command(statement)
+        for name, query in self._layout.views().items():
+            if self._is_other_view(name, query):
+                self._command(self._layout.change_view(name))
+
+    def _refuse_older(self) -> None:
+        """A reader changes nothing."""
         sql = "SELECT count() FROM system.databases WHERE name = {name:String}"
         if not self._command(sql, name=self._database):
             raise StoreError(
                 f"there is no database {self._database!r} yet: the first `python -m collectors run` makes it"
             )
+        known = self._known_columns()
+        if any(not known.get(table.name, set()) >= table.columns.keys() for table in self._layout.tables()):
+            raise StoreError(
+                f"the tables of {self._database!r} were made by an older Uptoken: the next `python -m collectors run` "
+                "brings them up to date and keeps every row"
+            )
+
+    def _known_columns(self) -> dict[str, set[str]]:
+        """The columns of each table that is there."""
+        sql = "SELECT table, groupArray(name) FROM system.columns WHERE database = {name:String} GROUP BY table"
+        return {table: set(columns) for table, columns in self._asked(sql, name=self._database)}
+
+    def _is_other_view(self, name: str, query: str) -> bool:
+        """Whether the view that fills a table has another query than this one. It is a part of the statement, and no
+        parameter: those are sent in the address, and a proxy may refuse one of 10 kB.
+        """
+        sql = (
+            "SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {name:String}"
+            f" AND formatQuerySingleLine(as_select) <> formatQuerySingleLine({format_str(query)})"
+        )
+        return bool(self._asked(sql, database=self._database, name=view_of(name)))
 
     @contextmanager
     def _client(self) -> Iterator[Any]:
@@ -117,6 +152,11 @@ class ClickHouseStore:
     def _command(self, sql: str, **parameters: Any) -> Any:
         with self._client() as client:
             return client.command(sql, parameters=parameters)
+
+    def _asked(self, sql: str, **parameters: Any) -> list[Values]:
+        """The rows of a query that has few."""
+        with self._client() as client:
+            return [tuple(row) for row in client.query(sql, parameters=parameters).result_rows]
 
     @contextmanager
     def _errors(self, verb: str) -> Iterator[None]:
@@ -155,7 +195,7 @@ class ClickHouseStore:
         with self._errors("write"):
             for table in dict.fromkeys(table for table, _ in gathered):
                 values = [table.values(row) for its, row in gathered if its is table]
-                if table.meeting == "made":
+                if table.is_made:
                     raise StoreError(f"{table.name} cannot be written: the store makes its rows from the probes")
                 new += self._write(table, values, keep)
         return new
@@ -246,11 +286,11 @@ class ClickHouseStore:
     ) -> Iterator[Values]:
         """See `Store.read`."""
         names = columns or table.names
-        if table.meeting == "made":
+        if table.is_made:
             rows = self._incidents(selection) if table is INCIDENTS else self._told(MADE_OF[table], selection)
             if newest_first:
-                place = table.names.index(table.moment)
-                rows = iter(sorted(rows, key=lambda row: int(row[place]), reverse=True))
+                newest = itemgetter(*(table.names.index(name) for name in table.newest_first))
+                rows = iter(sorted(rows, key=newest, reverse=True))
             places = [table.names.index(name) for name in names]
             for number, row in enumerate(rows):
                 if limit is not None and number >= limit:
@@ -259,7 +299,7 @@ class ClickHouseStore:
             return
         where, parameters = _where(table, selection)
         final = " FINAL" if table.meeting != "keep" else ""
-        order = f"{table.moment} DESC" if newest_first else ", ".join(table.key)
+        order = ", ".join((f"{name} DESC" for name in table.newest_first) if newest_first else table.key)
         sql = f"SELECT {', '.join(names)} FROM {self._name(table.name)}{final}{where} ORDER BY {order}"
         if limit is not None:
             sql += f" LIMIT {int(limit)}"
@@ -267,7 +307,7 @@ class ClickHouseStore:
 
     def count(self, table: Table, selection: Selection = ALL) -> int:
         """See `Store.count`."""
-        if table.meeting == "made":
+        if table.is_made:
             return sum(1 for _ in self.read(table, selection, columns=table.key))
         where, parameters = _where(table, selection)
         final = " FINAL" if table.meeting != "keep" else ""
@@ -387,9 +427,10 @@ class ClickHouseStore:
                     query = blocks_query(self._name("daily"), since)
                 else:
                     query = rollup_query(self._name("probes"), step, f" AND started_at >= {since}")
-                self._command(f"INSERT INTO {self._name(name)} {query}")
-            for name, make in ((NEWEST, newest_query), (FIRST, first_query)):
-                self._command(f"INSERT INTO {self._name(name)} {make(self._name('probes'))}")
+                self._command(f"INSERT INTO {self._name(name)} ({', '.join(ROLLUP_COLUMNS)}) {query}")
+            probes = self._name("probes")
+            self._command(f"INSERT INTO {self._name(NEWEST)} ({', '.join(PROBES.names)}) {newest_query(probes)}")
+            self._command(f"INSERT INTO {self._name(FIRST)} ({', '.join(SERIES)}, first_at) {first_query(probes)}")
         [(count,)] = self._rows(
             f"SELECT count() FROM {self._name('probes')} WHERE started_at >= {{since:Int64}}", {"since": kept_since}
         )

@@ -6,8 +6,9 @@ On a cluster every table is replicated and sharded: rows lie in `NAME_local` on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from store.incidents import CONFIRMED_BY
 from store.rollups import (
@@ -25,30 +26,26 @@ from store.rollups import (
     STEP_MS,
     Step,
 )
-from store.rows import (
-    ADAPTATIONS,
-    DOWN,
-    ENDPOINT_STATS,
-    ENDPOINTS,
-    LAG_LIMIT_MS,
-    MAY_BE_BILLED,
-    MODELS,
-    PROBES,
-    RUNS,
-    TARGETS,
-    UP,
-    USAGE,
-    Kind,
-    Table,
-)
+from store.rows import DOWN, LAG_LIMIT_MS, MAY_BE_BILLED, PROBES, TABLES, UP, Kind, Table
 from store.sketch import BUCKETS, GAMMA, SMALLEST
 
 TYPES: dict[Kind, str] = {"text": "String", "integer": "Int64", "real": "Float64", "flag": "UInt8", "moment": "Int64"}
-WRITTEN = (PROBES, TARGETS, MODELS, ENDPOINTS, ENDPOINT_STATS, USAGE, RUNS, ADAPTATIONS)
 NEWEST, FIRST = "newest", "first"
 """The newest probe of each series, and when it was first probed: what else would need a look at all probes."""
 ROLLUPS: dict[Step, str] = {"hour": "hourly", "day": "daily", "block": "blocks"}
 SERIES = ("target", "location", "profile")
+ROLLUP_COLUMNS = (*SERIES, "at", *COUNTED, *SKETCHED, "cells")
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """A table as the engine keeps it: its columns and their types, in order; its engine, with arguments."""
+
+    name: str
+    columns: Mapping[str, str]
+    engine: str
+    order: tuple[str, ...]
+    more: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,20 +57,58 @@ class Layout:
     retention_days: int | None = None
 
     def statements(self) -> Iterator[str]:
-        """What makes all tables that are not there yet."""
+        """What makes a database."""
+        yield from self.create_tables()
+        yield from self.create_views()
+
+    def create_tables(self) -> Iterator[str]:
+        """What makes the tables that are not there yet."""
         yield f"CREATE DATABASE IF NOT EXISTS {self.database}{self.on_cluster}"
-        for table in WRITTEN:
-            yield from self._table(table.name, _columns(table), self._engine(table), _order(table), self._more(table))
-        probes = self.local(PROBES.name)
+        for table in self.tables():
+            yield from self._create(table)
+
+    def create_views(self) -> Iterator[str]:
+        """What makes the views that are not there yet: the server wants to see their columns in the tables."""
+        for name, query in self.views().items():
+            yield (
+                f"CREATE MATERIALIZED VIEW IF NOT EXISTS {self.database}.{view_of(name)}{self.on_cluster}"
+                f" TO {self.local(name)} AS {query}"
+            )
+
+    def tables(self) -> Iterator[StoredTable]:
+        """Those of `store.rows` that are written, and what the views keep of the probes."""
+        for table in TABLES.values():
+            if not table.is_made:
+                yield StoredTable(table.name, _columns(table), _engine(table), _order(table), self._more(table))
         for step, name in ROLLUPS.items():
-            yield from self._table(name, _rollup_columns(), "AggregatingMergeTree", (*SERIES, "at"), _PARTS[step])
-            yield self._view(name, rollup_query(probes, step))
-        yield from self._table(NEWEST, _columns(PROBES), "ReplacingMergeTree(started_at)", SERIES, "")
-        yield self._view(NEWEST, newest_query(probes))
-        first_at = f"{_SERIES_COLUMNS}, first_at SimpleAggregateFunction(min, Int64)"
-        yield from self._table(FIRST, first_at, "AggregatingMergeTree", SERIES, "")
-        yield self._view(FIRST, first_query(probes))
-        yield from self._table("upkeep", "kept_since Int64", "MergeTree", ("kept_since",), "")
+            yield StoredTable(name, _rollup_columns(), "AggregatingMergeTree", (*SERIES, "at"), _PARTS[step])
+        yield StoredTable(NEWEST, _columns(PROBES), "ReplacingMergeTree(started_at)", SERIES)
+        first_at = {"first_at": "SimpleAggregateFunction(min, Int64)"}
+        yield StoredTable(FIRST, _SERIES_COLUMNS | first_at, "AggregatingMergeTree", SERIES)
+        yield StoredTable("upkeep", {"kept_since": "Int64"}, "MergeTree", ("kept_since",))
+
+    def views(self) -> dict[str, str]:
+        """The query that fills each table which is made from the probes, by the table's name."""
+        probes = self.local(PROBES.name)
+        rollups = {name: rollup_query(probes, step) for step, name in ROLLUPS.items()}
+        return rollups | {NEWEST: newest_query(probes), FIRST: first_query(probes)}
+
+    def missing(self, known: Mapping[str, Collection[str]]) -> Iterator[str]:
+        """What adds the columns that the tables of an older Uptoken lack. `known`: the columns of each table."""
+        for table in self.tables():
+            for name in dict.fromkeys((self.local(table.name), f"{self.database}.{table.name}")):
+                there = known.get(name.removeprefix(f"{self.database}."), table.columns)
+                added = [
+                    f"ADD COLUMN IF NOT EXISTS {column} {table.columns[column]} AFTER {before}"
+                    for before, column in pairwise(table.columns)
+                    if column not in there
+                ]
+                if added:
+                    yield f"ALTER TABLE {name}{self.on_cluster} {', '.join(added)}"
+
+    def change_view(self, name: str) -> str:
+        """What gives the view that fills a table the query of today."""
+        return f"ALTER TABLE {self.database}.{view_of(name)}{self.on_cluster} MODIFY QUERY {self.views()[name]}"
 
     @property
     def on_cluster(self) -> str:
@@ -84,8 +119,10 @@ class Layout:
         """Where a table's rows lie on a server."""
         return f"{self.database}.{name}{'_local' if self.cluster else ''}"
 
-    def _table(self, name: str, columns: str, engine: str, order: tuple[str, ...], more: str) -> Iterator[str]:
-        kind, _, arguments = engine.partition("(")
+    def _create(self, table: StoredTable) -> Iterator[str]:
+        name, order = table.name, table.order
+        columns = ", ".join(f"{column} {kind}" for column, kind in table.columns.items())
+        kind, _, arguments = table.engine.partition("(")
         if self.cluster:
             path = f"'/clickhouse/tables/{{shard}}/{self.database}/{name}', '{{replica}}'"
             kind, arguments = f"Replicated{kind}", f"{path}{', ' + arguments if arguments else ')'}"
@@ -93,7 +130,7 @@ class Layout:
             arguments = ")"
         yield (
             f"CREATE TABLE IF NOT EXISTS {self.local(name)}{self.on_cluster} ({columns}) ENGINE = {kind}({arguments}"
-            f" ORDER BY ({', '.join(order)}){more}"
+            f" ORDER BY ({', '.join(order)}){table.more}"
         )
         if self.cluster:
             shard_by = "cityHash64(target, location, profile)" if order[:3] == SERIES else f"cityHash64({order[0]})"
@@ -101,10 +138,6 @@ class Layout:
                 f"CREATE TABLE IF NOT EXISTS {self.database}.{name}{self.on_cluster} AS {self.local(name)}"
                 f" ENGINE = Distributed('{self.cluster}', '{self.database}', '{name}_local', {shard_by})"
             )
-
-    @staticmethod
-    def _engine(table: Table) -> str:
-        return "MergeTree" if table.meeting == "keep" else "ReplacingMergeTree(version)"
 
     def _more(self, table: Table) -> str:
         if table is not PROBES:
@@ -114,23 +147,24 @@ class Layout:
             more += f" TTL toDateTime(intDiv(started_at, 1000)) + INTERVAL {self.retention_days} DAY"
         return f"{more} SETTINGS index_granularity = 1024"  # a page reads an hour of a series here and there
 
-    def _view(self, name: str, query: str) -> str:
-        return (
-            f"CREATE MATERIALIZED VIEW IF NOT EXISTS {self.database}.{name}_of_probes{self.on_cluster}"
-            f" TO {self.local(name)} AS {query}"
-        )
+
+def view_of(name: str) -> str:
+    """The view that fills a table which is made from the probes."""
+    return f"{name}_of_probes"
 
 
-def _columns(table: Table) -> str:
-    columns = []
+def _engine(table: Table) -> str:
+    return "MergeTree" if table.meeting == "keep" else "ReplacingMergeTree(version)"
+
+
+def _columns(table: Table) -> dict[str, str]:
+    columns = {}
     for column in table.columns:
         kind = TYPES[column.kind]
         if column.name in ("target", "location", "profile", "outcome", "source"):
             kind = f"LowCardinality({kind})"
-        columns.append(f"{column.name} {f'Nullable({kind})' if column.nullable else kind}")
-    if table.meeting != "keep":
-        columns.append("version UInt64")
-    return ", ".join(columns)
+        columns[column.name] = f"Nullable({kind})" if column.nullable else kind
+    return columns if table.meeting == "keep" else columns | {"version": "UInt64"}
 
 
 def _order(table: Table) -> tuple[str, ...]:
@@ -139,13 +173,13 @@ def _order(table: Table) -> tuple[str, ...]:
     return table.key
 
 
-def _rollup_columns() -> str:
-    sums = [f"{name} SimpleAggregateFunction(sum, Int64)" for name in COUNTED]
-    maps = [f"{name} SimpleAggregateFunction(sumMap, Map(UInt16, UInt64))" for name in (*SKETCHED, "cells")]
-    return ", ".join([_SERIES_COLUMNS, "at Int64", *sums, *maps])
+def _rollup_columns() -> dict[str, str]:
+    sums = dict.fromkeys(COUNTED, "SimpleAggregateFunction(sum, Int64)")
+    maps = dict.fromkeys((*SKETCHED, "cells"), "SimpleAggregateFunction(sumMap, Map(UInt16, UInt64))")
+    return _SERIES_COLUMNS | {"at": "Int64"} | sums | maps
 
 
-_SERIES_COLUMNS = ", ".join(f"{name} LowCardinality(String)" for name in SERIES)
+_SERIES_COLUMNS = dict.fromkeys(SERIES, "LowCardinality(String)")
 # a window of all targets reads a few rows of each: of hours this year's alone, and of all in small grains
 _PARTS: dict[Step, str] = {
     "hour": " PARTITION BY toYear(fromUnixTimestamp64Milli(at)) SETTINGS index_granularity = 64",

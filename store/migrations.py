@@ -340,12 +340,8 @@ def m005_rollups(connection: apsw.Connection) -> None:
 
 
 def m006_blocks(connection: apsw.Connection) -> None:
-    """Roll-ups by 16 days, too: a year of many targets in few rows. What an older schema lacks is made here."""
+    """Roll-ups by 16 days, too: a year of many targets in few rows. `_fill_rollups` fills them."""
     connection.execute(f"CREATE TABLE blocks (id INTEGER PRIMARY KEY, {_SUMS}) STRICT")
-    if connection.execute("SELECT 1 FROM daily LIMIT 1").fetchone():
-        fold(connection)
-    else:
-        rebuild(connection)
 
 
 def m007_budgets(connection: apsw.Connection) -> None:
@@ -366,6 +362,12 @@ def m007_budgets(connection: apsw.Connection) -> None:
     )
 
 
+def m008_internal_errors(connection: apsw.Connection) -> None:
+    """A count of the probes in which Uptoken itself failed."""
+    for table in ("hourly", "daily", "blocks"):
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN internal_error INTEGER NOT NULL DEFAULT 0")
+
+
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m001_first_tables,
     m002_endpoints,
@@ -374,7 +376,20 @@ MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m005_rollups,
     m006_blocks,
     m007_budgets,
+    m008_internal_errors,
 )
+FIRST_WITH_BLOCKS = 6
+
+
+def _fill_rollups(connection: apsw.Connection) -> None:
+    """Make the roll-ups that an older schema lacked: from its days where it had them, else from its probes.
+
+    After the last migration, since roll-ups are written with the columns of today.
+    """
+    if connection.execute("SELECT 1 FROM daily LIMIT 1").fetchone():
+        fold(connection)
+    else:
+        rebuild(connection)
 
 
 def version_of(connection: apsw.Connection) -> int:
@@ -412,7 +427,8 @@ def migrate(connection: apsw.Connection, where: str) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         # all in one: a reader sees the schema of before or this one, and never a store that is half made
-        for number in range(version_of(connection) + 1, len(MIGRATIONS) + 1):  # another process may have been first
+        before = version_of(connection)  # another process may have been first
+        for number in range(before + 1, len(MIGRATIONS) + 1):
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS migrations ("
                 "version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
@@ -422,6 +438,8 @@ def migrate(connection: apsw.Connection, where: str) -> None:
             connection.execute(
                 "INSERT INTO migrations VALUES (?, ?, ?)", (number, function.__name__, time.time_ns() // 1_000_000)
             )
+        if before < FIRST_WITH_BLOCKS <= len(MIGRATIONS):
+            _fill_rollups(connection)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -16,25 +16,13 @@ import apsw
 from store.migrations import MIGRATIONS, version_of
 from store.protocol import StoreError
 from store.rollups import COLUMNS, DAY_MS, STEP_MS, Step
-from store.rows import (
-    ADAPTATIONS,
-    ENDPOINT_STATS,
-    ENDPOINTS,
-    MODELS,
-    PROBES,
-    RUNS,
-    TARGETS,
-    USAGE,
-    Row,
-    Table,
-)
+from store.rows import PROBES, TABLES, Row, Table
 from store.sqlite import INTERNED, SqliteStore
-from store.upkeep import MASK, SHIFT, TABLE, fold
+from store.upkeep import MASK, SHIFT, TABLE, fold, put_rollup_sql
 
 PAGES_A_STEP = 2_000
 Count = Callable[[int], None]
 _DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.SQLError, UnicodeDecodeError)
-_SMALL = (TARGETS, MODELS, ENDPOINTS, ENDPOINT_STATS, USAGE, RUNS, ADAPTATIONS)
 
 
 # -- a copy, and putting it back
@@ -174,7 +162,8 @@ def salvage(source: Path, target: Path, count: Count = lambda _: None) -> Salvag
         connection = _sound_enough(copy, source)
         store = SqliteStore(target)
         try:
-            for table in _SMALL:
+            small = [table for table in TABLES.values() if not table.is_made and table is not PROBES]
+            for table in small:
                 _take(store, table, _from_both_ends(connection, table, "", (), found), found, count)
             _take(store, PROBES, _probes(connection, found), found, count)
             _old_rollups(connection, target, found)
@@ -322,10 +311,15 @@ def _from_both_ends(
 def _select(
     connection: apsw.Connection, table: Table, where: str, bindings: tuple[Any, ...], order: str
 ) -> Iterator[tuple[Any, ...]]:
-    there = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table.name,))}
+    there = _columns_there(connection, table.name)
     names = [_expression(table, name) if name in there else "NULL" for name in table.names]
     clause = f" WHERE {where}" if where else ""
     return iter(connection.execute(f"SELECT {', '.join(names)} FROM {table.name}{clause} ORDER BY {order}", bindings))
+
+
+def _columns_there(connection: apsw.Connection, table: str) -> set[str]:
+    """A store of an older schema lacks columns, and whole tables."""
+    return {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
 
 
 def _expression(table: Table, name: str) -> str:
@@ -343,6 +337,9 @@ def _old_rollups(connection: apsw.Connection, target: Path, found: Salvage) -> N
         return
     if not kept_since:
         return
+    steps: tuple[Step, ...] = ("hour", "day")
+    there = {step: _columns_there(connection, TABLE[step]) for step in steps}
+    names = {step: ", ".join(name if name in there[step] else "0" for name in COLUMNS) for step in steps}
     with closing(apsw.Connection(str(target))) as new:
         new.execute("BEGIN IMMEDIATE")
         new.execute("UPDATE upkeep SET kept_since = ?", (kept_since,))
@@ -352,17 +349,12 @@ def _old_rollups(connection: apsw.Connection, target: Path, found: Salvage) -> N
             if own is None:
                 continue
             new.execute("UPDATE series SET first_at = min(first_at, ?) WHERE id = ?", (first_at, own))
-            steps: tuple[Step, ...] = ("hour", "day")
             for step in steps:
                 before = kept_since // STEP_MS[step]
-                sql = f"SELECT id, {', '.join(COLUMNS)} FROM {TABLE[step]} WHERE id >= ? AND id < ? ORDER BY id"
-                marks = ", ".join("?" * (len(COLUMNS) + 1))
+                sql = f"SELECT id, {names[step]} FROM {TABLE[step]} WHERE id >= ? AND id < ? ORDER BY id"
                 try:
                     for id_, *values in connection.execute(sql, (number << SHIFT, (number << SHIFT) + before)):
-                        new.execute(
-                            f"INSERT OR REPLACE INTO {TABLE[step]} VALUES ({marks})",
-                            ((own << SHIFT) + (id_ & MASK), *values),
-                        )
+                        new.execute(put_rollup_sql(TABLE[step]), ((own << SHIFT) + (id_ & MASK), *values))
                         found.rows[TABLE[step]] = found.rows.get(TABLE[step], 0) + 1
                 except (*_DAMAGE, apsw.ConstraintError):
                     found.holes[TABLE[step]] = found.holes.get(TABLE[step], 0) + 1

@@ -28,13 +28,18 @@ Outcome = Literal[
     "caller_error",
     "not_found",
     "offline",
+    "internal_error",
 ]
+INTERNAL_ERROR = "internal_error"
+"""Uptoken itself failed while probing: it says nothing of the target, and is shown where the collectors are."""
 UP: frozenset[str] = frozenset({"ok"})
 DOWN: frozenset[str] = frozenset(
     {"timeout", "connection_error", "server_error", "stream_error", "invalid_response", "empty"}
 )
-NOT_COUNTED: frozenset[str] = frozenset({"rate_limited", "caller_error", "not_found", "offline"})
-MAY_BE_BILLED: frozenset[str] = frozenset({"ok", "timeout", "stream_error", "invalid_response", "empty"})
+NOT_COUNTED: frozenset[str] = frozenset({"rate_limited", "caller_error", "not_found", "offline", INTERNAL_ERROR})
+MAY_BE_BILLED: frozenset[str] = frozenset(
+    {"ok", "timeout", "stream_error", "invalid_response", "empty", INTERNAL_ERROR}
+)
 """Outcomes in which a model may have worked: what a row's cost does not say is reckoned at its worst."""
 
 ALL_TOGETHER = "all"
@@ -302,6 +307,16 @@ class Table:
     def names(self) -> tuple[str, ...]:
         """The columns' names, in order."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def newest_first(self) -> tuple[str, ...]:
+        """What rows are ordered by, descending, when the newest come first: of one moment, the last by key."""
+        return (self.moment, *(name for name in self.key if name != self.moment))
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the store makes its rows: they can be read and exported, and neither written nor imported."""
+        return self.meeting == "made"
 
     def values(self, row: Row) -> tuple[Any, ...]:
         """The row as a tuple, in the columns' order."""

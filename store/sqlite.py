@@ -178,7 +178,7 @@ class SqliteStore:
         def work(connection: apsw.Connection) -> int:
             new = 0
             for table, values in _grouped(rows):
-                if table.meeting == "made":
+                if table.is_made:
                     raise StoreError(f"{table.name} cannot be written: the store makes its rows from the probes")
                 if table.meeting == "whole" and not keep:
                     _clear(connection, table, values, told)
@@ -204,7 +204,7 @@ class SqliteStore:
             return
         names = columns or table.names
         where, bindings = _where(table, selection)
-        order = f"{table.moment} DESC" if newest_first else ", ".join(table.key)
+        order = ", ".join((f"{name} DESC" for name in table.newest_first) if newest_first else table.key)
         found = "probes INDEXED BY failures" if selection.failed else table.name
         sql = f"SELECT {', '.join(_column(table, name) for name in names)} FROM {found}{where} ORDER BY {order}"
         if limit is not None:
@@ -372,7 +372,8 @@ def _grouped(rows: Iterable[Row], size: int = 5_000) -> Iterator[tuple[Table, li
 def _insert(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]], conflict: str) -> int:
     before = connection.total_changes()
     marks = ", ".join("?" * len(table.columns))
-    connection.executemany(f"INSERT OR {conflict} INTO {table.name} VALUES ({marks})", values)
+    names = ", ".join(table.names)
+    connection.executemany(f"INSERT OR {conflict} INTO {table.name} ({names}) VALUES ({marks})", values)
     return connection.total_changes() - before
 
 
@@ -400,7 +401,7 @@ def _history(connection: apsw.Connection, table: Table, values: list[tuple[Any, 
     """See `store.history`."""
     names = table.key[:-1]
     same = " AND ".join(f"{name} = ?" for name in names)
-    newest_sql = f"SELECT * FROM {table.name} WHERE {same} ORDER BY valid_from DESC LIMIT 1"
+    newest_sql = f"SELECT {', '.join(table.names)} FROM {table.name} WHERE {same} ORDER BY valid_from DESC LIMIT 1"
     close_sql = f"UPDATE {table.name} SET valid_to = ? WHERE {same} AND valid_from = ? AND valid_to IS NULL"
     new = 0
     for row in values:

@@ -18,7 +18,7 @@ import apsw
 from store.incidents import stretches
 from store.protocol import Selection
 from store.rollups import BLOCK_MS, COLUMNS, DAY_MS, STEP_MS, Step, Sum, Sums, coarser, sums_of
-from store.rows import DOWN, PROBES, UP, Probe
+from store.rows import DOWN, INCIDENTS, PROBES, UP, Probe
 
 SHIFT = 24
 """Bits of an id that number the hour, day or block: enough until the year 3883."""
@@ -28,6 +28,7 @@ AT_ONCE = 2_000
 """Probes that are forgotten in one transaction: some 20 ms."""
 Key = tuple[str, str, str]
 _SAME = "target = ? AND location = ? AND profile = ?"
+_INCIDENT = f"({', '.join(INCIDENTS.names)}) VALUES ({', '.join('?' * len(INCIDENTS.names))})"
 
 
 def keep_probes(connection: apsw.Connection, values: list[tuple[Any, ...]]) -> int:
@@ -36,7 +37,8 @@ def keep_probes(connection: apsw.Connection, values: list[tuple[Any, ...]]) -> i
     marks = ", ".join("?" * len(PROBES.columns))
     names = ", ".join(PROBES.names)
     wanted = [row for row in values if row[1] >= kept_since] if kept_since else values
-    cursor = connection.executemany(f"INSERT OR IGNORE INTO probes VALUES ({marks}) RETURNING {names}", wanted)
+    sql = f"INSERT OR IGNORE INTO probes ({names}) VALUES ({marks}) RETURNING {names}"
+    cursor = connection.executemany(sql, wanted)
     new = [Probe(*row) for row in cursor]
     if new:
         ids = _note_series(connection, new)
@@ -80,13 +82,18 @@ def _note_rollups(connection: apsw.Connection, new: Iterable[Probe], ids: dict[K
 
 
 def _add(connection: apsw.Connection, step: Step, sums: Sums, ids: dict[Key, int]) -> None:
-    table, marks = TABLE[step], ", ".join("?" * (len(COLUMNS) + 1))
+    table = TABLE[step]
     read = f"SELECT {', '.join(COLUMNS)} FROM {table} WHERE id = ?"
     rows = []
     for (series, at), found in sums.items():
         number = (ids[series] << SHIFT) + at // STEP_MS[step]
         rows.append((number, *found.onto(connection.execute(read, (number,)).fetchone())))
-    connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows)
+    connection.executemany(put_rollup_sql(table), rows)
+
+
+def put_rollup_sql(table: str) -> str:
+    """Writes a row of roll-ups: its id, and `COLUMNS`. Columns have another order in a store of an older schema."""
+    return f"INSERT OR REPLACE INTO {table} (id, {', '.join(COLUMNS)}) VALUES (?{', ?' * len(COLUMNS)})"
 
 
 # -- incidents
@@ -127,7 +134,7 @@ def _tell_incidents(connection: apsw.Connection, series: Key, first: int, last: 
         f"DELETE FROM incidents WHERE {_SAME} AND began_at > ? AND began_at <= ?", (*series, since, until)
     )
     connection.executemany(
-        "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO incidents {_INCIDENT}",
         [(*series, s.began_at, s.ended_at, s.cause, s.probes, s.error) for s in stretches(listed)],
     )
     if ended is None:
@@ -228,7 +235,7 @@ def _tell_all_incidents(connection: apsw.Connection, series: Key, kept_since: in
     connection.execute(f"DELETE FROM incidents WHERE {_SAME} AND began_at >= ?", (*series, kept_since))
     known = connection.execute(f"SELECT max(coalesce(ended_at, {2**62})) FROM incidents WHERE {_SAME}", series).get
     connection.executemany(
-        "INSERT OR IGNORE INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR IGNORE INTO incidents {_INCIDENT}",
         [
             (*series, s.began_at, s.ended_at, s.cause, s.probes, s.error)
             for s in stretches(map(itemgetter(0, 1, 2), rows))
@@ -253,7 +260,9 @@ def rollups_sql(
         where = f" WHERE target IN ({', '.join('?' * len(selection.targets))})"
         bindings += selection.targets
     names = "".join(f", {table}.{name}" if name else ", NULL" for name in columns)
-    order = "at DESC" if newest_first else f"target, location, profile, {table}.id"
+    order = "at DESC, target DESC, location DESC, profile DESC"
+    if not newest_first:
+        order = f"target, location, profile, {table}.id"
     return (
         f"SELECT target, location, profile, ({table}.id & {MASK}) * {STEP_MS[step]} AS at{names} FROM series"
         f" JOIN {table} ON {table}.id >= (series.id << {SHIFT}) + ? AND {table}.id < (series.id << {SHIFT}) + ?"

@@ -112,6 +112,11 @@ def test_the_data_dictionary_names_each_tables_key_and_every_outcome() -> None:
     )
 
 
+def test_the_way_from_sqlite_to_a_fleet_names_every_table_that_can_be_imported() -> None:
+    text = (ROOT / "docs" / "fleet.md").read_text(encoding="utf-8").partition("## From SQLite")[2].partition("\n## ")[0]
+    assert {name for name in TABLES if re.search(rf"`{name}`|import {name} ", text)} == TABLES.keys()
+
+
 @pytest.mark.parametrize(
     ("heading", "section"),
     [("[collector]", CollectorSection), ("[openrouter]", OpenRouterSection), ("[[target]]", TargetSection)],

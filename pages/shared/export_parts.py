@@ -20,14 +20,16 @@ TABLE_HELP = (
     "probes: one row a probe. hourly, daily: what they came to. incidents: confirmed failures. targets: what is "
     "probed. models, endpoints: what catalogs and servers say of a model and of each provider's hosting of it, with "
     "dates. endpoint_stats: what the router reports of these. usage: tokens really processed by day. runs: the "
-    "collectors' own runs. adaptations: request fields that a server refuses. All columns: data/README.md."
+    "collectors' own runs. budgets: what each collector may use of a day, and used. adaptations: request fields that a "
+    "server refuses. All columns: data/README.md."
 )
-TARGET_LABEL = {"runs": "Collectors", **dict.fromkeys(("models", "endpoints", "endpoint_stats", "usage"), "Models")}
+CHOSEN_BY = {"model": "Models", "collector": "Collectors", "location": "Locations"}
+"""What a table's rows are chosen by, where it is no target."""
 
 
 @st.cache_data(ttl=30, max_entries=16, show_spinner=False)
 def names(url: str, name: str) -> list[str]:
-    """What the table's rows can be chosen by: targets, models or collectors."""
+    """What the table's rows can be chosen by: targets, models, collectors or locations."""
     table = TABLES[name]
     if table.target == "target" or table.name == "targets":
         return sorted({target.name for target in loader.targets(url)} | set(loader.first_at(url)))

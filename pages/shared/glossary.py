@@ -8,7 +8,7 @@ WORDS = {
     "target": "One thing that is probed: a base URL, a model, and perhaps one pinned provider.",
     "probe": "One small request to a target, and the row that it leaves.",
     "uptime": "The share of decided time in which the target was up, from its regular probes. Rate limits and errors "
-    "of the caller's own count neither way. Below half of the time covered there is no number.",
+    "of the caller or of Uptoken count neither way. Below half of the time covered there is no number.",
     "interval": "Where the true uptime lies with a chance of 95% (Wilson), from as many probes as were made.",
     "coverage": "The share of the time that any probe decided. A stopped collector lowers it, and nothing fills it in.",
     "TTFT": "Time to first token: from the request's last byte to the first chunk with text, reasoning or a tool call.",
@@ -19,7 +19,8 @@ WORDS = {
     "success rate": "Of all requests that count, those that succeeded, confirmations of failures too. It is about "
     "requests, uptime is about time.",
     "answers right": "Whether the reply named the right sum: it says something of the model, nothing of its uptime.",
-    "not counted": "A rate limit, a used-up quota, a wrong key or a model that is gone: shown, neither up nor down.",
+    "not counted": "A rate limit, a used-up quota, a wrong key, a model that is gone, or an error in Uptoken itself: "
+    "shown, neither up nor down.",
     "no data": "No probe was made: neither up nor down. Nothing is carried forward.",
     "incident": "Two failures in a row, the second ten seconds after the first. It began with the first, and the next "
     "success ends it.",

@@ -22,6 +22,7 @@ from store.rows import (
     ENDPOINT_STATS,
     ENDPOINTS,
     INCIDENTS,
+    INTERNAL_ERROR,
     MODELS,
     PROBES,
     RUNS,
@@ -88,6 +89,8 @@ def _opened(url: str, identity: tuple[int, bool]) -> Store:
 def _identity(url: str) -> tuple[int, bool]:
     """Changes when the file is another one, or when a writer came to one that was read as if nobody wrote it."""
     path = Path(url.partition(":///")[2])
+    if not path.name:  # a server is no file, and the same whatever it was started from
+        return 0, False
     try:
         return path.stat().st_ino, path.with_name(path.name + "-wal").exists()
     except OSError as problem:
@@ -189,6 +192,19 @@ def last_runs(url: str) -> list[Run]:
 def runs(url: str, since: int) -> list[Run]:
     """Every run of the collectors that began since then."""
     return [Run(*row) for row in store().read(RUNS, Selection(since=since))]
+
+
+@st.cache_data(ttl=10, max_entries=4, show_spinner=False)
+def internal_errors(url: str, since: int) -> list[Probe]:
+    """The probes since then in which Uptoken itself failed, newest first. The days name their targets, so that the
+    failures of the others are not read.
+    """
+    days = store().rollups("day", Selection(since=since - since % DAY_MS), (INTERNAL_ERROR,))
+    names = tuple(sorted({name for name, *_, count in days if count}))
+    if not names:
+        return []
+    rows = store().read(PROBES, Selection(since, targets=names, failed=True), newest_first=True)
+    return [probe for row in rows if (probe := Probe(*row)).outcome == INTERNAL_ERROR]
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)

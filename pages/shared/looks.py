@@ -143,7 +143,7 @@ def legend() -> str:
     marks = (
         ("up", "up"),
         ("down", "down"),
-        ("not_counted", "not counted (rate limit, key, quota)"),
+        ("not_counted", "not counted (rate limit, key, quota, error in Uptoken)"),
         ("no_data", "no data"),
     )
     return (

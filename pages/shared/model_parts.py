@@ -149,7 +149,7 @@ def _state(standing: Standing, target: Target, now: int, zone: str) -> str:
     said = {
         "up": "up",
         "down": "down",
-        "not_counted": (standing.outcome or "").replace("_", " "),
+        "not_counted": words.outcome(standing.outcome),
         "stale": "no probe",
         "never": "not probed in this window",
         "waiting": words.waiting_for_key(target.api_key_env),
@@ -233,7 +233,7 @@ def _incident(incident: Incident, now: int, zone: str) -> str:
     lasted = words.duration(incident.duration_s(now))
     ended = "still down" if incident.ended_at is None else f"down for {lasted}"
     why = f": {incident.error}" if incident.error else ""
-    return f"{words.clock(incident.began_at, zone, now)}, {ended}, {incident.cause.replace('_', ' ')}{why}"
+    return f"{words.clock(incident.began_at, zone, now)}, {ended}, {words.outcome(incident.cause)}{why}"
 
 
 def last_probes(url: str, target: Target, now: int, zone: str) -> str:
@@ -276,7 +276,7 @@ def _last(probe: Mapping[str, Any], now: int, zone: str) -> str:
     cells = (
         f'<td data-tip="{words.exact(probe["started_at"], zone)}">{words.ago(probe["started_at"], now)}</td>',
         f"<td>{escape(probe['profile'])}</td>",
-        f"<td>{looks.state(kind, outcome.replace('_', ' '))}</td>",
+        f"<td>{looks.state(kind, words.outcome(outcome))}</td>",
         *(f"<td>{text}</td>" for text in (_ms(probe["ttft_ms"]), _ms(probe["total_ms"]))),
         f"<td>{words.rate(probe['tokens_per_second'])}{'' if probe['tokens_per_second'] is None else ' tok/s'}</td>",
         f"<td>{tokens}</td>",

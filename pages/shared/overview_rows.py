@@ -336,7 +336,7 @@ def _state(row: Row, now: int, zone: str) -> str:
     if standing.word == "never":
         return looks.state("never", "not probed in this window")
     if standing.word == "not_counted":
-        return looks.state("not_counted", (standing.outcome or "").replace("_", " "))
+        return looks.state("not_counted", words.outcome(standing.outcome))
     if standing.word == "stale":
         return looks.state("stale", f"no probe since {words.clock(standing.since or now, zone, now)}")
     since = "" if standing.since is None else f", {words.duration((now - standing.since) / 1_000)}"

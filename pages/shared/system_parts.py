@@ -15,6 +15,7 @@ from store.rollups import DAY_MS, HOUR_MS
 from store.rows import LAG_LIMIT_MS
 
 BARS = 48
+MOST_ERRORS = 20
 NEARLY = 0.9
 """From this share on a budget is shown as nearly used up."""
 PACKAGES = ("streamlit", "pandas", "plotly", "requests", "apsw", "clickhouse-connect")
@@ -28,6 +29,7 @@ def metrics(url: str, now: int) -> list[Metric]:
     today = loader.runs(url, loader.rounded(now - DAY_MS, 60_000))
     failed = sum(run.error is not None for run in today)
     left_out = sum(run.skipped for run in today)
+    broken = len(loader.internal_errors(url, loader.rounded(now - DAY_MS, 60_000)))
     by_day = loader.probes_by_day(url, loader.rounded(now, 600_000) + DAY_MS)
     midnight = now - now % DAY_MS
     week = {day: by_day.get(day, (0, 0)) for day in range(midnight - 7 * DAY_MS, midnight, DAY_MS)}
@@ -48,8 +50,10 @@ def metrics(url: str, now: int) -> list[Metric]:
             "Runs in the last 24 h",
             words.count(len(today)),
             "",
-            f"{words.plural(failed, 'run')} with an error, {words.plural(left_out, 'probe')} left out",
+            f"{words.plural(failed, 'run')} with an error, {words.plural(left_out, 'probe')} left out"
+            + (f", {words.plural(broken, 'probe')} failed in Uptoken itself" if broken else ""),
             "left out",
+            tone="down" if broken else "",
         ),
         Metric(
             "Store",
@@ -145,6 +149,27 @@ def _row(each: Activity, since: int, now: int, zone: str) -> str:
         f'<td data-tip="{words.exact(each.last.ended_at, zone)}">{words.ago(each.last.ended_at, now)}</td>'
         f"<td>{words.seconds(each.took_s)}</td><td>{words.count(each.rows)}</td><td>{words.count(each.left_out)}</td>"
         f'<td class="wrap">{words.count(len(failed))}{last_error}</td></tr>'
+    )
+
+
+def internal_errors(url: str, now: int, zone: str) -> str:
+    """The probes of the last day in which Uptoken itself failed, newest first; nothing when there was none."""
+    found = loader.internal_errors(url, loader.rounded(now - DAY_MS, 60_000))
+    if not found:
+        return ""
+    body = "".join(
+        f'<tr><td data-tip="{words.exact(probe.started_at, zone)}">{looks.state("down", "error")} '
+        f"{words.ago(probe.started_at, now)}</td><td><b>{escape(probe.target)}</b></td>"
+        f"<td>{escape(probe.location)}</td><td>{escape(probe.profile)}</td>"
+        f'<td class="left wrap">{escape(probe.error or "")}</td></tr>'
+        for probe in found[:MOST_ERRORS]
+    )
+    head = "".join(f"<th>{text}</th>" for text in ("When", "While probing", "Location", "Profile", "Error"))
+    more = f" The newest {MOST_ERRORS} of {words.count(len(found))}." if len(found) > MOST_ERRORS else ""
+    return (
+        f'<div class="u u-scroll"><table class="u-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        '<div class="q" style="margin-top:8px">This is a bug in Uptoken; please report it with the traceback that the '
+        f"collector wrote to standard error.{more}</div></div>"
     )
 
 

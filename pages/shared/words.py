@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from stats.uptime import Uptime
+from store.rows import INTERNAL_ERROR
 
 DASH = "–"
 
@@ -160,6 +161,11 @@ def uptime_note(uptime: Uptime) -> str:
     if uptime.share is None:
         return f"not enough data: {percent(uptime.coverage)} of the time is covered"
     return f"{bounds(uptime.interval)} · {probes(uptime.probes)}"
+
+
+def outcome(name: str | None) -> str:
+    """`server error`: how a probe ended. What Uptoken itself did wrong is not said as if a server had."""
+    return "error in Uptoken" if name == INTERNAL_ERROR else (name or "").replace("_", " ")
 
 
 def waiting_for_key(variable: str | None) -> str:

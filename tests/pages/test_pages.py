@@ -11,8 +11,9 @@ from urllib.parse import unquote
 
 import pytest
 
+from pages.shared.export_parts import TABLE_HELP
 from store import Selection, open_store
-from store.rows import MODELS, Model
+from store.rows import MODELS, TABLES, Budget, Model
 from tests.factories import DAY, HOUR, probe, target
 from tests.pages.conftest import code, html, metric, now_ms, open_page, rows
 
@@ -166,6 +167,16 @@ def test_export_counts_previews_and_links_to_the_file(filled: Path) -> None:
     assert code(app) == "python -m collectors export runs --output runs.csv"
 
 
+def test_the_export_page_explains_every_table_and_says_what_its_rows_are_chosen_by(filled: Path) -> None:
+    store = open_store(f"sqlite:///{filled}")
+    store.write([Budget("Oslo", now_ms(), 0.1, 0.25, 1, 48, now_ms())])
+    store.close()
+    for table in TABLES:
+        assert re.search(rf"\b{table}\b[^.]*: ", TABLE_HELP), table
+    app = open_page("export.py", table="budgets")
+    assert (app.multiselect[0].label, app.multiselect[0].options) == ("Locations", ["Oslo"])
+
+
 # -- nothing to show, or nothing can be shown
 
 
@@ -186,6 +197,18 @@ def test_a_store_that_cannot_be_opened_is_said_and_left_alone(store_at: Path, pa
     assert app.header[0].value == "The store cannot be opened"
     assert "damaged or no database" in app.error[0].value
     assert store_at.read_bytes() == b"this was never a database" * 400
+
+
+@pytest.mark.parametrize("page", OURS)
+def test_a_clickhouse_server_that_does_not_answer_is_said_on_every_page(
+    store_at: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    pytest.importorskip("clickhouse_connect")
+    monkeypatch.setenv("UPTOKEN_STORE", "clickhouse://me:secret@127.0.0.1:9/uptoken")
+    app = open_page(page)
+    assert not app.exception
+    assert app.header[0].value == "The store cannot be opened"
+    assert "Connection refused" in app.error[0].value and "secret" not in app.error[0].value
 
 
 @pytest.mark.parametrize("page", PAGES[:2])

@@ -38,6 +38,45 @@ def test_the_system_page_counts_runs_errors_and_what_was_left_out(filled: Path) 
     assert "streamlit 1." in page
 
 
+@pytest.fixture
+def broken(filled: Path) -> Path:
+    """Three probes of the target that is up failed in Uptoken itself: the newest one, one of today, and one of long ago."""
+    store, now = open_store(f"sqlite:///{filled}"), now_ms()
+    for at in (now - 1_000, now - HOUR + 7, now - 25 * HOUR):
+        store.write([probe(at, "internal_error", target="Steady", error="AssertionError: <no> socket")])
+    store.close()
+    return filled
+
+
+def test_an_error_in_uptoken_itself_is_an_error_on_the_system_page(broken: Path) -> None:
+    app = open_page("system.py")
+    assert metric(app, "Runs in the last 24 h").endswith("0 probes left out, 2 probes failed in Uptoken itself")
+    card = html(app).partition("Errors in Uptoken")[2].partition("Budget")[0]
+    assert card.count('<span class="u-state down">▼ error</span>') == 2
+    assert "<b>Steady</b>" in card and "AssertionError: &lt;no&gt; socket" in card
+    assert "This is a bug in Uptoken; please report it" in card
+
+
+def test_an_error_in_uptoken_itself_is_no_outage_of_the_target(broken: Path) -> None:
+    overview = html(open_page())
+    row = overview.partition('data-target="Steady"')[2].partition('class="u-row"')[0]
+    assert "◆ error in Uptoken" in row and "▼" not in row
+    app = open_page("model.py", target="Steady")
+    assert metric(app, "Uptime").startswith("100% | ")
+    assert metric(app, "Requests that succeeded") == "100% | 1,161 of 1,161"
+    page = html(app)
+    assert "no incident" in page
+    assert '<span class="u-state not_counted">◆ error in Uptoken</span>' in page
+    status = html(open_page("status.py"))
+    assert "1 of 2 models down" in status and "not counted" in status
+    assert "Uptoken itself" not in status and "AssertionError" not in status
+
+
+def test_without_an_error_in_uptoken_the_system_page_does_not_speak_of_one(filled: Path) -> None:
+    page = html(open_page("system.py"))
+    assert "Errors in Uptoken" not in page and "in Uptoken itself" not in page
+
+
 def test_a_store_of_today_is_not_said_to_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"sqlite:///{tmp_path}/today.db"
     monkeypatch.setenv("UPTOKEN_STORE", url)

@@ -24,6 +24,7 @@ def test_one_failure_is_no_incident() -> None:
 def test_what_is_not_counted_neither_opens_nor_ends_one() -> None:
     [seen] = incidents(frame_of(_minutes("rate_limited", "timeout", "rate_limited", "timeout", "offline", "ok")))
     assert (seen.began_at, seen.ended_at, seen.probes) == (NOON + MINUTE, NOON + 5 * MINUTE, 2)
+    assert incidents(frame_of(_minutes("timeout", "internal_error", "internal_error", "internal_error", "ok"))) == []
 
 
 def test_one_that_goes_on_has_no_end() -> None:
@@ -45,6 +46,8 @@ def test_the_state_is_what_the_newest_probe_says_since_it_changed() -> None:
     assert (steady.word, steady.since) == ("up", None)
     limited = standing(frame_of(_minutes("ok", "rate_limited")), NOON + MINUTE, 60)
     assert (limited.word, limited.outcome) == ("not_counted", "rate_limited")
+    broken = standing(frame_of(_minutes("ok", "internal_error")), NOON + MINUTE, 60)
+    assert (broken.word, broken.outcome) == ("not_counted", "internal_error")
 
 
 def test_an_old_probe_says_nothing_of_now() -> None:

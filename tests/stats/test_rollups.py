@@ -33,6 +33,7 @@ def a_week(seed: int = 3) -> list[Probe]:
         hour = (at - MIDNIGHT) // HOUR
         outcome = "ok" if hour % 31 else "timeout"
         outcome = "rate_limited" if hour % 53 == 1 else outcome
+        outcome = "internal_error" if hour % 59 == 2 and at % (5 * MINUTE) == 0 else outcome
         if not 20 <= hour % 60 < 24:
             found.append(
                 probe(
@@ -134,6 +135,7 @@ def test_tokens_by_day_are_the_same() -> None:
         (["timeout", "timeout", "ok", "ok"], "up"),
         (["ok", "timeout"], "down"),
         (["ok", "rate_limited"], "not_counted"),
+        (["ok", "internal_error"], "not_counted"),
         (["ok"], "up"),
     ],
 )

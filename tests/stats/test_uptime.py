@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stats.uptime import Uptime, success_rate, uptime, wilson
-from store.rows import Probe
+from store.rows import NOT_COUNTED, Probe
 from tests.factories import DAY, HOUR, MINUTE, NOON, SECOND, probe
 from tests.stats.samples import frame_of
 
@@ -40,8 +40,9 @@ def test_a_failure_that_its_confirmation_cleared_costs_no_time_but_is_a_failed_r
     assert success_rate(frame_of(probes)).share == pytest.approx(2 / 3)
 
 
-def test_what_is_not_counted_is_neither_up_nor_down_and_lowers_the_coverage() -> None:
-    probes = [probe(NOON), probe(NOON + MINUTE), probe(NOON + 2 * MINUTE, "rate_limited")]
+@pytest.mark.parametrize("outcome", sorted(NOT_COUNTED))
+def test_what_is_not_counted_is_neither_up_nor_down_and_lowers_the_coverage(outcome: str) -> None:
+    probes = [probe(NOON), probe(NOON + MINUTE), probe(NOON + 2 * MINUTE, outcome)]
     seen = uptime(frame_of(probes), NOON, NOON + 3 * MINUTE)
     assert (seen.share, seen.not_counted_s) == (1.0, 60)
     assert seen.coverage == pytest.approx(2 / 3)

@@ -10,12 +10,13 @@ import pytest
 from store import Selection, Store, StoreError, open_store
 from store.clickhouse_schema import Layout, packed_sketch
 from store.rollups import STEP_MS
-from store.rows import INCIDENTS, PROBES, RUNS, Run
+from store.rows import BUDGETS, INCIDENTS, PROBES, RUNS, Budget, Run
 from store.sketch import packed
 from tests.factories import DAY, MINUTE, NOON, probe
 from tests.stats.test_rollups import a_week
 from tests.store.stores import HAS_CHDB, opened
 
+OLDER = Path(__file__).with_name("clickhouse_before_budgets.sql")
 needs_engine = pytest.mark.skipif(not HAS_CHDB, reason="pip install -r requirements-clickhouse.txt")
 
 
@@ -100,6 +101,97 @@ def test_a_database_with_the_tables_of_an_older_uptoken_is_refused_with_the_way_
         clickhouse._prepare()  # type: ignore[attr-defined]
     for statement in Layout("uptoken").statements():
         clickhouse._command(statement)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def older(clickhouse: Store) -> Iterator[Store]:
+    """The database as the first Uptoken with `newest` made it: without `budgets`, and without a count of its own errors."""
+    clickhouse._command("DROP DATABASE uptoken")  # type: ignore[attr-defined]
+    for statement in OLDER.read_text().splitlines():
+        clickhouse._command(statement)  # type: ignore[attr-defined]
+    yield clickhouse
+    clickhouse._command("DROP DATABASE IF EXISTS uptoken")  # type: ignore[attr-defined]
+    clickhouse._prepare()  # type: ignore[attr-defined]
+
+
+def _schema(store: Store) -> dict[str, list[tuple[str, str]]]:
+    sql = "SELECT table, name, type FROM system.columns WHERE database = 'uptoken' ORDER BY table, position"
+    found: dict[str, list[tuple[str, str]]] = {}
+    for table, *column in store._rows(sql):  # type: ignore[attr-defined]
+        if not table.endswith("_of_probes"):
+            found.setdefault(table, []).append(tuple(column))
+    return found
+
+
+@needs_engine
+def test_a_database_of_an_older_uptoken_is_brought_up_to_date_and_keeps_every_row(older: Store, tmp_path: Path) -> None:
+    sqlite = open_store(f"sqlite:///{tmp_path}/same.db")
+    probes = [each for each in a_week() if each.outcome != "internal_error"]  # which nobody wrote then
+    for store in (sqlite, older):
+        store.write(probes)
+    with pytest.raises(StoreError, match="made by an older Uptoken: the next `python -m collectors run` brings them"):
+        open_store(older.url, read_only=True)  # type: ignore[attr-defined]
+    before = _schema(older)
+    assert "budgets" not in before and "internal_error" not in dict(before["hourly"])
+
+    writer = open_store(older.url)  # type: ignore[attr-defined]
+    upgraded = _schema(writer)
+    for store in (sqlite, writer):
+        store.write([Budget("here", NOON - NOON % DAY, 0.01, 0.25, 3, 48, NOON)])
+        store.write([probe(NOON + n * MINUTE, "internal_error" if n % 2 else "ok") for n in range(9)])
+    assert list(writer.read(BUDGETS)) == list(sqlite.read(BUDGETS))
+    assert [row[-1] for row in writer.rollups("day", Selection(NOON - DAY), ("internal_error",))] == [4]
+    for _ in ("as it came", "made anew"):
+        for step in STEP_MS:
+            assert list(writer.rollups(step)) == list(sqlite.rollups(step))
+        assert list(writer.read(INCIDENTS)) == list(sqlite.read(INCIDENTS))
+        assert writer.series() == sqlite.series()
+        writer.rebuild()
+    changed = list(writer._layout.missing(_known(writer)))  # type: ignore[attr-defined]
+    assert changed == []
+    open_store(older.url, read_only=True).close()  # type: ignore[attr-defined]
+
+    writer._command("DROP DATABASE uptoken")  # type: ignore[attr-defined]
+    writer._prepare()  # type: ignore[attr-defined]
+    assert _schema(writer) == upgraded, "a new database and an upgraded one are the same, to the order of columns"
+    writer.close()
+    sqlite.close()
+
+
+def _known(store: Store) -> dict[str, set[str]]:
+    return {table: {name for name, _ in columns} for table, columns in _schema(store).items()}
+
+
+@needs_engine
+def test_a_database_that_is_up_to_date_is_not_changed(clickhouse: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    command = clickhouse._command  # type: ignore[attr-defined]
+
+    def noted(sql: str, **parameters: object) -> object:
+        sent.append(sql)
+        return command(sql, **parameters)
+
+    monkeypatch.setattr(clickhouse, "_command", noted)
+    clickhouse._prepare()  # type: ignore[attr-defined]
+    assert sent and all(" IF NOT EXISTS " in statement for statement in sent)
+
+
+def test_on_a_cluster_what_is_missing_is_added_on_every_server_where_the_rows_lie_and_where_they_are_asked_for() -> (
+    None
+):
+    layout = Layout("fleet", "main")
+    tables = {table.name: set(table.columns) for table in layout.tables()}
+    known = {name: columns - {"internal_error"} for name, columns in tables.items()}
+    known |= {f"{name}_local": columns for name, columns in known.items()}
+    added = (
+        "ON CLUSTER 'main' ADD COLUMN IF NOT EXISTS internal_error SimpleAggregateFunction(sum, Int64) AFTER offline"
+    )
+    assert list(layout.missing(known)) == [
+        f"ALTER TABLE fleet.{name}{where} {added}" for name in ("hourly", "daily", "blocks") for where in ("_local", "")
+    ]
+    assert layout.change_view("hourly").startswith(
+        "ALTER TABLE fleet.hourly_of_probes ON CLUSTER 'main' MODIFY QUERY SELECT target, location, profile, at, ok,"
+    )
 
 
 @needs_engine

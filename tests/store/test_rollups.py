@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from store import Selection, Store, open_store
 from store.incidents import stretches
-from store.rollups import COLUMNS, COUNTED
+from store.rollups import COLUMNS, COUNTED, STEP_MS
 from store.rows import DAILY, HOURLY, INCIDENTS, PROBES, Hour, Incident, Probe
 from store.sketch import bucket_of, counts_of, merged, packed, quantiles, value_of
 from store.sqlite import SqliteStore
@@ -55,6 +55,7 @@ def test_an_hour_counts_outcomes_sums_seconds_and_keeps_percentiles(store: Store
             probe(NOON + 4 * MINUTE, "timeout", stands_for_s=120.0),
             probe(NOON + 5 * MINUTE, "rate_limited"),
             probe(NOON + HOUR, "ok"),
+            probe(NOON + HOUR + MINUTE, "internal_error"),  # may have been billed: nobody knows how far it came
         ]
     )
     first, second = hours(store)
@@ -63,9 +64,13 @@ def test_an_hour_counts_outcomes_sums_seconds_and_keeps_percentiles(store: Store
     assert first.ttft_p50_ms == pytest.approx(200, rel=0.01)
     assert first.ttft_p99_ms == pytest.approx(298, rel=0.01)
     assert (first.prompt_tokens, first.completion_tokens, first.cost_usd) == (50, 20, 0.25)
-    assert (second.hour, second.ok) == (NOON + HOUR, 1)
+    assert (second.hour, second.ok, second.failed, second.not_counted) == (NOON + HOUR, 1, 0, 1)
     [day] = store.read(DAILY)
-    assert day[:7] == ("Gemma", "here", "ping", MIDNIGHT, 240, 120, 60)
+    assert day[:7] == ("Gemma", "here", "ping", MIDNIGHT, 240, 120, 120)
+    for step in STEP_MS:
+        assert sum(row[-1] for row in store.rollups(step, columns=("internal_error",))) == 1
+    # at a price that nobody knows: three good replies, two timeouts, and the error of our own
+    assert [row[-2:] for row in store.rollups("day", columns=("priced", "unpriced"))] == [(1, 6)]
 
 
 def test_a_selection_is_by_the_moment_that_an_hour_or_day_began(store: Store) -> None:

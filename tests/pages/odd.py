@@ -1,0 +1,169 @@
+"""A generated history with what real ones have and tidy ones lack, for comparing what two stores say of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import get_args
+
+from benchmarks.history import history
+from store.rows import Adaptation, Budget, Endpoint, EndpointStats, Model, Outcome, Probe, Row, Run, Usage
+from tests.factories import DAY, HOUR, MINUTE, SECOND, model, probe, target
+
+DAYS = 2.2
+PROVIDERS = ("Alpha", "Beta", None)
+ROUTE = '[{"provider": "Alpha", "model": "m", "status": 503}, {"provider": "Beta", "model": "m", "status": 200}]'
+ODD_NAME = 'It\'s \\ "odd" {name:String} 100% \t?'
+HOSTILE = "<b>=cmd|'/C calc'!A0</b> \"quoted\", 100% ☃"
+
+
+def odd_history(now: int, seed: int = 11) -> Iterator[Row]:
+    """Six generated targets as in the pictures, and these besides, which end at `now` (milliseconds UTC)."""
+    yield from history(now, DAYS, seed)
+    yield from _two_places(now, random.Random(seed))
+    yield from _throughput_only(now)
+    yield from _unpriced(now)
+    yield from _troubled(now, random.Random(seed + 1))
+    yield from _of_one_moment(now)
+    yield from _catalog(now)
+    yield from _around(now)
+
+
+def _two_places(now: int, chance: random.Random) -> Iterator[Row]:
+    """One target from two places, one of which has a long outage, and whose interval changed."""
+    for place, every_s in (("Oslo", 120.0), ("Perth", 60.0)):
+        yield target("Both places", location=place, every_s=every_s, updated_at=now, model="acme/both")
+        at = now - 2 * DAY + chance.randrange(MINUTE)
+        while at < now:
+            is_out = place == "Perth" and 20 * HOUR < now - at < 27 * HOUR
+            step_s = every_s if at > now - DAY else every_s / 2
+            outcome = "server_error" if is_out or chance.random() < 0.01 else "ok"
+            more = {"provider": chance.choice(PROVIDERS), "route": ROUTE if chance.random() < 0.2 else None}
+            yield probe(
+                at, outcome, target="Both places", location=place, stands_for_s=step_s,
+                ttft_ms=chance.lognormvariate(5, 0.6) if outcome == "ok" else None, cost_usd=1e-7 / 3, **more,
+            )  # fmt: skip
+            at += int(step_s * 1_000) + chance.randrange(-500, 500)
+
+
+def _throughput_only(now: int) -> Iterator[Row]:
+    """A target that is only measured for speed."""
+    yield target("Speed alone", profile="throughput", every_s=900.0, updated_at=now, model="acme/speed", tags="a,b")
+    for n in range(200):
+        outcome = "timeout" if n in (3, 4, 5, 90) else "ok"
+        yield probe(
+            now - n * 15 * MINUTE - 7, outcome, target="Speed alone", profile="throughput", stands_for_s=900.0,
+            tokens_per_second=40.0 + n % 13 if n % 7 else None, completion_tokens=128 if outcome == "ok" else None,
+        )  # fmt: skip
+
+
+def _unpriced(now: int) -> Iterator[Row]:
+    """Requests whose price nobody knows, some of them cut; and some before midnight, UTC."""
+    yield target("No price", updated_at=now, every_s=300.0, model="acme/unpriced", provider="Pinned")
+    for n in range(300):
+        outcome = ("ok", "ok", "stream_error", "empty", "invalid_response")[n % 5 if n % 40 == 0 else 0]
+        yield probe(now - n * 5 * MINUTE - 31, outcome, target="No price", stands_for_s=300.0, cost_usd=None)
+
+
+def _troubled(now: int, chance: random.Random) -> Iterator[Row]:
+    """Every outcome there is, confirmations that stand for no time, an overloaded machine, and a gap; down at the end."""
+    yield target("Troubled", updated_at=now, model="acme/troubled", every_s=60.0, throughput_every_s=3_600.0)
+    for n in range(40 * 60):
+        at = now - n * MINUTE - 11 * SECOND
+        if 300 < n < 420:
+            continue
+        outcome = "connection_error" if n < 3 or 700 < n < 760 else "ok"
+        if outcome == "ok" and chance.random() < 0.15:
+            outcome = chance.choice(get_args(Outcome))
+        yield probe(
+            at, outcome, target="Troubled", lag_ms=chance.choice((0.1, 0.5, 19.999, 20.0, 20.001, 80.0)),
+            ttft_ms=chance.choice((0.0001, 0.4, 88.8, 1_234.5, 29_999.9)) if outcome == "ok" else None,
+            total_ms=chance.uniform(1, 30_000) if outcome == "ok" else None,
+            cost_usd=chance.choice((0.0, 1e-12, 0.000123, None)), answer_ok=chance.choice((True, False, None)),
+            reasoning_tokens=chance.choice((None, 0, 70_000)), error=None if outcome == "ok" else f"{outcome} {HOSTILE}",
+        )  # fmt: skip
+        if outcome != "ok":
+            yield probe(at + 10 * SECOND, chance.choice(("ok", outcome)), target="Troubled", stands_for_s=0.0)
+    for n in range(30):
+        yield probe(now - n * HOUR, target="Troubled", profile="throughput", stands_for_s=3_600.0)
+
+
+def _of_one_moment(now: int) -> Iterator[Row]:
+    """Probes of several targets, profiles and places that began in the same millisecond; and targets without one."""
+    for name in ("Same b", "Same a", ODD_NAME):
+        yield target(name, updated_at=now, model="acme/same", every_s=600.0)
+        for n in range(150):
+            yield probe(now - n * 10 * MINUTE, target=name, stands_for_s=600.0, ttft_ms=100.0 + n)
+            if n % 6 == 0:
+                yield probe(now - n * 10 * MINUTE, target=name, profile="throughput", stands_for_s=3_600.0)
+    yield target("Keyless", state="waiting_for_key", api_key_env="SOME_KEY", updated_at=now, model="acme/keyless")
+    yield target("New", updated_at=now, model="acme/new")
+    yield target("Was here", state="removed", updated_at=now - DAY, model="acme/removed")
+    yield target("Silent", updated_at=now - DAY, model="acme/silent")
+    yield from (probe(now - DAY - n * MINUTE, target=name) for n in range(200) for name in ("Was here", "Silent"))
+
+
+def _catalog(now: int) -> Iterator[Row]:
+    """Prices and sizes that changed, a model that went and came back, endpoints, and what is reported of them."""
+    versions = (("1", 8_192), ("0.5", 8_192), ("0.50000000000000000001", 32_768), ("varies", 32_768))
+    for n, (usd, context) in enumerate(versions):
+        yield Model(
+            "openrouter", "acme/both", now - (len(versions) - n) * 9 * HOUR, None, "Acme: Both", now - 90 * DAY,
+            f"A text that is long. {HOSTILE}", context, usd_per_million_input=usd, usd_per_million_output=usd,
+            input_modalities="image,text", output_modalities="text", supported_parameters="seed,tools",
+            canonical_slug="acme/both",
+        )  # fmt: skip
+    gone = model(now - 2 * DAY, model="acme/troubled", canonical_slug="acme/troubled", description=HOSTILE)
+    yield gone
+    yield replace(gone, valid_to=now - DAY)
+    yield replace(gone, valid_from=now - HOUR, context_tokens=None)
+    for n, tag in enumerate(("alpha/bf16", "beta/fp8", "gamma")):
+        yield Endpoint(
+            "openrouter", "acme/both", tag, now - DAY, None, PROVIDERS[n], "fp8" if n else None, 32_768, None, None,
+            str(n), "0.25", "0.001" if n else None, "seed,tools" if n != 1 else None,
+            '{"discount": 0.5, "overrides": [{"min_prompt_tokens": 32000, "prompt": "0.000004"}]}', bool(n) if n else None,
+        )  # fmt: skip
+        for back in range(40):
+            five = (1.0, 0.8, None)[back % 3]
+            yield EndpointStats(
+                "openrouter", "acme/both", tag, now - back * 30 * MINUTE, PROVIDERS[n], (0, -2, None)[n], five, 0.99,
+                0.97 if n else None, 400.0 + back, tokens_per_second_p50=50.5 if n else None,
+            )  # fmt: skip
+
+
+def _around(now: int) -> Iterator[Row]:
+    """Usage, runs with errors, budgets of two places, and what servers refuse."""
+    today = now - now % DAY
+    for back in range(12):
+        day = today - back * DAY
+        for variant, tokens in (("standard", 10**12 + back), ("free", None)):
+            yield Usage("openrouter_models", day, "acme/both", variant, tokens=tokens)
+        yield Usage(
+            "openrouter_account",
+            day,
+            "acme/both",
+            "standard",
+            provider="Beta",
+            tokens=7,
+            requests=3,
+            cost_usd=0.1 + 0.2,
+        )
+    for n in range(90):
+        error = f"GET /models: {HOSTILE}" if n % 17 == 0 else None
+        for collector in ("probe", "catalog"):
+            yield Run(collector, now - n * 20 * MINUTE, "Oslo", now - n * 20 * MINUTE + n * 37, n, n % 5, error)
+    yield Budget("Oslo", today, 0.1 + 0.2, 0.25, 48, 48, now - MINUTE)
+    yield Budget("Perth", today, 0.0, 0.25, 0, 48, now)
+    yield Budget("Perth", today - DAY, 0.25, 0.25, 7, 48, today - 1)
+    yield Adaptation("Troubled", "http://h/v1", "m", "temperature", None, now - DAY)
+    yield Adaptation("Troubled", "http://h/v1", "m", "max_tokens", '"max_completion_tokens"', now)
+
+
+def late(now: int) -> list[Probe]:
+    """Probes that reach the store after newer ones: one ends an incident early, one makes an outage longer."""
+    return [
+        probe(now - 730 * MINUTE - 5 * SECOND, target="Troubled"),
+        probe(now - 10 * HOUR - 5 * SECOND, "timeout", target="No price"),
+        probe(now - 10 * HOUR - 4 * SECOND, "timeout", target="No price"),
+    ]

@@ -1,0 +1,154 @@
+"""One history in a store of each engine: every number, table and chart of every page is the same."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from store import Store, open_store
+from store.rollups import STEP_MS
+from store.rows import TABLES
+from tests.factories import MINUTE, NOON
+from tests.pages.conftest import open_page
+from tests.pages.odd import ODD_NAME, late, odd_history
+from tests.pages.reading import everything_on
+from tests.store.stores import STORES, opened
+
+NOW = NOON + 17 * MINUTE + 23_456
+TARGETS = (
+    "Gemma 3 4B, Provider B",
+    "Gemma 3 27B",
+    "Model behind our gateway",
+    "Both places",
+    "Speed alone",
+    "No price",
+    "Troubled",
+    "Keyless",
+    "New",
+    "Silent",
+    ODD_NAME,
+)
+RANGES = ("24 h", "7 d", "30 d", "1 y")
+PAST = {"range": "custom", "from": "20261123T0317Z", "to": "20261124T0905Z"}
+Draw = Callable[[], AppTest]
+
+
+def page(name: str = "", **query: str) -> Draw:
+    return lambda: open_page(name, **query)
+
+
+def compared(*picked: str, **query: str) -> Draw:
+    def draw() -> AppTest:
+        app = open_page("compare.py", **query)
+        return app.multiselect(key="with").set_value(list(picked)).run()
+
+    return draw
+
+
+VIEWS: dict[str, Draw] = {
+    **{f"overview, {chosen}": page(range=chosen) for chosen in RANGES},
+    "overview, a past range": page(**PAST),
+    **{f"model {name}": page("model.py", target=name, range="24 h") for name in TARGETS},
+    **{f"model Troubled, {chosen}": page("model.py", target="Troubled", range=chosen) for chosen in RANGES[1:]},
+    "model Troubled, a past range": page("model.py", target="Troubled", **PAST),
+    "model Both places, from Perth": page("model.py", target="Both places", location="Perth", range="7 d"),
+    "model Both places, own usage": page("model.py", target="Both places", activity_of="Your account"),
+    "comparison": compared("Both places", "Troubled", "Speed alone", "Same b", range="7 d"),
+    "comparison of providers, a past range": compared("Gemma 3 4B, Provider A", "Gemma 3 4B, Provider B", **PAST),
+    "routing": page("routing.py", model="acme/both", range="7 d"),
+    "routing of a probed model": page("routing.py", model="google/gemma-3-27b-it"),
+    "catalog": page("catalog.py", range="7 d"),
+    **{f"export of {table}": page("export.py", table=table, all_time="true") for table in TABLES},
+    "export of a day's probes": page("export.py", table="probes", only=ODD_NAME),
+    "system": page("system.py"),
+    "status": page("status.py"),
+}
+FROM_ROLLUPS = [name for name in VIEWS if name.startswith(("overview", "model T", "model B", "comparison"))]
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Store]]:
+    """A store of each engine with the same history, the last of it late."""
+    folder = tmp_path_factory.mktemp("both")
+    sqlite = open_store(f"sqlite:///{folder}/sqlite.db")
+    opening = opened("chdb", folder)
+    both = {"sqlite": sqlite, "chdb": next(opening)}
+    rows = list(odd_history(NOW))
+    for store in both.values():
+        for start in range(0, len(rows), 7_001):  # as ticks and imports bring them: several batches
+            store.write(rows[start : start + 7_001])
+        store.write(late(NOW))
+    yield both
+    sqlite.close()
+    next(opening, None)
+
+
+@pytest.fixture
+def at_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pages.shared.window.time", SimpleNamespace(time_ns=lambda: NOW * 1_000_000))
+
+
+def url_of(store: Store) -> str:
+    return store.url if hasattr(store, "url") else f"sqlite:///{store.path}"  # type: ignore[attr-defined, no-any-return]
+
+
+def read(store: Store, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    monkeypatch.setenv("UPTOKEN_STORE", url_of(store))
+    app = draw()
+    assert not app.exception, app.exception
+    return [_without_size(text) for text in everything_on(app)]
+
+
+def _without_size(text: str) -> str:
+    """What the store takes on the disk is the engine's own: one file of pages, or many of compressed columns."""
+    return re.sub(r'(data-label="Store">.*?class="number">)[^<]*(.*?)(, about [\d.,]+ \w+ more a day)', r"\1…\2", text)
+
+
+def differences(one: list[str], other: list[str]) -> list[str]:
+    """Where two pages differ, with a little of what is around it."""
+    lines = [re.sub(r"(</tr>|</div>|</td>)", r"\1\n", "\n".join(said)).splitlines() for said in (one, other)]
+    return list(difflib.unified_diff(*lines, "sqlite", "chdb", n=1, lineterm=""))
+
+
+needs_both = pytest.mark.parametrize("engine", STORES[1:])
+
+
+@needs_both
+def test_every_table_of_a_generated_history_is_the_same(stores: dict[str, Store], engine: str) -> None:
+    for table in TABLES.values():
+        for newest_first in (False, True):
+            found = [list(store.read(table, newest_first=newest_first)) for store in (stores["sqlite"], stores[engine])]
+            assert found[0] == found[1], table.name
+            assert found[0]
+    for step in STEP_MS:
+        assert list(stores["sqlite"].rollups(step)) == list(stores[engine].rollups(step))
+    assert stores["sqlite"].series() == stores[engine].series()
+
+
+@needs_both
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_number_of_every_page_is_the_same(
+    stores: dict[str, Store], at_the_same_moment: None, monkeypatch: pytest.MonkeyPatch, engine: str, view: str
+) -> None:
+    sqlite, other = (read(stores[name], VIEWS[view], monkeypatch) for name in ("sqlite", engine))
+    assert len(sqlite) > 5
+    assert differences(sqlite, other) == []
+
+
+@needs_both
+@pytest.mark.parametrize("view", FROM_ROLLUPS)
+def test_every_number_that_comes_from_roll_ups_is_the_same(
+    stores: dict[str, Store], at_the_same_moment: None, monkeypatch: pytest.MonkeyPatch, engine: str, view: str
+) -> None:
+    monkeypatch.setattr("pages.shared.past.RAW_AT_MOST", 0)
+    monkeypatch.setattr("pages.shared.overview_rows.RAW_AT_MOST", 0)
+    sqlite, other = (read(stores[name], VIEWS[view], monkeypatch) for name in ("sqlite", engine))
+    assert differences(sqlite, other) == []

@@ -1,0 +1,211 @@
+"""The contract over every table and every engine. A table that is added to `TABLES` is in here by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import make_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from store import Selection, Store, StoreError, open_store, rows
+from store.files import FORMATS, Format, read_rows, write_rows
+from store.rows import PROBES, TABLES, Column, Moment, Row, Table, Text
+from tests.factories import DAY, HOUR, MINUTE, NOON, probe
+from tests.store.stores import STORES, opened
+
+MIDNIGHT = NOON - NOON % DAY
+WRITTEN = [table for table in TABLES.values() if not table.is_made]
+MADE = [table for table in TABLES.values() if table.is_made]
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    yield from opened(request.param, tmp_path)
+
+
+def value_of(column: Column, number: int, is_key: bool) -> Any:
+    """A value that no other row has; of what may be null every second one is, and texts are hard on a file."""
+    if column.nullable and number % 2:
+        return None
+    match column.kind:
+        case "text":
+            return f"{column.name}-{number}" if is_key else f'={column.name}, "{number}"\r\n☃\ttab'
+        case "moment":
+            return NOON + number * MINUTE + len(column.name)
+        case "real":
+            return number + 0.1
+        case "flag":
+            return number % 4 == 0
+        case "integer":
+            return 2**53 + number
+
+
+def row_of(table: Table, number: int) -> Row:
+    return table.row(**{c.name: value_of(c, number, c.name in table.key) for c in table.columns})
+
+
+def rows_of(table: Table, count: int = 5) -> list[Row]:
+    return [row_of(table, number) for number in range(count)]
+
+
+def changed(table: Table, row: Row) -> Row:
+    """The same key, and another value of the last column that is no part of it; a thing with a history changes later."""
+    name = next(c.name for c in reversed(table.columns) if c.name not in table.key)
+    column = next(c for c in table.columns if c.name == name)
+    more = {name: value_of(column, 40, False)}
+    if table.meeting == "history":
+        more |= {"valid_from": NOON + DAY, "valid_to": None}
+    return replace(row, **more)  # type: ignore[arg-type]
+
+
+def by_key(table: Table, found: list[Row]) -> list[tuple[Any, ...]]:
+    return sorted((table.values(row) for row in found), key=lambda values: key_of(table, values))
+
+
+def key_of(table: Table, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(values[table.names.index(name)] for name in table.key)
+
+
+def some_probes() -> list[Row]:
+    """Two days with an incident each of two targets."""
+    outcomes = ("ok", "timeout", "server_error", "ok", "internal_error", "rate_limited", "ok")
+    return [
+        probe(MIDNIGHT + n * HOUR, outcomes[n % 7], target=name, ttft_ms=100.0 + n)
+        for name in "ab"
+        for n in range(0, 48, 3 if name == "b" else 1)
+    ]
+
+
+# -- what is written
+
+
+@pytest.mark.parametrize("table", WRITTEN, ids=lambda table: table.name)
+def test_what_is_written_is_read_counted_and_chosen_by_time_and_name(store: Store, table: Table) -> None:
+    written = rows_of(table)
+    assert store.write(written) == 5
+    assert list(store.read(table)) == by_key(table, written)
+    assert store.count(table) == 5
+    moments = sorted(getattr(row, table.moment) for row in written)
+    middle = Selection(moments[1], moments[3])
+    assert store.count(table, middle) == 2
+    assert sorted(row[0] for row in store.read(table, middle, columns=(table.moment,))) == moments[1:3]
+    one = Selection(targets=(getattr(written[2], table.target),))
+    assert list(store.read(table, one)) == [table.values(written[2])]
+    newest = store.read(table, newest_first=True, limit=2, columns=(table.moment,))
+    assert [row[0] for row in newest] == moments[:2:-1]
+
+
+@pytest.mark.parametrize("table", WRITTEN, ids=lambda table: table.name)
+def test_a_second_row_with_a_key_does_what_the_table_declares(store: Store, table: Table) -> None:
+    written = rows_of(table)
+    before, after = written[0], changed(table, written[0])
+    store.write(written)
+    store.write([after])
+    found = {key_of(table, values): values for values in store.read(table)}
+    match table.meeting:
+        case "keep":
+            assert (len(found), found[key_of(table, table.values(before))]) == (5, table.values(before))
+        case "replace" | "whole":
+            assert (len(found), found[key_of(table, table.values(before))]) == (5, table.values(after))
+        case "history":
+            assert (len(found), found[key_of(table, table.values(after))]) == (6, table.values(after))
+
+
+@pytest.mark.parametrize("table", WRITTEN, ids=lambda table: table.name)
+def test_an_import_leaves_what_is_there_alone_and_can_be_done_twice(store: Store, table: Table) -> None:
+    written = rows_of(table)
+    assert store.write(written[:3]) == 3
+    assert store.write(written, keep=True) == 2
+    assert store.write(written, keep=True) == 0
+    assert list(store.read(table)) == by_key(table, written)
+
+
+def test_of_rows_of_one_moment_the_newest_first_are_the_last_by_key(store: Store) -> None:
+    store.write([probe(NOON, target=name, location=place) for name in "bca" for place in ("x", "y")])
+    found = store.read(PROBES, newest_first=True, columns=("target", "location"), limit=3)
+    assert list(found) == [("c", "y"), ("c", "x"), ("b", "y")]
+    found = store.read(PROBES, Selection(targets=("a",)), newest_first=True, columns=("target", "location"))
+    assert list(found) == [("a", "y"), ("a", "x")]
+
+
+# -- what is made
+
+
+@pytest.mark.parametrize("table", MADE, ids=lambda table: table.name)
+def test_what_is_made_of_the_probes_is_read_and_counted_and_cannot_be_written(store: Store, table: Table) -> None:
+    store.write(some_probes())
+    found = list(store.read(table))
+    assert found and store.count(table) == len(found)
+    assert [key_of(table, values) for values in found] == sorted(key_of(table, values) for values in found)
+    place = table.names.index(table.moment)
+    assert store.count(table, Selection(MIDNIGHT + DAY, targets=("a",))) == sum(
+        values[0] == "a" and values[place] >= MIDNIGHT + DAY for values in found
+    )
+    order = [table.names.index(name) for name in table.newest_first]
+    newest = sorted(found, key=lambda values: [values[place] for place in order], reverse=True)
+    assert list(store.read(table, newest_first=True, limit=3)) == newest[:3]
+    with pytest.raises(StoreError, match="the store makes its rows from the probes"):
+        store.write([table.row(*found[0])])
+
+
+# -- out of one store and into another
+
+
+def exported(table: Table, store: Store, path: Path, form: Format) -> bytes:
+    with path.open("wb") as file:
+        write_rows(table, store.read(table), file, form)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_every_table_goes_from_one_engine_to_the_other_and_back(
+    store: Store, tmp_path: Path, table: Table, form: Format
+) -> None:
+    """`store` is where it comes from, and then where it goes to: SQLite is at the other end."""
+    source = PROBES if table.is_made else table
+    written = some_probes() if table.is_made else rows_of(table)
+    sqlite = open_store(f"sqlite:///{tmp_path}/other.db")
+    again = open_store(f"sqlite:///{tmp_path}/again.db")
+    again.write(written)
+    store.write(written)
+    ours = exported(table, store, tmp_path / f"ours.{form}", form)
+    exported(source, store, tmp_path / f"source.{form}", form)
+    assert sqlite.write(read_rows(source, tmp_path / f"source.{form}"), keep=True) == len(written)
+    assert exported(table, sqlite, tmp_path / f"theirs.{form}", form) == ours
+    assert exported(table, again, tmp_path / f"again.{form}", form) == ours
+    assert store.write(read_rows(source, tmp_path / f"source.{form}"), keep=True) == 0
+    assert [table.values(row) for row in read_rows(table, tmp_path / f"theirs.{form}")] == list(store.read(table))
+    sqlite.close()
+    again.close()
+
+
+# -- a table that comes later
+
+
+@pytest.fixture
+def notes(monkeypatch: pytest.MonkeyPatch) -> Table:
+    """A table that no engine was told of."""
+    note = make_dataclass("Note", [("name", Text), ("at", Moment), ("text", Text | None)], frozen=True)
+    columns = (Column("name", "text", False), Column("at", "moment", False), Column("text", "text", True))
+    table = Table("notes", note, ("name", "at"), columns, "at", "name", "replace")
+    monkeypatch.setitem(TABLES, "notes", table)
+    monkeypatch.setitem(rows.TABLE_OF, note, table)
+    return table
+
+
+def test_a_table_that_is_added_needs_nothing_else_on_clickhouse_and_a_migration_on_sqlite(
+    store: Store, notes: Table
+) -> None:
+    if hasattr(store, "path"):
+        with pytest.raises(StoreError, match="no such table: notes"):
+            test_what_is_written_is_read_counted_and_chosen_by_time_and_name(store, notes)
+        return
+    store._prepare()  # type: ignore[attr-defined]
+    try:
+        test_what_is_written_is_read_counted_and_chosen_by_time_and_name(store, notes)
+        test_a_second_row_with_a_key_does_what_the_table_declares(store, notes)
+    finally:
+        store._command("DROP TABLE uptoken.notes")  # type: ignore[attr-defined]

@@ -1,0 +1,132 @@
+"""The main job on each engine, by the commands that people use: collect, chart, take the rows away, watch over it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from store.rows import TABLES
+from tests.collectors.place import ROOT, Place
+from tests.fault_server import GOOD, FaultServer, chunked
+from tests.store.stores import STORES
+
+DOWN = "http://127.0.0.1:9/v1"
+"""Nobody listens there."""
+
+DRAW = """
+import json
+import os
+
+os.chdir(ROOT)  # where the dashboard's settings are
+from tests.pages.conftest import metric, open_page
+from tests.pages.reading import everything_on
+from tests.test_main_job import VIEWS
+from store.rows import TABLES
+
+views = {**VIEWS, **{f"export of {table}": ("export.py", {"table": table, "all_time": "true"}) for table in TABLES}}
+found = {}
+for name, (page, query) in views.items():
+    app = open_page(page, **query)
+    found[name] = {"exceptions": [str(each) for each in app.exception], "said": "\\n".join(everything_on(app))}
+    found[name]["metrics"] = {label: metric(app, label) for label in METRICS if label in found[name]["said"]}
+print(json.dumps(found))
+"""
+METRICS = ("Targets up", "Probes in the last 24 h", "Requests that succeeded", "Collector", "Rows")
+VIEWS: dict[str, tuple[str, dict[str, str]]] = {
+    "overview": ("", {}),
+    "model a": ("model.py", {"target": "a"}),
+    "model b": ("model.py", {"target": "b"}),
+    "compare": ("compare.py", {"with": "a"}),
+    "routing": ("routing.py", {}),
+    "catalog": ("catalog.py", {}),
+    "system": ("system.py", {}),
+    "status": ("status.py", {}),
+}
+
+COMMANDS = """
+import sys
+from collectors.commands import main
+
+for words in WORDS:
+    sys.argv = ["collectors", *words]
+    try:
+        main()
+    except SystemExit as ended:
+        assert not ended.code, (words, ended.code)
+"""
+
+
+@pytest.fixture(params=STORES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """One target that is up and one that is down. Where ClickHouse's engine is the store, one process at a time has it."""
+    with FaultServer(chunked(*GOOD)) as server:
+        made = Place(tmp_path, server.url)
+        made.config.write_text(made.config.read_text() + f'[[target]]\nname = "b"\nmodel = "m"\nbase_url = "{DOWN}"\n')
+        made.url = _url(request.param, tmp_path / "data" / "first")
+        yield made
+
+
+def _url(engine: str, path: Path) -> str:
+    return f"{engine}:///{path}"
+
+
+def _all(place: Place, words: list[list[str]]) -> None:
+    """The real command line, one command after the other in one process: starting one takes longer than the work."""
+    done = place.python(COMMANDS.replace("WORDS", repr(words)))
+    assert done.returncode == 0, done.stderr
+
+
+def test_two_ticks_are_recorded_charted_exported_imported_and_watched_over(place: Place) -> None:
+    for number in range(2):
+        if number:
+            time.sleep(1.1)  # an interval
+        code, out, err = place.run("run")
+        assert (code, err) == (0, "")
+        assert "up    a" in out and "DOWN  b" in out
+    code, out, err = place.run("check", "--health")
+    assert (code, err) == (0, "")
+    assert out.startswith("the collector runs: it last recorded something ")
+
+    first, second = place.folder / "first", place.folder / "second"
+    first.mkdir()
+    second.mkdir()
+    _all(place, [["export", name, "--output", f"{first}/{name}.csv"] for name in TABLES])
+    rows = {name: list(csv.DictReader((first / f"{name}.csv").open(newline=""))) for name in TABLES}
+    ended = Counter((row["target"], row["outcome"]) for row in rows["probes"])
+    assert set(ended) == {("a", "ok"), ("b", "connection_error")}
+    assert ended["a", "ok"] == 2 <= ended["b", "connection_error"]
+    filled = {"probes", "hourly", "daily", "incidents", "targets", "runs", "budgets"}
+    assert filled <= {name for name in TABLES if rows[name]}
+    assert sum(int(row["rows"]) for row in rows["runs"] if row["collector"] == "probe") >= sum(ended.values())
+
+    done = place.python(f"METRICS, ROOT = {METRICS!r}, {str(ROOT)!r}\n{DRAW}")
+    assert done.returncode == 0, done.stderr
+    pages = json.loads(done.stdout)
+    assert {name: page["exceptions"] for name, page in pages.items() if page["exceptions"]} == {}
+    failed = ended["b", "connection_error"]
+    assert pages["overview"]["metrics"]["Targets up"].startswith("1 of 2 | 1 down, b for ")
+    assert pages["model a"]["metrics"]["Requests that succeeded"] == "100% | 2 of 2"
+    assert pages["model b"]["metrics"]["Requests that succeeded"] == f"0% | 0 of {failed}"
+    assert "1 incident" in pages["model b"]["said"] and "no incident" in pages["model a"]["said"]
+    assert pages["system"]["metrics"]["Collector"].startswith("running")
+    assert "of this UTC day" in pages["system"]["said"] and "<b>here</b>" in pages["system"]["said"]
+    assert "1 of 2 models down" in pages["status"]["said"]
+    for name in TABLES:
+        assert pages[f"export of {name}"]["metrics"]["Rows"].startswith(f"{len(rows[name])} | "), name
+
+    place.url = place.url.replace("/data/first", "/data/second")
+    _all(
+        place,
+        [["import", table.name, f"{first}/{table.name}.csv"] for table in TABLES.values() if not table.is_made]
+        + [["export", name, "--output", f"{second}/{name}.csv"] for name in TABLES],
+    )
+    for name in TABLES:
+        assert (second / f"{name}.csv").read_bytes() == (first / f"{name}.csv").read_bytes(), name
+    code, out, err = place.run("import", "probes", str(first / "probes.csv"))
+    assert (code, err) == (0, f"{2 + failed} rows read, 0 new, {2 + failed} were there already\n")
