@@ -15,4 +15,4 @@ def test_nothing_leaks_and_every_probe_is_accounted_for() -> None:
         timeout=200,
     )
     assert done.returncode == 0, done.stderr[-2_000:]
-    assert "probes were due" in done.stdout
+    assert "slots were due" in done.stdout
