@@ -3,7 +3,8 @@ configured one, else that of the `genai-prices` list where the server is a well-
 
 llama.cpp says `meta.n_ctx`, what it was started with, and `meta.n_ctx_train`, what the model was trained for; vLLM
 `max_model_len`, others `context_length`. The context size is what a request gets, so what the server was started with
-counts before what the model could take. `created` there is the moment of the request, so it is not taken for the model's date.
+counts before what the model could take. `created` there is the moment of the request, so it is not taken for the
+model's date.
 """
 
 from __future__ import annotations

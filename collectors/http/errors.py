@@ -71,7 +71,7 @@ def read_error(value: Any, depth: int = 0) -> ReportedError:
     codes = [value.get(name) for name in ("code", "type", "status", "error_type")]
     statuses = [inner.status, *map(_status, codes), said.status, raw.status]
     words = [code[:100] for code in codes if isinstance(code, str) and code and not code.isdigit()]
-    labels = [str(code)[:100] for code in codes[:2] if isinstance(code, str | int) and code not in ("", True)]
+    labels = [str(code)[:100] for code in codes[:2] if code != "" and type(code) in (str, int)]
     name = metadata.get("provider_name")
     messages = (inner.message, said.message, _findings(value), raw.message)
     return ReportedError(

@@ -255,12 +255,17 @@ NO_TITLE = (
             {"detail": [{"loc": ["body", "seed"], "msg": "bad", "input": "secret words"}]},
             "HTTP 400, body.seed: bad",
         ),
-        (401, f"no such key: {KEY}".encode(), "HTTP 401, no such key: [key]"),
         (400, b"cannot parse: What is 17 + 25?", "HTTP 400, cannot parse: [prompt]"),
     ],
 )
 def test_the_reason_of_an_error_is_what_its_body_says(status: int, body: Any, error: str) -> None:
     assert probe(answer(status, body))[0].error == error
+
+
+def test_a_key_that_a_plain_text_body_echoes_is_not_kept() -> None:
+    error = probe(answer(401, f"no such key: {KEY}".encode()))[0].error or ""
+    assert error.startswith("HTTP 401, no such key: [key]")
+    assert KEY not in error
 
 
 def test_the_models_text_that_a_router_quotes_in_its_error_is_not_kept() -> None:
