@@ -1,8 +1,10 @@
 """What a server that is on no router says of its model: the context size, from `GET /v1/models`. Its price is the
 configured one, else that of the `genai-prices` list where the server is a well-known provider's.
 
-llama.cpp says `meta.n_ctx_train` (and `meta.n_ctx`, what it was started with), vLLM `max_model_len`, others
-`context_length`. `created` there is the moment of the request, so it is not taken for the model's date.
+llama.cpp says `meta.n_ctx`, what it was started with, and `meta.n_ctx_train`, what the model was trained for; vLLM
+`max_model_len`, others `context_length`. The context size is what a request gets, so what the server was started with
+counts before what the model could take. `created` there is the moment of the request, so it is not taken for the
+model's date.
 """
 
 from __future__ import annotations
@@ -49,9 +51,9 @@ class _ServedModel(BaseModel):
 
     @property
     def context_tokens(self) -> int | None:
-        """What the model can take, as the reference page's context size is meant."""
+        """What a request gets."""
         meta = self.meta or _Meta()
-        return self.max_model_len or self.context_length or meta.n_ctx_train or meta.n_ctx
+        return meta.n_ctx or self.max_model_len or self.context_length or meta.n_ctx_train
 
 
 def collect(scene: Scene, window: TickWindow) -> Due:

@@ -59,8 +59,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def serve(path: Path, port: int) -> object:
-    """Start llama.cpp's own server on 127.0.0.1 and return it; it lives as long as the object does."""
+def serve(path: Path, port: int, threads: int | None = None) -> object:
+    """Start llama.cpp's own server on 127.0.0.1 and return it; it lives as long as the object does.
+
+    Without `threads` it takes one a core.
+    """
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -73,6 +76,8 @@ def serve(path: Path, port: int) -> object:
     params.n_predict = MOST_TOKENS
     params.ui = False
     params.verbosity = 0
+    if threads is not None:
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     return xllamacpp.Server(params)
 
 
@@ -96,6 +101,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.local_model", description=(__doc__ or "").splitlines()[0])
     default = int(os.environ.get("UPTOKEN_MODEL_PORT") or PORT)
     parser.add_argument("--port", type=int, default=default, help=f"on 127.0.0.1 (default {PORT})")
+    parser.add_argument("--threads", type=int, help="threads that compute (default: one a core)")
     parser.add_argument("--wait", action="store_true", help="serve nothing; return when the server answers")
     arguments = parser.parse_args()
     port = arguments.port
@@ -110,7 +116,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     try:
-        server = serve(weights(), port)
+        server = serve(weights(), port, arguments.threads)
     except ImportError:
         print(MISSING, file=sys.stderr)
         return 2

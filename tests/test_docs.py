@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from collectors.commands import app
+from collectors.http.classifier import CODES, SPECIFIC_STATUSES, STATUS_WORDS
 from collectors.scheduler.config import CollectorSection, OpenRouterSection, TargetSection, parse
 from store import open_store
 from store.rows import DOWN, NOT_COUNTED, TABLES, UP
@@ -140,3 +141,15 @@ def test_the_lock_has_every_pin_with_its_hashes() -> None:
         for name, version in re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)$", file.read_text(encoding="utf-8"), re.M):
             assert locked.get(name.lower().replace("_", "-")) == version, f"{file.name}: {name}; run `make lock`"
     assert lock.count("--hash=sha256:") > len(locked)
+
+
+def test_the_table_of_error_codes_is_the_classifiers() -> None:
+    text = (ROOT / "docs" / "outcomes.md").read_text(encoding="utf-8")
+    section = text.partition("## Codes")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| [a-z ]+ \| (`.*`) \|$", section, re.M)
+    assert [re.findall(r"`(\w+)`", row) for row in rows] == [list(codes) for codes in CODES.values()]
+    words = section.partition("Words that say")[2]
+    assert all(f"`{word}`" in words for word in STATUS_WORDS)
+    assert {
+        int(number) for number in re.findall(r"\b\d{3}\b", words.partition("outranks")[2].partition("\n\n")[0])
+    } == SPECIFIC_STATUSES

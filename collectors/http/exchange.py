@@ -11,18 +11,22 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
 from requests.exceptions import SSLError
 
+from collectors.http.classifier import outcome_of
 from collectors.http.connection import Line, Marks
 from collectors.http.deadline import Deadline
+from collectors.http.errors import ReportedError, page_title, read_error_body, without_prompt
+from collectors.http.litellm import litellm_cost_usd, litellm_route
 from collectors.http.redaction import root_cause, safe_error
-from collectors.http.reply import Reply, error_message, parse_object, read_events, read_whole, route_of
+from collectors.http.reply import Reply, parse_object, read_events, read_whole, route_of, word
 from collectors.http.sse import LineTooLongError, events
 
 MOST_BYTES = 1024 * 1024
@@ -32,8 +36,8 @@ MOST_TRIES = 5
 ZIPPED = ("gzip", "x-gzip", "deflate")
 FEWEST_TOKENS_FOR_A_RATE = 16
 SHORTEST_SPAN_FOR_A_RATE_S = 0.050
-
-_OUTCOME_OF_STATUS = {404: "not_found", 410: "not_found", 408: "timeout", 429: "rate_limited"}
+READABLE = ("text/event-stream", "application/json", "")
+"""The types of a body that can be a chat completion."""
 
 
 @dataclass(frozen=True)
@@ -242,38 +246,73 @@ def _answered(response: requests.Response, marks: Marks, ask: Ask) -> tuple[Exch
     pieces, cut = _receive(response, MOST_BYTES, marks)
     assert marks.sent is not None
     if kind == "application/json":
-        whole = parse_object(b"".join(piece for _, piece in pieces))
-        reply = read_whole(whole) if whole is not None else Reply(broken_events=1)
-        reply.last_token_at = pieces[-1][0] if reply.has_token else None
+        reply = _whole(pieces) or Reply(events=1, broken_events=1)
     else:
         try:
             reply = read_events(events(pieces))
         except LineTooLongError as problem:
             return replace(base, outcome="invalid_response", error=str(problem)), ""
+        if reply.events == 0 and not reply.done:
+            reply = _whole(pieces) or reply  # JSON under another type's name
+    _note_headers(reply, response, ask)
     outcome, error = _judge(reply, kind, cut, ask, marks)
-    base = replace(base, outcome=outcome, error=safe_error(error, ask.secrets) if error else None, reply=reply)
+    if outcome == "invalid_response" and kind == "text/html":
+        title = page_title(b"".join(piece for _, piece in pieces).decode("utf-8", "replace"))
+        error = f"{error}: {title}" if title else error
+    base = replace(base, outcome=outcome, error=_kept(error, ask) if error else None, reply=reply)
     return _timed(base, marks.sent), ""
+
+
+def _whole(pieces: list[Piece]) -> Reply | None:
+    """The reply of a body that is one JSON object; null for any other body."""
+    body = parse_object(b"".join(piece for _, piece in pieces))
+    if body is None:
+        return None
+    reply = read_whole(body)
+    reply.last_token_at = pieces[-1][0] if reply.has_token else None
+    return reply
+
+
+def _note_headers(reply: Reply, response: requests.Response, ask: Ask) -> None:
+    """What a router says in its headers, where the body did not say it."""
+    reply.route = reply.route or litellm_route(response.headers, ask.body.get("model"), response.status_code)
+    if reply.cost_usd is None:
+        reply.cost_usd = litellm_cost_usd(response.headers)
+
+
+def _kept(text: str, ask: Ask) -> str | None:
+    """An error text as it may be kept: without the key and without the prompt."""
+    return safe_error(without_prompt(text, ask.body), ask.secrets)
 
 
 def _judge(reply: Reply, kind: str, cut: str | None, ask: Ask, marks: Marks) -> tuple[str, str | None]:
     """The outcome of a 2xx and its reason."""
     if marks.deadline.passed:
         return "timeout", f"not over after {ask.timeout_s:g} s"
-    if reply.error is not None:
-        return "stream_error", reply.error
+    if reply.reported is not None:
+        return outcome_of(reply.reported, HTTPStatus.OK), reply.error
     if reply.finish_reason == "error":
         return "stream_error", "finish_reason is error"
-    if reply.events == reply.broken_events and (kind not in ("text/event-stream", "") or reply.broken_events):
+    cut_json = cut is not None and kind == "application/json"
+    if reply.events == reply.broken_events and (kind not in READABLE or reply.broken_events) and not cut_json:
         return "invalid_response", f"{kind or 'a body without a type'} came that is no chat completion"
     if cut is not None:
         return "stream_error", f"the stream was cut: {cut}"
     if reply.broken_events:
         return "invalid_response", f"{reply.broken_events} of {reply.events} events were no JSON objects"
+    if not reply.ended:
+        return "stream_error", _cut_reason(reply)
     if not reply.has_token:
         return "empty", f"no token came (finish_reason: {reply.finish_reason or 'none'})"
-    if not reply.done and reply.finish_reason is None:
-        return "stream_error", "the stream ended without a finish_reason or [DONE]"
     return "ok", None
+
+
+def _cut_reason(reply: Reply) -> str:
+    """A connection that was closed in good order says nothing of a cut; the events do."""
+    if reply.cut_in_event:
+        return "the stream was cut in the middle of an event"
+    when = "" if reply.has_token else " before its first token,"
+    return f"the stream ended{when} without a finish_reason or [DONE]"
 
 
 def _timed(base: Exchange, sent: float) -> Exchange:
@@ -312,21 +351,31 @@ def _refused(response: requests.Response, base: Exchange, marks: Marks, ask: Ask
     """Anything but a 2xx. A redirect is not followed: it could carry the key to another host."""
     status = base.http_status or 0
     if 300 <= status < 400:
-        place = urlsplit(response.headers.get("Location", ""))
-        where = f"{place.scheme}://{place.hostname}" if place.hostname else place.path
+        where = _place(response.url, response.headers.get("Location", ""))
         text = f"HTTP {status}, a redirect to {where}, not followed so that the key stays here; put the right base_url"
-        return replace(base, outcome="invalid_response", error=safe_error(text, ask.secrets)), ""
+        return replace(base, outcome="invalid_response", error=_kept(text, ask)), ""
     pieces, _ = _receive(response, MOST_ERROR_BYTES, marks)
-    body = parse_object(b"".join(piece for _, piece in pieces)) or {}
-    error = body.get("error")
-    said = error_message(error or body) if body else ""
+    content = b"".join(piece for _, piece in pieces)
+    reported = read_error_body(content)
+    said = reported.describe(status) if reported else ""
     wait = response.headers.get("Retry-After")
     text = f"HTTP {status}" + (f", {said}" if said else "") + (f" (retry after {wait})" if wait else "")
-    if marks.deadline.passed:
-        outcome = "timeout"
-    elif status >= 500:
-        outcome = "server_error"
-    else:
-        outcome = _OUTCOME_OF_STATUS.get(status, "caller_error")
-    reply = Reply(route=route_of(body) or (route_of(error) if isinstance(error, dict) else None))
-    return replace(base, outcome=outcome, error=safe_error(text, ask.secrets), retry_after=wait, reply=reply), said
+    outcome = "timeout" if marks.deadline.passed else outcome_of(reported or ReportedError(), status)
+    body = parse_object(content) or {}
+    error = body.get("error")
+    route = route_of(body) or (route_of(error) if isinstance(error, dict) else None)
+    reply = Reply(route=route, provider=word(reported.provider) if reported else None)
+    return replace(base, outcome=outcome, error=_kept(text, ask), retry_after=wait, reply=reply), said
+
+
+def _place(url: str, location: str) -> str:
+    """Where a redirect leads, as a base_url is written: without what could hold a key (user, query, fragment)."""
+    if not location:
+        return "nowhere (it has no Location)"
+    try:
+        place = urlsplit(urljoin(url, location))
+        port = f":{place.port}" if place.port else ""
+    except ValueError:
+        return "what is no address"
+    host = f"[{place.hostname}]" if ":" in (place.hostname or "") else place.hostname
+    return f"{place.scheme}://{host}{port}{place.path}"

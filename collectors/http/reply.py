@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from collectors.http.errors import ReportedError, read_error
 from collectors.http.sse import Event
 
 MOST_TOKENS = 10**9
@@ -31,7 +32,8 @@ class Reply:
     streamed: bool = True
     events: int = 0
     broken_events: int = 0
-    error: str | None = None
+    cut_in_event: bool = False
+    reported: ReportedError | None = None
     finish_reason: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -48,6 +50,16 @@ class Reply:
         """Text, reasoning text or a tool call came."""
         return self.token_chunks > 0
 
+    @property
+    def ended(self) -> bool:
+        """The response came to its own end: `[DONE]` or a finish_reason, and no half event behind it."""
+        return (self.done or self.finish_reason is not None) and not self.cut_in_event
+
+    @property
+    def error(self) -> str | None:
+        """The first error that it reports, in words."""
+        return None if self.reported is None else self.reported.describe()
+
 
 def read_events(stream: Iterable[Event]) -> Reply:
     """The reply that a stream of events makes. Raises `sse.LineTooLongError` as `stream` does."""
@@ -56,13 +68,16 @@ def read_events(stream: Iterable[Event]) -> Reply:
         if event.data.strip() == "[DONE]":
             reply.done = True
             continue
-        reply.events += 1
         chunk = parse_object(event.data)
+        if chunk is None and not event.complete:
+            reply.cut_in_event = True
+            continue
+        reply.events += 1
+        if event.name == "error" and (chunk is None or not chunk.get("error")):
+            chunk = {"error": event.data if chunk is None else chunk}
         if chunk is None:
             reply.broken_events += 1
             continue
-        if event.name == "error" and "error" not in chunk:
-            chunk = {"error": chunk}
         _note(reply, chunk, "delta", event.at)
     reply.text = "".join(reply._texts)
     return reply
@@ -86,10 +101,9 @@ def parse_object(text: str | bytes) -> dict[str, Any] | None:
 
 
 def _note(reply: Reply, chunk: dict[str, Any], part: str, at: float | None) -> None:
-    if chunk.get("error"):
-        reply.error = reply.error or error_message(chunk["error"])
-    reply.provider = _word(chunk.get("provider")) or reply.provider
-    reply.served_model = _word(chunk.get("model")) or reply.served_model
+    _note_error(reply, chunk)
+    reply.provider = word(chunk.get("provider")) or reply.provider
+    reply.served_model = word(chunk.get("model")) or reply.served_model
     reply.route = route_of(chunk) or reply.route
     if isinstance(chunk.get("usage"), dict):
         _note_usage(reply, chunk["usage"])
@@ -97,14 +111,25 @@ def _note(reply: Reply, chunk: dict[str, Any], part: str, at: float | None) -> N
     for choice in choices if isinstance(choices, list) else []:
         if not isinstance(choice, dict):
             continue
-        if choice.get("error"):
-            reply.error = reply.error or error_message(choice["error"])
-        reply.finish_reason = _word(choice.get("finish_reason")) or reply.finish_reason
+        _note_error(reply, choice)
+        reply.finish_reason = word(choice.get("finish_reason")) or reply.finish_reason
         delta = choice.get(part)
         if isinstance(delta, dict) and _note_delta(reply, delta):
             reply.token_chunks += 1
             reply.first_token_at = at if reply.first_token_at is None else reply.first_token_at
             reply.last_token_at = at
+
+
+def _note_error(reply: Reply, holder: dict[str, Any]) -> None:
+    """Take in an `error` entry, or a chunk that is itself an error, as vLLM's older ones are."""
+    if reply.reported is not None:
+        return
+    if holder.get("error"):
+        reply.reported = read_error(holder["error"])
+    elif holder.get("object") in ("error", "Error"):
+        reply.reported = read_error(holder)
+    if reply.reported is not None:
+        reply.provider = reply.provider or word(reply.reported.provider)
 
 
 def _note_delta(reply: Reply, delta: dict[str, Any]) -> bool:
@@ -169,8 +194,8 @@ def route_of(body: dict[str, Any]) -> str | None:
         return None
     steps = [
         {
-            "provider": _word(step.get("provider")),
-            "model": _word(step.get("model")),
+            "provider": word(step.get("provider")),
+            "model": word(step.get("model")),
             "status": count(step.get("status")),
         }
         for step in attempts[:32]
@@ -179,20 +204,7 @@ def route_of(body: dict[str, Any]) -> str | None:
     return json.dumps(steps) if steps else None
 
 
-def error_message(error: Any) -> str:
-    """What an error object says, in whichever of the usual shapes it comes; its code may be a number or a word."""
-    if isinstance(error, dict):
-        inner = error.get("error")
-        if isinstance(inner, dict):
-            return error_message(inner)
-        code = error.get("code") if error.get("code") is not None else error.get("type")
-        message = error.get("message") or error.get("detail") or (inner if isinstance(inner, str) else None)
-        parts = [str(part)[:1_000] for part in (code, message) if isinstance(part, str | int | float)]
-        return ": ".join(parts) or "an error object without a message"
-    return error[:1_000] if isinstance(error, str) else "an error without a message"
-
-
-def _word(value: Any) -> str | None:
+def word(value: Any) -> str | None:
     """A short text from outside as a name: printable, at most 200 characters; null when nothing is left of it."""
     if not isinstance(value, str):
         return None

@@ -19,11 +19,14 @@ class LineTooLongError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: when its last data line was complete (in the stamps' own unit), its name and its data."""
+    """One event: when its last data line was complete (in the stamps' own unit), its name and its data. `complete` is
+    false for one whose blank line never came.
+    """
 
     at: float
     name: str
     data: str
+    complete: bool = True
 
 
 def _lines(pieces: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, bytes]]:
@@ -70,4 +73,4 @@ def events(pieces: Iterable[tuple[float, bytes]]) -> Iterator[Event]:
         elif field == b"event":
             name = value.decode("utf-8", "replace")
     if data:
-        yield Event(at, name, "\n".join(data))
+        yield Event(at, name, "\n".join(data), complete=False)

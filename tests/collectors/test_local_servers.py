@@ -32,7 +32,9 @@ LLAMA = {
 @pytest.mark.parametrize(
     ("entry", "tokens"),
     [
-        (LLAMA, 32_768),
+        (LLAMA, 4_096),
+        (LLAMA | {"meta": {"n_ctx_train": 32_768}}, 32_768),
+        (LLAMA | {"context_length": 32_768, "max_model_len": 8_192}, 4_096),
         ({"id": "gemma", "max_model_len": 8_192}, 8_192),
         ({"id": "gemma", "context_length": 1_000}, 1_000),
         ({"id": "gemma"}, None),
@@ -74,7 +76,7 @@ def test_a_visit_is_recorded_once_and_only_changes_are_kept(tmp_path: Path) -> N
         for everything in (False, False, True):
             run_once(settings, store, only=["local_servers"], everything=everything)
         assert [request["line"] for request in server.requests] == ["GET /v1/models HTTP/1.1"] * 2
-    assert [Model(*row).context_tokens for row in store.read(MODELS)] == [32_768]
+    assert [Model(*row).context_tokens for row in store.read(MODELS)] == [4_096]
     assert [Run(*row).error for row in store.read(RUNS)] == [None, None]
 
 
