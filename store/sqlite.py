@@ -1,6 +1,6 @@
 """The default store: one SQLite file in WAL mode, through apsw's own current SQLite.
 
-One collector writes and checkpoints; any number of readers open it read-only. Versions of SQLite before 3.51.3 can
+Collectors write in short transactions; any number of readers open it read-only. Versions of SQLite before 3.51.3 can
 corrupt a WAL database when two connections write or checkpoint at once, so an older library is refused.
 """
 
