@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -85,8 +86,9 @@ def _errand(
         def restart() -> None:
             nonlocal began_s
             began_s = time.monotonic()
-            with scene.shared.exclusive():
-                scene.shared.claims.restart(claim, _now_ms())
+            with suppress(LockedError), scene.shared.exclusive():
+                pass  # what other runs added to the claim while this one waited
+            scene.shared.claims.restart(claim, _now_ms())
 
         try:
             return _decide(scene, target, profile, every_s, reserved, stop, restart)
@@ -102,8 +104,11 @@ def _errand(
 def _begin(scene: Scene, series: str, plan: Planned) -> bool:
     if not plan.waits:
         return scene.shared.claims.begin(series, plan.claim)
-    with scene.shared.exclusive():
-        return scene.shared.claims.begin(series, plan.claim, scene.shared.lives)
+    try:
+        with scene.shared.exclusive():
+            return scene.shared.claims.begin(series, plan.claim, scene.shared.lives)
+    except LockedError:
+        return False
 
 
 def _decide(

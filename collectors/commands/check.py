@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400
 STOPPED = 1
+BROKEN = "error in Uptoken"
 
 
 def check(
@@ -72,7 +74,7 @@ def check(
         console.print(warning, highlight=False)
     scene.close()
     shared.close()
-    return 0
+    return STOPPED if any(answer.startswith(BROKEN) for answer in answers) else 0
 
 
 def _health(url: str) -> int:
@@ -105,13 +107,19 @@ def _health(url: str) -> int:
 
 
 def _answer(scene: Scene, target: ProbeTarget) -> str:
+    from collectors.http.redaction import root_cause, safe_error
     from collectors.probe import probe_once
-    from collectors.scheduler.report import WORD, verdict
+    from collectors.scheduler.report import WORD, report_bug, verdict
     from store.rows import Probe
 
     if target.waits_for_key:
         return f"waiting for a key: {target.where_key_belongs}"
-    findings = probe_once(scene, target, target.profile, target.every_s)
+    try:
+        with scene.seats.take(target, threading.Event()):
+            findings = probe_once(scene, target, target.profile, target.every_s)
+    except Exception as problem:  # noqa: BLE001  the other targets are to be reached, too
+        report_bug(target.name, problem)
+        return f"{BROKEN}: {safe_error(root_cause(problem))}"
     probe: Probe = next(finding.row for finding in findings if isinstance(finding.row, Probe))
     if probe.error is not None:
         return f"{WORD[verdict(probe.outcome)]}, {probe.outcome}: {probe.error}"

@@ -28,6 +28,7 @@ from store import Store, StoreError
 from store.rows import Model, Probe, Row, Run
 
 MOST_THREADS = 512
+PROBE = "probe"
 GRACE_S = 2.0
 TIDY_S = 0.1
 """How long pruning old probes may take after a tick; what is left waits for the next one."""
@@ -69,6 +70,7 @@ class Loop:
         self._record_at = 0.0
         self._wait_s = PLANNING_WAIT_S
         self._lost = 0
+        self._said: str | None = None
         self._keep_ms = config.collector.retention_days * DAY_MS
         self._tidied_day = -1
         self.broke = False
@@ -91,8 +93,9 @@ class Loop:
         """
         now = _now_ms()
         with self._shared.exclusive():
-            step_s = self._shared.timer_step_s()
-            self._shared.note_timer_run(now)
+            step_s = self._shared.timer_step_s() if PROBE in self._names else None
+            if PROBE in self._names:
+                self._shared.note_timer_run(now)
             later = self._start_ticks(TickWindow(now, now, everything))
         idle = not self._ticks
         take_over_at = time.monotonic() + TAKE_OVER_AFTER * step_s if step_s else None
@@ -180,9 +183,9 @@ class Loop:
             self._ticks.append(tick)
             self._record_at = time.monotonic() + RECORD_AFTER_S
             tick.start(self._pool, self.stop)
-        if self._shared.problem is not None:
-            self._report.say(self._shared.problem)
-            self._shared.problem = None
+        if self._shared.problem not in (None, self._said):
+            self._report.say(str(self._shared.problem))
+            self._said = self._shared.problem
         return min(nexts, default=None)
 
     def _take(self, timeout_s: float) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 from collectors.scheduler.config import Config, ProbeTarget
-from collectors.scheduler.lock import seat
+from collectors.scheduler.lock import LockedError, seat
 from collectors.scheduler.prices import is_routed
 from collectors.scheduler.shared_state import SharedState
 
@@ -60,9 +60,10 @@ class Seats:
                 slots = _total_slots(target)
                 if slots is None:
                     return NO_LIMIT
-                with self._shared.exclusive():
+                with suppress(LockedError), self._shared.exclusive():
                     self._shared.server_slots[server] = slots
-        return self._shared.server_slots[server]
+                return slots
+            return self._shared.server_slots[server]
 
 
 def server_of(base_url: str) -> str:
