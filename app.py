@@ -2,17 +2,19 @@
 
     streamlit run app.py
 
-Streamlit runs `pages/shared/front.py` for every viewer; beside it are the routes that downloads stream through. The
-script does not lie here, because Streamlit would take a `pages/` folder next to it for pages of their own, without
-their head, for whoever opens a link to one first.
+Streamlit runs `pages/shared/front.py` for every viewer; beside it are the routes that downloads stream through, and in
+front of both a check of the host that a request is for. The script does not lie here, because Streamlit would take a
+`pages/` folder next to it for pages of their own, without their head, for whoever opens a link to one first.
 """
 
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 
+from pages.shared.host_check import HostCheck
 from pages.shared.routes import ROUTES
 from pages.shared.warm import get_ready
 
 get_ready()
-app = st.App(Path(__file__).parent / "pages" / "shared" / "front.py", routes=ROUTES)
+app = st.App(Path(__file__).parent / "pages" / "shared" / "front.py", routes=ROUTES, middleware=[Middleware(HostCheck)])

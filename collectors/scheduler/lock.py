@@ -12,7 +12,6 @@ import hashlib
 import os
 import secrets
 import struct
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -33,12 +32,14 @@ class LockedError(Exception):
 
 
 def lock_path(store_url: str) -> Path:
-    """Beside a store that is a file; in the system's folder for temporary files for any other."""
+    """Beside a store that is a file; in `data/` for a server, where all runs from one checkout meet: `/tmp` may be
+    private to a unit.
+    """
     scheme, _, rest = store_url.partition(":///")
     if scheme == "sqlite" and rest:
         return Path(f"{rest}.collector-lock")
     name = hashlib.sha256(store_url.encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"uptoken-{os.getuid()}-{name}.collector-lock"
+    return Path("data") / f"server-{name}.collector-lock"
 
 
 def new_run() -> int:

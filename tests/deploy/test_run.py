@@ -6,7 +6,9 @@ import os
 import socket
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from honcho.environ import parse_procfile
@@ -44,6 +46,24 @@ def test_ports_come_from_the_environment() -> None:
     assert ports({"UPTOKEN_PORT": "9000", "UPTOKEN_MODEL_PORT": "9001"}) == (9_001, 9_000)
     with pytest.raises(ValueError, match="UPTOKEN_PORT is 'x'; it must be a port"):
         ports({"UPTOKEN_PORT": "x"})
+
+
+class Healthy(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+
+def test_the_local_model_is_asked_without_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setattr(local_model, "LONGEST_START_S", 5.0)
+    monkeypatch.setattr(local_model, "find_spec", lambda _name: True)
+    with HTTPServer(("127.0.0.1", 0), Healthy) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        assert local_model.wait_until_it_answers(server.server_port)
+        server.shutdown()
 
 
 def test_the_procfile_has_the_three_processes() -> None:
