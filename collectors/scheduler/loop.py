@@ -118,6 +118,7 @@ class Loop:
         with self._shared.exclusive():
             if now - self._shared.timer_runs[-1] < step_s * 500:
                 return
+            self._scene.read_series()
             self._shared.note_timer_run(now - round((TAKE_OVER_AFTER - 1) * step_s * 1_000))
             self._start_ticks(TickWindow(now, now))
 

@@ -122,10 +122,15 @@ class Scene:
                 self._remember(store)
             self.read_prices()
 
-    def _remember(self, store: Store) -> None:
-        newest = [series.newest for series in store.series() if series.newest.location == self.location]
+    def read_series(self) -> None:
+        """Read what the newest probes say, those of other runs too. Raises StoreError."""
+        assert self._store is not None
+        newest = [series.newest for series in self._store.series() if series.newest.location == self.location]
         self.newest = {series_key(probe.target, probe.profile): probe.started_at for probe in newest}
-        self.failures = consecutive_failures(store, [probe for probe in newest if probe.outcome not in UP])
+        self.failures = consecutive_failures(self._store, [probe for probe in newest if probe.outcome not in UP])
+
+    def _remember(self, store: Store) -> None:
+        self.read_series()
         for name in PERIODIC:
             for row in store.read(RUNS, Selection(targets=(name,)), newest_first=True, limit=1):
                 run = Run(*row)
