@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from collectors.http.proxies import is_loopback
 from collectors.scheduler.config import ProbeTarget
 from collectors.scheduler.prices import Price, is_routed
 from collectors.scheduler.scene import Contact, Due, Errand, Finding, Moment, Scene
@@ -144,7 +145,8 @@ def probe_once(scene: Scene, target: ProbeTarget, profile: str, every_s: float) 
         route=reply.route,
         error=result.error,
     )
-    contact = None if target.is_loopback else Contact(target.host, result.unreached, result.own_network)
+    host = line.first_host  # a proxy's, where there is one: whether the target itself was reached, only the proxy knows
+    contact = None if host is None or is_loopback(host) else Contact(host, result.unreached, result.own_network)
     refusals = [Adaptation(*where, name, instead, started_at) for name, instead in result.adaptations]
     for refusal in refusals:
         scene.note_refusal(refusal)
