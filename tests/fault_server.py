@@ -46,11 +46,15 @@ class FaultServer:
             file = connection.makefile("rb")
             while line := file.readline():
                 headers = {}
-                while (header := file.readline().decode().strip()) != "":
+                while (header := file.readline().decode("latin-1").strip()) != "":
                     name, _, value = header.partition(":")
                     headers[name.lower()] = value.strip()
                 body = file.read(int(headers.get("content-length", 0)))
-                request = {"line": line.decode().strip(), "headers": headers, "body": json.loads(body or b"{}")}
+                request = {
+                    "line": line.decode("latin-1").strip(),
+                    "headers": headers,
+                    "body": json.loads(body or b"{}"),
+                }
                 self.requests.append(request)
                 self.script(connection, request)
 

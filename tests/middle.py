@@ -133,7 +133,9 @@ def nginx(folder: Path, upstream_port: int, *, server: str = "", location: str =
     path, port, config = program("nginx"), free_port(), folder / "nginx.conf"
     user = "" if os.geteuid() else f"user {getpass.getuser()};"
     secure = f"ssl_certificate {tls}; ssl_certificate_key {tls};" if tls else ""
-    temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
     config.write_text(
         f"""daemon off; {user} worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
 events {{ worker_connections 256; }}

@@ -21,6 +21,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from collectors.http.deadline import Deadline
 from collectors.http.proxies import Proxy, proxy_for
@@ -91,10 +92,29 @@ class _StampedConnection(HTTPConnection):
         if marks is None:
             return super()._new_conn()
         marks.connect_began = time.perf_counter()
-        self.timeout = marks.deadline.remaining_s
-        fresh = super()._new_conn()
+        name = self._dns_host
+        try:
+            fresh = self._first_that_connects(marks.deadline)
+        finally:
+            self._dns_host = name
         marks.deadline.guard(fresh)
         return fresh
+
+    def _first_that_connects(self, deadline: Deadline) -> socket.socket:
+        """A socket to one of the name's addresses. They share the time: urllib3 would give all of it to each."""
+        try:
+            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        except socket.gaierror as problem:
+            raise NameResolutionError(self.host, self, problem) from problem
+        for left in range(len(found), 0, -1):
+            self._dns_host = str(found[-left][4][0])
+            self.timeout = deadline.remaining_s / left
+            try:
+                return super()._new_conn()
+            except ConnectTimeoutError:  # also of what is refused
+                if left == 1:
+                    raise
+        raise NewConnectionError(self, "the name has no address")
 
     def connect(self) -> None:
         super().connect()

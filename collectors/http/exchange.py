@@ -21,7 +21,7 @@ from requests.exceptions import SSLError
 
 from collectors.http.connection import Line, Marks
 from collectors.http.deadline import Deadline
-from collectors.http.proxy_failures import ProxyFailure, failed_before_target, own_response
+from collectors.http.proxy_failures import ProxyFailure, failed_before_target, keeps_connection, own_response
 from collectors.http.redaction import innermost, root_cause, safe_error
 from collectors.http.reply import Reply, error_message, parse_object, read_events, read_whole, route_of
 from collectors.http.sse import LineTooLongError, events
@@ -155,7 +155,7 @@ def _unanswered(problem: BaseException, marks: Marks, ask: Ask) -> Exchange:
     if failure := failed_before_target(marks, words, ask.timeout_s if late else None):
         return replace(_of_proxy(failure, result, ask), own_network=own, unreached=unreached and not refused)
     if late:
-        where = "connecting" if unreached else "waiting for the response"
+        where = "connecting" if marks.connected is None and marks.sent is None else "waiting for the response"
         return replace(
             result, outcome="timeout", error=f"{where} took more than {ask.timeout_s:g} s", unreached=unreached
         )
@@ -207,7 +207,8 @@ def _receive(response: requests.Response, most: int, marks: Marks) -> tuple[list
     missing = getattr(response.raw._original_response, "length", None)
     if missing:
         return _unzipped(pieces, response, most)[0], f"{missing} bytes of its Content-Length never came"
-    response.raw.release_conn()  # read to its end, so the next probe can use the connection again
+    if not marks.forwarded or keeps_connection(response.headers):
+        response.raw.release_conn()  # read to its end, so the next probe can use the connection again
     return _unzipped(pieces, response, most)
 
 

@@ -66,6 +66,14 @@ def own_response(marks: Marks, status: int, reason: str, headers: Mapping[str, s
     return _refusal(marks.proxy, status, " ".join(filter(None, (reason, squid))))
 
 
+def keeps_connection(headers: Mapping[str, str]) -> bool:
+    """Whether a proxy that forwards says that it takes another request on the connection, as squid does.
+
+    tinyproxy only looks at the first one: the second would go to the target as it is, the proxy's password with it.
+    """
+    return "keep-alive" in f"{headers.get('Connection', '')},{headers.get('Proxy-Connection', '')}".lower()
+
+
 def _refusal(proxy: Proxy, status: int, said: str) -> ProxyFailure:
     named, told = f"the proxy {proxy.name} ({proxy.variable})", f"HTTP {status} {said}".strip()
     if status in (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, HTTPStatus.UNAUTHORIZED):  # 401 is tinyproxy's

@@ -11,8 +11,27 @@ PROXY = "http://proxy.test:3128"
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "LOCALHOST", "localhost.", "api.localhost", "127.0.0.1", "127.255.0.3", "127.1", "2130706433", "0.0.0.0"]
-    + ["0", "0x7f.1", "::1", "[::1]", "::", "[::]", "::ffff:127.0.0.1", "[::ffff:127.0.0.1]", "0:0:0:0:0:0:0:1", "::1%lo"],
+    [
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "api.localhost",
+        "127.0.0.1",
+        "127.255.0.3",
+        "127.1",
+        "2130706433",
+        "0.0.0.0",
+        "0",
+        "0x7f.1",
+        "::1",
+        "[::1]",
+        "::",
+        "[::]",
+        "::ffff:127.0.0.1",
+        "[::ffff:127.0.0.1]",
+        "0:0:0:0:0:0:0:1",
+        "::1%lo",
+    ],
 )
 def test_this_machine_is_known_however_it_is_written(host: str) -> None:
     assert is_loopback(host)
@@ -20,7 +39,17 @@ def test_this_machine_is_known_however_it_is_written(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["127.example.com", "localhost.example.com", "notlocalhost", "128.0.0.1", "10.0.0.1", "::2", "::ffff:10.0.0.1", "", "1270"],
+    [
+        "127.example.com",
+        "localhost.example.com",
+        "notlocalhost",
+        "128.0.0.1",
+        "10.0.0.1",
+        "::2",
+        "::ffff:10.0.0.1",
+        "",
+        "1270",
+    ],
 )
 def test_what_only_looks_like_this_machine_is_not(host: str) -> None:
     assert not is_loopback(host)
@@ -53,9 +82,11 @@ def test_the_variables_are_read_as_curl_and_requests_read_them(
     assert (proxy.variable if proxy else None) == variable
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "x.localhost"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "127.8.8.8", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "x.localhost"]
+)
 def test_this_machine_is_never_reached_through_a_proxy(host: str) -> None:
-    everything = {name: PROXY for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY")}
+    everything = dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"), PROXY)
     assert proxy_for(f"http://{host}:8080/v1", everything) is None
     assert proxy_for(f"https://{host}/v1", everything) is None
 
@@ -140,9 +171,24 @@ def test_a_proxy_is_read_with_or_without_a_scheme_and_its_credentials_are_in_no_
 
 @pytest.mark.parametrize(
     "value",
-    ["socks5://proxy.test:1080", "socks5h://ada:canary-secret@proxy.test", "http://", "http://:3128", "http://proxy.test:0"]
-    + ["http://proxy.test:99999", "http://proxy.test:port", "http://ada:canary#secret@proxy.test:3128", "http://[::1", "::"]
-    + ["http://pro xy.test", "http://a..b:1/\u2028", "ftp://proxy.test", "http://" + "a" * 80 + "ü.test", "\x00", "http://<>"],
+    [
+        "socks5://proxy.test:1080",
+        "socks5h://ada:canary-secret@proxy.test",
+        "http://",
+        "http://:3128",
+        "http://proxy.test:0",
+        "http://proxy.test:99999",
+        "http://proxy.test:port",
+        "http://ada:canary#secret@proxy.test:3128",
+        "http://[::1",
+        "::",
+        "http://pro xy.test",
+        "http://a..b:1/\u2028",
+        "ftp://proxy.test",
+        "http://" + "a" * 80 + "ü.test",
+        "\x00",
+        "http://<>",
+    ],
 )
 def test_a_value_that_cannot_be_used_says_so_and_shows_nothing_of_itself(value: str) -> None:
     proxy = proxy_for("https://a.test/v1", {"HTTPS_PROXY": value})

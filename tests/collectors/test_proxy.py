@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import ssl
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,12 +24,12 @@ from collectors.http.proxies import parse_proxy
 from collectors.http.redaction import redacted
 from tests.collectors.place import Place
 from tests.collectors.scenes import config, new_store, run_once
-from tests.fault_server import GOOD, FaultServer, Script, answer, chunk, chunked, head, raw
+from tests.fault_server import GOOD, FaultServer, Script, answer, chunk, chunked, raw
 from tests.middle import LOGIN, Middle, free_port, squid, tinyproxy
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "What is 17 + 25?"}], "max_tokens": 16, "stream": True}
 HEADERS = {"Authorization": "Bearer sk-canary-0123456789", "Content-Type": "application/json"}
-TINY_LOGIN = ("svc-uptoken", "canary-0123")
+TINY_LOGIN = ("svc-uptoken", "Sesame-77")
 PLAIN_AND_TLS = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 BOTH = pytest.mark.parametrize("kind", ["tinyproxy", "squid"])
 Start = Callable[..., AbstractContextManager[Middle]]
@@ -95,15 +95,22 @@ def test_a_probe_through_a_proxy_is_timed_at_the_socket_and_its_connection_is_ke
     kind: str, secure: bool, login: bool, tls: ssl.SSLContext, start: Start
 ) -> None:
     script = chunked(GOOD[0], 0.1, *GOOD[1:])
-    with FaultServer(script, tls if secure else None) as server, start(kind, login=login) as proxy:
-        with way(server.url, f"http://{credentials(kind) if login else ''}{proxy.name}") as line:
-            first, second = ask(line), ask(line)
+    who = credentials(kind) if login else ""
+    with (
+        FaultServer(script, tls if secure else None) as server,
+        start(kind, login=login) as proxy,
+        way(server.url, f"http://{who}{proxy.name}") as line,
+    ):
+        first, second, *more = [ask(line) for _ in range(4)]
     assert (first.outcome, first.error, first.reply.text) == ("ok", None, "42")
     assert (second.outcome, second.error, second.http_status) == ("ok", None, 200)
     assert first.connect_ms is not None
-    assert second.connect_ms is None
-    assert second.ttft_ms == pytest.approx(100, abs=25)
-    assert len(server.requests) == 2
+    # tinyproxy forwards one request a connection
+    assert (second.connect_ms is None) == (secure or kind == "squid")
+    ttft_ms = [result.ttft_ms for result in (second, *more) if result.ttft_ms is not None]
+    assert len(ttft_ms) == 3
+    assert min(ttft_ms) == pytest.approx(100, abs=25)
+    assert len(server.requests) == 4
     for request in server.requests:
         assert request["line"] == "POST /v1/chat/completions HTTP/1.1"
         assert request["headers"]["host"] == f"127.0.0.1:{server.port}"
@@ -115,10 +122,9 @@ def test_a_probe_through_a_proxy_is_timed_at_the_socket_and_its_connection_is_ke
 def test_an_https_proxy_works_and_its_own_certificate_is_checked(
     secure: bool, authority: trustme.CA, tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = Path(shutil.os.path.realpath("/tmp")) / f"proxy-certificate-{os.getpid()}-{free_port()}"
-    folder.mkdir(mode=0o755)
-    try:
-        certificate = folder / "proxy.pem"
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own is for its user alone, and squid is another one
+        Path(folder).chmod(0o755)
+        certificate = Path(folder) / "proxy.pem"
         authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
         certificate.chmod(0o644)
         with (
@@ -131,8 +137,6 @@ def test_an_https_proxy_works_and_its_own_certificate_is_checked(
             trustme.CA().cert_pem.write_to_path(str(other))
             monkeypatch.setenv("SSL_CERT_FILE", str(other))
             result = asked(server.url, f"https://{proxy.name}")
-    finally:
-        shutil.rmtree(folder)
     assert result.outcome == "offline"
     assert result.error is not None
     assert f"the proxy {proxy.name} (HTTPS_PROXY) cannot be reached" in result.error
@@ -194,8 +198,8 @@ def test_a_target_that_is_too_late_is_a_timeout_within_a_second(
     ("script", "outcome", "words"),
     [
         (raw(6.0), "timeout", "opened no connection to the target within 1 s"),
-        (raw(*[b"HTTP/1.1 200 ", 0.3, b"Connection ", 0.3, b"est", 0.3, b"ablished"] * 4), "timeout", "within 1 s"),
-        (raw(b"HTTP/1.1 200 OK\r\n", *[b"X: y\r\n", 0.1] * 60), "timeout", "within 1 s"),
+        (raw(b"HTTP/1.1 2", *[b"0", 0.1] * 60), "timeout", "within 1 s"),
+        (raw(b"HTTP/1.1 200 OK\r\n", *[b"X: y\r\n", 0.1] * 60), "timeout", "connecting took more than 1 s"),
         (raw(b"HTTP/1.1 200 OK\r\n\r\n", 6.0), "timeout", "connecting took more than 1 s"),  # the target's TLS
     ],
     ids=["silence", "dripped status", "dripped headers", "no TLS"],
@@ -274,9 +278,9 @@ def test_a_proxy_whose_name_is_not_found_is_this_networks_trouble(secure: bool) 
 
 
 @pytest.mark.parametrize("value", ["socks5://127.0.0.1:1080", "http://a:canary#x@h:1", "\x00", "http://[::1"])
-def test_a_value_that_names_no_proxy_is_this_networks_trouble(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_that_names_no_proxy_is_this_networks_trouble(value: str) -> None:
     result = asked("https://192.0.2.1/v1", value)
-    assert (result.outcome, result.unreached) == ("offline", False) or result.outcome == "offline"
+    assert result.outcome == "offline"
     assert (result.error or "").startswith("HTTPS_PROXY names no proxy that can be used: ")
 
 
@@ -370,11 +374,17 @@ def test_a_proxy_that_dies_mid_stream_cuts_it_and_then_is_down(
     kind: str, secure: bool, tls: ssl.SSLContext, start: Start
 ) -> None:
     script = chunked(GOOD[0], GOOD[1], 2.0, *GOOD[2:])
-    with FaultServer(script, tls if secure else None) as server, start(kind) as proxy, way(server.url, proxy.url) as line:
+    with (
+        FaultServer(script, tls if secure else None) as server,
+        start(kind) as proxy,
+        way(server.url, proxy.url) as line,
+    ):
         killing = threading.Timer(0.5, proxy.process.kill)
         killing.start()
         began = time.monotonic()
-        cut, down = ask(line), ask(line)
+        cut = ask(line)
+        proxy.process.wait()
+        down = ask(line)
         took_s = time.monotonic() - began
     assert cut.outcome == "stream_error", cut
     assert cut.ttft_ms is not None
@@ -422,13 +432,15 @@ def test_a_list_is_read_through_the_proxy_and_its_failure_names_the_proxy(monkey
 
 def test_the_collector_records_successes_behind_tinyproxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What `HTTP_PROXY` did to every success before: no row, no budget, exit code 0."""
-    with FaultServer(chunked(*GOOD)) as server:
+    with (
+        FaultServer(chunked(*GOOD)) as server,
         # the target's name is known to the proxy alone: it hands what is for it on to the server
-        with tinyproxy(tmp_path, more=f'Upstream http 127.0.0.1:{server.port} "model.test"') as proxy:
-            monkeypatch.setenv("HTTP_PROXY", proxy.url)
-            monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1,[::1]")
-            recorded(Place(tmp_path, "http://model.test/v1"))
-    assert server.requests[0]["line"] == "POST http://model.test/v1/chat/completions HTTP/1.1"
+        tinyproxy(tmp_path, more=f'Upstream http 127.0.0.1:{server.port} "model.test"') as proxy,
+    ):
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1,[::1]")
+        recorded(Place(tmp_path, "http://model.test/v1"))
+    assert "POST http://model.test:80/v1/chat/completions HTTP/1.1" in [request["line"] for request in server.requests]
 
 
 def test_the_collector_records_successes_behind_squid_with_a_companys_authority(
