@@ -16,11 +16,14 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from benchmarks.tools import endpoint, median, noted, percentile, table
+from benchmarks.tools import TINYPROXY, endpoint, median, noted, percentile, table, tinyproxy
 from collectors.http.connection import Line
 from collectors.http.exchange import Ask, exchange
+from collectors.http.proxies import parse_proxy
 
 PLAN = "first_ms=100,tokens=16,step_ms=10"
 MANY = 50
@@ -67,20 +70,37 @@ class Uptoken:
         self._pool.shutdown()
 
 
+class ThroughTinyproxy(Uptoken):
+    """The same through a proxy between the two: one process more, and its own way of passing bytes on."""
+
+    name = "Uptoken through tinyproxy"
+
+    def __init__(self, base_url: str, model: str) -> None:
+        super().__init__(base_url, model)
+        self._proxy = ExitStack()
+        proxy = parse_proxy("HTTP_PROXY", self._proxy.enter_context(tinyproxy()))
+        self._lines = [Line(line.url, proxy) for line in self._lines]
+
+    def close(self) -> None:
+        super().close()
+        self._proxy.close()
+
+
 class Floor:
     """A bare socket that looks for the token in what it receives: what is left is the endpoint's and the machine's."""
 
     name = "bare socket (the floor)"
 
     def __init__(self, base_url: str, model: str) -> None:
-        self._address = ("127.0.0.1", int(base_url.split(":")[2].split("/")[0]))
+        self._address = ("127.0.0.1", urlsplit(base_url).port)
+        self._path = "/v1/chat/completions"
         self._body = json.dumps(_body(model)).encode()
         self._closes = "closed" in model
         self._socket: socket.socket | None = None
 
     def measure(self, delays_s: list[float]) -> Measured:
         name, stamps = str(next(_ids)), []
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nX-Probe-Id: {name}\r\nContent-Length: {len(self._body)}\r\n\r\n"
+        head = f"POST {self._path} HTTP/1.1\r\nX-Probe-Id: {name}\r\nContent-Length: {len(self._body)}\r\n\r\n"
         if self._socket is None:
             self._socket = socket.create_connection(self._address)
         self._socket.sendall(head.encode() + self._body)
@@ -90,13 +110,33 @@ class Floor:
             if b'"content": "7 "' in data:
                 stamps.append(time.perf_counter())
         if self._closes:
-            self.close()
+            self._hang_up()
         return {name: ((stamps[0] - sent) * 1e3, (stamps[-1] - sent) * 1e3)}
 
-    def close(self) -> None:
+    def _hang_up(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def close(self) -> None:
+        self._hang_up()
+
+
+class FloorThroughTinyproxy(Floor):
+    """A new connection for each request, as tinyproxy wants it."""
+
+    name = "bare socket through tinyproxy"
+
+    def __init__(self, base_url: str, model: str) -> None:
+        super().__init__(base_url, model)
+        self._path = f"{base_url}/chat/completions"
+        self._proxy = ExitStack()
+        self._address = ("127.0.0.1", urlsplit(self._proxy.enter_context(tinyproxy())).port)
+        self._closes = True
+
+    def close(self) -> None:
+        super().close()
+        self._proxy.close()
 
 
 class _Async:
@@ -255,6 +295,15 @@ def main() -> str:
             seen = measure(Uptoken, pattern, framing)
             rows.append(_row("**Uptoken**", pattern, framing, seen))
             over += _over(pattern, framing, seen)
+    if TINYPROXY is None:
+        print("tinyproxy is not installed: its rows are left out", file=sys.stderr)
+    for pattern in (ONE, BURST, SPREAD) if TINYPROXY else ():
+        seen = measure(ThroughTinyproxy, pattern, "chunked")
+        rows.append(_row("**Uptoken** through tinyproxy", pattern, "chunked", seen))
+        over += _over(pattern, "chunked, through tinyproxy", seen)
+    if TINYPROXY:
+        seen = measure(FloorThroughTinyproxy, ONE, "chunked")
+        rows.append(_row(FloorThroughTinyproxy.name, ONE, "chunked", seen))
     for framing in ("chunked", "closed", "sized"):
         rows.append(_row(Floor.name, ONE, framing, measure(Floor, ONE, framing)))
     for client in (Httpx, OpenAi):

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
+import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
 ROOT = Path(__file__).resolve().parents[1]
+TINYPROXY = shutil.which("tinyproxy")
 
 
 @contextmanager
@@ -30,6 +34,29 @@ def endpoint() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+
+
+@contextmanager
+def tinyproxy() -> Iterator[str]:
+    """A tinyproxy on loopback; its URL."""
+    assert TINYPROXY is not None
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as config:
+        config.write(f"Port {port}\nListen 127.0.0.1\nAllow 127.0.0.1\nMaxClients 200\nLogLevel Error\n")
+        config.flush()
+        process = subprocess.Popen([TINYPROXY, "-d", "-c", config.name], stdout=subprocess.DEVNULL)
+        try:
+            until = time.monotonic() + 10
+            while time.monotonic() < until:
+                with suppress(OSError):
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    break
+                time.sleep(0.02)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def noted(base_url: str) -> dict[str, dict[str, float]]:
