@@ -399,21 +399,25 @@ def test_a_proxy_that_dies_mid_stream_cuts_it_and_then_is_down(
 def test_a_tick_through_a_dead_proxy_is_offline_and_judges_no_other_target(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setenv("NO_PROXY", "direct.invalid")
+    port = free_port()
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
     store = new_store(tmp_path)
     with FaultServer(answer(500, {})) as server:
         settings = config(
             {"name": "proxied", "base_url": "http://model.test/v1"},
-            {"name": "direct", "base_url": "http://direct.invalid/v1"},
             {"name": "mine", "base_url": server.url},
         )
         probes, _ = run_once(settings, store, everything=True)
     store.close()
-    outcomes = {(probe.target, probe.outcome) for probe in probes}
-    assert ("proxied", "offline") in outcomes
-    assert ("mine", "server_error") in outcomes  # this machine is reached directly
-    assert ("direct", "connection_error") in outcomes or ("direct", "offline") in outcomes  # by what DNS says of it
+    assert {(probe.target, probe.outcome) for probe in probes} == {("proxied", "offline"), ("mine", "server_error")}
+    assert any(f"the proxy 127.0.0.1:{port} (HTTP_PROXY) cannot" in (probe.error or "") for probe in probes)
+
+
+def test_who_was_reached_is_the_proxy_and_not_the_target_behind_it() -> None:
+    """The judgement of this machine's own network goes by the hosts that it connects to itself."""
+    assert Line("https://a.test/v1").first_host == "a.test"
+    assert Line("https://a.test/v1", parse_proxy("HTTPS_PROXY", "http://corp.test:3128")).first_host == "corp.test"
+    assert Line("https://a.test/v1", parse_proxy("HTTPS_PROXY", "socks5://corp.test")).first_host is None
 
 
 def test_a_list_is_read_through_the_proxy_and_its_failure_names_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
