@@ -322,8 +322,8 @@ def main() -> str:
 def _through_tinyproxy() -> tuple[list[list[str]], list[str]]:
     """Rows through a proxy, and what of them is beyond the promise.
 
-    Through a tunnel, as https:// goes, the promise is the same as without a proxy. What is forwarded is promised against
-    a bare socket: tinyproxy connects to the endpoint only when it has the request, and the endpoint's clock starts then.
+    Through a tunnel, as https:// goes, the promise is the same as without a proxy. What is forwarded is promised
+    against a bare socket: tinyproxy connects to the endpoint only when it has the request, and that takes its time.
     """
     if TINYPROXY is None:
         print("tinyproxy is not installed: its rows are left out", file=sys.stderr)
