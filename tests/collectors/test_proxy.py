@@ -101,16 +101,16 @@ def test_a_probe_through_a_proxy_is_timed_at_the_socket_and_its_connection_is_ke
         start(kind, login=login) as proxy,
         way(server.url, f"http://{who}{proxy.name}") as line,
     ):
-        first, second, *more = [ask(line) for _ in range(4)]
+        first, second, *more = [ask(line) for _ in range(6)]
     assert (first.outcome, first.error, first.reply.text) == ("ok", None, "42")
     assert (second.outcome, second.error, second.http_status) == ("ok", None, 200)
     assert first.connect_ms is not None
     # tinyproxy forwards one request a connection
     assert (second.connect_ms is None) == (secure or kind == "squid")
     ttft_ms = [result.ttft_ms for result in (second, *more) if result.ttft_ms is not None]
-    assert len(ttft_ms) == 3
-    assert min(ttft_ms) == pytest.approx(100, abs=25)
-    assert len(server.requests) == 4
+    assert len(ttft_ms) == 5
+    assert 100 <= round(min(ttft_ms)) < 135
+    assert len(server.requests) == 6
     for request in server.requests:
         assert request["line"] == "POST /v1/chat/completions HTTP/1.1"
         assert request["headers"]["host"] == f"127.0.0.1:{server.port}"
