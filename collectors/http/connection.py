@@ -97,6 +97,7 @@ class _StampedConnection(HTTPConnection):
             fresh = self._first_that_connects(marks.deadline)
         finally:
             self._dns_host = name
+        fresh.settimeout(marks.deadline.remaining_s)
         marks.deadline.guard(fresh)
         return fresh
 

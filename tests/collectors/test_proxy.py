@@ -252,6 +252,20 @@ def test_the_deadline_holds_over_all_addresses_of_a_name(monkeypatch: pytest.Mon
     assert took_s < 1.6
 
 
+def test_what_comes_after_the_connection_has_all_the_time_that_is_left(
+    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy's name has two addresses, so each has half of the time; CONNECT takes more than half."""
+
+    def both(_: str, port: int, *__: object, **___: object) -> list[object]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))] * 2
+
+    with FaultServer(chunked(*GOOD), tls) as server, tunnelling(server.port, delay_s=1.2) as port:
+        monkeypatch.setattr(socket, "getaddrinfo", both)
+        result = asked(server.url, f"http://proxy.test:{port}", 2.0)
+    assert result.outcome == "ok", result
+
+
 # -- what goes wrong at the proxy
 
 
