@@ -16,11 +16,14 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from benchmarks.tools import endpoint, median, noted, percentile, table
+from benchmarks.tools import TINYPROXY, certificate, endpoint, median, noted, percentile, table, tinyproxy
 from collectors.http.connection import Line
 from collectors.http.exchange import Ask, exchange
+from collectors.http.proxies import parse_proxy
 
 PLAN = "first_ms=100,tokens=16,step_ms=10"
 MANY = 50
@@ -67,20 +70,37 @@ class Uptoken:
         self._pool.shutdown()
 
 
+class ThroughTinyproxy(Uptoken):
+    """The same through a proxy between the two: one process more, and its own way of passing bytes on."""
+
+    name = "Uptoken through tinyproxy"
+
+    def __init__(self, base_url: str, model: str) -> None:
+        super().__init__(base_url, model)
+        self._proxy = ExitStack()
+        proxy = parse_proxy("HTTP_PROXY", self._proxy.enter_context(tinyproxy()))
+        self._lines = [Line(line.url, proxy) for line in self._lines]
+
+    def close(self) -> None:
+        super().close()
+        self._proxy.close()
+
+
 class Floor:
     """A bare socket that looks for the token in what it receives: what is left is the endpoint's and the machine's."""
 
     name = "bare socket (the floor)"
 
     def __init__(self, base_url: str, model: str) -> None:
-        self._address = ("127.0.0.1", int(base_url.split(":")[2].split("/")[0]))
+        self._address = ("127.0.0.1", urlsplit(base_url).port)
+        self._path = "/v1/chat/completions"
         self._body = json.dumps(_body(model)).encode()
         self._closes = "closed" in model
         self._socket: socket.socket | None = None
 
     def measure(self, delays_s: list[float]) -> Measured:
         name, stamps = str(next(_ids)), []
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nX-Probe-Id: {name}\r\nContent-Length: {len(self._body)}\r\n\r\n"
+        head = f"POST {self._path} HTTP/1.1\r\nX-Probe-Id: {name}\r\nContent-Length: {len(self._body)}\r\n\r\n"
         if self._socket is None:
             self._socket = socket.create_connection(self._address)
         self._socket.sendall(head.encode() + self._body)
@@ -90,13 +110,33 @@ class Floor:
             if b'"content": "7 "' in data:
                 stamps.append(time.perf_counter())
         if self._closes:
-            self.close()
+            self._hang_up()
         return {name: ((stamps[0] - sent) * 1e3, (stamps[-1] - sent) * 1e3)}
 
-    def close(self) -> None:
+    def _hang_up(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def close(self) -> None:
+        self._hang_up()
+
+
+class FloorThroughTinyproxy(Floor):
+    """A new connection for each request, as tinyproxy wants it."""
+
+    name = "bare socket through tinyproxy"
+
+    def __init__(self, base_url: str, model: str) -> None:
+        super().__init__(base_url, model)
+        self._path = f"{base_url}/chat/completions"
+        self._proxy = ExitStack()
+        self._address = ("127.0.0.1", urlsplit(self._proxy.enter_context(tinyproxy())).port)
+        self._closes = True
+
+    def close(self) -> None:
+        super().close()
+        self._proxy.close()
 
 
 class _Async:
@@ -201,9 +241,12 @@ class Result:
     cpu_ms: float
 
 
-def measure(make: Callable[[str, str], Uptoken | Floor | Httpx | OpenAi], pattern: Pattern, framing: str) -> Result:
+Client = Uptoken | Floor | Httpx | OpenAi
+
+
+def measure(make: Callable[[str, str], Client], pattern: Pattern, framing: str, tls: str | None = None) -> Result:
     """One client against a fresh endpoint. The first round warms up and is not counted."""
-    with endpoint() as base_url:
+    with endpoint(tls) as base_url:
         client = make(base_url, f"{PLAN},framing={framing}")
         client.measure(list(pattern.delays_s))
         noted(base_url)
@@ -255,6 +298,9 @@ def main() -> str:
             seen = measure(Uptoken, pattern, framing)
             rows.append(_row("**Uptoken**", pattern, framing, seen))
             over += _over(pattern, framing, seen)
+    proxied, more_over = _through_tinyproxy()
+    rows += proxied
+    over += more_over
     for framing in ("chunked", "closed", "sized"):
         rows.append(_row(Floor.name, ONE, framing, measure(Floor, ONE, framing)))
     for client in (Httpx, OpenAi):
@@ -271,6 +317,32 @@ def main() -> str:
     )
     promise = "kept" if not over else "NOT KEPT: " + "; ".join(over)
     return f"{table(headings, rows)}\n\nPromised of Uptoken (0.5 / 1, 1 / 10, 0.5 / 2 ms; 4 ms of CPU): {promise}."
+
+
+def _through_tinyproxy() -> tuple[list[list[str]], list[str]]:
+    """Rows through a proxy, and what of them is beyond the promise.
+
+    Through a tunnel, as https:// goes, the promise is the same as without a proxy. What is forwarded is promised
+    against a bare socket: tinyproxy connects to the endpoint only when it has the request, and that takes its time.
+    """
+    if TINYPROXY is None:
+        print("tinyproxy is not installed: its rows are left out", file=sys.stderr)
+        return [], []
+    name, rows, over = "**Uptoken** through tinyproxy", [], []
+    with certificate() as own:
+        rows.append(_row("**Uptoken**", ONE, "https, chunked", measure(Uptoken, ONE, "chunked", own)))
+        for pattern in (ONE, BURST, SPREAD):
+            seen = measure(ThroughTinyproxy, pattern, "chunked", own)
+            rows.append(_row(name, pattern, "https, chunked", seen))
+            over += _over(pattern, "https through tinyproxy", seen)
+    floor = measure(FloorThroughTinyproxy, ONE, "chunked")
+    forwarded = {pattern: measure(ThroughTinyproxy, pattern, "chunked") for pattern in (ONE, BURST, SPREAD)}
+    rows += [_row(name, pattern, "chunked", seen) for pattern, seen in forwarded.items()]
+    rows.append(_row(FloorThroughTinyproxy.name, ONE, "chunked", floor))
+    beyond_ms = median(forwarded[ONE].ttft_ms) - median(floor.ttft_ms)
+    if round(beyond_ms, 2) > ONE.most_ms[0]:
+        over.append(f"TTFT median {beyond_ms:.2f} ms beyond a bare socket (forwarded by tinyproxy)")
+    return rows, over
 
 
 def _over(pattern: Pattern, framing: str, seen: Result) -> list[str]:

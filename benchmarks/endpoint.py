@@ -1,6 +1,6 @@
 """A model endpoint that sends at known times and notes when it received and when it really sent.
 
-    python -m benchmarks.endpoint PORT
+    python -m benchmarks.endpoint PORT [CERTIFICATE]
 
 What a request gets is in its model's name: `first_ms=100,tokens=16,step_ms=10,framing=chunked`. `GET /log` hands out,
 and forgets, what was noted: by the request's `X-Probe-Id`, the moments (CLOCK_MONOTONIC, seconds, which all processes
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import sys
 import time
 import zlib
@@ -92,7 +93,7 @@ class _Connection:
     def _read(self) -> None:
         try:
             data = self._socket.recv(65_536)
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError):
             return
         except OSError:
             data = b""
@@ -148,7 +149,7 @@ class _Connection:
             self._close()
 
 
-async def serve(port: int, ready: Callable[[int], None]) -> None:
+async def serve(port: int, ready: Callable[[int], None], tls: ssl.SSLContext | None = None) -> None:
     """Serve until cancelled; `ready` is told the port."""
     listener = socket.create_server(("127.0.0.1", port), backlog=512)
     listener.setblocking(False)
@@ -156,7 +157,8 @@ async def serve(port: int, ready: Callable[[int], None]) -> None:
     def accept() -> None:
         try:
             while True:
-                _Connection(listener.accept()[0])
+                connection = listener.accept()[0]
+                _Connection(tls.wrap_socket(connection, server_side=True) if tls else connection)
         except BlockingIOError:
             return
 
@@ -166,4 +168,8 @@ async def serve(port: int, ready: Callable[[int], None]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), lambda port: print(port, flush=True)))
+    context = None
+    if sys.argv[2:]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(sys.argv[2])
+    asyncio.run(serve(int(sys.argv[1]), lambda port: print(port, flush=True), context))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from collectors.http.proxies import is_loopback
 from collectors.http.redaction import root_cause, safe_error
 from collectors.scheduler.claims import NotDue, Planned, UnderWay
 from collectors.scheduler.config import ProbeTarget
@@ -243,7 +244,8 @@ def probe_once(
         route=reply.route,
         error=result.error,
     )
-    contact = None if target.is_loopback else Contact(target.host, result.unreached, result.own_network)
+    host = line.first_host  # a proxy's, where there is one: whether the target itself was reached, only the proxy knows
+    contact = None if host is None or is_loopback(host) else Contact(host, result.unreached, result.own_network)
     refusals = [Adaptation(*where, name, instead, started_at) for name, instead in result.adaptations]
     for refusal in refusals:
         scene.note_refusal(refusal)

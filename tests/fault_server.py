@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -17,12 +18,13 @@ Script = Callable[[socket.socket, dict[str, Any]], None]
 class FaultServer:
     """Serves each connection with `script(connection, request)`; requests that came are in `requests`."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
         self.script = script
+        self._tls = tls
         self.requests: list[dict[str, Any]] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/v1"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}/v1"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> FaultServer:
@@ -37,17 +39,22 @@ class FaultServer:
                 connection, _ = self._listener.accept()
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def _serve(self, plain: socket.socket) -> None:
+        with plain, contextlib.suppress(OSError):
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = self._tls.wrap_socket(plain, server_side=True) if self._tls else plain
             file = connection.makefile("rb")
             while line := file.readline():
                 headers = {}
-                while (header := file.readline().decode().strip()) != "":
+                while (header := file.readline().decode("latin-1").strip()) != "":
                     name, _, value = header.partition(":")
                     headers[name.lower()] = value.strip()
                 body = file.read(int(headers.get("content-length", 0)))
-                request = {"line": line.decode().strip(), "headers": headers, "body": json.loads(body or b"{}")}
+                request = {
+                    "line": line.decode("latin-1").strip(),
+                    "headers": headers,
+                    "body": json.loads(body or b"{}"),
+                }
                 self.requests.append(request)
                 self.script(connection, request)
 

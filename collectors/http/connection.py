@@ -6,20 +6,26 @@ its beginning to its end.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import io
 import os
+import re
 import socket
 import threading
 import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from collectors.http.deadline import Deadline
+from collectors.http.proxies import Proxy, proxy_for
+from collectors.http.redaction import keep_secret
 
 BUFFER_BYTES = 65_536
 
@@ -31,6 +37,13 @@ class Marks:
         self.deadline = deadline
         self.connect_began: float | None = None
         self.connected: float | None = None
+        self.proxy: Proxy | None = None
+        self.forwarded = False
+        """The proxy makes the request itself (http://), so that some responses are its own."""
+        self.tunnel: Literal["asked for", "open"] | None = None
+        """How far `CONNECT` came; null before the proxy was reached, and where there is no tunnel to be opened."""
+        self.tunnel_refusal: tuple[int, str] | None = None
+        """The status and the words with which the proxy refused it."""
         self.sent: float | None = None
         self.arrived: float = 0.0
         """When bytes last came out of the socket: the stamp of whatever is read next, however many layers later."""
@@ -79,15 +92,49 @@ class _StampedConnection(HTTPConnection):
         if marks is None:
             return super()._new_conn()
         marks.connect_began = time.perf_counter()
-        self.timeout = marks.deadline.remaining_s
-        fresh = super()._new_conn()
+        name = self._dns_host
+        try:
+            fresh = self._first_that_connects(marks.deadline)
+        finally:
+            self._dns_host = name
+        fresh.settimeout(marks.deadline.remaining_s)
         marks.deadline.guard(fresh)
         return fresh
+
+    def _first_that_connects(self, deadline: Deadline) -> socket.socket:
+        """A socket to one of the name's addresses. They share the time: urllib3 would give all of it to each."""
+        try:
+            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        except socket.gaierror as problem:
+            raise NameResolutionError(self.host, self, problem) from problem
+        for left in range(len(found), 0, -1):
+            self._dns_host = str(found[-left][4][0])
+            self.timeout = deadline.remaining_s / left
+            try:
+                return super()._new_conn()
+            except ConnectTimeoutError:  # also of what is refused
+                if left == 1:
+                    raise
+        raise NewConnectionError(self, "the name has no address")
 
     def connect(self) -> None:
         super().connect()
         if _current.marks is not None:
             _current.marks.connected = time.perf_counter()
+
+    def _tunnel(self) -> None:
+        marks = _current.marks
+        if marks is None:
+            super()._tunnel()
+            return
+        marks.tunnel = "asked for"
+        try:
+            super()._tunnel()
+        except OSError as problem:
+            if refusal := re.match(r"Tunnel connection failed: (\d+) ?(.*)", str(problem)):
+                marks.tunnel_refusal = (int(refusal[1]), refusal[2])
+            raise
+        marks.tunnel = "open"
 
     def request(self, *arguments: Any, **named: Any) -> None:
         if _current.marks is not None and self.sock is not None:
@@ -103,8 +150,12 @@ class _StampedConnection(HTTPConnection):
             super().request(*arguments, **named)
         finally:
             held, self._held = self._held, None
-        self.send(b"".join(held))
-        _current.marks.sent = time.perf_counter()
+        if self.sock is None:
+            self.connect()
+        try:
+            self.send(b"".join(held))
+        finally:  # a server may close its ear before the end and respond all the same; urllib3 then reads the response
+            _current.marks.sent = time.perf_counter()
 
     def send(self, data: Any) -> None:
         if self._held is not None:
@@ -125,15 +176,35 @@ class _StampedTlsPool(HTTPSConnectionPool):
     ConnectionCls = _StampedTlsConnection
 
 
-class _StampedAdapter(HTTPAdapter):
+class _Adapter(HTTPAdapter):
+    """requests' own way to a server, through a proxy whose credentials are in no URL that an error could show."""
+
+    def __init__(self, proxy: Proxy | None, **named: Any) -> None:
+        self._proxy = proxy
+        super().__init__(**named)
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        if self._proxy is None or self._proxy.user is None:
+            return {}
+        pair = f"{self._proxy.user}:{self._proxy.password}".encode()
+        return {"Proxy-Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        # by what is connected to: requests goes by the URL, and would not look at an https:// proxy's certificate
+        super().cert_verify(conn, f"{conn.scheme}://", verify, cert)  # type: ignore[no-untyped-call]
+
+
+class _StampedAdapter(_Adapter):
     pools: ClassVar[dict[str, type[HTTPConnectionPool]]] = {"http": _StampedPool, "https": _StampedTlsPool}
 
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
         super().init_poolmanager(*arguments, **named)
         self.poolmanager.pool_classes_by_scheme = self.pools
 
-
-LOOPBACK = ("127.", "localhost", "[::1]")
+    def proxy_manager_for(self, *arguments: Any, **named: Any) -> Any:
+        manager = super().proxy_manager_for(*arguments, **named)
+        manager.pool_classes_by_scheme = self.pools
+        return manager
 
 
 def authorities() -> str | bool:
@@ -143,30 +214,53 @@ def authorities() -> str | bool:
     return os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
 
 
+def _keep_credentials(proxy: Proxy | None) -> None:
+    """Let no text have a proxy's password, nor the header that it makes with the user's name."""
+    if proxy is not None and proxy.user is not None:
+        keep_secret([proxy.password])
+        keep_secret([f"{proxy.user}:{proxy.password}"], pieces=False)
+
+
+def _proxies(proxy: Proxy | None) -> dict[str, str]:
+    """As requests wants them."""
+    return {} if proxy is None else {"http": proxy.url, "https": proxy.url}
+
+
 def session_for(url: str) -> requests.Session:
     """A session that takes nothing of the environment but the proxy, and that not for this machine itself, and whose
     certificates are believed.
 
-    requests would let a ~/.netrc replace the key.
+    requests would let a ~/.netrc replace the key. Raises ValueError when the proxy cannot be used.
     """
+    proxy = proxy_for(url, os.environ)
+    if proxy is not None and proxy.problem is not None:
+        raise ValueError(proxy.problem)
+    _keep_credentials(proxy)
     session = requests.Session()
     session.trust_env = False
     session.verify = authorities()
-    if not url.partition("://")[2].startswith(LOOPBACK):
-        session.proxies.update(requests.utils.get_environ_proxies(url))
+    session.proxies = _proxies(proxy)
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter(proxy))
     return session
 
 
 class Line:
     """A way to one server that keeps its connection open between exchanges. Used by one thread at a time."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, proxy: Proxy | None = None) -> None:
+        """Through `proxy`, by default the one that the environment names for the URL."""
         self.url = url
-        self._session = session_for(url)
+        self.proxy = proxy or proxy_for(url, os.environ)
+        _keep_credentials(self.proxy)
         self._verify = authorities()
-        self._session.headers.clear()
-        self._adapter = _StampedAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
+        self._adapter = _StampedAdapter(self.proxy, pool_connections=1, pool_maxsize=1, max_retries=0)
         self._prepared: requests.PreparedRequest | None = None
+
+    @property
+    def first_host(self) -> str | None:
+        """The host that it connects to, the proxy's where there is one; null where there is none to connect to."""
+        return self.proxy.host or None if self.proxy is not None else urlsplit(self.url).hostname
 
     def post(self, body: bytes, headers: dict[str, str], marks: Marks) -> requests.Response:
         """Send, and return when the response's headers are in. Redirects are not followed.
@@ -175,16 +269,22 @@ class Line:
         is a third of the CPU that sending takes. Raises requests.RequestException, and whatever urllib3 lets through
         of a broken response.
         """
+        marks.proxy, marks.forwarded = self.proxy, self.proxy is not None and self.url.startswith("http://")
+        if self.proxy is not None and self.proxy.problem is not None:
+            raise requests.exceptions.InvalidProxyURL(self.proxy.problem)
         if self._prepared is None:
-            self._prepared = self._session.prepare_request(requests.Request("POST", self.url))
+            self._prepared = requests.Request("POST", self.url).prepare()
         request = self._prepared.copy()
         request.headers.update(headers | {"Content-Length": str(len(body))})
         request.body = body
         _current.marks = marks
         try:
-            timeout_s = marks.deadline.remaining_s
             return self._adapter.send(
-                request, stream=True, timeout=timeout_s, verify=self._verify, proxies=self._session.proxies
+                request,
+                stream=True,
+                timeout=marks.deadline.remaining_s,
+                verify=self._verify,
+                proxies=_proxies(self.proxy),
             )
         finally:
             _current.marks = None
@@ -192,4 +292,3 @@ class Line:
     def close(self) -> None:
         """Close the connection that was kept."""
         self._adapter.close()
-        self._session.close()

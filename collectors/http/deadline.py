@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import os
 import socket
 import threading
 import time
@@ -33,7 +34,7 @@ class Deadline:
     def guard(self, connected: socket.socket) -> None:
         """Shut this socket down when the time is over, whatever waits on it then (TLS, headers or body)."""
         # a descriptor of our own: TLS takes the original one away, and shutting down a copy ends the connection too
-        copy = socket.fromfd(connected.fileno(), connected.family, connected.type)
+        copy = socket.socket(fileno=os.dup(connected.fileno()))
         with self._lock:
             old, self._socket = self._socket, copy
             if self._over:
@@ -43,7 +44,7 @@ class Deadline:
             old.close()
         if self.passed:
             with contextlib.suppress(OSError):
-                connected.shutdown(socket.SHUT_RDWR)
+                copy.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
         """The exchange is over: leave its connection alone from now on."""

@@ -25,7 +25,8 @@ from collectors.http.connection import Line, Marks
 from collectors.http.deadline import Deadline
 from collectors.http.errors import ReportedError, page_title, read_error_body, without_prompt
 from collectors.http.litellm import litellm_cost_usd, litellm_route
-from collectors.http.redaction import root_cause, safe_error
+from collectors.http.proxy_failures import ProxyFailure, failed_before_target, keeps_connection, own_response
+from collectors.http.redaction import innermost, root_cause, safe_error
 from collectors.http.reply import Reply, parse_object, read_events, read_whole, route_of, word
 from collectors.http.sse import LineTooLongError, events
 
@@ -144,18 +145,21 @@ def _once(line: Line, ask: Ask, deadline: Deadline) -> tuple[Exchange, str]:
 
 
 def _connect_ms(marks: Marks) -> float | None:
-    if marks.connect_began is None or marks.connected is None:
-        return None
-    return (marks.connected - marks.connect_began) * 1_000
+    return _since(marks.connect_began, marks.connected)
 
 
 def _unanswered(problem: BaseException, marks: Marks, ask: Ask) -> Exchange:
     """No status line came: too late, no connection, or no HTTP."""
     words = root_cause(problem)
-    unreached = marks.connected is None and marks.sent is None
+    unreached = marks.connected is None and marks.sent is None and marks.tunnel is None
+    own = any(hint in words for hint in ("Network is unreachable", "Temporary failure in name resolution"))
+    refused = "refused" in words
+    late = _is_late(problem, marks)
     result = Exchange("connection_error", safe_error(words, ask.secrets), connect_ms=_connect_ms(marks))
-    if marks.deadline.passed or isinstance(problem, requests.Timeout | urllib3.exceptions.TimeoutError):
-        where = "connecting" if unreached else "waiting for the response"
+    if failure := failed_before_target(marks, words, ask.timeout_s if late else None):
+        return replace(_of_proxy(failure, result, ask), own_network=own, unreached=unreached and not refused)
+    if late:
+        where = "connecting" if marks.connected is None and marks.sent is None else "waiting for the response"
         return replace(
             result, outcome="timeout", error=f"{where} took more than {ask.timeout_s:g} s", unreached=unreached
         )
@@ -165,9 +169,20 @@ def _unanswered(problem: BaseException, marks: Marks, ask: Ask) -> Exchange:
         return replace(result, outcome="caller_error")
     if marks.sent is not None and _is_no_http(problem):
         return replace(result, outcome="invalid_response")
-    own = any(hint in words for hint in ("Network is unreachable", "Temporary failure in name resolution"))
-    refused = "refused" in words
     return replace(result, own_network=own, unreached=unreached and not refused)
+
+
+def _is_late(problem: BaseException, marks: Marks) -> bool:
+    cause = innermost(problem)
+    timed_out = isinstance(problem, requests.Timeout) or isinstance(
+        cause, TimeoutError | urllib3.exceptions.TimeoutError
+    )
+    return marks.deadline.passed or (timed_out and not isinstance(cause, urllib3.exceptions.NewConnectionError))
+
+
+def _of_proxy(failure: ProxyFailure, result: Exchange, ask: Ask) -> Exchange:
+    error = safe_error(failure.error, ask.secrets)
+    return replace(result, outcome=failure.outcome, error=error, http_status=failure.status)
 
 
 def _is_no_http(problem: BaseException) -> bool:
@@ -196,7 +211,8 @@ def _receive(response: requests.Response, most: int, marks: Marks) -> tuple[list
     missing = getattr(response.raw._original_response, "length", None)
     if missing:
         return _unzipped(pieces, response, most)[0], f"{missing} bytes of its Content-Length never came"
-    response.raw.release_conn()  # read to its end, so the next probe can use the connection again
+    if not marks.forwarded or keeps_connection(response.headers):
+        response.raw.release_conn()  # read to its end, so the next probe can use the connection again
     return _unzipped(pieces, response, most)
 
 
@@ -244,7 +260,6 @@ def _answered(response: requests.Response, marks: Marks, ask: Ask) -> tuple[Exch
     if not 200 <= status < 300:
         return _refused(response, base, marks, ask)
     pieces, cut = _receive(response, MOST_BYTES, marks)
-    assert marks.sent is not None
     if kind == "application/json":
         reply = _whole(pieces) or Reply(events=1, broken_events=1)
     else:
@@ -315,10 +330,10 @@ def _cut_reason(reply: Reply) -> str:
     return f"the stream ended{when} without a finish_reason or [DONE]"
 
 
-def _timed(base: Exchange, sent: float) -> Exchange:
+def _timed(base: Exchange, sent: float | None) -> Exchange:
     reply = base.reply
-    ttft = None if reply.first_token_at is None else (reply.first_token_at - sent) * 1_000
-    total = None if reply.last_token_at is None else (reply.last_token_at - sent) * 1_000
+    ttft = _since(sent, reply.first_token_at)
+    total = _since(sent, reply.last_token_at)
     tokens, source = reply.completion_tokens, "usage"
     if tokens is None:
         tokens, source = (reply.token_chunks, "chunks") if reply.streamed and reply.has_token else (None, "")
@@ -330,6 +345,10 @@ def _timed(base: Exchange, sent: float) -> Exchange:
         tokens_source=source or None,
         tokens_per_second=_rate(reply, tokens),
     )
+
+
+def _since(began: float | None, at: float | None) -> float | None:
+    return None if began is None or at is None else (at - began) * 1_000
 
 
 def _rate(reply: Reply, tokens: int | None) -> float | None:
@@ -350,6 +369,8 @@ def _rate(reply: Reply, tokens: int | None) -> float | None:
 def _refused(response: requests.Response, base: Exchange, marks: Marks, ask: Ask) -> tuple[Exchange, str]:
     """Anything but a 2xx. A redirect is not followed: it could carry the key to another host."""
     status = base.http_status or 0
+    if failure := own_response(marks, status, response.reason or "", response.headers):
+        return _of_proxy(failure, base, ask), ""
     if 300 <= status < 400:
         where = _place(response.url, response.headers.get("Location", ""))
         text = f"HTTP {status}, a redirect to {where}, not followed so that the key stays here; put the right base_url"

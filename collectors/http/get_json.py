@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from http import HTTPStatus
 from typing import Any
+
+from collectors.http.proxies import proxy_for
+from collectors.http.redaction import root_cause
 
 TIMEOUT_S = 10.0
 WHOLE_S = 60.0
@@ -21,11 +25,26 @@ def get_json(url: str, headers: dict[str, str] | None = None, timeout_s: float =
     """The JSON at `url`. Redirects are not followed, so that a key in `headers` stays here.
 
     Raises GoneError for 404 and 405, ValueError for any other status, for what is no JSON, for an answer that is too
-    large or takes more than a minute, and requests.RequestException when there was no answer.
+    large or takes more than a minute, and where a proxy failed, and requests.RequestException when there was no answer.
     """
-    from collectors.http.connection import session_for
+    from requests.exceptions import ProxyError
 
     path = url.partition("://")[2].partition("/")[2]
+    try:
+        body = _fetch(url, path, headers, timeout_s)
+    except ProxyError as problem:
+        proxy = proxy_for(url, os.environ)
+        name = f" {proxy.name}" if proxy is not None else ""
+        raise ValueError(f"GET /{path} failed at the proxy{name}: {root_cause(problem)}") from problem
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise ValueError(f"GET /{path} did not answer with JSON") from None
+
+
+def _fetch(url: str, path: str, headers: dict[str, str] | None, timeout_s: float) -> bytearray:
+    from collectors.http.connection import session_for
+
     with (
         session_for(url) as session,
         session.get(url, headers=headers, timeout=timeout_s, allow_redirects=False, stream=True) as response,
@@ -41,7 +60,4 @@ def get_json(url: str, headers: dict[str, str] | None = None, timeout_s: float =
             body += piece
             if len(body) > MOST_BYTES or time.monotonic() > until:
                 raise ValueError(f"GET /{path} did not end within {MOST_BYTES >> 20} MB and {WHOLE_S:.0f} s")
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise ValueError(f"GET /{path} did not answer with JSON") from None
+    return body

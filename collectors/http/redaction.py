@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import base64
 import re
+import threading
 from collections.abc import Iterable
 from urllib.parse import quote
 
 LONGEST_ERROR = 300
 _SHORTEST_PIECE = 8
-_known: set[str] = set()
-_whole: set[str] = set()
+_known: frozenset[str] = frozenset()
+_whole: frozenset[str] = frozenset()
 _trace: re.Pattern[str] | None = None
+_adding = threading.Lock()
 
 
 def keep_secret(secrets: Iterable[str | None], *, pieces: bool = True) -> None:
     """Never let these into a text, whoever makes it. Without `pieces` only as a whole: what a header says may be as
     harmless as the address of a page, of which every text has some letters.
     """
-    global _trace
-    (_known if pieces else _whole).update(secret for secret in secrets if secret and len(secret) >= _SHORTEST_PIECE)
-    parts = {
-        form[at : at + _SHORTEST_PIECE]
-        for secret in _known
-        for form in _forms(secret)
-        for at in range(len(form) - _SHORTEST_PIECE + 1)
-    }
-    parts |= {form for secret in _whole for form in _forms(secret)}
-    _trace = re.compile("|".join(map(re.escape, sorted(parts)))) if parts else None
+    global _known, _whole, _trace
+    new = frozenset(secret for secret in secrets if secret and len(secret) >= _SHORTEST_PIECE)
+    with _adding:  # probes' threads add a proxy's, and others read meanwhile: so the sets are replaced, not changed
+        if new <= (_known if pieces else _whole):
+            return
+        _known, _whole = (_known | new, _whole) if pieces else (_known, _whole | new)
+        parts = {
+            form[at : at + _SHORTEST_PIECE]
+            for secret in _known
+            for form in _forms(secret)
+            for at in range(len(form) - _SHORTEST_PIECE + 1)
+        }
+        parts |= {form for secret in _whole for form in _forms(secret)}
+        _trace = re.compile("|".join(map(re.escape, sorted(parts)))) if parts else None
 
 
 def redacted(text: str) -> str:
@@ -62,15 +68,17 @@ _OBJECT = re.compile(r"^<?_?\w+\(host=[^)]*\)[^:]*: ")
 
 def root_cause(problem: BaseException) -> str:
     """The innermost reason that urllib3 and requests wrap, in words."""
-    seen = problem
-    while True:
-        inner = getattr(seen, "reason", None) or (seen.args[-1] if seen.args else None)
-        if not isinstance(inner, BaseException):
-            words = _OBJECT.sub("", str(seen))
-            if words != str(seen) or type(seen) is ValueError:
-                return words
-            return f"{type(seen).__name__}: {seen}" if words else type(seen).__name__
-        seen = inner
+    inner = innermost(problem)
+    words = _OBJECT.sub("", str(inner))
+    if words != str(inner) or type(inner) is ValueError:
+        return words
+    return f"{type(inner).__name__}: {inner}" if words else type(inner).__name__
+
+
+def innermost(problem: BaseException) -> BaseException:
+    """The innermost reason that urllib3 and requests wrap."""
+    inner = getattr(problem, "reason", None) or (problem.args[-1] if problem.args else None)
+    return innermost(inner) if isinstance(inner, BaseException) else problem
 
 
 def _forms(secret: str) -> list[str]:

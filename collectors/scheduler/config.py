@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from collectors.http.proxies import is_loopback
 from collectors.http.redaction import keep_secret
 from collectors.scheduler.durations import seconds
 
@@ -168,7 +169,7 @@ class ProbeTarget:
     @property
     def is_loopback(self) -> bool:
         """It runs on this machine, so that its network is not *the* network."""
-        return self.host == "localhost" or self.host == "::1" or self.host.startswith("127.")
+        return is_loopback(self.host)
 
     @property
     def schedules(self) -> tuple[tuple[str, float], ...]:

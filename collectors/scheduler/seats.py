@@ -5,6 +5,7 @@ gets no more of them, in all runs together. Otherwise one probe's time would be 
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -56,14 +57,16 @@ class Seats:
         if len(self._targets[server]) < 2 or not server.startswith("http://") or is_routed(target, self._config):
             return NO_LIMIT
         with self._asking[server]:
-            if server not in self._shared.server_slots:
-                slots = _total_slots(target)
-                if slots is None:
-                    return NO_LIMIT
-                with suppress(LockedError), self._shared.exclusive():
-                    self._shared.server_slots[server] = slots
+            now = time.time_ns() // 1_000_000
+            slots, asked_at = self._shared.server_slots.get(server, (NO_LIMIT, 0))
+            if abs(now - asked_at) < self._config.collector.local_servers_every * 1_000:
                 return slots
-            return self._shared.server_slots[server]
+            said = _total_slots(target)
+            if said is None:
+                return slots
+            with suppress(LockedError), self._shared.exclusive():
+                self._shared.server_slots[server] = (said, now)
+            return said
 
 
 def server_of(base_url: str) -> str:

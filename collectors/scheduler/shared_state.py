@@ -58,7 +58,8 @@ class SharedState:
         self.spending_elsewhere: dict[str, DaySpending] = {}
         self.collector_runs: dict[str, CollectorRun] = {}
         self.timer_runs: list[int] = []
-        self.server_slots: dict[str, int] = {}
+        self.server_slots: dict[str, tuple[int, int]] = {}
+        """How many requests a server works on at once, and when it was asked (milliseconds UTC)."""
         self.problem: str | None = None
         self._guard = threading.RLock()
         self._holding = False
@@ -132,7 +133,7 @@ class SharedState:
         spending = {location: _spending(of_it["spending"]) for location, of_it in sections.items()}
         collector_runs = {name: CollectorRun(**run) for name, run in section.get("collector_runs", {}).items()}
         self.timer_runs = [int(at) for at in section.get("timer_runs", [])]
-        self.server_slots = {str(name): int(count) for name, count in section.get("server_slots", {}).items()}
+        self.server_slots = {str(name): (int(n), int(at)) for name, (n, at) in section.get("server_slots", {}).items()}
         self.spending = spending.pop(self.location, self.spending)
         self.spending_elsewhere = spending
         mine = {name: run for name, run in self.collector_runs.items() if run.run == self.run}

@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import socket
+import threading
 import time
 import zlib
 from typing import Any
@@ -397,3 +398,22 @@ def test_another_bad_request_is_not_tried_again() -> None:
     result, server = probe(answer(400, {"error": {"message": "bad messages"}}))
     assert (result.outcome, len(server.requests)) == ("caller_error", 1)
     assert json.dumps(server.requests[0]["body"]) == json.dumps(BODY)
+
+
+def test_a_response_that_comes_before_the_request_has_left_is_read_and_nothing_raises() -> None:
+    """The server hangs up on a body of 16 MB that it does not want to read; what it said before is on its way."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(head(200, Content_Type="text/event-stream", Connection="close") + WHOLE)
+            time.sleep(0.3)
+
+    threading.Thread(target=serve, daemon=True).start()
+    line = Line(f"http://127.0.0.1:{listener.getsockname()[1]}/v1/chat/completions")
+    body = BODY | {"messages": [{"role": "user", "content": "x" * 16_000_000}]}
+    with listener:
+        result = exchange(line, Ask(body, HEADERS, 5.0))
+    line.close()
+    assert result.outcome in ("ok", "connection_error"), result
