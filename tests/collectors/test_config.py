@@ -393,4 +393,4 @@ def test_a_missing_file_is_said_with_the_way_out(tmp_path: Path) -> None:
 
 def test_the_default_configuration_is_right() -> None:
     config = load(PATH, {})
-    assert [(t.every_s, t.waits_for_key) for t in config.targets] == [(15, False), (1_800, True)]
+    assert [(t.every_s, t.waits_for_key) for t in config.targets] == [(60, False), (1_800, True)]
