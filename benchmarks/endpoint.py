@@ -111,7 +111,7 @@ class _Connection:
             return
         self._buffer = b""
         if first.startswith("GET"):
-            self._tell_log("models" in first)
+            self._tell("/log" in first)
             return
         noted = LOG[headers.get("x-probe-id", "")] = Noted(arrived)
         task = self._loop.create_task(self._answer(plan_of(json.loads(body)["model"]), noted))
@@ -122,9 +122,11 @@ class _Connection:
         self._loop.remove_reader(self._socket)
         self._socket.close()
 
-    def _tell_log(self, models: bool) -> None:
-        content = json.dumps({} if models else {key: asdict(value) for key, value in LOG.items()}).encode()
-        LOG.clear()
+    def _tell(self, log: bool) -> None:
+        """The log, which is forgotten then; an empty object for anything else that a client looks for."""
+        content = json.dumps({key: asdict(value) for key, value in LOG.items()} if log else {}).encode()
+        if log:
+            LOG.clear()
         self._socket.setblocking(True)
         self._socket.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
         self._socket.setblocking(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 import time
@@ -34,6 +35,7 @@ def collect(scene: Scene, window: TickWindow) -> Due:
     """The probes that are due, those that are skipped, and when the next one will be due."""
     due = Due()
     next_at: list[int] = []
+    wanted: list[ProbeTarget] = []
     missed = 0
     for target in scene.config.targets:
         if target.waits_for_key:
@@ -53,10 +55,24 @@ def collect(scene: Scene, window: TickWindow) -> Due:
             reason = scene.ledger.reserve(target, reserved.at_most_usd, reserved.at)
             if reason is None:
                 due.errands.append(_errand(scene, target, profile, every_s, plan, reserved))
+                wanted.append(target)
             else:
                 plan.claim.state = "refused"
                 due.skipped.append((target.name, reason))
-    return replace(due, next_at=min(next_at, default=None), missed=missed)
+    return replace(due, next_at=min(next_at, default=None), missed=missed, prepare=lambda: _prepare(scene, wanted))
+
+
+def _prepare(scene: Scene, targets: list[ProbeTarget]) -> None:
+    """Load what a probe needs and make its connection's object before any of them is timed: a process that a timer
+    starts has nothing yet, and what one probe loads would be in another one's times.
+    """
+    import collectors.http.exchange
+    import collectors.http.question  # noqa: F401
+
+    fresh = [scene.line(target) for target in targets if not scene.has_line(target)]
+    if fresh:
+        gc.collect()
+        gc.freeze()  # what is loaded stays: looking through it for garbage would stop every probe for milliseconds
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ open and delays nobody else's.
 
 from __future__ import annotations
 
-import gc
 import queue
 import threading
 import time
@@ -78,8 +77,6 @@ class Loop:
         self.stop = threading.Event()
         self._shared = shared or SharedState(None, location)
         self._scene = Scene(config, store, self._shared)
-        gc.collect()
-        gc.freeze()  # what is loaded stays: looking through it for garbage would stop every probe for milliseconds
         self._pool = ThreadPoolExecutor(MOST_THREADS, "errand")
         changed = changed_targets(store, config, location, _now_ms())
         if changed:
@@ -96,7 +93,8 @@ class Loop:
             step_s = self._shared.timer_step_s() if PROBE in self._names else None
             if PROBE in self._names:
                 self._shared.note_timer_run(now)
-            later = self._start_ticks(TickWindow(now, now, everything))
+            later, ticks = self._plan(TickWindow(now, now, everything))
+        self._start(ticks)
         idle = not self._ticks
         take_over_at = time.monotonic() + TAKE_OVER_AFTER * step_s if step_s else None
         while self._ticks and not self.stop.is_set():
@@ -120,7 +118,8 @@ class Loop:
                 return
             self._scene.read_series()
             self._shared.note_timer_run(now - round((TAKE_OVER_AFTER - 1) * step_s * 1_000))
-            self._start_ticks(TickWindow(now, now))
+            _, ticks = self._plan(TickWindow(now, now))
+        self._start(ticks)
 
     def every(self, seconds: float, *, everything: bool = False) -> None:
         """Tick at each multiple of `seconds` on the clock until `stop` is set. Raises StoreError as `once` does."""
@@ -163,31 +162,38 @@ class Loop:
         """Start a loop's tick. When another run does not stop planning, the next one makes up for it."""
         try:
             with self._shared.exclusive(self._wait_s):
-                self._start_ticks(window)
+                _, ticks = self._plan(window)
         except LockedError as problem:
             self._report.say(f"{problem}: nothing is planned meanwhile")
+            return
+        self._start(ticks)
 
-    def _start_ticks(self, window: TickWindow) -> int | None:
-        """Start what is due; returns when the next thing will be. The shared state is held."""
+    def _plan(self, window: TickWindow) -> tuple[int | None, list[Tick]]:
+        """When the next thing will be due (milliseconds UTC), and what is due now. The shared state is held."""
         nexts = []
+        ticks = []
         for name in self._names:
             due = COLLECTORS[name](self._scene, window)
             nexts += [due.next_at] if due.next_at is not None else []
             if not due.errands and not due.skipped:
                 continue
-            tick = Tick(name, self._location, window.now, due, self._ended.put, self._report.seen)
+            ticks.append(Tick(name, self._location, window.now, due, self._ended.put, self._report.seen))
+        return min(nexts, default=None), ticks
+
+    def _start(self, ticks: list[Tick]) -> None:
+        if self._shared.problem not in (None, self._said):
+            self._report.say(str(self._shared.problem))
+            self._said = self._shared.problem
+        for tick in ticks:
+            due = tick.due
             self._report.planned(len(due.errands), due.skipped)
             if due.missed:
                 self._report.say(
-                    f"{name}: {due.missed:,} that were due meanwhile were missed: this process was held up"
+                    f"{tick.collector}: {due.missed:,} that were due meanwhile were missed: this process was held up"
                 )
             self._ticks.append(tick)
             self._record_at = time.monotonic() + RECORD_AFTER_S
             tick.start(self._pool, self.stop)
-        if self._shared.problem not in (None, self._said):
-            self._report.say(str(self._shared.problem))
-            self._said = self._shared.problem
-        return min(nexts, default=None)
 
     def _take(self, timeout_s: float) -> None:
         """Wait for ticks to end, and record what is certain."""

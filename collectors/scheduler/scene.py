@@ -88,13 +88,15 @@ class Errand:
 class Due:
     """What a collector wants done now, what it leaves out (name and reason), and when it wants to be asked again.
 
-    `missed`: how many more were due while this process was held up, and too late to be made up for.
+    `missed`: how many more were due while this process was held up, and too late to be made up for. `prepare` is called
+    once before the errands begin, for what would otherwise take time from one that is being measured.
     """
 
     errands: list[Errand] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     next_at: int | None = None
     missed: int = 0
+    prepare: Callable[[], None] = lambda: None
 
 
 class Scene:
@@ -213,6 +215,10 @@ class Scene:
         """Remember what a server does not take."""
         known = self.refused.setdefault((row.target, row.base_url, row.model), [])
         known[:] = [pair for pair in known if pair[0] != row.field] + [(row.field, row.replacement)]
+
+    def has_line(self, target: ProbeTarget) -> bool:
+        """Whether the target's connection was made ready."""
+        return target.name in self._lines
 
     def line(self, target: ProbeTarget) -> Line:
         """The target's connection, kept open between probes."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from collectors.http.redaction import redacted, root_cause, safe_error
@@ -63,6 +64,8 @@ class Tick:
         self._lock = threading.Lock()
         if not self._open:
             self.done(self)
+        with suppress(Exception):  # each errand meets it again, and tells
+            self.due.prepare()
         began = time.monotonic()
         gap_s = min(SPREAD_S, LONGEST_SPREAD_S / max(1, self._open))
         for number, errand in enumerate(self.due.errands):
