@@ -230,7 +230,8 @@ def probe_once(
     finally:
         lag_ms = scene.lag.end(watch)
     reply = result.reply
-    cost_usd = _cost(reply.cost_usd, scene.price(target), reply.prompt_tokens, result.completion_tokens)
+    used = reply.usage
+    cost_usd = _cost(used.cost_usd, scene.price(target), used.prompt_tokens, result.completion_tokens)
     billed_usd = cost_usd if cost_usd is not None or result.outcome in MAY_BE_BILLED else 0.0
     if reserved is not None:
         scene.ledger.settle(reserved.at_most_usd, billed_usd, reserved.at)
@@ -247,10 +248,10 @@ def probe_once(
         ttft_ms=_rounded(result.ttft_ms),
         total_ms=_rounded(result.total_ms),
         tokens_per_second=_rounded(result.tokens_per_second),
-        prompt_tokens=reply.prompt_tokens,
+        prompt_tokens=used.prompt_tokens,
         completion_tokens=result.completion_tokens,
-        reasoning_tokens=reply.reasoning_tokens,
-        cached_tokens=reply.cached_tokens,
+        reasoning_tokens=used.reasoning_tokens,
+        cached_tokens=used.cached_tokens,
         tokens_source=result.tokens_source,
         cost_usd=cost_usd,
         answer_ok=question.answered_by(reply.text) if result.outcome == "ok" else None,

@@ -47,6 +47,12 @@ class Marks:
         self.sent: float | None = None
         self.arrived: float = 0.0
         """When bytes last came out of the socket: the stamp of whatever is read next, however many layers later."""
+        self.reader: _StampedReader | None = None
+
+    def wait_at_most(self, seconds: float) -> None:
+        """From now on a read of the response that waits longer is a TimeoutError."""
+        if self.reader is not None:
+            self.reader.wait_at_most(seconds)
 
 
 class _Current(threading.local):
@@ -62,6 +68,13 @@ class _StampedReader(io.RawIOBase):
     def __init__(self, raw: io.RawIOBase, marks: Marks) -> None:
         self._raw = raw
         self._marks = marks
+        marks.reader = self
+
+    def wait_at_most(self, seconds: float) -> None:
+        """See `Marks.wait_at_most`."""
+        connected = getattr(self._raw, "_sock", None)  # socket.SocketIO's own
+        if connected is not None:
+            connected.settimeout(seconds)
 
     def readable(self) -> bool:
         return True

@@ -36,6 +36,7 @@ PIECE_BYTES = 65_536
 MOST_TRIES = 5
 ZIPPED = ("gzip", "x-gzip", "deflate")
 FEWEST_TOKENS_FOR_A_RATE = 16
+FEWEST_CHUNKS_FOR_A_RATE = 4
 SHORTEST_SPAN_FOR_A_RATE_S = 0.050
 READABLE = ("text/event-stream", "application/json", "")
 """The types of a body that can be a chat completion."""
@@ -191,14 +192,22 @@ def _is_no_http(problem: BaseException) -> bool:
 
 
 Piece = tuple[float, bytes]
+_DONE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]")
+AFTER_DONE_S = 0.1
+"""How long a connection may take to end after its stream has."""
 
 
 def _receive(response: requests.Response, most: int, marks: Marks) -> tuple[list[Piece], str | None]:
     """The body in stamped pieces, and why it ended early, if it did. A piece has the stamp of the moment at which its
     last bytes came out of the socket; what is zipped is unzipped when all of it is here.
+
+    A stream is over at its `[DONE]`. What the connection does afterwards is not the response's: it is read on for a
+    moment, so that it can be used again, and closed when its end does not come.
     """
     pieces: list[Piece] = []
     size = 0
+    is_done = False
+    tail = b""
     read1 = _reader(response)
     try:
         while piece := read1(PIECE_BYTES):
@@ -206,11 +215,18 @@ def _receive(response: requests.Response, most: int, marks: Marks) -> tuple[list
             size += len(piece)
             if size > most:
                 return _unzipped(pieces, response, most)[0], _too_much(most)
+            if not is_done and _DONE.search(tail + piece):
+                is_done = True
+                marks.wait_at_most(AFTER_DONE_S)
+            tail = (tail + piece)[-len(b"\ndata: [DONE") :]
     except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as problem:
+        if is_done:
+            return pieces, None
         return _unzipped(pieces, response, most)[0], root_cause(problem)
     missing = getattr(response.raw._original_response, "length", None)
     if missing:
         return _unzipped(pieces, response, most)[0], f"{missing} bytes of its Content-Length never came"
+    marks.wait_at_most(marks.deadline.remaining_s)
     if not marks.forwarded or keeps_connection(response.headers):
         response.raw.release_conn()  # read to its end, so the next probe can use the connection again
     return _unzipped(pieces, response, most)
@@ -291,8 +307,8 @@ def _whole(pieces: list[Piece]) -> Reply | None:
 def _note_headers(reply: Reply, response: requests.Response, ask: Ask) -> None:
     """What a router says in its headers, where the body did not say it."""
     reply.route = reply.route or litellm_route(response.headers, ask.body.get("model"), response.status_code)
-    if reply.cost_usd is None:
-        reply.cost_usd = litellm_cost_usd(response.headers)
+    if reply.usage.cost_usd is None:
+        reply.usage = replace(reply.usage, cost_usd=litellm_cost_usd(response.headers))
 
 
 def _kept(text: str, ask: Ask) -> str | None:
@@ -317,7 +333,9 @@ def _judge(reply: Reply, kind: str, cut: str | None, ask: Ask, marks: Marks) -> 
         return "invalid_response", f"{reply.broken_events} of {reply.events} events were no JSON objects"
     if not reply.ended:
         return "stream_error", _cut_reason(reply)
-    if not reply.has_token:
+    # reasoning that is billed and not shown is work, too, and a filter shows that the server does its own
+    worked = reply.has_token or reply.usage.completion_tokens or reply.usage.reasoning_tokens
+    if not worked and reply.finish_reason != "content_filter":
         return "empty", f"no token came (finish_reason: {reply.finish_reason or 'none'})"
     return "ok", None
 
@@ -334,7 +352,7 @@ def _timed(base: Exchange, sent: float | None) -> Exchange:
     reply = base.reply
     ttft = _since(sent, reply.first_token_at)
     total = _since(sent, reply.last_token_at)
-    tokens, source = reply.completion_tokens, "usage"
+    tokens, source = reply.usage.completion_tokens, "usage"
     if tokens is None:
         tokens, source = (reply.token_chunks, "chunks") if reply.streamed and reply.has_token else (None, "")
     return replace(
@@ -352,18 +370,20 @@ def _since(began: float | None, at: float | None) -> float | None:
 
 
 def _rate(reply: Reply, tokens: int | None) -> float | None:
-    """(tokens - 1) / (last - first content chunk), as Artificial Analysis measures output speed.
+    """Tokens x (chunks - 1) / chunks / (last - first content chunk): what came after the first chunk, in its time.
 
-    Reasoning that was counted but never streamed was made before the first chunk, so it is left out.
+    Where each chunk is a token, that is (tokens - 1) / span, as Artificial Analysis measures output speed. Reasoning
+    that was counted but never streamed was made before the first chunk, so it is not counted. Null for too few tokens,
+    chunks or milliseconds: a rate of nothing is not a rate.
     """
-    if tokens is None or reply.first_token_at is None or reply.last_token_at is None:
+    chunks, began, ended = reply.token_chunks, reply.first_token_at, reply.last_token_at
+    if tokens is None or began is None or ended is None or chunks < FEWEST_CHUNKS_FOR_A_RATE:
         return None
     if not reply.reasoned:
-        tokens -= reply.reasoning_tokens or 0
-    span_s = reply.last_token_at - reply.first_token_at
-    if tokens < FEWEST_TOKENS_FOR_A_RATE or span_s < SHORTEST_SPAN_FOR_A_RATE_S:
+        tokens -= reply.usage.reasoning_tokens or 0
+    if tokens < FEWEST_TOKENS_FOR_A_RATE or ended - began < SHORTEST_SPAN_FOR_A_RATE_S:
         return None
-    return (tokens - 1) / span_s
+    return tokens * (chunks - 1) / chunks / (ended - began)
 
 
 def _refused(response: requests.Response, base: Exchange, marks: Marks, ask: Ask) -> tuple[Exchange, str]:

@@ -7,16 +7,17 @@ looked at, never kept.
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from collectors.http.errors import ReportedError, read_error
 from collectors.http.sse import Event
+from collectors.http.usage import Usage, count, usages_in
 
-MOST_TOKENS = 10**9
-"""A token count above this is no count."""
+KEEP_ALIVES = ("ping", "heartbeat", "keepalive", "keep-alive")
+"""Names of events that say nothing but that the connection is there."""
 
 
 @dataclass
@@ -35,11 +36,7 @@ class Reply:
     cut_in_event: bool = False
     reported: ReportedError | None = None
     finish_reason: str | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
-    cost_usd: float | None = None
+    usage: Usage = field(default_factory=Usage)
     provider: str | None = None
     served_model: str | None = None
     route: str | None = None
@@ -68,6 +65,8 @@ def read_events(stream: Iterable[Event]) -> Reply:
         if event.data.strip() == "[DONE]":
             reply.done = True
             continue
+        if not event.data.strip() or event.name.lower() in KEEP_ALIVES or reply.done:
+            continue
         chunk = parse_object(event.data)
         if chunk is None and not event.complete:
             reply.cut_in_event = True
@@ -79,7 +78,7 @@ def read_events(stream: Iterable[Event]) -> Reply:
             reply.broken_events += 1
             continue
         _note(reply, chunk, "delta", event.at)
-    reply.text = "".join(reply._texts)
+    reply.text = answer_text("".join(reply._texts))
     return reply
 
 
@@ -87,7 +86,7 @@ def read_whole(body: dict[str, Any]) -> Reply:
     """The reply that a plain JSON body makes. It has no time to first token: nobody saw the first token arrive."""
     reply = Reply(streamed=False, done=True, events=1)
     _note(reply, body, "message", None)
-    reply.text = "".join(reply._texts)
+    reply.text = answer_text("".join(reply._texts))
     return reply
 
 
@@ -105,8 +104,8 @@ def _note(reply: Reply, chunk: dict[str, Any], part: str, at: float | None) -> N
     reply.provider = word(chunk.get("provider")) or reply.provider
     reply.served_model = word(chunk.get("model")) or reply.served_model
     reply.route = route_of(chunk) or reply.route
-    if isinstance(chunk.get("usage"), dict):
-        _note_usage(reply, chunk["usage"])
+    for usage in usages_in(chunk):
+        reply.usage = reply.usage.followed_by(usage)
     choices = chunk.get("choices")
     for choice in choices if isinstance(choices, list) else []:
         if not isinstance(choice, dict):
@@ -139,22 +138,24 @@ def _note_delta(reply: Reply, delta: dict[str, Any]) -> bool:
     if content:
         reply._texts.append(content)
     reasoning = any(_content_text(delta.get(name)) for name in ("reasoning", "reasoning_content", "reasoning_text"))
-    reasoning = reasoning or bool(_thinking(delta.get("reasoning_details")))
+    reasoning = reasoning or bool(_thinking(delta.get("reasoning_details"))) or bool(_thoughts(delta.get("content")))
     reply.reasoned = reply.reasoned or reasoning
     called = bool(delta.get("tool_calls")) or bool(delta.get("function_call"))
     return bool(content) or reasoning or called or (isinstance(refusal, str) and refusal != "")
 
 
 def _content_text(value: Any) -> str:
-    """Text of a delta: a string, or a list of parts as some servers send it."""
+    """Answer text of a delta: a string, or a list of parts as some servers send it; reasoning is none."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "".join(part["text"] for part in value if isinstance(part, dict) and isinstance(part.get("text"), str))
+        parts = (part for part in value if isinstance(part, dict) and not _is_thought(part))
+        return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
     return ""
 
 
 def _thinking(details: Any) -> list[Any]:
+    """OpenRouter's `reasoning_details` that hold something."""
     return [
         part
         for part in (details if isinstance(details, list) else [])
@@ -162,28 +163,23 @@ def _thinking(details: Any) -> list[Any]:
     ]
 
 
-def _note_usage(reply: Reply, usage: dict[str, Any]) -> None:
-    def of(holder: Any, name: str, before: int | None) -> int | None:
-        value = count(holder.get(name)) if isinstance(holder, dict) else None
-        return before if value is None else value
-
-    prompt, completion = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    reply.prompt_tokens = of(usage, "prompt_tokens", reply.prompt_tokens)
-    reply.completion_tokens = of(usage, "completion_tokens", reply.completion_tokens)
-    reply.cached_tokens = of(prompt, "cached_tokens", reply.cached_tokens)
-    reply.reasoning_tokens = of(completion, "reasoning_tokens", reply.reasoning_tokens)
-    cost = usage.get("cost")
-    if isinstance(cost, int | float) and not isinstance(cost, bool) and math.isfinite(cost) and 0 <= cost < 10**6:
-        reply.cost_usd = float(cost)
+def _thoughts(content: Any) -> list[Any]:
+    """The blocks of a content that are reasoning, as Mistral and Anthropic send them."""
+    return [
+        part for part in (content if isinstance(content, list) else []) if isinstance(part, dict) and _is_thought(part)
+    ]
 
 
-def count(value: Any) -> int | None:
-    """A token count, or null for what cannot be one: text, a fraction, a negative or absurdly large number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if not 0 <= value <= MOST_TOKENS or value != int(value):
-        return None
-    return int(value)
+def _is_thought(part: dict[str, Any]) -> bool:
+    return bool(part.get("thinking")) or str(part.get("type")) in ("thinking", "reasoning", "redacted_thinking")
+
+
+def answer_text(text: str) -> str:
+    """The visible answer: what stands behind the reasoning that some servers leave in the text as `<think>`."""
+    return _THOUGHT.sub("", text)
+
+
+_THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL)
 
 
 def route_of(body: dict[str, Any]) -> str | None:

@@ -46,7 +46,7 @@ def test_a_good_stream_is_ok_with_its_tokens_and_its_times() -> None:
     result, _ = probe(stream(GOOD[0], 0.05, GOOD[1], 0.1, *GOOD[2:]))
     assert (result.outcome, result.error, result.http_status) == ("ok", None, 200)
     assert result.reply.text == "42"
-    assert (result.reply.prompt_tokens, result.completion_tokens, result.tokens_source) == (20, 2, "usage")
+    assert (result.reply.usage.prompt_tokens, result.completion_tokens, result.tokens_source) == (20, 2, "usage")
     assert result.ttft_ms == pytest.approx(50, abs=25)
     assert result.total_ms == pytest.approx(150, abs=40)
     assert result.connect_ms is not None
@@ -63,9 +63,18 @@ def test_what_comes_before_the_first_token_is_not_the_first_token(first: bytes) 
 
 
 def test_a_rate_leaves_the_first_token_out() -> None:
-    pieces: list[bytes | float] = [chunk("a"), 0.2, chunk("b"), chunk(finish="stop"), usage(completion=21), DONE]
-    result, _ = probe(stream(*pieces))
-    assert result.tokens_per_second == pytest.approx(20 / 0.2, rel=0.15)
+    pieces: list[bytes | float] = [chunk("a")]
+    for letter in "bcde":
+        pieces += [0.05, chunk(letter)]
+    result, _ = probe(stream(*pieces, chunk(finish="stop"), usage(completion=20), DONE))
+    # 16 of 20 tokens came in the four chunks after the first one, in 0.2 s
+    assert result.tokens_per_second == pytest.approx(16 / 0.2, rel=0.15)
+
+
+def test_a_rate_of_fewer_than_four_chunks_is_none() -> None:
+    pieces: list[bytes | float] = [chunk("a"), 0.2, chunk("b"), chunk("c"), chunk(finish="stop")]
+    result, _ = probe(stream(*pieces, usage(completion=120), DONE))
+    assert result.tokens_per_second is None
 
 
 def test_reasoning_cut_by_max_tokens_is_a_good_reply() -> None:

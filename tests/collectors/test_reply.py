@@ -55,9 +55,9 @@ def test_usage_may_come_last_in_every_chunk_or_never() -> None:
         },
     }
     reply = _stream(early, {"usage": None}, late)
-    assert (reply.prompt_tokens, reply.completion_tokens, reply.cost_usd) == (3, 9, 0.001)
-    assert (reply.cached_tokens, reply.reasoning_tokens) == (2, 4)
-    assert _stream(_delta(content="x")).completion_tokens is None
+    assert (reply.usage.prompt_tokens, reply.usage.completion_tokens, reply.usage.cost_usd) == (3, 9, 0.001)
+    assert (reply.usage.cached_tokens, reply.usage.reasoning_tokens) == (2, 4)
+    assert _stream(_delta(content="x")).usage.completion_tokens is None
 
 
 def test_who_answered_and_who_was_tried_before_is_noted() -> None:

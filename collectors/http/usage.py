@@ -1,0 +1,146 @@
+"""Tokens and cost of a response, from whichever usage its server sends: pure, a table of names, one reading.
+
+The names are those of OpenAI, Anthropic, Google, Amazon, Mistral, DeepSeek, Moonshot, Ollama, Groq, Perplexity,
+DeepInfra and OpenRouter. Nothing is believed: a number that is none, negative or too large is null.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+MOST_TOKENS = 10**9
+"""A token count above this is no count."""
+MOST_USD = 10**6
+
+PROMPT = ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens", "prompt_eval_count")
+COMPLETION = ("completion_tokens", "output_tokens", "candidatesTokenCount", "outputTokens", "eval_count")
+TOTAL = ("total_tokens", "totalTokenCount", "totalTokens")
+REASONING = (
+    "completion_tokens_details.reasoning_tokens",
+    "output_tokens_details.reasoning_tokens",
+    "output_tokens_details.thinking_tokens",
+    "reasoning_tokens",
+    "thoughtsTokenCount",
+)
+CACHED = (
+    "prompt_tokens_details.cached_tokens",
+    "input_tokens_details.cached_tokens",
+    "prompt_cache_hit_tokens",
+    "cache_read_input_tokens",
+    "cacheReadInputTokens",
+    "cachedContentTokenCount",
+    "cached_tokens",
+)
+BESIDE_INPUT = (
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "cacheReadInputTokens",
+    "cacheWriteInputTokens",
+)
+"""Anthropic and Amazon count the cached part of a prompt beside `input_tokens`, not in it."""
+COST = ("cost", "total_cost", "estimated_cost", "cost_usd")
+COST_OF_ALL = ("total_cost", "total", "total_usd", "usd", "amount")
+"""Where `cost` is an object: what it comes to in all; else its parts are added up."""
+HOLDERS = ("usage", "usageMetadata")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was used, each null where it is not known. `reasoning_tokens` are a part of `completion_tokens`."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost_usd: float | None = None
+
+    def followed_by(self, later: Usage) -> Usage:
+        """With what came later: of each figure the last one that is not zero. Servers send zeros first, or last."""
+        return Usage(
+            later.prompt_tokens or self.prompt_tokens,
+            later.completion_tokens or self.completion_tokens,
+            _last(self.reasoning_tokens, later.reasoning_tokens),
+            _last(self.cached_tokens, later.cached_tokens),
+            _last(self.cost_usd, later.cost_usd),
+        )
+
+
+def usages_in(chunk: dict[str, Any]) -> Iterator[Usage]:
+    """The usages in an event or a body: at the top, in a choice, or in an object of the vendor's own."""
+    choices = chunk.get("choices")
+    inner = [value for value in chunk.values() if isinstance(value, dict)]
+    inner += [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    for holder in (*inner, chunk):
+        for name in HOLDERS:
+            if isinstance(holder.get(name), dict):
+                yield read_usage(holder[name])
+
+
+def read_usage(usage: dict[str, Any]) -> Usage:
+    """One usage object. Zero tokens of a prompt or a completion are not known: none is empty."""
+    prompt, completion = _first(usage, PROMPT), _first(usage, COMPLETION)
+    reasoning, total = _first(usage, REASONING), _first(usage, TOTAL)
+    if prompt is not None and "prompt_tokens" not in usage:
+        beside = sum(count(usage.get(name)) or 0 for name in BESIDE_INPUT)
+        prompt += beside if total is None or total != prompt + (completion or 0) else 0
+    if completion is not None and reasoning and prompt is not None and total == prompt + completion + reasoning:
+        completion += reasoning  # counted beside the completion, as the total shows
+    return Usage(prompt or None, completion or None, reasoning, _first(usage, CACHED), _cost(usage))
+
+
+def _cost(usage: dict[str, Any]) -> float | None:
+    """What the response says that it cost: of a request with a key of one's own the router's fee and what the provider
+    took; of any other the latter is in the former.
+    """
+    cost = next((found for name in COST if (found := _usd(usage.get(name))) is not None), None)
+    details = usage.get("cost_details")
+    if usage.get("is_byok") is True and isinstance(details, dict):
+        upstream = _usd(details.get("upstream_inference_cost"))
+        return cost if upstream is None else (cost or 0.0) + upstream
+    return cost
+
+
+def _usd(value: Any) -> float | None:
+    if isinstance(value, dict):
+        whole = next((found for name in COST_OF_ALL if (found := _usd(value.get(name))) is not None), None)
+        if whole is not None:
+            return whole
+        parts = [part for part in value.values() if type(part) in (int, float)]
+        return _usd(sum(parts)) if parts else None
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value) if 0 <= value < MOST_USD else None
+
+
+def _first(usage: dict[str, Any], names: tuple[str, ...]) -> int | None:
+    """The first of these names that holds a count that is not zero; zero when one holds zero."""
+    zero = None
+    for name in names:
+        holder, _, inner = name.rpartition(".")
+        place = usage.get(holder) if holder else usage
+        found = count(place.get(inner)) if isinstance(place, dict) else None
+        if found:
+            return found
+        zero = found if zero is None else zero
+    return zero
+
+
+def _last(before: Any, later: Any) -> Any:
+    return later or (before if before is not None else later)
+
+
+def count(value: Any) -> int | None:
+    """A token count, or null for what cannot be one: text, a fraction, a negative or absurdly large number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not 0 <= value <= MOST_TOKENS or value != int(value):
+        return None
+    return int(value)
