@@ -13,9 +13,11 @@ import threading
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
+from collectors.http.addresses import below
 from collectors.http.get_json import GoneError, get_json
+from collectors.http.usage import count
 from collectors.known_prices import KnownPrice, known_prices
 from collectors.scheduler.config import ProbeTarget
 from collectors.scheduler.prices import is_routed
@@ -24,6 +26,23 @@ from collectors.scheduler.schedule import TickWindow
 from store.rows import Model
 
 Tokens = Annotated[int, Field(ge=1)] | None
+
+
+CONTEXT_NAMES = (
+    "max_model_len",
+    "context_length",
+    "context_window",
+    "max_context_length",
+    "context_size",
+    "context_tokens",
+    "max_context_tokens",
+    "max_input_tokens",
+    "inputTokenLimit",
+)
+"""Under which names servers give a model's context size: vLLM; OpenRouter and Together; Groq; Mistral and LM Studio;
+Novita; Google.
+"""
+OUTPUT_NAMES = ("max_output_tokens", "max_completion_tokens", "outputTokenLimit", "max_output_length")
 
 
 class _Meta(BaseModel):
@@ -42,18 +61,18 @@ class _ServedModel(BaseModel):
     """What is read of one entry; all else is ignored."""
 
     model_config = ConfigDict(extra="ignore", defer_build=True)
-    id: str
+    id: str = Field(validation_alias=AliasChoices("id", "name", "model"))
     aliases: list[str] = []
     meta: _Meta | None = None
-    max_model_len: Tokens = None
-    context_length: Tokens = None
+    context: Tokens = None
+    max_output_tokens: Tokens = None
     architecture: _Architecture | None = None
 
     @property
     def context_tokens(self) -> int | None:
         """What a request gets."""
         meta = self.meta or _Meta()
-        return meta.n_ctx or self.max_model_len or self.context_length or meta.n_ctx_train
+        return meta.n_ctx or self.context or meta.n_ctx_train
 
 
 def collect(scene: Scene, window: TickWindow) -> Due:
@@ -76,7 +95,7 @@ def _fetched(target: ProbeTarget) -> Any:
     """The answer of `GET {base_url}/models`. Raises requests.RequestException, ValueError."""
     headers = ({"Authorization": f"Bearer {target.key}"} if target.key else {}) | dict(target.headers)
     try:
-        return get_json(f"{target.base_url}/models", headers)
+        return get_json(below(target.base_url, "models"), headers)
     except GoneError:
         return {"data": []}  # a server without such a list says nothing of its models: no error
 
@@ -86,11 +105,9 @@ def models_of(answer: Any, target: ProbeTarget, now: int) -> list[Model]:
 
     Raises ValueError when the answer is no list of models.
     """
-    entries = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(entries, list):
-        raise ValueError("the server's answer to GET /models is no list of models")
-    served = [model for entry in entries if (model := _parsed(entry)) is not None]
+    served = [model for entry in _entries(answer) if (model := _parsed(entry)) is not None]
     found = next((m for m in served if target.model in (m.id, *m.aliases)), None)
+    found = found or next((m for m in served if _last_part(target.model) == _last_part(m.id)), None)
     if found is None and len(served) == 1:
         found = served[0]  # a server of one model answers to any name
     own_price = target.usd_per_million_input is not None and target.usd_per_million_output is not None
@@ -104,6 +121,7 @@ def models_of(answer: Any, target: ProbeTarget, now: int) -> list[Model]:
         valid_from=now,
         name=target.name,
         context_tokens=(found and found.context_tokens) or (known[-1].context_tokens if known else None),
+        max_output_tokens=found.max_output_tokens if found else None,
         usd_per_million_input=_text(target.usd_per_million_input),
         usd_per_million_output=_text(target.usd_per_million_output),
         input_modalities=",".join(architecture.input_modalities) or None,
@@ -142,9 +160,36 @@ def _earlier(target: ProbeTarget, known: list[KnownPrice], now: int) -> list[Mod
     ]
 
 
+def _entries(answer: Any) -> list[Any]:
+    """The list of models: an array, or in `data` or `models`. Raises ValueError when there is none."""
+    for name in ("data", "models"):
+        if isinstance(answer, dict) and isinstance(answer.get(name), list):
+            return list(answer[name])
+    if isinstance(answer, list):
+        return answer
+    raise ValueError("the server's answer to GET /models is no list of models")
+
+
+def _first(entry: dict[str, Any], names: tuple[str, ...]) -> int | None:
+    """The first of these names under which a size stands; also as OpenRouter and others nest it."""
+    for holder in (entry, *(entry.get(name) for name in ("top_provider", "limits", "capabilities"))):
+        for name in names:
+            if isinstance(holder, dict) and (size := count(holder.get(name))):
+                return size
+    return None
+
+
+def _last_part(model: str) -> str:
+    """A model's name without the prefix of its maker or place, as Google and Fireworks put before it."""
+    return model.rpartition("/")[2].lower()
+
+
 def _parsed(entry: Any) -> _ServedModel | None:
+    if not isinstance(entry, dict):
+        return None
+    sizes = {"context": _first(entry, CONTEXT_NAMES), "max_output_tokens": _first(entry, OUTPUT_NAMES)}
     try:
-        return _ServedModel.model_validate(entry)
+        return _ServedModel.model_validate(entry | sizes)
     except ValidationError:
         return None
 

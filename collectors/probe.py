@@ -214,7 +214,8 @@ def probe_once(
 
     What it cost takes the place of what was `reserved` for it, if anything was.
     """
-    from collectors.http.exchange import Ask, adapt, exchange
+    from collectors.http.adaptations import adapt
+    from collectors.http.exchange import Ask, exchange
     from collectors.http.question import ask
 
     # a sum to ask for is no secret

@@ -32,6 +32,8 @@ class ReportedError:
     status: int | None = None
     label: str | None = None
     provider: str | None = None
+    param: str | None = None
+    """The field of the request that it concerns."""
 
     def describe(self, http_status: int | None = None) -> str:
         """Code and message in a line, without a code that only repeats `http_status`."""
@@ -80,6 +82,7 @@ def read_error(value: Any, depth: int = 0) -> ReportedError:
         status=next((status for status in statuses if status is not None), None),
         label=inner.label or next(iter(labels), None),
         provider=name if isinstance(name, str) else inner.provider,
+        param=inner.param or said.param or _param(value),
     )
 
 
@@ -99,6 +102,18 @@ def _findings(value: dict[str, Any]) -> str:
     """A validator's list (FastAPI's shape): each field and what is wrong with it, never what was sent."""
     listed: list[Any] = next((value[name] for name in ("message", "detail") if isinstance(value.get(name), list)), [])
     return _bounded("; ".join(filter(None, map(_finding, listed[:8]))))
+
+
+def _param(value: dict[str, Any]) -> str | None:
+    """`param`, or the place of a validator's first finding below `body`."""
+    if isinstance(value.get("param"), str):
+        return str(value["param"])[:100] or None
+    for name in ("detail", "message"):
+        first = next(iter(value[name]), None) if isinstance(value.get(name), list) else None
+        place = first.get("loc") if isinstance(first, dict) else None
+        if isinstance(place, list) and len(place) == 2 and place[0] == "body" and isinstance(place[1], str):
+            return place[1][:100]
+    return None
 
 
 def _finding(entry: Any) -> str:

@@ -20,6 +20,7 @@ import requests
 import urllib3
 from requests.exceptions import SSLError
 
+from collectors.http.adaptations import adapt, change_for
 from collectors.http.classifier import outcome_of
 from collectors.http.connection import Line, Marks
 from collectors.http.deadline import Deadline
@@ -33,7 +34,9 @@ from collectors.http.sse import LineTooLongError, events
 MOST_BYTES = 1024 * 1024
 MOST_ERROR_BYTES = 64 * 1024
 PIECE_BYTES = 65_536
-MOST_TRIES = 5
+MOST_TRIES = 8
+REFUSALS = (400, 422)
+"""Statuses of a refusal that may name a field to change."""
 ZIPPED = ("gzip", "x-gzip", "deflate")
 FEWEST_TOKENS_FOR_A_RATE = 16
 FEWEST_CHUNKS_FOR_A_RATE = 4
@@ -83,48 +86,19 @@ def exchange(line: Line, ask: Ask) -> Exchange:
     try:
         for _ in range(MOST_TRIES):
             result, refusal = _once(line, ask, deadline)
-            change = _adaptation(refusal, ask.body) if result.http_status in (400, 422) else None
-            if change is None or deadline.passed:
+            change = change_for(refusal, ask.body) if refusal and result.http_status in REFUSALS else None
+            if change is None or change in adapted or deadline.passed:
                 break
             adapted.append(change)
             ask = replace(ask, body=adapt(ask.body, [change]))
-        return replace(result, adaptations=tuple(adapted) if result.outcome == "ok" else ())
+        # remembered as soon as a changed request was taken, whatever came of it: else each probe would be refused first
+        is_taken = result.http_status is not None and HTTPStatus.OK <= result.http_status < HTTPStatus.MULTIPLE_CHOICES
+        return replace(result, adaptations=tuple(adapted) if is_taken else ())
     finally:
         deadline.end()
 
 
-def adapt(body: dict[str, Any], changes: list[tuple[str, str | None]]) -> dict[str, Any]:
-    """The request without the fields that its server refuses, or with what it wants in their place."""
-    changed = dict(body)
-    for name, instead in changes:
-        value = changed.pop(name, None)
-        if instead is None or value is None:
-            continue
-        replacement = json.loads(instead)
-        if isinstance(replacement, str):
-            changed[replacement] = value
-        else:
-            changed[name] = replacement
-    return changed
-
-
-def _adaptation(message: str, body: dict[str, Any]) -> tuple[str, str | None] | None:
-    """What to change for a refusal that names a field, as servers word it; null when there is nothing to change."""
-    told = message.lower()
-    if "max_tokens" in body and "max_completion_tokens" in told:
-        return "max_tokens", '"max_completion_tokens"'
-    limit = next((name for name in ("max_tokens", "max_completion_tokens") if name in body), None)
-    if limit is not None and re.search(r"max_(completion_|output_)?tokens", told):
-        least = re.search(r"(?:>=|at least|minimum(?: value)?(?: is| of)?|greater than or equal to)\D{0,12}(\d+)", told)
-        if least and body[limit] < int(least.group(1)) <= 256:
-            return limit, least.group(1)
-    for name, words in (("stream_options", ("stream_options", "include_usage")), ("temperature", ("temperature",))):
-        if name in body and any(word in told for word in words):
-            return name, None
-    return None
-
-
-def _once(line: Line, ask: Ask, deadline: Deadline) -> tuple[Exchange, str]:
+def _once(line: Line, ask: Ask, deadline: Deadline) -> tuple[Exchange, ReportedError | None]:
     """One request and its outcome, and the server's own words where it refused."""
     marks = Marks(deadline)
     body = json.dumps(ask.body).encode()
@@ -138,7 +112,7 @@ def _once(line: Line, ask: Ask, deadline: Deadline) -> tuple[Exchange, str]:
             marks = Marks(deadline)
             response = line.post(body, ask.headers, marks)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as problem:
-        return _unanswered(problem, marks, ask), ""
+        return _unanswered(problem, marks, ask), None
     try:
         return _answered(response, marks, ask)
     finally:
@@ -269,7 +243,7 @@ def _unzipped(pieces: list[Piece], response: requests.Response, most: int) -> tu
     return plain, None if unpacker.eof else "what was zipped has no end"
 
 
-def _answered(response: requests.Response, marks: Marks, ask: Ask) -> tuple[Exchange, str]:
+def _answered(response: requests.Response, marks: Marks, ask: Ask) -> tuple[Exchange, ReportedError | None]:
     status = response.status_code
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     base = Exchange("ok", http_status=status, connect_ms=_connect_ms(marks))
@@ -282,7 +256,7 @@ def _answered(response: requests.Response, marks: Marks, ask: Ask) -> tuple[Exch
         try:
             reply = read_events(events(pieces))
         except LineTooLongError as problem:
-            return replace(base, outcome="invalid_response", error=str(problem)), ""
+            return replace(base, outcome="invalid_response", error=str(problem)), None
         if reply.events == 0 and not reply.done:
             reply = _whole(pieces) or reply  # JSON under another type's name
     _note_headers(reply, response, ask)
@@ -291,7 +265,7 @@ def _answered(response: requests.Response, marks: Marks, ask: Ask) -> tuple[Exch
         title = page_title(b"".join(piece for _, piece in pieces).decode("utf-8", "replace"))
         error = f"{error}: {title}" if title else error
     base = replace(base, outcome=outcome, error=_kept(error, ask) if error else None, reply=reply)
-    return _timed(base, marks.sent), ""
+    return _timed(base, marks.sent), None
 
 
 def _whole(pieces: list[Piece]) -> Reply | None:
@@ -386,15 +360,17 @@ def _rate(reply: Reply, tokens: int | None) -> float | None:
     return tokens * (chunks - 1) / chunks / (ended - began)
 
 
-def _refused(response: requests.Response, base: Exchange, marks: Marks, ask: Ask) -> tuple[Exchange, str]:
+def _refused(
+    response: requests.Response, base: Exchange, marks: Marks, ask: Ask
+) -> tuple[Exchange, ReportedError | None]:
     """Anything but a 2xx. A redirect is not followed: it could carry the key to another host."""
     status = base.http_status or 0
     if failure := own_response(marks, status, response.reason or "", response.headers):
-        return _of_proxy(failure, base, ask), ""
+        return _of_proxy(failure, base, ask), None
     if 300 <= status < 400:
         where = _place(response.url, response.headers.get("Location", ""))
         text = f"HTTP {status}, a redirect to {where}, not followed so that the key stays here; put the right base_url"
-        return replace(base, outcome="invalid_response", error=_kept(text, ask)), ""
+        return replace(base, outcome="invalid_response", error=_kept(text, ask)), None
     pieces, _ = _receive(response, MOST_ERROR_BYTES, marks)
     content = b"".join(piece for _, piece in pieces)
     reported = read_error_body(content)
@@ -406,7 +382,7 @@ def _refused(response: requests.Response, base: Exchange, marks: Marks, ask: Ask
     error = body.get("error")
     route = route_of(body) or (route_of(error) if isinstance(error, dict) else None)
     reply = Reply(route=route, provider=word(reported.provider) if reported else None)
-    return replace(base, outcome=outcome, error=_kept(text, ask), retry_after=wait, reply=reply), said
+    return replace(base, outcome=outcome, error=_kept(text, ask), retry_after=wait, reply=reply), reported
 
 
 def _place(url: str, location: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
+from collectors.http.adaptations import Change, output_limit
 from collectors.http.question import MAX_TOKENS, PROMPT_TOKENS_AT_MOST
 from collectors.scheduler.config import Config, ProbeTarget
 from store.rows import Model
@@ -50,11 +51,16 @@ def is_routed(target: ProbeTarget, config: Config) -> bool:
     return target.base_url == config.openrouter.base_url
 
 
-def most_a_probe_costs(target: ProbeTarget, profile: str, price: Price | None) -> Decimal:
-    """The worst case, in USD. A model of unknown price on this machine costs nothing; elsewhere it is `ASSUMED`."""
+def most_a_probe_costs(
+    target: ProbeTarget, profile: str, price: Price | None, changes: list[Change] | None = None
+) -> Decimal:
+    """The worst case, in USD, with the limit that the target's server made of the profile's (`changes`).
+
+    A model of unknown price on this machine costs nothing; elsewhere it is `ASSUMED`.
+    """
     if price is None:
         price = FREE if target.is_loopback else ASSUMED
-    return price.cost(PROMPT_TOKENS_AT_MOST, MAX_TOKENS[profile])
+    return price.cost(PROMPT_TOKENS_AT_MOST, output_limit(changes or [], MAX_TOKENS[profile]))
 
 
 def _price(model: Model) -> Price | None:

@@ -209,7 +209,8 @@ class Scene:
 
     def most_it_costs(self, target: ProbeTarget, profile: str) -> Decimal:
         """The most that one probe can cost, in USD."""
-        return most_a_probe_costs(target, profile, self._prices[target.name])
+        changes = self.refused.get((target.name, target.base_url, target.model), [])
+        return most_a_probe_costs(target, profile, self._prices[target.name], changes)
 
     def note_refusal(self, row: Adaptation) -> None:
         """Remember what a server does not take."""
@@ -224,9 +225,10 @@ class Scene:
         """The target's connection, kept open between probes."""
         line = self._lines.get(target.name)
         if line is None:
+            from collectors.http.addresses import below
             from collectors.http.connection import Line
 
-            line = self._lines[target.name] = Line(f"{target.base_url}/chat/completions")
+            line = self._lines[target.name] = Line(below(target.base_url, "chat/completions"))
         return line
 
     def close(self) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from collectors.http.adaptations import adapt
 from collectors.http.connection import Line
-from collectors.http.exchange import Ask, Exchange, adapt, exchange
+from collectors.http.exchange import Ask, Exchange, exchange
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, event, head, raw, reset, usage
 
 KEY = "sk-canary-0123456789"
@@ -365,6 +366,81 @@ def test_a_redirect_is_told_with_its_host_port_and_path_and_nothing_that_could_b
     assert (result.error or "").startswith(f"HTTP 302, a redirect to {where.replace('PORT', str(server.port))}, not")
 
 
+# -- where a response ends, and what is none
+
+
+def test_a_stream_is_over_at_its_done_and_not_when_the_connection_is() -> None:
+    """earendil-works/pi#7954: the server keeps the connection open after the last byte."""
+    began = time.monotonic()
+    result, _ = probe(chunked(*GOOD, 3.0))
+    assert (result.outcome, result.completion_tokens) == ("ok", 2)
+    assert time.monotonic() - began < 1
+
+
+def test_done_is_found_however_it_is_split_and_not_in_what_the_model_says() -> None:
+    cut = [DONE[:-9], DONE[-9:-4], DONE[-4:]]
+    result, _ = probe(chunked(*GOOD[:-1], *cut, 3.0))
+    assert result.outcome == "ok"
+    said = chunk("data: [DONE]")
+    result, _ = probe(chunked(said, 0.3, chunk("more"), chunk(finish="stop"), usage(completion=9), DONE))
+    assert (result.outcome, result.completion_tokens) == ("ok", 9)
+
+
+def test_a_connection_is_used_again_after_done() -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        line = Line(f"{server.url}/chat/completions")
+        first, second = (exchange(line, Ask(BODY, HEADERS, 5.0)) for _ in range(2))
+        line.close()
+    assert (first.outcome, second.outcome) == ("ok", "ok")
+    assert first.connect_ms is not None and second.connect_ms is None
+
+
+@pytest.mark.parametrize("alive", [b"data: \n\n", b"data:\n\n", b": ping\n\n", b"event: ping\ndata: x\n\n"])
+def test_what_keeps_a_connection_alive_is_no_event(alive: bytes) -> None:
+    """Growth-Circle/cadis#362, netease-lcap/wave-agent#1326."""
+    result, _ = probe(chunked(alive, *GOOD[:2], alive, *GOOD[2:]))
+    assert (result.outcome, result.completion_tokens) == ("ok", 2)
+
+
+def test_reasoning_that_is_billed_and_not_shown_is_work() -> None:
+    """datapizza-labs/datapizza-ai#84: all 16 tokens went into it."""
+    spent = usage(completion=16, completion_tokens_details={"reasoning_tokens": 16})
+    result, _ = probe(chunked(chunk(role="assistant", content=""), chunk(finish="length"), spent, DONE))
+    assert (result.outcome, result.ttft_ms, result.completion_tokens) == ("ok", None, 16)
+
+
+def test_reasoning_in_blocks_of_the_content_is_a_token_and_no_answer() -> None:
+    """symfony/ai#2422: Mistral's magistral."""
+    block = {"type": "thinking", "thinking": [{"type": "text", "text": "Okay"}]}
+    result, _ = probe(
+        chunked(
+            event({"choices": [{"delta": {"content": [block]}}]}), chunk(finish="length"), usage(completion=16), DONE
+        )
+    )
+    assert result.outcome == "ok"
+    assert result.ttft_ms is not None
+    assert (result.reply.text, result.reply.reasoned) == ("", True)
+
+
+def test_what_stands_between_think_tags_is_no_answer() -> None:
+    result, _ = probe(
+        chunked(chunk("<think>17 + 25 is"), chunk(" 42</think>"), chunk("41"), chunk(finish="stop"), DONE)
+    )
+    assert result.reply.text == "41"
+
+
+def test_a_filter_shows_that_the_server_works() -> None:
+    """vercel/ai#4220, theopenco/llmgateway#1626."""
+    result, _ = probe(chunked(chunk(role="assistant", content=""), chunk(finish="content_filter"), usage(20, 0), DONE))
+    assert (result.outcome, result.ttft_ms) == ("ok", None)
+
+
+def test_zero_tokens_of_a_text_that_came_are_not_known() -> None:
+    """mudler/LocalAI#9927."""
+    result, _ = probe(chunked(*GOOD[:-2], usage(0, 0), DONE))
+    assert (result.completion_tokens, result.tokens_source, result.reply.usage.prompt_tokens) == (2, "chunks", None)
+
+
 def refusing(message: str, *fields: str) -> Script:
     def script(connection: socket.socket, request: dict[str, Any]) -> None:
         wrong = any(name in request["body"] for name in fields)
@@ -401,6 +477,66 @@ def test_a_minimum_is_met() -> None:
 
     result, _ = probe(script)
     assert (result.outcome, result.adaptations) == ("ok", (("max_tokens", "24"),))
+
+
+def _limited(least: int, message: str) -> Script:
+    def script(connection: socket.socket, request: dict[str, Any]) -> None:
+        enough = request["body"]["max_tokens"] >= least
+        (chunked(*GOOD) if enough else answer(400, {"error": {"message": message}}))(connection, request)
+
+    return script
+
+
+def test_a_limit_that_hidden_reasoning_uses_up_is_raised_as_far_as_a_probe_may() -> None:
+    """BerriAI/litellm#26987, grafana/grafana-llm-app#780."""
+    message = "Could not finish the message because max_tokens or model output limit was reached."
+    result, server = probe(_limited(200, message))
+    assert result.outcome == "ok"
+    assert [request["body"]["max_tokens"] for request in server.requests] == [16, 64, 256]
+    assert adapt(BODY, list(result.adaptations)) == server.requests[-1]["body"]
+    result, server = probe(_limited(5_000, message))
+    assert result.outcome == "caller_error"
+    assert [request["body"]["max_tokens"] for request in server.requests] == [16, 64, 256, 1_024]
+
+
+def test_a_server_that_may_not_stream_is_asked_without() -> None:
+    """lobehub/lobehub#9385, RooCodeInc/Roo-Code#6868."""
+
+    def script(connection: socket.socket, request: dict[str, Any]) -> None:
+        error = {"message": "Your organization must be verified to stream this model.", "param": "stream"}
+        whole = {"choices": [{"message": {"content": "42"}, "finish_reason": "stop"}]}
+        (answer(400, {"error": error}) if request["body"]["stream"] else answer(200, whole))(connection, request)
+
+    result, server = probe(script)
+    assert (result.outcome, result.ttft_ms, result.adaptations) == ("ok", None, (("stream", "false"),))
+    assert "stream_options" not in server.requests[-1]["body"]
+
+
+def test_a_field_that_param_names_is_left_out_and_the_model_never_is() -> None:
+    def script(connection: socket.socket, request: dict[str, Any]) -> None:
+        wrong = "temperature" in request["body"]
+        error = {"message": "Argument not supported", "param": "temperature" if wrong else "model"}
+        answer(400, {"error": error})(connection, request)
+
+    result, server = probe(script)
+    assert (result.outcome, len(server.requests)) == ("caller_error", 2)
+    assert server.requests[-1]["body"].keys() == BODY.keys() - {"temperature"}
+
+
+def test_a_change_is_remembered_once_it_was_taken_whatever_came_then() -> None:
+    def script(connection: socket.socket, request: dict[str, Any]) -> None:
+        wrong = "temperature" in request["body"]
+        refusal = answer(400, {"error": {"message": "temperature is not supported"}})
+        (refusal if wrong else chunked(event({"error": {"message": "broken"}}), DONE))(connection, request)
+
+    result, _ = probe(script)
+    assert (result.outcome, result.adaptations) == ("stream_error", (("temperature", None),))
+
+
+def test_a_limit_is_never_lowered_and_holds_under_its_new_name() -> None:
+    changes = [("max_completion_tokens", "64"), ("max_tokens", '"max_completion_tokens"')]
+    assert adapt({"max_tokens": 16}, changes) == {"max_completion_tokens": 64}
+    assert adapt({"max_tokens": 128}, changes) == {"max_completion_tokens": 128}
 
 
 def test_another_bad_request_is_not_tried_again() -> None:

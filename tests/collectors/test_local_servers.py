@@ -58,7 +58,36 @@ def test_a_server_of_one_model_answers_to_any_name_and_one_of_several_does_not()
     assert models_of({"data": [{"id": "x"}, {"id": "y"}]}, _target(), NOON) == []
 
 
-@pytest.mark.parametrize("value", [None, [], {}, {"data": 5}, "x"])
+@pytest.mark.parametrize(
+    ("answer", "context_tokens", "max_output_tokens"),
+    [
+        # Together: an array. lidge-jun/opencodex#617
+        ([{"id": "acme/other-7b", "context_length": 4_096}, {"id": "m", "context_length": 131_072}], 131_072, None),
+        # Groq
+        ({"data": [{"id": "m", "context_window": 8_192, "max_completion_tokens": 1_024}]}, 8_192, 1_024),
+        # Mistral, LM Studio
+        ({"data": [{"id": "m", "max_context_length": 32_768}]}, 32_768, None),
+        # Google: names with a prefix, its own words
+        ({"models": [{"name": "models/m", "inputTokenLimit": 65_536, "outputTokenLimit": 8_192}]}, 65_536, 8_192),
+        # a name that is there and says nothing goes behind one that does
+        ({"data": [{"id": "m", "max_model_len": None, "context_length": 4_096}]}, 4_096, None),
+        ({"data": [{"id": "m", "context_length": 0}]}, None, None),
+        # what each endpoint takes, as OpenRouter nests it
+        (
+            {"data": [{"id": "m", "top_provider": {"context_length": 16_384, "max_completion_tokens": 512}}]},
+            16_384,
+            512,
+        ),
+    ],
+)
+def test_the_sizes_are_read_in_every_shape(
+    answer: Any, context_tokens: int | None, max_output_tokens: int | None
+) -> None:
+    [model] = models_of(answer, _target(model="m"), NOON)
+    assert (model.context_tokens, model.max_output_tokens) == (context_tokens, max_output_tokens)
+
+
+@pytest.mark.parametrize("value", [None, {}, {"data": 5}, "x"])
 def test_what_is_no_list_of_models_is_an_error(value: Any) -> None:
     with pytest.raises(ValueError, match="no list of models"):
         models_of(value, _target(), NOON)

@@ -11,6 +11,10 @@ import sys
 import tempfile
 from dataclasses import astuple
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collectors.http.reply import Reply
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = {
@@ -68,9 +72,9 @@ def catalog(data: bytes) -> None:
             assert not isinstance(value, int) or -(2**63) <= value < 2**63, row
 
 
-def _holds(reply: object) -> None:
+def _holds(reply: Reply) -> None:
     for name in ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "cost_usd"):
-        value = getattr(reply, name)
+        value = getattr(reply.usage, name)
         assert value is None or 0 <= value <= 1e9, (name, value)
     for name in ("provider", "served_model", "finish_reason", "route"):
         text = getattr(reply, name)
