@@ -7,9 +7,11 @@ import io
 import itertools
 import re
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,7 @@ from store import Selection, open_store
 from store.rows import RUNS
 from tests.collectors.place import Place, until
 from tests.factories import DAY, NOON, probe
-from tests.fault_server import GOOD, FaultServer, chunked, raw
+from tests.fault_server import GOOD, FaultServer, answer, chunked, raw
 
 
 @pytest.fixture
@@ -41,6 +43,18 @@ def test_a_target_that_is_down_is_no_error_of_the_run(place: Place) -> None:
     code, out, _ = place.run("run")
     assert code == 0
     assert "DOWN  a  connection_error" in out
+
+
+def test_a_list_of_models_that_fails_is_no_error_of_uptoken_itself(place: Place) -> None:
+    def script(connection: socket.socket, request: dict[str, Any]) -> None:
+        (answer(500, {}) if request["line"].startswith("GET") else chunked(*GOOD))(connection, request)
+
+    with FaultServer(script) as server:
+        place.configure(server.url)
+        code, out, err = place.run("run")
+    assert (code, err) == (0, "")
+    assert "local_servers: a: GET /v1/models answered with HTTP 500" in out
+    assert [row.outcome for row in place.probes()] == ["ok"]
 
 
 def test_when_nothing_is_due_it_says_when_the_next_probe_is(place: Place) -> None:
