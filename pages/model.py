@@ -75,16 +75,18 @@ since, until = past.since, past.until
 
 routed = loader.routed_model(target, loader.models(url))
 endpoints = loader.endpoints(url, target.model)
-if endpoints:
+if endpoints or loader.names_routes(url, name):
     alike = tuple(sorted({other.name for other in targets if other.model == target.model}))
     window_ms = loader.rounded(since), loader.rounded(until) + 5_000
     met = loader.routes(url, alike, *window_ms)
     routes = routes_of(met)
-    with looks.card("providers", "Providers", "what the router says, beside what our own probes met"):
-        st.html(model_more.providers(endpoints, loader.reported(url, target.model), by_provider(met)))
-    with looks.card("provider_uptime", "Uptime by provider", "as reported, and how our own requests did"):
+    if endpoints:
+        with looks.card("providers", "Providers", "what the router says, beside what our own probes met"):
+            st.html(model_more.providers(endpoints, loader.reported(url, target.model), by_provider(met)))
         reports = loader.reports(url, target.model, *window_ms)
-        st.html(model_routes.uptime_by_provider(endpoints, reports, attempts_by_provider(routes), since, until, zone))
+        attempts = attempts_by_provider(routes)
+        with looks.card("provider_uptime", "Uptime by provider", "as reported, and how our own requests did"):
+            st.html(model_routes.uptime_by_provider(endpoints, reports, attempts, since, until, zone))
     with looks.card("fallbacks", "Fallbacks", "who was tried first, and who after it"):
         st.html(model_routes.fallbacks(first_choices(routes)))
 if routed is not None:

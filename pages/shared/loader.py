@@ -173,6 +173,13 @@ def usage(url: str, model: str, since: int, until: int) -> list[Usage]:
     return [Usage(*row) for row in store().read(USAGE, Selection(since, until, (model,)))]
 
 
+@st.cache_data(ttl=60, max_entries=64, show_spinner=False)
+def names_routes(url: str, name: str) -> bool:
+    """Whether a target's newest probes say who was tried: also a router without a catalog (LiteLLM) may tell."""
+    rows = store().read(PROBES, Selection(targets=(name,)), columns=("route",), newest_first=True, limit=200)
+    return any(route is not None for (route,) in rows)
+
+
 @st.cache_data(ttl=60, max_entries=8, max_size="100MB", show_spinner=False)
 def routes(url: str, names: tuple[str, ...], since: int, until: int) -> pd.DataFrame:
     """The probes of these targets in a window, with who was tried before the answer: `ROUTE_COLUMNS`."""

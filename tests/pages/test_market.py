@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from store import open_store
-from tests.factories import target
-from tests.pages.conftest import code, html, open_page
+from tests.factories import probe, target
+from tests.pages.conftest import code, html, now_ms, open_page
 
 
 def row_of(page: str, name: str) -> list[str]:
@@ -51,6 +51,21 @@ def test_fallbacks_say_who_was_tried_first_and_who_came_after(filled: Path) -> N
     assert row_of(page, "Beta") == ["Beta", "75.0% · 893", "100%", "never"]
     assert row_of(page, "Alpha") == ["Alpha", "25.0% · 297", "0%", "Beta 297×"]
     assert "25.0% of 1,190 routed requests were not answered by the provider that was tried first" in page
+
+
+def test_fallbacks_of_a_router_without_a_catalog_are_shown_too_and_of_no_router_are_not(store_at: Path) -> None:
+    """LiteLLM names its attempts in its headers, and lists no endpoints."""
+    attempts = [{"provider": "small", "model": "a", "status": 500}, {"provider": "large", "model": "b", "status": 200}]
+    store = open_store(f"sqlite:///{store_at}")
+    store.write([target(name, updated_at=now_ms()) for name in ("Routed", "Plain")])
+    at = now_ms() - 60_000
+    store.write([probe(at - n * 60_000, target="Routed", route=json.dumps(attempts)) for n in range(4)])
+    store.write([probe(at - n * 60_000, target="Plain") for n in range(4)])
+    store.close()
+    page = html(open_page("model.py", target="Routed"))
+    assert row_of(page.partition("Tried first")[2], "small") == ["small", "100% · 4", "0%", "large 4×"]
+    assert "Uptime by provider" not in page
+    assert "Tried first" not in html(open_page("model.py", target="Plain"))
 
 
 def test_activity_is_by_version_as_bars_or_as_shares_and_names_its_source(filled: Path) -> None:
