@@ -25,6 +25,7 @@ from collectors.scheduler.shared_state import PLANNING_WAIT_S, SharedState
 from collectors.scheduler.targets import changed_targets
 from collectors.scheduler.tick import Ended, Tick
 from store import Store, StoreError
+from store.protocol import Compactable
 from store.rows import Model, Probe, Row, Run
 
 MOST_THREADS = 512
@@ -33,6 +34,8 @@ GRACE_S = 2.0
 TIDY_S = 0.1
 """How long pruning old probes may take after a tick; what is left waits for the next one."""
 DAY_MS = 86_400_000
+RUNS_KEPT_MS = 30 * DAY_MS
+"""Runs are kept one by one for so long, and by hour from then on."""
 MOST_UNSAVED_ROWS = 100_000
 RETRY_AFTER_S = 5.0
 BETWEEN_TICKS_S = 0.25
@@ -265,11 +268,16 @@ class Loop:
         until = time.monotonic() + TIDY_S
         try:
             while before // DAY_MS != self._tidied_day and time.monotonic() < until:
-                if not self._store.tidy(before):
+                if not self._store.tidy(before) and not self._compact():
                     self._tidied_day = before // DAY_MS
         except StoreError as problem:
             self._tidied_day = before // DAY_MS  # tried again tomorrow: what is too old is no harm meanwhile
             self._report.say(f"could not prune old probes: {problem}")
+
+    def _compact(self) -> int:
+        if not isinstance(self._store, Compactable):
+            return 0
+        return self._store.compact(_now_ms() - RUNS_KEPT_MS)
 
     def _try_to_save(self) -> None:
         try:

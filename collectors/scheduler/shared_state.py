@@ -72,6 +72,7 @@ class SharedState:
         self._path = _state_path(self.lock_path)
         self._lock = LockFile(self.lock_path)
         self._lock.join(self.run)
+        self._sweep()
 
     @contextmanager
     def exclusive(self, wait_s: float = PLANNING_WAIT_S) -> Iterator[None]:
@@ -114,6 +115,14 @@ class SharedState:
             self._folder.cleanup()
 
     # -- the file
+
+    def _sweep(self) -> None:
+        """Remove what runs left that were killed while they wrote the state."""
+        start = f".{self._path.name}."
+        for part in self._path.parent.iterdir():
+            run = part.name[len(start) :] if part.name.startswith(start) else ""
+            if run.isdigit() and not self.lives(int(run)):
+                part.unlink(missing_ok=True)
 
     def _load(self) -> None:
         try:
