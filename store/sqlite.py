@@ -139,7 +139,8 @@ class SqliteStore:
         connection = apsw.Connection(str(self.path), flags=flags)
         connection.execute("PRAGMA mmap_size=0")
         if not self.read_only:
-            connection.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")  # of a new file; an older one keeps its own
+            if not self.path.stat().st_size:  # of an older file it would change nothing, and wait for its lock
+                connection.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA journal_size_limit={LARGEST_WAL}")
             connection.execute("PRAGMA synchronous=FULL")

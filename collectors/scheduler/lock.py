@@ -141,6 +141,22 @@ def nobody_writes(store_url: str, *, only_reading: bool = False) -> Iterator[Non
         file.close()
 
 
+@contextmanager
+def writing(store_url: str) -> Iterator[None]:
+    """Be known as one who writes: `restore`, `repair` and `rebuild` stay away meanwhile. Raises StoreError."""
+    try:
+        file = LockFile(lock_path(store_url))
+    except OSError as problem:
+        raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
+    try:
+        file.join(new_run())
+        yield
+    except LockedError as problem:
+        raise StoreError(f"{problem}: try again when it is done") from problem
+    finally:
+        file.close()
+
+
 def _has_run(path: Path) -> bool:
     """As `LockFile.any_run`, where the file may only be read."""
     try:

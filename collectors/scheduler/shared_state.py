@@ -91,6 +91,11 @@ class SharedState:
                 finally:
                     self._holding = False
 
+    @property
+    def spool_path(self) -> Path | None:
+        """What rows are kept beside that cannot be recorded; null for a run that is alone."""
+        return spool_path(self.lock_path) if self._folder is None else None
+
     def lives(self, run: int) -> bool:
         """Whether a run's process is still there."""
         if run == self.run:
@@ -182,6 +187,11 @@ def timer_step_s(lock_path: Path, location: str) -> float | None:
         return _step_s([int(at) for at in orjson.loads(_state_path(lock_path).read_bytes())[location]["timer_runs"]])
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def spool_path(lock_path: Path) -> Path:
+    """The store's file, or what stands for a server: rows that wait for it lie beside this."""
+    return lock_path.with_name(lock_path.name.removesuffix(".collector-lock"))
 
 
 def _state_path(lock_path: Path) -> Path:
