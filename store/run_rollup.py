@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from store.rollups import HOUR_MS
+from store.rollups import DAY_MS, HOUR_MS
 from store.rows import RUNS
 
 HOURS_AT_ONCE = 4
@@ -54,13 +54,21 @@ def _collectors(connection: apsw.Connection) -> list[str]:
 
 
 def _groups(connection: apsw.Connection, collector: str, boundary: int) -> list[tuple[str, int, bool]]:
+    """Some hours with several rows, of the first day that has any: a look at all days at once would sort all rows."""
+    first = "SELECT min(started_at) FROM runs WHERE collector = ? AND started_at >= ? AND started_at < ?"
     sql = (
         f"SELECT location, started_at / {HOUR_MS} AS hour, error IS NULL AS went_well FROM runs"
-        " WHERE collector = ? AND started_at >= 0 AND started_at < ?"
+        " WHERE collector = ? AND started_at >= ? AND started_at < ?"
         " GROUP BY location, hour, went_well HAVING count(*) > 1 LIMIT ?"
     )
-    found = connection.execute(sql, (collector, boundary, HOURS_AT_ONCE))
-    return [(location, int(hour), bool(went_well)) for location, hour, went_well in found]
+    day = 0
+    while (at := connection.execute(first, (collector, day, boundary)).get) is not None:
+        since = at - at % DAY_MS
+        day = since + DAY_MS
+        found: list[Any] = connection.execute(sql, (collector, since, min(day, boundary), HOURS_AT_ONCE)).fetchall()
+        if found:
+            return [(location, int(hour), bool(went_well)) for location, hour, went_well in found]
+    return []
 
 
 def _merge(connection: apsw.Connection, group: tuple[str, str, int, int, bool]) -> int:
