@@ -32,19 +32,24 @@ def sqlite_path(url: str) -> Path | None:
 
 def refuse_unusable(path: Path) -> None:
     """Raises StoreError where a store at this path would lose rows, or where one was lost."""
-    if kind := network_file_system(_mounts(), path):
+    mounts = _mounts()
+    if kind := network_file_system(mounts, path):
         raise StoreError(
             f"the store {path} is on a network file system ({kind}), where SQLite's locks do not hold: put it on a "
             "disk of this machine (--store sqlite:////var/lib/uptoken/uptoken.db), or use ClickHouse for several "
             "machines (docs/fleet.md)"
         )
-    if is_mounted_alone(_mounts(), path):
+    if is_mounted_alone(mounts, path):
         raise StoreError(
             f"the store {path} is a file that is mounted by itself, and SQLite's WAL beside it is not: mount its folder"
         )
     if not path.exists():
         _refuse_lost(path)
-        return
+    elif path.stat().st_nlink > 1:
+        _refuse_names(path)
+
+
+def _refuse_names(path: Path) -> None:
     links = links_of(path)
     if lost := next((link for link in links if has_log(link)), None):
         raise StoreError(
