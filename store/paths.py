@@ -8,6 +8,7 @@ twice has its WAL and its lock with it and is fine.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -27,7 +28,7 @@ MOUNTS = Path("/proc/self/mountinfo")
 def sqlite_path(url: str) -> Path | None:
     """The file of a SQLite store, symbolic links resolved; null for the URL of a server."""
     scheme, separator, rest = url.partition(":///")
-    return Path(rest).resolve() if separator and scheme == "sqlite" and rest else None
+    return Path(os.path.realpath(rest)) if separator and scheme == "sqlite" and rest else None
 
 
 def refuse_unusable(path: Path) -> None:
@@ -43,10 +44,13 @@ def refuse_unusable(path: Path) -> None:
         raise StoreError(
             f"the store {path} is a file that is mounted by itself, and SQLite's WAL beside it is not: mount its folder"
         )
-    if not path.exists():
-        _refuse_lost(path)
-    elif path.stat().st_nlink > 1:
-        _refuse_names(path)
+    try:
+        if not path.exists():
+            _refuse_lost(path)
+        elif path.stat().st_nlink > 1:
+            _refuse_names(path)
+    except OSError as problem:
+        raise StoreError(f"could not open the store {path}: {problem.strerror}") from problem
 
 
 def _refuse_names(path: Path) -> None:

@@ -95,3 +95,13 @@ def test_the_url_of_a_server_has_no_file() -> None:
     assert sqlite_path("clickhouse://host:8123/uptoken") is None
     assert sqlite_path("chdb:////data/engine") is None
     assert sqlite_path("sqlite:///") is None
+
+
+def test_a_path_that_cannot_be_looked_at_is_said(tmp_path: Path) -> None:
+    loop, file = tmp_path / "loop.db", tmp_path / "file"
+    loop.symlink_to(loop)
+    file.touch()
+    for wrong in (loop, file / "u.db", tmp_path / ("x" * 300)):
+        for read_only in (False, True):
+            with pytest.raises(StoreError):
+                open_store(f"sqlite:///{wrong}", read_only=read_only)
