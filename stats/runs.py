@@ -40,6 +40,11 @@ class Activity:
         return [run for run in self.runs if run.error is not None]
 
     @property
+    def failed_count(self) -> int:
+        """How many runs these are: a row of an hour stands for several."""
+        return sum(run.count for run in self.failed)
+
+    @property
     def took_s(self) -> float:
         """Seconds from a run's beginning to its end, at the median."""
         return median(max(0, run.ended_at - run.started_at) for run in self.runs) / 1_000
@@ -62,7 +67,7 @@ def strip_of_runs(runs: Iterable[Run], since: int, until: int, most: int) -> lis
     counts = [[0, 0] for _ in range(most)]
     for run in runs:
         if since <= run.started_at < until:
-            counts[(run.started_at - since) // width][run.error is not None] += 1
+            counts[(run.started_at - since) // width][run.error is not None] += run.count
     return [
         Bar(since + n * width, since + (n + 1) * width, float(good), float(bad), 0.0, good + bad)
         for n, (good, bad) in enumerate(counts)

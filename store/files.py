@@ -204,7 +204,7 @@ def read_rows(table: Table, path: Path) -> Iterator[Row]:
     readers = {"csv": _csv_records, "jsonl": _jsonl_records, "parquet": _parquet_records}
     for line, record in readers[form](table, path):
         try:
-            yield table.row(**{column.name: _value(column, record[column.name]) for column in table.columns})
+            yield table.row(**{column.name: _value(column, record.get(column.name)) for column in table.columns})
         except ValueError as problem:
             raise FileError(f"{path.name}, line {line}: {problem}") from problem
 
@@ -266,7 +266,7 @@ def _parquet_records(table: Table, path: Path) -> Iterator[tuple[int, dict[str, 
 
 
 def _check_names(table: Table, names: list[str], what: str) -> None:
-    missing = [name for name in table.names if name not in names]
+    missing = [name for name in table.names if name not in names and name not in table.added]
     unknown = [name for name in names if name not in table.names]
     if missing or unknown or len(names) != len(set(names)):
         parts = []

@@ -368,6 +368,11 @@ def m008_internal_errors(connection: apsw.Connection) -> None:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN internal_error INTEGER NOT NULL DEFAULT 0")
 
 
+def m009_merged_runs(connection: apsw.Connection) -> None:
+    """How many runs a row stands for, once those of an hour are merged."""
+    connection.execute("ALTER TABLE runs ADD COLUMN runs INTEGER")
+
+
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m001_first_tables,
     m002_endpoints,
@@ -377,6 +382,7 @@ MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m006_blocks,
     m007_budgets,
     m008_internal_errors,
+    m009_merged_runs,
 )
 FIRST_WITH_BLOCKS = 6
 
@@ -400,8 +406,31 @@ def version_of(connection: apsw.Connection) -> int:
     return int(connection.execute("SELECT coalesce(max(version), 0) FROM migrations").get)
 
 
+UNFINISHED = 0x68616C66
+"""`PRAGMA user_version` of a file that `repair` has not yet written all of."""
+INCREMENTAL = 2
+"""`PRAGMA auto_vacuum` of a file whose free pages can be given back to the disk in steps."""
+
+
+def mark_unfinished(connection: apsw.Connection) -> None:
+    """Say in the file itself that rows are missing yet: it may be found under another name."""
+    connection.execute(f"PRAGMA user_version={UNFINISHED}")
+
+
+def mark_finished(connection: apsw.Connection) -> None:
+    """Say that all rows are there."""
+    connection.execute("PRAGMA user_version=0")
+
+
+def refuse_unfinished(connection: apsw.Connection, where: str) -> None:
+    """Raises StoreError for what a `repair` left that was killed."""
+    if connection.execute("PRAGMA user_version").get == UNFINISHED:
+        raise StoreError(f"{where} is not complete, the `repair` that wrote it was interrupted: run `repair` again")
+
+
 def refuse_newer(connection: apsw.Connection, where: str) -> int:
     """The database's version; raises StoreError when a newer Uptoken wrote it."""
+    refuse_unfinished(connection, where)
     version = version_of(connection)
     if version > len(MIGRATIONS):
         raise StoreError(

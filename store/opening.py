@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
+from store.paths import refuse_unusable, sqlite_path
 from store.protocol import Store, StoreUrlError
 
 DEFAULT_URL = "sqlite:///data/uptoken.db"
@@ -22,12 +22,13 @@ def open_store(url: str | None = None, *, read_only: bool = False) -> Store:
         from store.clickhouse import ClickHouseStore
 
         return ClickHouseStore(url, read_only=read_only)
-    scheme, separator, rest = url.partition(":///")
-    if not separator or scheme != "sqlite" or not rest:
+    path = sqlite_path(url)
+    if path is None:
         raise StoreUrlError(
             f"no store is known by the URL {url!r}: write sqlite:///relative/path.db, sqlite:////absolute/path.db or "
             "clickhouse://user:password@host:8123/database"
         )
     from store.sqlite import SqliteStore  # the engine loads only when it is chosen
 
-    return SqliteStore(Path(rest), read_only=read_only)
+    refuse_unusable(path)
+    return SqliteStore(path, read_only=read_only)

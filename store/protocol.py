@@ -48,6 +48,16 @@ class Sized(Protocol):
         """How much room the rows take on the disk, with what belongs to them."""
 
 
+@runtime_checkable
+class Compactable(Protocol):
+    """What an engine may do besides, where its files do not become small by themselves."""
+
+    def compact(self, runs_before: int) -> int:
+        """Merge rows of `runs` that began before this moment (milliseconds UTC) by hour, and give free room back to the
+        disk, a bounded amount at a time; returns 0 when there is nothing left to do.
+        """
+
+
 class Store(Protocol):
     """The rows. Every method raises `StoreError` and nothing else when the engine fails."""
 

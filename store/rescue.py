@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +12,25 @@ from typing import Any
 
 import apsw
 
-from store.migrations import MIGRATIONS, version_of
+from store.migrations import (
+    INCREMENTAL,
+    MIGRATIONS,
+    mark_finished,
+    mark_unfinished,
+    refuse_unfinished,
+    version_of,
+)
+from store.part_files import part_file, part_folder, sync_path
+from store.paths import has_log, links_of
 from store.protocol import StoreError
 from store.rollups import COLUMNS, DAY_MS, STEP_MS, Step
-from store.rows import PROBES, TABLES, Row, Table
-from store.sqlite import INTERNED, SqliteStore
-from store.upkeep import MASK, SHIFT, TABLE, fold, put_rollup_sql
+from store.rows import INCIDENTS, PROBES, TABLES, Row, Table
+from store.sqlite import CANNOT_SHARE, INTERNED, SqliteStore
+from store.upkeep import MASK, SHIFT, TABLE, fold, keep_incident, put_rollup_sql, retell_incidents
 
 PAGES_A_STEP = 2_000
 Count = Callable[[int], None]
+NOT_READABLE = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
 _DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.SQLError, UnicodeDecodeError)
 
 
@@ -35,53 +44,63 @@ def pages_of(path: Path) -> int:
 
 def back_up(source: Path, target: Path, count: Count = lambda _: None) -> None:
     """Copy a store as it is at this moment, also while it is written, to a new file for its owner alone. The file gets
-    its name when it is whole and was checked. Raises StoreError.
+    its name when it is whole and was checked. A source on a full disk, or in a folder that may not be written, is read
+    without changing anything there. Raises StoreError.
     """
-    if target.exists():
-        raise StoreError(f"{target} is there already: choose another name, or move it away")
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with _plainly(f"{source} could not be copied to {target}"):
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            with closing(_reader(source)) as old, closing(apsw.Connection(str(part))) as new:
-                old.execute("BEGIN")  # one moment: without it, each tick of a collector would start the copy anew
-                _store_version(old, source)
-                with new.backup("main", old, "main") as backup:
-                    while not backup.done:
-                        before = backup.remaining
-                        backup.step(PAGES_A_STEP)
-                        count(max(0, before - backup.remaining))
-                new.execute("PRAGMA journal_mode=DELETE")
-            check(part)
-            part.replace(target)
-            _sync_folder(target.parent)
-    finally:
-        part.unlink(missing_ok=True)
+    _refuse_existing(target)
+    with _plainly(f"{source} could not be copied to {target}"):
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with part_file(target) as part:
+            _copy(source, part, count)
 
 
 def restore(copy: Path, target: Path, count: Count = lambda _: None) -> Path | None:
     """Put a copy in a store's place; returns where the store that was there lies now. Raises StoreError.
 
-    Nobody may write the store meanwhile. Neither the copy nor what was there is changed.
+    Nobody may write the store meanwhile. Neither the copy nor what was there is changed. Whenever this is killed, one
+    of the two is the store.
     """
     with _plainly(f"{copy} could not be put in the place of {target}"):
         if not copy.is_file():
             raise StoreError(f"there is no file {copy}")
-        with closing(_reader(copy)) as connection:
+        with _reader(copy, target) as connection:
             _store_version(connection, copy)
-        check(copy)
-        fresh = target.with_name(f"{target.name}.restoring-{os.getpid()}")
-        back_up(copy, fresh, count)
-        aside = _move_aside(target)
-        fresh.replace(target)
-        _sync_folder(target.parent)
+        check(copy, target)
+        for link in links_of(target):  # a restore that was killed after it had made this name
+            if not has_log(link):
+                link.unlink()
+        with part_file(target) as part:
+            _copy(copy, part, count)
+            _make_shrinkable(part)
+            aside = _link_aside(target)
+        _remove_logs(target)  # a reader may have made them between the last step and the replacement
         return aside
 
 
-def check(path: Path) -> None:
+def _copy(source: Path, part: Path, count: Count) -> None:
+    with _reader(source, part) as old, closing(apsw.Connection(str(part))) as new:
+        old.execute("BEGIN")  # one moment: without it, each tick of a collector would start the copy anew
+        _store_version(old, source)
+        with new.backup("main", old, "main") as backup:
+            while not backup.done:
+                before = backup.remaining
+                backup.step(PAGES_A_STEP)
+                count(max(0, before - backup.remaining))
+        new.execute("PRAGMA journal_mode=DELETE")
+    check(part)
+
+
+def _make_shrinkable(part: Path) -> None:
+    """Only a file that is written anew can be one that gives free pages back to the disk; without room it stays so."""
+    with suppress(apsw.FullError, apsw.IOError), closing(apsw.Connection(str(part))) as connection:
+        if connection.execute("PRAGMA auto_vacuum").get != INCREMENTAL:
+            connection.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
+            connection.execute("VACUUM")
+
+
+def check(path: Path, scratch: Path | None = None) -> None:
     """Raises StoreError when SQLite finds something wrong in a file."""
-    with closing(_reader(path)) as connection:
+    with _reader(path, scratch or path) as connection:
         try:
             found = [text for (text,) in connection.execute("PRAGMA quick_check(3)")]
         except apsw.Error as problem:
@@ -92,31 +111,49 @@ def check(path: Path) -> None:
         )
 
 
+def _refuse_existing(target: Path) -> None:
+    if target.exists():
+        raise StoreError(f"{target} is there already: choose another name, or move it away")
+
+
 def _store_version(connection: apsw.Connection, path: Path) -> int:
     version = version_of(connection)
     if not 0 < version <= len(MIGRATIONS):
         raise StoreError(f"{path} is {'from a newer Uptoken' if version else 'not an Uptoken store'}")
+    refuse_unfinished(connection, str(path))
     return version
 
 
-def _move_aside(path: Path) -> Path | None:
-    """Give a store another name, with what SQLite keeps beside it."""
+def _link_aside(path: Path) -> Path | None:
+    """Give a store a second name, with what is not yet in its file, and leave nothing beside the first one that
+    SQLite would take for part of the file that comes.
+    """
     if not path.exists():
         return None
+    wal = path.with_name(f"{path.name}-wal")
+    with suppress(apsw.Error), closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+        connection.set_busy_timeout(2_000)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     aside = path.with_name(f"{path.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
-    for ending in ("", "-wal", "-shm"):
-        its = path.with_name(path.name + ending)
-        if its.exists():
-            its.rename(aside.with_name(aside.name + ending))
+    if has_log(path):  # a damaged store, or one that is still read
+        _link(wal, aside.with_name(f"{aside.name}-wal"))
+    _link(path, aside)
+    sync_path(path.parent)
+    _remove_logs(path)
     return aside
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _link(path: Path, name: Path) -> None:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        name.hardlink_to(path)
+    except OSError:  # a file system without hard links
+        with part_file(name) as part:
+            shutil.copyfile(path, part)
+
+
+def _remove_logs(path: Path) -> None:
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -128,11 +165,41 @@ def _plainly(what: str) -> Iterator[None]:
         raise StoreError(f"{what}: {reason}") from problem
 
 
-def _reader(path: Path) -> apsw.Connection:
+@contextmanager
+def _reader(path: Path, scratch: Path) -> Iterator[apsw.Connection]:
+    """A connection that changes nothing. Where SQLite has no room or right for what it keeps beside the file, nobody
+    else has it open, so that the file alone is read, or with what is not checkpointed a copy of it beside `scratch`.
+    """
     if not path.is_file():
         raise StoreError(f"there is no store at {path}")
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-    connection.set_busy_timeout(10_000)
+    try:
+        connection = _connect(str(path))
+    except CANNOT_SHARE:
+        pass
+    else:
+        with closing(connection):
+            yield connection
+        return
+    if not has_log(path):
+        before = _state(path)
+        with closing(_connect(f"{path.absolute().as_uri()}?immutable=1")) as connection:
+            yield connection
+        if has_log(path) or _state(path) != before:
+            raise StoreError(f"{path} is being written: stop what writes it, and try again")
+        return
+    with _copied(path, scratch) as copy, closing(apsw.Connection(str(copy))) as connection:
+        yield connection
+
+
+def _connect(name: str) -> apsw.Connection:
+    connection = apsw.Connection(name, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    try:
+        connection.set_busy_timeout(10_000)
+        with suppress(*NOT_READABLE):  # that is for who asked to say
+            connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -150,45 +217,63 @@ class Salvage:
 
 
 def salvage(source: Path, target: Path, count: Count = lambda _: None) -> Salvage:
-    """Write what can be read of a damaged store to a new one. The damaged file is opened for reading alone, from a
-    copy of it. Raises StoreError when nothing can be read, or the new file cannot be written.
+    """Write what can be read of a damaged store to a new one, which gets its name when it is whole. The damaged file is
+    opened for reading alone, from a copy of it beside `target`. Raises StoreError when nothing can be read, or the new
+    file cannot be written.
     """
-    if target.exists():
-        raise StoreError(f"{target} is there already: choose another name, or move it away")
+    _refuse_existing(target)
     if not source.is_file():
         raise StoreError(f"there is no store at {source}")
     found = Salvage()
-    with _plainly(f"what can be read of {source} could not be written to {target}"), _copied(source) as copy:
-        connection = _sound_enough(copy, source)
-        store = SqliteStore(target)
-        try:
-            small = [table for table in TABLES.values() if not table.is_made and table is not PROBES]
-            for table in small:
-                _take(store, table, _from_both_ends(connection, table, "", (), found), found, count)
-            _take(store, PROBES, _probes(connection, found), found, count)
-            _old_rollups(connection, target, found)
-        finally:
-            store.close()
-            connection.close()
-    if not sum(found.rows.values()):
-        target.unlink(missing_ok=True)
-        raise StoreError(f"nothing can be read of {source}")
+    with _plainly(f"what can be read of {source} could not be written to {target}"):
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _copied(source, target) as copy, part_file(target) as part:
+            with closing(_sound_enough(copy, source)) as connection:
+                _salvage_into(part, connection, found, count)
+            if not sum(found.rows.values()):
+                raise StoreError(f"nothing can be read of {source}")
     return found
 
 
-@contextmanager
-def _copied(source: Path) -> Iterator[Path]:
-    """Reading a store that was not closed well changes its files, so a copy is read."""
-    folder = source.with_name(f".{source.name}.{os.getpid()}.repair")
-    folder.mkdir(mode=0o700)
+def _salvage_into(part: Path, connection: apsw.Connection, found: Salvage, count: Count) -> None:
+    store = SqliteStore(part)
     try:
-        for ending in ("", "-wal"):
-            its = source.with_name(source.name + ending)
-            if its.exists():
-                shutil.copyfile(its, folder / ("store.db" + ending))
-        yield folder / "store.db"
+        with closing(apsw.Connection(str(part))) as new:
+            mark_unfinished(new)
+        small = [table for table in TABLES.values() if not table.is_made and table is not PROBES]
+        for table in small:
+            _take(store, table, _from_both_ends(connection, table, "", (), found), found, count)
+        _take(store, PROBES, _probes(connection, found), found, count)
+        _forgotten(connection, part, found)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        store.close()
+    with closing(apsw.Connection(str(part))) as new:
+        new.execute("PRAGMA journal_mode=DELETE")
+        mark_finished(new)
+
+
+@contextmanager
+def _copied(source: Path, beside: Path) -> Iterator[Path]:
+    """Reading a store that was not closed well changes its files, so a copy is read. Raises OSError, or StoreError when
+    somebody wrote the store meanwhile.
+    """
+    with part_folder(beside.with_name(f"{beside.name}-copy")) as folder:
+        files = {ending: source.with_name(source.name + ending) for ending in ("", "-wal")}
+        before = [_state(path) for path in files.values()]
+        for ending, path in files.items():
+            if path.exists():
+                shutil.copyfile(path, folder / ("store.db" + ending))
+        if [_state(path) for path in files.values()] != before:
+            raise StoreError(f"{source} is being written: stop what writes it, and try again")
+        yield folder / "store.db"
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _sound_enough(copy: Path, source: Path) -> apsw.Connection:
@@ -326,38 +411,67 @@ def _expression(table: Table, name: str) -> str:
     return f"(SELECT text FROM texts WHERE id = {name})" if name in INTERNED.get(table.name, ()) else name
 
 
-def _old_rollups(connection: apsw.Connection, target: Path, found: Salvage) -> None:
-    """Bring over the roll-ups of days whose raw probes are forgotten: they cannot be made anew."""
+def _forgotten(connection: apsw.Connection, target: Path, found: Salvage) -> None:
+    """Bring over the roll-ups and incidents of days whose raw probes are forgotten: they cannot be made anew."""
     try:
         kept_since = int(connection.execute("SELECT kept_since FROM upkeep").get or 0)
         series = {
-            row[0]: row[1:] for row in connection.execute("SELECT id, target, location, profile, first_at FROM series")
+            row[1:4]: row
+            for row in connection.execute("SELECT id, target, location, profile, first_at, last_at FROM series")
         }
     except _DAMAGE:
         return
     if not kept_since:
         return
-    steps: tuple[Step, ...] = ("hour", "day")
-    there = {step: _columns_there(connection, TABLE[step]) for step in steps}
-    names = {step: ", ".join(name if name in there[step] else "0" for name in COLUMNS) for step in steps}
     with closing(apsw.Connection(str(target))) as new:
         new.execute("BEGIN IMMEDIATE")
         new.execute("UPDATE upkeep SET kept_since = ?", (kept_since,))
-        ids = {row[1:]: row[0] for row in new.execute("SELECT id, target, location, profile FROM series")}
-        for number, (*key, first_at) in series.items():
-            own = ids.get(tuple(key))
-            if own is None:
-                continue
-            new.execute("UPDATE series SET first_at = min(first_at, ?) WHERE id = ?", (first_at, own))
-            for step in steps:
-                before = kept_since // STEP_MS[step]
-                sql = f"SELECT id, {names[step]} FROM {TABLE[step]} WHERE id >= ? AND id < ? ORDER BY id"
-                try:
-                    for id_, *values in connection.execute(sql, (number << SHIFT, (number << SHIFT) + before)):
-                        new.execute(put_rollup_sql(TABLE[step]), ((own << SHIFT) + (id_ & MASK), *values))
-                        found.rows[TABLE[step]] = found.rows.get(TABLE[step], 0) + 1
-                except (*_DAMAGE, apsw.ConstraintError):
-                    found.holes[TABLE[step]] = found.holes.get(TABLE[step], 0) + 1
+        for number, *key, first_at, last_at in series.values():
+            new.execute(  # a series whose last raw probe cannot be read still has its roll-ups
+                "INSERT INTO series (target, location, profile, first_at, last_at) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET first_at = min(first_at, excluded.first_at)",
+                (*key, first_at, last_at),
+            )
+            own = new.execute("SELECT id FROM series WHERE target = ? AND location = ? AND profile = ?", key).get
+            for step in ("hour", "day"):
+                _old_rollups(connection, new, step, number, own, kept_since, found)
+        _old_incidents(connection, new, kept_since, found)
         new.execute("DELETE FROM blocks")
         fold(new)
         new.execute("COMMIT")
+
+
+def _old_rollups(
+    connection: apsw.Connection,
+    new: apsw.Connection,
+    step: Step,
+    number: int,
+    own: int,
+    kept_since: int,
+    found: Salvage,
+) -> None:
+    table, before = TABLE[step], kept_since // STEP_MS[step]
+    there = _columns_there(connection, table)
+    names = ", ".join(name if name in there else "0" for name in COLUMNS)
+    sql = f"SELECT id, {names} FROM {table} WHERE id >= ? AND id < ? ORDER BY id"
+    try:
+        for id_, *values in connection.execute(sql, (number << SHIFT, (number << SHIFT) + before)):
+            new.execute(put_rollup_sql(table), ((own << SHIFT) + (id_ & MASK), *values))
+            found.rows[table] = found.rows.get(table, 0) + 1
+    except (*_DAMAGE, apsw.ConstraintError):
+        found.holes[table] = found.holes.get(table, 0) + 1
+
+
+def _old_incidents(connection: apsw.Connection, new: apsw.Connection, kept_since: int, found: Salvage) -> None:
+    """Those that began before the first raw probe; one of them may go on among the raw probes."""
+    touched = set()
+    for row in _from_both_ends(connection, INCIDENTS, "began_at < ?", (kept_since,), found):
+        try:
+            added = keep_incident(new, row)
+        except (apsw.Error, TypeError):
+            found.dropped += 1
+            continue
+        found.rows[INCIDENTS.name] = found.rows.get(INCIDENTS.name, 0) + added
+        touched.add(row[:3])
+    for key in sorted(touched):
+        retell_incidents(new, key, kept_since)

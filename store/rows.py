@@ -236,7 +236,7 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a collector: the system's own health."""
+    """One run of a collector: the system's own health; of those older than a month, all of an hour (`runs`)."""
 
     collector: Text
     started_at: Moment
@@ -245,6 +245,12 @@ class Run:
     rows: Integer
     skipped: Integer = 0
     error: Text | None = None
+    runs: Integer | None = None  # null: one
+
+    @property
+    def count(self) -> int:
+        """How many runs the row stands for."""
+        return 1 if self.runs is None else self.runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +298,8 @@ class Table:
     `meeting` a row that is there already: `keep` leaves the old one alone, `replace` puts the new one in its place,
     `history` closes the open row of the same key when something changed, and does nothing when nothing did. `whole`
     is for what a source tells anew as a whole: rows that are written replace all rows with the same first two columns.
-    `made` rows cannot be written: the store makes them from the probes.
+    `made` rows cannot be written: the store makes them from the probes. `added` columns came later, and a file that an
+    older Uptoken exported lacks them.
     """
 
     name: str
@@ -302,6 +309,7 @@ class Table:
     moment: str
     target: str
     meeting: Literal["keep", "replace", "history", "whole", "made"]
+    added: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -389,7 +397,16 @@ DAILY = Table(
     "target",
     "made",
 )
-RUNS = Table("runs", Run, ("collector", "started_at", "location"), _columns(Run), "started_at", "collector", "keep")
+RUNS = Table(
+    "runs",
+    Run,
+    ("collector", "started_at", "location"),
+    _columns(Run),
+    "started_at",
+    "collector",
+    "keep",
+    added=("runs",),
+)
 BUDGETS = Table("budgets", Budget, ("location", "day"), _columns(Budget), "day", "location", "replace")
 ADAPTATIONS = Table(
     "adaptations",

@@ -16,10 +16,12 @@ from typing import Any
 import apsw
 
 from store.history import meet
-from store.migrations import migrate, refuse_newer, refuse_older
+from store.migrations import INCREMENTAL, migrate, refuse_newer, refuse_older
+from store.paths import has_log
 from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import COLUMNS, Step, told
-from store.rows import DAILY, HOURLY, PROBES, TABLE_OF, Probe, Row, Table
+from store.rows import DAILY, HOURLY, PROBES, RUNS, TABLE_OF, Probe, Row, Table
+from store.run_rollup import roll_up_runs, without_merged
 from store.upkeep import forget, keep_probes, rebuild, rollups_sql
 
 OLDEST_SQLITE = (3, 51, 3)
@@ -28,6 +30,14 @@ INTERNED = {"models": ("description", "supported_parameters"), "endpoints": ("su
 fact of the row does, and are most of its size.
 """
 PATIENCE_S = 10.0
+LARGEST_WAL = 64 << 20
+"""Bytes that the WAL keeps on the disk between two checkpoints."""
+FREE_PAGES = 1_000
+"""Pages of 4 kB that a file may keep for what is written next."""
+PAGES_GIVEN_BACK = 500
+"""In one transaction: some 10 ms."""
+CANNOT_SHARE = (apsw.ReadOnlyError, apsw.CantOpenError, apsw.FullError, apsw.IOError)
+"""How SQLite fails when it may not make, or has no room for, what readers and writers share beside the file."""
 MADE_OF: dict[Table, Step] = {HOURLY: "hour", DAILY: "day"}
 
 
@@ -129,7 +139,10 @@ class SqliteStore:
         connection = apsw.Connection(str(self.path), flags=flags)
         connection.execute("PRAGMA mmap_size=0")
         if not self.read_only:
+            if not self.path.stat().st_size:  # of an older file it would change nothing, and wait for its lock
+                connection.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
             connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA journal_size_limit={LARGEST_WAL}")
             connection.execute("PRAGMA synchronous=FULL")
         return connection
 
@@ -137,15 +150,18 @@ class SqliteStore:
         """Open a first read-only connection.
 
         Without its writer a WAL database has no `-shm` file, and a reader who may not write the folder cannot make
-        one. When there is no WAL either, nobody is writing and the file itself is whole: it is read as immutable.
+        one; on a full disk it finds no room for it. When there is no WAL either, nobody is writing and the file itself
+        is whole: it is read as immutable.
         """
         try:
             with self._connection() as connection:
                 version = refuse_newer(connection, str(self.path))
-        except (apsw.ReadOnlyError, apsw.CantOpenError):
-            wal = self.path.with_name(self.path.name + "-wal")
-            if wal.exists() and wal.stat().st_size:
-                raise
+        except CANNOT_SHARE:
+            if has_log(self.path):
+                raise StoreError(
+                    f"could not open the store {self.path}: what is not yet in its file can be read only where the "
+                    "folder may be written and the disk has room; `python -m collectors backup FILE` makes a copy"
+                ) from None
             self._forget_connections()
             self._immutable = True
             with self._connection() as connection:
@@ -183,7 +199,7 @@ class SqliteStore:
                 if table.meeting == "whole" and not keep:
                     _clear(connection, table, values, told)
                 values = _interned(connection, table, values)
-                writer = _keep if keep and table.meeting != "history" else _WRITERS[table.meeting]
+                writer = _import if keep and table.meeting != "history" else _WRITERS[table.meeting]
                 new += writer(connection, table, values)
             return new
 
@@ -265,6 +281,14 @@ class SqliteStore:
         """See `Store.tidy`."""
         return self._in_transaction(lambda connection: forget(connection, before))
 
+    def compact(self, runs_before: int) -> int:
+        """See `Compactable.compact`. What is free in the file is given back from its end, in steps; in a file that is
+        older than that, it is used for the next rows.
+        """
+        return self._in_transaction(lambda connection: roll_up_runs(connection, runs_before)) or self._in_transaction(
+            _give_back
+        )
+
     def rebuild(self) -> int:
         """See `Store.rebuild`."""
         return self._in_transaction(rebuild)
@@ -290,6 +314,15 @@ class SqliteStore:
     def close(self) -> None:
         """See `Store.close`."""
         self._forget_connections()
+
+
+def _give_back(connection: apsw.Connection) -> int:
+    """Shorten the file by some of its free pages; returns by how many."""
+    free = int(connection.execute("PRAGMA freelist_count").get)
+    if free <= FREE_PAGES or connection.execute("PRAGMA auto_vacuum").get != INCREMENTAL:
+        return 0
+    connection.execute(f"PRAGMA incremental_vacuum({min(PAGES_GIVEN_BACK, free - FREE_PAGES)})").fetchall()
+    return free - int(connection.execute("PRAGMA freelist_count").get)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -379,6 +412,10 @@ def _insert(connection: apsw.Connection, table: Table, values: list[tuple[Any, .
 
 def _keep(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
     return keep_probes(connection, values) if table is PROBES else _insert(connection, table, values, "IGNORE")
+
+
+def _import(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
+    return _keep(connection, table, without_merged(connection, values) if table is RUNS else values)
 
 
 def _replace(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:

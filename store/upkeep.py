@@ -204,7 +204,7 @@ def _rebuild_series(connection: apsw.Connection, number: int, series: Key, kept_
         probes = list(day)
         count += len(probes)
         _note_rollups(connection, probes, {series: number})
-    _tell_all_incidents(connection, series, kept_since)
+    retell_incidents(connection, series, kept_since)
     return count
 
 
@@ -226,7 +226,14 @@ def _probes(rows: Iterable[tuple[Any, ...]]) -> Iterator[Probe]:
     return (Probe(*row) for row in rows)
 
 
-def _tell_all_incidents(connection: apsw.Connection, series: Key, kept_since: int) -> None:
+def keep_incident(connection: apsw.Connection, row: tuple[Any, ...]) -> int:
+    """Add an incident whose raw probes are forgotten; returns whether it was new."""
+    before = connection.total_changes()
+    connection.execute(f"INSERT OR IGNORE INTO incidents {_INCIDENT}", row)
+    return connection.total_changes() - before
+
+
+def retell_incidents(connection: apsw.Connection, series: Key, kept_since: int) -> None:
     """All incidents of a series that began among its raw probes; one that began before them keeps its row."""
     rows = connection.execute(
         f"SELECT started_at, outcome, error FROM probes WHERE {_SAME} AND started_at >= ? ORDER BY started_at",

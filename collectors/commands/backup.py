@@ -71,7 +71,7 @@ def repair(
     source = _file_of(store)
     target = output or source.with_name(f"{source.name}.repaired")
     with (
-        nobody_writes(f"sqlite:///{source}"),
+        nobody_writes(f"sqlite:///{source}", only_reading=True),
         counting(lambda: pages_of(source) * 20 if source.exists() else 0, "rows, about") as count,
     ):
         found = salvage(source, target, count)
@@ -90,11 +90,13 @@ def repair(
 def _file_of(url: str | None) -> Path:
     """The file of a store; only SQLite's is one."""
     from store import StoreUrlError
+    from store.paths import sqlite_path
 
     found = store_url(url)
-    scheme, _, rest = found.partition(":///")
-    if scheme != "sqlite" or not rest:
+    path = sqlite_path(found)
+    if path is None:
         raise StoreUrlError(
-            f"this is for SQLite's files, and not for {scheme}: a ClickHouse server has BACKUP and RESTORE"
+            f"this is for SQLite's files, and not for {found.partition(':')[0]}: a ClickHouse server has BACKUP and "
+            "RESTORE"
         )
-    return Path(rest)
+    return path

@@ -149,7 +149,11 @@ def _day(scene: Scene, target: ProbeTarget) -> tuple[float, Decimal, str]:
 def _known(url: str) -> Store | None:
     """The store, for prices and for what servers refuse; null where there is none yet."""
     from store import StoreError, open_store
+    from store.paths import refuse_unusable, sqlite_path
 
+    path = sqlite_path(url)
+    if path is not None:
+        refuse_unusable(path)
     try:
         return open_store(url, read_only=True)
     except StoreError:

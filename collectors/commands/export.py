@@ -15,6 +15,7 @@ from collectors.commands.options import StoreUrl, TableName, moment_or_age, stor
 from collectors.commands.progress import counting
 from store import Selection, StoreError, open_store
 from store.files import FORMATS, Format, form_of, write_rows
+from store.part_files import part_file
 from store.rows import TABLES
 
 
@@ -73,16 +74,8 @@ def _destination(output: str) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     path = Path(output)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as stream:
+        with part_file(path) as part, part.open("wb") as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
     except OSError as problem:
-        part.unlink(missing_ok=True)
         raise StoreError(f"{path} could not be written: {problem.strerror or problem}") from problem
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +10,13 @@ import typer
 
 from collectors.commands.options import StoreUrl, TableName, store_url
 from collectors.commands.progress import counting
-from store import StoreError, open_store
-from store.files import read_rows
-from store.rows import TABLES, Row
+from collectors.scheduler.lock import lock_path, writing
+from collectors.scheduler.shared_state import spool_path
+from collectors.scheduler.spool import Spool
+from store import Store, StoreError, open_store
+from store.files import FileError, read_rows
+from store.pending import ROWS_AT_ONCE, PendingFile, write_pending
+from store.rows import TABLES, Table
 
 BYTES_A_ROW = 160
 """For the bar's total alone: a CSV row is about this long."""
@@ -26,7 +29,9 @@ def import_(
 ) -> int:
     """Add the rows of a file that `export` wrote, all of them or none.
 
-    A row that is there already is left alone, so that the same file can be imported twice.
+    The file is read to its end before the first row goes into the store; then they go in some at a time, so that a
+    collector is not held up. An import that is interrupted then is finished by the next `run` or `import`. A row
+    that is there already is left alone, so that the same file can be imported twice.
     """
     chosen = TABLES.get(table)
     if chosen is None:
@@ -35,23 +40,55 @@ def import_(
         raise typer.BadParameter(f"{table} is made from the probes: import these, and it is there", param_hint="TABLE")
     if not file.is_file():
         raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
-    opened = open_store(store_url(store))
-    read = 0
-
-    def counted(rows: Iterator[Row]) -> Iterator[Row]:
-        nonlocal read
-        for row in rows:
-            read += 1
-            if read % 1_000 == 0:
-                count(1_000)
-            yield row
-
-    try:
-        with counting(lambda: file.stat().st_size // BYTES_A_ROW, "rows, about") as count:
-            new = opened.write(counted(read_rows(chosen, file)), keep=True)
-    except OSError as problem:
-        raise StoreError(f"{file} could not be read: {problem.strerror or problem}") from problem
-    finally:
-        opened.close()
-    print(f"{read:,} rows read, {new:,} new, {read - new:,} were there already", file=sys.stderr)
+    url = store_url(store)
+    with writing(url):
+        opened = open_store(url)
+        try:
+            beside = spool_path(lock_path(url))
+            _finish_earlier(beside, opened)
+            done = _import(chosen, file, beside, opened)
+        finally:
+            opened.close()
+    print(f"{done.read:,} rows read, {done.new:,} new, {done.read - done.new:,} were there already", file=sys.stderr)
     return 0
+
+
+def _import(table: Table, file: Path, beside: Path, opened: Store) -> PendingFile:
+    total = 0
+
+    def count_both(rows: int) -> None:
+        nonlocal total
+        total += rows
+        if total % 1_000 == 0:
+            count(1_000)
+
+    with counting(lambda: file.stat().st_size // BYTES_A_ROW * 2, "rows, about, read and written") as count:
+        try:
+            path = write_pending(beside, "import", read_rows(table, file), count=count_both)
+        except FileError:
+            raise
+        except ValueError as problem:
+            raise FileError(f"{file.name}: {problem}") from problem
+        except OSError as problem:
+            raise StoreError(
+                f"{file} could not be read, or its rows not be kept beside the store: {problem.strerror or problem}"
+            ) from problem
+        pending = PendingFile(path)
+        try:
+            while pending.step(opened):
+                count(ROWS_AT_ONCE)
+        except BaseException:
+            print(
+                f"{pending.read:,} of {total:,} rows are in the store; the others are in {path}, "
+                "and go in with the next `run` or `import`",
+                file=sys.stderr,
+            )
+            raise
+    return pending
+
+
+def _finish_earlier(beside: Path, opened: Store) -> None:
+    """Take in what an import or a run left that was interrupted."""
+    spool = Spool(beside, lambda text: print(text, file=sys.stderr))
+    spool.take_in(opened, float("inf"))
+    spool.close()

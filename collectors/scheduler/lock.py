@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from store import StoreError
+from store.paths import sqlite_path
 
 _RUNS_AT, _RUNS = 1 << 41, 1 << 40
 _SEATS_AT = 1 << 42
@@ -32,12 +33,12 @@ class LockedError(Exception):
 
 
 def lock_path(store_url: str) -> Path:
-    """Beside a store that is a file; in `data/` for a server, where all runs from one checkout meet: `/tmp` may be
-    private to a unit.
+    """Beside a store that is a file, wherever a symbolic link to it lies; in `data/` for a server, where all runs from
+    one checkout meet: `/tmp` may be private to a unit.
     """
-    scheme, _, rest = store_url.partition(":///")
-    if scheme == "sqlite" and rest:
-        return Path(f"{rest}.collector-lock")
+    path = sqlite_path(store_url)
+    if path is not None:
+        return path.with_name(f"{path.name}.collector-lock")
     name = hashlib.sha256(store_url.encode()).hexdigest()[:16]
     return Path("data") / f"server-{name}.collector-lock"
 
@@ -117,11 +118,19 @@ def seat(path: Path, name: str, count: int, stop: threading.Event) -> Iterator[b
 
 
 @contextmanager
-def nobody_writes(store_url: str) -> Iterator[None]:
-    """Keep collectors away from a store for as long as its file is worked on. Raises StoreError."""
+def nobody_writes(store_url: str, *, only_reading: bool = False) -> Iterator[None]:
+    """Keep collectors away from a store for as long as its file is worked on. Raises StoreError.
+
+    Where no lock file can be made (a folder that may not be written, a full disk) no collector can run, either: that is
+    enough for `only_reading`.
+    """
+    path = lock_path(store_url)
     try:
-        file = LockFile(lock_path(store_url))
+        file = LockFile(path)
     except OSError as problem:
+        if only_reading and not _has_run(path):
+            yield
+            return
         raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
     try:
         if not file.keep_runs_away():
@@ -130,6 +139,36 @@ def nobody_writes(store_url: str) -> Iterator[None]:
         yield
     finally:
         file.close()
+
+
+@contextmanager
+def writing(store_url: str) -> Iterator[None]:
+    """Be known as one who writes: `restore`, `repair` and `rebuild` stay away meanwhile. Raises StoreError."""
+    try:
+        file = LockFile(lock_path(store_url))
+    except OSError as problem:
+        raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
+    try:
+        file.join(new_run())
+        yield
+    except LockedError as problem:
+        raise StoreError(f"{problem}: try again when it is done") from problem
+    finally:
+        file.close()
+
+
+def _has_run(path: Path) -> bool:
+    """As `LockFile.any_run`, where the file may only be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        return _holder(descriptor, _RUNS_AT, _RUNS) is not None
+    finally:
+        os.close(descriptor)
 
 
 def _lock(descriptor: int, start: int, length: int = 1) -> bool:

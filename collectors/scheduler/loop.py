@@ -21,17 +21,23 @@ from collectors.scheduler.report import Report
 from collectors.scheduler.scene import Scene
 from collectors.scheduler.schedule import TickWindow, next_tick
 from collectors.scheduler.shared_state import PLANNING_WAIT_S, SharedState
+from collectors.scheduler.spool import Spool
 from collectors.scheduler.targets import changed_targets
 from collectors.scheduler.tick import Ended, Tick
 from store import Store, StoreError
+from store.protocol import Compactable
 from store.rows import Model, Probe, Row, Run
 
 MOST_THREADS = 512
 PROBE = "probe"
 GRACE_S = 2.0
+TAKE_IN_S = 2.0
+"""How long a run writes what earlier ones could not, before it plans; the rest follows between ticks."""
 TIDY_S = 0.1
 """How long pruning old probes may take after a tick; what is left waits for the next one."""
 DAY_MS = 86_400_000
+RUNS_KEPT_MS = 30 * DAY_MS
+"""Runs are kept one by one for so long, and by hour from then on."""
 MOST_UNSAVED_ROWS = 100_000
 RETRY_AFTER_S = 5.0
 BETWEEN_TICKS_S = 0.25
@@ -76,6 +82,12 @@ class Loop:
         """Uptoken itself failed while probing."""
         self.stop = threading.Event()
         self._shared = shared or SharedState(None, location)
+        self._spool: Spool | None = None
+        if self._shared.spool_path is not None:
+            self._spool = Spool(self._shared.spool_path, report.say)
+            store.patience_s, patience_s = BETWEEN_TICKS_S, store.patience_s
+            self._spool.take_in(store, TAKE_IN_S)
+            store.patience_s = patience_s
         self._scene = Scene(config, store, self._shared)
         self._pool = ThreadPoolExecutor(MOST_THREADS, "errand")
         changed = changed_targets(store, config, location, _now_ms())
@@ -148,6 +160,7 @@ class Loop:
         """Release threads and connections; false when an errand is still under way."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._scene.close()
+        self._keep_unsaved()
         try:
             with self._shared.exclusive():
                 self._scene.budget(_now_ms())  # what was settled or given back last
@@ -266,16 +279,25 @@ class Loop:
     # -- the store
 
     def _tidy(self) -> None:
-        """Prune some of the raw probes that are older than they are kept, once a day until none is left."""
+        """Take in what waits, and prune some of the raw probes that are older than they are kept, once a day until none
+        is left.
+        """
+        if self._spool is not None:
+            self._spool.take_in(self._store, TIDY_S)
         before = _now_ms() - self._keep_ms
         until = time.monotonic() + TIDY_S
         try:
             while before // DAY_MS != self._tidied_day and time.monotonic() < until:
-                if not self._store.tidy(before):
+                if not self._store.tidy(before) and not self._compact():
                     self._tidied_day = before // DAY_MS
         except StoreError as problem:
             self._tidied_day = before // DAY_MS  # tried again tomorrow: what is too old is no harm meanwhile
             self._report.say(f"could not prune old probes: {problem}")
+
+    def _compact(self) -> int:
+        if not isinstance(self._store, Compactable):
+            return 0
+        return self._store.compact(_now_ms() - RUNS_KEPT_MS)
 
     def _try_to_save(self) -> None:
         try:
@@ -286,6 +308,14 @@ class Loop:
             lost = f"; {self._lost} older ones had to be dropped" if self._lost else ""
             self._report.say(f"{problem}. {len(self._unsaved)} rows are kept in memory and tried again{lost}")
 
+    def _keep_unsaved(self) -> None:
+        """Keep what could not be recorded for the next run: its probes were paid for."""
+        if self._spool is None:
+            return
+        self._spool.close()
+        if self._unsaved and self._spool.save(self._unsaved):
+            self._note_saved()
+
     def _save(self) -> None:
         """Write what was not written yet, in one transaction. Raises StoreError."""
         if not self._unsaved:
@@ -293,6 +323,9 @@ class Loop:
         self._store.write(self._unsaved)
         if any(isinstance(row, Model) for row in self._unsaved):
             self._scene.read_prices()
+        self._note_saved()
+
+    def _note_saved(self) -> None:
         for claim in self._unrecorded:
             claim.state = "recorded"
         for run in (row for row in self._unsaved if isinstance(row, Run)):

@@ -19,6 +19,7 @@ from collectors.scheduler.schedule import TickWindow, series_key
 from collectors.scheduler.seats import Seats
 from collectors.scheduler.shared_state import CollectorRun, SharedState
 from store import Selection, Spending, Store
+from store.pending import pending_paths
 from store.rollups import DAY_MS, SPENDING_COLUMNS, spending_of
 from store.rows import ADAPTATIONS, MODELS, RUNS, UP, USAGE, Adaptation, Budget, Model, Row, Run, Table
 
@@ -141,6 +142,8 @@ class Scene:
                     self.failed.add(run.collector)
         for values in store.read(ADAPTATIONS):
             self.note_refusal(Adaptation(*values))
+        if self.shared.spool_path is not None and pending_paths(self.shared.spool_path):
+            return  # what was done is not all in the store yet
         self.shared.claims.forget_lost(self.newest, self.shared.lives)
         for name, known in list(self.shared.collector_runs.items()):
             if self.last_run_at.get(name, -1) < known.at and not self.shared.lives(known.run):

@@ -72,6 +72,7 @@ class SharedState:
         self._path = _state_path(self.lock_path)
         self._lock = LockFile(self.lock_path)
         self._lock.join(self.run)
+        self._sweep()
 
     @contextmanager
     def exclusive(self, wait_s: float = PLANNING_WAIT_S) -> Iterator[None]:
@@ -89,6 +90,11 @@ class SharedState:
                     self._save()
                 finally:
                     self._holding = False
+
+    @property
+    def spool_path(self) -> Path | None:
+        """What rows are kept beside that cannot be recorded; null for a run that is alone."""
+        return spool_path(self.lock_path) if self._folder is None else None
 
     def lives(self, run: int) -> bool:
         """Whether a run's process is still there."""
@@ -114,6 +120,14 @@ class SharedState:
             self._folder.cleanup()
 
     # -- the file
+
+    def _sweep(self) -> None:
+        """Remove what runs left that were killed while they wrote the state."""
+        start = f".{self._path.name}."
+        for part in self._path.parent.iterdir():
+            run = part.name[len(start) :] if part.name.startswith(start) else ""
+            if run.isdigit() and not self.lives(int(run)):
+                part.unlink(missing_ok=True)
 
     def _load(self) -> None:
         try:
@@ -173,6 +187,11 @@ def timer_step_s(lock_path: Path, location: str) -> float | None:
         return _step_s([int(at) for at in orjson.loads(_state_path(lock_path).read_bytes())[location]["timer_runs"]])
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def spool_path(lock_path: Path) -> Path:
+    """The store's file, or what stands for a server: rows that wait for it lie beside this."""
+    return lock_path.with_name(lock_path.name.removesuffix(".collector-lock"))
 
 
 def _state_path(lock_path: Path) -> Path:

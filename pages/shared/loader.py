@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,6 +14,7 @@ from stats.costs import COST_COLUMNS, Cost, asked_since
 from stats.costs import costs as to_costs
 from stats.frames import frame
 from store import Selection, Spending, Store, StoreError, open_store
+from store.paths import sqlite_path
 from store.protocol import Sized
 from store.rollups import COLUMNS, DAY_MS, OUTCOMES, SPENDING_COLUMNS, spending_of
 from store.rows import (
@@ -88,8 +88,8 @@ def _opened(url: str, identity: tuple[int, bool]) -> Store:
 
 def _identity(url: str) -> tuple[int, bool]:
     """Changes when the file is another one, or when a writer came to one that was read as if nobody wrote it."""
-    path = Path(url.partition(":///")[2])
-    if not path.name:  # a server is no file, and the same whatever it was started from
+    path = sqlite_path(url)
+    if path is None:  # a server is no file, and the same whatever it was started from
         return 0, False
     try:
         return path.stat().st_ino, path.with_name(path.name + "-wal").exists()

@@ -27,7 +27,7 @@ def metrics(url: str, now: int) -> list[Metric]:
     stopped = stale_since(newest, runs, targets, now)
     last = last_seen(newest, runs)
     today = loader.runs(url, loader.rounded(now - DAY_MS, 60_000))
-    failed = sum(run.error is not None for run in today)
+    failed = sum(run.count for run in today if run.error is not None)
     left_out = sum(run.skipped for run in today)
     broken = len(loader.internal_errors(url, loader.rounded(now - DAY_MS, 60_000)))
     by_day = loader.probes_by_day(url, loader.rounded(now, 600_000) + DAY_MS)
@@ -48,7 +48,7 @@ def metrics(url: str, now: int) -> list[Metric]:
         ),
         Metric(
             "Runs in the last 24 h",
-            words.count(len(today)),
+            words.count(sum(run.count for run in today)),
             "",
             f"{words.plural(failed, 'run')} with an error, {words.plural(left_out, 'probe')} left out"
             + (f", {words.plural(broken, 'probe')} failed in Uptoken itself" if broken else ""),
@@ -148,7 +148,7 @@ def _row(each: Activity, since: int, now: int, zone: str) -> str:
         f'<td class="strip">{looks.strip(bars, zone, unit="run")}</td>'
         f'<td data-tip="{words.exact(each.last.ended_at, zone)}">{words.ago(each.last.ended_at, now)}</td>'
         f"<td>{words.seconds(each.took_s)}</td><td>{words.count(each.rows)}</td><td>{words.count(each.left_out)}</td>"
-        f'<td class="wrap">{words.count(len(failed))}{last_error}</td></tr>'
+        f'<td class="wrap">{words.count(each.failed_count)}{last_error}</td></tr>'
     )
 
 

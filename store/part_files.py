@@ -1,0 +1,91 @@
+"""Files that get their name when they are whole, and the leftovers of processes that died while they made one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_NAME = re.compile(r"\..+\.[0-9a-f]{8}\.part")
+_BESIDE = ("-wal", "-shm", "-journal")
+
+
+@contextmanager
+def part_file(target: Path) -> Iterator[Path]:
+    """A new empty file beside `target`, for its owner alone, that takes the place of `target` in one step when the
+    block ends well, and is removed when it does not. Raises OSError.
+    """
+    with _part(target, is_folder=False) as part:
+        yield part
+        sync_path(part)
+        part.replace(target)
+        sync_path(target.parent)
+
+
+@contextmanager
+def part_folder(target: Path) -> Iterator[Path]:
+    """A folder beside `target` for what is needed in between. Raises OSError."""
+    with _part(target, is_folder=True) as part:
+        yield part
+
+
+def sweep(target: Path) -> None:
+    """Remove what dead processes left that made `target`: a living one holds a lock on its part, wherever it runs."""
+    with suppress(OSError):
+        for path in sorted(target.parent.glob(".*.part")):
+            if _NAME.fullmatch(path.name) and path.name[1:-14] == target.name:
+                _remove_dead(path)
+
+
+def sync_path(path: Path) -> None:
+    """Have the disk keep a file, or a folder's names. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _part(target: Path, *, is_folder: bool) -> Iterator[Path]:
+    sweep(target)
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    if is_folder:
+        part.mkdir(mode=0o700)
+    else:
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    # closed last: closing any descriptor of a file drops the locks that SQLite has on it in this process
+    descriptor = os.open(part, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks: nobody sweeps there, either
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield part
+    finally:
+        _remove(part)
+        os.close(descriptor)
+
+
+def _remove_dead(part: Path) -> None:
+    descriptor = os.open(part, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(part)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def _remove(part: Path) -> None:
+    with suppress(OSError):
+        for ending in _BESIDE:
+            part.with_name(part.name + ending).unlink(missing_ok=True)
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
