@@ -1,5 +1,5 @@
-"""Who may probe at the same time: the profiles of a target take turns, and a server that works on few requests at once
-gets no more of them, in all runs together. Otherwise one probe's time would be in another one's.
+"""Who may probe at the same time: a location's profiles of a target take turns, and a server that works on few requests
+at once gets no more of them, in all runs together. Otherwise one probe's time would be in another one's.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collectors.scheduler.prices import is_routed
 from collectors.scheduler.shared_state import SharedState
 
 PROPS_TIMEOUT_S = 2.0
+ASK_AGAIN_MS = 60_000
 NO_LIMIT = 0
 
 
@@ -34,7 +35,7 @@ class Seats:
     @contextmanager
     def take(self, target: ProbeTarget, stop: threading.Event) -> Iterator[bool]:
         """Wait for the target's turn and for a place at its server; yields false when `stop` came first."""
-        with seat(self._shared.lock_path, f"target {target.name}", 1, stop) as is_first:
+        with seat(self._shared.lock_path, f"target {self._shared.location} {target.name}", 1, stop) as is_first:
             if not is_first:
                 yield False
                 return
@@ -57,16 +58,18 @@ class Seats:
         if len(self._targets[server]) < 2 or not server.startswith("http://") or is_routed(target, self._config):
             return NO_LIMIT
         with self._asking[server]:
-            now = time.time_ns() // 1_000_000
+            now, every_ms = time.time_ns() // 1_000_000, round(self._config.collector.local_servers_every * 1_000)
             slots, asked_at = self._shared.server_slots.get(server, (NO_LIMIT, 0))
-            if abs(now - asked_at) < self._config.collector.local_servers_every * 1_000:
+            if abs(now - asked_at) < every_ms:
                 return slots
             said = _total_slots(target)
-            if said is None:
-                return slots
+            if said is not None:
+                slots, asked_at = said, now
+            else:  # what is known stays, and a server that hangs delays its targets by one question, not each in turn
+                asked_at = now - max(0, every_ms - ASK_AGAIN_MS)
             with suppress(LockedError), self._shared.exclusive():
-                self._shared.server_slots[server] = (said, now)
-            return said
+                self._shared.server_slots[server] = (slots, asked_at)
+            return slots
 
 
 def server_of(base_url: str) -> str:

@@ -21,7 +21,7 @@ from store import Store
 from store.rows import ADAPTATIONS, BUDGETS, PROBES, RUNS, TARGETS, Budget, Probe, Run, Target
 from tests.collectors.scenes import config, new_store, run_once
 from tests.factories import probe
-from tests.fault_server import GOOD, FaultServer, Script, answer, chunked, usage
+from tests.fault_server import GOOD, FaultServer, Script, answer, chunked, raw, usage
 
 KEY = "sk-canary-0123456789"
 
@@ -265,6 +265,16 @@ def test_a_llama_cpp_server_gets_no_more_at_once_than_it_has_slots(store: Store,
 
 def test_max_parallel_goes_before_what_the_server_says(store: Store) -> None:
     assert _most_at_once(store, slots=3, max_parallel=1) == 1
+
+
+def test_a_server_that_hangs_is_asked_for_its_slots_once_and_delays_no_probe_by_more(store: Store) -> None:
+    with FaultServer(raw(20.0)) as server:
+        targets = ({"base_url": server.url, "timeout": "500ms"} for _ in range(4))
+        probes, _ = run_once(config(*targets), store)
+    assert [row.outcome for row in probes] == ["timeout"] * 8
+    # 2 s until nothing is known of its slots, 0.5 s, 0.5 s: a second question would add 2 s
+    assert max(row.started_at for row in probes) - min(row.started_at for row in probes) < 1_500
+    assert sum(request["line"].startswith("GET /props") for request in server.requests) == 1
 
 
 def test_a_tick_forgets_what_is_older_than_it_is_kept(store: Store) -> None:

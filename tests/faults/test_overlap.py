@@ -212,3 +212,14 @@ def test_a_bug_of_ours_is_a_row_and_exit_code_1_and_no_outage(tmp_path: Path, mo
     [(usd,)] = store.read(BUDGETS, columns=("usd",))
     store.close()
     assert usd == pytest.approx((64 + 16) / 1e6), "what was set aside for it stays set aside"
+
+
+def test_two_locations_over_one_store_do_not_wait_for_each_others_probes(tmp_path: Path) -> None:
+    with FaultServer(raw(60.0)) as hanging:
+        place = Place(tmp_path, hanging.url)
+        place.config.write_text(place.config.read_text().replace('confirm_after = "50ms"', 'timeout = "8s"'))
+        processes = [place.start("run", UPTOKEN_LOCATION=name) for name in ("here", "there")]
+        until(lambda: len(_posts(hanging)) == 2, 7)
+        for process in processes:
+            process.kill()
+            process.communicate(timeout=10)
