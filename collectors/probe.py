@@ -35,6 +35,7 @@ def collect(scene: Scene, window: TickWindow) -> Due:
     due = Due()
     next_at: list[int] = []
     missed = 0
+    scene.ledger.turn_page(window.now)  # which may fail, before anything is claimed
     for target in scene.config.targets:
         if target.waits_for_key:
             continue

@@ -73,6 +73,8 @@ def run(
         finally:
             opened.close()
     except LockedError as problem:
+        if interval_s is not None:  # there is no next one, unless a supervisor sees that this one failed
+            raise StoreError(f"{problem}: start this run again when that is over") from problem
         print(f"{problem}; this run leaves, and the next one goes on", file=sys.stderr)
         return 0
     except OSError as problem:

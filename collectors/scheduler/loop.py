@@ -8,11 +8,13 @@ open and delays nobody else's.
 from __future__ import annotations
 
 import gc
+import os
 import queue
 import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from collectors.registry import COLLECTORS
 from collectors.scheduler.claims import Claim
@@ -75,6 +77,8 @@ class Loop:
         self._tidied_day = -1
         self.broke = False
         """Uptoken itself failed while probing."""
+        self._unplanned: StoreError | None = None
+        self._config_changed_at = _changed_at(config.path)
         self.stop = threading.Event()
         self._shared = shared or SharedState(None, location)
         self._scene = Scene(config, store, self._shared)
@@ -93,7 +97,7 @@ class Loop:
         """
         now = _now_ms()
         with self._shared.exclusive():
-            step_s = self._shared.timer_step_s() if PROBE in self._names else None
+            step_s = self._timer_step_s() if PROBE in self._names else None
             if PROBE in self._names:
                 self._shared.note_timer_run(now)
             later = self._start_ticks(TickWindow(now, now, everything))
@@ -108,19 +112,36 @@ class Loop:
         self._save()
         if not idle:
             self._tidy()
+        if self._unplanned is not None:
+            raise self._unplanned
         while _now_ms() == now:  # a run is known by the millisecond it began in: the next one begins in another
             time.sleep(0.0002)
         return later if idle and later is not None else None
 
+    def _timer_step_s(self) -> float | None:
+        """The time between the starts of a timer's runs. systemd starts none while one lasts, so that from the last
+        starts it may look longer than it is: a service makes a tick whenever a target may be due.
+        """
+        known_s = self._shared.timer_step_s()
+        if os.environ.get("SYSTEMD_EXEC_PID") != str(os.getpid()):
+            return known_s
+        shortest_s = min(target.every_s for target in self._scene.config.targets)
+        return shortest_s if known_s is None else min(known_s, shortest_s)
+
     def _take_over(self, step_s: float) -> None:
-        """Make the tick of the timer's next run, unless that run came."""
+        """Make the tick of the timer's next run, unless that run came or would read another configuration."""
         now = _now_ms()
-        with self._shared.exclusive():
-            if now - self._shared.timer_runs[-1] < step_s * 500:
-                return
-            self._scene.read_series()
-            self._shared.note_timer_run(now - round((TAKE_OVER_AFTER - 1) * step_s * 1_000))
-            self._start_ticks(TickWindow(now, now))
+        if _changed_at(self._scene.config.path) != self._config_changed_at:
+            return
+        try:
+            with self._shared.exclusive():
+                if now - self._shared.timer_runs[-1] < step_s * 500:
+                    return
+                self._scene.read_series()
+                self._shared.note_timer_run(now - round((TAKE_OVER_AFTER - 1) * step_s * 1_000))
+                self._start_ticks(TickWindow(now, now))
+        except (LockedError, StoreError) as problem:  # what this run has seen is to be recorded all the same
+            self._report.say(f"{problem}: nothing more is planned meanwhile")
 
     def every(self, seconds: float, *, everything: bool = False) -> None:
         """Tick at each multiple of `seconds` on the clock until `stop` is set. Raises StoreError as `once` does."""
@@ -171,7 +192,13 @@ class Loop:
         """Start what is due; returns when the next thing will be. The shared state is held."""
         nexts = []
         for name in self._names:
-            due = COLLECTORS[name](self._scene, window)
+            try:
+                due = COLLECTORS[name](self._scene, window)
+            except StoreError as problem:  # what others see meanwhile is kept in memory
+                self._unplanned = problem
+                self._scene.failed.add(name)
+                self._report.say(f"{name}: nothing is planned meanwhile: {problem}")
+                continue
             nexts += [due.next_at] if due.next_at is not None else []
             if not due.errands and not due.skipped:
                 continue
@@ -295,6 +322,13 @@ class Loop:
                 known.recorded = True
         self._unrecorded.clear()
         self._unsaved.clear()
+
+
+def _changed_at(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _now_ms() -> int:

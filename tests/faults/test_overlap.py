@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from collectors.scheduler.lock import nobody_writes
 from collectors.scheduler.schedule import schedule_of
 from store import open_store
 from store.rows import BUDGETS, RUNS, Probe, Run
@@ -223,3 +225,67 @@ def test_two_locations_over_one_store_do_not_wait_for_each_others_probes(tmp_pat
         for process in processes:
             process.kill()
             process.communicate(timeout=10)
+
+
+def _service(place: Place) -> subprocess.Popen[str]:
+    """A run as systemd starts it."""
+    return subprocess.Popen(
+        ["sh", "-c", f"SYSTEMD_EXEC_PID=$$ exec {sys.executable} -m collectors run"],
+        cwd=place.folder,
+        env=place.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_first_run_of_a_service_makes_the_ticks_of_a_timer_that_it_does_not_know_yet(tmp_path: Path) -> None:
+    with _place(tmp_path, timeout_s=3.5, every_s=2) as place:
+        place.config.write_text(place.config.read_text().replace('name = "h"', 'name = "h"\nevery = "30s"'))
+        _ended([_service(place)])  # 3.5 s, 1 s, 3.5 s
+        probes = _by_target(place)
+    assert [row.outcome for row in probes["h"]] == ["timeout"] * 2
+    assert 4 <= len(probes["a"]) <= 5, "8 s are four slots of 2 s, and the one that it began in"
+    assert [row.stands_for_s for row in probes["a"]] == [2] * len(probes["a"])
+
+
+def test_a_run_that_lasts_leaves_the_next_ticks_to_a_run_that_reads_the_changed_configuration(tmp_path: Path) -> None:
+    with _place(tmp_path, timeout_s=3, every_s=1) as place:
+        process = _service(place)  # it makes a tick a second, for as long as a probe hangs
+        try:
+            until(lambda: len(_by_target(place)["a"]) >= 4, 20)
+            assert process.poll() is None
+            place.config.write_text(place.config.read_text().replace('name = "h"', 'name = "h"\nevery = "1h"'))
+            process.communicate(timeout=15)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+
+
+def test_what_a_run_saw_is_recorded_when_the_store_cannot_be_read_for_the_ticks_it_takes_over(tmp_path: Path) -> None:
+    with _place(tmp_path, timeout_s=3, every_s=1) as place:
+        done = place.python(
+            "import os, sys\nos.environ['SYSTEMD_EXEC_PID'] = str(os.getpid())\n"
+            "from collectors.scheduler.scene import Scene\nfrom store import StoreError\n"
+            "read, calls = Scene.read_series, []\n"
+            "def read_series(scene):\n"
+            "    calls.append(1)\n"
+            "    if len(calls) > 1: raise StoreError('the server is gone')\n"
+            "    read(scene)\n"
+            "Scene.read_series = read_series\n"
+            "from collectors.commands import main\nsys.argv = ['collectors', 'run']\nsys.exit(main())\n"
+        )
+        probes = _by_target(place)
+    assert "the server is gone: nothing more is planned meanwhile" in done.stdout
+    assert done.returncode == 0, done.stderr
+    assert [row.outcome for row in probes["h"]] == ["timeout"] * 2
+
+
+def test_a_loop_that_may_not_start_fails_so_that_a_supervisor_starts_it_again(tmp_path: Path) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        place = Place(tmp_path, server.url)
+        with nobody_writes(place.url):
+            code, _, err = place.run("run", "--every", "1")
+            assert code == 3
+            assert "the store is being restored, repaired or rebuilt: start this run again when that is over" in err
+            assert place.run("run")[0] == 0, "a timer starts the next one anyway"
