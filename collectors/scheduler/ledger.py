@@ -102,7 +102,7 @@ class Ledger:
         )
 
     def turn_page(self, now: int) -> None:
-        """Begin a new day when there is one, and apply what was settled. The shared state is held. Raises StoreError."""
+        """Begin a new day if it is one, and apply what was settled. The shared state is held. Raises StoreError."""
         day = day_began(now)
         if not self._shared.spending.day == self._elsewhere.day == day:
             found = self._known_spending(day)
