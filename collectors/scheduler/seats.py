@@ -18,6 +18,7 @@ from collectors.scheduler.shared_state import SharedState
 
 PROPS_TIMEOUT_S = 2.0
 ASK_AGAIN_MS = 60_000
+STOP_POLL_S = 0.5
 NO_LIMIT = 0
 
 
@@ -27,6 +28,8 @@ class Seats:
     def __init__(self, config: Config, shared: SharedState) -> None:
         self._config = config
         self._shared = shared
+        self._guard = threading.Lock()
+        self._queues: dict[tuple[str, int], threading.Semaphore] = {}
         self._asking: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._targets: dict[str, list[ProbeTarget]] = defaultdict(list)
         for target in config.targets:
@@ -35,7 +38,7 @@ class Seats:
     @contextmanager
     def take(self, target: ProbeTarget, stop: threading.Event) -> Iterator[bool]:
         """Wait for the target's turn and for a place at its server; yields false when `stop` came first."""
-        with seat(self._shared.lock_path, f"target {self._shared.location} {target.name}", 1, stop) as is_first:
+        with self._seat(f"target {self._shared.location} {target.name}", 1, stop) as is_first:
             if not is_first:
                 yield False
                 return
@@ -43,8 +46,25 @@ class Seats:
             if limit == NO_LIMIT:
                 yield True
                 return
-            with seat(self._shared.lock_path, f"server {server_of(target.base_url)}", limit, stop) as is_served:
+            with self._seat(f"server {server_of(target.base_url)}", limit, stop) as is_served:
                 yield is_served
+
+    @contextmanager
+    def _seat(self, name: str, count: int, stop: threading.Event) -> Iterator[bool]:
+        """Hold one of `count` seats of all runs. No more threads of this one than could have one ask for it: hundreds
+        that poll a file would take the processor from those that probe.
+        """
+        with self._guard:
+            queue = self._queues.setdefault((name, count), threading.Semaphore(count))
+        while not queue.acquire(timeout=STOP_POLL_S):
+            if stop.is_set():
+                yield False
+                return
+        try:
+            with seat(self._shared.lock_path, name, count, stop) as taken:
+                yield taken
+        finally:
+            queue.release()
 
     def limit(self, target: ProbeTarget) -> int:
         """How many probes the target's server gets at once: the least `max_parallel` of its targets, else what a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import time
@@ -289,3 +290,37 @@ def test_a_loop_that_may_not_start_fails_so_that_a_supervisor_starts_it_again(tm
             assert code == 3
             assert "the store is being restored, repaired or rebuilt: start this run again when that is over" in err
             assert place.run("run")[0] == 0, "a timer starts the next one anyway"
+
+
+def _with_files(place: Place, soft: int, hard: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "collectors", "run"],
+        cwd=place.folder,
+        env=place.environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_more_targets_than_files_are_allowed_are_no_outage_of_theirs(tmp_path: Path) -> None:
+    with FaultServer(raw(60.0)) as hanging:
+        place = Place(tmp_path, hanging.url)
+        names = "".join(
+            f'[[target]]\nname = "t{n}"\nmodel = "m"\nbase_url = "{hanging.url}"\nmax_parallel = 200\n'
+            for n in range(80)
+        )
+        place.config.write_text(
+            '[collector]\nevery = "1h"\ntimeout = "2s"\nconfirm_after = "50ms"\nthroughput_every = "off"\n' + names
+        )
+        allowed = _with_files(place, 64, 4_096)
+        assert {row.outcome for row in place.probes()} == {"timeout"}, "it asks for the files that it needs"
+        assert allowed.returncode == 0
+        before = len(place.probes())
+        place.config.write_text(place.config.read_text().replace("1h", "1s"))
+        time.sleep(1)
+        refused = _with_files(place, 64, 64)
+        outcomes = {row.outcome for row in sorted(place.probes(), key=lambda row: row.started_at)[before:]}
+    assert outcomes <= {"timeout", "internal_error"}, refused.stderr
+    assert refused.returncode == 1
