@@ -152,7 +152,7 @@ def _connect_ms(marks: Marks) -> float | None:
 
 
 def _unanswered(problem: BaseException, marks: Marks, ask: Ask) -> Exchange:
-    """No status line came: too late, no connection, or no HTTP. Raises OSError where this machine had no room for it."""
+    """No status line came: too late, no connection, or no HTTP. Raises OSError when this machine is out of room."""
     cause = innermost(problem)
     for own_failure in (cause, cause.__cause__):
         if isinstance(own_failure, OSError) and own_failure.errno in OUT_OF_ROOM:
