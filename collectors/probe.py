@@ -165,6 +165,7 @@ def _probe_in_turn(
     try:
         with scene.seats.take(target, stop) as is_ready:
             if not is_ready:
+                scene.ledger.cancel(target, reserved.at_most_usd, reserved.at)
                 return []
             if time.monotonic() - began > WAITED_S:
                 restart()

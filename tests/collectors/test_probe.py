@@ -21,6 +21,7 @@ from collectors.scheduler.schedule import day_began
 from collectors.scheduler.shared_state import DaySpending, SharedState
 from store import Store, StoreError
 from store.rows import ADAPTATIONS, BUDGETS, MODELS, PROBES, RUNS, TARGETS, Budget, Probe, Run, Target
+from tests.collectors.place import until
 from tests.collectors.scenes import config, new_store, run_once
 from tests.collectors.world import World
 from tests.factories import probe
@@ -458,3 +459,19 @@ def test_a_day_begins_without_the_store_when_the_shared_state_knows_the_last_one
         loop.close()
     assert [Probe(*row).outcome for row in store.read(PROBES)] == ["ok"]
     assert shared.spending.requests == {"t0": 1}
+
+
+def test_what_was_set_aside_for_a_probe_that_waits_for_its_turn_is_given_back_when_the_run_is_stopped(
+    store: Store,
+) -> None:
+    with FaultServer(raw(20.0)) as server:
+        shared = SharedState(None, "here")
+        targets = ({"base_url": server.url, "max_parallel": 1} for _ in range(2))
+        loop = Loop(config(*targets), store, "here", Report(io.StringIO()), ["probe"], shared)
+        run = threading.Thread(target=loop.once)
+        run.start()
+        until(lambda: any(request["line"].startswith("POST") for request in server.requests))
+        loop.stop.set()
+        run.join(20)
+        loop.close()
+    assert sum(shared.spending.requests.values()) == 1, "one was sent and may have been billed"
