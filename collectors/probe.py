@@ -37,6 +37,7 @@ def collect(scene: Scene, window: TickWindow) -> Due:
     next_at: list[int] = []
     wanted: list[ProbeTarget] = []
     missed = 0
+    scene.ledger.turn_page(window.now)  # which may fail, before anything is claimed
     for target in scene.config.targets:
         if target.waits_for_key:
             continue
@@ -180,6 +181,7 @@ def _probe_in_turn(
     try:
         with scene.seats.take(target, stop) as is_ready:
             if not is_ready:
+                scene.ledger.cancel(target, reserved.at_most_usd, reserved.at)
                 return []
             if time.monotonic() - began > WAITED_S:
                 restart()

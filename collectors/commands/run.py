@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from store import Store
 
 BROKEN, INTERRUPTED = 1, 130
+MOST_FILES = 65_536
 SHORT = 0.9
 """An interval below this share of the timer's step is too short for it."""
 
@@ -65,6 +67,7 @@ def run(
     loaded = load(config)
     url = store_url(store)
     try:
+        _allow_many_files()
         shared = SharedState(lock_path(url), location())
         with shared.exclusive():  # of two runs that begin at once, one makes or migrates the store
             opened = open_store(url)
@@ -73,10 +76,20 @@ def run(
         finally:
             opened.close()
     except LockedError as problem:
+        if interval_s is not None:  # there is no next one, unless a supervisor sees that this one failed
+            raise StoreError(f"{problem}: start this run again when that is over") from problem
         print(f"{problem}; this run leaves, and the next one goes on", file=sys.stderr)
         return 0
     except OSError as problem:
         raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
+
+
+def _allow_many_files() -> None:
+    """A probe holds up to four: cron and systemd allow 1,024 unless a program asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _interval(every: str | None) -> float | None:

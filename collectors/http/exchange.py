@@ -5,6 +5,7 @@ Nothing that a server does raises here: a failed probe is data.
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import zlib
@@ -41,6 +42,8 @@ ZIPPED = ("gzip", "x-gzip", "deflate")
 FEWEST_TOKENS_FOR_A_RATE = 16
 FEWEST_CHUNKS_FOR_A_RATE = 4
 SHORTEST_SPAN_FOR_A_RATE_S = 0.050
+OUT_OF_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""What a connection fails with when this machine has no file or memory left for it: nobody's outage."""
 READABLE = ("text/event-stream", "application/json", "")
 """The types of a body that can be a chat completion."""
 
@@ -124,7 +127,11 @@ def _connect_ms(marks: Marks) -> float | None:
 
 
 def _unanswered(problem: BaseException, marks: Marks, ask: Ask) -> Exchange:
-    """No status line came: too late, no connection, or no HTTP."""
+    """No status line came: too late, no connection, or no HTTP. Raises OSError when this machine is out of room."""
+    cause = innermost(problem)
+    for own_failure in (cause, cause.__cause__):
+        if isinstance(own_failure, OSError) and own_failure.errno in OUT_OF_ROOM:
+            raise own_failure
     words = root_cause(problem)
     unreached = marks.connected is None and marks.sent is None and marks.tunnel is None
     own = any(hint in words for hint in ("Network is unreachable", "Temporary failure in name resolution"))

@@ -25,6 +25,9 @@ LONGEST_WAIT = 2
 most: a probe that is about to end does not overrun. Before that it leaves the slot to a later run.
 """
 
+LONGEST_MS = 3_600_000
+"""No probe is under way for so long, its confirmation and its wait for a turn included: its run does not go on."""
+
 
 @dataclass(slots=True)
 class Claim:
@@ -92,7 +95,9 @@ class SlotClaims:
         claims = [
             claim
             for claim in self.claims.get(series, [])
-            if claim.interval_ms == schedule.interval_ms and claim.last <= latest and self._holds(claim, newest, lives)
+            if claim.interval_ms == schedule.interval_ms
+            and claim.last <= latest
+            and self._holds(claim, window.now, newest, lives)
         ]
         decided = _decided(claims, schedule, newest, latest)
         began_at = max((claim.at for claim in claims), default=newest)
@@ -124,10 +129,12 @@ class SlotClaims:
         kept.append(claim)
         return Planned(claim, max(0, missed), is_others)
 
-    def _holds(self, claim: Claim, newest: int | None, lives: Callable[[int], bool]) -> bool:
-        """A run that was killed decided nothing, unless its row had reached the store."""
+    def _holds(self, claim: Claim, now: int, newest: int | None, lives: Callable[[int], bool]) -> bool:
+        """A run that was killed, or is stopped and hangs, decided nothing unless its row had reached the store."""
         if claim.run == self.run or claim.state in ("recorded", "refused"):
             return True
+        if claim.state == "open" and now - claim.at > LONGEST_MS:
+            return False
         return lives(claim.run) or (newest is not None and newest >= claim.at)
 
     def begin(self, series: str, claim: Claim, lives: Callable[[int], bool] | None = None) -> bool:
@@ -190,6 +197,14 @@ class SlotClaims:
             ours = {series: [c for c in found if c.run == self.run] for series, found in self.claims.items()}
             others = {series: [c for c in found if c.run != self.run] for series, found in claims.items()}
             self.claims = {name: others.get(name, []) + ours.get(name, []) for name in others.keys() | ours.keys()}
+
+    def forget_old(self, before: int) -> None:
+        """Give up what began before a moment (milliseconds UTC) and what no target has asked for since."""
+        self.claims = {
+            series: kept
+            for series, claims in self.claims.items()
+            if (kept := [c for c in claims if c.at + 2 * c.interval_ms >= before or c.run == self.run])
+        }
 
     def forget_lost(self, newest: dict[str, int], lives: Callable[[int], bool]) -> None:
         """Give up what was recorded in a store that was replaced since, or never reached it. To be asked when `newest`

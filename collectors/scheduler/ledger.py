@@ -15,7 +15,7 @@ from decimal import Decimal
 from collectors.scheduler.config import Config, ProbeTarget
 from collectors.scheduler.schedule import day_began
 from collectors.scheduler.shared_state import DaySpending, SharedState
-from store import Spending
+from store import Spending, StoreError
 from store.rows import Budget
 
 
@@ -43,7 +43,7 @@ class Ledger:
     def reserve(self, target: ProbeTarget, at_most_usd: Decimal, now: int) -> str | None:
         """Set aside one request and its worst cost; returns why not, or null when it may be sent."""
         with self._shared.exclusive():
-            self._turn_page(now)
+            self.turn_page(now)
             reason = self._refusal(target, at_most_usd)
             if reason is None:
                 self._shared.spending.requests[target.name] += 1
@@ -67,7 +67,7 @@ class Ledger:
     def standing(self, now: int) -> Budget:
         """How the day stands at a moment, as the store keeps it. Of the quotas of several keys it is the fullest."""
         with self._shared.exclusive():
-            self._turn_page(now)
+            self.turn_page(now)
             free = (target for target in self._config.targets if target.is_free_variant)
             used = {target.api_key_env: self._free_requests(target) for target in free}
             settings = self._config.collector
@@ -101,11 +101,12 @@ class Ledger:
             if other.is_free_variant and other.api_key_env == target.api_key_env
         )
 
-    def _turn_page(self, now: int) -> None:
+    def turn_page(self, now: int) -> None:
+        """Begin a new day if it is one, and apply what was settled. The shared state is held. Raises StoreError."""
         day = day_began(now)
         if not self._shared.spending.day == self._elsewhere.day == day:
-            found = self._spent(day)
-            known = {self._shared.location, *self._shared.spending_elsewhere}
+            found = self._known_spending(day)
+            known = {self._shared.location, *(p for p, s in self._shared.spending_elsewhere.items() if s.day == day)}
             self._elsewhere = self._seeded(day, (s for place, s in found.items() if place not in known))
             if self._shared.spending.day != day:
                 self._shared.spending = self._seeded(day, [found.get(self._shared.location, ())])
@@ -115,6 +116,17 @@ class Ledger:
             if reserved_day == day:
                 self._shared.spending.usd += usd
                 self._shared.spending.requests[name] += requests
+
+    def _known_spending(self, day: int) -> Mapping[str, Iterable[Spending]]:
+        """What the store has of the day. A loop that cannot read it goes on: nothing was sent today but what the
+        shared state has.
+        """
+        try:
+            return self._spent(day)
+        except StoreError:
+            if self._shared.spending.day < 0:
+                raise
+            return {}
 
     def _seeded(self, day: int, found: Iterable[Iterable[Spending]]) -> DaySpending:
         seeded = DaySpending(day, requests=defaultdict(int))

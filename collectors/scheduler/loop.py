@@ -7,11 +7,13 @@ open and delays nobody else's.
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from collectors.registry import COLLECTORS
 from collectors.scheduler.claims import Claim
@@ -80,6 +82,8 @@ class Loop:
         self._tidied_day = -1
         self.broke = False
         """Uptoken itself failed while probing."""
+        self._unplanned: StoreError | None = None
+        self._config_changed_at = _changed_at(config.path)
         self.stop = threading.Event()
         self._shared = shared or SharedState(None, location)
         self._spool: Spool | None = None
@@ -102,7 +106,7 @@ class Loop:
         """
         now = _now_ms()
         with self._shared.exclusive():
-            step_s = self._shared.timer_step_s() if PROBE in self._names else None
+            step_s = self._timer_step_s() if PROBE in self._names else None
             if PROBE in self._names:
                 self._shared.note_timer_run(now)
             later, ticks = self._plan(TickWindow(now, now, everything))
@@ -118,19 +122,37 @@ class Loop:
         self._save()
         if not idle:
             self._tidy()
+        if self._unplanned is not None:
+            raise self._unplanned
         while _now_ms() == now:  # a run is known by the millisecond it began in: the next one begins in another
             time.sleep(0.0002)
         return later if idle and later is not None else None
 
+    def _timer_step_s(self) -> float | None:
+        """The time between the starts of a timer's runs. systemd starts none while one lasts, so that from the last
+        starts it may look longer than it is: a service makes a tick whenever a target may be due.
+        """
+        known_s = self._shared.timer_step_s()
+        if os.environ.get("SYSTEMD_EXEC_PID") != str(os.getpid()):
+            return known_s
+        shortest_s = min(target.every_s for target in self._scene.config.targets)
+        return shortest_s if known_s is None else min(known_s, shortest_s)
+
     def _take_over(self, step_s: float) -> None:
-        """Make the tick of the timer's next run, unless that run came."""
+        """Make the tick of the timer's next run, unless that run came or would read another configuration."""
         now = _now_ms()
-        with self._shared.exclusive():
-            if now - self._shared.timer_runs[-1] < step_s * 500:
-                return
-            self._scene.read_series()
-            self._shared.note_timer_run(now - round((TAKE_OVER_AFTER - 1) * step_s * 1_000))
-            _, ticks = self._plan(TickWindow(now, now))
+        if _changed_at(self._scene.config.path) != self._config_changed_at:
+            return
+        try:
+            with self._shared.exclusive():
+                if now - self._shared.timer_runs[-1] < step_s * 500:
+                    return
+                self._scene.read_series()
+                self._shared.note_timer_run(now - round((TAKE_OVER_AFTER - 1) * step_s * 1_000))
+                _, ticks = self._plan(TickWindow(now, now))
+        except (LockedError, StoreError) as problem:  # what this run has seen is to be recorded all the same
+            self._report.say(f"{problem}: nothing more is planned meanwhile")
+            return
         self._start(ticks)
 
     def every(self, seconds: float, *, everything: bool = False) -> None:
@@ -186,7 +208,13 @@ class Loop:
         nexts = []
         ticks = []
         for name in self._names:
-            due = COLLECTORS[name](self._scene, window)
+            try:
+                due = COLLECTORS[name](self._scene, window)
+            except StoreError as problem:  # what others see meanwhile is kept in memory
+                self._unplanned = problem
+                self._scene.failed.add(name)
+                self._report.say(f"{name}: nothing is planned meanwhile: {problem}")
+                continue
             nexts += [due.next_at] if due.next_at is not None else []
             if not due.errands and not due.skipped:
                 continue
@@ -334,6 +362,13 @@ class Loop:
                 known.recorded = True
         self._unrecorded.clear()
         self._unsaved.clear()
+
+
+def _changed_at(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _now_ms() -> int:

@@ -1,5 +1,5 @@
-"""Who may probe at the same time: the profiles of a target take turns, and a server that works on few requests at once
-gets no more of them, in all runs together. Otherwise one probe's time would be in another one's.
+"""Who may probe at the same time: a location's profiles of a target take turns, and a server that works on few requests
+at once gets no more of them, in all runs together. Otherwise one probe's time would be in another one's.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collectors.scheduler.prices import is_routed
 from collectors.scheduler.shared_state import SharedState
 
 PROPS_TIMEOUT_S = 2.0
+ASK_AGAIN_MS = 60_000
+STOP_POLL_S = 0.5
 NO_LIMIT = 0
 
 
@@ -26,6 +28,8 @@ class Seats:
     def __init__(self, config: Config, shared: SharedState) -> None:
         self._config = config
         self._shared = shared
+        self._guard = threading.Lock()
+        self._queues: dict[tuple[str, int], threading.Semaphore] = {}
         self._asking: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._targets: dict[str, list[ProbeTarget]] = defaultdict(list)
         for target in config.targets:
@@ -34,7 +38,7 @@ class Seats:
     @contextmanager
     def take(self, target: ProbeTarget, stop: threading.Event) -> Iterator[bool]:
         """Wait for the target's turn and for a place at its server; yields false when `stop` came first."""
-        with seat(self._shared.lock_path, f"target {target.name}", 1, stop) as is_first:
+        with self._seat(f"target {self._shared.location} {target.name}", 1, stop) as is_first:
             if not is_first:
                 yield False
                 return
@@ -42,8 +46,25 @@ class Seats:
             if limit == NO_LIMIT:
                 yield True
                 return
-            with seat(self._shared.lock_path, f"server {server_of(target.base_url)}", limit, stop) as is_served:
+            with self._seat(f"server {server_of(target.base_url)}", limit, stop) as is_served:
                 yield is_served
+
+    @contextmanager
+    def _seat(self, name: str, count: int, stop: threading.Event) -> Iterator[bool]:
+        """Hold one of `count` seats of all runs. No more threads of this one than could have one ask for it: hundreds
+        that poll a file would take the processor from those that probe.
+        """
+        with self._guard:
+            queue = self._queues.setdefault((name, count), threading.Semaphore(count))
+        while not queue.acquire(timeout=STOP_POLL_S):
+            if stop.is_set():
+                yield False
+                return
+        try:
+            with seat(self._shared.lock_path, name, count, stop) as taken:
+                yield taken
+        finally:
+            queue.release()
 
     def limit(self, target: ProbeTarget) -> int:
         """How many probes the target's server gets at once: the least `max_parallel` of its targets, else what a
@@ -57,16 +78,18 @@ class Seats:
         if len(self._targets[server]) < 2 or not server.startswith("http://") or is_routed(target, self._config):
             return NO_LIMIT
         with self._asking[server]:
-            now = time.time_ns() // 1_000_000
+            now, every_ms = time.time_ns() // 1_000_000, round(self._config.collector.local_servers_every * 1_000)
             slots, asked_at = self._shared.server_slots.get(server, (NO_LIMIT, 0))
-            if abs(now - asked_at) < self._config.collector.local_servers_every * 1_000:
+            if abs(now - asked_at) < every_ms:
                 return slots
             said = _total_slots(target)
-            if said is None:
-                return slots
+            if said is not None:
+                slots, asked_at = said, now
+            else:  # what is known stays, and a server that hangs delays its targets by one question, not each in turn
+                asked_at = now - max(0, every_ms - ASK_AGAIN_MS)
             with suppress(LockedError), self._shared.exclusive():
-                self._shared.server_slots[server] = (said, now)
-            return said
+                self._shared.server_slots[server] = (slots, asked_at)
+            return slots
 
 
 def server_of(base_url: str) -> str:

@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -26,6 +26,8 @@ from collectors.scheduler.lock import LockFile, new_run
 PLANNING_WAIT_S = 10.0
 MOST_TIMER_RUNS = 12
 FEWEST_TIMER_RUNS = 4
+KEPT_MS = 7 * 86_400_000
+"""What locations and targets that are gone had in the file is kept for a week."""
 
 
 @dataclass
@@ -63,8 +65,10 @@ class SharedState:
         self.problem: str | None = None
         self._guard = threading.RLock()
         self._holding = False
-        self._seen: tuple[int, int] | None = None
-        self._written = b""
+        self._content = b""
+        """What the file holds, as far as this run knows. Its time of change is no sign: two runs may write in one tick
+        of the kernel's clock, and the second file may have the first one's number.
+        """
         self._sections: dict[str, Any] = {}
         self._lives: dict[int, bool] = {}
         self._folder = None if lock_path is not None else tempfile.TemporaryDirectory(prefix="uptoken-")
@@ -131,11 +135,11 @@ class SharedState:
 
     def _load(self) -> None:
         try:
-            found = self._path.stat()
-            if (found.st_ino, found.st_mtime_ns) == self._seen:
+            content = self._path.read_bytes()
+            if content == self._content:
                 return
-            sections = orjson.loads(self._path.read_bytes())
-            self._take_over(sections)
+            self._take_over(orjson.loads(content))
+            self._content = content
         except FileNotFoundError:
             return
         except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as problem:
@@ -143,7 +147,7 @@ class SharedState:
 
     def _take_over(self, sections: dict[str, Any]) -> None:
         section = sections.get(self.location, {})
-        claims = {series: [Claim(*values) for values in found] for series, found in section.get("claims", {}).items()}
+        claims = {series: [_claim(values) for values in found] for series, found in section.get("claims", {}).items()}
         spending = {location: _spending(of_it["spending"]) for location, of_it in sections.items()}
         collector_runs = {name: CollectorRun(**run) for name, run in section.get("collector_runs", {}).items()}
         self.timer_runs = [int(at) for at in section.get("timer_runs", [])]
@@ -156,6 +160,12 @@ class SharedState:
         self._sections = sections
 
     def _save(self) -> None:
+        day = self.spending.day
+        if day >= 0:  # a container that starts under another name each time is another location each time
+            for place, of_it in self.spending_elsewhere.items():
+                if of_it.day <= day - KEPT_MS:
+                    self._sections.pop(place, None)
+            self.claims.forget_old(day - KEPT_MS)
         spending = {"day": self.spending.day, "usd": str(self.spending.usd), "requests": dict(self.spending.requests)}
         self._sections[self.location] = {
             "claims": {
@@ -167,18 +177,18 @@ class SharedState:
             "server_slots": self.server_slots,
         }
         content = orjson.dumps(self._sections)
-        if content == self._written:
+        if content == self._content:
             return
         part = self._path.with_name(f".{self._path.name}.{self.run}")
         try:
             part.touch(0o600)
             part.write_bytes(content)
             part.replace(self._path)
-            found = self._path.stat()
-            self._seen, self._written = (found.st_ino, found.st_mtime_ns), content
+            self._content = content
         except OSError as problem:
             self.problem = f"{self._path} could not be written, so an overlapping run may probe twice: {problem}"
-            part.unlink(missing_ok=True)
+            with suppress(OSError):  # on a file system that became read-only, a file that is not there is an error
+                part.unlink()
 
 
 def timer_step_s(lock_path: Path, location: str) -> float | None:
@@ -204,6 +214,14 @@ def _step_s(runs: list[int]) -> float | None:
     return median(b - a for a, b in itertools.pairwise(runs)) / 1_000
 
 
+def _claim(values: list[Any]) -> Claim:
+    run, number, first, last, at, interval_ms, state, row_at = values
+    return Claim(int(run), int(number), int(first), int(last), int(at), int(interval_ms), state, int(row_at))
+
+
 def _spending(values: dict[str, Any]) -> DaySpending:
     requests = {str(name): int(count) for name, count in values["requests"].items()}
-    return DaySpending(int(values["day"]), Decimal(values["usd"]), defaultdict(int, requests))
+    usd = Decimal(values["usd"])
+    if not usd.is_finite():
+        raise ValueError(f"{usd} USD")
+    return DaySpending(int(values["day"]), usd, defaultdict(int, requests))

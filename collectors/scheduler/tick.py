@@ -57,6 +57,7 @@ class Tick:
     row_count: int = 0
     _ended: list[Ended] = field(default_factory=list)
     _taken: int = 0
+    _slots: list[int] = field(default_factory=list)
 
     def start(self, pool: Executor, stop: threading.Event) -> None:
         """Send the errands off, a little apart: starting them all at once would make each of them late."""
@@ -122,20 +123,22 @@ class Tick:
         """The rows that are certain by now and were not taken yet, and the claims that they decide.
 
         A failure is certain when the tick is over, or once a host was reached: until then it may be this machine's own
-        network that is down. `covered` is asked how many slots an errand's probe decides.
+        network that is down. `covered` is asked once how many slots an errand's probe decides: when it is over, certain
+        or not, because it is no longer under way.
         """
         with self._lock:
             ended, is_over = list(self._ended), not self._open
+        self._slots += [covered(one) for one in ended[len(self._slots) :]]
         findings = judged(finding for one in ended for finding in one.findings)
         contacts = [finding.contact for finding in findings if finding.contact is not None]
         if not is_over and contacts and all(contact.unreached for contact in contacts):
             return [], []
-        fresh, self._taken = ended[self._taken :], len(ended)
+        fresh, slots_of = ended[self._taken :], self._slots[self._taken :]
+        self._taken = len(ended)
         judged_of = iter(findings[len(findings) - sum(len(one.findings) for one in fresh) :])
         rows: list[Row] = []
         claims: list[Claim] = []
-        for one in fresh:
-            slots = covered(one)
+        for one, slots in zip(fresh, slots_of, strict=True):
             rows += [_standing_for(_without_secrets(next(judged_of).row), slots) for _ in one.findings]
             claims += [one.errand.claim] if one.errand.claim is not None and one.outcomes else []
         self.row_count += len(rows)

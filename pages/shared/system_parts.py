@@ -158,13 +158,13 @@ def internal_errors(url: str, now: int, zone: str) -> str:
     if not found:
         return ""
     body = "".join(
-        f'<tr><td data-tip="{words.exact(probe.started_at, zone)}">{looks.state("down", "error")} '
-        f"{words.ago(probe.started_at, now)}</td><td><b>{escape(probe.target)}</b></td>"
+        f'<tr><td class="wrap">{looks.state("down", "error")} <b>{escape(probe.target)}</b>'
+        f'<span class="more">{escape(probe.error or "")}</span></td>'
         f"<td>{escape(probe.location)}</td><td>{escape(probe.profile)}</td>"
-        f'<td class="left wrap">{escape(probe.error or "")}</td></tr>'
+        f'<td data-tip="{words.exact(probe.started_at, zone)}">{words.ago(probe.started_at, now)}</td></tr>'
         for probe in found[:MOST_ERRORS]
     )
-    head = "".join(f"<th>{text}</th>" for text in ("When", "While probing", "Location", "Profile", "Error"))
+    head = "".join(f"<th>{text}</th>" for text in ("While probing", "Location", "Profile", "When"))
     more = f" The newest {MOST_ERRORS} of {words.count(len(found))}." if len(found) > MOST_ERRORS else ""
     return (
         f'<div class="u u-scroll"><table class="u-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'

@@ -40,11 +40,12 @@ class Place:
             "PYTHONPATH": str(ROOT),
         }
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, **variables: str) -> subprocess.Popen[str]:
+        """`variables` are set in its environment."""
         return subprocess.Popen(
             [sys.executable, "-m", "collectors", *words],
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -17,11 +17,15 @@ from collectors.scheduler.loop import Loop
 from collectors.scheduler.network import OWN_NETWORK, judged
 from collectors.scheduler.report import Report
 from collectors.scheduler.scene import Contact, Finding
-from store import Store
-from store.rows import ADAPTATIONS, BUDGETS, PROBES, RUNS, TARGETS, Budget, Probe, Run, Target
+from collectors.scheduler.schedule import day_began
+from collectors.scheduler.shared_state import DaySpending, SharedState
+from store import Store, StoreError
+from store.rows import ADAPTATIONS, BUDGETS, MODELS, PROBES, RUNS, TARGETS, Budget, Probe, Run, Target
+from tests.collectors.place import until
 from tests.collectors.scenes import config, new_store, run_once
+from tests.collectors.world import World
 from tests.factories import probe
-from tests.fault_server import GOOD, FaultServer, Script, answer, chunked, usage
+from tests.fault_server import GOOD, FaultServer, Script, answer, chunked, raw, usage
 
 KEY = "sk-canary-0123456789"
 
@@ -267,6 +271,16 @@ def test_max_parallel_goes_before_what_the_server_says(store: Store) -> None:
     assert _most_at_once(store, slots=3, max_parallel=1) == 1
 
 
+def test_a_server_that_hangs_is_asked_for_its_slots_once_and_delays_no_probe_by_more(store: Store) -> None:
+    with FaultServer(raw(20.0)) as server:
+        targets = ({"base_url": server.url, "timeout": "500ms"} for _ in range(4))
+        probes, _ = run_once(config(*targets), store)
+    assert [row.outcome for row in probes] == ["timeout"] * 8
+    # 2 s until nothing is known of its slots, 0.5 s, 0.5 s: a second question would add 2 s
+    assert max(row.started_at for row in probes) - min(row.started_at for row in probes) < 1_500
+    assert sum(request["line"].startswith("GET /props") for request in server.requests) == 1
+
+
 def test_a_tick_forgets_what_is_older_than_it_is_kept(store: Store) -> None:
     now = time.time_ns() // 1_000_000
     store.write([probe(now - days * 86_400_000, target="t0") for days in (1, 3, 9)])
@@ -401,3 +415,63 @@ def test_a_target_on_this_machine_is_down_and_not_offline(store: Store) -> None:
 def test_no_target_is_no_configuration() -> None:
     with pytest.raises(ConfigError):
         config()
+
+
+# -- a store that cannot be read for a while
+
+
+def test_what_cannot_be_planned_because_the_store_cannot_be_read_takes_no_probe_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+    read = world.store.read
+
+    def read_no_models(table: Any, *words: Any, **options: Any) -> Any:
+        if table is MODELS and catalog_is_due:
+            raise StoreError("the server is gone")
+        return read(table, *words, **options)
+
+    catalog_is_due = False
+    monkeypatch.setattr(world.store, "read", read_no_models)
+    said = io.StringIO()
+    loop = Loop(world.config(), world.store, "here", Report(said), ["probe", "catalog"])
+    catalog_is_due = True
+    with pytest.raises(StoreError, match="the server is gone"):
+        loop.once()
+    loop.close()
+    assert "catalog: nothing is planned meanwhile: the server is gone" in said.getvalue()
+    assert len([Probe(*row) for row in read(PROBES)]) >= 1
+
+
+def test_a_day_begins_without_the_store_when_the_shared_state_knows_the_last_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        shared = SharedState(None, "here")
+        loop = Loop(config({"base_url": server.url}), store, "here", Report(io.StringIO()), ["probe"], shared)
+
+        def rollups(*_: object, **__: object) -> None:
+            raise StoreError("the server is gone")
+
+        monkeypatch.setattr(store, "rollups", rollups)
+        shared.spending = DaySpending(day=day_began(time.time_ns() // 1_000_000) - 86_400_000)
+        loop.once()
+        loop.close()
+    assert [Probe(*row).outcome for row in store.read(PROBES)] == ["ok"]
+    assert shared.spending.requests == {"t0": 1}
+
+
+def test_what_was_set_aside_for_a_probe_that_waits_for_its_turn_is_given_back_when_the_run_is_stopped(
+    store: Store,
+) -> None:
+    with FaultServer(raw(20.0)) as server:
+        shared = SharedState(None, "here")
+        targets = ({"base_url": server.url, "max_parallel": 1} for _ in range(2))
+        loop = Loop(config(*targets), store, "here", Report(io.StringIO()), ["probe"], shared)
+        run = threading.Thread(target=loop.once)
+        run.start()
+        until(lambda: any(request["line"].startswith("POST") for request in server.requests))
+        loop.stop.set()
+        run.join(20)
+        loop.close()
+    assert sum(shared.spending.requests.values()) == 1, "one was sent and may have been billed"

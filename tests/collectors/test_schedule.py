@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -11,8 +13,12 @@ from hypothesis import strategies as st
 from benchmarks.timers import ATTEMPTS, Simulation, timer_moments
 from collectors.scheduler.claims import NotDue, Planned, SlotClaims, UnderWay
 from collectors.scheduler.durations import in_words, seconds
+from collectors.scheduler.scene import Contact, Due, Errand, Finding
 from collectors.scheduler.schedule import Schedule, TickWindow, next_tick, schedule_of
-from tests.factories import NOON, SECOND
+from collectors.scheduler.tick import Ended, Tick
+from store.rows import Probe
+from tests.collectors.place import until
+from tests.factories import NOON, SECOND, probe
 
 MINUTELY = Schedule(phase_ms=20_000, interval_ms=60_000)
 """Slot 0 is [20 s, 80 s), slot 1 [80 s, 140 s)."""
@@ -222,3 +228,28 @@ def test_a_duration_is_said() -> None:
         "2 h",
         "2 d",
     ]
+
+
+def test_a_probe_that_is_over_is_no_longer_under_way_while_it_is_unclear_whether_the_network_is_down() -> None:
+    over = threading.Event()
+    first, second = (Finding(probe(outcome="connection_error"), Contact(host, True, False)) for host in "ab")
+    errands = [
+        Errand("quick", lambda _stop: [first]),
+        Errand("hangs", lambda _stop: [second] if over.wait(10) else []),
+    ]
+    tick = Tick("probe", "here", 0, Due(errands), lambda _tick: None, lambda *_: None)
+    covered: list[str] = []
+
+    def cover(ended: Ended) -> int:
+        covered.append(ended.errand.name)
+        return 2
+
+    with ThreadPoolExecutor(2) as pool:
+        tick.start(pool, threading.Event())
+        until(lambda: len(tick.take_rows(cover)[0]) == 0 and covered)
+        assert tick.take_rows(cover) == ([], []), "it may be this machine's own network"
+        over.set()
+        until(lambda: tick.is_over)
+    rows, _ = tick.take_rows(cover)
+    assert covered == ["quick", "hangs"]
+    assert [(row.outcome, row.stands_for_s) for row in rows if isinstance(row, Probe)] == [("offline", 120.0)] * 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from collectors.scheduler.lock import nobody_writes
 from collectors.scheduler.schedule import schedule_of
 from store import open_store
 from store.rows import BUDGETS, RUNS, Probe, Run
@@ -212,3 +215,113 @@ def test_a_bug_of_ours_is_a_row_and_exit_code_1_and_no_outage(tmp_path: Path, mo
     [(usd,)] = store.read(BUDGETS, columns=("usd",))
     store.close()
     assert usd == pytest.approx((64 + 16) / 1e6), "what was set aside for it stays set aside"
+
+
+def test_two_locations_over_one_store_do_not_wait_for_each_others_probes(tmp_path: Path) -> None:
+    with FaultServer(raw(60.0)) as hanging:
+        place = Place(tmp_path, hanging.url)
+        place.config.write_text(place.config.read_text().replace('confirm_after = "50ms"', 'timeout = "8s"'))
+        processes = [place.start("run", UPTOKEN_LOCATION=name) for name in ("here", "there")]
+        until(lambda: len(_posts(hanging)) == 2, 7)
+        for process in processes:
+            process.kill()
+            process.communicate(timeout=10)
+
+
+def _service(place: Place) -> subprocess.Popen[str]:
+    """A run as systemd starts it."""
+    return subprocess.Popen(
+        ["sh", "-c", f"SYSTEMD_EXEC_PID=$$ exec {sys.executable} -m collectors run"],
+        cwd=place.folder,
+        env=place.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_first_run_of_a_service_makes_the_ticks_of_a_timer_that_it_does_not_know_yet(tmp_path: Path) -> None:
+    with _place(tmp_path, timeout_s=3.5, every_s=2) as place:
+        place.config.write_text(place.config.read_text().replace('name = "h"', 'name = "h"\nevery = "30s"'))
+        _ended([_service(place)])  # 3.5 s, 1 s, 3.5 s
+        probes = _by_target(place)
+    assert [row.outcome for row in probes["h"]] == ["timeout"] * 2
+    assert len(probes["a"]) >= 4, "8 s are four slots of 2 s"
+    assert all(1 < (b.started_at - a.started_at) / 1_000 < 4 for a, b in pairwise(probes["a"])), "a slot was lost"
+    assert [row.stands_for_s for row in probes["a"]] == [2] * len(probes["a"])
+
+
+def test_a_run_that_lasts_leaves_the_next_ticks_to_a_run_that_reads_the_changed_configuration(tmp_path: Path) -> None:
+    with _place(tmp_path, timeout_s=3, every_s=1) as place:
+        process = _service(place)  # it makes a tick a second, for as long as a probe hangs
+        try:
+            until(lambda: len(_by_target(place)["a"]) >= 4, 20)
+            assert process.poll() is None
+            place.config.write_text(place.config.read_text().replace('name = "h"', 'name = "h"\nevery = "1h"'))
+            process.communicate(timeout=15)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+
+
+def test_what_a_run_saw_is_recorded_when_the_store_cannot_be_read_for_the_ticks_it_takes_over(tmp_path: Path) -> None:
+    with _place(tmp_path, timeout_s=3, every_s=1) as place:
+        done = place.python(
+            "import os, sys\nos.environ['SYSTEMD_EXEC_PID'] = str(os.getpid())\n"
+            "from collectors.scheduler.scene import Scene\nfrom store import StoreError\n"
+            "read, calls = Scene.read_series, []\n"
+            "def read_series(scene):\n"
+            "    calls.append(1)\n"
+            "    if len(calls) > 1: raise StoreError('the server is gone')\n"
+            "    read(scene)\n"
+            "Scene.read_series = read_series\n"
+            "from collectors.commands import main\nsys.argv = ['collectors', 'run']\nsys.exit(main())\n"
+        )
+        probes = _by_target(place)
+    assert "the server is gone: nothing more is planned meanwhile" in done.stdout
+    assert done.returncode == 0, done.stderr
+    assert [row.outcome for row in probes["h"]] == ["timeout"] * 2
+
+
+def test_a_loop_that_may_not_start_fails_so_that_a_supervisor_starts_it_again(tmp_path: Path) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        place = Place(tmp_path, server.url)
+        with nobody_writes(place.url):
+            code, _, err = place.run("run", "--every", "1")
+            assert code == 3
+            assert "the store is being restored, repaired or rebuilt: start this run again when that is over" in err
+            assert place.run("run")[0] == 0, "a timer starts the next one anyway"
+
+
+def _with_files(place: Place, soft: int, hard: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "collectors", "run"],
+        cwd=place.folder,
+        env=place.environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_more_targets_than_files_are_allowed_are_no_outage_of_theirs(tmp_path: Path) -> None:
+    with FaultServer(raw(60.0)) as hanging:
+        place = Place(tmp_path, hanging.url)
+        names = "".join(
+            f'[[target]]\nname = "t{n}"\nmodel = "m"\nbase_url = "{hanging.url}"\nmax_parallel = 200\n'
+            for n in range(80)
+        )
+        place.config.write_text(
+            '[collector]\nevery = "1h"\ntimeout = "2s"\nconfirm_after = "50ms"\nthroughput_every = "off"\n' + names
+        )
+        allowed = _with_files(place, 64, 4_096)
+        assert {row.outcome for row in place.probes()} == {"timeout"}, "it asks for the files that it needs"
+        assert allowed.returncode == 0
+        before = len(place.probes())
+        place.config.write_text(place.config.read_text().replace("1h", "1s"))
+        time.sleep(1)
+        refused = _with_files(place, 64, 64)
+        outcomes = {row.outcome for row in sorted(place.probes(), key=lambda row: row.started_at)[before:]}
+    assert outcomes <= {"timeout", "internal_error"}, refused.stderr
+    assert refused.returncode == 1

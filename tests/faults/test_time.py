@@ -46,7 +46,8 @@ def test_a_collector_that_was_held_goes_on_without_doubles_and_leaves_a_gap(
     probes = place.probes()
     steps = [after.started_at - before.started_at for before, after in pairwise(probes)]
     assert sum(step > 3_000 for step in steps) == 1, "the time that it was held is a gap, once"
-    assert min(steps) > 400, "what was missed is not made up for"
+    # the first probe is made at once, anywhere in its slot, and the second at the beginning of the next one
+    assert min(steps[1:]) > 400, "what was missed is not made up for"
     assert all(probe.outcome == "ok" and probe.stands_for_s == 1 for probe in probes)
     store = open_store(place.url, read_only=True)
     counted = sum(count for (count,) in store.read(RUNS, columns=("skipped",)))
