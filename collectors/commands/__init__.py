@@ -38,6 +38,7 @@ app.command("rebuild")(rebuild.rebuild)
 
 def main() -> None:
     """Run the command line; every expected failure is one sentence on standard error and an exit code."""
+    from collectors.http.authorities import AuthoritiesError
     from collectors.http.redaction import redacted
     from collectors.scheduler.config import ConfigError
     from store import StoreError, StoreUrlError
@@ -45,7 +46,7 @@ def main() -> None:
 
     try:
         code = app(standalone_mode=False)
-    except (ConfigError, FileError, StoreUrlError) as problem:
+    except (AuthoritiesError, ConfigError, FileError, StoreUrlError) as problem:
         sys.exit(_fail(problem, WRONG_USE))
     except StoreError as problem:
         sys.exit(_fail(problem, STORE_FAILED))

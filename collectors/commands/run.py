@@ -52,6 +52,7 @@ def run(
     A target that is down is a result, not an error: the exit code is 0 when everything seen was recorded. Runs may
     overlap: a target that another run is still probing is skipped and counted, all others are probed on time.
     """
+    from collectors.http.authorities import check_authorities
     from collectors.registry import COLLECTORS
     from collectors.scheduler.config import load
     from collectors.scheduler.lock import LockedError, lock_path
@@ -63,6 +64,7 @@ def run(
         raise typer.BadParameter(f"there is no collector {unknown[0]!r}; there are {', '.join(COLLECTORS)}")
     interval_s = _interval(every)
     loaded = load(config)
+    check_authorities()
     url = store_url(store)
     try:
         shared = SharedState(lock_path(url), location())
@@ -96,10 +98,12 @@ def _run(
 ) -> int:
     from collectors.scheduler.loop import Loop
     from collectors.scheduler.report import Report
+    from collectors.scheduler.room import make_room
 
     on_terminal = sys.stdout.isatty()
     report = Report(bar=on_terminal and interval_s is None)
-    loop = Loop(loaded, opened, location(), report, only, shared)
+    room = make_room(sum(len(target.schedules) for target in loaded.targets), len(loaded.targets))
+    loop = Loop(loaded, opened, location(), report, only, shared, room)
     caught: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -109,6 +113,8 @@ def _run(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     _say_what_waits(loaded, report)
+    for warning in room.warnings:
+        report.say(warning)
     try:
         if interval_s is None:
             for warning in short_intervals(loaded, shared.timer_step_s()):

@@ -20,11 +20,13 @@ import requests
 import urllib3
 from requests.exceptions import SSLError
 
+from collectors.http.authorities import AuthoritiesError, check_authorities
 from collectors.http.classifier import outcome_of
 from collectors.http.connection import Line, Marks
 from collectors.http.deadline import Deadline
 from collectors.http.errors import ReportedError, page_title, read_error_body, without_prompt
 from collectors.http.litellm import litellm_cost_usd, litellm_route
+from collectors.http.own_limits import own_limit
 from collectors.http.proxy_failures import ProxyFailure, failed_before_target, keeps_connection, own_response
 from collectors.http.redaction import innermost, root_cause, safe_error
 from collectors.http.reply import Reply, parse_object, read_events, read_whole, route_of, word
@@ -37,6 +39,7 @@ MOST_TRIES = 5
 ZIPPED = ("gzip", "x-gzip", "deflate")
 FEWEST_TOKENS_FOR_A_RATE = 16
 SHORTEST_SPAN_FOR_A_RATE_S = 0.050
+CANNOT_BE_SENT = "the request cannot be sent: its URL, its key or a header has characters that HTTP does not allow"
 READABLE = ("text/event-stream", "application/json", "")
 """The types of a body that can be a chat completion."""
 
@@ -66,6 +69,8 @@ class Exchange:
     tokens_source: str | None = None
     own_network: bool = False
     unreached: bool = False
+    own_limit: bool = False
+    """This machine lacked something: the network and the target were not even tried."""
     retry_after: str | None = None
     reply: Reply = field(default_factory=Reply)
     adaptations: tuple[tuple[str, str | None], ...] = ()
@@ -77,7 +82,16 @@ def exchange(line: Line, ask: Ask) -> Exchange:
     What was left out or replaced is in `adaptations`: pairs of a field and the JSON of what was sent in its place
     (null: nothing).
     """
-    deadline = Deadline(ask.timeout_s)
+    try:
+        return _within(Deadline(ask.timeout_s), line, ask)
+    except Exception as problem:
+        limit = own_limit(problem)
+        if limit is None:
+            raise
+        return Exchange("offline", limit, own_limit=True)
+
+
+def _within(deadline: Deadline, line: Line, ask: Ask) -> Exchange:
     adapted: list[tuple[str, str | None]] = []
     try:
         for _ in range(MOST_TRIES):
@@ -150,8 +164,12 @@ def _connect_ms(marks: Marks) -> float | None:
 
 def _unanswered(problem: BaseException, marks: Marks, ask: Ask) -> Exchange:
     """No status line came: too late, no connection, or no HTTP."""
+    if limit := own_limit(problem):
+        return Exchange("offline", limit, own_limit=True)
     words = root_cause(problem)
     unreached = marks.connected is None and marks.sent is None and marks.tunnel is None
+    if unusable := _unusable_authorities(problem):
+        return replace(Exchange("caller_error", unusable), connect_ms=_connect_ms(marks))
     own = any(hint in words for hint in ("Network is unreachable", "Temporary failure in name resolution"))
     refused = "refused" in words
     late = _is_late(problem, marks)
@@ -167,9 +185,22 @@ def _unanswered(problem: BaseException, marks: Marks, ask: Ask) -> Exchange:
         return replace(result, error=safe_error(f"TLS: {words}", ask.secrets))
     if isinstance(problem, requests.exceptions.InvalidURL | requests.exceptions.InvalidHeader):
         return replace(result, outcome="caller_error")
+    if isinstance(problem, ValueError) and marks.sent is None and not isinstance(problem, OSError):
+        return replace(result, outcome="caller_error", error=CANNOT_BE_SENT)  # its words may have the key
     if marks.sent is not None and _is_no_http(problem):
         return replace(result, outcome="invalid_response")
     return replace(result, own_network=own, unreached=unreached and not refused)
+
+
+def _unusable_authorities(problem: BaseException) -> str | None:
+    """What is wrong with the certificates that a variable names, where that may be why nothing could be sent."""
+    if not isinstance(problem, SSLError) and type(problem) is not OSError:  # requests' own for what is not there
+        return None
+    try:
+        check_authorities()
+    except AuthoritiesError as unusable:
+        return safe_error(str(unusable))
+    return None
 
 
 def _is_late(problem: BaseException, marks: Marks) -> bool:
@@ -207,6 +238,8 @@ def _receive(response: requests.Response, most: int, marks: Marks) -> tuple[list
             if size > most:
                 return _unzipped(pieces, response, most)[0], _too_much(most)
     except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as problem:
+        if own_limit(problem):
+            raise
         return _unzipped(pieces, response, most)[0], root_cause(problem)
     missing = getattr(response.raw._original_response, "length", None)
     if missing:

@@ -9,6 +9,7 @@ import difflib
 import os
 import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -46,6 +47,7 @@ Sometimes = Annotated[Annotated[float, Field(ge=1, le=7 * 86_400)] | None, Befor
 
 
 _NAMES_A_KEY = re.compile("auth|key|token|secret|cookie", re.IGNORECASE)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
@@ -222,11 +224,44 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
         raise ConfigError(f"{path} has no [[target]]: there is nothing to probe. The README shows one to copy")
     targets = tuple(_filled(section, file, path.parent, environment) for section in file.target)
     management_key = _secret(file.openrouter.management_key_env, environment)
+    _refuse_unsendable(file, targets, management_key)
     headers = [pair for target in targets for pair in target.headers.items()]
     keep_secret([management_key, *(target.key for target in targets)])
     keep_secret(value for name, value in headers if _NAMES_A_KEY.search(name))
     keep_secret((value for name, value in headers if not _NAMES_A_KEY.search(name)), pieces=False)
     return Config(path, file.collector, file.openrouter, targets, management_key)
+
+
+def _refuse_unsendable(file: _File, targets: tuple[ProbeTarget, ...], management_key: str | None) -> None:
+    """Raises ConfigError for a key or a header that HTTP cannot carry: what was pasted with it is easily overlooked."""
+    if management_key and (odd := _odd_character(management_key)):
+        raise ConfigError(f"the key in {file.openrouter.management_key_env} has {odd}: copy it again, without that")
+    for target in targets:
+        if target.key and (odd := _odd_character(target.key)):
+            where = target.api_key_file or target.api_key_env
+            raise ConfigError(f"the key of {target.name!r} in {where} has {odd}: copy it again, without that")
+        for name, value in target.headers.items():
+            if not _HEADER_NAME.fullmatch(name):
+                raise ConfigError(f"target {target.name!r}: {name!r} is no name of a header; write it as X-Title")
+            if odd := _odd_character(value, "latin-1"):
+                raise ConfigError(f"target {target.name!r}: its header {name} has {odd}, which HTTP does not allow")
+
+
+def _odd_character(text: str, allowed: str = "ascii") -> str | None:
+    """The first character that a header cannot have, as a person finds it: by its name and its place."""
+    for place, letter in enumerate(text, 1):
+        if not letter.isprintable() or not _fits(letter, allowed):
+            kind = "a line break" if letter in "\r\n" else unicodedata.name(letter, "a control character").lower()
+            return f"{kind} (U+{ord(letter):04X}) as character {place}"
+    return None
+
+
+def _fits(letter: str, allowed: str) -> bool:
+    try:
+        letter.encode(allowed)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _secret(name: str, environment: Mapping[str, str]) -> str | None:

@@ -12,22 +12,22 @@ import queue
 import threading
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from collectors.registry import COLLECTORS
 from collectors.scheduler.claims import Claim
 from collectors.scheduler.config import Config
 from collectors.scheduler.lock import LockedError
 from collectors.scheduler.report import Report
+from collectors.scheduler.room import Room
 from collectors.scheduler.scene import Scene
 from collectors.scheduler.schedule import TickWindow, next_tick
 from collectors.scheduler.shared_state import PLANNING_WAIT_S, SharedState
 from collectors.scheduler.targets import changed_targets
 from collectors.scheduler.tick import Ended, Tick
+from collectors.scheduler.workers import Workers
 from store import Store, StoreError
 from store.rows import Model, Probe, Row, Run
 
-MOST_THREADS = 512
 PROBE = "probe"
 GRACE_S = 2.0
 TIDY_S = 0.1
@@ -54,8 +54,9 @@ class Loop:
         report: Report,
         only: Iterable[str] = (),
         shared: SharedState | None = None,
+        room: Room = Room(),  # noqa: B008  it is frozen
     ) -> None:
-        """`shared`: what overlapping runs have in common; without it this one is alone.
+        """`shared`: what overlapping runs have in common; without it this one is alone. `room`: for how many probes.
 
         Raises StoreError, LockedError.
         """
@@ -77,10 +78,10 @@ class Loop:
         """Uptoken itself failed while probing."""
         self.stop = threading.Event()
         self._shared = shared or SharedState(None, location)
-        self._scene = Scene(config, store, self._shared)
+        self._scene = Scene(config, store, self._shared, keeps_connections=room.keeps_connections)
         gc.collect()
         gc.freeze()  # what is loaded stays: looking through it for garbage would stop every probe for milliseconds
-        self._pool = ThreadPoolExecutor(MOST_THREADS, "errand")
+        self._workers = Workers(room.most_parallel)
         changed = changed_targets(store, config, location, _now_ms())
         if changed:
             store.write(changed)
@@ -147,7 +148,7 @@ class Loop:
 
     def close(self) -> bool:
         """Release threads and connections; false when an errand is still under way."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._workers.close()
         self._scene.close()
         try:
             with self._shared.exclusive():
@@ -183,7 +184,7 @@ class Loop:
                 )
             self._ticks.append(tick)
             self._record_at = time.monotonic() + RECORD_AFTER_S
-            tick.start(self._pool, self.stop)
+            tick.start(self._workers, self.stop)
         if self._shared.problem not in (None, self._said):
             self._report.say(str(self._shared.problem))
             self._said = self._shared.problem
