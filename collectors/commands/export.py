@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from collectors.commands.options import StoreUrl, TableName, moment_or_age, store_url
+from collectors.commands.options import StoreUrl, TableName, as_text, moment_or_age, store_url
 from collectors.commands.progress import counting
 from store import Selection, StoreError, open_store
 from store.files import FORMATS, Format, form_of, write_rows
@@ -41,15 +41,12 @@ def export(
     chosen = TABLES.get(table)
     if chosen is None:
         raise typer.BadParameter(f"there is no table {table!r}; there are {', '.join(TABLES)}", param_hint="TABLE")
-    selection = Selection(moment_or_age(since), moment_or_age(until), tuple(target or ()))
+    selection = Selection(moment_or_age(since), moment_or_age(until), tuple(map(as_text, target or ())))
     written_form = _form(form, output)
     opened = open_store(store_url(store), read_only=True)
     try:
         with _destination(output) as stream, counting(lambda: opened.count(chosen, selection), "rows") as count:
             total = write_rows(chosen, opened.read(chosen, selection), stream, written_form, count)
-    except BrokenPipeError:  # the reader of our output has left (`| head`): nothing is wrong
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     finally:
         opened.close()
     print(f"{total:,} rows of {chosen.name} in {'standard output' if output == '-' else output}", file=sys.stderr)

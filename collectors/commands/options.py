@@ -29,7 +29,19 @@ TableName = Annotated[str, typer.Argument(metavar="TABLE", help=f"One of {', '.j
 
 def location() -> str:
     """The name of the place that this collector runs at: `UPTOKEN_LOCATION`, else the host's name."""
-    return os.environ.get("UPTOKEN_LOCATION") or socket.gethostname()
+    return as_text(os.environ.get("UPTOKEN_LOCATION") or socket.gethostname())
+
+
+def as_text(argument: str) -> str:
+    """An argument or a variable as UTF-8, also where the locale is another one. Raises typer.BadParameter."""
+    try:
+        return os.fsencode(argument).decode() if not _is_text(argument) else argument
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{argument!a} is not UTF-8") from None
+
+
+def _is_text(argument: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in argument)
 
 
 def store_url(url: str | None) -> str:

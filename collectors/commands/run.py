@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collectors.commands.options import ConfigPath, StoreUrl, location, store_url
+from collectors.commands.streams import forgive_output
 from collectors.scheduler.durations import in_words, seconds
 
 if TYPE_CHECKING:
@@ -65,9 +66,13 @@ def run(
     interval_s = _interval(every)
     loaded = load(config)
     check_authorities()
+    forgive_output()
     url = store_url(store)
     try:
-        shared = SharedState(lock_path(url), location())
+        try:
+            shared = SharedState(lock_path(url), location())
+        except OSError as problem:
+            raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
         with shared.exclusive():  # of two runs that begin at once, one makes or migrates the store
             opened = open_store(url)
         try:
@@ -77,8 +82,6 @@ def run(
     except LockedError as problem:
         print(f"{problem}; this run leaves, and the next one goes on", file=sys.stderr)
         return 0
-    except OSError as problem:
-        raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
 
 
 def _interval(every: str | None) -> float | None:
