@@ -70,6 +70,13 @@ def _destination(output: str) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     path = Path(output)
+    if path.exists() and not path.is_file():  # a device or a pipe is written to, and never replaced by a file
+        try:
+            with path.open("wb") as stream:
+                yield stream
+        except OSError as problem:
+            raise StoreError(f"{path} could not be written: {problem.strerror or problem}") from problem
+        return
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with os.fdopen(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as stream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
@@ -88,7 +89,7 @@ def _interval(every: str | None) -> float | None:
     if every is None:
         return None
     try:
-        interval_s = float(every) if every.replace(".", "", 1).isdigit() else seconds(every)
+        interval_s = float(every) if re.fullmatch(r"[0-9]+(\.[0-9]*)?", every) else seconds(every)
     except ValueError as problem:
         raise typer.BadParameter(str(problem), param_hint="--every") from None
     if not 1 <= interval_s <= 86_400:

@@ -36,6 +36,7 @@ class ConfigError(Exception):
 Duration = Annotated[float, BeforeValidator(seconds), Field(ge=1, le=7 * 86_400)]
 Timeout = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=600)]
 Parallel = Annotated[int, Field(ge=1, le=256)]
+Requests = Annotated[int, Field(ge=0, le=10**9)]
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 
@@ -63,7 +64,7 @@ class CollectorSection(_Section):
     confirm_after: Timeout = 10.0
     throughput_every: Sometimes = THROUGHPUT_EVERY_S
     usd_per_day: Usd = Decimal("0.25")
-    free_requests_per_day: Annotated[int, Field(ge=0)] = 48
+    free_requests_per_day: Requests = 48
     local_servers_every: Duration = 3_600.0
     catalog_every: Duration = 21_600.0
     endpoint_stats_every: Duration = 600.0
@@ -98,7 +99,7 @@ class TargetSection(_Section):
     api_key_env: str | None = Field(None, pattern=_VARIABLE)
     api_key_file: str | None = Field(None, min_length=1)
     provider: str | None = Field(None, min_length=1)
-    requests_per_day: int | None = Field(None, ge=0)
+    requests_per_day: Requests | None = None
     max_parallel: Parallel | None = None
     usd_per_million_input: Usd | None = None
     usd_per_million_output: Usd | None = None
@@ -212,7 +213,9 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     """The configuration that `text` is. Raises ConfigError."""
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as problem:
+    except RecursionError:
+        raise ConfigError(f"{path} is no valid TOML: it is nested too deep") from None
+    except ValueError as problem:  # TOMLDecodeError, or a number of thousands of digits
         raise ConfigError(f"{path} is no valid TOML: {problem}") from problem
     try:
         file = _File.model_validate(raw)
@@ -318,6 +321,12 @@ def _filled(section: TargetSection, file: _File, folder: Path, environment: Mapp
 
 def _checked_url(value: str) -> str:
     parts = urlsplit(value)
+    try:
+        _ = parts.port
+    except ValueError:  # its words could have a part of a key
+        raise ValueError(
+            "its port is no number up to 65535; write it as https://host/v1 or https://host:8443/v1"
+        ) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{value!r} is no base URL; write it as https://host/v1")
     if parts.username or parts.password:
@@ -368,7 +377,7 @@ def _said(error: Any, raw: dict[str, Any], text: str, path: Path) -> str:
         return f"{where}: {what}, {key}: {_NO_VARIABLE}"
     message = _PLAINER.get(error["type"], message)
     said = error.get("input")
-    shown = "" if error["type"] == "value_error" or isinstance(said, dict | list) else f"{said!r}: "
+    shown = "" if error["type"] == "value_error" or isinstance(said, dict | list) else f"{said!r:.80}: "
     return f"{where}: {what}{', ' + key if key else ''}: {shown}{message[:1].lower()}{message[1:]}"
 
 
