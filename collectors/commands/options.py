@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from collectors.scheduler.durations import LONGEST_SHOWN, seconds
+from collectors.scheduler.durations import seconds, shorten
 from store import DEFAULT_URL
 from store.files import moment
 from store.rows import TABLES
@@ -58,7 +58,6 @@ def moment_or_age(text: str | None) -> int | None:
             return time.time_ns() // 1_000_000 - round(seconds(text) * 1_000)
         return moment(text)
     except (ValueError, OverflowError):
-        shown = repr(text) if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]!r}…"
         raise typer.BadParameter(
-            f"{shown} is no time; write 2026-11-24, 2026-11-24T12:00:00+00:00, or an age as 7d or 12h"
+            f"{shorten(text)} is no time; write 2026-11-24, 2026-11-24T12:00:00+00:00, or an age as 7d or 12h"
         ) from None

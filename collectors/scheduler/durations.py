@@ -23,17 +23,18 @@ def seconds(value: Any) -> float:
     elif isinstance(value, str) and (found := _FORM.fullmatch(value.strip())):
         number, unit = found.group(1), found.group(2)
     else:
-        raise ValueError(f"{_shown(value)} is no duration; write it as 30s, 5m, 1h or 1d")
+        raise ValueError(f"{shorten(value)} is no duration; write it as 30s, 5m, 1h or 1d")
     try:
         result = float(number) * _SECONDS[unit]
     except OverflowError:
         result = math.inf
     if abs(result) > LONGEST_S:
-        raise ValueError(f"{_shown(value)} is too long a duration")
+        raise ValueError(f"{shorten(value)} is too long a duration")
     return result
 
 
-def _shown(value: Any) -> str:
+def shorten(value: Any) -> str:
+    """A value as an error shows it."""
     try:
         shown = repr(value)
     except ValueError:  # Python writes no number of more than 4,300 digits

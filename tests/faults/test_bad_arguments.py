@@ -37,7 +37,7 @@ TOO_LONG = "9" * 400
         (("export", "probes", "--since", "9" * 23), f"'{'9' * 23}' is no time; write "),
         (("export", "probes", "--since", "9" * 23 + "d"), f"'{'9' * 23}d' is no time; write "),
         (("export", "probes", "--until", "9" * 23 + "d"), f"'{'9' * 23}d' is no time; write "),
-        (("export", "probes", "--since", TOO_LONG + "d"), f"'{'9' * 60}'… is no time; write "),
+        (("export", "probes", "--since", TOO_LONG + "d"), f"'{'9' * 59}… is no time; write "),
         (("export", "probes", "--since", "9e99d"), "'9e99d' is no time; write "),
         (("export", "probes", "--since", "10000-01-01"), "'10000-01-01' is no time; write "),
         (("export", "probes", "--since", "٣d"), "'٣d' is no time; write "),
