@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from collectors.http.own_limits import own_limit
 from collectors.http.proxies import is_loopback
 from collectors.http.redaction import root_cause, safe_error
 from collectors.scheduler.claims import NotDue, Planned, UnderWay
@@ -64,12 +65,21 @@ def collect(scene: Scene, window: TickWindow) -> Due:
 
 
 def _prepare(scene: Scene, targets: list[ProbeTarget]) -> None:
-    """Load what a probe needs and make its connection's object before any of them is timed: a process that a timer
-    starts has nothing yet, and what one probe loads would be in another one's times.
+    """Load what a probe needs before any of them is timed or has a thread: a process that a timer starts has nothing
+    yet, and what one probe loads would be in another one's times.
+
+    Of an import that fails in a thread for lack of a descriptor the others would see half a module. The two threads
+    that watch come first, too: without them nothing can be probed.
     """
+    import encodings.idna  # noqa: F401  for names that are looked up
+
     import collectors.http.exchange
     import collectors.http.question  # noqa: F401
+    from collectors.http.deadline import watch
 
+    with suppress(RuntimeError):  # then each probe says so
+        watch()
+        scene.lag.start()
     fresh = [scene.line(target) for target in targets if not scene.has_line(target)]
     if fresh:
         gc.collect()
@@ -114,7 +124,7 @@ def _errand(
             scene.shared.claims.end(series, claim, round((time.monotonic() - began_s) * 1_000))
 
     def broken(problem: BaseException) -> list[Finding]:
-        return [Finding(_internal_error(scene, target, profile, every_s, claim.at, problem))]
+        return [Finding(_not_made(scene, target, profile, every_s, claim.at, problem))]
 
     return Errand(target.name, go, (claim.at - reserved.at) / 1_000, series, claim, cancel, broken)
 
@@ -187,25 +197,30 @@ def _probe_in_turn(
                 restart()
             return probe_once(scene, target, profile, every_s, reserved)
     except Exception as problem:  # noqa: BLE001  a bug of ours is a row, too, and no outage of the target
-        report_bug(target.name, problem)
-        return [Finding(_internal_error(scene, target, profile, every_s, _now_ms(), problem))]
+        if own_limit(problem) is None:
+            report_bug(target.name, problem)
+        else:
+            scene.ledger.settle(reserved.at_most_usd, 0.0, reserved.at)  # nothing was sent
+        return [Finding(_not_made(scene, target, profile, every_s, _now_ms(), problem))]
 
 
 def _outcome(findings: list[Finding]) -> str | None:
     return next((finding.row.outcome for finding in findings if isinstance(finding.row, Probe)), None)
 
 
-def _internal_error(
+def _not_made(
     scene: Scene, target: ProbeTarget, profile: str, every_s: float, at: int, problem: BaseException
 ) -> Probe:
+    """The row of a probe that this machine was not able to make, or that failed by a bug of ours."""
+    limit = own_limit(problem)
     return Probe(
         target=target.name,
         started_at=at,
         location=scene.location,
         profile=profile,
         stands_for_s=every_s,
-        outcome="internal_error",
-        error=safe_error(root_cause(problem), (target.key,) if target.key else ()),
+        outcome="internal_error" if limit is None else "offline",
+        error=limit or safe_error(root_cause(problem), (target.key,) if target.key else ()),
     )
 
 
@@ -232,6 +247,8 @@ def probe_once(
         result = exchange(line, wanted)
     finally:
         lag_ms = scene.lag.end(watch)
+        if not scene.keeps_connections:
+            line.close()
     reply = result.reply
     used = reply.usage
     cost_usd = _cost(used.cost_usd, scene.price(target), used.prompt_tokens, result.completion_tokens)
@@ -265,7 +282,9 @@ def probe_once(
         error=result.error,
     )
     host = line.first_host  # a proxy's, where there is one: whether the target itself was reached, only the proxy knows
-    contact = None if host is None or is_loopback(host) else Contact(host, result.unreached, result.own_network)
+    contact = None
+    if host is not None and not is_loopback(host) and not result.own_limit:
+        contact = Contact(host, result.unreached, result.own_network)
     refusals = [Adaptation(*where, name, instead, started_at) for name, instead in result.adaptations]
     for refusal in refusals:
         scene.note_refusal(refusal)

@@ -11,17 +11,26 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TextIO
 
 from store.rows import Column, Row, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 Format = Literal["csv", "jsonl", "parquet"]
 FORMATS: tuple[Format, ...] = ("csv", "jsonl", "parquet")
 
 BATCH = 2_000
+LONGEST_TEXT = 131_072
+"""Characters; the csv module's own limit for a field."""
+LONGEST_RECORD = 4 * 1024 * 1024
+LONGEST_SHOWN = 80
+LARGEST_GROUP_BYTES = 512 * 1024 * 1024
 FORMULA_STARTS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 """What OWASP lists as able to start a formula in a spreadsheet, the full-width forms among them."""
 _GUARDED = frozenset(FORMULA_STARTS + "'")
@@ -30,6 +39,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 class FileError(ValueError):
     """A file that is not what `export` wrote. The message names the line and what would be right."""
+
+
+class TextTooLongError(ValueError):
+    """A text that is longer than any that is kept."""
 
 
 # -- moments
@@ -199,25 +212,60 @@ def form_of(path: Path) -> Format:
 
 
 def read_rows(table: Table, path: Path) -> Iterator[Row]:
-    """The rows of a file that `write_rows` wrote, streamed. Raises FileError (line and reason) or OSError."""
+    """The rows of a file that `write_rows` wrote, streamed, in bounded memory whatever the file holds.
+
+    Raises FileError with line and reason.
+    """
     form = form_of(path)
     readers = {"csv": _csv_records, "jsonl": _jsonl_records, "parquet": _parquet_records}
-    for line, record in readers[form](table, path):
+    try:
+        for line, record in readers[form](table, path):
+            try:
+                yield table.row(**{column.name: _value(column, record.get(column.name)) for column in table.columns})
+            except ValueError as problem:
+                raise FileError(f"{path.name}, line {line}: {problem}") from problem
+    except OSError as problem:
+        raise FileError(f"{path} could not be read: {problem.strerror or problem}") from problem
+
+
+class _Lines:
+    """The lines of a file, each with its number in `number`, and no record longer than a row can be."""
+
+    def __init__(self, file: TextIO, name: str) -> None:
+        self._file = file
+        self._name = name
+        self.number = 0
+        self._taken = 0
+
+    def begin_record(self) -> None:
+        self._taken = 0
+
+    def __iter__(self) -> Iterator[str]:
         try:
-            yield table.row(**{column.name: _value(column, record.get(column.name)) for column in table.columns})
-        except ValueError as problem:
-            raise FileError(f"{path.name}, line {line}: {problem}") from problem
+            while line := self._file.readline(LONGEST_RECORD + 1):
+                self.number += 1
+                self._taken += len(line)
+                if self._taken > LONGEST_RECORD:
+                    raise FileError(
+                        f"{self._name}, line {self.number}: more than {LONGEST_RECORD:,} characters without the end of "
+                        "a row: is this a file that export wrote?"
+                    )
+                yield line
+        except UnicodeDecodeError as problem:
+            raise FileError(f"{self._name}, after line {self.number}: not UTF-8 text ({problem})") from problem
 
 
 def _csv_records(table: Table, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     texts = {column.name for column in table.columns if column.kind == "text"}
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file, strict=True)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = _Lines(file, path.name)
+        reader = csv.reader(lines, strict=True)
         try:
             header = next(reader, None)
             _check_names(table, header or [], f"{path.name}, line 1: the header")
             assert header is not None
             for fields in reader:
+                lines.begin_record()
                 if len(fields) != len(header):
                     raise FileError(
                         f"{path.name}, line {reader.line_num}: {len(fields)} fields, the header has {len(header)}; "
@@ -232,37 +280,105 @@ def _csv_records(table: Table, path: Path) -> Iterator[tuple[int, dict[str, Any]
                 )
         except csv.Error as problem:
             raise FileError(f"{path.name}, line {reader.line_num}: {problem}") from problem
-        except UnicodeDecodeError as problem:
-            raise FileError(f"{path.name}, after line {reader.line_num}: not UTF-8 text ({problem})") from problem
 
 
 def _jsonl_records(table: Table, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
+    with path.open(encoding="utf-8-sig") as file:
+        lines = _Lines(file, path.name)
+        for line in lines:
+            lines.begin_record()
             try:
                 record = json.loads(line)
+            except RecursionError:
+                raise FileError(f"{path.name}, line {lines.number}: not a JSON object (nested too deep)") from None
             except ValueError as problem:
-                raise FileError(f"{path.name}, line {number}: not a JSON object ({problem})") from problem
+                raise FileError(f"{path.name}, line {lines.number}: not a JSON object ({problem})") from problem
             if not isinstance(record, dict):
-                raise FileError(f"{path.name}, line {number}: not a JSON object")
-            _check_names(table, list(record), f"{path.name}, line {number}: the object")
-            yield number, record
+                raise FileError(f"{path.name}, line {lines.number}: not a JSON object")
+            _check_names(table, list(record), f"{path.name}, line {lines.number}: the object")
+            yield lines.number, record
 
 
 def _parquet_records(table: Table, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        file = pq.ParquetFile(path)
-    except pa.ArrowException as problem:
-        raise FileError(f"{path.name}: not a Parquet file ({problem})") from problem
-    _check_names(table, file.schema_arrow.names, f"{path.name}: the schema")
+    texts = [column.name for column in table.columns if column.kind == "text"]
     number = 0
-    for batch in file.iter_batches(BATCH):
-        for record in batch.to_pylist():
-            number += 1
-            yield number, record
+    try:
+        with pq.ParquetFile(path) as file:
+            _check_names(table, file.schema_arrow.names, f"{path.name}: the schema")
+            _check_types(table, file.schema_arrow, path.name)
+            _check_sizes(file.metadata, path.name)
+        # a text that repeats stays one text: the file has it once, and so a small file can be of many gigabytes
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
+            for batch in file.iter_batches(BATCH):
+                _check_texts(batch, number, path.name)
+                columns = [_python_values(values) for values in batch.columns]
+                for values in zip(*columns, strict=True):
+                    number += 1
+                    yield number, dict(zip(batch.schema.names, values, strict=True))
+    except (pa.ArrowException, OSError, OverflowError, UnicodeDecodeError) as problem:
+        if isinstance(problem, OSError) and problem.errno is not None:
+            raise
+        reason = str(problem).partition("\n")[0][:200]
+        what = f"after row {number}: damaged" if number else "not a Parquet file"
+        raise FileError(f"{path.name}: {what} ({reason})") from problem
+
+
+def _python_values(values: Any) -> list[Any]:
+    """A column's values, and each text of a dictionary once."""
+    import pyarrow as pa
+
+    if not isinstance(values, pa.DictionaryArray):
+        return values.to_pylist()  # type: ignore[no-any-return]
+    texts = values.dictionary.to_pylist()
+    return [None if place is None else texts[place] for place in values.indices.to_pylist()]
+
+
+def _check_types(table: Table, schema: pa.Schema, name: str) -> None:
+    """Raises FileError for a column that is nothing like its kind; so nothing nested is ever unpacked."""
+    import pyarrow.types as types
+
+    fits: dict[str, tuple[Callable[[Any], bool], ...]] = {
+        "text": (types.is_string, types.is_large_string),
+        "integer": (types.is_integer, types.is_floating),
+        "real": (types.is_floating, types.is_integer),
+        "flag": (types.is_boolean,),
+        "moment": (types.is_timestamp, types.is_date, types.is_string, types.is_large_string),
+    }
+    for column in table.columns:
+        kind = schema.field(column.name).type
+        plain = kind.value_type if types.is_dictionary(kind) else kind
+        if not types.is_null(plain) and not any(fit(plain) for fit in fits[column.kind]):
+            raise FileError(f"{name}: the column {column.name} is {plain}, and no {_SAID[column.kind]}")
+
+
+def _check_sizes(metadata: pq.FileMetaData, name: str) -> None:
+    """Raises FileError for a group of rows that is too large to be unpacked: it is in memory as a whole."""
+    for number in range(metadata.num_row_groups):
+        size = metadata.row_group(number).total_byte_size
+        if size > LARGEST_GROUP_BYTES:
+            raise FileError(
+                f"{name}: its row group {number + 1} is {size / 1e6:,.0f} MB when it is unpacked, and at most "
+                f"{LARGEST_GROUP_BYTES / 1e6:,.0f} MB are taken: write it in smaller groups of rows"
+            )
+
+
+def _check_texts(batch: pa.RecordBatch, before: int, name: str) -> None:
+    """Raises FileError when a text of these rows is longer than any that is kept."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for field, values in zip(batch.schema, batch.columns, strict=True):
+        texts = values.dictionary if isinstance(values, pa.DictionaryArray) else values
+        if pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type):
+            longest = pc.max(pc.binary_length(texts)).as_py() or 0
+            if longest > 4 * LONGEST_TEXT:  # bytes
+                raise FileError(
+                    f"{name}, near row {before + 1}: {field.name}: a text of {longest:,} bytes, and at most "
+                    f"{LONGEST_TEXT:,} characters are taken"
+                )
 
 
 def _check_names(table: Table, names: list[str], what: str) -> None:
@@ -285,12 +401,27 @@ def _value(column: Column, value: Any) -> Any:
         raise ValueError(f"{column.name} is empty; it is needed")
     try:
         return _FROM[column.kind](value)
+    except TextTooLongError as problem:
+        raise ValueError(f"{column.name}: {problem}") from None
     except (ValueError, TypeError, OverflowError) as problem:
-        raise ValueError(f"{column.name}: {value!r} is no {_SAID[column.kind]}") from problem
+        raise ValueError(f"{column.name}: {_shown(value)} is no {_SAID[column.kind]}") from problem
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value) if isinstance(value, str | int | float) else type(value).__name__
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}…"
+
+
+def _too_long(length: int) -> str:
+    return f"a text of {length:,} characters is longer than the {LONGEST_TEXT:,} that are taken"
 
 
 def _to_moment(value: Any) -> int:
-    return moment(value if isinstance(value, str) else value.isoformat())
+    if isinstance(value, date):  # Parquet's; a datetime is one
+        value = value.isoformat()
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return moment(value)
 
 
 def _to_flag(value: Any) -> bool:
@@ -304,6 +435,10 @@ def _to_flag(value: Any) -> bool:
 def _to_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
+    if not value.isascii():
+        value.encode()  # half a surrogate pair is no text
+    if len(value) > LONGEST_TEXT:
+        raise TextTooLongError(_too_long(len(value)))
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import urlsplit
 
 from store.paths import refuse_unusable, sqlite_path
 from store.protocol import Store, StoreUrlError
@@ -19,6 +20,13 @@ def open_store(url: str | None = None, *, read_only: bool = False) -> Store:
     """
     url = url or os.environ.get("UPTOKEN_STORE") or DEFAULT_URL
     if url.startswith(("clickhouse://", "chdb://")):
+        try:
+            _ = urlsplit(url).port
+        except ValueError:  # its words could have a part of the password
+            raise StoreUrlError(
+                "the store's URL has no port that can be: write clickhouse://user:password@host:8123/database, special "
+                "characters of the password percent-encoded"
+            ) from None
         from store.clickhouse import ClickHouseStore
 
         return ClickHouseStore(url, read_only=read_only)

@@ -11,15 +11,16 @@ import traceback
 import typer
 
 from collectors.commands import backup, check, export, import_, rebuild, run
+from collectors.commands.streams import OutputError, ReaderLeftError, take_over
 
-OK, BROKEN, WRONG_USE, STORE_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+OK, BROKEN, WRONG_USE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 UNEXPECTED = "this is a mistake in Uptoken: please report what is above (keys are taken out of it)"
 
 app = typer.Typer(
     name="python -m collectors",
     help="Probe language models, keep what was seen, and hand it out.",
     epilog="Exit codes: 0 done, 1 the collector has stopped (check --health), 2 the configuration or a flag is wrong, "
-    "3 the store failed, 130 interrupted.",
+    "3 the store or this machine failed (disk, memory, output), 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -38,17 +39,23 @@ app.command("rebuild")(rebuild.rebuild)
 
 def main() -> None:
     """Run the command line; every expected failure is one sentence on standard error and an exit code."""
+    from collectors.http.authorities import AuthoritiesError
+    from collectors.http.own_limits import own_limit
     from collectors.http.redaction import redacted
     from collectors.scheduler.config import ConfigError
     from store import StoreError, StoreUrlError
     from store.files import FileError
 
+    take_over()
     try:
         code = app(standalone_mode=False)
-    except (ConfigError, FileError, StoreUrlError) as problem:
+        sys.stdout.flush()
+    except ReaderLeftError:
+        sys.exit(OK)
+    except (AuthoritiesError, ConfigError, FileError, StoreUrlError) as problem:
         sys.exit(_fail(problem, WRONG_USE))
-    except StoreError as problem:
-        sys.exit(_fail(problem, STORE_FAILED))
+    except (OSError, OutputError, StoreError) as problem:
+        sys.exit(_fail(problem, FAILED))
     except typer.Abort:
         sys.exit(INTERRUPTED)
     except typer.Exit as problem:
@@ -59,7 +66,9 @@ def main() -> None:
     except typer.TyperException as problem:
         print(f"{problem.format_message()} (--help tells more)", file=sys.stderr)
         sys.exit(WRONG_USE)
-    except Exception:  # noqa: BLE001  a traceback could hold a key: requests puts headers into its messages
+    except Exception as problem:  # noqa: BLE001  a traceback could hold a key: requests puts headers into its messages
+        if limit := own_limit(problem):
+            sys.exit(_fail(limit, FAILED))
         print(redacted(traceback.format_exc()), file=sys.stderr)
         sys.exit(_fail(UNEXPECTED, BROKEN))
     sys.exit(code if isinstance(code, int) else OK)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from store import Store
 
 DAY_S = 86_400
+MOST_PARALLEL = 32
 STOPPED = 1
 BROKEN = "error in Uptoken"
 
@@ -42,21 +43,27 @@ def check(
     from rich.text import Text
 
     from collectors.commands.run import short_intervals
+    from collectors.http.authorities import check_authorities
     from collectors.scheduler.config import load
     from collectors.scheduler.lock import lock_path
     from collectors.scheduler.report import console_for
+    from collectors.scheduler.room import make_room
     from collectors.scheduler.scene import Scene
     from collectors.scheduler.shared_state import SharedState, timer_step_s
 
     loaded = load(config)
+    check_authorities()
     console = console_for(sys.stdout)
     console.print(f"{loaded.path} is right: {len(loaded.targets)} target(s)", highlight=False)
     shared = SharedState(None, location())
-    scene = Scene(loaded, _known(store_url(store)), shared)
+    room = make_room(len(loaded.targets), len(loaded.targets))
+    for warning in room.warnings:
+        console.print(warning, highlight=False)
+    scene = Scene(loaded, _known(store_url(store)), shared, keeps_connections=room.keeps_connections)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("target", "answers", "probes a day", "most a day costs"):
         table.add_column(heading, justify="left" if heading in ("target", "answers") else "right")
-    with ThreadPoolExecutor(32) as pool:
+    with ThreadPoolExecutor(min(MOST_PARALLEL, room.most_parallel)) as pool:
         answers = list(pool.map(lambda target: _answer(scene, target), loaded.targets))
     total = Decimal(0)
     for target, answer in zip(loaded.targets, answers, strict=True):
@@ -107,6 +114,7 @@ def _health(url: str) -> int:
 
 
 def _answer(scene: Scene, target: ProbeTarget) -> str:
+    from collectors.http.own_limits import own_limit
     from collectors.http.redaction import root_cause, safe_error
     from collectors.probe import probe_once
     from collectors.scheduler.report import WORD, report_bug, verdict
@@ -118,6 +126,8 @@ def _answer(scene: Scene, target: ProbeTarget) -> str:
         with scene.seats.take(target, threading.Event()):
             findings = probe_once(scene, target, target.profile, target.every_s)
     except Exception as problem:  # noqa: BLE001  the other targets are to be reached, too
+        if limit := own_limit(problem):
+            return f"{WORD[None]}, offline: {limit}"
         report_bug(target.name, problem)
         return f"{BROKEN}: {safe_error(root_cause(problem))}"
     probe: Probe = next(finding.row for finding in findings if isinstance(finding.row, Probe))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from collectors.commands.options import StoreUrl, TableName, moment_or_age, store_url
+from collectors.commands.options import StoreUrl, TableName, as_text, moment_or_age, store_url
 from collectors.commands.progress import counting
 from store import Selection, StoreError, open_store
 from store.files import FORMATS, Format, form_of, write_rows
@@ -42,15 +41,12 @@ def export(
     chosen = TABLES.get(table)
     if chosen is None:
         raise typer.BadParameter(f"there is no table {table!r}; there are {', '.join(TABLES)}", param_hint="TABLE")
-    selection = Selection(moment_or_age(since), moment_or_age(until), tuple(target or ()))
+    selection = Selection(moment_or_age(since), moment_or_age(until), tuple(map(as_text, target or ())))
     written_form = _form(form, output)
     opened = open_store(store_url(store), read_only=True)
     try:
         with _destination(output) as stream, counting(lambda: opened.count(chosen, selection), "rows") as count:
             total = write_rows(chosen, opened.read(chosen, selection), stream, written_form, count)
-    except BrokenPipeError:  # the reader of our output has left (`| head`): nothing is wrong
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     finally:
         opened.close()
     print(f"{total:,} rows of {chosen.name} in {'standard output' if output == '-' else output}", file=sys.stderr)
@@ -74,6 +70,13 @@ def _destination(output: str) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     path = Path(output)
+    if path.exists() and not path.is_file():  # a device or a pipe is written to, and never replaced by a file
+        try:
+            with path.open("wb") as stream:
+                yield stream
+        except OSError as problem:
+            raise StoreError(f"{path} could not be written: {problem.strerror or problem}") from problem
+        return
     try:
         with part_file(path) as part, part.open("wb") as stream:
             yield stream

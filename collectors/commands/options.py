@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from collectors.scheduler.durations import seconds
+from collectors.scheduler.durations import seconds, shorten
 from store import DEFAULT_URL
 from store.files import moment
 from store.rows import TABLES
@@ -29,7 +29,19 @@ TableName = Annotated[str, typer.Argument(metavar="TABLE", help=f"One of {', '.j
 
 def location() -> str:
     """The name of the place that this collector runs at: `UPTOKEN_LOCATION`, else the host's name."""
-    return os.environ.get("UPTOKEN_LOCATION") or socket.gethostname()
+    return as_text(os.environ.get("UPTOKEN_LOCATION") or socket.gethostname())
+
+
+def as_text(argument: str) -> str:
+    """An argument or a variable as UTF-8, also where the locale is another one. Raises typer.BadParameter."""
+    try:
+        return os.fsencode(argument).decode() if not _is_text(argument) else argument
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{argument!a} is not UTF-8") from None
+
+
+def _is_text(argument: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in argument)
 
 
 def store_url(url: str | None) -> str:
@@ -41,11 +53,11 @@ def moment_or_age(text: str | None) -> int | None:
     """`2026-11-24`, `2026-11-24T12:00:00+01:00` or an age as `7d`, as milliseconds UTC. Raises typer.BadParameter."""
     if text is None:
         return None
-    if re.fullmatch(r"\d+(\.\d+)?\s*[smhd]", text.strip()):
-        return time.time_ns() // 1_000_000 - round(seconds(text) * 1_000)
     try:
+        if re.fullmatch(r"[0-9.]+\s*[smhd]", text.strip()):
+            return time.time_ns() // 1_000_000 - round(seconds(text) * 1_000)
         return moment(text)
     except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"{text!r} is no time; write 2026-11-24, 2026-11-24T12:00:00+00:00, or an age as 7d or 12h"
+            f"{shorten(text)} is no time; write 2026-11-24, 2026-11-24T12:00:00+00:00, or an age as 7d or 12h"
         ) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
+import re
 import signal
 import sys
 import time
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collectors.commands.options import ConfigPath, StoreUrl, location, store_url
+from collectors.commands.streams import forgive_output
 from collectors.scheduler.durations import in_words, seconds
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from store import Store
 
 BROKEN, INTERRUPTED = 1, 130
-MOST_FILES = 65_536
 SHORT = 0.9
 """An interval below this share of the timer's step is too short for it."""
 
@@ -54,6 +54,7 @@ def run(
     A target that is down is a result, not an error: the exit code is 0 when everything seen was recorded. Runs may
     overlap: a target that another run is still probing is skipped and counted, all others are probed on time.
     """
+    from collectors.http.authorities import check_authorities
     from collectors.registry import COLLECTORS
     from collectors.scheduler.config import load
     from collectors.scheduler.lock import LockedError, lock_path
@@ -65,10 +66,14 @@ def run(
         raise typer.BadParameter(f"there is no collector {unknown[0]!r}; there are {', '.join(COLLECTORS)}")
     interval_s = _interval(every)
     loaded = load(config)
+    check_authorities()
+    forgive_output()
     url = store_url(store)
     try:
-        _allow_many_files()
-        shared = SharedState(lock_path(url), location())
+        try:
+            shared = SharedState(lock_path(url), location())
+        except OSError as problem:
+            raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
         with shared.exclusive():  # of two runs that begin at once, one makes or migrates the store
             opened = open_store(url)
         try:
@@ -80,23 +85,13 @@ def run(
             raise StoreError(f"{problem}: start this run again when that is over") from problem
         print(f"{problem}; this run leaves, and the next one goes on", file=sys.stderr)
         return 0
-    except OSError as problem:
-        raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
-
-
-def _allow_many_files() -> None:
-    """A probe holds up to four: cron and systemd allow 1,024 unless a program asks for more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _interval(every: str | None) -> float | None:
     if every is None:
         return None
     try:
-        interval_s = float(every) if every.replace(".", "", 1).isdigit() else seconds(every)
+        interval_s = float(every) if re.fullmatch(r"[0-9]+(\.[0-9]*)?", every) else seconds(every)
     except ValueError as problem:
         raise typer.BadParameter(str(problem), param_hint="--every") from None
     if not 1 <= interval_s <= 86_400:
@@ -109,10 +104,12 @@ def _run(
 ) -> int:
     from collectors.scheduler.loop import Loop
     from collectors.scheduler.report import Report
+    from collectors.scheduler.room import make_room
 
     on_terminal = sys.stdout.isatty()
     report = Report(bar=on_terminal and interval_s is None)
-    loop = Loop(loaded, opened, location(), report, only, shared)
+    room = make_room(sum(len(target.schedules) for target in loaded.targets), len(loaded.targets))
+    loop = Loop(loaded, opened, location(), report, only, shared, room)
     caught: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -122,6 +119,8 @@ def _run(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     _say_what_waits(loaded, report)
+    for warning in room.warnings:
+        report.say(warning)
     try:
         if interval_s is None:
             for warning in short_intervals(loaded, shared.timer_step_s()):

@@ -23,6 +23,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from collectors.http.authorities import authorities
 from collectors.http.deadline import Deadline
 from collectors.http.proxies import Proxy, proxy_for
 from collectors.http.redaction import keep_secret
@@ -119,6 +120,7 @@ class _StampedConnection(HTTPConnection):
         try:
             found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
         except socket.gaierror as problem:
+            os.close(os.open(os.devnull, os.O_RDONLY))  # raises EMFILE where that is why no name could be looked up
             raise NameResolutionError(self.host, self, problem) from problem
         for left in range(len(found), 0, -1):
             self._dns_host = str(found[-left][4][0])
@@ -218,13 +220,6 @@ class _StampedAdapter(_Adapter):
         manager = super().proxy_manager_for(*arguments, **named)
         manager.pool_classes_by_scheme = self.pools
         return manager
-
-
-def authorities() -> str | bool:
-    """Whose certificates are believed: those that `SSL_CERT_FILE` or `REQUESTS_CA_BUNDLE` names, for a company's own
-    authority, else certifi's.
-    """
-    return os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
 
 
 def _keep_credentials(proxy: Proxy | None) -> None:

@@ -69,15 +69,19 @@ class _Watch:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Deadline]] = []
         self._numbers = itertools.count()
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.RLock())
         self._thread: threading.Thread | None = None
 
-    def add(self, deadline: Deadline) -> None:
+    def start(self) -> None:
         with self._changed:
-            heapq.heappush(self._heap, (deadline.at, next(self._numbers), deadline))
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
                 self._thread.start()
+
+    def add(self, deadline: Deadline) -> None:
+        with self._changed:
+            self.start()
+            heapq.heappush(self._heap, (deadline.at, next(self._numbers), deadline))
             if self._heap[0][2] is deadline:
                 self._changed.notify()
 
@@ -102,6 +106,11 @@ class _Watch:
 
 
 _WATCH = _Watch()
+
+
+def watch() -> None:
+    """Start the watching thread, before others take the last one. Raises RuntimeError when there is none left."""
+    _WATCH.start()
 
 
 def end_all() -> None:

@@ -5,7 +5,6 @@ Nothing that a server does raises here: a failed probe is data.
 
 from __future__ import annotations
 
-import errno
 import json
 import re
 import zlib
@@ -22,11 +21,13 @@ import urllib3
 from requests.exceptions import SSLError
 
 from collectors.http.adaptations import adapt, change_for
+from collectors.http.authorities import AuthoritiesError, check_authorities
 from collectors.http.classifier import outcome_of
 from collectors.http.connection import Line, Marks
 from collectors.http.deadline import Deadline
 from collectors.http.errors import ReportedError, page_title, read_error_body, without_prompt
 from collectors.http.litellm import litellm_cost_usd, litellm_route
+from collectors.http.own_limits import own_limit
 from collectors.http.proxy_failures import ProxyFailure, failed_before_target, keeps_connection, own_response
 from collectors.http.redaction import innermost, root_cause, safe_error
 from collectors.http.reply import Reply, parse_object, read_events, read_whole, route_of, word
@@ -42,8 +43,7 @@ ZIPPED = ("gzip", "x-gzip", "deflate")
 FEWEST_TOKENS_FOR_A_RATE = 16
 FEWEST_CHUNKS_FOR_A_RATE = 4
 SHORTEST_SPAN_FOR_A_RATE_S = 0.050
-OUT_OF_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-"""What a connection fails with when this machine has no file or memory left for it: nobody's outage."""
+CANNOT_BE_SENT = "the request cannot be sent: its URL, its key or a header has characters that HTTP does not allow"
 READABLE = ("text/event-stream", "application/json", "")
 """The types of a body that can be a chat completion."""
 
@@ -73,6 +73,8 @@ class Exchange:
     tokens_source: str | None = None
     own_network: bool = False
     unreached: bool = False
+    own_limit: bool = False
+    """This machine lacked something: the network and the target were not even tried."""
     retry_after: str | None = None
     reply: Reply = field(default_factory=Reply)
     adaptations: tuple[tuple[str, str | None], ...] = ()
@@ -84,7 +86,16 @@ def exchange(line: Line, ask: Ask) -> Exchange:
     What was left out or replaced is in `adaptations`: pairs of a field and the JSON of what was sent in its place
     (null: nothing).
     """
-    deadline = Deadline(ask.timeout_s)
+    try:
+        return _within(Deadline(ask.timeout_s), line, ask)
+    except Exception as problem:
+        limit = own_limit(problem)
+        if limit is None:
+            raise
+        return Exchange("offline", limit, own_limit=True)
+
+
+def _within(deadline: Deadline, line: Line, ask: Ask) -> Exchange:
     adapted: list[tuple[str, str | None]] = []
     try:
         for _ in range(MOST_TRIES):
@@ -127,13 +138,13 @@ def _connect_ms(marks: Marks) -> float | None:
 
 
 def _unanswered(problem: BaseException, marks: Marks, ask: Ask) -> Exchange:
-    """No status line came: too late, no connection, or no HTTP. Raises OSError when this machine is out of room."""
-    cause = innermost(problem)
-    for own_failure in (cause, cause.__cause__):
-        if isinstance(own_failure, OSError) and own_failure.errno in OUT_OF_ROOM:
-            raise own_failure
+    """No status line came: too late, no connection, or no HTTP."""
+    if limit := own_limit(problem):
+        return Exchange("offline", limit, own_limit=True)
     words = root_cause(problem)
     unreached = marks.connected is None and marks.sent is None and marks.tunnel is None
+    if unusable := _unusable_authorities(problem):
+        return replace(Exchange("caller_error", unusable), connect_ms=_connect_ms(marks))
     own = any(hint in words for hint in ("Network is unreachable", "Temporary failure in name resolution"))
     refused = "refused" in words
     late = _is_late(problem, marks)
@@ -149,9 +160,22 @@ def _unanswered(problem: BaseException, marks: Marks, ask: Ask) -> Exchange:
         return replace(result, error=safe_error(f"TLS: {words}", ask.secrets))
     if isinstance(problem, requests.exceptions.InvalidURL | requests.exceptions.InvalidHeader):
         return replace(result, outcome="caller_error")
+    if isinstance(problem, ValueError) and marks.sent is None and not isinstance(problem, OSError):
+        return replace(result, outcome="caller_error", error=CANNOT_BE_SENT)  # its words may have the key
     if marks.sent is not None and _is_no_http(problem):
         return replace(result, outcome="invalid_response")
     return replace(result, own_network=own, unreached=unreached and not refused)
+
+
+def _unusable_authorities(problem: BaseException) -> str | None:
+    """What is wrong with the certificates that a variable names, where that may be why nothing could be sent."""
+    if not isinstance(problem, SSLError) and type(problem) is not OSError:  # requests' own for what is not there
+        return None
+    try:
+        check_authorities()
+    except AuthoritiesError as unusable:
+        return safe_error(str(unusable))
+    return None
 
 
 def _is_late(problem: BaseException, marks: Marks) -> bool:
@@ -203,6 +227,8 @@ def _receive(response: requests.Response, most: int, marks: Marks) -> tuple[list
     except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as problem:
         if is_done:
             return pieces, None
+        if own_limit(problem):
+            raise
         return _unzipped(pieces, response, most)[0], root_cause(problem)
     missing = getattr(response.raw._original_response, "length", None)
     if missing:

@@ -9,6 +9,7 @@ import difflib
 import os
 import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -35,6 +36,7 @@ class ConfigError(Exception):
 Duration = Annotated[float, BeforeValidator(seconds), Field(ge=1, le=7 * 86_400)]
 Timeout = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=600)]
 Parallel = Annotated[int, Field(ge=1, le=256)]
+Requests = Annotated[int, Field(ge=0, le=10**9)]
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 
@@ -46,6 +48,7 @@ Sometimes = Annotated[Annotated[float, Field(ge=1, le=7 * 86_400)] | None, Befor
 
 
 _NAMES_A_KEY = re.compile("auth|key|token|secret|cookie", re.IGNORECASE)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
@@ -61,7 +64,7 @@ class CollectorSection(_Section):
     confirm_after: Timeout = 10.0
     throughput_every: Sometimes = THROUGHPUT_EVERY_S
     usd_per_day: Usd = Decimal("0.25")
-    free_requests_per_day: Annotated[int, Field(ge=0)] = 48
+    free_requests_per_day: Requests = 48
     local_servers_every: Duration = 3_600.0
     catalog_every: Duration = 21_600.0
     endpoint_stats_every: Duration = 600.0
@@ -96,7 +99,7 @@ class TargetSection(_Section):
     api_key_env: str | None = Field(None, pattern=_VARIABLE)
     api_key_file: str | None = Field(None, min_length=1)
     provider: str | None = Field(None, min_length=1)
-    requests_per_day: int | None = Field(None, ge=0)
+    requests_per_day: Requests | None = None
     max_parallel: Parallel | None = None
     usd_per_million_input: Usd | None = None
     usd_per_million_output: Usd | None = None
@@ -210,7 +213,9 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     """The configuration that `text` is. Raises ConfigError."""
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as problem:
+    except RecursionError:
+        raise ConfigError(f"{path} is no valid TOML: it is nested too deep") from None
+    except ValueError as problem:  # TOMLDecodeError, or a number of thousands of digits
         raise ConfigError(f"{path} is no valid TOML: {problem}") from problem
     try:
         file = _File.model_validate(raw)
@@ -222,11 +227,44 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
         raise ConfigError(f"{path} has no [[target]]: there is nothing to probe. The README shows one to copy")
     targets = tuple(_filled(section, file, path.parent, environment) for section in file.target)
     management_key = _secret(file.openrouter.management_key_env, environment)
+    _refuse_unsendable(file, targets, management_key)
     headers = [pair for target in targets for pair in target.headers.items()]
     keep_secret([management_key, *(target.key for target in targets)])
     keep_secret(value for name, value in headers if _NAMES_A_KEY.search(name))
     keep_secret((value for name, value in headers if not _NAMES_A_KEY.search(name)), pieces=False)
     return Config(path, file.collector, file.openrouter, targets, management_key)
+
+
+def _refuse_unsendable(file: _File, targets: tuple[ProbeTarget, ...], management_key: str | None) -> None:
+    """Raises ConfigError for a key or a header that HTTP cannot carry: what was pasted with it is easily overlooked."""
+    if management_key and (odd := _odd_character(management_key)):
+        raise ConfigError(f"the key in {file.openrouter.management_key_env} has {odd}: copy it again, without that")
+    for target in targets:
+        if target.key and (odd := _odd_character(target.key)):
+            where = target.api_key_file or target.api_key_env
+            raise ConfigError(f"the key of {target.name!r} in {where} has {odd}: copy it again, without that")
+        for name, value in target.headers.items():
+            if not _HEADER_NAME.fullmatch(name):
+                raise ConfigError(f"target {target.name!r}: {name!r} is no name of a header; write it as X-Title")
+            if odd := _odd_character(value, "latin-1"):
+                raise ConfigError(f"target {target.name!r}: its header {name} has {odd}, which HTTP does not allow")
+
+
+def _odd_character(text: str, allowed: str = "ascii") -> str | None:
+    """The first character that a header cannot have, as a person finds it: by its name and its place."""
+    for place, letter in enumerate(text, 1):
+        if not letter.isprintable() or not _fits(letter, allowed):
+            kind = "a line break" if letter in "\r\n" else unicodedata.name(letter, "a control character").lower()
+            return f"{kind} (U+{ord(letter):04X}) as character {place}"
+    return None
+
+
+def _fits(letter: str, allowed: str) -> bool:
+    try:
+        letter.encode(allowed)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _secret(name: str, environment: Mapping[str, str]) -> str | None:
@@ -283,6 +321,12 @@ def _filled(section: TargetSection, file: _File, folder: Path, environment: Mapp
 
 def _checked_url(value: str) -> str:
     parts = urlsplit(value)
+    try:
+        _ = parts.port
+    except ValueError:  # its words could have a part of a key
+        raise ValueError(
+            "its port is no number up to 65535; write it as https://host/v1 or https://host:8443/v1"
+        ) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{value!r} is no base URL; write it as https://host/v1")
     if parts.username or parts.password:
@@ -333,7 +377,7 @@ def _said(error: Any, raw: dict[str, Any], text: str, path: Path) -> str:
         return f"{where}: {what}, {key}: {_NO_VARIABLE}"
     message = _PLAINER.get(error["type"], message)
     said = error.get("input")
-    shown = "" if error["type"] == "value_error" or isinstance(said, dict | list) else f"{said!r}: "
+    shown = "" if error["type"] == "value_error" or isinstance(said, dict | list) else f"{said!r:.80}: "
     return f"{where}: {what}{', ' + key if key else ''}: {shown}{message[:1].lower()}{message[1:]}"
 
 

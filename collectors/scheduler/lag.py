@@ -23,13 +23,19 @@ class LagWatch:
         self._expected = 0.0
         self._thread: threading.Thread | None = None
 
+    def start(self) -> None:
+        """Start the watching thread. Raises RuntimeError when the system starts no more threads."""
+        with self._changed:
+            if self._thread is None:
+                thread = threading.Thread(target=self._watch, name="lag", daemon=True)
+                thread.start()
+                self._thread = thread
+
     def begin(self) -> float:
         """Watch from now on; returns the moment, to be given to `end`."""
+        self.start()
         with self._changed:
             self._watched += 1
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="lag", daemon=True)
-                self._thread.start()
             if self._watched == 1:
                 self._expected = time.perf_counter() + NAP_S
                 self._changed.notify()

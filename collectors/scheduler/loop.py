@@ -12,7 +12,6 @@ import queue
 import threading
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from collectors.registry import COLLECTORS
@@ -20,17 +19,18 @@ from collectors.scheduler.claims import Claim
 from collectors.scheduler.config import Config
 from collectors.scheduler.lock import LockedError
 from collectors.scheduler.report import Report
+from collectors.scheduler.room import Room
 from collectors.scheduler.scene import Scene
 from collectors.scheduler.schedule import TickWindow, next_tick
 from collectors.scheduler.shared_state import PLANNING_WAIT_S, SharedState
 from collectors.scheduler.spool import Spool
 from collectors.scheduler.targets import changed_targets
 from collectors.scheduler.tick import Ended, Tick
+from collectors.scheduler.workers import Workers
 from store import Store, StoreError
 from store.protocol import Compactable
 from store.rows import Model, Probe, Row, Run
 
-MOST_THREADS = 512
 PROBE = "probe"
 GRACE_S = 2.0
 TAKE_IN_S = 2.0
@@ -61,8 +61,9 @@ class Loop:
         report: Report,
         only: Iterable[str] = (),
         shared: SharedState | None = None,
+        room: Room = Room(),  # noqa: B008  it is frozen
     ) -> None:
-        """`shared`: what overlapping runs have in common; without it this one is alone.
+        """`shared`: what overlapping runs have in common; without it this one is alone. `room`: for how many probes.
 
         Raises StoreError, LockedError.
         """
@@ -92,8 +93,8 @@ class Loop:
             store.patience_s, patience_s = BETWEEN_TICKS_S, store.patience_s
             self._spool.take_in(store, TAKE_IN_S)
             store.patience_s = patience_s
-        self._scene = Scene(config, store, self._shared)
-        self._pool = ThreadPoolExecutor(MOST_THREADS, "errand")
+        self._scene = Scene(config, store, self._shared, keeps_connections=room.keeps_connections)
+        self._workers = Workers(room.most_parallel)
         changed = changed_targets(store, config, location, _now_ms())
         if changed:
             store.write(changed)
@@ -180,7 +181,7 @@ class Loop:
 
     def close(self) -> bool:
         """Release threads and connections; false when an errand is still under way."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._workers.close()
         self._scene.close()
         self._keep_unsaved()
         try:
@@ -234,7 +235,7 @@ class Loop:
                 )
             self._ticks.append(tick)
             self._record_at = time.monotonic() + RECORD_AFTER_S
-            tick.start(self._pool, self.stop)
+            tick.start(self._workers, self.stop)
 
     def _take(self, timeout_s: float) -> None:
         """Wait for ticks to end, and record what is certain."""

@@ -121,7 +121,8 @@ class Report:
             how = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
             # Text, not str: a name from the configuration is no markup
             table.add_row(Text(name), str(len(probes)), up, typical, how)
-        console_for(self._stream).print(table)
+        with suppress(OSError, ValueError):
+            console_for(self._stream).print(table)
 
     def _grow_bar(self, count: int) -> None:
         if self._bar is None:
@@ -136,7 +137,7 @@ class Report:
         self._bar.update(task.id, total=(task.total or 0) + count)
 
     def _print(self, text: str) -> None:
-        with suppress(BrokenPipeError):
+        with suppress(OSError, ValueError):  # a log that cannot be written is no reason to stop
             if self._bar is not None:
                 self._bar.console.print(text, markup=False, highlight=False)
             else:

@@ -103,8 +103,11 @@ class Due:
 class Scene:
     """The state of one collector process. Built from the store, so that a restart changes nothing."""
 
-    def __init__(self, config: Config, store: Store | None, shared: SharedState) -> None:
+    def __init__(
+        self, config: Config, store: Store | None, shared: SharedState, *, keeps_connections: bool = True
+    ) -> None:
         """Without a store nothing is known yet. Raises StoreError, LockedError."""
+        self.keeps_connections = keeps_connections
         self.config = config
         self.shared = shared
         self.location = shared.location

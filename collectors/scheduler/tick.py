@@ -5,19 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+from collectors.http.own_limits import own_limit
 from collectors.http.redaction import redacted, root_cause, safe_error
 from collectors.scheduler.claims import Claim
 from collectors.scheduler.network import judged
 from collectors.scheduler.report import report_bug
 from collectors.scheduler.scene import Due, Errand, Finding, PartlyError, SkippedError
+from collectors.scheduler.workers import Workers
 from store.rows import TABLE_OF, Probe, Row, Run
 
 SPREAD_S = 0.0025
 LONGEST_SPREAD_S = 0.25
+NO_MEMORY = "this process is out of memory: an errand ended without a row"
 
 
 def _without_secrets(row: Row) -> Row:
@@ -59,7 +62,7 @@ class Tick:
     _taken: int = 0
     _slots: list[int] = field(default_factory=list)
 
-    def start(self, pool: Executor, stop: threading.Event) -> None:
+    def start(self, workers: Workers, stop: threading.Event) -> None:
         """Send the errands off, a little apart: starting them all at once would make each of them late."""
         self._open = len(self.due.errands)
         self._lock = threading.Lock()
@@ -69,11 +72,12 @@ class Tick:
             self.due.prepare()
         began = time.monotonic()
         gap_s = min(SPREAD_S, LONGEST_SPREAD_S / max(1, self._open))
-        for number, errand in enumerate(self.due.errands):
+        for number, errand in enumerate(sorted(self.due.errands, key=lambda errand: errand.delay_s)):
             try:
-                pool.submit(self._go, errand, began + errand.delay_s + number * gap_s, stop)
-            except RuntimeError as problem:  # no thread could be started
-                self._end(self._broken(errand, problem))
+                workers.submit(partial(self._go, errand, began + errand.delay_s + number * gap_s, stop))
+            except (RuntimeError, MemoryError) as problem:  # no thread could be started
+                errand.cancel()
+                self._end(self._broken_at_last(errand, problem))
 
     def _go(self, errand: Errand, starts_at: float, stop: threading.Event) -> None:
         if stop.wait(max(0.0, starts_at - time.monotonic())):
@@ -90,15 +94,28 @@ class Tick:
             self.errors.append(f"{errand.name}: {problem}")
             ended = Ended(errand, problem.findings)
         except BaseException as problem:  # noqa: BLE001  one errand that breaks must not take the others with it
-            ended = self._broken(errand, problem)
+            ended = self._broken_at_last(errand, problem)
         self._end(ended)
 
-    def _broken(self, errand: Errand, problem: BaseException) -> Ended:
-        if errand.broken is None:
-            self.errors.append(f"{errand.name}: {safe_error(root_cause(problem))}")
+    def _broken_at_last(self, errand: Errand, problem: BaseException) -> Ended:
+        """An errand always ends: without memory, even telling of it fails, and its tick must not stay open for ever."""
+        try:
+            return self._broken(errand, problem)
+        except MemoryError:
+            self.errors.append(NO_MEMORY)
             return Ended(errand, [])
-        report_bug(errand.name, problem)
-        return Ended(errand, errand.broken(problem))
+
+    def _broken(self, errand: Errand, problem: BaseException) -> Ended:
+        limit = own_limit(problem)
+        if errand.broken is None:
+            self.errors.append(f"{errand.name}: {limit or safe_error(root_cause(problem))}")
+            return Ended(errand, [])
+        ended = Ended(errand, errand.broken(problem))
+        if limit is None:
+            report_bug(errand.name, problem)
+        else:
+            self.seen(errand.name, ended.findings)
+        return ended
 
     def _end(self, ended: Ended) -> None:
         self.errors += [

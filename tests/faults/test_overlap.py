@@ -323,5 +323,5 @@ def test_more_targets_than_files_are_allowed_are_no_outage_of_theirs(tmp_path: P
         time.sleep(1)
         refused = _with_files(place, 64, 64)
         outcomes = {row.outcome for row in sorted(place.probes(), key=lambda row: row.started_at)[before:]}
-    assert outcomes <= {"timeout", "internal_error"}, refused.stderr
-    assert refused.returncode == 1
+    assert outcomes <= {"timeout", "offline"}, refused.stderr
+    assert refused.returncode == 0

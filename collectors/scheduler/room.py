@@ -1,0 +1,107 @@
+"""How many probes at once there is room for in what this process may take: file descriptors and memory."""
+
+from __future__ import annotations
+
+import resource
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+MOST_PARALLEL = 512
+OWN_DESCRIPTORS = 24
+"""The store, its WAL and its readers, the shared state, what is being imported."""
+DESCRIPTORS_A_PROBE = 6
+"""Two locks, the socket, the deadline's copy of it, a certificate or a name that is looked up."""
+STACK_BYTES = 2 * 1024 * 1024
+"""Of a thread. The usual 8 MB are taken from what `ulimit -v` allows, however little of them is used."""
+BYTES_A_PROBE = STACK_BYTES + 4 * 1024 * 1024
+OWN_BYTES = 64 * 1024 * 1024
+"""For what is still to be imported, and for rows."""
+_M_ARENA_MAX = -8
+
+
+@dataclass(frozen=True)
+class Room:
+    """What the limits allow. Without room for kept connections each probe makes its own."""
+
+    most_parallel: int = MOST_PARALLEL
+    keeps_connections: bool = True
+    warnings: tuple[str, ...] = ()
+
+
+def make_room(series: int, targets: int) -> Room:
+    """Raise the soft limit of descriptors to what so many targets need at worst, as far as the hard one allows, make
+    threads small, and say what there is room for.
+    """
+    threading.stack_size(STACK_BYTES)
+    wanted = min(series, MOST_PARALLEL)
+    room = _descriptors(wanted, targets)
+    most = _fit_in_memory()
+    if most is None or most >= wanted:
+        return room
+    warning = (
+        f"this process may take {_address_space() // 1_000_000} MB of memory (ulimit -v): at most {most} of {targets} "
+        "targets are probed at once. Raise the limit"
+    )
+    return Room(min(most, room.most_parallel), room.keeps_connections, (*room.warnings, warning))
+
+
+def _descriptors(parallel: int, targets: int) -> Room:
+    base = OWN_DESCRIPTORS + _open_descriptors()
+    wanted = base + DESCRIPTORS_A_PROBE * parallel + targets
+    limit = _raise_descriptors_to(wanted)
+    if limit is None or limit >= wanted:
+        return Room()
+    keeps = limit >= base + DESCRIPTORS_A_PROBE * parallel // 2 + targets
+    most = max(1, (limit - base - (targets if keeps else 0)) // DESCRIPTORS_A_PROBE)
+    lost = "" if keeps else ", each over a new connection"
+    warning = (
+        f"{targets} targets may need {wanted} file descriptors, and this process may open {limit}: at most {most} are "
+        f"probed at once{lost}. Raise the limit (ulimit -n {wanted}, or LimitNOFILE={wanted} in the unit)"
+    )
+    return Room(most, keeps, (warning,))
+
+
+def _raise_descriptors_to(wanted: int) -> int | None:
+    """The limit that holds now; null for none."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return None if soft == resource.RLIM_INFINITY else soft
+    higher = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (higher, hard))
+        return higher
+    return soft
+
+
+def _open_descriptors() -> int:
+    try:
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
+    except OSError:
+        return 16
+
+
+def _address_space() -> int:
+    return resource.getrlimit(resource.RLIMIT_AS)[0]
+
+
+def _fit_in_memory() -> int | None:
+    """How many probes fit in what `ulimit -v` leaves; null without such a limit.
+
+    A process that runs into it does not only fail: its threads die before they can say so.
+    """
+    limit = _address_space()
+    if limit == resource.RLIM_INFINITY:
+        return None
+    import ctypes
+
+    with suppress(
+        AttributeError, OSError
+    ):  # musl has no arenas: glibc would reserve 64 MB for each of the first threads
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+    try:
+        taken = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    except (OSError, ValueError):
+        taken = 2 * OWN_BYTES
+    return max(1, (limit - taken - OWN_BYTES) // BYTES_A_PROBE)
