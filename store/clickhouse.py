@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
+from store.batches import KeyRange, Values, in_batches
 from store.clickhouse_schema import (
     FIRST,
     NEWEST,
@@ -50,7 +51,6 @@ except ImportError as problem:  # the extra requirement is only for who has a fl
         "a ClickHouse store needs the package clickhouse-connect: pip install -r requirements-clickhouse.txt"
     ) from problem
 
-Values = tuple[Any, ...]
 BLOCK = 20_000
 MADE_OF: dict[Table, Step] = {HOURLY: "hour", DAILY: "day"}
 KEYS_AT_ONCE = 5_000
@@ -297,13 +297,43 @@ class ClickHouseStore:
                     return
                 yield tuple(row[place] for place in places)
             return
-        where, parameters = _where(table, selection)
-        final = " FINAL" if table.meeting != "keep" else ""
         order = ", ".join((f"{name} DESC" for name in table.newest_first) if newest_first else table.key)
+        if newest_first or limit is not None:
+            yield from self._rows(*self._read_sql(table, selection, names, KeyRange(), order, limit))
+            return
+        more = (*names, *(name for name in table.key if name not in names))
+        places = [more.index(name) for name in table.key]
+
+        def fetch(part: KeyRange) -> list[Values]:
+            return list(self._rows(*self._read_sql(table, selection, more, part, order, BLOCK)))
+
+        for row in in_batches(fetch, lambda row: tuple(row[place] for place in places), 1, BLOCK):
+            yield row[: len(names)]
+
+    def _read_sql(
+        self,
+        table: Table,
+        selection: Selection,
+        names: tuple[str, ...],
+        part: KeyRange,
+        order: str,
+        limit: int | None,
+    ) -> tuple[str, dict[str, Any]]:
+        clauses, parameters = _clauses(table.target, table.moment, selection)
+        clauses += ["outcome <> 'ok'"] if selection.failed else []
+        for column, value in zip(table.key, (*part.equal, *part.beyond), strict=False):
+            parameters[f"key_{column}"] = value
+        kinds = {column.name: "String" if column.kind == "text" else "Int64" for column in table.columns}
+        marks = {name: f"{{key_{name}:{kinds[name]}}}" for name in table.key}
+        equal, beyond = part.columns(table.key)
+        clauses += [f"{name} = {marks[name]}" for name in equal]
+        if beyond:
+            clauses.append(f"{beyond[0]} >= {marks[beyond[0]]}")  # which the index understands
+            clauses.append(f"({', '.join(beyond)}) > ({', '.join(marks[name] for name in beyond)})")
+        where = " WHERE " + " AND ".join(clauses) if clauses else ""
+        final = " FINAL" if table.meeting != "keep" else ""
         sql = f"SELECT {', '.join(names)} FROM {self._name(table.name)}{final}{where} ORDER BY {order}"
-        if limit is not None:
-            sql += f" LIMIT {int(limit)}"
-        yield from self._rows(sql, parameters)
+        return sql + (f" LIMIT {int(limit)}" if limit is not None else ""), parameters
 
     def count(self, table: Table, selection: Selection = ALL) -> int:
         """See `Store.count`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterable, Mapping
@@ -25,6 +26,7 @@ PUBLIC_FLAG = "UPTOKEN_PUBLIC_STATUS"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TICKET_S = 12 * 3_600
 _SECRET = secrets.token_bytes(32)
+_TICKET = re.compile(r"([0-9]{1,12})\.[0-9a-f]{64}")
 
 Guard = Literal["none", "login", "closed"]
 
@@ -107,5 +109,7 @@ def may_download(query: str, shown: str | None) -> bool:
     door = guard()
     if door != "login":
         return door == "none"
-    until, _, _ = (shown or "").partition(".")
-    return until.isdigit() and int(until) > time.time() and hmac.compare_digest(shown or "", ticket(query, int(until)))
+    written = _TICKET.fullmatch(shown or "")
+    if written is None or int(written[1]) <= time.time():
+        return False
+    return hmac.compare_digest(written[0], ticket(query, int(written[1])))
