@@ -220,7 +220,7 @@ def test_rows_come_in_batches_as_they_do_at_once(
     if table.is_made:
         store.write(some_probes())
     else:
-        first, *others = table.key
+        first = table.key[0]
         for group in ("a", "b", "c"):
             made = (replace(row, **{first: group}) for row in rows_of(table, 4))  # type: ignore[arg-type]
             store.write([*made])
