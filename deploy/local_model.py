@@ -15,11 +15,14 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from urllib.request import ProxyHandler, build_opener
+
+from store.secrecy import hidden
 
 MODEL = "gemma-3-270m"
 PORT = 8095
@@ -96,10 +99,22 @@ def wait_until_it_answers(port: int) -> bool:
     return False
 
 
+def port_in(environment: Mapping[str, str], name: str, default: int) -> int:
+    """The port that a variable names. Raises ValueError with a sentence."""
+    text = environment.get(name) or str(default)
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 65_535:
+        raise ValueError(f"{name} is {hidden(text)[:50]!r}; it must be a port, 1 to 65535")
+    return int(text)
+
+
 def main() -> int:
     """Serve until SIGINT or SIGTERM. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local_model", description=(__doc__ or "").splitlines()[0])
-    default = int(os.environ.get("UPTOKEN_MODEL_PORT") or PORT)
+    try:
+        default = port_in(os.environ, "UPTOKEN_MODEL_PORT", PORT)
+    except ValueError as problem:
+        print(problem, file=sys.stderr)
+        return 2
     parser.add_argument("--port", type=int, default=default, help=f"on 127.0.0.1 (default {PORT})")
     parser.add_argument("--threads", type=int, help="threads that compute (default: one a core)")
     parser.add_argument("--wait", action="store_true", help="serve nothing; return when the server answers")

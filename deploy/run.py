@@ -18,7 +18,7 @@ from honcho.environ import expand_processes, parse_procfile
 from honcho.manager import Manager
 from honcho.printer import Printer
 
-from deploy.local_model import MISSING
+from deploy.local_model import MISSING, port_in
 from deploy.local_model import PORT as MODEL_PORT
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,13 +40,8 @@ def taken(port: int) -> bool:
 
 def ports(environment: dict[str, str]) -> tuple[int, int]:
     """The model's and the dashboard's port. Raises ValueError."""
-    found = []
-    for name, default in (("UPTOKEN_MODEL_PORT", MODEL_PORT), ("UPTOKEN_PORT", DASHBOARD_PORT)):
-        text = environment.get(name) or str(default)
-        if not text.isdigit() or not 1 <= int(text) <= 65_535:
-            raise ValueError(f"{name} is {text!r}; it must be a port, 1 to 65535")
-        found.append(int(text))
-    return found[0], found[1]
+    model = port_in(environment, "UPTOKEN_MODEL_PORT", MODEL_PORT)
+    return model, port_in(environment, "UPTOKEN_PORT", DASHBOARD_PORT)
 
 
 def complaint(port: int, variable: str, what: str) -> str | None:

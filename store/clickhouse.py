@@ -40,6 +40,7 @@ from store.history import meet
 from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import BLOCK_MS, CELL_MS, COLUMNS, DAY_MS, SKETCHED, STEP_MS, Step, by_place, cells_of, told
 from store.rows import DAILY, HOURLY, INCIDENTS, PROBES, TABLE_OF, Probe, Row, Table
+from store.secrecy import HIDDEN, hidden
 from store.sketch import counts_of, merged
 
 try:
@@ -163,8 +164,8 @@ class ClickHouseStore:
         try:
             yield
         except (ClientError, OSError) as problem:
-            said = str(problem).splitlines()[0][:300]
-            raise StoreError(f"could not {verb} the store at {_without_password(self.url)}: {said}") from problem
+            said = _without_password(str(problem).splitlines()[0][:300], self._connection.get("password", ""))
+            raise StoreError(f"could not {verb} the store at {hidden(self.url)}: {said}") from problem
 
     def _rows(
         self, sql: str, parameters: dict[str, Any] | None = None, *, binary: tuple[str, ...] = ()
@@ -188,9 +189,7 @@ class ClickHouseStore:
         """See `Store.write`. All rows are gathered first: the engine knows no transaction over tables."""
         gathered = [(TABLE_OF[type(row)], row) for row in rows]
         if self.read_only:
-            raise StoreError(
-                f"the store at {_without_password(self.url)} was opened for reading: it may not be written here"
-            )
+            raise StoreError(f"the store at {hidden(self.url)} was opened for reading: it may not be written here")
         new = 0
         with self._errors("write"):
             for table in dict.fromkeys(table for table, _ in gathered):
@@ -540,6 +539,5 @@ def _together(one: Values, other: Values, columns: tuple[str | None, ...]) -> Va
 _PACKED = {name: packed_sketch(name) for name in SKETCHED} | {"cells": packed_cells()}
 
 
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return url.replace(f":{parts.password}@", ":…@") if parts.password else url
+def _without_password(text: str, password: str) -> str:
+    return hidden(text.replace(password, HIDDEN) if password else text)

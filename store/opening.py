@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from store.protocol import Store, StoreUrlError
+from store.secrecy import hidden
 
 DEFAULT_URL = "sqlite:///data/uptoken.db"
 
@@ -18,16 +20,33 @@ def open_store(url: str | None = None, *, read_only: bool = False) -> Store:
     Raises StoreUrlError when the URL is none that is known, StoreError when the store is not usable.
     """
     url = url or os.environ.get("UPTOKEN_STORE") or DEFAULT_URL
-    if url.startswith(("clickhouse://", "chdb://")):
+    check_url(url)
+    if not url.startswith("sqlite"):
         from store.clickhouse import ClickHouseStore
 
         return ClickHouseStore(url, read_only=read_only)
+    from store.sqlite import SqliteStore  # the engine loads only when it is chosen
+
+    return SqliteStore(Path(url.partition(":///")[2]), read_only=read_only)
+
+
+def check_url(url: str) -> None:
+    """Raises StoreUrlError when no store can have this URL: before any file is named after it."""
+    shown = hidden(f"//{url}")[2:]  # a login is one without a scheme, too
+    if url.startswith(("clickhouse://", "chdb://")):
+        try:
+            _ = urlsplit(url).port
+        except ValueError:
+            raise StoreUrlError(
+                f"the store's URL cannot be read ({shown!r}): write clickhouse://user:password@host:8123/database, "
+                "with special characters of the password percent-encoded (a / as %2F, an @ as %40)"
+            ) from None
+        return
     scheme, separator, rest = url.partition(":///")
     if not separator or scheme != "sqlite" or not rest:
         raise StoreUrlError(
-            f"no store is known by the URL {url!r}: write sqlite:///relative/path.db, sqlite:////absolute/path.db or "
+            f"no store is known by the URL {shown!r}: write sqlite:///relative/path.db, sqlite:////absolute/path.db or "
             "clickhouse://user:password@host:8123/database"
         )
-    from store.sqlite import SqliteStore  # the engine loads only when it is chosen
-
-    return SqliteStore(Path(rest), read_only=read_only)
+    if shown != url:
+        raise StoreUrlError(f"the store's path has what looks like a key ({shown!r}): give the file another name")

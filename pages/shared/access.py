@@ -23,6 +23,8 @@ from urllib.parse import urlsplit
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
+from store.secrecy import hidden
+
 OPEN_FLAG = "UPTOKEN_OPEN_WITHOUT_LOGIN"
 OPEN_WORDS = "everybody who reaches this address sees all targets, prices and errors"
 """What the flag has to be set to: who opens the dashboard has read what that means."""
@@ -59,16 +61,16 @@ def read_allow_list(section: object) -> AllowList:
     for entry in emails:
         if not _ENTRY.fullmatch(entry):
             raise AccessError(
-                f"allowed_emails in the secrets has {entry[:100]!r}, which is neither an address nor a domain: write "
-                '"ada@example.com", or "@uptoken.example" for all of a domain'
+                f"allowed_emails in the secrets has {hidden(entry)[:100]!r}, which is neither an address nor a domain: "
+                'write "ada@example.com", or "@uptoken.example" for all of a domain'
             )
     subjects = _entries(section, "allowed_subjects", '["https://issuer.example/v2.0|subject"]')
     for entry in subjects:
         issuer, _, subject = entry.partition("|")
         if urlsplit(issuer).scheme not in ("https", "http") or not subject:
             raise AccessError(
-                f"allowed_subjects in the secrets has {entry[:100]!r}, which is no account: write the issuer and the "
-                'subject, as in "https://issuer.example/v2.0|subject"'
+                f"allowed_subjects in the secrets has {hidden(entry)[:100]!r}, which is no account: write the issuer "
+                'and the subject, as in "https://issuer.example/v2.0|subject"'
             )
     return AllowList(frozenset(entry.lower() for entry in emails), frozenset(subjects))
 
