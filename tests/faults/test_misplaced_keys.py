@@ -97,7 +97,7 @@ def searched(where: str, content: bytes) -> None:
 def pages_are_clean() -> None:
     st.cache_data.clear()
     st.cache_resource.clear()
-    for page in ("", "model", "compare", "routing", "catalog", "export", "system", "status"):
+    for page in ("", "model", "export", "system", "status"):
         app = AppTest.from_file(FRONT, default_timeout=60)
         app.run()
         if page:
@@ -181,12 +181,12 @@ def test_a_key_in_any_variable_is_neither_said_nor_kept(
     for other in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(other, raising=False)
         monkeypatch.delenv(other.lower(), raising=False)
-    if name.endswith(("PROXY", "FILE", "BUNDLE")):  # both kinds of request, and to a host that is not this machine
-        place.config.write_text(
-            place.config.read_text()
-            + '[[target]]\nname = "b"\nmodel = "m"\nbase_url = "https://192.0.2.1:1"\ntimeout = "200ms"\n'
-            + '[[target]]\nname = "c"\nmodel = "m"\nbase_url = "http://192.0.2.1:1"\ntimeout = "200ms"\n'
-        )
+    others = []  # proxies are for hosts that are not this machine; nothing is sent to those here but through a proxy
+    others += ["http://model.invalid"] if name in ("HTTP_PROXY", "ALL_PROXY") else []
+    others += ["https://model.invalid"] if name in ("HTTPS_PROXY", "ALL_PROXY") else []
+    others += ["https://127.0.0.1:1"] if name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE") else []
+    more = (f'[[target]]\nname = "{url}"\nmodel = "m"\nbase_url = "{url}"\ntimeout = "500ms"\n' for url in others)
+    place.config.write_text(place.config.read_text() + "".join(more))
     own = place.environment
     for value in VARIABLES[name]:
         environment = own | {name: value}
@@ -194,7 +194,7 @@ def test_a_key_in_any_variable_is_neither_said_nor_kept(
         commands_are_clean(place)
         files_are_clean(place)
         if name.endswith("PORT"):
-            for module in ("deploy.run", "deploy.local_model"):
+            for module in ("deploy.run", "deploy.local_model")[: 1 if name == "UPTOKEN_PORT" else 2]:
                 done = subprocess.run(
                     [sys.executable, "-m", module],
                     cwd=ROOT,
@@ -205,8 +205,7 @@ def test_a_key_in_any_variable_is_neither_said_nor_kept(
                 )
                 searched(module, (done.stdout + done.stderr).encode())
                 assert "Traceback" not in done.stderr
-                if name == "UPTOKEN_MODEL_PORT" or module == "deploy.run":
-                    assert (done.returncode, "it must be a port" in done.stderr) == (2, True)
+                assert (done.returncode, "it must be a port" in done.stderr) == (2, True)
         with monkeypatch.context() as here:
             for variable in ("UPTOKEN_STORE", name):
                 here.setenv(variable, environment[variable])
