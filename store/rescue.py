@@ -14,6 +14,7 @@ from typing import Any
 import apsw
 
 from store.migrations import MIGRATIONS, version_of
+from store.private import make_private_folder
 from store.protocol import StoreError
 from store.rollups import COLUMNS, DAY_MS, STEP_MS, Step
 from store.rows import PROBES, TABLES, Row, Table
@@ -42,7 +43,7 @@ def back_up(source: Path, target: Path, count: Count = lambda _: None) -> None:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with _plainly(f"{source} could not be copied to {target}"):
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder(target.parent)
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             with closing(_reader(source)) as old, closing(apsw.Connection(str(part))) as new:
                 old.execute("BEGIN")  # one moment: without it, each tick of a collector would start the copy anew

@@ -20,6 +20,7 @@ import apsw
 from store.batches import KeyRange, Values, in_batches
 from store.history import meet
 from store.migrations import migrate, refuse_newer, refuse_older
+from store.private import make_private_folder
 from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import COLUMNS, STEP_MS, Step, told
 from store.rows import DAILY, HOURLY, PROBES, TABLE_OF, Probe, Row, Table
@@ -56,7 +57,7 @@ def _refuse_old_library() -> None:
 
 def _create_private(path: Path) -> None:
     """Make the file for its owner only, before SQLite would make it for everybody."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(path.parent)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 

@@ -136,5 +136,5 @@ def test_each_lock_has_what_is_asked_for_and_a_hash_of_everything(lock: str, fil
     for name in files:
         asked = [line.strip() for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")]
         assert set(asked) <= pins
-    run = {line for line in re.findall(r"^\S+==\S+", (ROOT / "requirements-run.lock").read_text(), re.M)}
+    run = set(re.findall(r"^\S+==\S+", (ROOT / "requirements-run.lock").read_text(), re.M))
     assert run <= pins, "what runs is what is tested"
