@@ -67,9 +67,9 @@ VARIABLES = {
     "SSL_CERT_FILE": [CANARY],
     "REQUESTS_CA_BUNDLE": [f"/tmp/{CANARY}.pem"],
     "NO_PROXY": [CANARY],
-} | {
-    name: [CANARY, f"http://me:{CANARY}@127.0.0.1:1", f"me:{PASSWORD}@127.0.0.1:1", f"socks5://me:{CANARY}@127.0.0.1:1"]
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    "HTTP_PROXY": [f"http://me:{CANARY}@127.0.0.1:1"],
+    "HTTPS_PROXY": [f"me:{PASSWORD}@127.0.0.1:1"],
+    "ALL_PROXY": [f"socks5://me:{CANARY}@127.0.0.1:1", CANARY],
 }
 COMMANDS = [
     ("run", "--all"),
