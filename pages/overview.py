@@ -3,7 +3,7 @@
 import streamlit as st
 
 from charts.field import field
-from pages.shared import freshness, loader, looks, overview_parts, overview_rows, screens, source, window
+from pages.shared import access, freshness, loader, looks, overview_parts, overview_rows, screens, source, window
 from pages.shared.numbers import metrics
 
 screens.unless_store()
@@ -11,7 +11,7 @@ url = source.store_url()
 wish = overview_parts.controls([target for target in loader.targets(url) if target.state != "removed"])
 
 
-@st.fragment(run_every="10s")
+@access.fragment(run_every="10s")
 def live() -> None:
     """All of it: numbers and strips may change under the reader's eyes, nothing here is zoomed or selected."""
     targets = [target for target in loader.targets(url) if target.state != "removed"]
@@ -29,7 +29,7 @@ def live() -> None:
     overview_parts.more(len(shown.rows), wish)
 
 
-@st.fragment(run_every=window.pixel_s())
+@access.fragment(run_every=window.pixel_s())
 def side_by_side() -> None:
     """How the targets stand to each other, and what they cost."""
     spots = overview_parts.spots(url, overview_rows.shown(url, window.current(), wish).rows)

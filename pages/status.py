@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from pages.shared import loader, looks, source, status_parts, window
+from pages.shared import access, loader, looks, source, status_parts, window
 from store import StoreError
 
 url = source.store_url()
 st.html(looks.head("Status"))
 
 
-@st.fragment(run_every="30s")
+@access.fragment(run_every="30s")
 def live() -> None:
     """All of it."""
     now = window.now_ms()

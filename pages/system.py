@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import looks, screens, source, system_parts, window
+from pages.shared import access, looks, screens, source, system_parts, window
 from pages.shared.numbers import metrics
 
 screens.unless_store()
@@ -10,7 +10,7 @@ url = source.store_url()
 st.html(looks.head("System", "Is what the other pages show fresh and complete, and what does it cost to keep?"))
 
 
-@st.fragment(run_every="10s")
+@access.fragment(run_every="10s")
 def live() -> None:
     """Nothing here is zoomed or selected, so it may change under the reader's eyes."""
     now = window.now_ms()

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
+from store.batches import KeyRange, Values, in_batches
 from store.clickhouse_schema import (
     FIRST,
     NEWEST,
@@ -39,6 +40,7 @@ from store.history import meet
 from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import BLOCK_MS, CELL_MS, COLUMNS, DAY_MS, SKETCHED, STEP_MS, Step, by_place, cells_of, told
 from store.rows import DAILY, HOURLY, INCIDENTS, PROBES, TABLE_OF, Probe, Row, Table
+from store.secrecy import HIDDEN, hidden
 from store.sketch import counts_of, merged
 
 try:
@@ -50,7 +52,6 @@ except ImportError as problem:  # the extra requirement is only for who has a fl
         "a ClickHouse store needs the package clickhouse-connect: pip install -r requirements-clickhouse.txt"
     ) from problem
 
-Values = tuple[Any, ...]
 BLOCK = 20_000
 MADE_OF: dict[Table, Step] = {HOURLY: "hour", DAILY: "day"}
 KEYS_AT_ONCE = 5_000
@@ -163,8 +164,8 @@ class ClickHouseStore:
         try:
             yield
         except (ClientError, OSError) as problem:
-            said = str(problem).splitlines()[0][:300]
-            raise StoreError(f"could not {verb} the store at {_without_password(self.url)}: {said}") from problem
+            said = _without_password(str(problem).splitlines()[0][:300], self._connection.get("password", ""))
+            raise StoreError(f"could not {verb} the store at {hidden(self.url)}: {said}") from problem
 
     def _rows(
         self, sql: str, parameters: dict[str, Any] | None = None, *, binary: tuple[str, ...] = ()
@@ -188,9 +189,7 @@ class ClickHouseStore:
         """See `Store.write`. All rows are gathered first: the engine knows no transaction over tables."""
         gathered = [(TABLE_OF[type(row)], row) for row in rows]
         if self.read_only:
-            raise StoreError(
-                f"the store at {_without_password(self.url)} was opened for reading: it may not be written here"
-            )
+            raise StoreError(f"the store at {hidden(self.url)} was opened for reading: it may not be written here")
         new = 0
         with self._errors("write"):
             for table in dict.fromkeys(table for table, _ in gathered):
@@ -297,13 +296,43 @@ class ClickHouseStore:
                     return
                 yield tuple(row[place] for place in places)
             return
-        where, parameters = _where(table, selection)
-        final = " FINAL" if table.meeting != "keep" else ""
         order = ", ".join((f"{name} DESC" for name in table.newest_first) if newest_first else table.key)
+        if newest_first or limit is not None:
+            yield from self._rows(*self._read_sql(table, selection, names, KeyRange(), order, limit))
+            return
+        more = (*names, *(name for name in table.key if name not in names))
+        places = [more.index(name) for name in table.key]
+
+        def fetch(part: KeyRange) -> list[Values]:
+            return list(self._rows(*self._read_sql(table, selection, more, part, order, BLOCK)))
+
+        for row in in_batches(fetch, lambda row: tuple(row[place] for place in places), 1, BLOCK):
+            yield row[: len(names)]
+
+    def _read_sql(
+        self,
+        table: Table,
+        selection: Selection,
+        names: tuple[str, ...],
+        part: KeyRange,
+        order: str,
+        limit: int | None,
+    ) -> tuple[str, dict[str, Any]]:
+        clauses, parameters = _clauses(table.target, table.moment, selection)
+        clauses += ["outcome <> 'ok'"] if selection.failed else []
+        for column, value in zip(table.key, (*part.equal, *part.beyond), strict=False):
+            parameters[f"key_{column}"] = value
+        kinds = {column.name: "String" if column.kind == "text" else "Int64" for column in table.columns}
+        marks = {name: f"{{key_{name}:{kinds[name]}}}" for name in table.key}
+        equal, beyond = part.columns(table.key)
+        clauses += [f"{name} = {marks[name]}" for name in equal]
+        if beyond:
+            clauses.append(f"{beyond[0]} >= {marks[beyond[0]]}")  # which the index understands
+            clauses.append(f"({', '.join(beyond)}) > ({', '.join(marks[name] for name in beyond)})")
+        where = " WHERE " + " AND ".join(clauses) if clauses else ""
+        final = " FINAL" if table.meeting != "keep" else ""
         sql = f"SELECT {', '.join(names)} FROM {self._name(table.name)}{final}{where} ORDER BY {order}"
-        if limit is not None:
-            sql += f" LIMIT {int(limit)}"
-        yield from self._rows(sql, parameters)
+        return sql + (f" LIMIT {int(limit)}" if limit is not None else ""), parameters
 
     def count(self, table: Table, selection: Selection = ALL) -> int:
         """See `Store.count`."""
@@ -510,6 +539,5 @@ def _together(one: Values, other: Values, columns: tuple[str | None, ...]) -> Va
 _PACKED = {name: packed_sketch(name) for name in SKETCHED} | {"cells": packed_cells()}
 
 
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return url.replace(f":{parts.password}@", ":…@") if parts.password else url
+def _without_password(text: str, password: str) -> str:
+    return hidden(text.replace(password, HIDDEN) if password else text)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from store.paths import refuse_unusable, sqlite_path
 from store.protocol import Store, StoreUrlError
+from store.secrecy import hidden
 
 DEFAULT_URL = "sqlite:///data/uptoken.db"
 
@@ -19,24 +20,34 @@ def open_store(url: str | None = None, *, read_only: bool = False) -> Store:
     Raises StoreUrlError when the URL is none that is known, StoreError when the store is not usable.
     """
     url = url or os.environ.get("UPTOKEN_STORE") or DEFAULT_URL
-    if url.startswith(("clickhouse://", "chdb://")):
-        try:
-            _ = urlsplit(url).port
-        except ValueError:  # its words could have a part of the password
-            raise StoreUrlError(
-                "the store's URL has no port that can be: write clickhouse://user:password@host:8123/database, special "
-                "characters of the password percent-encoded"
-            ) from None
+    check_url(url)
+    path = sqlite_path(url)
+    if path is None:
         from store.clickhouse import ClickHouseStore
 
         return ClickHouseStore(url, read_only=read_only)
-    path = sqlite_path(url)
-    if path is None:
-        raise StoreUrlError(
-            f"no store is known by the URL {url!r}: write sqlite:///relative/path.db, sqlite:////absolute/path.db or "
-            "clickhouse://user:password@host:8123/database"
-        )
     from store.sqlite import SqliteStore  # the engine loads only when it is chosen
 
     refuse_unusable(path)
     return SqliteStore(path, read_only=read_only)
+
+
+def check_url(url: str) -> None:
+    """Raises StoreUrlError when no store can have this URL: before any file is named after it."""
+    shown = hidden(f"//{url}")[2:]  # a login is one without a scheme, too
+    if url.startswith(("clickhouse://", "chdb://")):
+        try:
+            _ = urlsplit(url).port
+        except ValueError:
+            raise StoreUrlError(
+                f"the store's URL cannot be read ({shown!r}): write clickhouse://user:password@host:8123/database, "
+                "with special characters of the password percent-encoded (a / as %2F, an @ as %40)"
+            ) from None
+        return
+    if sqlite_path(url) is None:
+        raise StoreUrlError(
+            f"no store is known by the URL {shown!r}: write sqlite:///relative/path.db, sqlite:////absolute/path.db or "
+            "clickhouse://user:password@host:8123/database"
+        )
+    if shown != url:
+        raise StoreUrlError(f"the store's path has what looks like a key ({shown!r}): give the file another name")

@@ -22,6 +22,7 @@ from store.migrations import (
 )
 from store.part_files import part_file, part_folder, sync_path
 from store.paths import has_log, links_of
+from store.private import make_private_folder
 from store.protocol import StoreError
 from store.rollups import COLUMNS, DAY_MS, STEP_MS, Step
 from store.rows import INCIDENTS, PROBES, TABLES, Row, Table
@@ -49,7 +50,7 @@ def back_up(source: Path, target: Path, count: Count = lambda _: None) -> None:
     """
     _refuse_existing(target)
     with _plainly(f"{source} could not be copied to {target}"):
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(target.parent)
         with part_file(target) as part:
             _copy(source, part, count)
 

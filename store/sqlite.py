@@ -10,16 +10,20 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import apsw
 
+from store.batches import KeyRange, Values, in_batches
 from store.history import meet
 from store.migrations import INCREMENTAL, migrate, refuse_newer, refuse_older
 from store.paths import has_log
+from store.private import make_private_folder
 from store.protocol import ALL, Selection, Series, StoreError
-from store.rollups import COLUMNS, Step, told
+from store.rollups import COLUMNS, STEP_MS, Step, told
 from store.rows import DAILY, HOURLY, PROBES, RUNS, TABLE_OF, Probe, Row, Table
 from store.run_rollup import roll_up_runs, without_merged
 from store.upkeep import forget, keep_probes, rebuild, rollups_sql
@@ -39,6 +43,9 @@ PAGES_GIVEN_BACK = 500
 CANNOT_SHARE = (apsw.ReadOnlyError, apsw.CantOpenError, apsw.FullError, apsw.IOError)
 """How SQLite fails when it may not make, or has no room for, what readers and writers share beside the file."""
 MADE_OF: dict[Table, Step] = {HOURLY: "hour", DAILY: "day"}
+BATCH_ROWS = 2_000
+"""Rows that one query of a long read gives: milliseconds, so that no transaction is open for longer."""
+_Made = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 
 
 _NOT_YET = "there is no store at {} yet: the first `python -m collectors run` makes it"
@@ -60,7 +67,7 @@ def _refuse_old_library() -> None:
 
 def _create_private(path: Path) -> None:
     """Make the file for its owner only, before SQLite would make it for everybody."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(path.parent)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
@@ -215,34 +222,24 @@ class SqliteStore:
         limit: int | None = None,
     ) -> Iterator[tuple[Any, ...]]:
         """See `Store.read`."""
-        if table in MADE_OF:
-            yield from self._made(table, selection, columns, newest_first, limit)
-            return
         names = columns or table.names
-        where, bindings = _where(table, selection)
-        order = ", ".join((f"{name} DESC" for name in table.newest_first) if newest_first else table.key)
-        found = "probes INDEXED BY failures" if selection.failed else table.name
-        sql = f"SELECT {', '.join(_column(table, name) for name in names)} FROM {found}{where} ORDER BY {order}"
-        if limit is not None:
-            sql += " LIMIT ?"
-            bindings.append(limit)
-        with self._rows(sql, bindings) as cursor:
-            yield from cursor
+        query = partial(_made_sql if table in MADE_OF else _read_sql, table, selection)
+        if newest_first or limit is not None:
+            yield from self._query(*query(names, KeyRange(), newest_first, limit))
+            return
+        more = (*names, *(name for name in table.key if name not in names))
+        places = [more.index(name) for name in table.key]
 
-    def _made(
-        self, table: Table, selection: Selection, columns: tuple[str, ...], newest_first: bool, limit: int | None
-    ) -> Iterator[tuple[Any, ...]]:
-        """The rows of `hourly` or `daily` as they are exported."""
-        step = MADE_OF[table]
-        sql, bindings = rollups_sql(step, selection, COLUMNS, newest_first=newest_first)
-        if limit is not None:
-            sql += " LIMIT ?"
-            bindings.append(limit)
-        places = [table.names.index(name) for name in columns or table.names]
+        def fetch(part: KeyRange) -> list[tuple[Any, ...]]:
+            return list(self._query(*query(more, part, False, BATCH_ROWS)))
+
+        group = 3 if table in MADE_OF else 1  # a roll-up's series, or the key's first column
+        rows = in_batches(fetch, lambda row: tuple(row[place] for place in places), group, BATCH_ROWS)
+        yield from rows if more == names else (row[: len(names)] for row in rows)
+
+    def _query(self, sql: str, bindings: list[Any], made: _Made | None) -> Iterator[tuple[Any, ...]]:
         with self._rows(sql, bindings) as cursor:
-            for row in cursor:
-                values = told(step, row)
-                yield tuple(values[place] for place in places)
+            yield from cursor if made is None else map(made, cursor)
 
     def count(self, table: Table, selection: Selection = ALL) -> int:
         """See `Store.count`."""
@@ -349,6 +346,47 @@ def _plain(problem: BaseException) -> str:
             return f"the file or its folder cannot be opened ({problem}); check that it exists and may be read"
         case _:
             return str(problem)
+
+
+def _read_sql(
+    table: Table, selection: Selection, names: tuple[str, ...], part: KeyRange, newest_first: bool, limit: int | None
+) -> tuple[str, list[Any], None]:
+    where, bindings = _where(table, selection)
+    clauses, values = _range_clauses(part, table.key)
+    if clauses:
+        where = f"{where} AND {clauses}" if where else f" WHERE {clauses}"
+    order = ", ".join((f"{name} DESC" for name in table.newest_first) if newest_first else table.key)
+    found = "probes INDEXED BY failures" if selection.failed else table.name
+    sql = f"SELECT {', '.join(_column(table, name) for name in names)} FROM {found}{where} ORDER BY {order} LIMIT ?"
+    return sql, [*bindings, *values, -1 if limit is None else limit], None
+
+
+def _made_sql(
+    table: Table, selection: Selection, names: tuple[str, ...], part: KeyRange, newest_first: bool, limit: int | None
+) -> tuple[str, list[Any], _Made]:
+    """The rows of `hourly` or `daily`, and what makes of each what is exported."""
+    step = MADE_OF[table]
+    if part.equal:
+        (at,) = part.beyond
+        selection = replace(selection, since=at + STEP_MS[step])
+        part = KeyRange(part.equal)
+    clauses, values = _range_clauses(part, table.key)
+    sql, bindings = rollups_sql(step, selection, COLUMNS, newest_first=newest_first, clauses=clauses)
+    places = [table.names.index(name) for name in names]
+
+    def made(row: tuple[Any, ...]) -> tuple[Any, ...]:
+        values = told(step, row)
+        return tuple(values[place] for place in places)
+
+    return f"{sql} LIMIT ?", [*bindings, *values, -1 if limit is None else limit], made
+
+
+def _range_clauses(part: KeyRange, key: tuple[str, ...]) -> tuple[str, Values]:
+    equal, beyond = part.columns(key)
+    clauses = [f"{name} = ?" for name in equal]
+    if beyond:
+        clauses.append(f"({', '.join(beyond)}) > ({', '.join('?' * len(beyond))})")
+    return " AND ".join(clauses), (*part.equal, *part.beyond)
 
 
 def _where(table: Table, selection: Selection) -> tuple[str, list[Any]]:

@@ -255,17 +255,18 @@ def retell_incidents(connection: apsw.Connection, series: Key, kept_since: int) 
 
 
 def rollups_sql(
-    step: Step, selection: Selection, columns: tuple[str | None, ...], *, newest_first: bool = False
+    step: Step, selection: Selection, columns: tuple[str | None, ...], *, newest_first: bool = False, clauses: str = ""
 ) -> tuple[str, list[Any]]:
-    """The query of `Store.rollups`, and its bindings."""
+    """The query of `Store.rollups`, and its bindings. The values that `clauses` ask for are bound after these."""
     table = TABLE[step]
     first = -(-selection.since // STEP_MS[step]) if selection.since is not None else 0
     last = -(-selection.until // STEP_MS[step]) if selection.until is not None else MASK
     bindings: list[Any] = [max(0, first), min(MASK, max(0, last))]
-    where = ""
+    wanted = [clauses] if clauses else []
     if selection.targets:
-        where = f" WHERE target IN ({', '.join('?' * len(selection.targets))})"
+        wanted.insert(0, f"target IN ({', '.join('?' * len(selection.targets))})")
         bindings += selection.targets
+    where = f" WHERE {' AND '.join(wanted)}" if wanted else ""
     names = "".join(f", {table}.{name}" if name else ", NULL" for name in columns)
     order = "at DESC, target DESC, location DESC, profile DESC"
     if not newest_first:

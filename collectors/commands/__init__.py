@@ -12,6 +12,7 @@ import typer
 
 from collectors.commands import backup, check, export, import_, rebuild, run
 from collectors.commands.streams import OutputError, ReaderLeftError, take_over
+from store.secrecy import hidden
 
 OK, BROKEN, WRONG_USE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 UNEXPECTED = "this is a mistake in Uptoken: please report what is above (keys are taken out of it)"
@@ -64,16 +65,16 @@ def main() -> None:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except typer.TyperException as problem:
-        print(f"{problem.format_message()} (--help tells more)", file=sys.stderr)
+        print(f"{hidden(problem.format_message())} (--help tells more)", file=sys.stderr)
         sys.exit(WRONG_USE)
     except Exception as problem:  # noqa: BLE001  a traceback could hold a key: requests puts headers into its messages
         if limit := own_limit(problem):
             sys.exit(_fail(limit, FAILED))
-        print(redacted(traceback.format_exc()), file=sys.stderr)
+        print(hidden(redacted(traceback.format_exc())), file=sys.stderr)
         sys.exit(_fail(UNEXPECTED, BROKEN))
     sys.exit(code if isinstance(code, int) else OK)
 
 
 def _fail(problem: Exception | str, code: int) -> int:
-    print(problem, file=sys.stderr)
+    print(hidden(str(problem)), file=sys.stderr)
     return code

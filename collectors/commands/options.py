@@ -14,7 +14,9 @@ import typer
 from collectors.scheduler.durations import seconds, shorten
 from store import DEFAULT_URL
 from store.files import moment
+from store.opening import check_url
 from store.rows import TABLES
+from store.secrecy import looks_secret
 
 ConfigPath = Annotated[
     Path | None,
@@ -29,7 +31,10 @@ TableName = Annotated[str, typer.Argument(metavar="TABLE", help=f"One of {', '.j
 
 def location() -> str:
     """The name of the place that this collector runs at: `UPTOKEN_LOCATION`, else the host's name."""
-    return as_text(os.environ.get("UPTOKEN_LOCATION") or socket.gethostname())
+    named = as_text(os.environ.get("UPTOKEN_LOCATION") or socket.gethostname())
+    if looks_secret(named):
+        raise typer.BadParameter("UPTOKEN_LOCATION looks like a key: it is the name of this place, as in office")
+    return named
 
 
 def as_text(argument: str) -> str:
@@ -45,8 +50,10 @@ def _is_text(argument: str) -> bool:
 
 
 def store_url(url: str | None) -> str:
-    """The store's URL, from the option, the environment or the default."""
-    return url or os.environ.get("UPTOKEN_STORE") or DEFAULT_URL
+    """The store's URL, from the option, the environment or the default. Raises StoreUrlError."""
+    found = url or os.environ.get("UPTOKEN_STORE") or DEFAULT_URL
+    check_url(found)
+    return found
 
 
 def moment_or_age(text: str | None) -> int | None:

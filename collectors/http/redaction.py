@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from store.secrecy import hidden
+
 LONGEST_ERROR = 300
 _SHORTEST_PIECE = 8
 _known: frozenset[str] = frozenset()
@@ -50,8 +52,10 @@ def redacted(text: str) -> str:
 
 
 def safe_error(text: str, secrets: Iterable[str] = ()) -> str | None:
-    """`text` without secrets and control characters, at most 300 characters; null when nothing is left."""
-    text = redacted(text)
+    """`text` without secrets, what looks like one, and control characters, at most 300 characters; null when nothing is
+    left.
+    """
+    text = hidden(redacted(text))
     for secret in secrets:
         for form in _forms(secret):
             text = _without(text, form)

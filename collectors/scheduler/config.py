@@ -10,18 +10,19 @@ import os
 import re
 import tomllib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from collectors.http.proxies import is_loopback
 from collectors.http.redaction import keep_secret
 from collectors.scheduler.durations import seconds
+from store.secrecy import looks_secret
 
 DEFAULT_PATH = Path("targets.toml")
 FREE_EVERY_S = 1_800.0
@@ -217,6 +218,7 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
         raise ConfigError(f"{path} is no valid TOML: it is nested too deep") from None
     except ValueError as problem:  # TOMLDecodeError, or a number of thousands of digits
         raise ConfigError(f"{path} is no valid TOML: {problem}") from problem
+    _refuse_secrets(raw, text, path)
     try:
         file = _File.model_validate(raw)
     except ValidationError as problem:
@@ -320,20 +322,73 @@ def _filled(section: TargetSection, file: _File, folder: Path, environment: Mapp
 
 
 def _checked_url(value: str) -> str:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # whose message has the login in it
+        raise ValueError("this is no base URL; write it as https://host/v1") from None
     try:
         _ = parts.port
     except ValueError:  # its words could have a part of a key
         raise ValueError(
             "its port is no number up to 65535; write it as https://host/v1 or https://host:8443/v1"
         ) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{value!r} is no base URL; write it as https://host/v1")
-    if parts.username or parts.password:
+    if parts.username is not None or parts.password is not None:
         raise ValueError("a key does not belong into the URL; name the variable that holds it with api_key_env")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        shown = "this" if looks_secret(value) else repr(value)
+        raise ValueError(f"{shown} is no base URL; write it as https://host/v1")
+    if parts.fragment:
+        raise ValueError("leave out what begins with #: no server is sent it")
+    for name, given in parse_qsl(parts.query, keep_blank_values=True):
+        if _NAMES_A_KEY.search(name) or looks_secret(given):
+            raise ValueError(f"leave {name!r} out of the query: a key belongs into api_key_env")
     if parts.path.rstrip("/").endswith("/chat/completions"):
         raise ValueError("leave /chat/completions out: the base URL ends before it, as in https://host/v1")
     return value.rstrip("/")
+
+
+def _refuse_secrets(raw: Mapping[str, Any], text: str, path: Path) -> None:
+    """What the file says is kept with the history and shown, but for the values of headers."""
+    found = [place for place, words in _texts(raw) if looks_secret(words) and not _is_refused_url(place, words)]
+    if found:
+        raise ConfigError("\n".join(_secret_at(place, raw, text, path) for place in found))
+
+
+def _texts(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Every text below a value with its place, keys included."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield place, name
+            if not (place[:1] == ("target",) and place[2:] == ("headers",)):
+                yield from _texts(item, (*place, name))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _texts(item, (*place, number))
+
+
+def _is_refused_url(place: tuple[Any, ...], words: str) -> bool:
+    """Whether it is a base URL that has a sentence of its own."""
+    try:
+        return place[-1:] == ("base_url",) and not _checked_url(words)
+    except ValueError:
+        return True
+
+
+def _secret_at(place: tuple[Any, ...], raw: Mapping[str, Any], text: str, path: Path) -> str:
+    known = next((end for end in range(len(place), 0, -1) if not any(looks_secret(str(p)) for p in place[:end])), 0)
+    place = place[:known]
+    line = _line(text, place) if place else None
+    what = _owner(place[:2] if place[:1] == ("target",) and len(place) > 1 else place[:1], dict(raw))
+    key = ".".join(str(part) for part in place[2 if place[:1] == ("target",) else 1 :] if not isinstance(part, int))
+    if key.endswith("_env"):
+        return f"{_place(path, line)}: {what}, {key}: {_NO_VARIABLE}"
+    return (
+        f"{_place(path, line)}: {what}{', ' + key if key else ''}: this looks like a key, and would be kept and shown: "
+        "put it into an environment variable and name that with api_key_env. It is in a file now, so think about "
+        "a new one"
+    )
 
 
 def _refuse_doubles(file: _File, text: str, path: Path) -> None:
@@ -402,7 +457,7 @@ def _owner(owner: tuple[Any, ...], raw: dict[str, Any]) -> str:
         return "[[target]]"
     section = raw["target"][owner[1]]
     name = section.get("name") if isinstance(section, dict) else None
-    return f"target {owner[1] + 1}" + (f" ({name!r})" if isinstance(name, str) else "")
+    return f"target {owner[1] + 1}" + (f" ({name!r})" if isinstance(name, str) and not looks_secret(name) else "")
 
 
 _SECTIONS: dict[str, type[_Section]] = {
@@ -430,7 +485,7 @@ def _line(text: str, location: tuple[Any, ...]) -> int | None:
             seen += section == "target" and line.lstrip().startswith("[[")
             if wanted[:1] == [section] and (index is None or seen == index):
                 header_line = number
-            if len(wanted) == 1 and section == wanted[0]:
+            if len(wanted) == 1 and section == wanted[0] and (index is None or seen == index):
                 return number
             continue
         at_home = section == wanted[0] and (index is None or seen == index) if len(wanted) > 1 else section == ""

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from store import StoreError
 from store.paths import sqlite_path
+from store.private import make_private_folder
 
 _RUNS_AT, _RUNS = 1 << 41, 1 << 40
 _SEATS_AT = 1 << 42
@@ -53,7 +54,7 @@ class LockFile:
 
     def __init__(self, path: Path) -> None:
         """Raises OSError when the file cannot be made."""
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(path.parent)
         self.path = path
         self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
 

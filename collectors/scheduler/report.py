@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 from collectors.http.redaction import redacted
 from collectors.scheduler.scene import Finding
 from store.rows import DOWN, UP, Model, Probe
+from store.secrecy import hidden
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,7 +51,7 @@ def console_for(stream: TextIO) -> Console:
 
 def report_bug(name: str, problem: BaseException) -> None:
     """A traceback on standard error, without keys: requests puts headers into its messages."""
-    told = redacted("".join(traceback.format_exception(problem)))
+    told = hidden(redacted("".join(traceback.format_exception(problem))))
     with suppress(OSError):
         print(f"{name}: Uptoken itself failed; please report this:\n{told}", file=sys.stderr, flush=True)
 

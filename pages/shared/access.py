@@ -1,21 +1,29 @@
 """Who may see the dashboard. On loopback: whoever is on this machine. Elsewhere: who logs in and is on the list.
 
-A login is Streamlit's own (OpenID Connect, the section `[auth]` of `.streamlit/secrets.toml`), the list is
-`allowed_emails` in its section `[uptoken]`: whole addresses, or `@example.com` for all of a domain.
+A login is Streamlit's own (OpenID Connect, the section `[auth]` of `.streamlit/secrets.toml`). Its section `[uptoken]`
+has the list: `allowed_emails`, addresses or `@example.com` for all of a domain, for providers that verify addresses;
+and `allowed_subjects`, accounts as `https://issuer|subject`, for those that do not.
 """
 
 from __future__ import annotations
 
+import functools
 import hmac
 import os
+import re
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, ParamSpec
+from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
+
+from store.secrecy import hidden
 
 OPEN_FLAG = "UPTOKEN_OPEN_WITHOUT_LOGIN"
 OPEN_WORDS = "everybody who reaches this address sees all targets, prices and errors"
@@ -25,13 +33,90 @@ PUBLIC_FLAG = "UPTOKEN_PUBLIC_STATUS"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TICKET_S = 12 * 3_600
 _SECRET = secrets.token_bytes(32)
+_TICKET = re.compile(r"([0-9]{1,12})\.[0-9a-f]{64}")
+_ENTRY = re.compile(r"[^\s@]*@[^\s@]+")
+_P = ParamSpec("_P")
+_had_login = False
 
 Guard = Literal["none", "login", "closed"]
 
 
+class AccessError(Exception):
+    """The secrets do not say who may see the dashboard. The message says what is wrong and what would be right."""
+
+
+@dataclass(frozen=True)
+class AllowList:
+    """Who may see everything after a login: addresses and `@domains` in lower case, and `issuer|subject`."""
+
+    emails: frozenset[str] = frozenset()
+    subjects: frozenset[str] = frozenset()
+
+
+def read_allow_list(section: object) -> AllowList:
+    """The list that the section `[uptoken]` is. Raises AccessError for anything that is none."""
+    if not isinstance(section, Mapping):
+        raise AccessError("uptoken in the secrets must be a table: [uptoken]")
+    emails = _entries(section, "allowed_emails", '["ada@example.com", "@uptoken.example"]')
+    for entry in emails:
+        if not _ENTRY.fullmatch(entry):
+            raise AccessError(
+                f"allowed_emails in the secrets has {hidden(entry)[:100]!r}, which is neither an address nor a domain: "
+                'write "ada@example.com", or "@uptoken.example" for all of a domain'
+            )
+    subjects = _entries(section, "allowed_subjects", '["https://issuer.example/v2.0|subject"]')
+    for entry in subjects:
+        issuer, _, subject = entry.partition("|")
+        if urlsplit(issuer).scheme not in ("https", "http") or not subject:
+            raise AccessError(
+                f"allowed_subjects in the secrets has {hidden(entry)[:100]!r}, which is no account: write the issuer "
+                'and the subject, as in "https://issuer.example/v2.0|subject"'
+            )
+    return AllowList(frozenset(entry.lower() for entry in emails), frozenset(subjects))
+
+
+def _entries(section: Mapping[str, Any], name: str, example: str) -> list[str]:
+    found = section.get(name, [])
+    if not isinstance(found, list | tuple) or not all(isinstance(entry, str) for entry in found):
+        raise AccessError(f"{name} in the secrets must be a list of texts: {name} = {example}")
+    return [entry.strip() for entry in found]
+
+
+def _settings() -> tuple[bool, AllowList]:
+    """Whether there is a login, and the list. Raises AccessError: secrets that cannot be read open nothing."""
+    global _had_login
+    try:
+        auth, section = st.secrets.get("auth"), st.secrets.get("uptoken", {})
+    except (StreamlitSecretNotFoundError, OSError, ValueError):
+        if any(Path(path).exists() for path in st.get_option("secrets.files")):
+            raise AccessError(
+                "the secrets cannot be read: check that secrets.toml is valid TOML and readable"
+            ) from None
+        auth, section = None, {}
+    listed = read_allow_list(section)
+    if auth is not None and not (isinstance(auth, Mapping) and auth):
+        raise AccessError("auth in the secrets must be a table with the login's settings: [auth]")
+    if auth is None and _had_login:  # a file that an editor is just writing is empty for a moment
+        raise AccessError("the login was taken out of the secrets: restart the dashboard to run it without one")
+    _had_login = auth is not None
+    return _had_login, listed
+
+
+def refuse_wrong_settings() -> None:
+    """Raises SystemExit with a sentence when nobody could be let in, or anybody."""
+    try:
+        _settings()
+    except AccessError as problem:
+        raise SystemExit(f"The dashboard does not start: {problem}.") from None
+
+
 def guard() -> Guard:
     """What stands before the pages: nothing, a login, or a closed door."""
-    if _section("auth"):
+    try:
+        has_login, _ = _settings()
+    except AccessError:
+        return "closed"
+    if has_login:
         return "login"
     if st.get_option("server.address") in LOOPBACK or os.environ.get(OPEN_FLAG) == OPEN_WORDS:
         return "none"
@@ -42,64 +127,125 @@ def let_in() -> bool:
     """Whether the viewer may see all pages, or the status page alone; ends the script for who may see none."""
     door = guard()
     if door == "closed":
-        where = st.get_option("server.address") or "every address of this machine"
-        st.error(
-            f"The dashboard listens on `{where}` without a login, so it shows nothing. Let it listen on 127.0.0.1 "
-            "behind a proxy, or set a login up (docs/security.md), or open it to all: "
-            f'`{OPEN_FLAG}="{OPEN_WORDS}"`.',
-            title="Nobody may see this yet",
-            icon=":material/lock:",
-        )
+        st.error(_why_closed(), title="Nobody may see this yet", icon=":material/lock:")
         st.stop()
     if door == "none":
         return True
-    is_logged_in = bool(st.user.to_dict().get("is_logged_in"))
-    if os.environ.get(PUBLIC_FLAG) == "yes" and not is_logged_in:
-        return False
-    if not is_logged_in:
+    person = st.user.to_dict()
+    if not person.get("is_logged_in"):
+        if os.environ.get(PUBLIC_FLAG) == "yes":
+            return False
         st.title("Uptoken")
         st.write("Statistics of language models, for those who are on its list.")
         st.button("Log in", on_click=st.login, type="primary")
         st.stop()
-    person = st.user.to_dict()
-    if not allowed(person, _section("uptoken").get("allowed_emails", ())):
-        who = person.get("email") or "an account without an address"
-        st.error(
-            f"`{who}` is not on the list of this dashboard. Who runs it can put you on it: `allowed_emails` in its "
-            "secrets.",
-            title="Not on the list",
-            icon=":material/lock:",
-        )
-        st.button("Log out", on_click=st.logout)
+    if not _is_listed(person):
+        _not_listed(person)
         st.stop()
     return True
 
 
-def allowed(person: Mapping[str, Any], listed: Iterable[str]) -> bool:
-    """Whether somebody who logged in is on the list. An address that the provider does not vouch for is nobody's."""
+def fragment(
+    run_every: str | float | None = None,
+) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
+    """As `st.fragment`, for every part of a page that runs by itself: each run first looks whether its viewer may still
+    see it. Who may not gets the whole page anew, which says so and has no parts.
+    """
+
+    def decorate(draw: Callable[_P, None]) -> Callable[_P, None]:
+        @st.fragment(run_every=run_every)
+        @functools.wraps(draw)
+        def checked(*args: _P.args, **more: _P.kwargs) -> None:
+            if not _still_in():
+                st.rerun()
+            draw(*args, **more)
+
+        return checked
+
+    return decorate
+
+
+def _still_in() -> bool:
+    door = guard()
+    if door != "login":
+        return door == "none"
+    person = st.user.to_dict()
+    return _is_listed(person) if person.get("is_logged_in") else os.environ.get(PUBLIC_FLAG) == "yes"
+
+
+def _is_listed(person: Mapping[str, Any]) -> bool:
+    try:
+        return allowed(person, _settings()[1])
+    except AccessError:
+        return False
+
+
+def allowed(person: Mapping[str, Any], listed: AllowList) -> bool:
+    """Whether somebody who logged in is on the list. An address counts only if the provider says, with a boolean, that
+    it verified it: anybody can write another's address into an account of some providers.
+    """
+    if _account(person) in listed.subjects:
+        return True
     email = person.get("email")
-    if not isinstance(email, str) or "@" not in email or person.get("email_verified") is False:
+    if not isinstance(email, str) or person.get("email_verified") is not True:
         return False
     email = email.strip().lower()
-    domain = "@" + email.rpartition("@")[2]
-    return any(entry.strip().lower() in (email, domain) for entry in listed)
+    name, _, domain = email.rpartition("@")
+    return bool(name and domain) and not listed.emails.isdisjoint((email, f"@{domain}"))
 
 
-def _section(name: str) -> Mapping[str, Any]:
+def _account(person: Mapping[str, Any]) -> str | None:
+    issuer, subject = person.get("iss"), person.get("sub")
+    return f"{issuer}|{subject}" if isinstance(issuer, str) and isinstance(subject, str) and subject else None
+
+
+def _not_listed(person: Mapping[str, Any]) -> None:
+    email, account = person.get("email"), _account(person)
+    if not email:
+        why = "This account has no address. Ask the administrator of this dashboard to add it to `allowed_subjects`"
+    elif person.get("email_verified") is not True:
+        why = (
+            f"The login's provider does not say that it verified `{_plain(email)}`, so the address does not count. Ask "
+            "the administrator of this dashboard to add your account to `allowed_subjects`"
+        )
+    else:
+        why = (
+            f"`{_plain(email)}` is not on the list of this dashboard. Ask its administrator to add you to "
+            "`allowed_emails`"
+        )
+    st.error(f"{why}{f': `{_plain(account)}`' if account else ''}.", title="Not on the list", icon=":material/lock:")
+    st.button("Log out", on_click=st.logout)
+
+
+def _plain(claim: object) -> str:
+    """What a provider says, for a sentence: it ends no code span."""
+    return "".join(letter for letter in str(claim)[:200] if letter.isprintable() and letter != "`")
+
+
+def _why_closed() -> str:
     try:
-        found = st.secrets.get(name)
-    except StreamlitSecretNotFoundError:
-        return {}
-    return found if isinstance(found, Mapping) else {}
+        _settings()
+    except AccessError as problem:
+        return f"{str(problem)[:1].upper()}{str(problem)[1:]}."
+    where = st.get_option("server.address") or "every address of this machine"
+    return (
+        f"The dashboard listens on `{where}` without a login, so it shows nothing. Let it listen on 127.0.0.1 "
+        "behind a proxy, or set a login up (docs/security.md), or open it to all: "
+        f'`{OPEN_FLAG}="{OPEN_WORDS}"`.'
+    )
 
 
 # -- downloads are no pages: a link carries a ticket that only a page gives out
 
 
 def ticket(query: str, until: int | None = None) -> str:
-    """Leave for one download until a moment (seconds since 1970)."""
+    """Leave for one download until a moment (seconds since 1970), or until the list changes: who was taken off it may
+    have some tickets left.
+    """
     until = until if until is not None else int(time.time()) + TICKET_S
-    return f"{until}.{hmac.new(_SECRET, f'{until}?{query}'.encode(), sha256).hexdigest()}"
+    listed = _settings()[1]
+    said = f"{until}?{query}?{sorted(listed.emails)}{sorted(listed.subjects)}"
+    return f"{until}.{hmac.new(_SECRET, said.encode(), sha256).hexdigest()}"
 
 
 def may_download(query: str, shown: str | None) -> bool:
@@ -107,5 +253,7 @@ def may_download(query: str, shown: str | None) -> bool:
     door = guard()
     if door != "login":
         return door == "none"
-    until, _, _ = (shown or "").partition(".")
-    return until.isdigit() and int(until) > time.time() and hmac.compare_digest(shown or "", ticket(query, int(until)))
+    written = _TICKET.fullmatch(shown or "")
+    if written is None or int(written[1]) <= time.time():
+        return False
+    return hmac.compare_digest(written[0], ticket(query, int(written[1])))

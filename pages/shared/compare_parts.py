@@ -12,6 +12,7 @@ import streamlit as st
 
 from pages.shared import identity, loader, looks, model_parts
 from pages.shared.model_parts import View
+from pages.shared.number_inputs import numeric
 from pages.shared.past import THROUGHPUT, Past, past_of
 from pages.shared.window import Window, in_link
 from stats.differences import Difference, difference
@@ -68,9 +69,9 @@ def controls(known: list[str]) -> tuple[list[str], Wish]:
             "Targets and models", known, key="with", bind="query-params", max_selections=MOST, placeholder="two to six"
         )
     with middle:
-        prompt = st.number_input("Prompt, tokens", 0, 10_000_000, 1_000, step=500, key="prompt", bind="query-params")
+        prompt = numeric(st.number_input, "Prompt, tokens", 0, 10_000_000, 1_000, step=500, key="prompt")
     with right:
-        output = st.number_input("Output, tokens", 0, 1_000_000, 500, step=100, key="output", bind="query-params")
+        output = numeric(st.number_input, "Output, tokens", 0, 1_000_000, 500, step=100, key="output")
     return picked, Wish(int(prompt), int(output))
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import loader, source, words
+from pages.shared import access, loader, source, words
 from pages.shared.window import now_ms, zone
 from store import StoreError
 from store.freshness import stale_since
 
 
-@st.fragment(run_every="5s")
+@access.fragment(run_every="5s")
 def line() -> None:
     """`live, last probe 4 s ago`."""
     url, now = source.store_url(), now_ms()

@@ -10,7 +10,7 @@ import streamlit as st
 
 from charts import times, tokens
 from charts.palette import PALETTES, Mode
-from pages.shared import identity, loader, looks, model_more, model_parts, spread_parts, window
+from pages.shared import access, identity, loader, looks, model_more, model_parts, spread_parts, window
 from pages.shared.past import THROUGHPUT, past_of
 from pages.shared.window import Window
 from stats.distribution import by_hour_of_week, histogram
@@ -33,7 +33,7 @@ def over_time(url: str, target: Target, number: int) -> None:
     """The four charts over time, drawn anew when a live window has moved by a pixel."""
     began = loader.first_at(url).get(target.name, 0)
 
-    @st.fragment(run_every=window.pixel_s(began))
+    @access.fragment(run_every=window.pixel_s(began))
     def drawn() -> None:
         chosen = window.steady(began)
         edges = (chosen.since, chosen.until, chosen.is_live)
@@ -108,7 +108,7 @@ def _draw(found: OverTime, name: str, when: str) -> None:
         )
 
 
-@st.fragment
+@access.fragment()
 def spread_card(url: str, target: Target, number: int) -> None:
     """How what was measured is spread; another measure draws this card alone."""
     chosen = window.steady(loader.first_at(url).get(target.name, 0))

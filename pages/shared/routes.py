@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from pages.shared import access
+from pages.shared.downloads import Download
 from pages.shared.source import store_url
-from store import Selection, StoreError, open_store
-from store.files import csv_chunks
+from store import Selection
 from store.rows import TABLES
 
 PATH = "/api/export.csv"
@@ -28,7 +27,7 @@ def link(table: str, selection: Selection) -> str:
     return f"{PATH.removeprefix('/')}?{told}" + (f"&ticket={access.ticket(told)}" if access.guard() == "login" else "")
 
 
-def _export(request: Request) -> Response:
+def _export(request: Request) -> Response | Download:
     """`?table=probes&since=MS&until=MS&target=NAME…` as CSV, in constant memory."""
     query = request.query_params
     told = urlencode([(name, value) for name, value in query.multi_items() if name != "ticket"])
@@ -38,24 +37,23 @@ def _export(request: Request) -> Response:
     if table is None:
         return PlainTextResponse(f"there is no such table; there are {', '.join(TABLES)}\n", 404)
     try:
-        since, until = (int(query[key]) if key in query else None for key in ("since", "until"))
-        selection = Selection(since, until, tuple(query.getlist("target")))
+        since, until = (_moment(query[key]) if key in query else None for key in ("since", "until"))
     except ValueError:
-        return PlainTextResponse("since and until are milliseconds since 1970-01-01T00:00:00Z\n", 400)
-    try:
-        store = open_store(store_url(), read_only=True)
-    except StoreError as problem:
-        return PlainTextResponse(f"{problem}\n", 503)
+        return PlainTextResponse(_NO_MOMENT, 400)
+    download = Download(store_url(), table, Selection(since, until, tuple(query.getlist("target"))))
+    return download.head() if request.method == "HEAD" else download
 
-    def body() -> Iterator[bytes]:
-        try:
-            for text, _ in csv_chunks(table, store.read(table, selection)):
-                yield text.encode()
-        finally:
-            store.close()
 
-    headers = {"Content-Disposition": f'attachment; filename="{table.name}.csv"', "Cache-Control": "no-store"}
-    return StreamingResponse(body(), media_type="text/csv; charset=utf-8", headers=headers)
+def _moment(text: str) -> int:
+    """Milliseconds UTC. Raises ValueError for what is no number, or outside of the years 1 to 9999."""
+    if not _FIRST_MS <= (moment := int(text)) < _END_MS:
+        raise ValueError
+    return moment
 
+
+_FIRST_MS, _END_MS = -62_135_596_800_000, 253_402_300_800_000
+_NO_MOMENT = (
+    "since and until are milliseconds since 1970-01-01T00:00:00Z, within the years 1 to 9999, as in 1795521600000\n"
+)
 
 ROUTES = [Route(PATH, _export)]

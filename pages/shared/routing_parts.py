@@ -8,6 +8,7 @@ from html import escape
 import streamlit as st
 
 from pages.shared import loader, looks, words
+from pages.shared.number_inputs import numeric
 from pages.shared.window import Window
 from stats.records import measured, reported
 from stats.routing import PARAMETERS, Data, Excluded, Offer, Plan, Record, Sort, Strategy, Wish, plan
@@ -65,10 +66,11 @@ def controls() -> Asked:
     """The request's size and needs, in the URL."""
     first, second, third, fourth = st.columns(4)
     with first:
-        prompt = st.number_input("Prompt, tokens", 0, 10_000_000, 2_000, step=500, key="prompt", bind="query-params")
-        completion = st.number_input("Output, tokens", 0, 1_000_000, 500, step=100, key="output", bind="query-params")
+        prompt = numeric(st.number_input, "Prompt, tokens", 0, 10_000_000, 2_000, step=500, key="prompt")
+        completion = numeric(st.number_input, "Output, tokens", 0, 1_000_000, 500, step=100, key="output")
     with second:
-        cached = st.slider(
+        cached = numeric(
+            st.slider,
             "Of the prompt, from a cache",
             0,
             100,
@@ -76,17 +78,16 @@ def controls() -> Asked:
             step=5,
             format="%d%%",
             key="cached",
-            bind="query-params",
             help="What the provider has seen shortly before costs less where it has a price for that.",
         )
-        usd_per_hour = st.number_input(
+        usd_per_hour = numeric(
+            st.number_input,
             "Worth of your time, USD per hour",
             0.0,
             10_000.0,
             0.0,
             step=5.0,
             key="hour",
-            bind="query-params",
             help="What an hour of waiting for replies costs you: 0 for a batch at night, a salary for a chat.",
         )
     with third:
@@ -95,11 +96,11 @@ def controls() -> Asked:
         )
         data = st.selectbox("Data policy", list(DATA), key="data", bind="query-params")
     with fourth:
-        dear_in = st.number_input(
-            "At most, USD per million in", 0.0, None, None, key="most_in", bind="query-params", placeholder="any"
+        dear_in = numeric(
+            st.number_input, "At most, USD per million in", 0.0, None, None, key="most_in", placeholder="any"
         )
-        dear_out = st.number_input(
-            "At most, USD per million out", 0.0, None, None, key="most_out", bind="query-params", placeholder="any"
+        dear_out = numeric(
+            st.number_input, "At most, USD per million out", 0.0, None, None, key="most_out", placeholder="any"
         )
     chosen = st.segmented_control(
         "Strategy",

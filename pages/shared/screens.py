@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import about, code, loader
+from pages.shared import about, access, code, loader
 from store import StoreError
 
 START = "python -m collectors run --every 5"
@@ -36,7 +36,7 @@ def _store_screen(problem: str) -> None:
     _look_again()
 
 
-@st.fragment(run_every="3s")
+@access.fragment(run_every="3s")
 def _look_again() -> None:
     try:
         loader.store()

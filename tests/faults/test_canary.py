@@ -163,6 +163,11 @@ def test_a_key_file_that_others_may_read_is_refused_and_one_that_is_missing_is_w
 
 
 def test_what_is_written_is_for_its_owner_alone(place: Place) -> None:
+    """Also in the `data/` that git made, whatever the umask was."""
+    checkout = place.folder / "data"
+    checkout.mkdir(mode=0o755)
+    (checkout / "README.md").write_text("x")
+    (checkout / "README.md").chmod(0o600)
     place.run("run", "--only", "probe")
     place.run("export", "probes", "--output", str(place.folder / "probes.csv"))
     place.run("backup", str(place.folder / "copy.db"))
@@ -171,3 +176,11 @@ def test_what_is_written_is_for_its_owner_alone(place: Place) -> None:
     assert data.stat().st_mode & 0o777 == 0o700
     written = [*data.iterdir(), place.folder / "probes.csv", place.folder / "copy.db"]
     assert {path.name: oct(path.stat().st_mode & 0o777) for path in written if path.stat().st_mode & 0o077} == {}
+
+
+def test_a_folder_that_somebody_shares_keeps_its_rights(place: Place) -> None:
+    shared = place.folder / "data"
+    shared.mkdir()
+    shared.chmod(0o750)
+    place.run("run", "--only", "probe")
+    assert shared.stat().st_mode & 0o777 == 0o750

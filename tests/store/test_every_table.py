@@ -209,3 +209,43 @@ def test_a_table_that_is_added_needs_nothing_else_on_clickhouse_and_a_migration_
         test_a_second_row_with_a_key_does_what_the_table_declares(store, notes)
     finally:
         store._command("DROP TABLE uptoken.notes")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_rows_come_in_batches_as_they_do_at_once(
+    store: Store, table: Table, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches that end within a key's first column, at its end, and with the table."""
+    if table.is_made:
+        store.write(some_probes())
+    else:
+        first = table.key[0]
+        for group in ("a", "b", "c"):
+            made = (replace(row, **{first: group}) for row in rows_of(table, 4))  # type: ignore[arg-type]
+            store.write([*made])
+    at = table.names.index(table.target)
+    names = tuple(sorted({row[at] for row in store.read(table)}))
+    some = [Selection(), Selection(targets=names[:1]), Selection(targets=names[::-2]), Selection(NOON, NOON + DAY)]
+    some += [Selection(failed=True), Selection(failed=True, targets=names)] if table is PROBES else []
+    asked = [(selection, columns) for selection in some for columns in ((), (table.names[-1],))]
+    at_once = [list(store.read(table, selection, columns=columns)) for selection, columns in asked]
+    monkeypatch.setattr("store.sqlite.BATCH_ROWS", size)
+    monkeypatch.setattr("store.clickhouse.BLOCK", size)
+    assert [list(store.read(table, selection, columns=columns)) for selection, columns in asked] == at_once
+    assert len(at_once[0]) == store.count(table) > 0
+
+
+def test_a_reader_that_rests_holds_no_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.sqlite.BATCH_ROWS", 2)
+    writer, reader = (open_store(f"sqlite:///{tmp_path}/a.db", read_only=mode) for mode in (False, True))
+    writer.write(some_probes())
+    for table in (PROBES, TABLES["hourly"]):
+        rows_left = reader.read(table)
+        next(rows_left)
+        writer.write([probe(NOON + 9 * DAY, target=table.name)])
+        with writer._connection() as connection:  # type: ignore[attr-defined]
+            assert next(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")) == (0, 0, 0)
+        assert sum(1 for _ in rows_left) >= 60
+    writer.close()
+    reader.close()
