@@ -13,6 +13,7 @@ from typing import Any
 
 import apsw
 
+from store.horizon import horizon
 from store.migrations import MIGRATIONS, version_of
 from store.protocol import StoreError
 from store.rollups import COLUMNS, DAY_MS, STEP_MS, Step
@@ -330,6 +331,9 @@ def _old_rollups(connection: apsw.Connection, target: Path, found: Salvage) -> N
     """Bring over the roll-ups of days whose raw probes are forgotten: they cannot be made anew."""
     try:
         kept_since = int(connection.execute("SELECT kept_since FROM upkeep").get or 0)
+        now = int(datetime.now(UTC).timestamp() * 1_000)
+        if kept_since > horizon(now):  # a clock was ahead: it would refuse what is recorded from now on
+            kept_since = now - now % DAY_MS
         series = {
             row[0]: row[1:] for row in connection.execute("SELECT id, target, location, profile, first_at FROM series")
         }

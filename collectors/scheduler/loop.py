@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from collectors.registry import COLLECTORS
 from collectors.scheduler.claims import Claim
+from collectors.scheduler.clock import describe, passed_ms, read_clocks
 from collectors.scheduler.config import Config
 from collectors.scheduler.lock import LockedError
 from collectors.scheduler.report import Report
@@ -25,6 +26,9 @@ from collectors.scheduler.shared_state import PLANNING_WAIT_S, SharedState
 from collectors.scheduler.targets import changed_targets
 from collectors.scheduler.tick import Ended, Tick
 from store import Store, StoreError
+from store.files import iso
+from store.horizon import horizon, late_probes
+from store.protocol import upkeep_of
 from store.rows import Model, Probe, Row, Run
 
 MOST_THREADS = 512
@@ -74,16 +78,19 @@ class Loop:
         self._keep_ms = config.collector.retention_days * DAY_MS
         self._tidied_day = -1
         self.broke = False
-        """Uptoken itself failed while probing."""
+        """Uptoken itself failed while probing, or the store refused probes."""
         self.stop = threading.Event()
         self._shared = shared or SharedState(None, location)
         self._scene = Scene(config, store, self._shared)
+        self._newest_at_start = self._scene.newest_anywhere
+        self._began = read_clocks()
         gc.collect()
         gc.freeze()  # what is loaded stays: looking through it for garbage would stop every probe for milliseconds
         self._pool = ThreadPoolExecutor(MOST_THREADS, "errand")
         changed = changed_targets(store, config, location, _now_ms())
         if changed:
             store.write(changed)
+        self._say_what_is_from_the_future()
 
     def once(self, *, everything: bool = False) -> int | None:
         """One tick over what is due. Returns null when something was, else when something will be (milliseconds UTC).
@@ -184,6 +191,9 @@ class Loop:
             self._ticks.append(tick)
             self._record_at = time.monotonic() + RECORD_AFTER_S
             tick.start(self._pool, self.stop)
+        for step in self._shared.clock_steps:
+            self._report.say(describe(step))
+        self._shared.clock_steps.clear()
         if self._shared.problem not in (None, self._said):
             self._report.say(str(self._shared.problem))
             self._said = self._shared.problem
@@ -260,8 +270,15 @@ class Loop:
     # -- the store
 
     def _tidy(self) -> None:
-        """Prune some of the raw probes that are older than they are kept, once a day until none is left."""
-        before = _now_ms() - self._keep_ms
+        """Prune some of the raw probes that are older than they are kept, once a day until none is left; reckoned from
+        what has surely passed (`collectors.scheduler.clock`), whatever the clock says.
+        """
+        clocks = read_clocks()
+        newest = self._newest_at_start and self._newest_at_start + clocks.boot_ms - self._began.boot_ms
+        passed = passed_ms(self._shared.clock, clocks, newest)
+        if passed is None:
+            return
+        before = passed - self._keep_ms
         until = time.monotonic() + TIDY_S
         try:
             while before // DAY_MS != self._tidied_day and time.monotonic() < until:
@@ -285,6 +302,7 @@ class Loop:
         if not self._unsaved:
             return
         self._store.write(self._unsaved)
+        self._say_what_was_refused()
         if any(isinstance(row, Model) for row in self._unsaved):
             self._scene.read_prices()
         for claim in self._unrecorded:
@@ -295,6 +313,28 @@ class Loop:
                 known.recorded = True
         self._unrecorded.clear()
         self._unsaved.clear()
+
+    def _say_what_is_from_the_future(self) -> None:
+        """Rows that a clock which was ahead left, and what it pruned: they are not believed, and not passed over in
+        silence. Raises StoreError.
+        """
+        now = _now_ms()
+        count = late_probes(self._store, now)
+        if count or upkeep_of(self._store).kept_since() > horizon(now):
+            self._report.say(
+                f"{count:,} probes in the store are from the future: a clock was ahead when they were recorded, or "
+                "this one is behind. `python -m collectors remove-future` shows them, and removes them"
+            )
+
+    def _say_what_was_refused(self) -> None:
+        since = upkeep_of(self._store).kept_since()
+        count = sum(isinstance(row, Probe) and row.started_at < since for row in self._unsaved)
+        if count:
+            self.broke = True
+            self._report.say(
+                f"{count:,} probes were refused: the store prunes what is older than {iso(since)}. This clock is "
+                "behind, or one that was ahead pruned: `python -m collectors remove-future` undoes that"
+            )
 
 
 def _now_ms() -> int:

@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from collectors.scheduler.claims import Claim, SlotClaims
+from collectors.scheduler.clock import ClockState, Step, observe, read_clocks
 from collectors.scheduler.lock import LockFile, new_run
 
 PLANNING_WAIT_S = 10.0
@@ -30,11 +31,15 @@ FEWEST_TIMER_RUNS = 4
 
 @dataclass
 class DaySpending:
-    """Requests by target and USD of one UTC day at one location, with what is set aside for probes under way."""
+    """Requests by target and USD of one UTC day at one location, with what is set aside for probes under way.
+
+    `steps`: how often the clock had jumped when it was last looked at.
+    """
 
     day: int = -1
     usd: Decimal = Decimal(0)
     requests: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    steps: int = 0
 
 
 @dataclass
@@ -60,6 +65,9 @@ class SharedState:
         self.timer_runs: list[int] = []
         self.server_slots: dict[str, tuple[int, int]] = {}
         """How many requests a server works on at once, and when it was asked (milliseconds UTC)."""
+        self.clock: ClockState | None = None
+        self.clock_steps: list[Step] = []
+        """Jumps of the clock that this run was the first to see."""
         self.problem: str | None = None
         self._guard = threading.RLock()
         self._holding = False
@@ -85,10 +93,15 @@ class SharedState:
                 try:
                     self._lives.clear()
                     self._load()
+                    self._look_at_clock()
                     yield
                     self._save()
                 finally:
                     self._holding = False
+
+    def _look_at_clock(self) -> None:
+        self.clock, step = observe(self.clock, read_clocks())
+        self.clock_steps += [step] if step is not None else []
 
     def lives(self, run: int) -> bool:
         """Whether a run's process is still there."""
@@ -138,11 +151,13 @@ class SharedState:
         self.spending_elsewhere = spending
         mine = {name: run for name, run in self.collector_runs.items() if run.run == self.run}
         self.collector_runs = collector_runs | mine
+        clock = section.get("clock")
+        self.clock = ClockState(**clock) if clock is not None else self.clock
         self.claims.merge(claims)
         self._sections = sections
 
     def _save(self) -> None:
-        spending = {"day": self.spending.day, "usd": str(self.spending.usd), "requests": dict(self.spending.requests)}
+        spending = vars(self.spending) | {"usd": str(self.spending.usd)}
         self._sections[self.location] = {
             "claims": {
                 name: [astuple(claim) for claim in found] for name, found in self.claims.claims.items() if found
@@ -151,6 +166,7 @@ class SharedState:
             "collector_runs": {name: asdict(run) for name, run in self.collector_runs.items()},
             "timer_runs": self.timer_runs,
             "server_slots": self.server_slots,
+            "clock": asdict(self.clock) if self.clock is not None else None,
         }
         content = orjson.dumps(self._sections)
         if content == self._written:
@@ -187,4 +203,5 @@ def _step_s(runs: list[int]) -> float | None:
 
 def _spending(values: dict[str, Any]) -> DaySpending:
     requests = {str(name): int(count) for name, count in values["requests"].items()}
-    return DaySpending(int(values["day"]), Decimal(values["usd"]), defaultdict(int, requests))
+    steps = int(values.get("steps", 0))
+    return DaySpending(int(values["day"]), Decimal(values["usd"]), defaultdict(int, requests), steps)
