@@ -15,7 +15,8 @@ from store.rows import Probe
 from tests.collectors.place import Place, until
 from tests.fault_server import GOOD, FaultServer, Script, chunked
 
-NAMES = [f"t{number}" for number in range(12)]
+NAMES = [f"t{number}" for number in (0, 2, 6, 9, 10, 13, 15, 16, 19, 21, 36, 50)]
+"""Whose slots begin all over the tick, its first and last moments among them."""
 
 
 def _after(seconds: float) -> Script:
@@ -28,7 +29,7 @@ def _after(seconds: float) -> Script:
     return answer
 
 
-@pytest.mark.parametrize(("every_s", "latency_s", "seconds"), [(2.0, 0.3, 16), (2.0, 1.5, 16), (10.0, 1.5, 62)])
+@pytest.mark.parametrize(("every_s", "latency_s", "seconds"), [(2.0, 0.3, 12), (2.0, 1.5, 12), (10.0, 1.5, 32)])
 def test_every_slot_of_every_target_is_decided_when_the_tick_is_the_interval(
     tmp_path: Path, every_s: float, latency_s: float, seconds: float
 ) -> None:
@@ -49,7 +50,7 @@ def test_every_slot_of_every_target_is_decided_when_the_tick_is_the_interval(
         assert probe.outcome == "ok"
         decided[probe.target].append(probe)
     phases = sorted(schedule_of(name, "ping", every_s).phase_ms / 1_000 for name in NAMES)
-    assert phases[0] < 0.25 * every_s and phases[-1] > 0.85 * every_s, "a target whose slot ends the tick is among them"
+    assert phases[0] < 0.1 * every_s and phases[-1] > 0.9 * every_s, "a target whose slot ends the tick is among them"
     for name, probes in decided.items():
         schedule = schedule_of(name, "ping", every_s)
         slots = [(schedule.slot_at(probe.started_at), round(probe.stands_for_s / every_s)) for probe in probes]
