@@ -39,7 +39,8 @@ class Reading:
 class ClockState:
     """What is kept from run to run. `offset_ms`: UTC less the time since the start, since the clock is steady;
     `steady_ms`: for how long it is, measured; `agreed_ms`: null before a clock was ever steady for long enough;
-    `steps`: how many times the clock jumped.
+    `steps`: how many times the clock jumped; `stops`: while the machine was off nobody measured, so each stop is a pair
+    of how long it was by the clock, and `steady_ms` then, and not believed for as long as a clock that jumped.
     """
 
     boot: str
@@ -48,6 +49,7 @@ class ClockState:
     agreed_ms: int | None = None
     steady_ms: int = 0
     steps: int = 0
+    stops: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ def observe(state: ClockState | None, now: Reading) -> tuple[ClockState, Step | 
         by_ms = now.wall_ms - state.boot_ms - state.offset_ms
         fresh = replace(state, boot=now.boot, boot_ms=now.boot_ms, offset_ms=offset_ms)
         if -MARGIN_MS <= by_ms <= SURE_AFTER_MS:
-            return fresh, None
-        return replace(fresh, steady_ms=0, steps=state.steps + 1), Step(by_ms, is_restart=True)
+            return replace(fresh, stops=(*_recent(state), (max(0, by_ms), state.steady_ms))), None
+        return replace(fresh, steady_ms=0, stops=(), steps=state.steps + 1), Step(by_ms, is_restart=True)
     elapsed_ms = now.boot_ms - state.boot_ms
     by_ms = offset_ms - state.offset_ms
     if abs(by_ms) <= MARGIN_MS and elapsed_ms < NOTED_EVERY_MS:
@@ -87,16 +89,16 @@ def observe(state: ClockState | None, now: Reading) -> tuple[ClockState, Step | 
     if abs(by_ms) > MARGIN_MS:
         jumped = ClockState(now.boot, now.boot_ms, offset_ms, agreed_ms, 0, state.steps + 1)
         return jumped, Step(by_ms, is_restart=False)
-    steady_ms = state.steady_ms + elapsed_ms
-    if steady_ms >= SURE_AFTER_MS:
-        agreed_ms = _following(now.wall_ms, agreed_ms, elapsed_ms)
-    return replace(state, boot_ms=now.boot_ms, agreed_ms=agreed_ms, steady_ms=steady_ms), None
+    fresh = replace(state, boot_ms=now.boot_ms, agreed_ms=agreed_ms, steady_ms=state.steady_ms + elapsed_ms)
+    if fresh.steady_ms >= SURE_AFTER_MS:
+        believed_ms = now.wall_ms - sum(stop_ms for stop_ms, _ in _recent(fresh))
+        caught_up_ms = believed_ms if agreed_ms is None else agreed_ms + (CATCH_UP - 1) * elapsed_ms
+        fresh = replace(fresh, agreed_ms=min(believed_ms, caught_up_ms))
+    return fresh, None
 
 
-def _following(wall_ms: int, agreed_ms: int | None, elapsed_ms: int) -> int:
-    if agreed_ms is None:
-        return wall_ms
-    return min(wall_ms, agreed_ms + (CATCH_UP - 1) * elapsed_ms)
+def _recent(state: ClockState) -> tuple[tuple[int, int], ...]:
+    return tuple((stop_ms, at) for stop_ms, at in state.stops if state.steady_ms - at < SURE_AFTER_MS)
 
 
 def passed_ms(state: ClockState | None, now: Reading, newest_ms: int | None) -> int | None:

@@ -89,6 +89,17 @@ def test_restarts_of_a_day_are_no_doubt_and_one_that_goes_back_is() -> None:
     assert steps == [-DAY]
 
 
+def test_a_machine_that_is_off_at_night_is_behind_by_the_nights_of_a_measured_week_and_no_more() -> None:
+    state: ClockState | None = None
+    lags = []
+    for day in range(90):  # on for eight hours a day: a measured week is 21 of them
+        began = NOON + day * DAY
+        state, _ = _watched(*(_at(began + hour * HOUR, 0, str(day), began) for hour in range(9)), state=state)
+        lags.append(began + 8 * HOUR - state.agreed_ms if state.agreed_ms is not None else None)
+    assert lags[20] == 20 * 16 * HOUR, "believed after a measured week; the nights of that week are not"
+    assert max(lag for lag in lags if lag is not None) <= 21 * 16 * HOUR, "and it stays there"
+
+
 def test_nothing_passed_before_a_clock_is_believed_or_a_row_is_there() -> None:
     state, _ = _watched(*_days(7))
     assert passed_ms(None, _at(NOON), NOON) is None
