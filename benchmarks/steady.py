@@ -38,12 +38,12 @@ def _cpu_s(pid: int) -> float:
 
 
 def _undecided(rows: list[Row]) -> tuple[int, int]:
-    """How many slots lie between each target's second probe (its first starts anywhere) and its last, and how many of
-    them no probe decides.
+    """How many slots lie between each target's third probe (before, it makes up for where it began) and its last, and
+    how many of them no probe decides.
     """
     due = undecided = 0
     for name, group in groupby(sorted(rows), key=lambda row: row[0]):
-        mine = list(group)[1:]
+        mine = list(group)[2:]
         schedule = schedule_of(name, "ping", EVERY_S)
         due += schedule.slot_at(mine[-1][1]) - schedule.slot_at(mine[0][1])
         undecided += schedule.slot_at(mine[-1][1]) - schedule.slot_at(mine[0][1])
