@@ -6,7 +6,7 @@ import gc
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -43,24 +43,22 @@ def collect(scene: Scene, window: TickWindow) -> Due:
         if target.waits_for_key:
             continue
         for profile, every_s in target.schedules:
-            series = series_key(target.name, profile)
-            schedule = schedule_of(target.name, profile, every_s)
-            plan = scene.shared.claims.plan(series, schedule, window, scene.newest.get(series), scene.shared.lives)
-            if isinstance(plan, NotDue):
-                next_at.append(plan.next_at)
-                continue
-            if isinstance(plan, UnderWay):
-                due.skipped.append((target.name, STILL_UNDER_WAY))
-                continue
-            missed += plan.missed
-            reserved = Reservation(scene.most_it_costs(target, profile), window.now)
-            reason = scene.ledger.reserve(target, reserved.at_most_usd, reserved.at)
-            if reason is None:
-                due.errands.append(_errand(scene, target, profile, every_s, plan, reserved))
-                wanted.append(target)
-            else:
-                plan.claim.state = "refused"
-                due.skipped.append((target.name, reason))
+            for plan in _plans(scene, target, profile, every_s, window):
+                if isinstance(plan, NotDue):
+                    next_at.append(plan.next_at)
+                    continue
+                if isinstance(plan, UnderWay):
+                    due.skipped.append((target.name, STILL_UNDER_WAY))
+                    continue
+                missed += plan.missed
+                reserved = Reservation(scene.most_it_costs(target, profile), window.now)
+                reason = scene.ledger.reserve(target, reserved.at_most_usd, reserved.at)
+                if reason is None:
+                    due.errands.append(_errand(scene, target, profile, every_s, plan, reserved))
+                    wanted.append(target)
+                else:
+                    plan.claim.state = "refused"
+                    due.skipped.append((target.name, reason))
     return replace(due, next_at=min(next_at, default=None), missed=missed, prepare=lambda: _prepare(scene, wanted))
 
 
@@ -84,6 +82,20 @@ def _prepare(scene: Scene, targets: list[ProbeTarget]) -> None:
     if fresh:
         gc.collect()
         gc.freeze()  # what is loaded stays: looking through it for garbage would stop every probe for milliseconds
+
+
+def _plans(
+    scene: Scene, target: ProbeTarget, profile: str, every_s: float, window: TickWindow
+) -> Iterator[Planned | UnderWay | NotDue]:
+    """What is due of a series. A loop that decides a slot late decides the next one at its beginning, in the same tick:
+    else it would be late for every slot from then on, and by its tick's own jitter lose one now and then.
+    """
+    series, schedule = series_key(target.name, profile), schedule_of(target.name, profile, every_s)
+    newest = scene.newest.get(series)
+    plan = scene.shared.claims.plan(series, schedule, window, newest, scene.shared.lives)
+    yield plan
+    if isinstance(plan, Planned) and plan.is_late and schedule.interval_ms >= window.until - window.now:
+        yield scene.shared.claims.plan(series, schedule, window, newest, scene.shared.lives)
 
 
 @dataclass(frozen=True)

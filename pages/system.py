@@ -20,6 +20,9 @@ def live() -> None:
             "internal_errors", "Errors in Uptoken", "of the last 24 h: no target's outage, and not counted"
         ):
             st.html(errors)
+    if late := system_parts.from_the_future(url):
+        with looks.card("from_the_future", "Rows from the future", "not counted"):
+            st.html(late)
     with looks.card("budget", "Budget", "of this UTC day: spent or set aside, by the collector's own count"):
         st.html(system_parts.budgets(url, now, window.zone()))
     with looks.card("collectors", "Collectors", "each bar is half an hour: runs that went well, runs with an error"):

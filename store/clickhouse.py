@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -36,10 +37,11 @@ from store.clickhouse_schema import (
     rollup_query,
     view_of,
 )
-from store.history import meet
+from store.history import meet, until_later
+from store.horizon import as_of, horizon
 from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import BLOCK_MS, CELL_MS, COLUMNS, DAY_MS, SKETCHED, STEP_MS, Step, by_place, cells_of, told
-from store.rows import DAILY, HOURLY, INCIDENTS, PROBES, TABLE_OF, Probe, Row, Table
+from store.rows import DAILY, HOURLY, INCIDENTS, PROBES, TABLE_OF, TABLES, Probe, Row, Table
 from store.secrecy import HIDDEN, hidden
 from store.sketch import counts_of, merged
 
@@ -212,20 +214,25 @@ class ClickHouseStore:
         elif table.meeting == "keep" or keep:
             there = self._there(table, list(unique))
             unique = {key: row for key, row in unique.items() if key not in there}
-        if table is PROBES and (kept_since := self._kept_since()):
+        if table is PROBES and (kept_since := self.kept_since()):
             unique = {key: row for key, row in unique.items() if row[1] >= kept_since}
         self._insert(table, list(unique.values()))
         return len(unique)
 
     def _insert(self, table: Table, values: list[Values]) -> None:
         names = list(table.names)
-        version = time.time_ns()
-        if table.meeting != "keep":
+        if table.meeting != "keep" and values:
+            version = self._next_version(table)
             names.append("version")
             values = [(*row, version) for row in values]
         for start in range(0, len(values), BLOCK):
             with self._client() as client:
                 client.insert(self._name(table.name), values[start : start + BLOCK], column_names=names)
+
+    def _next_version(self, table: Table) -> int:
+        """Larger than any that is there: one that a clock which was ahead gave would win for years."""
+        [(newest,)] = self._rows(f"SELECT max(version) FROM {self._name(table.name)}")
+        return max(time.time_ns(), int(newest or 0) + 1)
 
     def _there(self, table: Table, keys: list[Values]) -> set[Values]:
         """Which of these keys have a row already."""
@@ -250,25 +257,25 @@ class ClickHouseStore:
 
     def _write_history(self, table: Table, values: list[Values]) -> int:
         length = len(table.key)
-        newest: dict[Values, Values] = {}
-        for row in self.read(table):  # in the key's order, so the newest of a thing comes last
-            newest[row[: length - 1]] = row
-        there = {row[:length] for row in self.read(table, columns=table.key)}
+        known: dict[Values, dict[int, Values]] = defaultdict(dict)
+        for row in self.read(table):
+            known[row[: length - 1]][row[length - 1]] = row
+        future = horizon(time.time_ns() // 1_000_000)
         changed: dict[Values, Values] = {}
         new = 0
         for row in values:
-            thing = row[: length - 1]
-            before = newest.get(thing)
+            versions, until = known[row[: length - 1]], future if row[length - 1] < future else 2**62
+            found = max((at for at in versions if at < until), default=None)
+            before = as_of(versions[found], length, until) if found is not None else None
             meeting = meet(before, row, length)
             if meeting.closes_at is not None and before is not None:
                 closed = (*before[:length], meeting.closes_at, *before[length + 1 :])
-                changed[closed[:length]] = newest[thing] = closed
-            if meeting.adds and row[:length] not in there:
-                changed[row[:length]] = row
-                there.add(row[:length])
+                changed[closed[:length]] = versions[closed[length - 1]] = closed
+            if meeting.adds and row[length - 1] not in versions:
+                later = versions.get(min((at for at in versions if at >= until), default=-1))
+                added = until_later(row, later, length)
+                changed[added[:length]] = versions[added[length - 1]] = added
                 new += 1
-                if before is None or row[length - 1] > before[length - 1]:
-                    newest[thing] = row
         self._insert(table, list(changed.values()))
         return new
 
@@ -343,7 +350,7 @@ class ClickHouseStore:
         [(count,)] = self._rows(f"SELECT count() FROM {self._name(table.name)}{final}{where}", parameters)
         return int(count)
 
-    def series(self) -> list[Series]:
+    def series(self, until: int | None = None) -> list[Series]:
         """See `Store.series`."""
         key = ", ".join(SERIES)
         first_at = {
@@ -353,7 +360,23 @@ class ClickHouseStore:
         names = ", ".join(PROBES.names)
         newest = self._rows(f"SELECT {names} FROM {self._name(NEWEST)} FINAL ORDER BY {key}")
         probes = [Probe(*row) for row in newest]
+        if until is not None:
+            probes = self._before(probes, until)
         return [Series(first_at[probe.target, probe.location, probe.profile], probe) for probe in probes]
+
+    def _before(self, newest: list[Probe], until: int) -> list[Probe]:
+        """The newest probes of the same series that began before `until`."""
+        late = [(p.target, p.location, p.profile) for p in newest if p.started_at >= until]
+        if not late:
+            return newest
+        sql = (
+            f"SELECT {', '.join(PROBES.names)} FROM {self._name(PROBES.name)} WHERE ({', '.join(SERIES)}) IN"
+            " {keys:Array(Tuple(String, String, String))} AND started_at < {until:Int64}"
+            f" ORDER BY started_at DESC LIMIT 1 BY {', '.join(SERIES)}"
+        )
+        earlier = [Probe(*row) for row in self._rows(sql, {"keys": late, "until": until})]
+        found = [p for p in newest if p.started_at < until] + earlier
+        return sorted(found, key=lambda p: (p.target, p.location, p.profile))
 
     def rollups(
         self, step: Step, selection: Selection = ALL, columns: tuple[str | None, ...] = COLUMNS
@@ -422,7 +445,8 @@ class ClickHouseStore:
 
     # -- upkeep
 
-    def _kept_since(self) -> int:
+    def kept_since(self) -> int:
+        """See `Upkeep.kept_since`."""
         [(moment,)] = self._rows(f"SELECT max(kept_since) FROM {self._name('upkeep')}")
         return int(moment or 0)
 
@@ -430,7 +454,7 @@ class ClickHouseStore:
         """See `Store.tidy`. With `retention_days` in the URL the server forgets by itself, too."""
         boundary = before - before % DAY_MS
         with self._errors("write"):
-            if boundary > self._kept_since():
+            if boundary > self.kept_since():
                 self._command(f"INSERT INTO {self._name('upkeep')} VALUES ({boundary})")
             # a series lies on one shard with its newest probe, which is not forgotten
             newest = f"SELECT target, location, profile, started_at FROM {self._layout.local(NEWEST)} FINAL"
@@ -445,9 +469,53 @@ class ClickHouseStore:
                 gone += int(count)
         return gone
 
+    def remove_from(self, moment: int, now: int) -> int:
+        """See `Upkeep.remove_from`. Tables one after the other: after an error, the next call goes on."""
+        pruned_until, midnight, gone = self.kept_since(), now - now % DAY_MS, 0
+        with self._errors("write"):
+            if pruned_until > midnight:
+                self._command(f"INSERT INTO {self._name('upkeep')} VALUES ({midnight})")
+                self._delete("upkeep", "kept_since > {midnight:Int64}", midnight=midnight)
+            partial = moment % DAY_MS and self.count(PROBES, Selection(moment, moment - moment % DAY_MS + DAY_MS))
+            for table in TABLES.values():
+                if not table.is_made:
+                    gone += self._remove_rows(table, moment, now)
+            for step, name in ROLLUPS.items():
+                began = moment - moment % STEP_MS[step]
+                first = moment
+                if step == "block" or (partial and began >= pruned_until):
+                    first = began
+                self._delete(name, "at >= {first:Int64}", first=first)
+                if first < moment:
+                    query = rollup_query(self._name(PROBES.name), step, f" AND started_at >= {began}")
+                    if step == "block":
+                        query = blocks_query(self._name("daily"), began)
+                    self._command(f"INSERT INTO {self._name(name)} ({', '.join(ROLLUP_COLUMNS)}) {query}")
+            self._delete(NEWEST, "started_at >= {moment:Int64}", moment=moment)
+            self._delete(FIRST, "first_at >= {moment:Int64}", moment=moment)
+            query = newest_query(self._name(PROBES.name))
+            self._command(f"INSERT INTO {self._name(NEWEST)} ({', '.join(PROBES.names)}) {query}")
+        return gone
+
+    def _remove_rows(self, table: Table, moment: int, now: int) -> int:
+        """What is keyed by its moment goes; a row of what is so now stays, as of now."""
+        late = Selection(since=moment)
+        if not table.is_dated:
+            place = table.names.index(table.moment)
+            self._insert(table, [(*row[:place], now, *row[place + 1 :]) for row in self.read(table, late)])
+            return 0
+        gone = self.count(table, late)
+        if gone:
+            self._delete(table.name, f"{table.moment} >= {{moment:Int64}}", moment=moment)
+        if table.meeting == "history":
+            length = len(table.key)
+            rows = ((row, as_of(row, length, moment)) for row in self.read(table))
+            self._insert(table, [opened for row, opened in rows if opened != row])
+        return gone
+
     def rebuild(self) -> int:
         """See `Store.rebuild`. Incidents are told from the probes whenever they are asked for."""
-        kept_since = self._kept_since()
+        kept_since = self.kept_since()
         with self._errors("write"):
             for step, name in ROLLUPS.items():
                 since = kept_since - kept_since % BLOCK_MS if step == "block" else kept_since

@@ -6,15 +6,19 @@ import itertools
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from store.horizon import horizon
 from store.rows import Probe, Run, Target
 
 SLACK_S = 15.0
 """A tick in which a target suddenly hangs is recorded so much later than two of the default intervals."""
 
 
-def last_seen(newest: Iterable[Probe], runs: Iterable[Run]) -> int | None:
-    """When a probe began or a run ended last (milliseconds UTC); null before the first."""
-    return max([probe.started_at for probe in newest] + [run.ended_at for run in runs], default=None)
+def last_seen(newest: Iterable[Probe], runs: Iterable[Run], now: int) -> int | None:
+    """When a probe began or a run ended last (milliseconds UTC), rows from the future left aside; null before the
+    first.
+    """
+    moments = [probe.started_at for probe in newest] + [run.ended_at for run in runs]
+    return max((at for at in moments if at < horizon(now)), default=None)
 
 
 def stale_since(newest: Sequence[Probe], runs: Sequence[Run], targets: Iterable[Target], now: int) -> int | None:
@@ -24,8 +28,8 @@ def stale_since(newest: Sequence[Probe], runs: Sequence[Run], targets: Iterable[
     A timer that runs more rarely than that is held to its own rhythm, the median step between its last runs.
     """
     intervals = [target.every_s for target in targets if target.state == "active"]
-    moments = sorted(run.ended_at for run in runs)
-    last = last_seen(newest, runs)
+    moments = sorted(run.ended_at for run in runs if run.ended_at < horizon(now))
+    last = last_seen(newest, runs, now)
     if last is None or not intervals:
         return None
     steps = [(after - before) / 1_000 for before, after in itertools.pairwise(moments)]

@@ -17,7 +17,8 @@ class Meeting:
 
 
 def meet(newest: Values | None, row: Values, key_length: int) -> Meeting:
-    """The facts of a row begin behind its key, whose last column is `valid_from`, and `valid_to`.
+    """`newest` is the newest row that is not from the future, as it is now (`store.horizon.as_of`). The facts of a row
+    begin behind its key, whose last column is `valid_from`, and `valid_to`.
 
     A row that changed closes the open one before it and is added; one that did not, or is older, does nothing. A row
     that is there already and comes with a `valid_to` is closed: the thing is gone. An import brings closed rows, too.
@@ -31,3 +32,10 @@ def meet(newest: Values | None, row: Values, key_length: int) -> Meeting:
     if newest[key_length + 1 :] == row[key_length + 1 :] or newest[key_length - 1] >= valid_from:
         return Meeting(None, False)
     return Meeting(valid_from, True)
+
+
+def until_later(row: Values, later: Values | None, key_length: int) -> Values:
+    """A row that is added: one that is still so ends where a `later` one from the future begins."""
+    if later is None or row[key_length] is not None:
+        return row
+    return (*row[:key_length], later[key_length - 1], *row[key_length + 1 :])

@@ -58,6 +58,19 @@ class Compactable(Protocol):
         """
 
 
+@runtime_checkable
+class Upkeep(Protocol):
+    """What every engine knows of what was pruned, and of what a clock that was ahead left."""
+
+    def kept_since(self) -> int:
+        """Before this moment (milliseconds UTC) raw probes are pruned, and ones that come again are refused."""
+
+    def remove_from(self, moment: int, now: int) -> int:
+        """Remove every row from `moment` on (milliseconds UTC), whatever was made of them, and what was closed then is
+        open again; `kept_since` is at most the beginning of the UTC day `now`. Returns how many raw rows went.
+        """
+
+
 class Store(Protocol):
     """The rows. Every method raises `StoreError` and nothing else when the engine fails."""
 
@@ -84,8 +97,10 @@ class Store(Protocol):
     def count(self, table: Table, selection: Selection = ALL) -> int:
         """How many rows `read` would give."""
 
-    def series(self) -> list[Series]:
-        """Every series of probes, by target, location and profile. Costs the same at any age."""
+    def series(self, until: int | None = None) -> list[Series]:
+        """Every series of probes with one that began before `until` (milliseconds UTC), by target, location and
+        profile, and the newest of these. Costs the same at any age.
+        """
 
     def rollups(
         self, step: Step, selection: Selection = ALL, columns: tuple[str | None, ...] = COLUMNS
@@ -105,3 +120,9 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections; a second call does nothing."""
+
+
+def upkeep_of(store: Store) -> Upkeep:
+    """The same store."""
+    assert isinstance(store, Upkeep)
+    return store

@@ -12,6 +12,7 @@ from typing import Any
 
 import apsw
 
+from store.horizon import horizon
 from store.migrations import (
     INCREMENTAL,
     MIGRATIONS,
@@ -416,6 +417,9 @@ def _forgotten(connection: apsw.Connection, target: Path, found: Salvage) -> Non
     """Bring over the roll-ups and incidents of days whose raw probes are forgotten: they cannot be made anew."""
     try:
         kept_since = int(connection.execute("SELECT kept_since FROM upkeep").get or 0)
+        now = int(datetime.now(UTC).timestamp() * 1_000)
+        if kept_since > horizon(now):  # a clock was ahead: it would refuse what is recorded from now on
+            kept_since = now - now % DAY_MS
         series = {
             row[1:4]: row
             for row in connection.execute("SELECT id, target, location, profile, first_at, last_at FROM series")

@@ -326,6 +326,11 @@ class Table:
         """Whether the store makes its rows: they can be read and exported, and neither written nor imported."""
         return self.meeting == "made"
 
+    @property
+    def is_dated(self) -> bool:
+        """Whether a row is of the moment that its key names, and goes when that moment never was."""
+        return self.moment in self.key and not self.is_made
+
     def values(self, row: Row) -> tuple[Any, ...]:
         """The row as a tuple, in the columns' order."""
         values: tuple[Any, ...] = attrgetter(*self.names)(row)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +19,8 @@ from typing import Any
 import apsw
 
 from store.batches import KeyRange, Values, in_batches
-from store.history import meet
+from store.history import meet, until_later
+from store.horizon import as_of, horizon
 from store.migrations import INCREMENTAL, migrate, refuse_newer, refuse_older
 from store.paths import has_log
 from store.private import make_private_folder
@@ -26,7 +28,7 @@ from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import COLUMNS, STEP_MS, Step, told
 from store.rows import DAILY, HOURLY, PROBES, RUNS, TABLE_OF, Probe, Row, Table
 from store.run_rollup import roll_up_runs, without_merged
-from store.upkeep import forget, keep_probes, rebuild, rollups_sql
+from store.upkeep import forget, keep_probes, kept_since, rebuild, remove_from, rollups_sql
 
 OLDEST_SQLITE = (3, 51, 3)
 INTERNED = {"models": ("description", "supported_parameters"), "endpoints": ("supported_parameters",)}
@@ -251,14 +253,22 @@ class SqliteStore:
         with self._rows(f"SELECT count(*) FROM {table.name}{where}", bindings) as cursor:
             return int(cursor.get)
 
-    def series(self) -> list[Series]:
-        """See `Store.series`. One seek a series, whatever the length of its history."""
+    def series(self, until: int | None = None) -> list[Series]:
+        """See `Store.series`. One seek a series, whatever the length of its history; another where its newest probe
+        began too late.
+        """
         names = ", ".join(f"probes.{name}" for name in PROBES.names)
-        sql = (
-            f"SELECT first_at, {names} FROM series JOIN probes USING (target, location, profile)"
-            " WHERE probes.started_at = series.last_at ORDER BY target, location, profile"
+        before = (
+            "SELECT started_at FROM probes AS earlier WHERE earlier.target = series.target AND earlier.location ="
+            " series.location AND earlier.profile = series.profile AND earlier.started_at < ?1"
+            " ORDER BY started_at DESC LIMIT 1"
         )
-        with self._rows(sql) as rows:
+        sql = (
+            f"SELECT first_at, {names} FROM series JOIN probes USING (target, location, profile) WHERE"
+            f" probes.started_at = CASE WHEN series.last_at < ?1 THEN series.last_at ELSE ({before}) END"
+            " ORDER BY target, location, profile"
+        )
+        with self._rows(sql, (until if until is not None else 2**62,)) as rows:
             return [Series(first_at, Probe(*row)) for first_at, *row in rows]
 
     def rollups(
@@ -285,6 +295,15 @@ class SqliteStore:
         return self._in_transaction(lambda connection: roll_up_runs(connection, runs_before)) or self._in_transaction(
             _give_back
         )
+
+    def kept_since(self) -> int:
+        """See `Upkeep.kept_since`."""
+        with self._errors("read"), self._connection() as connection:
+            return kept_since(connection)
+
+    def remove_from(self, moment: int, now: int) -> int:
+        """See `Upkeep.remove_from`."""
+        return self._in_transaction(lambda connection: remove_from(connection, moment, now))
 
     def rebuild(self) -> int:
         """See `Store.rebuild`."""
@@ -474,19 +493,24 @@ def _clear(
 
 def _history(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
     """See `store.history`."""
-    names = table.key[:-1]
+    names, length = table.key[:-1], len(table.key)
     same = " AND ".join(f"{name} = ?" for name in names)
-    newest_sql = f"SELECT {', '.join(table.names)} FROM {table.name} WHERE {same} ORDER BY valid_from DESC LIMIT 1"
-    close_sql = f"UPDATE {table.name} SET valid_to = ? WHERE {same} AND valid_from = ? AND valid_to IS NULL"
+    found_sql = f"SELECT {', '.join(table.names)} FROM {table.name} WHERE {same} AND valid_from"
+    newest_sql = f"{found_sql} < ? ORDER BY valid_from DESC LIMIT 1"
+    later_sql = f"{found_sql} >= ? ORDER BY valid_from LIMIT 1"
+    close_sql = f"UPDATE {table.name} SET valid_to = ? WHERE {same} AND valid_from = ?"
+    future = horizon(time.time_ns() // 1_000_000)
     new = 0
     for row in values:
-        key = row[: len(names)]
-        newest = connection.execute(newest_sql, key).fetchone()
-        meeting = meet(newest, row, len(table.key))
+        key, until = row[: len(names)], future if row[length - 1] < future else 2**62
+        found = connection.execute(newest_sql, (*key, until)).fetchone()
+        newest = as_of(found, length, until) if found is not None else None
+        meeting = meet(newest, row, length)
         if meeting.closes_at is not None and newest is not None:
-            connection.execute(close_sql, (meeting.closes_at, *key, newest[len(names)]))
+            connection.execute(close_sql, (meeting.closes_at, *key, newest[length - 1]))
         if meeting.adds:
-            new += _insert(connection, table, [row], "IGNORE")
+            later = connection.execute(later_sql, (*key, until)).fetchone()
+            new += _insert(connection, table, [until_later(row, later, length)], "IGNORE")
     return new
 
 

@@ -18,7 +18,7 @@ import apsw
 from store.incidents import stretches
 from store.protocol import Selection
 from store.rollups import BLOCK_MS, COLUMNS, DAY_MS, STEP_MS, Step, Sum, Sums, coarser, sums_of
-from store.rows import DOWN, INCIDENTS, PROBES, UP, Probe
+from store.rows import DOWN, INCIDENTS, PROBES, TABLES, UP, Probe, Table
 
 SHIFT = 24
 """Bits of an id that number the hour, day or block: enough until the year 3883."""
@@ -33,10 +33,10 @@ _INCIDENT = f"({', '.join(INCIDENTS.names)}) VALUES ({', '.join('?' * len(INCIDE
 
 def keep_probes(connection: apsw.Connection, values: list[tuple[Any, ...]]) -> int:
     """Add the probes that are not there yet, and what follows from them; returns how many were new."""
-    kept_since = _kept_since(connection)
+    since = kept_since(connection)
     marks = ", ".join("?" * len(PROBES.columns))
     names = ", ".join(PROBES.names)
-    wanted = [row for row in values if row[1] >= kept_since] if kept_since else values
+    wanted = [row for row in values if row[1] >= since] if since else values
     sql = f"INSERT OR IGNORE INTO probes ({names}) VALUES ({marks}) RETURNING {names}"
     cursor = connection.executemany(sql, wanted)
     new = [Probe(*row) for row in cursor]
@@ -146,7 +146,8 @@ def _tell_incidents(connection: apsw.Connection, series: Key, first: int, last: 
 # -- forgetting, and making anew
 
 
-def _kept_since(connection: apsw.Connection) -> int:
+def kept_since(connection: apsw.Connection) -> int:
+    """See `Upkeep.kept_since`."""
     return int(connection.execute("SELECT kept_since FROM upkeep").get)
 
 
@@ -183,14 +184,14 @@ def _delete(connection: apsw.Connection, table: str, key: str, owner: str, bound
 
 def rebuild(connection: apsw.Connection) -> int:
     """Roll-ups and incidents anew from the raw probes; those of days whose raw probes are forgotten stay."""
-    kept_since = _kept_since(connection)
+    since = kept_since(connection)
     for step, table in TABLE.items():
-        connection.execute(f"DELETE FROM {table} WHERE id & ? >= ?", (MASK, kept_since // STEP_MS[step]))
-    fold(connection, kept_since - kept_since % BLOCK_MS)  # what is left of that block is of days that are forgotten
+        connection.execute(f"DELETE FROM {table} WHERE id & ? >= ?", (MASK, since // STEP_MS[step]))
+    fold(connection, since - since % BLOCK_MS)  # what is left of that block is of days that are forgotten
     count = 0
     for number, *series in list(connection.execute("SELECT id, target, location, profile FROM series")):
         key: Key = (series[0], series[1], series[2])
-        count += _rebuild_series(connection, number, key, kept_since)
+        count += _rebuild_series(connection, number, key, since)
     return count
 
 
@@ -206,6 +207,71 @@ def _rebuild_series(connection: apsw.Connection, number: int, series: Key, kept_
         _note_rollups(connection, probes, {series: number})
     retell_incidents(connection, series, kept_since)
     return count
+
+
+def remove_from(connection: apsw.Connection, moment: int, now: int) -> int:
+    """See `Upkeep.remove_from`."""
+    pruned_until = kept_since(connection)
+    connection.execute("UPDATE upkeep SET kept_since = min(kept_since, ?)", (now - now % DAY_MS,))
+    touched = [
+        (row[0], (row[1], row[2], row[3]))
+        for row in connection.execute("SELECT id, target, location, profile FROM series WHERE last_at >= ?", (moment,))
+    ]
+    gone = 0
+    for table in TABLES.values():
+        if not table.is_made:
+            gone += _remove_rows(connection, table, moment, now)
+    for step, name in TABLE.items():
+        first = -(-moment // STEP_MS[step])
+        connection.execute(f"DELETE FROM {name} WHERE id & ? >= ?", (MASK, first))
+    for number, key in touched:
+        _remake_parts(connection, number, key, moment, pruned_until)
+        _end_series(connection, number, key, moment)
+    block = moment - moment % BLOCK_MS
+    connection.execute("DELETE FROM blocks WHERE id & ? >= ?", (MASK, block // BLOCK_MS))
+    fold(connection, block)
+    return gone
+
+
+def _remove_rows(connection: apsw.Connection, table: Table, moment: int, now: int) -> int:
+    """What is keyed by its moment goes; a row of what is so now stays, as of now."""
+    before = connection.total_changes()
+    if not table.is_dated:
+        connection.execute(f"UPDATE {table.name} SET {table.moment} = ?1 WHERE {table.moment} >= ?2", (now, moment))
+        return 0
+    connection.execute(f"DELETE FROM {table.name} WHERE {table.moment} >= ?", (moment,))
+    gone = connection.total_changes() - before
+    if table.meeting == "history":
+        connection.execute(f"UPDATE {table.name} SET valid_to = NULL WHERE valid_to >= ?", (moment,))
+    return gone
+
+
+def _remake_parts(connection: apsw.Connection, number: int, series: Key, moment: int, pruned_until: int) -> None:
+    """The hour and the day that `moment` lies in, anew from what is left of their raw probes, when all were there."""
+    steps: tuple[Step, ...] = ("hour", "day")
+    for step in steps:
+        began = moment - moment % STEP_MS[step]
+        if began < pruned_until or began == moment:
+            continue
+        connection.execute(f"DELETE FROM {TABLE[step]} WHERE id = ?", ((number << SHIFT) + began // STEP_MS[step],))
+        rows = connection.execute(
+            f"SELECT {', '.join(PROBES.names)} FROM probes WHERE {_SAME} AND started_at >= ?", (*series, began)
+        )
+        _add(connection, step, sums_of(_probes(list(rows)))[step], {series: number})
+
+
+def _end_series(connection: apsw.Connection, number: int, series: Key, moment: int) -> None:
+    up = ", ".join(f"'{outcome}'" for outcome in sorted(UP))
+    connection.execute(f"DELETE FROM incidents WHERE {_SAME} AND began_at >= ?", (*series, moment))
+    connection.execute("DELETE FROM series WHERE id = ? AND first_at >= ?", (number, moment))
+    connection.execute(
+        "UPDATE series SET failing = 0,"
+        f" last_at = coalesce((SELECT max(started_at) FROM probes WHERE {_SAME}), first_at) WHERE id = ?",
+        (*series, number),
+    )
+    # without a success among the raw probes nothing tells where an incident began: it stays as it was told
+    if connection.execute(f"SELECT 1 FROM probes WHERE {_SAME} AND outcome IN ({up}) LIMIT 1", series).fetchone():
+        _tell_incidents(connection, series, moment, moment)
 
 
 def fold(connection: apsw.Connection, since: int = 0) -> None:

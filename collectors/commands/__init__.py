@@ -1,4 +1,5 @@
-"""The command line: `python -m collectors run | check | export | import | backup | restore | repair | rebuild`.
+"""The command line: `python -m collectors run | check | export | import | backup | restore | repair | rebuild |
+remove-future`.
 
 Each command is one file. What a command needs is imported when it runs, so that a run with nothing due stays quick.
 """
@@ -10,7 +11,7 @@ import traceback
 
 import typer
 
-from collectors.commands import backup, check, export, import_, rebuild, run
+from collectors.commands import backup, check, export, import_, rebuild, remove_future, run
 from collectors.commands.streams import OutputError, ReaderLeftError, take_over
 from store.secrecy import hidden
 
@@ -36,6 +37,7 @@ app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("repair")(backup.repair)
 app.command("rebuild")(rebuild.rebuild)
+app.command("remove-future")(remove_future.remove_future)
 
 
 def main() -> None:

@@ -87,20 +87,33 @@ def check(
 def _health(url: str) -> int:
     """Whether the store is fed. Raises StoreError where there is none."""
     from collectors.scheduler.durations import in_words
-    from store import open_store
+    from store import Selection, open_store
+    from store.files import iso
     from store.freshness import last_seen, stale_since
+    from store.horizon import horizon, late_probes
+    from store.protocol import upkeep_of
     from store.rows import RUNS, TARGETS, Run, Target
 
+    now = time.time_ns() // 1_000_000
     opened = open_store(url, read_only=True)
     try:
-        newest = [series.newest for series in opened.series()]
-        runs = [Run(*row) for row in opened.read(RUNS, newest_first=True, limit=50)]
+        newest = [series.newest for series in opened.series(horizon(now))]
+        runs = [Run(*row) for row in opened.read(RUNS, Selection(until=horizon(now)), newest_first=True, limit=50)]
         targets = [Target(*row) for row in opened.read(TARGETS)]
+        late, kept_since = late_probes(opened, now), upkeep_of(opened).kept_since()
     finally:
         opened.close()
-    now = time.time_ns() // 1_000_000
+    if late:
+        print(f"{late:,} probes are from the future: see `python -m collectors remove-future`", file=sys.stderr)
+    if kept_since > horizon(now):
+        print(
+            f"the store refuses every row from before {iso(kept_since)}: a clock was ahead, or this one is behind; see "
+            "`python -m collectors remove-future`",
+            file=sys.stderr,
+        )
+        return STOPPED
     stopped = stale_since(newest, runs, targets, now)
-    last = last_seen(newest, runs)
+    last = last_seen(newest, runs, now)
     if last is None:
         print("nothing was recorded yet", file=sys.stderr)
         return STOPPED

@@ -54,12 +54,13 @@ class Claim:
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A probe to make. `missed`: slots that this process was too late for; `waits`: another run is probing the series,
-    which is to be looked at again when this one starts.
+    which is to be looked at again when this one starts; `is_late`: a loop decides a slot that began before its tick.
     """
 
     claim: Claim
     missed: int
     waits: bool
+    is_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ class SlotClaims:
         self._own[claim.number] = claim
         self._planned.add(series)
         kept.append(claim)
-        return Planned(claim, max(0, missed), is_others)
+        is_late = slot is not None and window.is_loop and decided is not None and schedule.begins(slot) < window.now
+        return Planned(claim, max(0, missed), is_others, is_late)
 
     def _holds(self, claim: Claim, now: int, newest: int | None, lives: Callable[[int], bool]) -> bool:
         """A run that was killed, or is stopped and hangs, decided nothing unless its row had reached the store."""

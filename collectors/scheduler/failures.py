@@ -38,7 +38,8 @@ def consecutive_failures(store: Store, newest: Sequence[Probe]) -> dict[str, int
     [location] = {probe.location for probe in recent}
     targets = tuple({probe.target for probe in recent})
     columns = ("target", "started_at", "location", "profile", "outcome")
-    rows = sorted(store.read(PROBES, Selection(since, targets=targets), columns=columns), key=lambda row: int(row[1]))
+    selection = Selection(since, latest + 1, targets)
+    rows = sorted(store.read(PROBES, selection, columns=columns), key=lambda row: int(row[1]))
     counts: dict[str, int] = {}
     for series, found in itertools.groupby(
         sorted((row for row in rows if row[2] == location), key=_series), key=_series

@@ -2,7 +2,7 @@
 
 The day's requests and cost are shared by all runs of a store, with what is set aside for probes under way; a run that
 is killed leaves what it set aside, because its requests may have been billed. A new day, or a new shared file, begins
-with what the store has.
+with what the store has; a day that a clock jumped to also with what was spent in the day that it came from.
 """
 
 from __future__ import annotations
@@ -103,13 +103,15 @@ class Ledger:
 
     def turn_page(self, now: int) -> None:
         """Begin a new day if it is one, and apply what was settled. The shared state is held. Raises StoreError."""
-        day = day_began(now)
+        day, steps = day_began(now), self._shared.clock.steps if self._shared.clock is not None else 0
         if not self._shared.spending.day == self._elsewhere.day == day:
             found = self._known_spending(day)
             known = {self._shared.location, *(p for p, s in self._shared.spending_elsewhere.items() if s.day == day)}
             self._elsewhere = self._seeded(day, (s for place, s in found.items() if place not in known))
             if self._shared.spending.day != day:
-                self._shared.spending = self._seeded(day, [found.get(self._shared.location, ())])
+                seeded, before = self._seeded(day, [found.get(self._shared.location, ())]), self._shared.spending
+                self._shared.spending = _together(seeded, before) if before.steps != steps else seeded
+        self._shared.spending.steps = steps
         with self._lock:
             settled, self._settled = self._settled, []
         for reserved_day, name, requests, usd in settled:
@@ -151,3 +153,10 @@ class Ledger:
                 f"aside, and it could cost ${at_most_usd:.4f}"
             )
         return None
+
+
+def _together(seeded: DaySpending, before: DaySpending) -> DaySpending:
+    """A day that a clock jumped to: its own count may be a part of what was spent before, so the larger one counts."""
+    names = seeded.requests.keys() | before.requests.keys()
+    requests = {name: max(seeded.requests.get(name, 0), before.requests.get(name, 0)) for name in names}
+    return DaySpending(seeded.day, max(seeded.usd, before.usd), defaultdict(int, requests))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from collectors.registry import COLLECTORS
 from collectors.scheduler.claims import Claim
+from collectors.scheduler.clock import describe, passed_ms, read_clocks
 from collectors.scheduler.config import Config
 from collectors.scheduler.lock import LockedError
 from collectors.scheduler.report import Report
@@ -28,7 +29,9 @@ from collectors.scheduler.targets import changed_targets
 from collectors.scheduler.tick import Ended, Tick
 from collectors.scheduler.workers import Workers
 from store import Store, StoreError
-from store.protocol import Compactable
+from store.files import iso
+from store.horizon import horizon, late_probes
+from store.protocol import Compactable, upkeep_of
 from store.rows import Model, Probe, Row, Run
 
 PROBE = "probe"
@@ -82,7 +85,7 @@ class Loop:
         self._keep_ms = config.collector.retention_days * DAY_MS
         self._tidied_day = -1
         self.broke = False
-        """Uptoken itself failed while probing."""
+        """Uptoken itself failed while probing, or the store refused probes."""
         self._unplanned: StoreError | None = None
         self._config_changed_at = _changed_at(config.path)
         self.stop = threading.Event()
@@ -94,10 +97,13 @@ class Loop:
             self._spool.take_in(store, TAKE_IN_S)
             store.patience_s = patience_s
         self._scene = Scene(config, store, self._shared, keeps_connections=room.keeps_connections)
+        self._newest_at_start = self._scene.newest_anywhere
+        self._began = read_clocks()
         self._workers = Workers(room.most_parallel)
         changed = changed_targets(store, config, location, _now_ms())
         if changed:
             store.write(changed)
+        self._say_what_is_from_the_future()
 
     def once(self, *, everything: bool = False) -> int | None:
         """One tick over what is due. Returns null when something was, else when something will be (milliseconds UTC).
@@ -223,6 +229,9 @@ class Loop:
         return min(nexts, default=None), ticks
 
     def _start(self, ticks: list[Tick]) -> None:
+        for step in self._shared.clock_steps:
+            self._report.say(describe(step))
+        self._shared.clock_steps.clear()
         if self._shared.problem not in (None, self._said):
             self._report.say(str(self._shared.problem))
             self._said = self._shared.problem
@@ -309,24 +318,27 @@ class Loop:
 
     def _tidy(self) -> None:
         """Take in what waits, and prune some of the raw probes that are older than they are kept, once a day until none
-        is left.
+        is left; reckoned from what has surely passed (`collectors.scheduler.clock`), whatever the clock says.
         """
         if self._spool is not None:
             self._spool.take_in(self._store, TIDY_S)
-        before = _now_ms() - self._keep_ms
+        clocks = read_clocks()
+        newest = self._newest_at_start and self._newest_at_start + clocks.boot_ms - self._began.boot_ms
+        passed = passed_ms(self._shared.clock, clocks, newest)
+        if passed is None:
+            return
+        before = passed - self._keep_ms
         until = time.monotonic() + TIDY_S
         try:
             while before // DAY_MS != self._tidied_day and time.monotonic() < until:
-                if not self._store.tidy(before) and not self._compact():
+                if not self._store.tidy(before) and not self._compact(passed - RUNS_KEPT_MS):
                     self._tidied_day = before // DAY_MS
         except StoreError as problem:
             self._tidied_day = before // DAY_MS  # tried again tomorrow: what is too old is no harm meanwhile
             self._report.say(f"could not prune old probes: {problem}")
 
-    def _compact(self) -> int:
-        if not isinstance(self._store, Compactable):
-            return 0
-        return self._store.compact(_now_ms() - RUNS_KEPT_MS)
+    def _compact(self, runs_before: int) -> int:
+        return self._store.compact(runs_before) if isinstance(self._store, Compactable) else 0
 
     def _try_to_save(self) -> None:
         try:
@@ -350,6 +362,7 @@ class Loop:
         if not self._unsaved:
             return
         self._store.write(self._unsaved)
+        self._say_what_was_refused()
         if any(isinstance(row, Model) for row in self._unsaved):
             self._scene.read_prices()
         self._note_saved()
@@ -363,6 +376,28 @@ class Loop:
                 known.recorded = True
         self._unrecorded.clear()
         self._unsaved.clear()
+
+    def _say_what_is_from_the_future(self) -> None:
+        """Rows that a clock which was ahead left, and what it pruned: they are not believed, and not passed over in
+        silence. Raises StoreError.
+        """
+        now = _now_ms()
+        count = late_probes(self._store, now)
+        if count or upkeep_of(self._store).kept_since() > horizon(now):
+            self._report.say(
+                f"{count:,} probes in the store are from the future: a clock was ahead when they were recorded, or "
+                "this one is behind. `python -m collectors remove-future` shows them, and removes them"
+            )
+
+    def _say_what_was_refused(self) -> None:
+        since = upkeep_of(self._store).kept_since()
+        count = sum(isinstance(row, Probe) and row.started_at < since for row in self._unsaved)
+        if count:
+            self.broke = True
+            self._report.say(
+                f"{count:,} probes were refused: the store prunes what is older than {iso(since)}. This clock is "
+                "behind, or one that was ahead pruned: `python -m collectors remove-future` undoes that"
+            )
 
 
 def _changed_at(path: Path) -> int | None:

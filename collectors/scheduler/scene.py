@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from collectors.scheduler.schedule import TickWindow, series_key
 from collectors.scheduler.seats import Seats
 from collectors.scheduler.shared_state import CollectorRun, SharedState
 from store import Selection, Spending, Store
+from store.horizon import as_of, horizon
 from store.pending import pending_paths
 from store.rollups import DAY_MS, SPENDING_COLUMNS, spending_of
 from store.rows import ADAPTATIONS, MODELS, RUNS, UP, USAGE, Adaptation, Budget, Model, Row, Run, Table
@@ -113,6 +115,7 @@ class Scene:
         self.location = shared.location
         self.lag = LagWatch()
         self.newest: dict[str, int] = {}
+        self.newest_anywhere: int | None = None
         self.failures: dict[str, int] = {}
         self.last_run_at: dict[str, int] = {}
         self.failed: set[str] = set()
@@ -131,14 +134,17 @@ class Scene:
     def read_series(self) -> None:
         """Read what the newest probes say, those of other runs too. Raises StoreError."""
         assert self._store is not None
-        newest = [series.newest for series in self._store.series() if series.newest.location == self.location]
+        found = self._store.series(_horizon())
+        self.newest_anywhere = max((series.newest.started_at for series in found), default=None)
+        newest = [series.newest for series in found if series.newest.location == self.location]
         self.newest = {series_key(probe.target, probe.profile): probe.started_at for probe in newest}
         self.failures = consecutive_failures(self._store, [probe for probe in newest if probe.outcome not in UP])
 
     def _remember(self, store: Store) -> None:
         self.read_series()
         for name in PERIODIC:
-            for row in store.read(RUNS, Selection(targets=(name,)), newest_first=True, limit=1):
+            selection = Selection(until=_horizon(), targets=(name,))
+            for row in store.read(RUNS, selection, newest_first=True, limit=1):
                 run = Run(*row)
                 self.last_run_at[run.collector] = run.started_at
                 if run.error is not None:
@@ -185,7 +191,7 @@ class Scene:
         every_ms = round((min(every_s, RETRY_S) if name in self.failed else every_s) * 1_000)
         known = self.shared.collector_runs.get(name)
         last = self.last_run_at.get(name)
-        if known is not None and (known.recorded or self.shared.lives(known.run)):
+        if known is not None and known.at < horizon(window.now) and (known.recorded or self.shared.lives(known.run)):
             last = max(known.at, last if last is not None else known.at)
         if last is not None and not window.all and last <= window.now < last + every_ms:
             return False, last + every_ms
@@ -195,7 +201,11 @@ class Scene:
 
     def open_rows(self, table: Table) -> list[tuple[Any, ...]]:
         """The rows of a table with a history that are still so."""
-        return [row for row in self._store.read(table) if row[len(table.key)] is None] if self._store else []
+        if self._store is None:
+            return []
+        length, until = len(table.key), _horizon()
+        rows = (as_of(row, length, until) for row in self._store.read(table, Selection(until=until)))
+        return [row for row in rows if row[length] is None]
 
     def known_days(self, source: str, since: int) -> set[int]:
         """The days since then (milliseconds UTC) of which the store has a source's usage."""
@@ -206,7 +216,7 @@ class Scene:
 
     def read_prices(self) -> None:
         """Look the targets' prices up again, after the catalog may have changed."""
-        models = [Model(*values) for values in self._store.read(MODELS)] if self._store is not None else []
+        models = [Model(*row) for row in self.open_rows(MODELS)]
         self._prices = {target.name: price_of(target, self.config, models) for target in self.config.targets}
 
     def price(self, target: ProbeTarget) -> Price | None:
@@ -241,6 +251,10 @@ class Scene:
         """Close the connections."""
         for line in self._lines.values():
             line.close()
+
+
+def _horizon() -> int:
+    return horizon(time.time_ns() // 1_000_000)
 
 
 Collect = Callable[[Scene, TickWindow], Due]

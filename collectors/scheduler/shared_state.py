@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from collectors.scheduler.claims import Claim, SlotClaims
+from collectors.scheduler.clock import ClockState, Step, observe, read_clocks
 from collectors.scheduler.lock import LockFile, new_run
 
 PLANNING_WAIT_S = 10.0
@@ -32,11 +33,15 @@ KEPT_MS = 7 * 86_400_000
 
 @dataclass
 class DaySpending:
-    """Requests by target and USD of one UTC day at one location, with what is set aside for probes under way."""
+    """Requests by target and USD of one UTC day at one location, with what is set aside for probes under way.
+
+    `steps`: how often the clock had jumped when it was last looked at.
+    """
 
     day: int = -1
     usd: Decimal = Decimal(0)
     requests: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    steps: int = 0
 
 
 @dataclass
@@ -62,6 +67,9 @@ class SharedState:
         self.timer_runs: list[int] = []
         self.server_slots: dict[str, tuple[int, int]] = {}
         """How many requests a server works on at once, and when it was asked (milliseconds UTC)."""
+        self.clock: ClockState | None = None
+        self.clock_steps: list[Step] = []
+        """Jumps of the clock that this run was the first to see."""
         self.problem: str | None = None
         self._guard = threading.RLock()
         self._holding = False
@@ -90,6 +98,7 @@ class SharedState:
                 try:
                     self._lives.clear()
                     self._load()
+                    self._look_at_clock()
                     yield
                     self._save()
                 finally:
@@ -99,6 +108,10 @@ class SharedState:
     def spool_path(self) -> Path | None:
         """What rows are kept beside that cannot be recorded; null for a run that is alone."""
         return spool_path(self.lock_path) if self._folder is None else None
+
+    def _look_at_clock(self) -> None:
+        self.clock, step = observe(self.clock, read_clocks())
+        self.clock_steps += [step] if step is not None else []
 
     def lives(self, run: int) -> bool:
         """Whether a run's process is still there."""
@@ -156,6 +169,8 @@ class SharedState:
         self.spending_elsewhere = spending
         mine = {name: run for name, run in self.collector_runs.items() if run.run == self.run}
         self.collector_runs = collector_runs | mine
+        clock = section.get("clock")
+        self.clock = ClockState(**clock) if clock is not None else self.clock
         self.claims.merge(claims)
         self._sections = sections
 
@@ -166,7 +181,7 @@ class SharedState:
                 if of_it.day <= day - KEPT_MS:
                     self._sections.pop(place, None)
             self.claims.forget_old(day - KEPT_MS)
-        spending = {"day": self.spending.day, "usd": str(self.spending.usd), "requests": dict(self.spending.requests)}
+        spending = vars(self.spending) | {"usd": str(self.spending.usd)}
         self._sections[self.location] = {
             "claims": {
                 name: [astuple(claim) for claim in found] for name, found in self.claims.claims.items() if found
@@ -175,6 +190,7 @@ class SharedState:
             "collector_runs": {name: asdict(run) for name, run in self.collector_runs.items()},
             "timer_runs": self.timer_runs,
             "server_slots": self.server_slots,
+            "clock": asdict(self.clock) if self.clock is not None else None,
         }
         content = orjson.dumps(self._sections)
         if content == self._content:
@@ -221,7 +237,7 @@ def _claim(values: list[Any]) -> Claim:
 
 def _spending(values: dict[str, Any]) -> DaySpending:
     requests = {str(name): int(count) for name, count in values["requests"].items()}
-    usd = Decimal(values["usd"])
+    usd, steps = Decimal(values["usd"]), int(values.get("steps", 0))
     if not usd.is_finite():
         raise ValueError(f"{usd} USD")
-    return DaySpending(int(values["day"]), usd, defaultdict(int, requests))
+    return DaySpending(int(values["day"]), usd, defaultdict(int, requests), steps)

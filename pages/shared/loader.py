@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -14,6 +16,7 @@ from stats.costs import COST_COLUMNS, Cost, asked_since
 from stats.costs import costs as to_costs
 from stats.frames import frame
 from store import Selection, Spending, Store, StoreError, open_store
+from store.horizon import as_of, horizon, late_rows
 from store.paths import sqlite_path
 from store.protocol import Sized
 from store.rollups import COLUMNS, DAY_MS, OUTCOMES, SPENDING_COLUMNS, spending_of
@@ -35,6 +38,7 @@ from store.rows import (
     Model,
     Probe,
     Run,
+    Table,
     Target,
     Usage,
 )
@@ -108,15 +112,15 @@ def targets(url: str) -> list[Target]:
 
 @st.cache_resource(ttl=FRESH_S, max_entries=4, show_spinner=False)
 def newest(url: str) -> list[Probe]:
-    """The newest probe of every series."""
-    return [series.newest for series in store().series()]
+    """The newest probe of every series, rows from the future left aside."""
+    return [series.newest for series in store().series(_horizon())]
 
 
 @st.cache_resource(ttl=FRESH_S, max_entries=4, show_spinner=False)
 def first_at(url: str) -> dict[str, int]:
     """When each target was first probed (milliseconds UTC)."""
     began: dict[str, int] = {}
-    for series in store().series():
+    for series in store().series(_horizon()):
         name = series.newest.target
         began[name] = min(series.first_at, began.get(name, series.first_at))
     return began
@@ -125,26 +129,26 @@ def first_at(url: str) -> dict[str, int]:
 @st.cache_data(ttl=60, max_entries=4, show_spinner=False)
 def models(url: str) -> list[Model]:
     """What the catalogs say now."""
-    return [model for row in store().read(MODELS) if (model := Model(*row)).valid_to is None]
+    return [model for row in _history(MODELS, ()) if (model := Model(*row)).valid_to is None]
 
 
 @st.cache_data(ttl=60, max_entries=32, show_spinner=False)
 def versions(url: str, model: str) -> list[Model]:
     """Every version of a model that any source ever told."""
-    return [Model(*row) for row in store().read(MODELS, Selection(targets=(model,)))]
+    return [Model(*row) for row in _history(MODELS, (model,))]
 
 
 @st.cache_data(ttl=60, max_entries=32, show_spinner=False)
 def endpoints(url: str, model: str) -> list[Endpoint]:
     """The endpoints that the router lists for a model now."""
-    rows = store().read(ENDPOINTS, Selection(targets=(model,)))
-    return [endpoint for row in rows if (endpoint := Endpoint(*row)).valid_to is None]
+    return [endpoint for row in _history(ENDPOINTS, (model,)) if (endpoint := Endpoint(*row)).valid_to is None]
 
 
 @st.cache_data(ttl=60, max_entries=32, show_spinner=False)
 def reported(url: str, model: str) -> dict[str, EndpointStats]:
     """The newest report of each of a model's endpoints, by tag."""
-    rows = store().read(ENDPOINT_STATS, Selection(targets=(model,)), newest_first=True, limit=REPORTS)
+    selection = Selection(until=_horizon(), targets=(model,))
+    rows = store().read(ENDPOINT_STATS, selection, newest_first=True, limit=REPORTS)
     newest_of: dict[str, EndpointStats] = {}
     for row in rows:
         stats = EndpointStats(*row)
@@ -161,8 +165,8 @@ def reports(url: str, model: str, since: int, until: int) -> list[EndpointStats]
 @st.cache_data(ttl=300, max_entries=4, show_spinner=False)
 def endpoint_counts(url: str) -> dict[str, int]:
     """How many endpoints the router lists for a model now, for each of which it is known."""
-    rows = store().read(ENDPOINTS, columns=("model", "valid_to"))
-    return dict(Counter(model for model, valid_to in rows if valid_to is None))
+    rows = (Endpoint(*row) for row in _history(ENDPOINTS, ()))
+    return dict(Counter(endpoint.model for endpoint in rows if endpoint.valid_to is None))
 
 
 @st.cache_data(ttl=60, max_entries=16, show_spinner=False)
@@ -192,13 +196,13 @@ def routes(url: str, names: tuple[str, ...], since: int, until: int) -> pd.DataF
 @st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
 def last_runs(url: str) -> list[Run]:
     """The newest runs of the collectors, newest first."""
-    return [Run(*row) for row in store().read(RUNS, newest_first=True, limit=50)]
+    return [Run(*row) for row in store().read(RUNS, Selection(until=_horizon()), newest_first=True, limit=50)]
 
 
 @st.cache_data(ttl=10, max_entries=4, show_spinner=False)
 def runs(url: str, since: int) -> list[Run]:
     """Every run of the collectors that began since then."""
-    return [Run(*row) for row in store().read(RUNS, Selection(since=since))]
+    return [Run(*row) for row in store().read(RUNS, Selection(since, _horizon()))]
 
 
 @st.cache_data(ttl=10, max_entries=4, show_spinner=False)
@@ -212,6 +216,12 @@ def internal_errors(url: str, since: int) -> list[Probe]:
         return []
     rows = store().read(PROBES, Selection(since, targets=names, failed=True), newest_first=True)
     return [probe for row in rows if (probe := Probe(*row)).outcome == INTERNAL_ERROR]
+
+
+@st.cache_data(ttl=60, max_entries=4, show_spinner=False)
+def from_the_future(url: str) -> dict[str, int]:
+    """By table, how many rows a clock that was ahead left; only tables with some. This clock may be behind, too."""
+    return {table.name: count for table, count in late_rows(store(), time.time_ns() // 1_000_000).items()}
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
@@ -297,6 +307,16 @@ def incidents(url: str, names: tuple[str, ...], since: int, until: int) -> list[
     return [Incident(*row) for row in store().read(INCIDENTS, Selection(since, until, names))]
 
 
+def _history(table: Table, models: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a table with a history, as of now."""
+    until, length = _horizon(), len(table.key)
+    return (as_of(row, length, until) for row in store().read(table, Selection(until=until, targets=models)))
+
+
+def _horizon() -> int:
+    return horizon(time.time_ns() // 1_000_000)
+
+
 def rounded(moment: int, step_ms: int = 5_000) -> int:
     """A moment down to the step, so that what is asked for again within it is in the cache."""
     return moment - moment % step_ms
@@ -325,5 +345,5 @@ def catalog_note(url: str, now: int) -> str:
 @st.cache_data(ttl=FRESH_S, max_entries=8, show_spinner=False)
 def last_runs_of(url: str, collector: str) -> list[Run]:
     """The newest runs of one collector, newest first."""
-    rows = store().read(RUNS, Selection(targets=(collector,)), newest_first=True, limit=10)
+    rows = store().read(RUNS, Selection(until=_horizon(), targets=(collector,)), newest_first=True, limit=10)
     return [Run(*row) for row in rows]

@@ -25,7 +25,7 @@ def metrics(url: str, now: int) -> list[Metric]:
     """The four numbers on top."""
     newest, targets, runs = loader.newest(url), loader.targets(url), loader.last_runs(url)
     stopped = stale_since(newest, runs, targets, now)
-    last = last_seen(newest, runs)
+    last = last_seen(newest, runs, now)
     today = loader.runs(url, loader.rounded(now - DAY_MS, 60_000))
     failed = sum(run.count for run in today if run.error is not None)
     left_out = sum(run.skipped for run in today)
@@ -170,6 +170,19 @@ def internal_errors(url: str, now: int, zone: str) -> str:
         f'<div class="u u-scroll"><table class="u-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         '<div class="q" style="margin-top:8px">This is a bug in Uptoken; please report it with the traceback that the '
         f"collector wrote to standard error.{more}</div></div>"
+    )
+
+
+def from_the_future(url: str) -> str:
+    """How many rows are from the future, and what to do; nothing when there are none."""
+    found = loader.from_the_future(url)
+    if not found:
+        return ""
+    rows = ", ".join(f"{words.count(count)} in {escape(name)}" for name, count in found.items())
+    return (
+        f'<div class="u">{rows}. A clock was ahead when they were recorded, or the clock of this machine is behind. '
+        "Health, budgets and schedules leave them aside. <code>python -m collectors remove-future</code> shows them "
+        "and removes them.</div>"
     )
 
 

@@ -36,7 +36,9 @@ def new_store(folder: Path) -> Store:
 def run_once(settings: Config, store: Store, **options: Any) -> tuple[list[Probe], str]:
     """One tick of the probe collector; the probes that the store has afterwards, and what was said."""
     said = io.StringIO()
-    loop = Loop(settings, store, "here", Report(said), options.pop("only", ["probe"]))
+    loop = Loop(
+        settings, store, "here", Report(said), options.pop("only", ["probe"]), shared=options.pop("shared", None)
+    )
     loop.once(**options)
     loop.close()
     return [Probe(*row) for row in store.read(PROBES)], said.getvalue()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from collectors.scheduler.clock import ClockState, read_clocks
 from collectors.scheduler.config import ConfigError, parse
 from collectors.scheduler.loop import Loop
 from collectors.scheduler.network import OWN_NETWORK, judged
@@ -281,14 +282,25 @@ def test_a_server_that_hangs_is_asked_for_its_slots_once_and_delays_no_probe_by_
     assert sum(request["line"].startswith("GET /props") for request in server.requests) == 1
 
 
+def _agreeing() -> SharedState:
+    """The state of a collector whose clock has been steady for long."""
+    shared, clocks = SharedState(None, "here"), read_clocks()
+    offset_ms = clocks.wall_ms - clocks.boot_ms
+    shared.clock = ClockState(clocks.boot, clocks.boot_ms, offset_ms, agreed_ms=clocks.wall_ms)
+    return shared
+
+
 def test_a_tick_forgets_what_is_older_than_it_is_kept(store: Store) -> None:
     now = time.time_ns() // 1_000_000
     store.write([probe(now - days * 86_400_000, target="t0") for days in (1, 3, 9)])
     with FaultServer(chunked(*GOOD)) as server:
-        run_once(config({"base_url": server.url}, retention_days=2), store, everything=True)
+        # the newest row is a day old, and allows to prune what is older than two days before it
+        run_once(config({"base_url": server.url}, retention_days=2), store, everything=True, shared=_agreeing())
+        assert [(now - at) // 86_400_000 for (at,) in store.read(PROBES, columns=("started_at",))] == [3, 1, -1]
+        run_once(config({"base_url": server.url}, retention_days=2), store, everything=True, shared=_agreeing())
     ages = [(now - row[0]) // 86_400_000 for row in store.read(PROBES, columns=("started_at",))]
-    assert ages == [1, -1]
-    assert sum(row[-1] for row in store.rollups("day", columns=("ok",))) == 4
+    assert ages == [1, -1, -1]
+    assert sum(row[-1] for row in store.rollups("day", columns=("ok",))) == 5
 
 
 # -- money and quotas

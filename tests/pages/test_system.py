@@ -36,6 +36,17 @@ def test_the_system_page_counts_runs_errors_and_what_was_left_out(filled: Path) 
     assert '<b>catalog</b><span class="more">here</span>' in page
     assert 'aria-label="48 bars: 1 down, 47 no data"' in page
     assert "streamlit 1." in page
+    assert "from the future" not in page
+
+
+def test_rows_from_the_future_are_counted_and_believed_by_nobody(filled: Path) -> None:
+    store, now = open_store(f"sqlite:///{filled}"), now_ms()
+    then = now + 500 * 24 * HOUR
+    store.write([probe(then + n, "timeout") for n in range(3)] + [Run("probe", then, "here", then, 3)])
+    store.close()
+    app = open_page("system.py")
+    assert "3 in probes, 1 in runs. A clock was ahead when they were recorded" in html(app)
+    assert metric(app, "Collector").startswith("running | last recorded something ")
 
 
 @pytest.fixture

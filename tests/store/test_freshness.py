@@ -9,6 +9,12 @@ def _runs(*ended_at: int) -> list[Run]:
     return [Run("probe", at - 100, "here", at, 1) for at in ended_at]
 
 
+def test_what_is_from_the_future_is_no_sign_of_life() -> None:
+    probes, runs = [probe(NOON), probe(NOON + HOUR)], [*_runs(NOON), *_runs(NOON + 500 * 24 * HOUR)]
+    assert stale_since(probes, runs, [target()], NOON + MINUTE) is None
+    assert stale_since(probes, runs, [target()], NOON + 5 * MINUTE) == NOON
+
+
 def test_a_collector_that_runs_is_fresh() -> None:
     assert stale_since([probe(NOON)], _runs(NOON), [target()], NOON + 2 * MINUTE) is None
 
