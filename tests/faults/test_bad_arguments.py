@@ -45,7 +45,10 @@ TOO_LONG = "9" * 400
         (("run", "--every", "9" * 30 + "d"), f"'{'9' * 30}d' is too long a duration"),
         (("run", "--every", "nan"), "'nan' is no duration; write it as 30s, 5m, 1h or 1d"),
         (("run", "--every", "٣"), "'٣' is no duration; write it as 30s, 5m, 1h or 1d"),
-        (("export", "probes", "--store", "clickhouse://h:99999/d"), "the store's URL has no port that can be: write "),
+        (
+            ("export", "probes", "--store", "clickhouse://h:99999/d"),
+            "the store's URL cannot be read ('clickhouse://h:99999/d'): write ",
+        ),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
 )

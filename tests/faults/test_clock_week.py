@@ -121,8 +121,6 @@ def _run(machine: Machine, settings_of_it: Config, store: Store, folder: Path) -
         patch.object(loop, "read_clocks", machine.reading),
         patch("collectors.scheduler.shared_state.read_clocks", machine.reading),
         patch.dict(loop.COLLECTORS, {"probe": _collect}, clear=True),
-        patch.object(loop.gc, "collect"),
-        patch.object(loop.gc, "freeze"),
     ):
         shared = SharedState(folder / "lock", "here")
         one = loop.Loop(settings_of_it, store, "here", Report(io.StringIO()), ["probe"], shared)
