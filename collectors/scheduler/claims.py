@@ -101,35 +101,37 @@ class SlotClaims:
             and self._holds(claim, window.now, newest, lives)
         ]
         decided = _decided(claims, schedule, newest, latest)
-        began_at = max((claim.at for claim in claims), default=newest)
-        slot = _slot(schedule, window, decided, began_at)
-        self.claims[series] = kept = [claim for claim in claims if claim.state == "open" or claim.last == decided]
-        for claim in claims:
-            if claim not in kept and claim.run == self.run:
-                self._own.pop(claim.number, None)
+        slot = _slot(schedule, window, decided, max((claim.at for claim in claims), default=newest))
+        under_way = self._keep(series, claims, decided)
         if slot is None and not window.all:
-            next_slot = schedule.slot_at(window.now) + 1 if decided is None else decided + 1
-            return NotDue(schedule.begins(next_slot))
-        at = window.now
-        if slot is not None and window.is_loop and not window.all:
-            at = max(at, schedule.begins(slot))
-        under_way = next((claim for claim in kept if claim.state == "open"), None)
-        if under_way is not None and slot is not None and not window.is_loop:
-            at = max(at, under_way.at + (slot - under_way.first) * schedule.interval_ms)
-            if at - window.now > schedule.interval_ms // LONGEST_WAIT:
-                return NotDue(at)
+            return NotDue(schedule.begins((schedule.slot_at(window.now) if decided is None else decided) + 1))
+        at = _start(schedule, window, slot, under_way)
+        if at - window.now > schedule.interval_ms // LONGEST_WAIT and not window.is_loop:
+            return NotDue(at)
         is_others = under_way is not None and under_way.run != self.run
         if under_way is not None and is_others and at <= window.now:
             under_way.last = under_way.last if slot is None else max(under_way.last, slot)
             return UnderWay()
         missed = slot - decided - 1 if slot is not None and decided is not None and series in self._planned else 0
+        is_late = slot is not None and window.is_loop and decided is not None and schedule.begins(slot) < window.now
         first, last = (slot, slot) if slot is not None else ((decided or 0) + 1, decided or 0)
-        claim = Claim(self.run, next(self._numbers), first, last, at, schedule.interval_ms)
+        claim = self._claim(series, first, last, at, schedule.interval_ms)
+        return Planned(claim, max(0, missed), is_others, is_late)
+
+    def _keep(self, series: str, claims: list[Claim], decided: int | None) -> Claim | None:
+        """Keep of a series' claims what is under way, which is returned, and what decided last."""
+        self.claims[series] = kept = [claim for claim in claims if claim.state == "open" or claim.last == decided]
+        for claim in claims:
+            if claim not in kept and claim.run == self.run:
+                self._own.pop(claim.number, None)
+        return next((claim for claim in kept if claim.state == "open"), None)
+
+    def _claim(self, series: str, first: int, last: int, at: int, interval_ms: int) -> Claim:
+        claim = Claim(self.run, next(self._numbers), first, last, at, interval_ms)
         self._own[claim.number] = claim
         self._planned.add(series)
-        kept.append(claim)
-        is_late = slot is not None and window.is_loop and decided is not None and schedule.begins(slot) < window.now
-        return Planned(claim, max(0, missed), is_others, is_late)
+        self.claims[series].append(claim)
+        return claim
 
     def _holds(self, claim: Claim, now: int, newest: int | None, lives: Callable[[int], bool]) -> bool:
         """A run that was killed, or is stopped and hangs, decided nothing unless its row had reached the store."""
@@ -228,6 +230,19 @@ def _decided(claims: list[Claim], schedule: Schedule, newest: int | None, latest
         if slot <= latest and (decided is None or slot > decided):  # a later one was left by a clock that was set back
             return slot
     return decided
+
+
+def _start(schedule: Schedule, window: TickWindow, slot: int | None, under_way: Claim | None) -> int:
+    """When a probe starts: in a loop at the beginning of its slot; in a single run now, or when an exact timer's run
+    would come while another probe is under way.
+    """
+    if slot is None:
+        return window.now
+    if window.is_loop:
+        return window.now if window.all else max(window.now, schedule.begins(slot))
+    if under_way is None:
+        return window.now
+    return max(window.now, under_way.at + (slot - under_way.first) * schedule.interval_ms)
 
 
 def _slot(schedule: Schedule, window: TickWindow, decided: int | None, began_at: int | None) -> int | None:
