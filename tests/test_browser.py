@@ -135,7 +135,7 @@ def test_the_page_follows_by_itself_and_its_numbers_are_the_stores(everything: E
     page, errors = open_in(browser, everything.url)
     page.wait_for_function(
         """() => [...document.querySelectorAll('.u-row')].some(
-            row => row.innerText.includes('Real Gemma') && /tok\\/s/.test(row.innerText) && /32k/.test(row.innerText))""",
+            row => row.innerText.includes('Real Gemma') && /tok\\/s/.test(row.innerText) && /4k/.test(row.innerText))""",
         timeout=60_000,
     )
     page.wait_for_function(
