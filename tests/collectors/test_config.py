@@ -380,6 +380,14 @@ def test_every_key_has_a_wrong_value_above() -> None:
     assert tried == {(name, key) for name, section in sections.items() for key in section.model_fields}
 
 
+def test_a_base_url_keeps_its_query_and_a_key_in_it_is_refused() -> None:
+    azure = "https://h/openai/deployments/d?api-version=2024-10-21"
+    assert parse(GOOD.replace("http://h/v1", azure), PATH, {}).targets[0].base_url == azure
+    with pytest.raises(ConfigError) as caught:
+        parse(GOOD.replace("http://h/v1", "http://h/v1?api_key=short"), PATH, {})
+    assert "leave 'api_key' out of the query" in str(caught.value) and "short" not in str(caught.value)
+
+
 def test_all_mistakes_are_said_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         parse(GOOD + 'every = "x"\ntimeout = "y"\n', PATH, {})
