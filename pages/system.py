@@ -15,14 +15,15 @@ def live() -> None:
     """Nothing here is zoomed or selected, so it may change under the reader's eyes."""
     now = window.now_ms()
     metrics(system_parts.metrics(url, now))
-    if errors := system_parts.internal_errors(url, now, window.zone()):
-        with looks.card(
-            "internal_errors", "Errors in Uptoken", "of the last 24 h: no target's outage, and not counted"
-        ):
-            st.html(errors)
-    if late := system_parts.from_the_future(url):
-        with looks.card("from_the_future", "Rows from the future", "not counted"):
-            st.html(late)
+    with st.container():  # kept when empty: what follows keeps its index, else it is drawn twice for a moment
+        if errors := system_parts.internal_errors(url, now, window.zone()):
+            with looks.card(
+                "internal_errors", "Errors in Uptoken", "of the last 24 h: no target's outage, and not counted"
+            ):
+                st.html(errors)
+        if late := system_parts.from_the_future(url):
+            with looks.card("from_the_future", "Rows from the future", "not counted"):
+                st.html(late)
     with looks.card("budget", "Budget", "of this UTC day: spent or set aside, by the collector's own count"):
         st.html(system_parts.budgets(url, now, window.zone()))
     with looks.card("collectors", "Collectors", "each bar is half an hour: runs that went well, runs with an error"):

@@ -252,10 +252,17 @@ def test_the_banner_of_a_stopped_collector_moves_nothing_when_it_goes(tmp_path: 
         page.wait_for_selector(".st-key-stopped")
         top = "Math.round(document.querySelector('.st-key-card_ttft').offsetTop)"
         stood = page.evaluate(top)
+        page.evaluate(
+            f"""() => {{
+                window.tops = new Set();
+                new MutationObserver(() => window.tops.add({top}))
+                    .observe(document.body, {{childList: true, subtree: true}});
+            }}"""
+        )
         store.write([Probe("Gemma 3 270M, this machine", time.time_ns() // 1_000_000, "demo", "ping", 15.0, "ok", 200)])
         page.wait_for_selector(".st-key-stopped", state="detached")
         page.wait_for_timeout(300)
-        assert abs(page.evaluate(top) - stood) <= 1
+        assert page.evaluate("[...window.tops]") == [stood], "nothing above was drawn twice, not for a moment"
         assert errors == []
         page.context.close()
     store.close()

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from contextlib import nullcontext
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,7 +87,9 @@ def _remove(opened: Store, at: int, output: Path) -> None:
     from store.horizon import horizon, late_rows
     from store.protocol import upkeep_of
 
-    folder = output / f"from-the-future-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(at / 1_000))}"
+    name = f"from-the-future-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(at / 1_000))}"
+    names = chain((name,), (f"{name}-{number}" for number in count(2)))  # two within a second, or with the same --now
+    folder = next(folder for name in names if not (folder := output / name).exists())
     late = late_rows(opened, at)
     for table in late:
         _save(opened, table, Selection(since=horizon(at)), folder)

@@ -36,8 +36,9 @@ def banner() -> None:
     """
     url, now = source.store_url(), now_ms()
     stopped = stale_since(loader.newest(url), loader.last_runs(url), loader.targets(url), now)
+    place = st.container(key="stopped")  # kept when empty: what follows keeps its index, else it is drawn twice for a moment
     if stopped is not None:
-        with st.container(key="stopped"):
+        with place:
             st.warning(
                 f"No probe since {words.clock(stopped, zone(), now)} ({words.ago(stopped, now)}). What is shown was "
                 "seen until then; the time since counts as a gap, neither up nor down. Start it again with "
