@@ -373,6 +373,31 @@ def m009_merged_runs(connection: apsw.Connection) -> None:
     connection.execute("ALTER TABLE runs ADD COLUMN runs INTEGER")
 
 
+def m010_answers_and_rate_limits(connection: apsw.Connection) -> None:
+    """The first visible answer, the gaps between chunks, when a model goes, and what servers say may still be sent."""
+    for column in ("first_answer_ms REAL", "itl_p50_ms REAL", "itl_p99_ms REAL", "system_fingerprint TEXT"):
+        connection.execute(f"ALTER TABLE probes ADD COLUMN {column}")
+    connection.execute("ALTER TABLE models ADD COLUMN expires_at INTEGER")
+    connection.execute(
+        """
+        CREATE TABLE rate_limits (
+            target TEXT NOT NULL,
+            location TEXT NOT NULL,
+            updated_at INTEGER NOT NULL,
+            rests_until INTEGER,
+            reason TEXT,
+            requests_limit INTEGER,
+            requests_remaining INTEGER,
+            requests_reset_at INTEGER,
+            tokens_limit INTEGER,
+            tokens_remaining INTEGER,
+            tokens_reset_at INTEGER,
+            PRIMARY KEY (target, location)
+        ) STRICT, WITHOUT ROWID
+        """
+    )
+
+
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m001_first_tables,
     m002_endpoints,
@@ -383,6 +408,7 @@ MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m007_budgets,
     m008_internal_errors,
     m009_merged_runs,
+    m010_answers_and_rate_limits,
 )
 FIRST_WITH_BLOCKS = 6
 

@@ -76,6 +76,10 @@ class Probe:
     finish_reason: Text | None = None
     route: Text | None = None
     error: Text | None = None
+    first_answer_ms: Real | None = None
+    itl_p50_ms: Real | None = None
+    itl_p99_ms: Real | None = None
+    system_fingerprint: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ class Model:
     supported_parameters: Text | None = None
     canonical_slug: Text | None = None
     more_prices: Text | None = None
+    expires_at: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +283,25 @@ class Adaptation:
     noticed_at: Moment
 
 
-Row = Probe | Target | Model | Endpoint | EndpointStats | Usage | Incident | Hour | Run | Budget | Adaptation
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """What a server last said that a target may still send, and until when the target rests because it asked for it."""
+
+    target: Text
+    location: Text
+    updated_at: Moment
+    rests_until: Moment | None = None
+    reason: Text | None = None
+    requests_limit: Integer | None = None
+    requests_remaining: Integer | None = None
+    requests_reset_at: Moment | None = None
+    tokens_limit: Integer | None = None
+    tokens_remaining: Integer | None = None
+    tokens_reset_at: Moment | None = None
+
+
+Observed = Probe | Target | Model | Endpoint | EndpointStats | Usage | Run | Budget | Adaptation | RateLimit
+Row = Observed | Incident | Hour
 
 
 @dataclass(frozen=True)
@@ -349,10 +372,26 @@ def _columns(row_type: type) -> tuple[Column, ...]:
 
 
 PROBES = Table(
-    "probes", Probe, ("target", "started_at", "location", "profile"), _columns(Probe), "started_at", "target", "keep"
+    "probes",
+    Probe,
+    ("target", "started_at", "location", "profile"),
+    _columns(Probe),
+    "started_at",
+    "target",
+    "keep",
+    added=("first_answer_ms", "itl_p50_ms", "itl_p99_ms", "system_fingerprint"),
 )
 TARGETS = Table("targets", Target, ("name", "location"), _columns(Target), "updated_at", "name", "replace")
-MODELS = Table("models", Model, ("source", "model", "valid_from"), _columns(Model), "valid_from", "model", "history")
+MODELS = Table(
+    "models",
+    Model,
+    ("source", "model", "valid_from"),
+    _columns(Model),
+    "valid_from",
+    "model",
+    "history",
+    added=("expires_at",),
+)
 ENDPOINTS = Table(
     "endpoints",
     Endpoint,
@@ -422,6 +461,9 @@ ADAPTATIONS = Table(
     "target",
     "replace",
 )
+RATE_LIMITS = Table(
+    "rate_limits", RateLimit, ("target", "location"), _columns(RateLimit), "updated_at", "target", "replace"
+)
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -438,6 +480,7 @@ TABLES: dict[str, Table] = {
         RUNS,
         BUDGETS,
         ADAPTATIONS,
+        RATE_LIMITS,
     )
 }
 TABLE_OF: dict[type, Table] = {
@@ -453,4 +496,5 @@ TABLE_OF: dict[type, Table] = {
     Run: RUNS,
     Budget: BUDGETS,
     Adaptation: ADAPTATIONS,
+    RateLimit: RATE_LIMITS,
 }

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from collectors.http.adaptations import LARGEST_LIMIT
 from collectors.http.proxies import is_loopback
 from collectors.http.redaction import keep_secret
 from collectors.scheduler.durations import seconds
@@ -38,6 +39,9 @@ Duration = Annotated[float, BeforeValidator(seconds), Field(ge=1, le=7 * 86_400)
 Timeout = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=600)]
 Parallel = Annotated[int, Field(ge=1, le=256)]
 Requests = Annotated[int, Field(ge=0, le=10**9)]
+OutputTokens = Annotated[int, Field(ge=1, le=1_000_000)]
+Api = Literal["chat", "responses", "anthropic", "gemini", "azure", "embeddings"]
+Check = Literal["sum", "echo", "off"]
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 
@@ -104,8 +108,26 @@ class TargetSection(_Section):
     max_parallel: Parallel | None = None
     usd_per_million_input: Usd | None = None
     usd_per_million_output: Usd | None = None
+    usd_per_million_cached: Usd | None = None
+    usd_per_request: Usd | None = None
     headers: dict[str, str] = Field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    enabled: bool = True
+    api: Api = "chat"
+    api_key_header: str | None = Field(None, min_length=1)
+    params: dict[str, str] = Field(default_factory=dict)
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    stream: bool = True
+    max_tokens: OutputTokens = LARGEST_LIMIT
+    reasoning_effort: str | None = None
+    check: Check = "sum"
+
+    @field_validator("reasoning_effort")
+    @classmethod
+    def _is_word(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[a-z]{1,20}", value):
+            raise ValueError(f"{value!r:.80}: write one word, such as low")
+        return value
 
     @field_validator("name")
     @classmethod
@@ -147,6 +169,18 @@ class ProbeTarget:
     headers: Mapping[str, str] = field(repr=False)
     tags: tuple[str, ...]
     max_parallel: int | None = None
+    usd_per_million_cached: Decimal | None = None
+    usd_per_request: Decimal | None = None
+    enabled: bool = True
+    api: Api = "chat"
+    api_key_header: str | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    stream: bool = True
+    max_tokens: int = LARGEST_LIMIT
+    """The most output tokens that a probe may come to ask for."""
+    reasoning_effort: str | None = None
+    check: Check = "sum"
 
     @property
     def waits_for_key(self) -> bool:
@@ -315,6 +349,17 @@ def _filled(section: TargetSection, file: _File, folder: Path, environment: Mapp
         headers=section.headers,
         tags=section.tags,
         max_parallel=section.max_parallel or file.collector.max_parallel,
+        usd_per_million_cached=section.usd_per_million_cached,
+        usd_per_request=section.usd_per_request,
+        enabled=section.enabled,
+        api=section.api,
+        api_key_header=section.api_key_header,
+        params=section.params,
+        extra_body=section.extra_body,
+        stream=section.stream,
+        max_tokens=section.max_tokens,
+        reasoning_effort=section.reasoning_effort,
+        check=section.check,
     )
 
 

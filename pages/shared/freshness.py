@@ -36,7 +36,7 @@ def banner() -> None:
     """
     url, now = source.store_url(), now_ms()
     stopped = stale_since(loader.newest(url), loader.last_runs(url), loader.targets(url), now)
-    place = st.container(key="stopped")  # kept when empty: what follows keeps its index, else it is drawn twice for a moment
+    place = st.container(key="stopped")  # kept when empty: else what follows moves up and is drawn twice for a moment
     if stopped is not None:
         with place:
             st.warning(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import get_args
 
 from benchmarks.history import history
-from store.rows import Adaptation, Budget, Endpoint, EndpointStats, Model, Outcome, Probe, Row, Run, Usage
+from store.rows import Adaptation, Budget, Endpoint, EndpointStats, Model, Outcome, Probe, RateLimit, Row, Run, Usage
 from tests.factories import DAY, HOUR, MINUTE, SECOND, model, probe, target
 
 DAYS = 2.2
@@ -82,6 +82,7 @@ def _troubled(now: int, chance: random.Random) -> Iterator[Row]:
             total_ms=chance.uniform(1, 30_000) if outcome == "ok" else None,
             cost_usd=chance.choice((0.0, 1e-12, 0.000123, None)), answer_ok=chance.choice((True, False, None)),
             reasoning_tokens=chance.choice((None, 0, 70_000)), error=None if outcome == "ok" else f"{outcome} {HOSTILE}",
+            first_answer_ms=chance.choice((None, 1_500.0)) if outcome == "ok" else None, system_fingerprint=HOSTILE,
         )  # fmt: skip
         if outcome != "ok":
             yield probe(at + 10 * SECOND, chance.choice(("ok", outcome)), target="Troubled", stands_for_s=0.0)
@@ -158,6 +159,8 @@ def _around(now: int) -> Iterator[Row]:
     yield Budget("Perth", today - DAY, 0.25, 0.25, 7, 48, today - 1)
     yield Adaptation("Troubled", "http://h/v1", "m", "temperature", None, now - DAY)
     yield Adaptation("Troubled", "http://h/v1", "m", "max_tokens", '"max_completion_tokens"', now)
+    yield RateLimit("Troubled", "Oslo", now - MINUTE, now + HOUR, f"HTTP 429: {HOSTILE}", 50, 0, now + HOUR)
+    yield RateLimit("Both places", "Perth", now, None, None, 50, 49, now + MINUTE, 10**6, 999_936, now + SECOND)
 
 
 def late(now: int) -> list[Probe]:

@@ -87,7 +87,7 @@ def test_a_store_of_a_newer_version_is_refused_in_one_sentence(path: Path) -> No
     connection.execute("INSERT INTO migrations VALUES (999, 'from_the_future', 0)")
     connection.close()
     for read_only in (False, True):
-        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 9\)"):
+        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 10\)"):
             open_store(f"sqlite:///{path}", read_only=read_only)
 
 
@@ -105,7 +105,7 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_and_keeps_its_rows(
         " VALUES ('s', 'm', 5, 'A model.', 'seed,tools')"
     )
     connection.close()
-    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 9\): the next `python -m coll"):
+    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 10\): the next `python -m coll"):
         open_store(f"sqlite:///{path}", read_only=True)
     open_store(f"sqlite:///{path}").close()
     store = open_store(f"sqlite:///{path}", read_only=True)
@@ -130,7 +130,11 @@ def test_a_store_without_blocks_gets_them_from_its_days_also_where_the_probes_ar
     connection.execute("DROP TABLE blocks; DROP TABLE budgets; DELETE FROM migrations WHERE version >= 6")
     for table in ("hourly", "daily"):
         connection.execute(f"ALTER TABLE {table} DROP COLUMN internal_error")
-    connection.execute("ALTER TABLE runs DROP COLUMN runs")
+    connection.execute(
+        "ALTER TABLE runs DROP COLUMN runs; ALTER TABLE models DROP COLUMN expires_at; DROP TABLE rate_limits"
+    )
+    for column in PROBES.added:
+        connection.execute(f"ALTER TABLE probes DROP COLUMN {column}")
     connection.close()
     open_store(f"sqlite:///{path}").close()
     assert list(store.rollups("block")) == before
@@ -193,7 +197,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: p
     with pytest.raises(StoreError):
         open_store(f"sqlite:///{path}")
     connection = apsw.Connection(str(path))
-    assert connection.execute("SELECT max(version) FROM migrations").get == 9
+    assert connection.execute("SELECT max(version) FROM migrations").get == 10
     assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name='half'").get == 0
 
 
