@@ -24,7 +24,7 @@ chosen = window.current()
 with right:
     known = export_parts.names(url, name)
     picked = st.multiselect(
-        export_parts.CHOSEN_BY.get(TABLES[name].target, "Targets"),
+        export_parts.CHOSEN_BY.get(TABLES[name].owner, "Targets"),
         known,
         key="only",
         bind="query-params",

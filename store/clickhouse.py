@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
@@ -40,8 +40,20 @@ from store.clickhouse_schema import (
 from store.history import meet, until_later
 from store.horizon import as_of, horizon
 from store.protocol import ALL, Selection, Series, StoreError
-from store.rollups import BLOCK_MS, CELL_MS, COLUMNS, DAY_MS, SKETCHED, STEP_MS, Step, by_place, cells_of, told
-from store.rows import DAILY, HOURLY, INCIDENTS, PROBES, TABLE_OF, TABLES, Probe, Row, Table
+from store.rollups import (
+    BLOCK_MS,
+    CELL_MS,
+    COLUMNS,
+    DAY_MS,
+    EXPORTED,
+    SKETCHED,
+    STEP_MS,
+    Step,
+    by_place,
+    cells_of,
+    told,
+)
+from store.rows import INCIDENTS, PROBES, TABLE_OF, TABLES, Probe, Row, Table
 from store.secrecy import HIDDEN, hidden
 from store.sketch import counts_of, merged
 
@@ -55,7 +67,6 @@ except ImportError as problem:  # the extra requirement is only for who has a fl
     ) from problem
 
 BLOCK = 20_000
-MADE_OF: dict[Table, Step] = {HOURLY: "hour", DAILY: "day"}
 KEYS_AT_ONCE = 5_000
 
 
@@ -187,7 +198,7 @@ class ClickHouseStore:
 
     # -- writing
 
-    def write(self, rows: Iterable[Row], *, keep: bool = False) -> int:
+    def write(self, rows: Iterable[Row], *, on_conflict: Literal["ignore"] | None = None) -> int:
         """See `Store.write`. All rows are gathered first: the engine knows no transaction over tables."""
         gathered = [(TABLE_OF[type(row)], row) for row in rows]
         if self.read_only:
@@ -196,22 +207,22 @@ class ClickHouseStore:
         with self._errors("write"):
             for table in dict.fromkeys(table for table, _ in gathered):
                 values = [table.values(row) for its, row in gathered if its is table]
-                if table.is_made:
+                if table.is_derived:
                     raise StoreError(f"{table.name} cannot be written: the store makes its rows from the probes")
-                new += self._write(table, values, keep)
+                new += self._write(table, values, on_conflict)
         return new
 
-    def _write(self, table: Table, values: list[Values], keep: bool) -> int:
-        if table.meeting == "history":
+    def _write(self, table: Table, values: list[Values], on_conflict: Literal["ignore"] | None) -> int:
+        if table.on_conflict == "version":
             return self._write_history(table, values)
         unique = {_key(table, row): row for row in values}
-        if table.meeting == "keep":
+        if table.on_conflict == "ignore":
             unique = {}
             for row in values:
                 unique.setdefault(_key(table, row), row)  # of two with one key the first counts
-        if table.meeting == "whole" and not keep:
+        if table.on_conflict == "replace_partition" and on_conflict is None:
             self._forget_wholes(table, values)
-        elif table.meeting == "keep" or keep:
+        elif "ignore" in (table.on_conflict, on_conflict):
             there = self._there(table, list(unique))
             unique = {key: row for key, row in unique.items() if key not in there}
         if table is PROBES and (kept_since := self.kept_since()):
@@ -221,7 +232,7 @@ class ClickHouseStore:
 
     def _insert(self, table: Table, values: list[Values]) -> None:
         names = list(table.names)
-        if table.meeting != "keep" and values:
+        if table.on_conflict != "ignore" and values:
             version = self._next_version(table)
             names.append("version")
             values = [(*row, version) for row in values]
@@ -292,8 +303,8 @@ class ClickHouseStore:
     ) -> Iterator[Values]:
         """See `Store.read`."""
         names = columns or table.names
-        if table.is_made:
-            rows = self._incidents(selection) if table is INCIDENTS else self._told(MADE_OF[table], selection)
+        if table.is_derived:
+            rows = self._incidents(selection) if table is INCIDENTS else self._told(EXPORTED[table], selection)
             if newest_first:
                 newest = itemgetter(*(table.names.index(name) for name in table.newest_first))
                 rows = iter(sorted(rows, key=newest, reverse=True))
@@ -325,7 +336,7 @@ class ClickHouseStore:
         order: str,
         limit: int | None,
     ) -> tuple[str, dict[str, Any]]:
-        clauses, parameters = _clauses(table.target, table.moment, selection)
+        clauses, parameters = _clauses(table.owner, table.time, selection)
         clauses += ["outcome <> 'ok'"] if selection.failed else []
         for column, value in zip(table.key, (*part.equal, *part.beyond), strict=False):
             parameters[f"key_{column}"] = value
@@ -337,16 +348,16 @@ class ClickHouseStore:
             clauses.append(f"{beyond[0]} >= {marks[beyond[0]]}")  # which the index understands
             clauses.append(f"({', '.join(beyond)}) > ({', '.join(marks[name] for name in beyond)})")
         where = " WHERE " + " AND ".join(clauses) if clauses else ""
-        final = " FINAL" if table.meeting != "keep" else ""
+        final = " FINAL" if table.on_conflict != "ignore" else ""
         sql = f"SELECT {', '.join(names)} FROM {self._name(table.name)}{final}{where} ORDER BY {order}"
         return sql + (f" LIMIT {int(limit)}" if limit is not None else ""), parameters
 
     def count(self, table: Table, selection: Selection = ALL) -> int:
         """See `Store.count`."""
-        if table.is_made:
+        if table.is_derived:
             return sum(1 for _ in self.read(table, selection, columns=table.key))
         where, parameters = _where(table, selection)
-        final = " FINAL" if table.meeting != "keep" else ""
+        final = " FINAL" if table.on_conflict != "ignore" else ""
         [(count,)] = self._rows(f"SELECT count() FROM {self._name(table.name)}{final}{where}", parameters)
         return int(count)
 
@@ -478,7 +489,7 @@ class ClickHouseStore:
                 self._delete("upkeep", "kept_since > {midnight:Int64}", midnight=midnight)
             partial = moment % DAY_MS and self.count(PROBES, Selection(moment, moment - moment % DAY_MS + DAY_MS))
             for table in TABLES.values():
-                if not table.is_made:
+                if not table.is_derived:
                     gone += self._remove_rows(table, moment, now)
             for step, name in ROLLUPS.items():
                 began = moment - moment % STEP_MS[step]
@@ -501,13 +512,13 @@ class ClickHouseStore:
         """What is keyed by its moment goes; a row of what is so now stays, as of now."""
         late = Selection(since=moment)
         if not table.is_dated:
-            place = table.names.index(table.moment)
+            place = table.names.index(table.time)
             self._insert(table, [(*row[:place], now, *row[place + 1 :]) for row in self.read(table, late)])
             return 0
         gone = self.count(table, late)
         if gone:
-            self._delete(table.name, f"{table.moment} >= {{moment:Int64}}", moment=moment)
-        if table.meeting == "history":
+            self._delete(table.name, f"{table.time} >= {{moment:Int64}}", moment=moment)
+        if table.on_conflict == "version":
             length = len(table.key)
             rows = ((row, as_of(row, length, moment)) for row in self.read(table))
             self._insert(table, [opened for row, opened in rows if opened != row])
@@ -552,7 +563,7 @@ def _tuples(table: Table) -> str:
 
 
 def _where(table: Table, selection: Selection) -> tuple[str, dict[str, Any]]:
-    clauses, parameters = _clauses(table.target, table.moment, selection)
+    clauses, parameters = _clauses(table.owner, table.time, selection)
     if selection.failed:
         clauses.append("outcome <> 'ok'")
     return (" WHERE " + " AND ".join(clauses) if clauses else ""), parameters

@@ -78,7 +78,7 @@ class Layout:
     def tables(self) -> Iterator[StoredTable]:
         """Those of `store.rows` that are written, and what the views keep of the probes."""
         for table in TABLES.values():
-            if not table.is_made:
+            if not table.is_derived:
                 yield StoredTable(table.name, _columns(table), _engine(table), _order(table), self._more(table))
         for step, name in ROLLUPS.items():
             yield StoredTable(name, _rollup_columns(), "AggregatingMergeTree", (*SERIES, "at"), _PARTS[step])
@@ -154,7 +154,7 @@ def view_of(name: str) -> str:
 
 
 def _engine(table: Table) -> str:
-    return "MergeTree" if table.meeting == "keep" else "ReplacingMergeTree(version)"
+    return "MergeTree" if table.on_conflict == "ignore" else "ReplacingMergeTree(version)"
 
 
 def _columns(table: Table) -> dict[str, str]:
@@ -164,7 +164,7 @@ def _columns(table: Table) -> dict[str, str]:
         if column.name in ("target", "location", "profile", "outcome", "source"):
             kind = f"LowCardinality({kind})"
         columns[column.name] = f"Nullable({kind})" if column.nullable else kind
-    return columns if table.meeting == "keep" else columns | {"version": "UInt64"}
+    return columns if table.on_conflict == "ignore" else columns | {"version": "UInt64"}
 
 
 def _order(table: Table) -> tuple[str, ...]:

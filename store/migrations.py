@@ -454,6 +454,20 @@ def refuse_unfinished(connection: apsw.Connection, where: str) -> None:
         raise StoreError(f"{where} is not complete, the `repair` that wrote it was interrupted: run `repair` again")
 
 
+def refuse_foreign(connection: apsw.Connection, where: str) -> None:
+    """Raises StoreError for what is no complete store, or one of a newer Uptoken."""
+    version = version_of(connection)
+    if not 0 < version <= len(MIGRATIONS):
+        raise StoreError(f"{where} is {'from a newer Uptoken' if version else 'not an Uptoken store'}")
+    refuse_unfinished(connection, where)
+
+
+def due_from(connection: apsw.Connection, where: str) -> int | None:
+    """The version that a store's next migration begins with; null for a new or a current one. Raises StoreError."""
+    version = refuse_newer(connection, where)
+    return version if 0 < version < len(MIGRATIONS) else None
+
+
 def refuse_newer(connection: apsw.Connection, where: str) -> int:
     """The database's version; raises StoreError when a newer Uptoken wrote it."""
     refuse_unfinished(connection, where)

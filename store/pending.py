@@ -99,7 +99,7 @@ class PendingFile:
         began, at, table, columns = time.monotonic(), self._file.tell(), self._table, self._columns
         try:
             rows = self._some_rows()
-            self.new += store.write(rows, keep=True)
+            self.new += store.write(rows, on_conflict="ignore")
         except StoreError:
             self._file.seek(at)
             self._table, self._columns = table, columns

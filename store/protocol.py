@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from store.rollups import COLUMNS, Step
 from store.rows import Probe, Row, Table
@@ -77,9 +77,9 @@ class Store(Protocol):
     patience_s: float
     """How long a write waits for another program that holds the store, before it is a StoreError."""
 
-    def write(self, rows: Iterable[Row], *, keep: bool = False) -> int:
-        """Write rows of any tables in one transaction; returns how many were new. `Table.meeting` says what a row
-        does that meets another with its key; with `keep` (an import) the one that is there already stays. When the
+    def write(self, rows: Iterable[Row], *, on_conflict: Literal["ignore"] | None = None) -> int:
+        """Write rows of any tables in one transaction; returns how many were new. `Table.on_conflict` says what a row
+        does that meets another with its key; with `ignore` (an import) the one that is there already stays. When the
         iterable raises, nothing is written.
         """
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from store.rows import DOWN, LAG_LIMIT_MS, MAY_BE_BILLED, UP, Outcome, Probe
+from store.rows import DAILY, DOWN, HOURLY, LAG_LIMIT_MS, MAY_BE_BILLED, UP, Outcome, Probe, Table
 from store.sketch import bucket_of, counts_of, merged, quantiles
 
 Step = Literal["hour", "day", "block"]
@@ -22,6 +22,8 @@ HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 BLOCK_MS = 16 * DAY_MS
 """A year of many targets is 23 rows each, and some days at its ends: fewer than with blocks of 8 or 32 days."""
 STEP_MS: dict[Step, int] = {"hour": HOUR_MS, "day": DAY_MS, "block": BLOCK_MS}
+EXPORTED: dict[Table, Step] = {HOURLY: "hour", DAILY: "day"}
+"""The tables that roll-ups are exported as."""
 CELL_MS: dict[Step, int] = {"hour": 300_000, "day": HOUR_MS, "block": DAY_MS}
 PICO = 10**12
 LONGEST_S, MOST_TOKENS, MOST_USD = 7 * 86_400.0, 10**9, 1_000.0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, make_dataclass, replace
+from dataclasses import dataclass, fields, make_dataclass
 from operator import attrgetter
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 Text = Annotated[str, "text"]
 Integer = Annotated[int, "integer"]
@@ -49,7 +49,112 @@ LAG_LIMIT_MS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class Row:
+    """What every row of every table is: a frozen dataclass that declares its table with `table`."""
+
+
+OnConflict = Literal["ignore", "replace", "replace_partition", "version", "derived"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, its kind, and whether it may be null."""
+
+    name: str
+    kind: Kind
+    nullable: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its rows' class, its columns in order, its primary key, and what a row does that meets another one.
+
+    `time` is the column that a time window selects by, `owner` the one that a target's (or model's, or collector's)
+    name selects by. `on_conflict`: `ignore` keeps the row that is there, `replace` replaces it, `version` closes the
+    open row of the same key when something changed, and does nothing when nothing did. `replace_partition` is for what
+    a source states as a whole: rows that are written replace all rows with the same first two columns. `derived` rows
+    cannot be written: the store makes them from the probes. `added` columns came later: files that an older Uptoken
+    exported lack them.
+    """
+
+    name: str
+    row: Callable[..., Row]
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    time: str
+    owner: str
+    on_conflict: OnConflict
+    added: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def newest_first(self) -> tuple[str, ...]:
+        """What rows are ordered by, descending, when the newest come first: of one moment, the last by key."""
+        return (self.time, *(name for name in self.key if name != self.time))
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether the store makes its rows: they can be read and exported, and neither written nor imported."""
+        return self.on_conflict == "derived"
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether a row is of the moment that its key names, and goes when that moment never was."""
+        return self.time in self.key and not self.is_derived
+
+    @property
+    def help(self) -> str:
+        """What a row is, in one sentence: the first one of its class's docstring."""
+        return (self.row.__doc__ or "").split("\n\n")[0].replace("\n    ", " ").split(". ")[0].rstrip(".")
+
+    def values(self, row: Row) -> tuple[Any, ...]:
+        """The row as a tuple, in the columns' order."""
+        values: tuple[Any, ...] = attrgetter(*self.names)(row)
+        return values
+
+
+def _columns(row_type: type) -> tuple[Column, ...]:
+    hints = get_type_hints(row_type, include_extras=True)
+    columns = []
+    for item in fields(row_type):
+        hint = hints[item.name]
+        nullable = type(None) in getattr(hint, "__args__", ())
+        inner = next(a for a in hint.__args__ if a is not type(None)) if nullable else hint
+        columns.append(Column(item.name, inner.__metadata__[0], nullable))
+    return tuple(columns)
+
+
+TABLES: dict[str, Table] = {}
+TABLE_OF: dict[type[Row], Table] = {}
+Declared = TypeVar("Declared", bound=type[Row])
+
+
+def table(
+    name: str, *, key: tuple[str, ...], time: str, owner: str, on_conflict: OnConflict, added: tuple[str, ...] = ()
+) -> Callable[[Declared], Declared]:
+    """Declare the table of a row class: everything about tables derives from this, but for SQLite's migration."""
+
+    def declare(row: Declared) -> Declared:
+        TABLES[name] = TABLE_OF[row] = Table(name, row, key, _columns(row), time, owner, on_conflict, added)
+        return row
+
+    return declare
+
+
+@table(
+    "probes",
+    key=("target", "started_at", "location", "profile"),
+    time="started_at",
+    owner="target",
+    on_conflict="ignore",
+    added=("first_answer_ms", "itl_p50_ms", "itl_p99_ms", "system_fingerprint"),
+)
+@dataclass(frozen=True, slots=True)
+class Probe(Row):
     """One small request to a target, and how it ended. Definitions: data/README.md."""
 
     target: Text
@@ -82,131 +187,15 @@ class Probe:
     system_fingerprint: Text | None = None
 
 
+@table(
+    "hourly",
+    key=("target", "location", "profile", "hour"),
+    time="hour",
+    owner="target",
+    on_conflict="derived",
+)
 @dataclass(frozen=True, slots=True)
-class Target:
-    """What is probed from one location, as its collector last read it from the configuration."""
-
-    name: Text
-    location: Text
-    state: Text  # active, waiting_for_key, removed
-    model: Text
-    base_url: Text
-    every_s: Real
-    profile: Text
-    updated_at: Moment
-    throughput_every_s: Real | None = None
-    provider: Text | None = None
-    api_key_env: Text | None = None
-    tags: Text | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What a source says of a model, from `valid_from` until `valid_to` (null: still so). Prices are exact decimals."""
-
-    source: Text  # openrouter, or the target's name for a local server
-    model: Text
-    valid_from: Moment
-    valid_to: Moment | None = None
-    name: Text | None = None
-    created_at: Moment | None = None
-    description: Text | None = None
-    context_tokens: Integer | None = None
-    max_output_tokens: Integer | None = None
-    usd_per_million_input: Text | None = None
-    usd_per_million_output: Text | None = None
-    usd_per_request: Text | None = None
-    input_modalities: Text | None = None
-    output_modalities: Text | None = None
-    supported_parameters: Text | None = None
-    canonical_slug: Text | None = None
-    more_prices: Text | None = None
-    expires_at: Moment | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One provider's hosting of a model, from `valid_from` until `valid_to` (null: still so)."""
-
-    source: Text
-    model: Text
-    tag: Text  # the source's own name of the endpoint, such as "deepinfra/bf16"
-    valid_from: Moment
-    valid_to: Moment | None = None
-    provider: Text | None = None
-    quantization: Text | None = None
-    context_tokens: Integer | None = None
-    max_output_tokens: Integer | None = None
-    max_prompt_tokens: Integer | None = None
-    usd_per_million_input: Text | None = None
-    usd_per_million_output: Text | None = None
-    usd_per_request: Text | None = None
-    supported_parameters: Text | None = None
-    more_prices: Text | None = None
-    zero_retention: Flag | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointStats:
-    """What a source reports of an endpoint at a moment. Uptimes are shares, 0 to 1."""
-
-    source: Text
-    model: Text
-    tag: Text
-    seen_at: Moment
-    provider: Text | None = None
-    status: Integer | None = None
-    uptime_5m: Real | None = None
-    uptime_30m: Real | None = None
-    uptime_1d: Real | None = None
-    latency_p50_ms: Real | None = None
-    latency_p75_ms: Real | None = None
-    latency_p90_ms: Real | None = None
-    latency_p99_ms: Real | None = None
-    tokens_per_second_p50: Real | None = None
-    tokens_per_second_p75: Real | None = None
-    tokens_per_second_p90: Real | None = None
-    tokens_per_second_p99: Real | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens really processed in a day (UTC), as a source tells them: by model, by app, or of an account by provider.
-
-    Where a source does not tell them apart it is `all`: the figures are for all of them together.
-    """
-
-    source: Text  # openrouter_models, openrouter_apps (both public), openrouter_account (one's own)
-    day: Moment
-    model: Text = ALL_TOGETHER
-    variant: Text = ALL_TOGETHER
-    app: Text = ALL_TOGETHER
-    provider: Text = ALL_TOGETHER
-    tokens: Integer | None = None
-    prompt_tokens: Integer | None = None
-    completion_tokens: Integer | None = None
-    reasoning_tokens: Integer | None = None
-    cached_tokens: Integer | None = None
-    requests: Integer | None = None
-    cost_usd: Real | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """A stretch of confirmed failures of one series, from the first one to the first success (null: still going on)."""
-
-    target: Text
-    location: Text
-    profile: Text
-    began_at: Moment
-    ended_at: Moment | None
-    cause: Text
-    probes: Integer
-    error: Text | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Hour:
+class Hour(Row):
     """What the probes of one series came to in an hour (UTC), as it is exported; `store.rollups` has how it is kept."""
 
     target: Text
@@ -239,8 +228,189 @@ class Hour:
     cost_usd: Real | None
 
 
+Day = table("daily", key=("target", "location", "profile", "day"), time="day", owner="target", on_conflict="derived")(
+    make_dataclass(
+        "Day",
+        [("day" if name == "hour" else name, hint) for name, hint in get_type_hints(Hour, include_extras=True).items()],
+        bases=(Row,),
+        frozen=True,
+        namespace={"__doc__": "What the probes of one series came to in a day (UTC)."},
+    )
+)
+
+
+@table(
+    "incidents",
+    key=("target", "location", "profile", "began_at"),
+    time="began_at",
+    owner="target",
+    on_conflict="derived",
+)
 @dataclass(frozen=True, slots=True)
-class Run:
+class Incident(Row):
+    """A stretch of confirmed failures of one series, from the first one to the first success (null: still going on)."""
+
+    target: Text
+    location: Text
+    profile: Text
+    began_at: Moment
+    ended_at: Moment | None
+    cause: Text
+    probes: Integer
+    error: Text | None = None
+
+
+@table(
+    "targets",
+    key=("name", "location"),
+    time="updated_at",
+    owner="name",
+    on_conflict="replace",
+)
+@dataclass(frozen=True, slots=True)
+class Target(Row):
+    """What is probed from one location, as its collector last read it from the configuration."""
+
+    name: Text
+    location: Text
+    state: Text  # active, waiting_for_key, removed
+    model: Text
+    base_url: Text
+    every_s: Real
+    profile: Text
+    updated_at: Moment
+    throughput_every_s: Real | None = None
+    provider: Text | None = None
+    api_key_env: Text | None = None
+    tags: Text | None = None
+
+
+@table(
+    "models",
+    key=("source", "model", "valid_from"),
+    time="valid_from",
+    owner="model",
+    on_conflict="version",
+    added=("expires_at",),
+)
+@dataclass(frozen=True, slots=True)
+class Model(Row):
+    """What a source says of a model, from `valid_from` until `valid_to` (null: still so). Prices are exact decimals."""
+
+    source: Text  # openrouter, or the target's name for a local server
+    model: Text
+    valid_from: Moment
+    valid_to: Moment | None = None
+    name: Text | None = None
+    created_at: Moment | None = None
+    description: Text | None = None
+    context_tokens: Integer | None = None
+    max_output_tokens: Integer | None = None
+    usd_per_million_input: Text | None = None
+    usd_per_million_output: Text | None = None
+    usd_per_request: Text | None = None
+    input_modalities: Text | None = None
+    output_modalities: Text | None = None
+    supported_parameters: Text | None = None
+    canonical_slug: Text | None = None
+    more_prices: Text | None = None
+    expires_at: Moment | None = None
+
+
+@table(
+    "endpoints", key=("source", "model", "tag", "valid_from"), time="valid_from", owner="model", on_conflict="version"
+)
+@dataclass(frozen=True, slots=True)
+class Endpoint(Row):
+    """One provider's hosting of a model, from `valid_from` until `valid_to` (null: still so)."""
+
+    source: Text
+    model: Text
+    tag: Text  # the source's own name of the endpoint, such as "deepinfra/bf16"
+    valid_from: Moment
+    valid_to: Moment | None = None
+    provider: Text | None = None
+    quantization: Text | None = None
+    context_tokens: Integer | None = None
+    max_output_tokens: Integer | None = None
+    max_prompt_tokens: Integer | None = None
+    usd_per_million_input: Text | None = None
+    usd_per_million_output: Text | None = None
+    usd_per_request: Text | None = None
+    supported_parameters: Text | None = None
+    more_prices: Text | None = None
+    zero_retention: Flag | None = None
+
+
+@table(
+    "endpoint_stats",
+    key=("model", "tag", "source", "seen_at"),
+    time="seen_at",
+    owner="model",
+    on_conflict="ignore",
+)
+@dataclass(frozen=True, slots=True)
+class EndpointStats(Row):
+    """What a source reports of an endpoint at a moment. Uptimes are shares, 0 to 1."""
+
+    source: Text
+    model: Text
+    tag: Text
+    seen_at: Moment
+    provider: Text | None = None
+    status: Integer | None = None
+    uptime_5m: Real | None = None
+    uptime_30m: Real | None = None
+    uptime_1d: Real | None = None
+    latency_p50_ms: Real | None = None
+    latency_p75_ms: Real | None = None
+    latency_p90_ms: Real | None = None
+    latency_p99_ms: Real | None = None
+    tokens_per_second_p50: Real | None = None
+    tokens_per_second_p75: Real | None = None
+    tokens_per_second_p90: Real | None = None
+    tokens_per_second_p99: Real | None = None
+
+
+@table(
+    "usage",
+    key=("source", "day", "model", "variant", "app", "provider"),
+    time="day",
+    owner="model",
+    on_conflict="replace_partition",
+)
+@dataclass(frozen=True, slots=True)
+class Usage(Row):
+    """Tokens really processed in a day (UTC), as a source tells them: by model, by app, or of an account by provider.
+
+    Where a source does not tell them apart it is `all`: the figures are for all of them together.
+    """
+
+    source: Text  # openrouter_models, openrouter_apps (both public), openrouter_account (one's own)
+    day: Moment
+    model: Text = ALL_TOGETHER
+    variant: Text = ALL_TOGETHER
+    app: Text = ALL_TOGETHER
+    provider: Text = ALL_TOGETHER
+    tokens: Integer | None = None
+    prompt_tokens: Integer | None = None
+    completion_tokens: Integer | None = None
+    reasoning_tokens: Integer | None = None
+    cached_tokens: Integer | None = None
+    requests: Integer | None = None
+    cost_usd: Real | None = None
+
+
+@table(
+    "runs",
+    key=("collector", "started_at", "location"),
+    time="started_at",
+    owner="collector",
+    on_conflict="ignore",
+    added=("runs",),
+)
+@dataclass(frozen=True, slots=True)
+class Run(Row):
     """One run of a collector: the system's own health; of those older than a month, all of an hour (`runs`)."""
 
     collector: Text
@@ -258,8 +428,15 @@ class Run:
         return 1 if self.runs is None else self.runs
 
 
+@table(
+    "budgets",
+    key=("location", "day"),
+    time="day",
+    owner="location",
+    on_conflict="replace",
+)
 @dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(Row):
     """What a collector may use in a UTC day, and what is used of it or set aside for probes that are under way."""
 
     location: Text
@@ -271,8 +448,15 @@ class Budget:
     updated_at: Moment
 
 
+@table(
+    "adaptations",
+    key=("target", "base_url", "model", "field"),
+    time="noticed_at",
+    owner="target",
+    on_conflict="replace",
+)
 @dataclass(frozen=True, slots=True)
-class Adaptation:
+class Adaptation(Row):
     """A request field that a server refused, and what is sent in its place (null: nothing)."""
 
     target: Text
@@ -283,8 +467,15 @@ class Adaptation:
     noticed_at: Moment
 
 
+@table(
+    "rate_limits",
+    key=("target", "location"),
+    time="updated_at",
+    owner="target",
+    on_conflict="replace",
+)
 @dataclass(frozen=True, slots=True)
-class RateLimit:
+class RateLimit(Row):
     """What a server last said that a target may still send, and until when the target rests because it asked for it."""
 
     target: Text
@@ -300,201 +491,16 @@ class RateLimit:
     tokens_reset_at: Moment | None = None
 
 
-Observed = Probe | Target | Model | Endpoint | EndpointStats | Usage | Run | Budget | Adaptation | RateLimit
-Row = Observed | Incident | Hour
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: its name, its kind, and whether it may be null."""
-
-    name: str
-    kind: Kind
-    nullable: bool
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: the rows' type, its columns in order, its primary key, and what a second row with the same key does.
-
-    `moment` is the column that a time window selects by, `target` the one that a target's name selects by.
-    `meeting` a row that is there already: `keep` leaves the old one alone, `replace` puts the new one in its place,
-    `history` closes the open row of the same key when something changed, and does nothing when nothing did. `whole`
-    is for what a source tells anew as a whole: rows that are written replace all rows with the same first two columns.
-    `made` rows cannot be written: the store makes them from the probes. `added` columns came later, and a file that an
-    older Uptoken exported lacks them.
-    """
-
-    name: str
-    row: Callable[..., Row]
-    key: tuple[str, ...]
-    columns: tuple[Column, ...]
-    moment: str
-    target: str
-    meeting: Literal["keep", "replace", "history", "whole", "made"]
-    added: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The columns' names, in order."""
-        return tuple(column.name for column in self.columns)
-
-    @property
-    def newest_first(self) -> tuple[str, ...]:
-        """What rows are ordered by, descending, when the newest come first: of one moment, the last by key."""
-        return (self.moment, *(name for name in self.key if name != self.moment))
-
-    @property
-    def is_made(self) -> bool:
-        """Whether the store makes its rows: they can be read and exported, and neither written nor imported."""
-        return self.meeting == "made"
-
-    @property
-    def is_dated(self) -> bool:
-        """Whether a row is of the moment that its key names, and goes when that moment never was."""
-        return self.moment in self.key and not self.is_made
-
-    def values(self, row: Row) -> tuple[Any, ...]:
-        """The row as a tuple, in the columns' order."""
-        values: tuple[Any, ...] = attrgetter(*self.names)(row)
-        return values
-
-
-def _columns(row_type: type) -> tuple[Column, ...]:
-    hints = get_type_hints(row_type, include_extras=True)
-    columns = []
-    for item in fields(row_type):
-        hint = hints[item.name]
-        nullable = type(None) in getattr(hint, "__args__", ())
-        inner = next(a for a in hint.__args__ if a is not type(None)) if nullable else hint
-        columns.append(Column(item.name, inner.__metadata__[0], nullable))
-    return tuple(columns)
-
-
-PROBES = Table(
-    "probes",
-    Probe,
-    ("target", "started_at", "location", "profile"),
-    _columns(Probe),
-    "started_at",
-    "target",
-    "keep",
-    added=("first_answer_ms", "itl_p50_ms", "itl_p99_ms", "system_fingerprint"),
-)
-TARGETS = Table("targets", Target, ("name", "location"), _columns(Target), "updated_at", "name", "replace")
-MODELS = Table(
-    "models",
-    Model,
-    ("source", "model", "valid_from"),
-    _columns(Model),
-    "valid_from",
-    "model",
-    "history",
-    added=("expires_at",),
-)
-ENDPOINTS = Table(
-    "endpoints",
-    Endpoint,
-    ("source", "model", "tag", "valid_from"),
-    _columns(Endpoint),
-    "valid_from",
-    "model",
-    "history",
-)
-ENDPOINT_STATS = Table(
-    "endpoint_stats",
-    EndpointStats,
-    ("model", "tag", "source", "seen_at"),
-    _columns(EndpointStats),
-    "seen_at",
-    "model",
-    "keep",
-)
-USAGE = Table(
-    "usage",
-    Usage,
-    ("source", "day", "model", "variant", "app", "provider"),
-    _columns(Usage),
-    "day",
-    "model",
-    "whole",
-)
-INCIDENTS = Table(
-    "incidents",
-    Incident,
-    ("target", "location", "profile", "began_at"),
-    _columns(Incident),
-    "began_at",
-    "target",
-    "made",
-)
-_HOUR = _columns(Hour)
-HOURLY = Table("hourly", Hour, ("target", "location", "profile", "hour"), _HOUR, "hour", "target", "made")
-Day = make_dataclass("Day", ["day" if item.name == "hour" else item.name for item in fields(Hour)], frozen=True)
-"""As `Hour`, of a day."""
-DAILY = Table(
-    "daily",
-    Day,
-    ("target", "location", "profile", "day"),
-    tuple(replace(column, name="day") if column.name == "hour" else column for column in _HOUR),
-    "day",
-    "target",
-    "made",
-)
-RUNS = Table(
-    "runs",
-    Run,
-    ("collector", "started_at", "location"),
-    _columns(Run),
-    "started_at",
-    "collector",
-    "keep",
-    added=("runs",),
-)
-BUDGETS = Table("budgets", Budget, ("location", "day"), _columns(Budget), "day", "location", "replace")
-ADAPTATIONS = Table(
-    "adaptations",
-    Adaptation,
-    ("target", "base_url", "model", "field"),
-    _columns(Adaptation),
-    "noticed_at",
-    "target",
-    "replace",
-)
-RATE_LIMITS = Table(
-    "rate_limits", RateLimit, ("target", "location"), _columns(RateLimit), "updated_at", "target", "replace"
-)
-
-TABLES: dict[str, Table] = {
-    table.name: table
-    for table in (
-        PROBES,
-        HOURLY,
-        DAILY,
-        INCIDENTS,
-        TARGETS,
-        MODELS,
-        ENDPOINTS,
-        ENDPOINT_STATS,
-        USAGE,
-        RUNS,
-        BUDGETS,
-        ADAPTATIONS,
-        RATE_LIMITS,
-    )
-}
-TABLE_OF: dict[type, Table] = {
-    Probe: PROBES,
-    Hour: HOURLY,
-    Day: DAILY,
-    Incident: INCIDENTS,
-    Target: TARGETS,
-    Model: MODELS,
-    Endpoint: ENDPOINTS,
-    EndpointStats: ENDPOINT_STATS,
-    Usage: USAGE,
-    Run: RUNS,
-    Budget: BUDGETS,
-    Adaptation: ADAPTATIONS,
-    RateLimit: RATE_LIMITS,
-}
+PROBES = TABLES["probes"]
+HOURLY = TABLES["hourly"]
+DAILY = TABLES["daily"]
+INCIDENTS = TABLES["incidents"]
+TARGETS = TABLES["targets"]
+MODELS = TABLES["models"]
+ENDPOINTS = TABLES["endpoints"]
+ENDPOINT_STATS = TABLES["endpoint_stats"]
+USAGE = TABLES["usage"]
+RUNS = TABLES["runs"]
+BUDGETS = TABLES["budgets"]
+ADAPTATIONS = TABLES["adaptations"]
+RATE_LIMITS = TABLES["rate_limits"]

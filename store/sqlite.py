@@ -14,19 +14,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import apsw
 
+from store.backup import CANNOT_SHARE, back_up_before_migration
 from store.batches import KeyRange, Values, in_batches
 from store.history import meet, until_later
 from store.horizon import as_of, horizon
-from store.migrations import INCREMENTAL, migrate, refuse_newer, refuse_older
+from store.migrations import INCREMENTAL, due_from, migrate, refuse_newer, refuse_older
 from store.paths import has_log
 from store.private import make_private_folder
 from store.protocol import ALL, Selection, Series, StoreError
-from store.rollups import COLUMNS, STEP_MS, Step, told
-from store.rows import DAILY, HOURLY, PROBES, RUNS, TABLE_OF, Probe, Row, Table
+from store.rollups import COLUMNS, EXPORTED, STEP_MS, Step, told
+from store.rows import PROBES, RUNS, TABLE_OF, Probe, Row, Table
 from store.run_rollup import roll_up_runs, without_merged
 from store.upkeep import forget, keep_probes, kept_since, rebuild, remove_from, rollups_sql
 
@@ -42,9 +43,6 @@ FREE_PAGES = 1_000
 """Pages of 4 kB that a file may keep for what is written next."""
 PAGES_GIVEN_BACK = 500
 """In one transaction: some 10 ms."""
-CANNOT_SHARE = (apsw.ReadOnlyError, apsw.CantOpenError, apsw.FullError, apsw.IOError)
-"""How SQLite fails when it may not make, or has no room for, what readers and writers share beside the file."""
-MADE_OF: dict[Table, Step] = {HOURLY: "hour", DAILY: "day"}
 BATCH_ROWS = 2_000
 """Rows that one query of a long read gives: milliseconds, so that no transaction is open for longer."""
 _Made = Callable[[tuple[Any, ...]], tuple[Any, ...]]
@@ -98,6 +96,8 @@ class SqliteStore:
 
     def _prepare(self) -> None:
         with self._connection() as connection:
+            if (version := due_from(connection, str(self.path))) is not None:
+                back_up_before_migration(self.path, version)
             migrate(connection, str(self.path))
         self._file = _identity(self.path)
 
@@ -196,19 +196,19 @@ class SqliteStore:
 
     # -- the protocol
 
-    def write(self, rows: Iterable[Row], *, keep: bool = False) -> int:
+    def write(self, rows: Iterable[Row], *, on_conflict: Literal["ignore"] | None = None) -> int:
         """See `Store.write`."""
         told: set[tuple[Any, ...]] = set()
 
         def work(connection: apsw.Connection) -> int:
             new = 0
             for table, values in _grouped(rows):
-                if table.is_made:
+                if table.is_derived:
                     raise StoreError(f"{table.name} cannot be written: the store makes its rows from the probes")
-                if table.meeting == "whole" and not keep:
+                if table.on_conflict == "replace_partition" and on_conflict is None:
                     _clear(connection, table, values, told)
                 values = _interned(connection, table, values)
-                writer = _import if keep and table.meeting != "history" else _WRITERS[table.meeting]
+                writer = _import if on_conflict and table.on_conflict != "version" else _WRITERS[table.on_conflict]
                 new += writer(connection, table, values)
             return new
 
@@ -225,7 +225,7 @@ class SqliteStore:
     ) -> Iterator[tuple[Any, ...]]:
         """See `Store.read`."""
         names = columns or table.names
-        query = partial(_made_sql if table in MADE_OF else _read_sql, table, selection)
+        query = partial(_made_sql if table in EXPORTED else _read_sql, table, selection)
         if newest_first or limit is not None:
             yield from self._query(*query(names, KeyRange(), newest_first, limit))
             return
@@ -235,7 +235,7 @@ class SqliteStore:
         def fetch(part: KeyRange) -> list[tuple[Any, ...]]:
             return list(self._query(*query(more, part, False, BATCH_ROWS)))
 
-        group = 3 if table in MADE_OF else 1  # a roll-up's series, or the key's first column
+        group = 3 if table in EXPORTED else 1  # a roll-up's series, or the key's first column
         rows = in_batches(fetch, lambda row: tuple(row[place] for place in places), group, BATCH_ROWS)
         yield from rows if more == names else (row[: len(names)] for row in rows)
 
@@ -245,8 +245,8 @@ class SqliteStore:
 
     def count(self, table: Table, selection: Selection = ALL) -> int:
         """See `Store.count`."""
-        if table in MADE_OF:
-            sql, bindings = rollups_sql(MADE_OF[table], selection, ())
+        if table in EXPORTED:
+            sql, bindings = rollups_sql(EXPORTED[table], selection, ())
             with self._rows(f"SELECT count(*) FROM ({sql})", bindings) as cursor:
                 return int(cursor.get)
         where, bindings = _where(table, selection)
@@ -384,7 +384,7 @@ def _made_sql(
     table: Table, selection: Selection, names: tuple[str, ...], part: KeyRange, newest_first: bool, limit: int | None
 ) -> tuple[str, list[Any], _Made]:
     """The rows of `hourly` or `daily`, and what makes of each what is exported."""
-    step = MADE_OF[table]
+    step = EXPORTED[table]
     if part.equal:
         (at,) = part.beyond
         selection = replace(selection, since=at + STEP_MS[step])
@@ -412,13 +412,13 @@ def _where(table: Table, selection: Selection) -> tuple[str, list[Any]]:
     clauses: list[str] = []
     bindings: list[Any] = []
     if selection.targets:
-        clauses.append(f"{table.target} IN ({', '.join('?' * len(selection.targets))})")
+        clauses.append(f"{table.owner} IN ({', '.join('?' * len(selection.targets))})")
         bindings.extend(selection.targets)
     if selection.since is not None:
-        clauses.append(f"{table.moment} >= ?")
+        clauses.append(f"{table.time} >= ?")
         bindings.append(selection.since)
     if selection.until is not None:
-        clauses.append(f"{table.moment} < ?")
+        clauses.append(f"{table.time} < ?")
         bindings.append(selection.until)
     if selection.failed:
         clauses.append("outcome <> 'ok'")
@@ -514,4 +514,4 @@ def _history(connection: apsw.Connection, table: Table, values: list[tuple[Any, 
     return new
 
 
-_WRITERS = {"keep": _keep, "replace": _replace, "history": _history, "whole": _replace}
+_WRITERS = {"ignore": _keep, "replace": _replace, "version": _history, "replace_partition": _replace}

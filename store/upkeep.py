@@ -219,7 +219,7 @@ def remove_from(connection: apsw.Connection, moment: int, now: int) -> int:
     ]
     gone = 0
     for table in TABLES.values():
-        if not table.is_made:
+        if not table.is_derived:
             gone += _remove_rows(connection, table, moment, now)
     for step, name in TABLE.items():
         first = -(-moment // STEP_MS[step])
@@ -237,11 +237,11 @@ def _remove_rows(connection: apsw.Connection, table: Table, moment: int, now: in
     """What is keyed by its moment goes; a row of what is so now stays, as of now."""
     before = connection.total_changes()
     if not table.is_dated:
-        connection.execute(f"UPDATE {table.name} SET {table.moment} = ?1 WHERE {table.moment} >= ?2", (now, moment))
+        connection.execute(f"UPDATE {table.name} SET {table.time} = ?1 WHERE {table.time} >= ?2", (now, moment))
         return 0
-    connection.execute(f"DELETE FROM {table.name} WHERE {table.moment} >= ?", (moment,))
+    connection.execute(f"DELETE FROM {table.name} WHERE {table.time} >= ?", (moment,))
     gone = connection.total_changes() - before
-    if table.meeting == "history":
+    if table.on_conflict == "version":
         connection.execute(f"UPDATE {table.name} SET valid_to = NULL WHERE valid_to >= ?", (moment,))
     return gone
 

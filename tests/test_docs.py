@@ -15,8 +15,9 @@ from collectors.commands import app
 from collectors.http.classifier import CODES, SPECIFIC_STATUSES, STATUS_WORDS
 from collectors.scheduler.config import CollectorSection, OpenRouterSection, TargetSection, parse
 from store import open_store
+from store.rollups import EXPORTED
 from store.rows import DOWN, NOT_COUNTED, TABLES, UP
-from store.sqlite import INTERNED, MADE_OF
+from store.sqlite import INTERNED
 
 KINDS = {"text": "TEXT", "integer": "INTEGER", "moment": "INTEGER", "flag": "INTEGER", "real": "REAL"}
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,9 +97,9 @@ def test_the_data_dictionary_is_the_real_schema(tmp_path: Path) -> None:
             for _, name, kind, notnull, *_ in connection.execute(f"PRAGMA table_info({table})")
         ]
         for table in TABLES
-        if TABLES[table] not in MADE_OF
+        if TABLES[table] not in EXPORTED
     }
-    for table in MADE_OF:  # kept in another shape than it is told in
+    for table in EXPORTED:  # kept in another shape than it is told in
         real[table.name] = [(column.name, KINDS[column.kind], column.nullable) for column in table.columns]
     assert _dictionary() == real
 

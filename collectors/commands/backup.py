@@ -22,7 +22,7 @@ def backup(
 
     The copy is checked before it gets its name. `restore` puts it back.
     """
-    from store.rescue import back_up, pages_of
+    from store.backup import back_up, pages_of
 
     source = _file_of(store)
     with counting(lambda: pages_of(source), PAGES) as count:
@@ -40,8 +40,8 @@ def restore(
     The collector has to be stopped meanwhile; a dashboard goes on with what was restored.
     """
     from collectors.scheduler.lock import nobody_writes
-    from store.rescue import pages_of
-    from store.rescue import restore as put_back
+    from store.backup import pages_of
+    from store.backup import restore as put_back
 
     target = _file_of(store)
     with (
@@ -66,7 +66,8 @@ def repair(
     The damaged file is not changed. Roll-ups and incidents are made anew from the probes.
     """
     from collectors.scheduler.lock import nobody_writes
-    from store.rescue import pages_of, salvage
+    from store.backup import pages_of
+    from store.repair import salvage
 
     source = _file_of(store)
     target = output or source.with_name(f"{source.name}.repaired")

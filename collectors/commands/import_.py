@@ -36,7 +36,7 @@ def import_(
     chosen = TABLES.get(table)
     if chosen is None:
         raise typer.BadParameter(f"there is no table {table!r}; there are {', '.join(TABLES)}", param_hint="TABLE")
-    if chosen.is_made:
+    if chosen.is_derived:
         raise typer.BadParameter(f"{table} is made from the probes: import these, and it is there", param_hint="TABLE")
     if not file.is_file():
         raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")

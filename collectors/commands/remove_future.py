@@ -73,7 +73,7 @@ def _shown(opened: Store, at: int) -> bool:
     late, kept_since = late_rows(opened, at), upkeep_of(opened).kept_since()
     print(f"it is {iso(at)}; rows from {iso(horizon(at))} on are from the future")
     for table, rows in late.items():
-        [(newest,)] = opened.read(table, columns=(table.moment,), newest_first=True, limit=1)
+        [(newest,)] = opened.read(table, columns=(table.time,), newest_first=True, limit=1)
         print(f"{table.name}: {rows:,} rows, up to {iso(newest)}")
     if kept_since > at:
         print(f"rows from before {iso(kept_since)} are refused as pruned; those of today on will be recorded again")

@@ -29,7 +29,7 @@ def _without_secrets(row: Row) -> Row:
     changed = {
         name: clean for name in told if (text := getattr(row, name)) is not None and (clean := redacted(text)) != text
     }
-    return replace(row, **changed) if changed else row  # type: ignore[arg-type]  # each of them has text columns
+    return replace(row, **changed) if changed else row
 
 
 @dataclass(frozen=True)

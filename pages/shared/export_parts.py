@@ -16,13 +16,7 @@ from store.rows import TABLES
 
 PREVIEW = 100
 SAMPLE = 500
-TABLE_HELP = (
-    "probes: one row a probe. hourly, daily: what they came to. incidents: confirmed failures. targets: what is "
-    "probed. models, endpoints: what catalogs and servers say of a model and of each provider's hosting of it, with "
-    "dates. endpoint_stats: what the router reports of these. usage: tokens really processed by day. runs: the "
-    "collectors' own runs. budgets: what each collector may use of a day, and used. adaptations: request fields that a "
-    "server refuses. All columns: data/README.md."
-)
+TABLE_HELP = " ".join(f"{table.name}: {table.help}." for table in TABLES.values()) + " All columns: data/README.md."
 CHOSEN_BY = {"model": "Models", "collector": "Collectors", "location": "Locations"}
 """What a table's rows are chosen by, where it is no target."""
 
@@ -31,9 +25,9 @@ CHOSEN_BY = {"model": "Models", "collector": "Collectors", "location": "Location
 def names(url: str, name: str) -> list[str]:
     """What the table's rows can be chosen by: targets, models, collectors or locations."""
     table = TABLES[name]
-    if table.target == "target" or table.name == "targets":
+    if table.owner == "target" or table.name == "targets":
         return sorted({target.name for target in loader.targets(url)} | set(loader.first_at(url)))
-    return sorted({row[0] for row in loader.store().read(table, columns=(table.target,))})
+    return sorted({row[0] for row in loader.store().read(table, columns=(table.owner,))})
 
 
 @st.cache_data(ttl=10, max_entries=32, show_spinner="Counting…")

@@ -15,9 +15,10 @@ import apsw
 import pytest
 
 from store import StoreError, open_store
+from store.backup import back_up, restore
 from store.part_files import part_file
 from store.paths import put_aside
-from store.rescue import back_up, restore, salvage
+from store.repair import salvage
 from store.rows import INCIDENTS
 from tests.collectors.place import ROOT, Place, until
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
@@ -66,15 +67,15 @@ def mounted(folder: Path, *words: str) -> Iterator[Path]:
 SLOW_REPAIR = """
 import sys, time
 from pathlib import Path
-import store.rescue
-write = store.rescue._write
+import store.repair
+write = store.repair._write
 def slowly(*args):
     write(*args)
     if args[2]:
         print(len(args[2]), flush=True)
         time.sleep(0.3)
-store.rescue._write = slowly
-store.rescue.salvage(Path(sys.argv[1]), Path(sys.argv[2]))
+store.repair._write = slowly
+store.repair.salvage(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
@@ -132,19 +133,19 @@ def test_a_repair_without_room_leaves_no_file(tmp_path: Path) -> None:
     path = closed(tmp_path / "a.db", 20)
     limit = path.stat().st_size // 3
     script = (
-        "import resource, sys; from pathlib import Path; from store.rescue import salvage\n"
+        "import resource, sys; from pathlib import Path; from store.repair import salvage\n"
         "import shutil, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "source, target = map(Path, sys.argv[1:3])\n"
-        "import store.rescue; copy = store.rescue._copied\n"
+        "import store.repair; copy = store.repair.copied\n"
         "from contextlib import contextmanager\n"
         "@contextmanager\n"
         "def copied(*args):\n"
         "    with copy(*args) as it:\n"
         f"        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
         "        yield it\n"
-        "store.rescue._copied = copied\n"
+        "store.repair.copied = copied\n"
         "try: salvage(source, target)\n"
-        "except store.rescue.StoreError as problem: print(problem)"
+        "except store.repair.StoreError as problem: print(problem)"
     )
     process = python(script, path, tmp_path / "new.db")
     out, _ = process.communicate(timeout=60)
@@ -196,16 +197,16 @@ STEPS = ["hardlink_to", "sync_path", "_remove_logs", "replace"]
 KILLED_RESTORE = """
 import os, signal, sys
 from pathlib import Path
-import store.rescue, store.part_files
+import store.backup, store.part_files
 step, when = sys.argv[3], sys.argv[4]
-owner = Path if hasattr(Path, step) else store.rescue
+owner = Path if hasattr(Path, step) else store.backup
 does = getattr(owner, step)
 def dies(*args):
     if when == "after":
         does(*args)
     os.kill(os.getpid(), signal.SIGKILL)
 setattr(owner, step, dies)
-store.rescue.restore(Path(sys.argv[1]), Path(sys.argv[2]))
+store.backup.restore(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 

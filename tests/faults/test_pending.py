@@ -161,14 +161,14 @@ def test_a_file_that_makes_no_sense_is_set_aside_and_said(tmp_path: Path) -> Non
 
 
 def test_every_table_comes_through_a_file_unchanged_on_every_engine(store: Store, tmp_path: Path) -> None:
-    rows = [row for table in TABLES.values() if not table.is_made for row in rows_of(table)]
+    rows = [row for table in TABLES.values() if not table.is_derived for row in rows_of(table)]
     path = write_pending(tmp_path / "a.db", "import", rows)
     pending = PendingFile(path)
     while pending.step(store):
         pass
     assert pending.new == len(rows)
     for table in TABLES.values():
-        if not table.is_made:
+        if not table.is_derived:
             assert [table.row(*row) for row in store.read(table)] == rows_of(table), table.name
     again = PendingFile(write_pending(tmp_path / "a.db", "import", rows))
     while again.step(store):

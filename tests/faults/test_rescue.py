@@ -10,7 +10,8 @@ import apsw
 import pytest
 
 from store import Store, StoreError, open_store
-from store.rescue import back_up, check, restore, salvage
+from store.backup import back_up, check, restore
+from store.repair import salvage
 from store.rows import INCIDENTS, PROBES, TABLES
 from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe, target
 from tests.faults.sound import assert_sound, probes_of
@@ -169,7 +170,7 @@ def test_a_sound_store_is_saved_whole_also_what_is_not_checkpointed_and_what_is_
         pass
     store.write([probe(NOON + HOUR)])
     for table in TABLES.values():
-        if not table.is_made and table is not PROBES:
+        if not table.is_derived and table is not PROBES:
             store.write(rows_of(table))
     found = salvage(path, repaired)
     assert not found.holes and not found.dropped

@@ -61,10 +61,10 @@ def test_runs_that_are_merged_and_come_again_with_an_old_export_are_not_counted_
     store.compact(NOON + HOUR)
     merged = runs_of(store)
     assert [row.count for row in merged] == [9, 1]
-    assert store.write(old, keep=True) == 0
+    assert store.write(old, on_conflict="ignore") == 0
     assert runs_of(store) == merged
     again = opened(tmp_path / "again.db")
-    assert again.write(merged, keep=True) == 2
+    assert again.write(merged, on_conflict="ignore") == 2
     assert runs_of(again) == merged
     # a run of that hour that ended late is new, whatever was merged
     assert store.write([run(NOON + 30 * MINUTE)]) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -11,11 +12,11 @@ from pathlib import Path
 import apsw
 import pytest
 
-from store import StoreError, migrations, open_store
-from store.rollups import COLUMNS, STEP_MS
+from store import StoreError, backup, migrations, open_store
+from store.rollups import COLUMNS, EXPORTED, STEP_MS
 from store.rows import ENDPOINTS, INCIDENTS, MODELS, PROBES, TABLES, Endpoint, Model
-from store.sqlite import INTERNED, MADE_OF
-from tests.factories import DAY, HOUR, NOON, model, probe
+from store.sqlite import INTERNED
+from tests.factories import DAY, HOUR, NOON, model, probe, target
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_the_schema_and_the_row_types_are_the_same(path: Path) -> None:
     connection = apsw.Connection(str(path))
     sql_type = {"text": "TEXT", "integer": "INTEGER", "moment": "INTEGER", "flag": "INTEGER", "real": "REAL"}
     for table in TABLES.values():
-        if table in MADE_OF:
+        if table in EXPORTED:
             continue  # kept in another shape than it is told in
         real = [
             (name, "TEXT" if name in INTERNED.get(table.name, ()) else kind, not notnull)
@@ -185,6 +186,42 @@ def test_a_store_of_any_older_schema_becomes_the_same_as_a_new_one(
     assert store.series() == new.series()
     store.close()
     new.close()
+
+
+def test_a_store_is_copied_before_each_migration_and_the_newest_two_copies_are_kept(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = range(len(migrations.MIGRATIONS) - 3, len(migrations.MIGRATIONS) + 1)
+    every = migrations.MIGRATIONS
+    for version in versions:
+        monkeypatch.setattr(migrations, "MIGRATIONS", every[:version])
+        store = open_store(f"sqlite:///{path}")
+        if version == versions[0]:
+            store.write([target("before")])
+        store.close()
+    copies = sorted(path.parent.glob("*.schema-*"))
+    assert [re.sub(r"\d{8}T[\d.]+$", "", copy.name) for copy in copies] == [
+        f"{path.name}.schema-{version}-" for version in versions[1:-1]
+    ]
+    assert all(copy.stat().st_mode & 0o777 == 0o600 for copy in copies)
+    old = apsw.Connection(str(copies[0]))
+    assert (migrations.version_of(old), old.execute("SELECT name FROM targets").get) == (versions[1], "before")
+
+
+def test_a_store_that_cannot_be_copied_is_not_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = migrations.MIGRATIONS
+    monkeypatch.setattr(migrations, "MIGRATIONS", every[:-1])
+    open_store(f"sqlite:///{path}").close()
+    monkeypatch.setattr(migrations, "MIGRATIONS", every)
+
+    def full(*_: object) -> None:
+        raise apsw.FullError("database or disk is full")
+
+    monkeypatch.setattr(backup, "_copy", full)
+    with pytest.raises(StoreError, match=r"disk is full. The store was written by an older Uptoken, .* make room"):
+        open_store(f"sqlite:///{path}")
+    assert migrations.version_of(apsw.Connection(str(path))) == len(every) - 1
+    assert not list(path.parent.glob("*.schema-*")) and not list(path.parent.glob("*.part"))
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

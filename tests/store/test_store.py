@@ -117,7 +117,7 @@ def test_a_whole_of_many_rows_is_told_as_one_also_between_rows_of_other_tables(s
 
 def test_with_keep_a_row_that_is_there_already_stays_in_every_table(store: Store) -> None:
     store.write([target(), usage("a", tokens=1)])
-    assert store.write([target(state="removed"), usage("a", tokens=9), usage("b", tokens=2)], keep=True) == 1
+    assert store.write([target(state="removed"), usage("a", tokens=9), usage("b", tokens=2)], on_conflict="ignore") == 1
     assert list(store.read(TARGETS, columns=("state",))) == [("active",)]
     assert list(store.read(USAGE, columns=("model", "tokens"))) == [("a", 1), ("b", 2)]
 

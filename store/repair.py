@@ -1,10 +1,9 @@
-"""SQLite files in need: a copy while they are written, putting a copy back, and what can be read of a damaged one."""
+"""What can be read of a damaged SQLite store, written to a new one."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,200 +11,17 @@ from typing import Any
 
 import apsw
 
+from store.backup import Count, copied, plain_errors, refuse_existing
 from store.horizon import horizon
-from store.migrations import (
-    INCREMENTAL,
-    MIGRATIONS,
-    mark_finished,
-    mark_unfinished,
-    refuse_unfinished,
-    version_of,
-)
-from store.part_files import part_file, part_folder, sync_path
-from store.paths import has_log, links_of
-from store.private import make_private_folder
+from store.migrations import mark_finished, mark_unfinished, refuse_foreign
+from store.part_files import part_file
 from store.protocol import StoreError
 from store.rollups import COLUMNS, DAY_MS, STEP_MS, Step
 from store.rows import INCIDENTS, PROBES, TABLES, Row, Table
-from store.sqlite import CANNOT_SHARE, INTERNED, SqliteStore
+from store.sqlite import INTERNED, SqliteStore
 from store.upkeep import MASK, SHIFT, TABLE, fold, keep_incident, put_rollup_sql, retell_incidents
 
-PAGES_A_STEP = 2_000
-Count = Callable[[int], None]
-NOT_READABLE = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
 _DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.SQLError, UnicodeDecodeError)
-
-
-# -- a copy, and putting it back
-
-
-def pages_of(path: Path) -> int:
-    """How many pages a file has, for a bar."""
-    return path.stat().st_size // 4_096
-
-
-def back_up(source: Path, target: Path, count: Count = lambda _: None) -> None:
-    """Copy a store as it is at this moment, also while it is written, to a new file for its owner alone. The file gets
-    its name when it is whole and was checked. A source on a full disk, or in a folder that may not be written, is read
-    without changing anything there. Raises StoreError.
-    """
-    _refuse_existing(target)
-    with _plainly(f"{source} could not be copied to {target}"):
-        make_private_folder(target.parent)
-        with part_file(target) as part:
-            _copy(source, part, count)
-
-
-def restore(copy: Path, target: Path, count: Count = lambda _: None) -> Path | None:
-    """Put a copy in a store's place; returns where the store that was there lies now. Raises StoreError.
-
-    Nobody may write the store meanwhile. Neither the copy nor what was there is changed. Whenever this is killed, one
-    of the two is the store.
-    """
-    with _plainly(f"{copy} could not be put in the place of {target}"):
-        if not copy.is_file():
-            raise StoreError(f"there is no file {copy}")
-        with _reader(copy, target) as connection:
-            _store_version(connection, copy)
-        check(copy, target)
-        for link in links_of(target):  # a restore that was killed after it had made this name
-            if not has_log(link):
-                link.unlink()
-        with part_file(target) as part:
-            _copy(copy, part, count)
-            _make_shrinkable(part)
-            aside = _link_aside(target)
-        _remove_logs(target)  # a reader may have made them between the last step and the replacement
-        return aside
-
-
-def _copy(source: Path, part: Path, count: Count) -> None:
-    with _reader(source, part) as old, closing(apsw.Connection(str(part))) as new:
-        old.execute("BEGIN")  # one moment: without it, each tick of a collector would start the copy anew
-        _store_version(old, source)
-        with new.backup("main", old, "main") as backup:
-            while not backup.done:
-                before = backup.remaining
-                backup.step(PAGES_A_STEP)
-                count(max(0, before - backup.remaining))
-        new.execute("PRAGMA journal_mode=DELETE")
-    check(part)
-
-
-def _make_shrinkable(part: Path) -> None:
-    """Only a file that is written anew can be one that gives free pages back to the disk; without room it stays so."""
-    with suppress(apsw.FullError, apsw.IOError), closing(apsw.Connection(str(part))) as connection:
-        if connection.execute("PRAGMA auto_vacuum").get != INCREMENTAL:
-            connection.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
-            connection.execute("VACUUM")
-
-
-def check(path: Path, scratch: Path | None = None) -> None:
-    """Raises StoreError when SQLite finds something wrong in a file."""
-    with _reader(path, scratch or path) as connection:
-        try:
-            found = [text for (text,) in connection.execute("PRAGMA quick_check(3)")]
-        except apsw.Error as problem:
-            found = [str(problem)]
-    if found != ["ok"]:
-        raise StoreError(
-            f"{path} is damaged ({found[0]}): `python -m collectors repair` saves what can be read into a new file"
-        )
-
-
-def _refuse_existing(target: Path) -> None:
-    if target.exists():
-        raise StoreError(f"{target} is there already: choose another name, or move it away")
-
-
-def _store_version(connection: apsw.Connection, path: Path) -> int:
-    version = version_of(connection)
-    if not 0 < version <= len(MIGRATIONS):
-        raise StoreError(f"{path} is {'from a newer Uptoken' if version else 'not an Uptoken store'}")
-    refuse_unfinished(connection, str(path))
-    return version
-
-
-def _link_aside(path: Path) -> Path | None:
-    """Give a store a second name, with what is not yet in its file, and leave nothing beside the first one that
-    SQLite would take for part of the file that comes.
-    """
-    if not path.exists():
-        return None
-    wal = path.with_name(f"{path.name}-wal")
-    with suppress(apsw.Error), closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
-        connection.set_busy_timeout(2_000)
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    aside = path.with_name(f"{path.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
-    if has_log(path):  # a damaged store, or one that is still read
-        _link(wal, aside.with_name(f"{aside.name}-wal"))
-    _link(path, aside)
-    sync_path(path.parent)
-    _remove_logs(path)
-    return aside
-
-
-def _link(path: Path, name: Path) -> None:
-    try:
-        name.hardlink_to(path)
-    except OSError:  # a file system without hard links
-        with part_file(name) as part:
-            shutil.copyfile(path, part)
-
-
-def _remove_logs(path: Path) -> None:
-    for ending in ("-wal", "-shm"):
-        path.with_name(path.name + ending).unlink(missing_ok=True)
-
-
-@contextmanager
-def _plainly(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (apsw.Error, OSError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else problem
-        raise StoreError(f"{what}: {reason}") from problem
-
-
-@contextmanager
-def _reader(path: Path, scratch: Path) -> Iterator[apsw.Connection]:
-    """A connection that changes nothing. Where SQLite has no room or right for what it keeps beside the file, nobody
-    else has it open, so that the file alone is read, or with what is not checkpointed a copy of it beside `scratch`.
-    """
-    if not path.is_file():
-        raise StoreError(f"there is no store at {path}")
-    try:
-        connection = _connect(str(path))
-    except CANNOT_SHARE:
-        pass
-    else:
-        with closing(connection):
-            yield connection
-        return
-    if not has_log(path):
-        before = _state(path)
-        with closing(_connect(f"{path.absolute().as_uri()}?immutable=1")) as connection:
-            yield connection
-        if has_log(path) or _state(path) != before:
-            raise StoreError(f"{path} is being written: stop what writes it, and try again")
-        return
-    with _copied(path, scratch) as copy, closing(apsw.Connection(str(copy))) as connection:
-        yield connection
-
-
-def _connect(name: str) -> apsw.Connection:
-    connection = apsw.Connection(name, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
-    try:
-        connection.set_busy_timeout(10_000)
-        with suppress(*NOT_READABLE):  # that is for who asked to say
-            connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-# -- what can be read of a damaged file
 
 
 @dataclass
@@ -223,13 +39,13 @@ def salvage(source: Path, target: Path, count: Count = lambda _: None) -> Salvag
     opened for reading alone, from a copy of it beside `target`. Raises StoreError when nothing can be read, or the new
     file cannot be written.
     """
-    _refuse_existing(target)
+    refuse_existing(target)
     if not source.is_file():
         raise StoreError(f"there is no store at {source}")
     found = Salvage()
-    with _plainly(f"what can be read of {source} could not be written to {target}"):
+    with plain_errors(f"what can be read of {source} could not be written to {target}"):
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _copied(source, target) as copy, part_file(target) as part:
+        with copied(source, target) as copy, part_file(target) as part:
             with closing(_sound_enough(copy, source)) as connection:
                 _salvage_into(part, connection, found, count)
             if not sum(found.rows.values()):
@@ -242,7 +58,7 @@ def _salvage_into(part: Path, connection: apsw.Connection, found: Salvage, count
     try:
         with closing(apsw.Connection(str(part))) as new:
             mark_unfinished(new)
-        small = [table for table in TABLES.values() if not table.is_made and table is not PROBES]
+        small = [table for table in TABLES.values() if not table.is_derived and table is not PROBES]
         for table in small:
             _take(store, table, _from_both_ends(connection, table, "", (), found), found, count)
         _take(store, PROBES, _probes(connection, found), found, count)
@@ -252,30 +68,6 @@ def _salvage_into(part: Path, connection: apsw.Connection, found: Salvage, count
     with closing(apsw.Connection(str(part))) as new:
         new.execute("PRAGMA journal_mode=DELETE")
         mark_finished(new)
-
-
-@contextmanager
-def _copied(source: Path, beside: Path) -> Iterator[Path]:
-    """Reading a store that was not closed well changes its files, so a copy is read. Raises OSError, or StoreError when
-    somebody wrote the store meanwhile.
-    """
-    with part_folder(beside.with_name(f"{beside.name}-copy")) as folder:
-        files = {ending: source.with_name(source.name + ending) for ending in ("", "-wal")}
-        before = [_state(path) for path in files.values()]
-        for ending, path in files.items():
-            if path.exists():
-                shutil.copyfile(path, folder / ("store.db" + ending))
-        if [_state(path) for path in files.values()] != before:
-            raise StoreError(f"{source} is being written: stop what writes it, and try again")
-        yield folder / "store.db"
-
-
-def _state(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _sound_enough(copy: Path, source: Path) -> apsw.Connection:
@@ -289,7 +81,7 @@ def _sound_enough(copy: Path, source: Path) -> apsw.Connection:
             # the second: a file that was cut is read as far as it goes
             connection.execute("PRAGMA cell_size_check=ON; PRAGMA writable_schema=ON")
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
-            _store_version(connection, source)
+            refuse_foreign(connection, str(source))
         except (*_DAMAGE, StoreError):
             connection.close()
             continue
@@ -313,7 +105,7 @@ def _write(store: SqliteStore, table: Table, rows: list[Row], found: Salvage) ->
     if not rows:
         return
     try:
-        found.rows[table.name] = found.rows.get(table.name, 0) + store.write(rows, keep=True)
+        found.rows[table.name] = found.rows.get(table.name, 0) + store.write(rows, on_conflict="ignore")
     except (StoreError, TypeError, ValueError, OverflowError) as problem:
         if len(rows) == 1:
             if isinstance(problem, StoreError) and not isinstance(problem.__cause__, apsw.ConstraintError):
