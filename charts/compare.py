@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-import pandas as pd
 import plotly.graph_objects as go
 
 from charts.axes import local, over_window
 from charts.drawing import Drawing
 from charts.palette import Palette
+from charts.times import table_of
+from stats.latency import Band
 
 HEIGHT = 320
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def medians(
-    tables: dict[str, pd.DataFrame],
+    found: Mapping[str, Sequence[Band]],
     since: int,
     until: int,
     palette: Palette,
@@ -26,10 +27,11 @@ def medians(
     unit: str,
     zone: str = "UTC",
 ) -> go.Figure:
-    """The median of each target over time: `tables` has its `stats.latency.bands` by its name, `numbers` the places of
+    """The median of each target over time: `found` has its `stats.latency.bands` by its name, `numbers` the places of
     their colours. Where two have the same colour, the second is dashed.
     """
     chart = Drawing(palette, HEIGHT)
+    tables = {name: table_of(bands) for name, bands in found.items()}
     if not any(int(table["count"].sum()) for table in tables.values()):
         return chart.say("no sample in this window")
     worn: Counter[str] = Counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Literal
 
 import pandas as pd
@@ -12,6 +13,7 @@ import plotly.graph_objects as go
 from charts.axes import local, over_window
 from charts.drawing import Drawing
 from charts.palette import Palette
+from stats.latency import Band
 from stats.shifts import Shift
 from stats.thinning import Mark
 
@@ -22,7 +24,7 @@ CEILING = 1.6
 
 
 def bands(
-    table: pd.DataFrame,
+    found: Sequence[Band],
     failures: Sequence[Mark],
     since: int,
     until: int,
@@ -41,6 +43,7 @@ def bands(
     `zone` is the time zone of the axis. With neither samples nor failures the chart says so.
     """
     chart = Drawing(palette, HEIGHT)
+    table = table_of(found)
     colour = colour or palette.accent
     if not int(table["count"].sum()) and not failures:
         return chart.say("no sample in this window")
@@ -81,6 +84,12 @@ def bands(
     over_window(chart, since, until, zone)
     chart.update_yaxes(title={"text": unit, "font": {"color": palette.muted, "size": 12}, "standoff": 4})
     return chart.figure()
+
+
+def table_of(found: Sequence[Band]) -> pd.DataFrame:
+    """A row each; what is null is missing."""
+    table = pd.DataFrame(found, columns=[item.name for item in fields(Band)])
+    return table.astype({name: float for name in table.columns if name not in ("at", "count")})
 
 
 def _unbroken(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import fields
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -10,6 +12,7 @@ import plotly.graph_objects as go
 from charts.axes import MOMENTS
 from charts.drawing import Drawing
 from charts.palette import Palette
+from stats.tokens import DayTokens
 
 HEIGHT = 300
 BELOW = {"y": -0.14, "yanchor": "top"}
@@ -17,10 +20,11 @@ MOST_LABELS = 8
 """As many fit below the chart on a phone."""
 
 
-def per_day(table: pd.DataFrame, palette: Palette) -> go.Figure:
+def per_day(found: Sequence[DayTokens], palette: Palette) -> go.Figure:
     """The chart of `stats.tokens.tokens_per_day`."""
     chart = Drawing(palette, HEIGHT)
-    if table.empty or not int((table["prompt_tokens"] + table["completion_tokens"]).sum()):
+    table = pd.DataFrame(found, columns=[item.name for item in fields(DayTokens)])
+    if not any(day.prompt_tokens + day.completion_tokens for day in found):
         return chart.say("no tokens in this window")
     by_day = table.set_index(pd.to_datetime(table["day"]))[["prompt_tokens", "completion_tokens"]]
     by_day = by_day.reindex(pd.date_range(by_day.index.min(), by_day.index.max()), fill_value=0)

@@ -20,8 +20,8 @@ from pages.shared import (
     window,
 )
 from pages.shared.numbers import metrics
-from pages.shared.past import past_of
 from pages.shared.samples import SAMPLES
+from pages.shared.target_history import target_history
 from stats.providers import by_provider
 from stats.routes import attempts_by_provider, first_choices, routes_of
 
@@ -71,8 +71,8 @@ if name in waiting and name not in loader.first_at(url):
 model_charts.over_time(url, target, number)
 model_charts.spread_card(url, target, number)
 chosen, zone = window.current(), window.zone()
-past = past_of(url, target, chosen, window.now_ms())
-since, until = past.since, past.until
+history = target_history(url, target, chosen, window.now_ms())
+since, until = history.since, history.until
 
 routed = loader.routed_model(target, loader.models(url))
 endpoints = loader.endpoints(url, target.model)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pandas as pd
-
 
 @dataclass(frozen=True)
 class Answers:
@@ -18,9 +16,3 @@ class Answers:
     def share(self) -> float | None:
         """right / checked, 0 to 1; null when none was checked."""
         return self.right / self.checked if self.checked else None
-
-
-def answers(probes: pd.DataFrame) -> Answers:
-    """The answers in `probes` (`answer_ok`, missing where there was nothing to check)."""
-    known = probes["answer_ok"].dropna()
-    return Answers(int(known.sum()), len(known))

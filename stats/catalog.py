@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from stats.latency import percentiles
 from stats.prices import price_at
+from stats.samples import samples
+from stats.summary import summary
+from store.rollups import Rollup
 from store.rows import Model
 
 PARTS_IN, PARTS_OUT = 3, 1
@@ -120,18 +123,17 @@ def spots(table: pd.DataFrame, column: str) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def measured_by_model(probes: pd.DataFrame, models: Mapping[str, str]) -> pd.DataFrame:
-    """Our own medians by model: `ttft_ms`, `tokens_per_second` and the number of `probes`, of probes with `target`,
-    `outcome`, `lag_ms` and both columns; `models` tells each target's model.
+def measured_by_model(rollups: Iterable[Rollup], models: Mapping[str, str]) -> pd.DataFrame:
+    """Our own medians by model: `ttft_ms`, `tokens_per_second` and the number of `probes`; `models` tells each target's
+    model.
     """
-    listed = probes.assign(model=probes["target"].map(models))
-    rows = {
-        str(name): (
-            percentiles(group, "ttft_ms").p50,
-            percentiles(group, "tokens_per_second").p50,
-            len(group),
-        )
-        for name, group in listed.groupby("model")
-    }
+    listed: dict[str, list[Rollup]] = defaultdict(list)
+    for rollup in rollups:
+        if rollup.target in models:
+            listed[models[rollup.target]].append(rollup)
+    rows = {}
+    for name, mine in sorted(listed.items()):
+        [ttft], [speed] = (samples(mine, column).quantiles((0.5,)) for column in ("ttft_ms", "tokens_per_second"))
+        rows[name] = (ttft, speed, summary(mine).requests)
     columns = ["ttft_ms", "tokens_per_second", "probes"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("model")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from store.rollups import DAY_MS, PICO
+from store.rollups import DAY_MS, PICO, Rollup
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,6 @@ class Cost:
     unpriced: int
 
 
-COST_COLUMNS = ("cost_pusd", "unpriced")
-
-
 def month_began(now: int) -> int:
     """The moment at which the UTC month of `now` began, in milliseconds."""
     day = datetime.fromtimestamp(now / 1_000, UTC)
@@ -37,17 +34,17 @@ def asked_since(now: int) -> int:
     return min(month_began(now), now - now % DAY_MS - 7 * DAY_MS)
 
 
-def costs(rows: Iterable[tuple[object, ...]], now: int) -> list[Cost]:
-    """By target, the dearest first: of roll-ups by the day with `COST_COLUMNS` since `asked_since`."""
+def costs(days_used: Iterable[Rollup], now: int) -> list[Cost]:
+    """By target, the dearest first: of roll-ups by the day since `asked_since`."""
     today, month = now - now % DAY_MS, month_began(now)
     days: dict[str, dict[int, float]] = {}
     unpriced: dict[str, int] = {}
-    for target, _location, _profile, at, cost, missing in rows:
-        name, day = str(target), int(str(at))
+    for used in days_used:
+        name, day = used.target, used.began
         by_day = days.setdefault(name, {})
-        by_day[day] = by_day.get(day, 0.0) + int(str(cost)) / PICO
+        by_day[day] = by_day.get(day, 0.0) + used["cost_pusd"] / PICO
         if day >= month:
-            unpriced[name] = unpriced.get(name, 0) + int(str(missing))
+            unpriced[name] = unpriced.get(name, 0) + used["unpriced"]
     found = [
         Cost(
             name,

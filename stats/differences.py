@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from stats.latency import measured
-from stats.rollups import Counts
-from store.sketch import BUCKETS, GAMMA, SMALLEST, bucket_of
+from stats.samples import Samples
+from store.arrays import Counts
+from store.sketch import BUCKETS, GAMMA, SMALLEST
 
 RESAMPLES = 2_000
 LEAST_SAMPLES = 5
@@ -35,23 +34,18 @@ class Difference:
         return self.low > 0 or self.high < 0
 
 
-def counts_of(probes: pd.DataFrame, column: str) -> Counts:
-    """The good replies' values of a column, by bucket of a sketch."""
-    buckets = [bucket_of(float(value)) for value in measured(probes, column)[column]]
-    return np.bincount(np.array(buckets, dtype=np.int64), minlength=BUCKETS).astype(np.int64)
-
-
-def difference(one: Counts, other: Counts, seed: int = 1) -> Difference | None:
-    """Of two sketches; null where one has fewer than five samples. Resamples are drawn from the buckets, so it costs
+def difference(one: Samples, other: Samples, seed: int = 1) -> Difference | None:
+    """Of two sets of values; null where one has fewer than five. Resamples are drawn from the buckets, so it costs
     the same for any number of samples (Efron 1979, the percentile interval).
     """
-    if min(int(one.sum()), int(other.sum())) < LEAST_SAMPLES:
+    if min(one.count, other.count) < LEAST_SAMPLES:
         return None
     chance = np.random.default_rng(seed)
-    gaps = _medians(_resampled(other, chance)) - _medians(_resampled(one, chance))
+    gaps = _medians(_resampled(other.buckets, chance)) - _medians(_resampled(one.buckets, chance))
     low, high = np.quantile(gaps, (0.025, 0.975))
-    [median_one], [median_other] = _medians(one[None, :]), _medians(other[None, :])
-    return Difference(float(median_one), float(median_other), float(low), float(high))
+    [[median_one], [median_other]] = (each.quantiles((0.5,)) for each in (one, other))
+    assert median_one is not None and median_other is not None
+    return Difference(median_one, median_other, float(low), float(high))
 
 
 def _resampled(counts: Counts, chance: np.random.Generator) -> Counts:
@@ -64,8 +58,8 @@ def _resampled(counts: Counts, chance: np.random.Generator) -> Counts:
 
 
 def _medians(counts: Counts) -> np.ndarray:
-    """The median of each row, as far into its bucket as the half of all samples lies: without that, medians would go in
-    steps of 2%.
+    """The median of each resample, as far into its bucket as the half of its samples lies: without that, an interval
+    would go in steps of 2%.
     """
     ends = np.cumsum(counts, axis=1)
     half = ends[:, -1] / 2

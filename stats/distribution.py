@@ -1,47 +1,56 @@
-"""How measured values are spread: over their size, and over the hours of the week."""
+"""How measured values are distributed: over their size, and over the hours of the week."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
-import pandas as pd
 
-from stats.rollups import FIRST_VALUE, Counts, Row, counts_by_place, quantiles_by_row
-from store.rollups import COUNTED, SKETCHED
+from stats.samples import Samples, quantile_table, samples_by_place
+from store.rollups import Rollup
 from store.sketch import BUCKETS, GAMMA, SMALLEST
 
 MOST_BARS = 48
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
-def histogram(counts: Counts, most: int = MOST_BARS) -> pd.DataFrame:
-    """Bars of equal width on a logarithmic scale, between the 0.1% and the 99.9% quantile: `low`, `high`, `share` of
-    all samples. What is beyond is in the outermost bars.
+@dataclass(frozen=True)
+class HistogramBar:
+    """The `share` of all samples that lies between `low` and `high`."""
+
+    low: float
+    high: float
+    share: float
+
+
+def histogram(samples: Samples, most: int = MOST_BARS) -> list[HistogramBar]:
+    """Bars of equal width on a logarithmic scale, between the 0.1% and the 99.9% quantile. What is beyond is in the
+    outermost bars.
     """
-    total = int(counts.sum())
-    columns = ["low", "high", "share"]
+    total = samples.count
     if not total:
-        return pd.DataFrame(columns=columns, dtype=float)
-    ends = np.cumsum(counts)
+        return []
+    ends = np.cumsum(samples.buckets)
     first = int(np.searchsorted(ends, 0.001 * total, side="right"))
     last = int(np.searchsorted(ends, 0.999 * total))
     step = max(1, -(-(last - first + 1) // most))
     edges = np.arange(first, last + step + 1, step)
     places = np.clip((np.arange(BUCKETS) - first) // step, 0, len(edges) - 2)
-    summed = np.bincount(places, weights=counts, minlength=len(edges) - 1)
+    summed = np.bincount(places, weights=samples.buckets, minlength=len(edges) - 1)
     bounds = SMALLEST * GAMMA ** (edges.astype(float) - 1)
-    table = pd.DataFrame({"low": bounds[:-1], "high": bounds[1:], "share": summed / total})
-    return table[: int(np.flatnonzero(summed)[-1]) + 1]
+    shown = int(np.flatnonzero(summed)[-1]) + 1
+    return [HistogramBar(float(bounds[n]), float(bounds[n + 1]), float(summed[n]) / total) for n in range(shown)]
 
 
-def by_hour_of_week(rows: Iterable[Row], column: str, zone: str = "UTC") -> pd.DataFrame:
-    """The medians by weekday (`DAYS`, the index) and hour of the day in `zone` (the columns, 0 to 23), from roll-ups by
-    the hour; missing where there is no sample.
+def by_hour_of_week(rollups: Sequence[Rollup], column: str, zone: str = "UTC") -> list[list[float | None]]:
+    """The medians by weekday (`DAYS`) and hour of the day in `zone` (0 to 23), of stretches of an hour at most; null
+    where there is no sample.
     """
-    place = FIRST_VALUE + len(COUNTED) + SKETCHED.index(column)
-    known = [row for row in rows if row[place]]
-    local = pd.to_datetime([row[3] for row in known], unit="ms", utc=True).tz_convert(zone)
-    counts = counts_by_place(local.day_of_week * 24 + local.hour, [row[place] for row in known], len(DAYS) * 24)
-    medians = quantiles_by_row(counts, [0.5]).reshape(len(DAYS), 24)
-    return pd.DataFrame(medians, index=list(DAYS), columns=range(24))
+    where = UTC if zone == "UTC" else ZoneInfo(zone)
+    local = [datetime.fromtimestamp(rollup.began / 1_000, where) for rollup in rollups]
+    places = [moment.weekday() * 24 + moment.hour for moment in local]
+    medians = quantile_table(samples_by_place(rollups, places, len(DAYS) * 24, column), (0.5,)).reshape(len(DAYS), 24)
+    return [[None if np.isnan(value) else float(value) for value in row] for row in medians]

@@ -1,100 +1,96 @@
-"""Incidents: stretches of confirmed failures."""
+"""Incidents and states: the same on every page, whatever range is looked at."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import Literal
 
 import store.rows
-from store.incidents import Stretch, stretches
 from store.rows import DOWN, UP, Probe
 
-Incident = Stretch
+Status = Literal["up", "down", "not_counted", "stale", "never", "waiting"]
 
 
-def kept(rows: Iterable[store.rows.Incident]) -> list[Incident]:
-    """Incidents as the store keeps them, oldest first."""
-    ordered = sorted(rows, key=lambda row: row.began_at)
-    return [Incident(row.began_at, row.ended_at, row.cause, row.probes, row.error) for row in ordered]
-
-
-def incidents(probes: pd.DataFrame) -> list[Incident]:
-    """The incidents in one target's `ping` probes at one location (`started_at`, `outcome`, `error`), oldest first.
-
-    Two failures in a row open one, which began with the first; the first success ends it. What is not counted neither
-    opens, feeds nor ends one.
+@dataclass(frozen=True)
+class Incident:
+    """A stretch of confirmed failures (milliseconds UTC): from the first one to the first success after it. Without an
+    end it was still going on at `seen_until`, when its collector last looked, or now.
     """
-    ordered = probes.sort_values("started_at")
-    # most probes are good: only the failures, and the first success after each run of them, need a look
-    is_down = ordered["outcome"].isin(DOWN)
-    after_down = ordered["outcome"].isin(UP)
-    relevant = ordered[is_down | (after_down & _follows_a_failure(ordered, is_down, after_down))]
-    told = (
-        (int(started_at), str(outcome), error if isinstance(error, str) else None)
-        for started_at, outcome, error in zip(
-            relevant["started_at"], relevant["outcome"], relevant["error"], strict=True
+
+    began_at: int
+    ended_at: int | None
+    seen_until: int
+    is_known_now: bool
+    """Of one without an end: whether the collector still looks."""
+    cause: str
+    probes: int
+    error: str | None
+
+    def duration_s(self, since: int = 0, until: int = 2**62) -> float:
+        """Seconds that were seen of it, in a range or in all."""
+        ended = self.seen_until if self.ended_at is None else self.ended_at
+        return max(0, min(ended, until) - max(self.began_at, since)) / 1_000
+
+
+@dataclass(frozen=True)
+class TargetState:
+    """What a target is now, and since when (milliseconds UTC; null: since it was first seen)."""
+
+    status: Status
+    since: int | None
+    outcome: str | None = None
+
+
+def incidents(rows: Iterable[store.rows.Incident], newest: Probe | None, now: int, every_s: float) -> list[Incident]:
+    """The incidents of one series, oldest first. When the collector stopped during one, it does not grow."""
+    is_known = newest is not None and not is_stale(newest, now, every_s)
+    last_at = newest.started_at if newest is not None else 0
+    ordered = sorted(rows, key=lambda row: row.began_at)
+    return [
+        Incident(
+            row.began_at,
+            row.ended_at,
+            now if is_known else max(last_at, row.began_at),
+            is_known,
+            row.cause,
+            row.probes,
+            row.error,
         )
-    )
-    return list(stretches(told))
+        for row in ordered
+    ]
 
 
-def _follows_a_failure(probes: pd.DataFrame, is_down: pd.Series, is_up: pd.Series) -> pd.Series:
-    """Whether the nearest counted probe before a row was down."""
-    counted = is_down[is_down | is_up]
-    return counted.shift(1, fill_value=False).reindex(probes.index, fill_value=False)
+def within(found: Iterable[Incident], since: int, until: int) -> list[Incident]:
+    """Those that a range has a part of."""
+    return [i for i in found if i.began_at < until and (i.ended_at is None or i.ended_at > since)]
+
+
+def is_stale(newest: Probe, now: int, every_s: float) -> bool:
+    """Whether a newest probe is older than three intervals and a minute."""
+    return now - newest.started_at > (3 * every_s + 60) * 1_000
+
+
+def state(newest: Probe | None, found: Sequence[Incident], now: int, every_s: float) -> TargetState:
+    """What the newest probe says, and since when by the incidents of its series."""
+    if newest is None:
+        return TargetState("never", None)
+    if is_stale(newest, now, every_s):
+        return TargetState("stale", newest.started_at, newest.outcome)
+    if newest.outcome in DOWN:
+        is_open = bool(found) and found[-1].ended_at is None
+        return TargetState("down", found[-1].began_at if is_open else newest.started_at, newest.outcome)
+    if newest.outcome in UP:
+        return TargetState("up", found[-1].ended_at if found else None, newest.outcome)
+    return TargetState("not_counted", None, newest.outcome)
 
 
 def mean_time_to_recovery_s(found: Iterable[Incident]) -> float | None:
     """The mean duration of those that are over, in seconds; null when none is."""
-    over = [(i.ended_at - i.began_at) / 1_000 for i in found if i.ended_at is not None]
+    over = [incident.duration_s() for incident in found if incident.ended_at is not None]
     return sum(over) / len(over) if over else None
 
 
 def mean_time_between_failures_s(found: Sequence[Incident], up_s: float) -> float | None:
     """Seconds up for each incident, of seconds that were decided up in the window; null without an incident."""
     return up_s / len(found) if found else None
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What a target is now, and since when (milliseconds UTC; null: since it was first seen)."""
-
-    word: str  # up, down, not_counted, stale, never
-    since: int | None
-    outcome: str | None = None
-
-
-def standing_of(newest: Probe | None, found: Sequence[Incident], now: int, every_s: float) -> Standing:
-    """As `standing`, from the newest probe and the incidents of the window alone."""
-    if newest is None:
-        return Standing("never", None)
-    if now - newest.started_at > (3 * every_s + 60) * 1_000:
-        return Standing("stale", newest.started_at, newest.outcome)
-    if newest.outcome in DOWN:
-        is_open = bool(found) and found[-1].ended_at is None
-        return Standing("down", found[-1].began_at if is_open else newest.started_at, newest.outcome)
-    if newest.outcome in UP:
-        return Standing("up", found[-1].ended_at if found else None, newest.outcome)
-    return Standing("not_counted", None, newest.outcome)
-
-
-def standing(probes: pd.DataFrame, now: int, every_s: float) -> Standing:
-    """The state that the newest `ping` probe says; `stale` when it is older than three intervals and a minute."""
-    if probes.empty:
-        return Standing("never", None)
-    ordered = probes.sort_values("started_at")
-    newest = ordered.iloc[-1]
-    outcome = str(newest["outcome"])
-    if now - int(newest["started_at"]) > (3 * every_s + 60) * 1_000:
-        return Standing("stale", int(newest["started_at"]), outcome)
-    word = "up" if outcome in UP else "down" if outcome in DOWN else "not_counted"
-    same = {"up": ordered["outcome"].isin(UP), "down": ordered["outcome"].isin(DOWN)}.get(
-        word, ~ordered["outcome"].isin(UP | DOWN)
-    )
-    changes = ordered["started_at"][~same]
-    if changes.empty:
-        return Standing(word, None, outcome)
-    since = ordered["started_at"][same & (ordered["started_at"] > changes.iloc[-1])].iloc[0]
-    return Standing(word, int(since), outcome)

@@ -1,78 +1,100 @@
-"""Percentiles of times and rates, in one number and over time. Never a mean alone."""
+"""Measured times and rates over time. Never a mean alone."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 
-from store.rows import LAG_LIMIT_MS, UP
+from stats.samples import Floats, Samples, quantile_table, samples_by_place
+from stats.stretches import Stretches, cut
+from store.arrays import sample_count
+from store.rollups import OUTCOMES, SKETCHED, Rollup
+from store.rows import DOWN
 
-FEW = 20
-"""Below this many samples a percentile is said with its count, as small."""
-BUCKETS = 96
-PROBES_A_BUCKET = 8
-BAND_PERCENTILES = (5, 25, 50, 75, 95)
+MOST_BANDS = 96
+PROBES_A_BAND = 8
+MOST_POINTS = 48
+_FAILED = [outcome for outcome in OUTCOMES if outcome in DOWN]
 
 
 @dataclass(frozen=True)
-class Percentiles:
-    """Percentiles of `count` samples; `left_out` more were taken on an overloaded machine and are not believed."""
+class Band:
+    """The percentiles of the `count` samples of one stretch around `at` (milliseconds UTC); null without a sample."""
 
+    at: int
     count: int
-    left_out: int
+    p5: float | None
+    p25: float | None
     p50: float | None
     p75: float | None
-    p90: float | None
     p95: float | None
-    p99: float | None
-
-    @property
-    def is_small(self) -> bool:
-        """Too few samples for the outer percentiles to say much."""
-        return self.count < FEW
+    min: float | None
+    max: float | None
 
 
-def measured(probes: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The good replies that have a value in `column` and ran on a machine that was not overloaded."""
-    good = probes["outcome"].isin(UP) & probes[column].notna()
-    return probes[good & ~(probes["lag_ms"] > LAG_LIMIT_MS)]
-
-
-def percentiles(probes: pd.DataFrame, column: str) -> Percentiles:
-    """The percentiles of `column` over the good replies in `probes` (`outcome`, `lag_ms`, `column`)."""
-    values = measured(probes, column)[column].to_numpy(dtype=float)
-    all_good = int((probes["outcome"].isin(UP) & probes[column].notna()).sum())
-    points = [float(p) for p in np.percentile(values, (50, 75, 90, 95, 99))] if len(values) else [None] * 5
-    return Percentiles(len(values), all_good - len(values), *points)
-
-
-def bands(probes: pd.DataFrame, column: str, since: int, until: int) -> pd.DataFrame:
-    """Percentiles of `column` in stretches of equal length: a frame with `at` (the middle of each, milliseconds UTC),
-    `p5`, `p25`, `p50`, `p75`, `p95`, `min`, `max` and `count`; a stretch without samples is a row of missing values, so
-    that a line through it breaks.
+def bands(rollups: Sequence[Rollup], column: str, since: int, until: int) -> list[Band]:
+    """Percentiles of a column in stretches of equal length. One without samples is there, too, so that a line through
+    it breaks.
     """
-    samples = measured(probes, column)
-    inside = samples[(samples["started_at"] >= since) & (samples["started_at"] < until)]
-    count = bucket_count(len(inside))
-    width = max(1.0, (until - since) / count)
-    index = ((inside["started_at"].to_numpy(dtype=np.int64) - since) / width).astype(int)
-    grouped = inside[column].astype(float).groupby(index)
-    columns = {f"p{p}": grouped.quantile(p / 100) for p in BAND_PERCENTILES}
-    table = pd.DataFrame(columns | {"min": grouped.min(), "max": grouped.max(), "count": grouped.size()})
-    table = table.reindex(range(count))
-    table["count"] = table["count"].fillna(0).astype(int)
-    table.insert(0, "at", [round(since + (n + 0.5) * width) for n in range(count)])
-    return table
+    stretches = _cut(rollups, since, until, band_count(sample_count(rollups, column)))
+    listed = _in(rollups, stretches, column)
+    values = quantile_table(listed, (0.05, 0.25, 0.5, 0.75, 0.95, 0.0, 1.0))
+    return [
+        Band(_middle(stretches, place, since, until), listed[place].count, *_nulled(row))
+        for place, row in enumerate(values)
+    ]
 
 
-def median_line(probes: pd.DataFrame, column: str, since: int, until: int) -> list[float | None]:
-    """The medians of `bands` alone, oldest first; null where there is no sample."""
-    return [None if pd.isna(value) else float(value) for value in bands(probes, column, since, until)["p50"]]
+def median_line(rollups: Sequence[Rollup], column: str, since: int, until: int) -> list[float | None]:
+    """The medians alone, oldest first, in at most `MOST_POINTS` stretches; null where there is no sample."""
+    count = sample_count(rollups, column)
+    if not count:
+        return []
+    stretches = _cut(rollups, since, until, min(MOST_POINTS, band_count(count)))
+    return _nulled(quantile_table(_in(rollups, stretches, column), (0.5,))[:, 0])
 
 
-def bucket_count(samples: int) -> int:
+def medians_over_time(rollups: Sequence[Rollup], column: str) -> tuple[npt.NDArray[np.int64], Floats]:
+    """When each stretch with a sample began (milliseconds UTC), and its median, in the order of time."""
+    place = SKETCHED.index(column)
+    known = sorted((rollup for rollup in rollups if rollup.sketches[place]), key=lambda rollup: rollup.began)
+    listed = samples_by_place(known, range(len(known)), len(known), column)
+    return np.array([rollup.began for rollup in known], dtype=np.int64), quantile_table(listed, (0.5,)).reshape(-1)
+
+
+def failures(rollups: Sequence[Rollup]) -> list[tuple[int, str, int]]:
+    """When (the middle of its stretch, milliseconds UTC), with which outcome and how often it failed."""
+    return [
+        (rollup.began + rollup.length_ms // 2, name, count)
+        for rollup in rollups
+        for name in _FAILED
+        if (count := rollup[name])
+    ]
+
+
+def band_count(samples: int) -> int:
     """Into how many stretches to cut: as many as hold eight samples each, 4 to 96."""
-    return min(BUCKETS, max(4, math.ceil(samples / PROBES_A_BUCKET)))
+    return min(MOST_BANDS, max(4, math.ceil(samples / PROBES_A_BAND)))
+
+
+def _cut(rollups: Sequence[Rollup], since: int, until: int, count: int) -> Stretches:
+    return cut(rollups, since, until, count, max((rollup.length_ms for rollup in rollups), default=1))
+
+
+def _in(rollups: Sequence[Rollup], stretches: Stretches, column: str) -> list[Samples]:
+    places = [stretches.place(rollup.began) for rollup in rollups]
+    return samples_by_place(rollups, places, stretches.count, column)
+
+
+def _middle(stretches: Stretches, place: int, since: int, until: int) -> int:
+    """Of the part that lies within the range."""
+    began = stretches.began + place * stretches.width_ms
+    return (max(began, since) + min(began + stretches.width_ms, until)) // 2
+
+
+def _nulled(row: Floats) -> list[float | None]:
+    return [None if math.isnan(value) else float(value) for value in row]

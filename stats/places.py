@@ -7,34 +7,76 @@ see it down, else up. It stands for as many seconds as the place that decided mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from stats.strip import Bar
+from stats.stretches import cut
+from stats.strip import Bar, bars_in
+from stats.uptime import Uptime
+from store.rollups import Rollup
+
+PARTS = 24
+"""Cells in a bar, at most: an hour in a day."""
 
 
-def seen_by_most(places: Sequence[Sequence[Bar]]) -> list[Bar]:
-    """The bars of one window seen from each place, cell by cell, as one: all have the same cells, oldest first."""
-    return [_cell(cells) for cells in zip(*places, strict=True)]
+@dataclass(frozen=True)
+class SeenByMost:
+    """How a target did as most places see it: its bars, and its uptime."""
+
+    bars: list[Bar]
+    uptime: Uptime
 
 
-def _cell(cells: Iterable[Bar]) -> Bar:
-    listed = list(cells)
-    voting = [bar for bar in listed if bar.up_s + bar.down_s > 0]
+def seen_by_most(
+    places: Sequence[Sequence[Rollup]], since: int, until: int, began: int, every_s: float, most: int
+) -> SeenByMost:
+    """Of the stretches of each place, in a window (milliseconds UTC); `began`: when any of them first looked."""
+    every = [rollup for rollups in places for rollup in rollups]
+    cell_ms = max((rollup.cell_ms for rollup in every), default=1)
+    fine = cut(every, since, until, most * PARTS, cell_ms, round(every_s * 1_000))
+    cells = [_cell(cells) for cells in zip(*(bars_in(rollups, fine) for rollups in places), strict=True)]
+    up_s, down_s = sum(cell.up_s for cell in cells), sum(cell.down_s for cell in cells)
+    deciding = [cell.up_s + cell.down_s for cell in cells if cell.up_s + cell.down_s]
+    squares = sum(seconds * seconds for seconds in deciding)
+    return SeenByMost(
+        _merged(cells, -(-len(cells) // most)),
+        Uptime(
+            window_s=max(0.0, (until - max(since, began)) / 1_000),
+            up_s=up_s,
+            down_s=down_s,
+            not_counted_s=sum(cell.not_counted_s for cell in cells),
+            probes=len(deciding),
+            weight=(up_s + down_s) ** 2 / squares if squares else 0.0,
+        ),
+    )
+
+
+def _cell(seen: Sequence[Bar]) -> Bar:
+    voting = [bar for bar in seen if bar.up_s + bar.down_s > 0]
     down = sum(bar.down_s > bar.up_s for bar in voting)
     seconds = max((bar.up_s + bar.down_s for bar in voting), default=0.0)
     is_down = down * 2 > len(voting)
     return Bar(
-        listed[0].since,
-        listed[0].until,
+        seen[0].since,
+        seen[0].until,
         0.0 if is_down else seconds,
         seconds if is_down else 0.0,
-        0.0 if voting else max((bar.not_counted_s for bar in listed), default=0.0),
-        sum(bar.probes for bar in listed),
+        0.0 if voting else max((bar.not_counted_s for bar in seen), default=0.0),
     )
 
 
-def share_up(bars: Iterable[Bar]) -> float | None:
-    """Seconds up of the decided ones, 0 to 1; null when none was decided."""
-    listed = list(bars)
-    up_s, down_s = sum(bar.up_s for bar in listed), sum(bar.down_s for bar in listed)
-    return up_s / (up_s + down_s) if up_s + down_s else None
+def _merged(cells: Sequence[Bar], size: int) -> list[Bar]:
+    """`size` cells in each bar, but for the first one, so that the last is whole."""
+    first = len(cells) % size
+    groups = [list(cells[:first])] if first else []
+    groups += [list(cells[place : place + size]) for place in range(first, len(cells), size)]
+    return [
+        Bar(
+            group[0].since,
+            group[-1].until,
+            sum(cell.up_s for cell in group),
+            sum(cell.down_s for cell in group),
+            sum(cell.not_counted_s for cell in group),
+        )
+        for group in groups
+    ]

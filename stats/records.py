@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Iterable
 
-from stats.providers import by_provider
+from stats.providers import RoutedProbe, by_provider
 from stats.routes import attempts_by_provider, routes_of
 from stats.routing import Record
 from store.rows import EndpointStats
@@ -19,12 +19,13 @@ def reported(said: EndpointStats) -> Record:
     return Record(uptime, said.latency_p50_ms, said.tokens_per_second_p50, outage)
 
 
-def measured(probes: pd.DataFrame) -> dict[str, Record]:
-    """By the provider's name, of probes with `started_at`, `route`, `provider` and the measured columns: the share of
-    attempts that it answered (rate limits count against it), medians, and whether the newest attempt failed.
+def measured(probes: Iterable[RoutedProbe]) -> dict[str, Record]:
+    """By the provider's name, of probes: the share of attempts that it answered (rate limits count against it),
+    medians, and whether the newest attempt failed.
     """
-    routes = routes_of(probes.sort_values("started_at"))
-    attempts, met = attempts_by_provider(routes), by_provider(probes)
+    listed = sorted(probes, key=lambda probe: probe.started_at)
+    routes = routes_of(listed)
+    attempts, met = attempts_by_provider(routes), by_provider(listed)
     newest_ok = {attempt.provider: attempt.is_ok or attempt.is_limited for route in routes for attempt in route}
     return {
         name: Record(

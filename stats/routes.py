@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-import pandas as pd
+from stats.providers import RoutedProbe
 
 NOBODY = "nobody"
 """What a request fell back to when no further provider was tried."""
@@ -58,11 +58,11 @@ class Attempts:
         return self.answered / total if total else None
 
 
-def routes_of(probes: pd.DataFrame) -> list[list[Attempt]]:
-    """The attempts of each probe in `probes` (`route`: a JSON list as `collectors.http.reply.route_of` writes it) that
-    has any, in the order of the frame.
+def routes_of(probes: Iterable[RoutedProbe]) -> list[list[Attempt]]:
+    """The attempts of each probe that has any (`route`: a JSON list as `collectors.http.reply.route_of` writes it), in
+    their order.
     """
-    routes = (_route(str(text)) for text in probes["route"].dropna())
+    routes = (_route(probe.route) for probe in probes if probe.route is not None)
     return [route for route in routes if route]
 
 

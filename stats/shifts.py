@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 ALPHA = 0.01
 """The chance of a false alarm, for each series that is looked at."""
@@ -72,10 +71,23 @@ def _usual_by_hour(at: npt.NDArray[np.int64], level: Values) -> Values:
     """What the hour of the day adds to the level of its day, where there are days enough to tell."""
     if at[-1] - at[0] < DAYS_FOR_HOURS * DAY_MS:
         return np.zeros(len(level))
-    data = pd.DataFrame({"day": at // DAY_MS, "hour": at // HOUR_MS % 24, "level": level})
-    data["over"] = data["level"] - data.groupby("day")["level"].transform("median")
-    usual = data.groupby("hour")["over"].transform("median")
-    return np.asarray(usual, dtype=float)
+    over = level - _medians_by(at // DAY_MS, level)
+    return _medians_by(at // HOUR_MS % 24, over)
+
+
+def _medians_by(group: npt.NDArray[np.int64], level: Values) -> Values:
+    """For each value the median of its group."""
+    found = np.empty(len(level))
+    for number in np.unique(group):
+        mine = group == number
+        found[mine] = np.median(level[mine])
+    return found
+
+
+def _ranks(level: Values) -> Values:
+    """From 1 on; equal values share the mean of their ranks."""
+    _, place, counts = np.unique(level, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place], dtype=float)
 
 
 def _cuts(level: Values, began: int, ended: int, alpha: float) -> list[tuple[int, float]]:
@@ -112,7 +124,7 @@ def best_cut(level: Values) -> tuple[int | None, float]:
     count = len(level)
     if count < 2 * LEAST_SIDE:
         return None, 1.0
-    ranks = pd.Series(level).rank().to_numpy()
+    ranks = _ranks(level)
     left = np.arange(1, count)
     excess = np.cumsum(ranks)[:-1] - left * (count + 1) / 2
     spread = np.sqrt(left * (count - left) / (count - 1) * ranks.var(ddof=0) * (count - 1) / count)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
-from store.rows import DOWN, UP
+from stats.stretches import Stretches, cut
+from store.arrays import timeline
+from store.rollups import Rollup
 
 MOST_BARS = 90
 State = Literal["up", "partly", "down", "not_counted", "no_data"]
@@ -24,7 +26,8 @@ class Bar:
     up_s: float
     down_s: float
     not_counted_s: float
-    probes: int
+    probes: int = 0
+    """How many there were, where it is known by the bar."""
 
     @property
     def state(self) -> State:
@@ -43,11 +46,6 @@ class Bar:
         return self.down_s / decided if decided else 0.0
 
 
-def bar_width_ms(since: int, until: int, every_s: float, most: int = MOST_BARS) -> int:
-    """How long a bar is: at most `most` of them, and none shorter than one interval of the schedule."""
-    return max(math.ceil((until - since) / most), round(every_s * 1_000), 1)
-
-
 def strip_began(since: int, until: int, first_at: int, every_s: float, most: int = MOST_BARS) -> int:
     """Where the strip of a window begins (milliseconds UTC): with the window or, for a target that is younger, with
     its first probe, but not later than `most` of its slots ago. So the first bars of a new target can be seen.
@@ -55,35 +53,35 @@ def strip_began(since: int, until: int, first_at: int, every_s: float, most: int
     return max(since, min(first_at, until - most * round(every_s * 1_000)))
 
 
-def strip(probes: pd.DataFrame, since: int, until: int, every_s: float, most: int = MOST_BARS) -> list[Bar]:
-    """The bars of a window that ends at `until`, oldest first; each of one width, the first may begin before `since`.
-
-    `probes`: the `ping` probes of one target at one location, with `started_at`, `stands_for_s`, `outcome`.
-    A slot belongs to the bar that its probe started in.
+def strip(rollups: Sequence[Rollup], since: int, until: int, every_s: float, most: int = MOST_BARS) -> list[Bar]:
+    """The bars of a window that ends at `until`, oldest first: at most `most`, none shorter than one interval of the
+    schedule, and each some whole cells of the coarsest of these stretches of one series. A slot belongs to the bar
+    that its probe started in.
     """
-    width = bar_width_ms(since, until, every_s, most)
-    count = max(1, math.ceil((until - since) / width))
-    began = until - count * width
-    index = ((probes["started_at"].to_numpy(dtype=np.int64) - began) // width).astype(np.int64)
-    inside = (index >= 0) & (index < count)
-    index = index[inside]
-    seconds = probes["stands_for_s"].to_numpy(dtype=float)[inside]
-    outcome = probes["outcome"][inside]
-    up, down = outcome.isin(UP).to_numpy(), outcome.isin(DOWN).to_numpy()
+    cell_ms = max((rollup.cell_ms for rollup in rollups), default=1)
+    return bars_in(rollups, cut(rollups, since, until, most, cell_ms, round(every_s * 1_000)))
 
-    def summed(chosen: np.ndarray) -> np.ndarray:
-        return np.bincount(index[chosen], weights=seconds[chosen], minlength=count)
 
-    up_s, down_s, other_s = summed(up), summed(down), summed(~(up | down))
-    probes_in = np.bincount(index, minlength=count)
+def bars_in(rollups: Sequence[Rollup], stretches: Stretches) -> list[Bar]:
+    """A bar for each of the stretches."""
+    seconds, probes = np.zeros((stretches.count, 3)), np.zeros(stretches.count, dtype=np.int64)
+    alike: dict[int, list[Rollup]] = defaultdict(list)
+    for rollup in rollups:
+        alike[rollup.cell_ms * rollup.length_ms].append(rollup)
+    for listed in alike.values():
+        cell_ms = listed[0].cell_ms
+        cells = timeline(listed)
+        at = np.array([rollup.began for rollup in listed])[:, None] + np.arange(cells.shape[1]) * cell_ms
+        places = (at.ravel() - stretches.began) // stretches.width_ms
+        inside = (places >= 0) & (places < stretches.count)
+        flat = cells.reshape(-1, 3)[inside] / 1_000
+        for kind in range(3):
+            seconds[:, kind] += np.bincount(places[inside], weights=flat[:, kind], minlength=stretches.count)
+        if cells.shape[1] == 1:
+            counts = np.array([rollup.requests for rollup in listed])[inside]
+            probes += np.bincount(places[inside], weights=counts, minlength=stretches.count).astype(np.int64)
+    began, width = stretches.began, stretches.width_ms
     return [
-        Bar(
-            began + n * width,
-            began + (n + 1) * width,
-            float(up_s[n]),
-            float(down_s[n]),
-            float(other_s[n]),
-            int(probes_in[n]),
-        )
-        for n in range(count)
+        Bar(began + n * width, began + (n + 1) * width, float(up), float(down), float(other), int(count))
+        for n, ((up, down, other), count) in enumerate(zip(seconds, probes, strict=True))
     ]

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from stats.summary import summary
+from store.rollups import Rollup
 
 
-def tokens_per_day(probes: pd.DataFrame, zone: str = "UTC") -> pd.DataFrame:
-    """Tokens that the probes used, by day of `zone`: a frame with `day` (a date), `prompt_tokens`,
-    `completion_tokens`, `requests` and `cost_usd` (missing when no cost of that day is known).
+@dataclass(frozen=True)
+class DayTokens:
+    """What the probes of a day used; `cost_usd` is null when no cost of it is known."""
 
-    `probes` has `started_at`, `prompt_tokens`, `completion_tokens` and `cost_usd`.
-    """
-    day = pd.to_datetime(probes["started_at"].astype("int64"), unit="ms", utc=True).dt.tz_convert(zone).dt.date
-    grouped = probes.groupby(day)
-    table = pd.DataFrame(
-        {
-            "prompt_tokens": grouped["prompt_tokens"].sum().astype("int64"),
-            "completion_tokens": grouped["completion_tokens"].sum().astype("int64"),
-            "requests": grouped.size(),
-            "cost_usd": grouped["cost_usd"].sum(min_count=1),
-        }
-    )
-    return table.rename_axis("day").reset_index()
+    day: date
+    prompt_tokens: int
+    completion_tokens: int
+    requests: int
+    cost_usd: float | None
+
+
+def tokens_per_day(rollups: Iterable[Rollup], zone: str = "UTC") -> list[DayTokens]:
+    """By day of `zone`, each stretch in the day in which it began."""
+    where = UTC if zone == "UTC" else ZoneInfo(zone)
+    days: dict[date, list[Rollup]] = defaultdict(list)
+    for rollup in rollups:
+        days[datetime.fromtimestamp(rollup.began / 1_000, where).date()].append(rollup)
+    found = []
+    for day, listed in sorted(days.items()):
+        used = summary(listed)
+        found.append(DayTokens(day, used["prompt_tokens"], used["completion_tokens"], used.requests, used.cost_usd))
+    return found

@@ -9,10 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import pandas as pd
-
-from store.rows import DOWN, UP
-
 ENOUGH_COVERAGE = 0.5
 Z_95 = 1.959963984540054
 
@@ -55,26 +51,6 @@ class Uptime:
         return self.up_s / whole_s, (self.up_s + unknown_s) / whole_s
 
 
-def uptime(probes: pd.DataFrame, since: int, until: int) -> Uptime:
-    """The uptime of one target at one location from its `ping` probes in a window (milliseconds UTC).
-
-    `probes` has `stands_for_s`, `outcome` and `started_at`.
-    """
-    inside = probes[(probes["started_at"] >= since) & (probes["started_at"] < until)]
-    seconds = inside["stands_for_s"]
-    up, down = inside["outcome"].isin(UP), inside["outcome"].isin(DOWN)
-    deciding = seconds[(up | down) & (seconds > 0)]
-    squares = float((deciding**2).sum())
-    return Uptime(
-        window_s=max(0.0, (until - since) / 1_000),
-        up_s=float(seconds[up].sum()),
-        down_s=float(seconds[down].sum()),
-        not_counted_s=float(seconds[~(up | down)].sum()),
-        probes=len(deciding),
-        weight=float(deciding.sum()) ** 2 / squares if squares else 0.0,
-    )
-
-
 def wilson(share: float, count: float) -> tuple[float, float]:
     """The 95% interval of a share seen in `count` trials (Wilson 1927). (0, 1) when there were none."""
     if count <= 0:
@@ -98,9 +74,3 @@ class SuccessRate:
         """ok / (ok + failed); null when none counts."""
         counted = self.ok + self.failed
         return self.ok / counted if counted else None
-
-
-def success_rate(probes: pd.DataFrame) -> SuccessRate:
-    """How the probes in `probes` (`outcome`) ended."""
-    ok, failed = int(probes["outcome"].isin(UP).sum()), int(probes["outcome"].isin(DOWN).sum())
-    return SuccessRate(ok, failed, len(probes) - ok - failed)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from store.rows import DAILY, DOWN, HOURLY, LAG_LIMIT_MS, MAY_BE_BILLED, UP, Outcome, Probe, Table
 from store.sketch import bucket_of, counts_of, merged, quantiles
@@ -58,6 +58,10 @@ TOLD_SHARES = (0.5, 0.75, 0.9, 0.95, 0.99)
 _PLACE = {name: place for place, name in enumerate(COUNTED)}
 
 
+Series = tuple[str, str, str]
+"""Target, location and profile."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spending:
     """What the probes of one target and profile used in a stretch of time. `cost_usd` sums the known costs;
@@ -71,17 +75,85 @@ class Spending:
     unpriced_requests: int
 
 
+class Observation(NamedTuple):
+    """What is read of a raw probe to add it up."""
+
+    target: str
+    started_at: int
+    location: str
+    profile: str
+    stands_for_s: float
+    outcome: str
+    lag_ms: float | None
+    ttft_ms: float | None
+    total_ms: float | None
+    tokens_per_second: float | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost_usd: float | None
+    answer_ok: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """What the probes of one series came to in a stretch of time, which began at `began` and is `length_ms` long.
+
+    `values` are the samples of each of `SKETCHED` themselves, of a stretch that was added up from raw probes for one
+    range; the store keeps sketches alone. The sketches' and the cells' bytes are the store's own: `timeline`,
+    `stats.samples` read them.
+    """
+
+    target: str
+    location: str
+    profile: str
+    began: int
+    length_ms: int
+    cell_ms: int
+    counted: tuple[int, ...]
+    sketches: tuple[bytes | None, ...]
+    cells: bytes | None
+    values: tuple[tuple[float, ...], ...] | None = None
+
+    @property
+    def series(self) -> Series:
+        """Target, location and profile."""
+        return self.target, self.location, self.profile
+
+    @property
+    def requests(self) -> int:
+        """All probes."""
+        return sum(self.counted[: len(OUTCOMES)])
+
+    def __getitem__(self, name: str) -> int:
+        return self.counted[_PLACE[name]]
+
+    @classmethod
+    def kept(cls, step: Step, row: tuple[Any, ...]) -> Rollup:
+        """A row of `Store.rollups` with all `COLUMNS`."""
+        target, location, profile, began = row[:4]
+        length_ms, cell_ms = STEP_MS[step], CELL_MS[step]
+        counted, sketches, cells = row[4:_SKETCHES], row[_SKETCHES:-1], row[-1]
+        return cls(target, location, profile, began, length_ms, cell_ms, counted, sketches, cells)
+
+
 @dataclass(slots=True)
 class Sum:
     """What is being added up for one series and stretch."""
 
-    step: Step
     at: int
+    length_ms: int
+    cell_ms: int
     counted: list[int] = field(default_factory=lambda: [0] * len(COUNTED))
     sketches: list[dict[int, int]] = field(default_factory=lambda: [{} for _ in SKETCHED])
     cells: dict[int, int] = field(default_factory=dict)  # place in the array, three to a cell, to milliseconds
+    values: tuple[list[float], ...] | None = None
 
-    def add(self, probe: Probe) -> None:
+    @classmethod
+    def of(cls, step: Step, at: int) -> Sum:
+        """Of a step of the store's."""
+        return cls(at, STEP_MS[step], CELL_MS[step])
+
+    def add(self, probe: Probe | Observation) -> None:
         """Add one probe. What cannot be (an import can bring anything) counts as nothing."""
         counted = self.counted
         outcome = probe.outcome
@@ -105,19 +177,21 @@ class Sum:
             counted[_RIGHT] += bool(probe.answer_ok)
             counted[_RIGHT + 1] += 1
         if ms:
-            cell = (probe.started_at - self.at) // CELL_MS[self.step] * 3 + kind
+            cell = (probe.started_at - self.at) // self.cell_ms * 3 + kind
             self.cells[cell] = self.cells.get(cell, 0) + ms
         if kind == 0:
             self._measure(probe)
 
-    def _measure(self, probe: Probe) -> None:
+    def _measure(self, probe: Probe | Observation) -> None:
         if probe.lag_ms is not None and probe.lag_ms > LAG_LIMIT_MS:
             self.counted[_LAGGED] += 1
             return
-        for sketch, value in zip(self.sketches, (probe.ttft_ms, probe.total_ms, probe.tokens_per_second), strict=True):
+        for place, value in enumerate((probe.ttft_ms, probe.total_ms, probe.tokens_per_second)):
             if value is not None:
-                bucket = bucket_of(value)
+                bucket, sketch = bucket_of(value), self.sketches[place]
                 sketch[bucket] = sketch.get(bucket, 0) + 1
+                if self.values is not None:
+                    self.values[place].append(value)
 
     def include(self, finer: Sum) -> None:
         """Add an hour to its day, or a day to its block."""
@@ -125,7 +199,7 @@ class Sum:
         for mine, its in zip(self.sketches, finer.sketches, strict=True):
             for bucket, count in its.items():
                 mine[bucket] = mine.get(bucket, 0) + count
-        first = (finer.at - self.at) // CELL_MS[self.step] * 3
+        first = (finer.at - self.at) // self.cell_ms * 3
         for place, ms in finer.cells.items():
             cell = first + place % 3
             self.cells[cell] = self.cells.get(cell, 0) + ms
@@ -134,16 +208,26 @@ class Sum:
     def kept(cls, step: Step, at: int, values: tuple[Any, ...]) -> Sum:
         """A kept row's values (`COLUMNS`), to be added to something coarser."""
         sketches = [counts_of(blob) for blob in values[len(COUNTED) : len(COUNTED) + len(SKETCHED)]]
-        return cls(step, at, list(values[: len(COUNTED)]), sketches, by_place(values[-1]))
+        return cls(at, STEP_MS[step], CELL_MS[step], list(values[: len(COUNTED)]), sketches, by_place(values[-1]))
 
     def onto(self, kept: tuple[Any, ...] | None) -> tuple[Any, ...]:
         """The values (`COLUMNS`) of a kept row with this added, or of a new one."""
         before: tuple[Any, ...] = kept if kept is not None else (*(0,) * len(COUNTED), *(None,) * len(SKETCHED), None)
         sums = (a + b for a, b in zip(before, self.counted, strict=False))
         sketches = (merged(old, new) for old, new in zip(before[len(COUNTED) :], self.sketches, strict=False))
-        return (*sums, *sketches, cells_of(before[-1], self.cells, STEP_MS[self.step] // CELL_MS[self.step]))
+        return (*sums, *sketches, cells_of(before[-1], self.cells, self.length_ms // self.cell_ms))
+
+    def rollup(self, series: Series) -> Rollup:
+        """All of it."""
+        values = self.onto(None)
+        kept = None if self.values is None else tuple(tuple(column) for column in self.values)
+        sketches = values[len(COUNTED) : -1]
+        return Rollup(
+            *series, self.at, self.length_ms, self.cell_ms, values[: len(COUNTED)], sketches, values[-1], kept
+        )
 
 
+_SKETCHES = 4 + len(COUNTED)
 _UP_MS, _DECIDING, _SQUARES = _PLACE["up_ms"], _PLACE["deciding"], _PLACE["squares"]
 _PROMPT, _COMPLETION, _COST = _PLACE["prompt_tokens"], _PLACE["completion_tokens"], _PLACE["cost_pusd"]
 _RIGHT, _LAGGED = _PLACE["answers_right"], _PLACE["lagged"]
@@ -169,7 +253,6 @@ def by_place(cells: bytes | None) -> dict[int, int]:
     return {place: ms for place, ms in enumerate(numbers) if ms}
 
 
-Series = tuple[str, str, str]
 Sums = dict[tuple[Series, int], Sum]
 
 
@@ -183,10 +266,39 @@ def sums_of(probes: Iterable[Probe]) -> dict[Step, Sums]:
         key = ((probe.target, probe.location, probe.profile), at)
         hour = hours.get(key)
         if hour is None:
-            hour = hours[key] = Sum("hour", at)
+            hour = hours[key] = Sum.of("hour", at)
         hour.add(probe)
     days = coarser("day", hours)
     return {"hour": hours, "day": days, "block": coarser("block", days)}
+
+
+def added_up(probes: Iterable[Observation], grid: Callable[[Series], Grid]) -> list[Rollup]:
+    """What raw probes come to in stretches of each series' own `grid`, with their values."""
+    sums: Sums = {}
+    grids: dict[Series, Grid] = {}
+    for probe in probes:
+        series = (probe.target, probe.location, probe.profile)
+        on = grids.get(series)
+        if on is None:
+            on = grids[series] = grid(series)
+        at = probe.started_at - (probe.started_at - on.began) % on.length_ms
+        found = sums.get((series, at))
+        if found is None:
+            found = sums[series, at] = Sum(at, on.length_ms, on.cell_ms, values=tuple([] for _ in SKETCHED))
+        found.add(probe)
+    return [found.rollup(series) for (series, _), found in sorted(sums.items())]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Stretches of `length_ms`, one of which begins at `began`, each told in cells of `cell_ms`."""
+
+    began: int
+    length_ms: int
+    cell_ms: int
+
+
+HOURS = Grid(0, HOUR_MS, CELL_MS["hour"])
 
 
 def coarser(step: Step, finer: Sums) -> Sums:
@@ -196,7 +308,7 @@ def coarser(step: Step, finer: Sums) -> Sums:
         began = at - at % STEP_MS[step]
         whole = found.get((series, began))
         if whole is None:
-            whole = found[series, began] = Sum(step, began)
+            whole = found[series, began] = Sum.of(step, began)
         whole.include(part)
     return found
 

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import compare_parts, loader, looks, words
+from pages.shared.target_history import target_histories
 from pages.shared.window import Window, now_ms
 from stats.catalog import Filters, catalog, measured_by_model
 
@@ -68,13 +69,10 @@ def _all(lists: pd.Series) -> list[str]:
 
 def with_measured(found: pd.DataFrame, url: str, window: Window) -> pd.DataFrame:
     """The table, with what our own probes measured of each model in this window."""
-    return found.join(_measured(url, loader.rounded(window.since), loader.rounded(window.until) + 5_000), on="model")
-
-
-@st.cache_data(ttl=30, max_entries=8, show_spinner=False)
-def _measured(url: str, since: int, until: int) -> pd.DataFrame:
-    models = {target.name: target.model for target in loader.targets(url) if target.state != "removed"}
-    return measured_by_model(loader.probes(url, (), since, until), models)
+    targets = [target for target in loader.targets(url) if target.state != "removed"]
+    histories = target_histories(url, targets, window, now_ms(), coarse=True)
+    rollups = [rollup for history in histories for rollup in history.rollups]
+    return found.join(measured_by_model(rollups, {target.name: target.model for target in targets}), on="model")
 
 
 def listed(shown: pd.DataFrame, total: int) -> list[str]:

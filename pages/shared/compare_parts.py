@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from html import escape
 from urllib.parse import urlencode
 
-import pandas as pd
 import streamlit as st
 
 from pages.shared import identity, loader, looks, model_parts
 from pages.shared.model_parts import View
 from pages.shared.number_inputs import numeric
-from pages.shared.past import THROUGHPUT, Past, past_of
+from pages.shared.target_history import THROUGHPUT, TargetHistory, target_history
 from pages.shared.window import Window, in_link
 from stats.differences import Difference, difference
-from stats.latency import Percentiles
+from stats.latency import Band
 from stats.prices import price_at
 from stats.routing import Wish
+from stats.samples import Percentiles
 from store.rows import Endpoint, Model, Target
 
 MOST = 6
@@ -40,7 +40,7 @@ class Column:
     model: Model | None
     view: View | None
     total: Percentiles | None
-    past: Past | None
+    history: TargetHistory | None
     cost_usd: float | None
     number: int | None = None
     slower: Difference | None = None
@@ -100,18 +100,18 @@ def columns(url: str, picked: list[str], window: Window, wish: Wish, now: int) -
     """All that is said of each."""
     by_name = {target.name: target for target in reversed(loader.targets(url)) if target.state != "removed"}
     found = [_column(url, name, by_name.get(name), window, wish, now) for name in picked]
-    first = next((column.past for column in found if column.past is not None), None)
+    first = next((column.history for column in found if column.history is not None), None)
     return [_against(column, first) for column in found]
 
 
-def _against(column: Column, first: Past | None) -> Column:
+def _against(column: Column, first: TargetHistory | None) -> Column:
     """With how its medians differ from those of the first that is probed."""
-    past = column.past
-    if past is None or first is None or past is first:
+    history = column.history
+    if history is None or first is None or history is first:
         return column
-    profiles = first.target.profile, past.target.profile
-    ttft = [p.counts(profile, "ttft_ms") for p, profile in zip((first, past), profiles, strict=True)]
-    speed = [p.counts(THROUGHPUT, "tokens_per_second") for p in (first, past)]
+    profiles = first.target.profile, history.target.profile
+    ttft = [h.samples(profile, "ttft_ms") for h, profile in zip((first, history), profiles, strict=True)]
+    speed = [h.samples(THROUGHPUT, "tokens_per_second") for h in (first, history)]
     return replace(column, slower=difference(*ttft), faster=difference(*speed))
 
 
@@ -121,15 +121,15 @@ def _column(url: str, name: str, target: Target | None, window: Window, wish: Wi
         model = next((m for m in known if m.model == name and m.source == "openrouter"), None)
         return Column(name, None, model, None, None, None, _cost(model, wish, now))
     model = loader.model_of(target, known)
-    past = past_of(url, target, window, now)
+    history = target_history(url, target, window, now)
     return Column(
         name=name,
         number=identity.numbers(url).get(name),
         target=target,
         model=model,
         view=model_parts.view(url, target, window, now),
-        total=past.percentiles(target.profile, "total_ms"),
-        past=past,
+        total=history.percentiles(target.profile, "total_ms"),
+        history=history,
         cost_usd=_cost(_pinned(url, target) or model, wish, now),
     )
 
@@ -146,10 +146,10 @@ def _cost(row: Model | Endpoint | None, wish: Wish, now: int) -> float | None:
     return None if price is None else price.cost(wish.prompt_tokens, wish.completion_tokens) * REQUESTS
 
 
-def over_time(found: list[Column], column: str) -> dict[str, pd.DataFrame]:
+def over_time(found: list[Column], column: str) -> dict[str, list[Band]]:
     """The bands of a measured column of each that is probed: of throughput probes for a rate."""
     return {
-        c.name: c.past.bands(THROUGHPUT if column == "tokens_per_second" else c.past.target.profile, column)
+        c.name: c.history.bands(THROUGHPUT if column == "tokens_per_second" else c.history.target.profile, column)
         for c in found
-        if c.past is not None
+        if c.history is not None
     }

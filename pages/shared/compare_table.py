@@ -9,8 +9,8 @@ from pages.shared import glossary, identity, looks, words
 from pages.shared.compare_parts import REQUESTS, Column
 from pages.shared.model_parts import View
 from stats.differences import Difference
-from stats.latency import Percentiles
 from stats.routing import Wish
+from stats.samples import Percentiles
 from store.rows import Model
 
 

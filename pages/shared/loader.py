@@ -7,19 +7,18 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from pages.shared import words
 from pages.shared.source import store_url
-from stats.costs import COST_COLUMNS, Cost, asked_since
+from stats.costs import Cost, asked_since
 from stats.costs import costs as to_costs
-from stats.frames import frame
+from stats.providers import RoutedProbe
 from store import Selection, Spending, Store, StoreError, open_store
 from store.horizon import as_of, horizon, late_rows
 from store.paths import sqlite_path
 from store.protocol import Sized
-from store.rollups import COLUMNS, DAY_MS, OUTCOMES, SPENDING_COLUMNS, spending_of
+from store.rollups import DAY_MS, HOUR_MS, SKETCHED, SPENDING_COLUMNS, spending_of
 from store.rows import (
     BUDGETS,
     ENDPOINT_STATS,
@@ -42,41 +41,11 @@ from store.rows import (
     Target,
     Usage,
 )
-from store.windows import rollups_of
+from store.windows import Range, days, rollups_of
 
 FRESH_S = 4
-WITHOUT_TOTALS = tuple(None if name == "total_ms" else name for name in COLUMNS)
 REPORTS = 500
 """More than any model has endpoints: the newest report of each is among so many."""
-WINDOW_COLUMNS = (
-    "target",
-    "started_at",
-    "location",
-    "profile",
-    "stands_for_s",
-    "outcome",
-    "lag_ms",
-    "ttft_ms",
-    "total_ms",
-    "tokens_per_second",
-    "prompt_tokens",
-    "completion_tokens",
-    "cost_usd",
-    "answer_ok",
-    "provider",
-    "error",
-)
-ROUTE_COLUMNS = (
-    "target",
-    "started_at",
-    "profile",
-    "outcome",
-    "lag_ms",
-    "ttft_ms",
-    "tokens_per_second",
-    "provider",
-    "route",
-)
 
 
 def store() -> Store:
@@ -185,12 +154,12 @@ def names_routes(url: str, name: str) -> bool:
 
 
 @st.cache_data(ttl=60, max_entries=8, max_size="100MB", show_spinner=False)
-def routes(url: str, names: tuple[str, ...], since: int, until: int) -> pd.DataFrame:
-    """The probes of these targets in a window, with who was tried before the answer: `ROUTE_COLUMNS`."""
+def routes(url: str, names: tuple[str, ...], since: int, until: int) -> list[RoutedProbe]:
+    """The probes of these targets in a window, with who was tried before the answer."""
     if not names:
-        return frame(PROBES, [], ROUTE_COLUMNS)
-    rows = store().read(PROBES, Selection(since, until, names), columns=ROUTE_COLUMNS)
-    return frame(PROBES, rows, ROUTE_COLUMNS)
+        return []
+    rows = store().read(PROBES, Selection(since, until, names), columns=RoutedProbe._fields)
+    return [RoutedProbe._make(row) for row in rows]
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
@@ -210,8 +179,7 @@ def internal_errors(url: str, since: int) -> list[Probe]:
     """The probes since then in which Uptoken itself failed, newest first. The days name their targets, so that the
     failures of the others are not read.
     """
-    days = store().rollups("day", Selection(since=since - since % DAY_MS), (INTERNAL_ERROR,))
-    names = tuple(sorted({name for name, *_, count in days if count}))
+    names = tuple(sorted({day.target for day in days(store(), since - since % DAY_MS) if day[INTERNAL_ERROR]}))
     if not names:
         return []
     rows = store().read(PROBES, Selection(since, targets=names, failed=True), newest_first=True)
@@ -249,12 +217,12 @@ def probes_by_day(url: str, now: int) -> dict[int, tuple[int, int]]:
     """By UTC day (milliseconds): all probes, and those whose times are not believed, because the collector's machine
     was overloaded. Days of long ago are told in blocks of 16, under the first one.
     """
-    columns = (*OUTCOMES, "lagged")
     found: dict[int, tuple[int, int]] = {}
-    for _, _, _, at, *counts, lagged in rollups_of(store(), (), 0, now, coarse=True, columns=columns):
-        day = at - at % DAY_MS
+    whole = Range(0, now + -now % HOUR_MS)
+    for rollup in rollups_of(store(), (), whole, coarse=True, without=(*SKETCHED, "cells")):
+        day = rollup.began - rollup.began % DAY_MS
         before = found.get(day, (0, 0))
-        found[day] = before[0] + sum(counts), before[1] + lagged
+        found[day] = before[0] + rollup.requests, before[1] + rollup["lagged"]
     return found
 
 
@@ -267,38 +235,7 @@ def spending(url: str, since: int, until: int) -> list[Spending]:
 @st.cache_data(ttl=300, max_entries=4, show_spinner=False)
 def costs(url: str, now: int) -> list[Cost]:
     """What the probes cost by target: today, this month, and what it will come to."""
-    return to_costs(store().rollups("day", Selection(since=asked_since(now)), COST_COLUMNS), now)
-
-
-@st.cache_data(ttl=30, max_entries=24, max_size="200MB", show_spinner=False)
-def probes(url: str, names: tuple[str, ...], since: int, until: int) -> pd.DataFrame:
-    """The probes of these targets (none: of all) in a window, with `WINDOW_COLUMNS`."""
-    selection = Selection(since, until, names)
-    return frame(PROBES, store().read(PROBES, selection, columns=WINDOW_COLUMNS), WINDOW_COLUMNS)
-
-
-def raw_is_cheap(targets: list[Target], window_ms: int, most: int) -> bool:
-    """Whether the raw probes of a window are few enough to be read one by one; else their roll-ups tell the same."""
-    each_s = [s for t in targets for s in (t.every_s, t.throughput_every_s) if s]
-    return sum(window_ms / 1_000 / every_s for every_s in each_s) <= most
-
-
-@st.cache_resource(ttl=10, max_entries=3, show_spinner=False)  # not copied for each visitor: nobody changes it
-def rollups(url: str, names: tuple[str, ...], since: int, until: int) -> list[tuple[Any, ...]]:
-    """See `store.windows.rollups_of`."""
-    return rollups_of(store(), names, since, until)
-
-
-@st.cache_resource(ttl=10, max_entries=3, show_spinner=False)
-def coarse_rollups(url: str, since: int, until: int) -> list[tuple[Any, ...]]:
-    """The same of all targets, a long window in as few rows as can be, and with a null for `total_ms`."""
-    return rollups_of(store(), (), since, until, coarse=True, columns=WITHOUT_TOTALS)
-
-
-@st.cache_resource(ttl=10, max_entries=8, show_spinner=False)
-def hours(url: str, names: tuple[str, ...], since: int, until: int) -> list[tuple[Any, ...]]:
-    """The same by hour, whatever the length of the window."""
-    return list(store().rollups("hour", Selection(since, until, names)))
+    return to_costs(days(store(), asked_since(now)), now)
 
 
 @st.cache_data(ttl=10, max_entries=8, show_spinner=False)

@@ -11,7 +11,7 @@ import streamlit as st
 from charts import times, tokens
 from charts.palette import PALETTES, Mode
 from pages.shared import access, identity, loader, looks, model_more, model_parts, spread_parts, window
-from pages.shared.past import THROUGHPUT, past_of
+from pages.shared.target_history import THROUGHPUT, target_history
 from pages.shared.window import Window
 from stats.distribution import by_hour_of_week, histogram
 from stats.shifts import Shift
@@ -51,17 +51,17 @@ def _over_time(
     url: str, name: str, location: str, since: int, until: int, is_live: bool, mode: Mode, zone: str, number: int,
     *, _target: Target,
 ) -> OverTime:  # fmt: skip
-    past = past_of(url, _target, Window(since, until, is_live, ""), until)
+    history = target_history(url, _target, Window(since, until, is_live, ""), until)
     palette, profile = PALETTES[mode], _target.profile
-    changed = past.shifts(profile, "ttft_ms")
+    changed = history.shifts(profile, "ttft_ms")
 
     def bands(profile: str, column: str, unit: str, shifts: list[Shift]) -> go.Figure:
         worst: Literal["max", "min"] = "min" if column == "tokens_per_second" else "max"
         return times.bands(
-            past.bands(profile, column),
-            past.failures(profile),
-            past.charted_since,
-            past.until,
+            history.bands(profile, column),
+            history.failures(profile),
+            history.charted_since,
+            history.until,
             palette,
             unit=unit,
             zone=zone,
@@ -72,9 +72,9 @@ def _over_time(
 
     return OverTime(
         ttft=bands(profile, "ttft_ms", "ms", changed),
-        tokens=tokens.per_day(past.tokens_per_day(zone), palette),
-        total=bands(profile, "total_ms", "ms", past.shifts(profile, "total_ms")),
-        speed=bands(THROUGHPUT, "tokens_per_second", "tok/s", past.shifts(THROUGHPUT, "tokens_per_second")),
+        tokens=tokens.per_day(history.tokens_per_day(zone), palette),
+        total=bands(profile, "total_ms", "ms", history.shifts(profile, "total_ms")),
+        speed=bands(THROUGHPUT, "tokens_per_second", "tok/s", history.shifts(THROUGHPUT, "tokens_per_second")),
         changed=changed,
     )
 
@@ -135,11 +135,11 @@ def _spread(
     url: str, name: str, location: str, since: int, until: int, is_live: bool, zone: str, number: int, measure: str,
     *, _target: Target,
 ) -> tuple[str, str]:  # fmt: skip
-    past = past_of(url, _target, Window(since, until, is_live, ""), until)
+    history = target_history(url, _target, Window(since, until, is_live, ""), until)
     of, colour = model_parts.MEASURES[measure], identity.variable(number)
     profile = of.profile or _target.profile
-    week = by_hour_of_week(past.hour_rows(profile), of.column, zone)
+    week = by_hour_of_week(history.hours(profile), of.column, zone)
     return (
-        spread_parts.histogram(histogram(past.counts(profile, of.column)), colour, of.unit, of.write),
+        spread_parts.histogram(histogram(history.samples(profile, of.column)), colour, of.unit, of.write),
         spread_parts.hours_of_week(week, colour, of.unit, of.write),
     )

@@ -9,7 +9,7 @@ from pages.shared import words
 from pages.shared.samples import Callee
 from stats.changes import Change
 from stats.prices import conditions_of, discount_of
-from stats.providers import Measured
+from stats.providers import ProviderMeasurement
 from stats.routing import PARAMETERS
 from stats.shifts import Shift
 from store.rows import Endpoint, EndpointStats, Model, Target
@@ -18,7 +18,7 @@ MOST_CHANGES = 20
 
 
 def providers(
-    endpoints: Iterable[Endpoint], reported: Mapping[str, EndpointStats], measured: Mapping[str, Measured]
+    endpoints: Iterable[Endpoint], reported: Mapping[str, EndpointStats], measured: Mapping[str, ProviderMeasurement]
 ) -> str:
     """One row an endpoint: what it is, what the router says of it, and what our probes met there."""
     heads = (
@@ -38,7 +38,7 @@ def providers(
     return f'<div class="u u-scroll">{table}</div>'
 
 
-def _provider(endpoint: Endpoint, said: EndpointStats | None, measured: Mapping[str, Measured]) -> str:
+def _provider(endpoint: Endpoint, said: EndpointStats | None, measured: Mapping[str, ProviderMeasurement]) -> str:
     met = measured.get(endpoint.provider or "")
     price = f"{words.price(endpoint.usd_per_million_input)} / {words.price(endpoint.usd_per_million_output)}"
     price += _sometimes(endpoint)

@@ -10,27 +10,18 @@ from urllib.parse import urlencode
 
 from pages.shared import glossary, loader, looks, words
 from pages.shared.numbers import Metric
-from pages.shared.past import HOUR_MS, THROUGHPUT, past_of
+from pages.shared.target_history import BARS, PARTS_OF_A_BAR, THROUGHPUT, target_histories, target_history
 from pages.shared.window import Window, in_link
-from stats import rollups
 from stats.answers import Answers
-from stats.incidents import (
-    Incident,
-    Standing,
-    mean_time_between_failures_s,
-    mean_time_to_recovery_s,
-)
-from stats.latency import Percentiles
-from stats.places import seen_by_most, share_up
+from stats.incidents import Incident, TargetState, mean_time_between_failures_s, mean_time_to_recovery_s
+from stats.places import seen_by_most
+from stats.samples import Percentiles
 from stats.strip import Bar
 from stats.uptime import SuccessRate, Uptime
 from store import Selection
 from store.rows import DOWN, PROBES, Model, Target
 
 LAST_PROBES = 50
-BARS = 140
-COARSEST_S = 3_600.0
-"""Bars that several places share are whole hours: each place has its own moments within one."""
 LAST_COLUMNS = (
     "started_at",
     "location",
@@ -71,7 +62,9 @@ class View:
 
     target: Target
     model: Model | None
-    standing: Standing
+    state: TargetState
+    since: int
+    until: int
     uptime: Uptime
     success: SuccessRate
     bars: list[Bar]
@@ -85,36 +78,37 @@ class View:
 
 def view(url: str, target: Target, window: Window, now: int) -> View:
     """Ask for everything that the live part says."""
-    past = past_of(url, target, window, now)
+    history = target_history(url, target, window, now)
     return View(
         target=target,
         model=loader.model_of(target, loader.models(url)),
-        standing=Standing("waiting", None) if target.state == "waiting_for_key" else past.standing(),
-        uptime=past.uptime(),
-        success=past.success_rate(),
-        bars=past.bars(BARS),
-        incidents=past.incidents(),
-        ttft=past.percentiles(target.profile, "ttft_ms"),
-        ttft_line=past.median_line(target.profile, "ttft_ms"),
-        speed=past.percentiles(THROUGHPUT, "tokens_per_second"),
-        speed_line=past.median_line(THROUGHPUT, "tokens_per_second"),
-        answers=past.answers(),
+        state=history.state,
+        since=history.since,
+        until=history.until,
+        uptime=history.uptime(),
+        success=history.success_rate(),
+        bars=history.bars(),
+        incidents=history.incidents,
+        ttft=history.percentiles(target.profile, "ttft_ms"),
+        ttft_line=history.median_line(target.profile, "ttft_ms"),
+        speed=history.percentiles(THROUGHPUT, "tokens_per_second"),
+        speed_line=history.median_line(THROUGHPUT, "tokens_per_second"),
+        answers=history.answers(),
     )
 
 
 def everywhere(url: str, target: Target, places: list[str], window: Window, now: int, zone: str) -> str:
     """A target that is probed from several places: its strip as most of them see it."""
-    until = now if window.is_live else window.until
-    since, ends = window.since - window.since % HOUR_MS, until - until % HOUR_MS + HOUR_MS
-    rows = [row for row in loader.rollups(url, (target.name,), since, ends) if row[2] == target.profile]
-    each = [
-        rollups.strip([row for row in rows if row[1] == place], since, ends, COARSEST_S, BARS)
-        for place in sorted({row[1] for row in rows})
-    ]
-    bars = seen_by_most(each)
+    everyone = [other for other in loader.targets(url) if other.name == target.name and other.location in places]
+    histories = target_histories(url, everyone, window, now, parts=PARTS_OF_A_BAR)
+    first, every_s = histories[0], max(other.every_s for other in everyone)
+    seen = seen_by_most(
+        [history.of(history.target.profile) for history in histories],
+        first.since, first.until, first.first_at, every_s, BARS,
+    )  # fmt: skip
     heading = looks.title("Everywhere", f"from {len(places)} locations: down only where most of them see it")
-    share = words.percent(share_up(bars))
-    return f'<div class="u u-card">{heading}<b>{share}</b>{looks.strip(bars, zone, big=True)}</div>'
+    up = f'<b>{words.percent(seen.uptime.share)}</b> <span class="q">{words.uptime_note(seen.uptime)}</span>'
+    return f'<div class="u u-card">{heading}{up}{looks.strip(seen.bars, zone, big=True)}</div>'
 
 
 def header(seen: View, colour: str, now: int, zone: str) -> str:
@@ -141,21 +135,21 @@ def header(seen: View, colour: str, now: int, zone: str) -> str:
     return (
         f'<div class="u u-head"><h1>{looks.swatch(colour)}{escape(target.name)}</h1>'
         f'<div class="facts">{"".join(f"<span>{fact}</span>" for fact in facts)}</div>{about}'
-        f'<div class="u-chips">{chip_html}{_state(seen.standing, target, now, zone)}</div></div>'
+        f'<div class="u-chips">{chip_html}{_state(seen.state, target, now, zone)}</div></div>'
     )
 
 
-def _state(standing: Standing, target: Target, now: int, zone: str) -> str:
+def _state(state: TargetState, target: Target, now: int, zone: str) -> str:
     said = {
         "up": "up",
         "down": "down",
-        "not_counted": words.outcome(standing.outcome),
+        "not_counted": words.outcome(state.outcome),
         "stale": "no probe",
         "never": "not probed in this window",
         "waiting": words.waiting_for_key(target.api_key_env),
-    }[standing.word]
-    since = f" since {words.clock(standing.since, zone, now)}" if standing.since is not None else ""
-    return looks.state(standing.word, said + since)
+    }[state.status]
+    since = f" since {words.clock(state.since, zone, now)}" if state.since is not None else ""
+    return looks.state(state.status, said + since)
 
 
 def numbers(seen: View, colour: str) -> list[Metric]:
@@ -210,7 +204,7 @@ def uptime_card(seen: View, window: Window, now: int, zone: str) -> str:
     """The strip, and the incidents below it in words."""
     count = len(seen.incidents)
     if count:
-        total_s = sum(incident.duration_s(now) for incident in seen.incidents)
+        total_s = sum(incident.duration_s(seen.since, seen.until) for incident in seen.incidents)
         recovery_s = mean_time_to_recovery_s(seen.incidents)
         between_s = mean_time_between_failures_s(seen.incidents, seen.uptime.up_s)
         mean = f"; mean time to recovery {words.duration(recovery_s)}" if recovery_s is not None else ""
@@ -219,7 +213,7 @@ def uptime_card(seen: View, window: Window, now: int, zone: str) -> str:
     else:
         said = "no incident"
     newest = "".join(
-        f"<div>{escape(_incident(incident, now, zone))}</div>" for incident in reversed(seen.incidents[-3:])
+        f"<div>{escape(_incident(incident, seen, now, zone))}</div>" for incident in reversed(seen.incidents[-3:])
     )
     return (
         f'<div class="u u-card"><div class="u-title">Uptime</div>{looks.strip(seen.bars, zone, big=True)}'
@@ -229,9 +223,17 @@ def uptime_card(seen: View, window: Window, now: int, zone: str) -> str:
     )
 
 
-def _incident(incident: Incident, now: int, zone: str) -> str:
-    lasted = words.duration(incident.duration_s(now))
-    ended = "still down" if incident.ended_at is None else f"down for {lasted}"
+def _incident(incident: Incident, seen: View, now: int, zone: str) -> str:
+    if incident.ended_at is not None:
+        ended = f"down for {words.duration(incident.duration_s())}"
+    elif incident.is_known_now:
+        ended = "still down"
+    else:
+        ended = f"unknown after {words.clock(incident.seen_until, zone, now)}"
+    parts = ["before this range"] if incident.began_at < seen.since else []
+    parts += ["after it"] if (incident.ended_at or incident.seen_until) > seen.until else []
+    if parts:
+        ended += f", {words.duration(incident.duration_s(seen.since, seen.until))} of it in this range"
     why = f": {incident.error}" if incident.error else ""
     return f"{words.clock(incident.began_at, zone, now)}, {ended}, {words.outcome(incident.cause)}{why}"
 

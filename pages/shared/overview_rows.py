@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from html import escape
 from statistics import median
-from typing import Any
 from urllib.parse import urlencode
 
-import pandas as pd
 import streamlit as st
 
 from pages.shared import glossary, identity, loader, looks, words
 from pages.shared.numbers import Metric
-from pages.shared.past import DAY_MS, HOUR_MS, INCIDENTS_SINCE_MS
+from pages.shared.target_history import THROUGHPUT, TargetHistory, target_histories
 from pages.shared.window import Window, in_link, now_ms, zone
-from stats import rollups
-from stats.incidents import Standing, kept, standing, standing_of
-from stats.latency import Percentiles, median_line, percentiles
-from stats.strip import Bar, strip, strip_began
-from stats.uptime import Uptime, uptime
-from store.rows import Incident, Model, Target
+from stats.incidents import TargetState
+from stats.samples import Percentiles
+from stats.strip import MOST_BARS, Bar
+from stats.uptime import Uptime
+from store.rows import Model, Target
 
 
 @dataclass(frozen=True)
-class Course:
+class Trends:
     """How a target did over the window: its strip, and its medians."""
 
     bars: list[Bar]
@@ -41,12 +37,12 @@ class Row:
 
     target: Target
     model: Model | None
-    standing: Standing
+    state: TargetState
     uptime: Uptime
     ttft: Percentiles
     speed: Percentiles
     last_at: int | None
-    course: Callable[[], Course]
+    trends: Callable[[], Trends]
     """Asked of the rows that are drawn alone."""
 
 
@@ -65,7 +61,7 @@ class Wish:
         target = row.target
         said = f"{target.name} {target.model} {target.provider or ''} {target.tags or ''}".lower()
         return all(part in said for part in self.text.lower().split()) and not (
-            self.only_troubled and row.standing.word == "up"
+            self.only_troubled and row.state.status == "up"
         )
 
 
@@ -116,131 +112,46 @@ def _shown(
     return Shown(False, wanted, summary(url, wanted, window, now), rows_html)
 
 
-LONG_MS = 28 * DAY_MS
-"""From here on an overview is told in whole days (UTC), and says so: the hours of its first day would be three quarters
-of all rows."""
-RAW_AT_MOST = 50_000
-"""Probes in a window up to which the raw ones are read: their strips have finer bars, and it takes 0.1 s."""
-
-
 def rows(url: str, targets: list[Target], window: Window, now: int) -> list[Row]:
     """A row for each target at each location, as configured: those that are down first, then by name."""
-    told = _from_probes if _is_raw(url, targets, window) else _from_rollups
-    found = told(url, targets, window, now)
-    order = {"down": 0, "not_counted": 1, "stale": 2}
-    return sorted(found, key=lambda row: (order.get(row.standing.word, 3), row.standing.word == "waiting"))
-
-
-def _is_raw(url: str, targets: list[Target], window: Window) -> bool:
-    began = max(window.since, min(loader.first_at(url).values(), default=0))
-    return loader.raw_is_cheap(targets, window.until - began, RAW_AT_MOST)
-
-
-def _from_rollups(url: str, targets: list[Target], window: Window, now: int) -> list[Row]:
-    """The same from what the probes came to by hour and day; the window begins with an hour, a long one with a day."""
-    until = window.until if not window.is_live else now
-    since = loader.rounded(window.since, DAY_MS if until - window.since > LONG_MS else HOUR_MS)
-    by_series: dict[tuple[str, str], dict[str, list[tuple[Any, ...]]]] = defaultdict(lambda: defaultdict(list))
-    step_ms = DAY_MS if window.is_live else HOUR_MS  # nothing lies behind now, so today may be told as a day
-    ends = loader.rounded(until, step_ms) + step_ms
-    for row in loader.coarse_rollups(url, since, ends):
-        by_series[row[0], row[1]][row[2]].append(row)
-    incidents: dict[tuple[str, str, str], list[Incident]] = defaultdict(list)
-    for incident in loader.incidents(url, (), since - INCIDENTS_SINCE_MS, ends):
-        incidents[incident.target, incident.location, incident.profile].append(incident)
-    models, first_at = loader.models(url), loader.first_at(url)
-    newest = {(p.target, p.location, p.profile): p for p in loader.newest(url)}
-    found = []
-    for target in targets:
-        mine = by_series[target.name, target.location]
-        series = (target.name, target.location, target.profile)
-        pings, rates = mine[target.profile], mine["throughput"]
-        began = max(since, first_at.get(target.name, now))
-        summed = rollups.summaries(pings, ("ttft_ms",)).get(series, rollups.Summary())
-        speed = rollups.summaries(rates, ("tokens_per_second",)).get((*series[:2], "throughput"), rollups.Summary())
-        last = newest.get(series)
-        state = standing_of(last, kept(incidents[series]), until, target.every_s)
-        found.append(
-            Row(
-                target=target,
-                model=loader.model_of(target, models),
-                standing=Standing("waiting", None) if target.state == "waiting_for_key" else state,
-                uptime=summed.uptime(began, until),
-                ttft=summed.percentiles("ttft_ms"),
-                speed=speed.percentiles("tokens_per_second"),
-                last_at=last.started_at if last is not None else None,
-                course=partial(_course, pings, rates, since, until, target.every_s),
-            )
+    models = loader.models(url)
+    newest = {(p.target, p.location, p.profile): p.started_at for p in loader.newest(url)}
+    found = [
+        Row(
+            target=history.target,
+            model=loader.model_of(history.target, models),
+            state=history.state,
+            uptime=history.uptime(),
+            ttft=history.percentiles(history.target.profile, "ttft_ms"),
+            speed=history.percentiles(THROUGHPUT, "tokens_per_second"),
+            last_at=newest.get((history.target.name, history.target.location, history.target.profile)),
+            trends=partial(_trends, history),
         )
-    return found
+        for history in target_histories(url, targets, window, now, coarse=True)
+    ]
+    order = {"down": 0, "not_counted": 1, "stale": 2}
+    return sorted(found, key=lambda row: (order.get(row.state.status, 3), row.state.status == "waiting"))
 
 
-def _course(pings: list[rollups.Row], rates: list[rollups.Row], since: int, until: int, every_s: float) -> Course:
-    return Course(
-        rollups.strip(pings, since, until, every_s),
-        rollups.median_line(pings, "ttft_ms"),
-        rollups.median_line(rates, "tokens_per_second"),
-    )
-
-
-def _from_probes(url: str, targets: list[Target], window: Window, now: int) -> list[Row]:
-    since, until = loader.rounded(window.since), window.until if not window.is_live else loader.rounded(now) + 5_000
-    probes = loader.probes(url, (), since, until)
-    by_series = dict(iter(probes.groupby(["target", "location"])))
-    models, first_at = loader.models(url), loader.first_at(url)
-    newest = {(p.target, p.location): p.started_at for p in loader.newest(url) if p.profile != "throughput"}
-    found = []
-    for target in targets:
-        mine = by_series.get((target.name, target.location), probes.iloc[:0])
-        began = first_at.get(target.name, now)
-        found.append(_row(target, mine, loader.model_of(target, models), window, now, began, newest))
-    return found
-
-
-def _row(
-    target: Target,
-    probes: pd.DataFrame,
-    model: Model | None,
-    window: Window,
-    now: int,
-    began: int,
-    newest: dict[tuple[str, str], int],
-) -> Row:
-    pings = probes[probes["profile"] == target.profile]
-    until = now if window.is_live else window.until
-    # a target that is younger than the window is not held to the time before it was there
-    asked_since = max(window.since, began)
-    strip_since = strip_began(window.since, until, began, target.every_s)
-    state = standing(pings, until, target.every_s)
-    if target.state == "waiting_for_key":
-        state = Standing("waiting", None)
-    return Row(
-        target=target,
-        model=model,
-        standing=state,
-        uptime=uptime(pings, asked_since, until),
-        ttft=percentiles(pings, "ttft_ms"),
-        speed=percentiles(probes[probes["profile"] == "throughput"], "tokens_per_second"),
-        last_at=newest.get((target.name, target.location)),
-        course=lambda: Course(
-            strip(pings, strip_since, until, target.every_s),
-            median_line(pings, "ttft_ms", window.since, window.until),
-            median_line(probes, "tokens_per_second", window.since, window.until),
-        ),
+def _trends(history: TargetHistory) -> Trends:
+    return Trends(
+        history.bars(MOST_BARS),
+        history.median_line(history.target.profile, "ttft_ms"),
+        history.median_line(THROUGHPUT, "tokens_per_second"),
     )
 
 
 def summary(url: str, found: list[Row], window: Window, now: int) -> list[Metric]:
     """The four numbers on top."""
-    judged = [row for row in found if row.standing.word in ("up", "down", "not_counted", "stale")]
-    up = [row for row in judged if row.standing.word == "up"]
-    down = [row for row in judged if row.standing.word == "down"]
+    judged = [row for row in found if row.state.status in ("up", "down", "not_counted", "stale")]
+    up = [row for row in judged if row.state.status == "up"]
+    down = [row for row in judged if row.state.status == "down"]
     if down:
-        longest = min(down, key=lambda row: row.standing.since or 0)
-        for_s = (now - (longest.standing.since or longest.last_at or now)) / 1_000
+        longest = min(down, key=lambda row: row.state.since or 0)
+        for_s = (now - (longest.state.since or longest.last_at or now)) / 1_000
         note = f"{len(down)} down, {longest.target.name} for {words.duration(for_s)}"
     else:
-        waiting = sum(row.standing.word == "waiting" for row in found)
+        waiting = sum(row.state.status == "waiting" for row in found)
         note = f"{waiting} waiting for a key" if waiting else "none is down"
     medians = [row.ttft.p50 for row in found if row.ttft.p50 is not None]
     middle = median(medians) if medians else None
@@ -253,8 +164,6 @@ def summary(url: str, found: list[Row], window: Window, now: int) -> list[Metric
     unknown = f", {unpriced} of them at an unknown price" if unpriced else ""
     covered = [row.uptime.coverage for row in judged]
     coverage = words.percent(sum(covered) / len(covered)) if covered else words.DASH
-    targets = [row.target for row in found]
-    days = ", whole days (UTC)" if window.until - window.since > LONG_MS and not _is_raw(url, targets, window) else ""
     return [
         Metric("Targets up", str(len(up)), f"of {len(judged)}", note, tone="down" if down else ""),
         Metric(
@@ -264,9 +173,7 @@ def summary(url: str, found: list[Row], window: Window, now: int) -> list[Metric
             f"over {words.plural(len(medians), 'target')} {window.words}",
             "TTFT",
         ),
-        Metric(
-            f"Probes {window.words}", words.count(probes), "", f"{coverage} of the time is covered{days}", "coverage"
-        ),
+        Metric(f"Probes {window.words}", words.count(probes), "", f"{coverage} of the time is covered", "coverage"),
         Metric(
             "Spent today (UTC)",
             words.money(usd),
@@ -288,8 +195,8 @@ def table(url: str, found: list[Row], now: int, zone: str, link: dict[str, str],
     """The first `MOST_ROWS` as HTML, or all. `link` is what a link to a target's page carries along."""
     if not found:
         return '<div class="u u-card q">No target is like that. Clear the search above.</div>'
-    shown = [(row, row.course()) for row in (found if everything else found[:MOST_ROWS])]
-    widths = {course.bars[0].until - course.bars[0].since for _, course in shown}
+    shown = [(row, row.trends()) for row in (found if everything else found[:MOST_ROWS])]
+    widths = {trends.bars[0].until - trends.bars[0].since for _, trends in shown}
     each = words.duration(min(widths) / 1_000) if len(widths) == 1 else f"{words.duration(min(widths) / 1_000)} or more"
     head = (
         f'<div class="u-row head"><div>{glossary.term("target", "Target")}</div>'
@@ -301,13 +208,13 @@ def table(url: str, found: list[Row], now: int, zone: str, link: dict[str, str],
     )
     places, numbers = len({row.target.location for row in found}), identity.numbers(url)
     body = "".join(
-        _html(row, course, now, zone, places > 1, numbers.get(row.target.name, 0), link) for row, course in shown
+        _html(row, trends, now, zone, places > 1, numbers.get(row.target.name, 0), link) for row, trends in shown
     )
     return f'<div class="u u-list">{head}{body}</div>'
 
 
 def _html(
-    row: Row, course: Course, now: int, zone: str, say_location: bool, number: int, carried: dict[str, str]
+    row: Row, trends: Trends, now: int, zone: str, say_location: bool, number: int, carried: dict[str, str]
 ) -> str:
     target, colour = row.target, identity.variable(number)
     where = f" · {escape(target.location)}" if say_location else ""
@@ -318,11 +225,11 @@ def _html(
         f'<div class="wide"><a href="{link}" target="_self" data-target="{escape(target.name, quote=True)}">'
         f"{looks.swatch(colour)}{escape(target.name)}</a><br><code>{escape(target.model)}</code>{where}<br>"
         f"{_state(row, now, zone)}</div>"
-        f'<div class="wide">{looks.strip(course.bars, zone)}<div style="margin-top:5px"><b>'
+        f'<div class="wide">{looks.strip(trends.bars, zone)}<div style="margin-top:5px"><b>'
         f'{words.percent(row.uptime.share) if row.uptime.share is not None else ""}</b> <span class="q">'
-        f"{words.uptime_note(row.uptime) if row.standing.word != 'waiting' else 'not probed'}</span></div></div>"
-        f"<div>{_number(row.ttft, words.milliseconds, 'ms', True)}{looks.spark(course.ttft_line, colour)}</div>"
-        f"<div>{_number(row.speed, words.rate, 'tok/s', False)}{looks.spark(course.speed_line, colour)}</div>"
+        f"{words.uptime_note(row.uptime) if row.state.status != 'waiting' else 'not probed'}</span></div></div>"
+        f"<div>{_number(row.ttft, words.milliseconds, 'ms', True)}{looks.spark(trends.ttft_line, colour)}</div>"
+        f"<div>{_number(row.speed, words.rate, 'tok/s', False)}{looks.spark(trends.speed_line, colour)}</div>"
         f"<div>{_facts(row.model)}</div>"
         f'<div class="last" data-tip="{last}"><span class="only-narrow">last probe</span>'
         f"{words.ago(row.last_at, now)}</div></div>"
@@ -330,17 +237,17 @@ def _html(
 
 
 def _state(row: Row, now: int, zone: str) -> str:
-    standing = row.standing
-    if standing.word == "waiting":
+    state = row.state
+    if state.status == "waiting":
         return looks.state("waiting", words.waiting_for_key(row.target.api_key_env))
-    if standing.word == "never":
+    if state.status == "never":
         return looks.state("never", "not probed in this window")
-    if standing.word == "not_counted":
-        return looks.state("not_counted", words.outcome(standing.outcome))
-    if standing.word == "stale":
-        return looks.state("stale", f"no probe since {words.clock(standing.since or now, zone, now)}")
-    since = "" if standing.since is None else f", {words.duration((now - standing.since) / 1_000)}"
-    return looks.state(standing.word, f"{standing.word}{since}")
+    if state.status == "not_counted":
+        return looks.state("not_counted", words.outcome(state.outcome))
+    if state.status == "stale":
+        return looks.state("stale", f"no probe since {words.clock(state.since or now, zone, now)}")
+    since = "" if state.since is None else f", {words.duration((now - state.since) / 1_000)}"
+    return looks.state(state.status, f"{state.status}{since}")
 
 
 def _number(value: Percentiles, write: object, unit: str, with_p95: bool) -> str:

@@ -4,35 +4,35 @@ as three charts over time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 
-import pandas as pd
+from stats.distribution import DAYS, HistogramBar
 
 NOTHING = '<div class="u u-none">no sample in this window</div>'
 MARKS = 5
 
 
-def histogram(table: pd.DataFrame, colour: str, unit: str, write: Callable[[float], str]) -> str:
+def histogram(found: Sequence[HistogramBar], colour: str, unit: str, write: Callable[[float], str]) -> str:
     """The bars of `stats.distribution.histogram`, on a logarithmic axis. `colour` is what CSS takes; `write` writes a
     number without its unit.
     """
-    if table.empty:
+    if not found:
         return NOTHING
-    most = float(table["share"].max())
+    most = max(bar.share for bar in found)
     bars = "".join(
-        f'<i style="height:{max(0.5, share / most * 100):.1f}%" '
-        f'data-tip="{write(low)} to {write(high)} {escape(unit)}: {share:.1%} of all"></i>'
-        for low, high, share in zip(table["low"], table["high"], table["share"], strict=True)
+        f'<i style="height:{max(0.5, bar.share / most * 100):.1f}%" '
+        f'data-tip="{write(bar.low)} to {write(bar.high)} {escape(unit)}: {bar.share:.1%} of all"></i>'
+        for bar in found
     )
-    step = max(1, len(table) // MARKS)
+    step = max(1, len(found) // MARKS)
     marks = "".join(
-        f'<span style="left:{(place + 0.5) / len(table):.1%}">{write(float((row.low * row.high) ** 0.5))}</span>'
-        for place, row in enumerate(table.itertuples())
+        f'<span style="left:{(place + 0.5) / len(found):.1%}">{write((bar.low * bar.high) ** 0.5)}</span>'
+        for place, bar in enumerate(found)
         if place % step == step // 2
     )
-    middle = table.iloc[int(table["share"].argmax())]
-    said = f"Histogram: most often {write(middle['low'])} to {write(middle['high'])} {unit}, {most:.1%} of all"
+    middle = max(found, key=lambda bar: bar.share)
+    said = f"Histogram: most often {write(middle.low)} to {write(middle.high)} {unit}, {most:.1%} of all"
     return (
         f'<div class="u u-histogram" role="img" aria-label="{escape(said, quote=True)}" style="--c:{colour}">'
         f'<div class="top q">{most:.0%} of all</div><div class="bars">{bars}</div><div class="marks q">{marks}</div>'
@@ -40,22 +40,25 @@ def histogram(table: pd.DataFrame, colour: str, unit: str, write: Callable[[floa
     )
 
 
-def hours_of_week(table: pd.DataFrame, colour: str, unit: str, write: Callable[[float], str]) -> str:
+def hours_of_week(
+    medians: Sequence[Sequence[float | None]], colour: str, unit: str, write: Callable[[float], str]
+) -> str:
     """The medians of `stats.distribution.by_hour_of_week`: the stronger the colour, the larger."""
-    if table.isna().all(axis=None):
+    known = [value for day in medians for value in day if value is not None]
+    if not known:
         return NOTHING
-    low, high = float(table.min(axis=None)), float(table.max(axis=None))
+    low, high = min(known), max(known)
     span = (high - low) or 1.0
 
-    def cell(day: str, hour: int, value: float) -> str:
-        if pd.isna(value):
+    def cell(day: str, hour: int, value: float | None) -> str:
+        if value is None:
             return f'<i class="none" data-tip="{day} {hour}:00: no sample"></i>'
         strength = f"--s:{8 + 92 * (value - low) / span:.0f}%"
         return f'<i style="{strength}" data-tip="{day} {hour}:00: {write(value)} {unit}"></i>'
 
     rows = "".join(
-        f"<b>{day}</b>{''.join(cell(str(day), hour, values[hour]) for hour in range(24))}"
-        for day, values in table.iterrows()
+        f"<b>{day}</b>{''.join(cell(day, hour, value) for hour, value in enumerate(values))}"
+        for day, values in zip(DAYS, medians, strict=True)
     )
     hours = "".join(f"<span>{hour}:00</span>" for hour in (0, 6, 12, 18))
     said = f"Medians by weekday and hour of the day, between {write(low)} and {write(high)} {unit}"

@@ -6,19 +6,18 @@ from collections import defaultdict
 from dataclasses import dataclass
 from html import escape
 from itertools import chain
-from typing import Any
 
 from pages.shared import loader, looks, words
-from stats import rollups
-from stats.incidents import Incident, Standing, kept, standing_of
-from stats.places import seen_by_most, share_up
+from pages.shared.target_history import target_histories
+from pages.shared.window import Window
+from stats.incidents import Incident, TargetState
+from stats.places import seen_by_most
 from stats.strip import Bar
+from stats.uptime import Uptime
 from store.rollups import DAY_MS
-from store.rows import Target
 
 DAYS = 90
 SHOWN = 20
-COARSEST_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -26,59 +25,47 @@ class Line:
     """One target, over all places that probe it."""
 
     name: str
-    standing: Standing
+    state: TargetState
     bars: list[Bar]
-    share: float | None
+    uptime: Uptime
     incidents: list[Incident]
 
 
 def lines(url: str, now: int) -> list[Line]:
     """A line for each target, those that are down first."""
     until = now - now % DAY_MS + DAY_MS
-    since = until - DAYS * DAY_MS
-    targets: dict[str, list[Target]] = defaultdict(list)
-    for target in loader.targets(url):
-        if target.state == "active":
-            targets[target.name].append(target)
-    rows: dict[tuple[str, str, str], list[tuple[Any, ...]]] = defaultdict(list)
-    for row in loader.coarse_rollups(url, since, until):
-        rows[row[0], row[1], row[2]].append(row)
-    stretches: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
-    for incident in loader.incidents(url, (), since, until):
-        stretches[incident.target, incident.location, incident.profile].append(incident)
-    newest = {(p.target, p.location, p.profile): p for p in loader.newest(url)}
+    window = Window(until - DAYS * DAY_MS, now, True, "")
+    active = [target for target in loader.targets(url) if target.state == "active"]
+    places = defaultdict(list)
+    for history in target_histories(url, active, window, now, coarse=True):
+        places[history.target.name].append(history)
     found = []
-    for name, places in targets.items():
-        keys = [(name, target.location, target.profile) for target in places]
-        each = [rollups.strip(rows[key], since, until, COARSEST_S, DAYS) for key in keys]
-        bars = seen_by_most(each) if len(each) > 1 else each[0]
-        told = [kept(stretches[key]) for key in keys]
-        standings = [
-            standing_of(newest.get(key), mine, now, target.every_s)
-            for key, mine, target in zip(keys, told, places, strict=True)
-        ]
-        found.append(Line(name, _of_most(standings), bars, share_up(bars), sorted(chain(*told), key=_began)))
+    for name, histories in places.items():
+        each = [history.of(history.target.profile) for history in histories]
+        seen = seen_by_most(each, window.since, until, histories[0].first_at, DAY_MS / 1_000, DAYS)
+        listed = sorted(chain(*(history.incidents for history in histories)), key=_began)
+        found.append(Line(name, _of_most([history.state for history in histories]), seen.bars, seen.uptime, listed))
     order = {"down": 0, "stale": 1, "not_counted": 2}
-    return sorted(found, key=lambda line: (order.get(line.standing.word, 3), line.name.lower()))
+    return sorted(found, key=lambda line: (order.get(line.state.status, 3), line.name.lower()))
 
 
 def _began(incident: Incident) -> int:
     return incident.began_at
 
 
-def _of_most(standings: list[Standing]) -> Standing:
+def _of_most(states: list[TargetState]) -> TargetState:
     """Down only where most places see it; else the best of what is seen."""
-    down = [standing for standing in standings if standing.word == "down"]
-    if 2 * len(down) > len(standings):
+    down = [state for state in states if state.status == "down"]
+    if 2 * len(down) > len(states):
         return down[0]
     order = ("up", "not_counted", "stale", "never", "down")
-    return min(standings, key=lambda standing: order.index(standing.word))
+    return min(states, key=lambda state: order.index(state.status))
 
 
 def banner(found: list[Line]) -> str:
     """All of it in one sentence."""
-    down = [line for line in found if line.standing.word == "down"]
-    unknown = [line for line in found if line.standing.word in ("stale", "never")]
+    down = [line for line in found if line.state.status == "down"]
+    unknown = [line for line in found if line.state.status in ("stale", "never")]
     if down:
         kind, text = "down", f"{len(down)} of {words.plural(len(found), 'model')} down"
     elif unknown:
@@ -92,7 +79,7 @@ def table(found: list[Line], now: int, zone: str) -> str:
     """A row a target."""
     body = "".join(
         '<div class="u-status-row">'
-        f'<div class="top"><b>{escape(line.name)}</b>{looks.state(line.standing.word, _word(line.standing))}</div>'
+        f'<div class="top"><b>{escape(line.name)}</b>{looks.state(line.state.status, _word(line.state))}</div>'
         f"{looks.strip(line.bars, zone)}"
         f'<div class="u-axis"><span>{DAYS} days ago</span><span>{_share(line)}</span><span>today</span></div></div>'
         for line in found
@@ -101,12 +88,24 @@ def table(found: list[Line], now: int, zone: str) -> str:
 
 
 def _share(line: Line) -> str:
-    return f"{words.percent(line.share)} up" if line.share is not None else "no data"
+    if line.uptime.share is not None:
+        return f"{words.percent(line.uptime.share)} up"
+    return "not enough data" if line.uptime.probes else "no data"
 
 
-def _word(standing: Standing) -> str:
+def _word(state: TargetState) -> str:
     return {"not_counted": "not counted", "stale": "not seen lately", "never": "not probed yet"}.get(
-        standing.word, standing.word
+        state.status, state.status
+    )
+
+
+def _goes_on(incident: Incident, zone: str, now: int) -> str:
+    if incident.ended_at is not None:
+        return ""
+    return (
+        ", still going on"
+        if incident.is_known_now
+        else f", unknown after {words.clock(incident.seen_until, zone, now)}"
     )
 
 
@@ -117,7 +116,7 @@ def incidents(found: list[Line], now: int, zone: str) -> str:
         return f'<div class="u q">No incident in {DAYS} days.</div>'
     body = "".join(
         f"<tr><td><b>{escape(name)}</b></td><td>{words.clock(i.began_at, zone, now)}</td>"
-        f"<td>{words.duration(i.duration_s(now))}{'' if i.ended_at is not None else ', still going on'}</td></tr>"
+        f"<td>{words.duration(i.duration_s())}{_goes_on(i, zone, now)}</td></tr>"
         for i, name in listed[:SHOWN]
     )
     more = (

@@ -148,7 +148,6 @@ def test_every_number_of_every_page_is_the_same(
 def test_every_number_that_comes_from_roll_ups_is_the_same(
     stores: dict[str, Store], at_the_same_moment: None, monkeypatch: pytest.MonkeyPatch, engine: str, view: str
 ) -> None:
-    monkeypatch.setattr("pages.shared.past.RAW_AT_MOST", 0)
-    monkeypatch.setattr("pages.shared.overview_rows.RAW_AT_MOST", 0)
+    monkeypatch.setattr("pages.shared.target_history.RAW_AT_MOST", 0)
     sqlite, other = (read(stores[name], VIEWS[view], monkeypatch) for name in ("sqlite", engine))
     assert differences(sqlite, other) == []

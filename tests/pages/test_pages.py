@@ -248,7 +248,7 @@ def test_a_store_of_long_ago_has_nothing_in_this_window_and_no_traceback(store_a
     store.close()
     for page in PAGES:
         assert not open_page(page).exception
-    assert "not probed in this window" in html(open_page())
+    assert "no probe since " in html(open_page())
 
 
 def test_a_custom_range_that_ends_before_it_begins_is_said(filled: Path) -> None:
@@ -263,8 +263,7 @@ def test_a_custom_range_that_ends_before_it_begins_is_said(filled: Path) -> None
 
 @pytest.fixture
 def from_rollups(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.shared.past.RAW_AT_MOST", 0)
-    monkeypatch.setattr("pages.shared.overview_rows.RAW_AT_MOST", 0)
+    monkeypatch.setattr("pages.shared.target_history.RAW_AT_MOST", 0)
 
 
 def test_the_overview_says_the_same_from_roll_ups(from_rollups: None) -> None:

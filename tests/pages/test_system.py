@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import access
 from pages.shared.status_parts import _of_most
-from stats.incidents import Standing
+from stats.incidents import TargetState
 from store import open_store
 from store.rows import Run
 from tests.factories import HOUR, probe, target
@@ -119,7 +119,7 @@ def test_a_store_that_is_not_there_is_not_named_on_the_status_page(
 
 
 def test_a_target_is_down_only_where_most_places_see_it() -> None:
-    down, up, stale = Standing("down", 1), Standing("up", 2), Standing("stale", 3)
+    down, up, stale = TargetState("down", 1), TargetState("up", 2), TargetState("stale", 3)
     assert _of_most([down, up]) == up
     assert _of_most([down, down, up]) == down
     assert _of_most([stale, up]) == up

@@ -8,7 +8,7 @@ from stats.catalog import Filters, catalog, filtered, measured_by_model, spots
 from stats.reported import reported_bars
 from store.rows import EndpointStats
 from tests.factories import HOUR, MINUTE, NOON, model, probe
-from tests.stats.samples import frame_of
+from tests.stats.samples import told
 
 TABLE = catalog(
     [
@@ -81,13 +81,11 @@ def test_models_that_nobody_could_tell_apart_stand_on_one_spot() -> None:
 
 
 def test_our_medians_are_by_model_over_all_its_targets() -> None:
-    probes = frame_of(
-        [probe(NOON, target="x", ttft_ms=100.0), probe(NOON, target="y", ttft_ms=300.0), probe(target="z")]
-    )
+    probes = told([probe(NOON, target="x", ttft_ms=100.0), probe(NOON, target="y", ttft_ms=300.0), probe(target="z")])
     table = measured_by_model(probes, {"x": "m", "y": "m"})
     assert table.loc["m"].tolist() == [200.0, 50.0, 2]
     assert list(table.index) == ["m"]
-    assert measured_by_model(frame_of([]), {}).empty
+    assert measured_by_model([], {}).empty
 
 
 def test_reported_bars_are_as_up_as_the_reports_in_them() -> None:

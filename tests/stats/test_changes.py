@@ -3,7 +3,7 @@ from __future__ import annotations
 from stats.changes import Change, changes, steps
 from stats.providers import by_provider
 from tests.factories import DAY, NOON, model, probe
-from tests.stats.samples import frame_of
+from tests.stats.samples import routed
 
 
 def test_each_change_has_its_moment_newest_first() -> None:
@@ -52,9 +52,9 @@ def test_what_was_measured_is_told_by_who_answered() -> None:
         probe(NOON + 2, provider="B", ttft_ms=50.0, tokens_per_second=None),
         probe(NOON + 3, "timeout"),
     ]
-    met = by_provider(frame_of(probes))
+    met = by_provider(routed(probes))
     assert {name: (m.answers, m.ttft.p50, m.speed.p50) for name, m in met.items()} == {
         "A": (2, 200, 50),
         "B": (1, 50, None),
     }
-    assert by_provider(frame_of([])) == {}
+    assert by_provider([]) == {}

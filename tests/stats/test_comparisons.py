@@ -5,21 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stats import rollups
 from stats.costs import asked_since, costs, month_began
-from stats.differences import counts_of, difference
-from stats.distribution import by_hour_of_week, histogram
-from stats.places import seen_by_most, share_up
-from stats.strip import Bar
+from stats.differences import difference
+from stats.distribution import DAYS, by_hour_of_week, histogram
+from stats.places import seen_by_most
+from stats.samples import Samples, samples_of
 from stats.tokens import tokens_per_day
+from store.rollups import COUNTED, Rollup
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
-from tests.stats.samples import frame_of
+from tests.stats.samples import kept, told, whole
 
 MIDNIGHT = NOON - NOON % DAY
 
 
-def counts(values: np.ndarray) -> np.ndarray:
-    return counts_of(frame_of([probe(NOON + n, ttft_ms=float(value)) for n, value in enumerate(values)]), "ttft_ms")
+def counts(values: np.ndarray) -> Samples:
+    return samples_of([float(value) for value in values])
 
 
 # -- differences
@@ -52,31 +52,35 @@ def test_few_samples_tell_nothing() -> None:
 
 def test_a_histogram_has_all_samples_in_equal_steps_of_a_logarithm() -> None:
     values = np.random.default_rng(3).lognormal(6, 0.5, 5_000)
-    table = histogram(counts(values))
-    assert table["share"].sum() == pytest.approx(1)
-    assert len(table) <= 48
-    steps = np.diff(np.log(table["low"]))
+    found = histogram(counts(values))
+    assert sum(bar.share for bar in found) == pytest.approx(1)
+    assert len(found) <= 48
+    steps = np.diff(np.log([bar.low for bar in found]))
     assert steps == pytest.approx(np.full(len(steps), steps[0]))
     inside = ((values >= 300) & (values < 600)).mean()
-    bars = table[(table["low"] >= 300 * 0.98) & (table["high"] <= 600 * 1.02)]
-    assert bars["share"].sum() == pytest.approx(inside, abs=0.06)
-    assert histogram(counts(np.array([]))).empty
-    assert histogram(counts(np.array([5.0])))["share"].tolist() == [1]
+    bars = [bar for bar in found if bar.low >= 300 * 0.98 and bar.high <= 600 * 1.02]
+    assert sum(bar.share for bar in bars) == pytest.approx(inside, abs=0.06)
+    assert histogram(counts(np.array([]))) == []
+    assert [bar.share for bar in histogram(counts(np.array([5.0])))] == [1]
 
 
 def test_hours_of_the_week_are_in_the_viewers_zone() -> None:
-    rows = rollups.rows_of([probe(NOON, ttft_ms=100.0), probe(NOON + HOUR, ttft_ms=300.0)])
-    table = by_hour_of_week(rows, "ttft_ms", "Europe/Berlin")  # a Tuesday, an hour ahead
-    assert table.loc["Tue", 13] == pytest.approx(100, rel=0.01)
-    assert table.loc["Tue", 14] == pytest.approx(300, rel=0.01)
-    assert int(table.notna().sum().sum()) == 2
+    hours = kept([probe(NOON, ttft_ms=100.0), probe(NOON + HOUR, ttft_ms=300.0)])
+    found = by_hour_of_week(hours, "ttft_ms", "Europe/Berlin")  # a Tuesday, an hour ahead
+    assert (DAYS[1], found[1][13], found[1][14]) == ("Tue", pytest.approx(100, rel=0.01), pytest.approx(300, rel=0.01))
+    assert sum(value is not None for day in found for value in day) == 2
 
 
 # -- costs
 
 
+def day(began: int, cost_pusd: int, unpriced: int) -> Rollup:
+    counted = dict.fromkeys(COUNTED, 0) | {"cost_pusd": cost_pusd, "unpriced": unpriced}
+    return Rollup("a", "here", "ping", began, DAY, HOUR, tuple(counted.values()), (None, None, None), None)
+
+
 def test_the_month_is_projected_at_the_pace_of_the_last_seven_days() -> None:
-    rows = [("a", "here", "ping", MIDNIGHT - back * DAY, 10**12, 1) for back in range(30)]  # $1 a day
+    rows = [day(MIDNIGHT - back * DAY, 10**12, 1) for back in range(30)]  # $1 a day
     [cost] = costs(rows, NOON)  # 24 November 2026, 12:00 UTC
     assert (cost.today_usd, cost.month_usd, cost.unpriced) == (1, 24, 24)
     # seven dollars in six days and a half; six days and a half are left
@@ -87,7 +91,7 @@ def test_the_month_is_projected_at_the_pace_of_the_last_seven_days() -> None:
 
 
 def test_a_target_of_today_is_projected_from_what_it_cost_since() -> None:
-    [cost] = costs([("a", "here", "ping", MIDNIGHT, 10**12, 0)], MIDNIGHT + DAY // 2)
+    [cost] = costs([day(MIDNIGHT, 10**12, 0)], MIDNIGHT + DAY // 2)
     assert cost.projected_usd == pytest.approx(1 + 6.5 * 2)
     assert costs([], NOON) == []
 
@@ -95,23 +99,33 @@ def test_a_target_of_today_is_projected_from_what_it_cost_since() -> None:
 # -- several places
 
 
-def bar(up_s: float, down_s: float, other_s: float = 0.0) -> Bar:
-    return Bar(NOON, NOON + MINUTE, up_s, down_s, other_s, 1)
+def seen_from(*outcomes: str | None) -> list[Rollup]:
+    """A minute each, from one place; null: nobody looked."""
+    probes = [probe(NOON + n * MINUTE, outcome) for n, outcome in enumerate(outcomes) if outcome is not None]
+    return told(probes)
 
 
 def test_it_is_down_only_where_most_places_see_it() -> None:
-    up, down, nothing, limited = bar(60, 0), bar(10, 50), bar(0, 0), bar(0, 0, 60)
-    [one] = seen_by_most([[up], [up], [down]])
-    assert (one.up_s, one.down_s, one.probes) == (60, 0, 3)
-    [most] = seen_by_most([[up], [down], [down]])
-    assert (most.up_s, most.down_s) == (0, 60)
-    [half] = seen_by_most([[up], [down]])
-    assert half.state == "up"  # not more than half
-    [alone] = seen_by_most([[nothing], [down], [limited]])
-    assert alone.state == "down"  # who decided nothing has no vote
-    assert seen_by_most([[nothing], [limited]])[0].state == "not_counted"
-    assert share_up([one, most]) == 0.5
-    assert share_up([]) is None
+    # minute by minute: one of three sees it down; two do; one of two (no majority); one alone; nobody looks; a limit
+    one = seen_from("timeout", "timeout", "ok", None, None, "rate_limited")
+    two = seen_from("ok", "timeout", "timeout", "timeout", None, None)
+    three = seen_from("ok", "ok", None, None, None, None)
+    found = seen_by_most([one, two, three], NOON, NOON + 6 * MINUTE, NOON, 60, 90)
+    assert [bar.state for bar in found.bars] == ["up", "down", "up", "down", "no_data", "not_counted"]
+    assert (found.uptime.up_s, found.uptime.down_s, found.uptime.share) == (120, 120, 0.5)
+
+
+def test_an_outage_that_every_place_sees_shows_in_bars_that_are_longer_than_it() -> None:
+    outcomes = ["timeout" if 10 <= n < 20 else "ok" for n in range(60)]
+    found = seen_by_most([seen_from(*outcomes)] * 2, NOON, NOON + HOUR, NOON, 60, 2)
+    assert [bar.state for bar in found.bars] == ["partly", "up"]
+    assert found.uptime.share == pytest.approx(50 / 60)
+
+
+def test_from_several_places_too_little_is_not_enough_data() -> None:
+    assert seen_by_most([[], []], NOON, NOON + DAY, NOON, 60, 90).uptime.share is None
+    few = seen_by_most([seen_from("ok")] * 2, NOON, NOON + DAY, NOON, 60, 90)
+    assert (few.uptime.share, few.uptime.probes) == (None, 1)
 
 
 # -- the two worked examples of the design
@@ -120,14 +134,14 @@ def test_it_is_down_only_where_most_places_see_it() -> None:
 def test_ten_minutes_down_probed_often_and_ten_up_probed_seldom_are_half_up() -> None:
     probes = [probe(NOON + n * 20_000, "timeout", stands_for_s=20.0) for n in range(30)]
     probes += [probe(NOON + 10 * MINUTE + n * MINUTE, stands_for_s=60.0) for n in range(10)]
-    summary = rollups.summaries(rollups.rows_of(probes))["Gemma", "here", "ping"]
+    summary = whole(probes)
     found = summary.uptime(NOON, NOON + 20 * MINUTE)
     assert (found.share, found.coverage) == (0.5, 1)
 
 
 def test_a_hole_of_22_hours_is_not_uptime() -> None:
     probes = [probe(NOON + n * MINUTE) for n in range(120)]
-    summary = rollups.summaries(rollups.rows_of(probes))["Gemma", "here", "ping"]
+    summary = whole(probes)
     found = summary.uptime(NOON, NOON + DAY)
     assert (found.share, round(found.coverage, 3)) == (None, 0.083)
     assert found.strict == pytest.approx((2 / 24, 1))
@@ -139,17 +153,17 @@ def test_the_day_on_which_clocks_go_back_has_25_hours_of_uptime_and_of_tokens() 
         1_792_969_200_000,
     )  # 25 October 2026 in Berlin, 22:00 UTC the day before to 23:00 UTC
     probes = [probe(at, prompt_tokens=1, completion_tokens=0) for at in range(began, ended, MINUTE)]
-    summary = rollups.summaries(rollups.rows_of(probes))["Gemma", "here", "ping"]
+    summary = whole(probes)
     found = summary.uptime(began, ended)
     assert (found.window_s, found.share, found.coverage) == (25 * 3_600, 1, 1)
-    [day] = tokens_per_day(frame_of(probes), "Europe/Berlin").itertuples()
-    assert (str(day.day), day.prompt_tokens) == ("2026-10-25", 25 * 60)
+    [local] = tokens_per_day(told(probes), "Europe/Berlin")
+    assert (str(local.day), local.prompt_tokens) == ("2026-10-25", 25 * 60)
 
 
 def test_a_clock_that_was_set_back_counts_each_slot_once() -> None:
     first = [probe(NOON + n * MINUTE) for n in range(30)]
     again = [probe(NOON + n * MINUTE + 20_000, "timeout") for n in range(20, 30)]  # ten minutes a second time
-    summary = rollups.summaries(rollups.rows_of([*first, *again]))["Gemma", "here", "ping"]
+    summary = whole([*first, *again])
     found = summary.uptime(NOON, NOON + 30 * MINUTE)
     assert (found.up_s, found.down_s, found.share) == (1_800, 600, 0.75)
     assert found.coverage == 1  # never above all of it

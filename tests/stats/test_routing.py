@@ -11,7 +11,7 @@ from stats.routes import attempts_by_provider, first_choices, routes_of
 from stats.routing import Plan, Record, Wish, chances_after, inverse_square_shares, plan, provider_object
 from store.rows import Endpoint, EndpointStats
 from tests.factories import MINUTE, NOON, probe
-from tests.stats.samples import frame_of
+from tests.stats.samples import routed
 
 
 def endpoint(tag: str, usd: float | str | None = 1, **more: Any) -> Endpoint:
@@ -233,7 +233,7 @@ def _route(*steps: tuple[str, int | None]) -> str:
 
 
 def test_fallbacks_are_counted_from_the_recorded_routes() -> None:
-    probes = frame_of(
+    probes = routed(
         [
             probe(NOON, provider="A", route=_route(("A", 200))),
             probe(NOON + MINUTE, provider="B", route=_route(("A", 503), ("B", 200)), ttft_ms=50.0),

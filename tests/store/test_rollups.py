@@ -16,7 +16,7 @@ from store.rollups import COLUMNS, COUNTED, STEP_MS
 from store.rows import DAILY, HOURLY, INCIDENTS, PROBES, Hour, Incident, Probe
 from store.sketch import bucket_of, counts_of, merged, packed, quantiles, value_of
 from store.sqlite import SqliteStore
-from store.windows import rollups_of
+from store.windows import Range, effective, rollups_of
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
 from tests.store.stores import STORES, opened
 
@@ -251,14 +251,24 @@ def long(tmp_path_factory: Any) -> Iterator[Store]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 61 * 24), st.integers(1, 61 * 24), st.booleans())
-def test_a_window_of_any_length_and_grain_is_the_sum_of_its_hours(
+@given(st.integers(0, 61 * DAY), st.integers(1, 61 * DAY), st.booleans())
+def test_a_range_with_any_edges_and_grain_has_exactly_its_probes(
     long: Store, ago: int, length: int, coarse: bool
 ) -> None:
-    since, until = MIDNIGHT - ago * HOUR, MIDNIGHT + (length - ago) * HOUR
-    rows = rollups_of(long, (), since, until, coarse=coarse)
-    assert sum(row[4] for row in rows) == long.count(HOURLY, Selection(since, until))
-    assert len(rows) <= 2 * 24 + (2 * 15 + 3 if coarse else 61)
+    told = Range(MIDNIGHT - ago, MIDNIGHT + length - ago)
+    found = rollups_of(long, (), told, coarse=coarse)
+    assert sum(rollup.requests for rollup in found) == long.count(PROBES, Selection(told.since, told.until))
+    assert len(found) <= 2 * 25 + (2 * 15 + 3 if coarse else 61)
+
+
+def test_where_raw_probes_are_pruned_a_range_is_whole_hours(store: Store) -> None:
+    store.write([probe(MIDNIGHT + n * HOUR) for n in range(-48, 30)])
+    asked = Range(MIDNIGHT - DAY + 1, MIDNIGHT + 3 * HOUR + 1)
+    assert effective(store, asked) == asked
+    store.tidy(MIDNIGHT)
+    told = effective(store, asked)
+    assert told == Range(MIDNIGHT - DAY, asked.until)
+    assert sum(rollup.requests for rollup in rollups_of(store, (), told)) == 24 + 4
 
 
 def test_what_was_forgotten_and_comes_again_is_not_counted_twice(store: Store) -> None:

@@ -1,0 +1,240 @@
+"""What targets' probes came to in a range: the one way from the store to every page."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import streamlit as st
+
+from pages.shared import loader
+from pages.shared.window import Window
+from stats import latency, strip, tokens
+from stats.answers import Answers
+from stats.incidents import Incident, TargetState, incidents, state, within
+from stats.samples import Percentiles, Samples
+from stats.shifts import Shift, shifts
+from stats.summary import Summary, summary
+from stats.thinning import Mark, marks
+from stats.uptime import SuccessRate, Uptime
+from store.rollups import DAY_MS, HOUR_MS, Grid, Rollup, Series
+from store.rows import Target
+from store.windows import Range, effective, raw_rollups, rollups_of
+
+RAW_AT_MOST = 20_000
+"""Probes of a range up to which the raw ones are read: their bars are as fine as the range wants. It takes 0.1 s."""
+PARTS_OF_A_BAR = 8
+INCIDENTS_SINCE_MS = 30 * DAY_MS
+"""How far before a range an incident may have begun that still goes on in it."""
+LEAST_CHARTED_MS = 600_000
+HOURS_UP_TO_MS = 45 * DAY_MS
+"""Up to here charts over time are drawn from hours: 1,080 of them, for up to 96 stretches."""
+THROUGHPUT = "throughput"
+BARS = 140
+
+
+@dataclass(frozen=True)
+class TargetHistory:
+    """How one target at one location did in a range. `since` and `until` are what the store can tell of it; a live
+    range ends `now` (all in milliseconds UTC).
+    """
+
+    url: str
+    target: Target
+    since: int
+    until: int
+    now: int
+    first_at: int
+    rollups: list[Rollup]
+    incidents: list[Incident]
+    """Those that the range has a part of."""
+    state: TargetState
+    """What it is now."""
+
+    @property
+    def asked_since(self) -> int:
+        """A target that is younger than the range is not held to the time before it was there."""
+        return max(self.since, self.first_at)
+
+    @property
+    def charted_since(self) -> int:
+        """Where charts begin: a target's first minutes would be one point of a range that is mostly before it."""
+        return max(self.since, min(self.asked_since, self.until - LEAST_CHARTED_MS))
+
+    @cached_property
+    def deciding(self) -> Summary:
+        """Of the profile that votes."""
+        return summary(self.of(self.target.profile))
+
+    def of(self, profile: str) -> list[Rollup]:
+        """The stretches of a profile."""
+        return [rollup for rollup in self.rollups if rollup.profile == profile]
+
+    def uptime(self) -> Uptime:
+        """Of the profile that votes."""
+        return self.deciding.uptime(self.asked_since, self.until)
+
+    def success_rate(self) -> SuccessRate:
+        """Of all requests."""
+        return summary(self.rollups).success_rate()
+
+    def answers(self) -> Answers:
+        """Of the profile that votes."""
+        return self.deciding.answers()
+
+    def bars(self, most: int = BARS) -> list[strip.Bar]:
+        """The strip."""
+        every_s = self.target.every_s
+        began = strip.strip_began(self.since, self.until, self.first_at, every_s, most)
+        return strip.strip(self.of(self.target.profile), began, self.until, every_s, most)
+
+    def samples(self, profile: str, column: str) -> Samples:
+        """The values of a measured column."""
+        return summary(self.of(profile)).samples(column)
+
+    def percentiles(self, profile: str, column: str) -> Percentiles:
+        """Of a measured column."""
+        return summary(self.of(profile)).percentiles(column)
+
+    def median_line(self, profile: str, column: str) -> list[float | None]:
+        """Its trend, for a sparkline."""
+        return latency.median_line(self.of(profile), column, self.charted_since, self.until)
+
+    def bands(self, profile: str, column: str) -> list[latency.Band]:
+        """Its percentiles over time."""
+        return latency.bands(self._fine(profile), column, self.charted_since, self.until)
+
+    def failures(self, profile: str) -> list[Mark]:
+        """When it failed, in as many marks as a chart has room for."""
+        return marks(latency.failures(self._fine(profile)), self.since, self.until + HOUR_MS)
+
+    def shifts(self, profile: str, column: str) -> list[Shift]:
+        """When a measured column became another one."""
+        return shifts(*latency.medians_over_time(self._fine(profile), column))
+
+    def hours(self, profile: str) -> list[Rollup]:
+        """What it came to by the hour; in a long range by the day."""
+        return [rollup for rollup in self._hours if rollup.profile == profile]
+
+    def tokens_per_day(self, zone: str) -> list[tokens.DayTokens]:
+        """What the probes used: by day of the zone, in a long range by UTC day."""
+        is_fine = all(rollup.length_ms <= HOUR_MS for rollup in self.rollups)
+        return tokens.tokens_per_day(self.rollups, zone if is_fine else "UTC")
+
+    def _fine(self, profile: str) -> list[Rollup]:
+        """Hours where the range is told in days."""
+        own = self.of(profile)
+        return self.hours(profile) if any(rollup.length_ms > HOUR_MS for rollup in own) else own
+
+    @cached_property
+    def _hours(self) -> list[Rollup]:
+        if self.until - self.since > HOURS_UP_TO_MS:
+            return self.rollups
+        found = _hours(self.url, self.target.name, self.since, self.until, self.until == self.now)
+        return [rollup for rollup in found if rollup.location == self.target.location]
+
+
+def target_history(url: str, target: Target, window: Window, now: int) -> TargetHistory:
+    """How a target did; `now` ends a live range (milliseconds UTC)."""
+    [found] = target_histories(url, [target], window, now, parts=PARTS_OF_A_BAR)
+    return found
+
+
+def target_histories(
+    url: str, targets: list[Target], window: Window, now: int, *, parts: int = 1, coarse: bool = False
+) -> list[TargetHistory]:
+    """How targets did, in their order. `coarse` rows are fewer, for long ranges; `parts` of a bar each are told."""
+    until = now if window.is_live else window.until
+    names = _names(targets)
+    ended = loader.rounded(until) + 5_000 if window.is_live else until
+    told, rollups = _rollups(url, tuple(targets), window.since, ended, window.is_live, parts, coarse)
+    mine: dict[tuple[str, str], list[Rollup]] = defaultdict(list)
+    for rollup in rollups:
+        mine[rollup.target, rollup.location].append(rollup)
+    kept = defaultdict(list)
+    for row in loader.incidents(url, names, told.since - INCIDENTS_SINCE_MS, max(until, now)):
+        kept[row.target, row.location, row.profile].append(row)
+    newest = {(p.target, p.location, p.profile): p for p in loader.newest(url)}
+    first_at = loader.first_at(url)
+    found = []
+    for target in targets:
+        series = (target.name, target.location, target.profile)
+        all_incidents = incidents(kept[series], newest.get(series), now, target.every_s)
+        is_waiting = target.state == "waiting_for_key"
+        found.append(
+            TargetHistory(
+                url=url,
+                target=target,
+                since=told.since,
+                until=until if window.is_live else told.until,
+                now=now,
+                first_at=first_at.get(target.name, now),
+                rollups=mine[target.name, target.location],
+                incidents=within(all_incidents, told.since, until),
+                state=TargetState("waiting", None)
+                if is_waiting
+                else state(newest.get(series), all_incidents, now, target.every_s),
+            )
+        )
+    return found
+
+
+# not copied for each visitor: nobody changes it
+@st.cache_resource(ttl=10, max_entries=8, show_spinner=False, hash_funcs={Target: hash})
+def _rollups(
+    url: str,
+    targets: tuple[Target, ...],
+    since: int,
+    until: int,
+    is_live: bool,
+    parts: int,
+    coarse: bool,
+) -> tuple[Range, list[Rollup]]:
+    """The one place that decides whether a range is read from raw probes or from roll-ups."""
+    store, names = loader.store(), _names(targets)
+    told = effective(store, Range(since, until))
+    first_at = loader.first_at(url)
+    began = max(told.since, min((first_at.get(target.name, until) for target in targets), default=until))
+    if told == Range(since, until) and _probes_in(targets, until - began) <= RAW_AT_MOST:
+        grids = _grids(targets, told, first_at, parts)
+        return told, raw_rollups(
+            store, names, told, lambda series: grids.get(series, _grid(told, told.since, 60, parts))
+        )
+    ended = until + -until % HOUR_MS if is_live else told.until  # nothing lies behind now
+    return told, rollups_of(store, names, Range(told.since, ended), coarse=coarse)
+
+
+def _names(targets: Sequence[Target]) -> tuple[str, ...]:
+    """What is asked of the store: nothing by name where nearly all is wanted."""
+    names = sorted({target.name for target in targets})
+    return tuple(names) if len(names) == 1 else ()
+
+
+def _probes_in(targets: Iterable[Target], ms: int) -> float:
+    """About how many probes a schedule makes in a time."""
+    each_s = [s for target in targets for s in (target.every_s, target.throughput_every_s) if s]
+    return sum(ms / 1_000 / every_s for every_s in each_s)
+
+
+def _grids(targets: Iterable[Target], told: Range, first_at: dict[str, int], parts: int) -> dict[Series, Grid]:
+    found = {}
+    for target in targets:
+        began = strip.strip_began(told.since, told.until, first_at.get(target.name, told.since), target.every_s, BARS)
+        for profile in {target.profile, THROUGHPUT}:
+            found[target.name, target.location, profile] = _grid(told, began, target.every_s, parts)
+    return found
+
+
+def _grid(told: Range, began: int, every_s: float, parts: int) -> Grid:
+    """Stretches that end with the range: `parts` of them are as long as one bar."""
+    width = max((told.until - began) / BARS, every_s * 1_000)
+    length = max(1, round(width / parts))
+    return Grid(told.until, length, length)
+
+
+@st.cache_resource(ttl=10, max_entries=8, show_spinner=False)
+def _hours(url: str, name: str, since: int, until: int, is_live: bool) -> list[Rollup]:
+    ended = until + -until % HOUR_MS if is_live else until
+    return rollups_of(loader.store(), (name,), Range(since, ended), finest="hour")

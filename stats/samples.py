@@ -1,0 +1,136 @@
+"""Measured values of many probes: themselves where they are few, else counts by bucket of a sketch. The one definition
+of a quantile.
+
+A quantile lies between two neighbours by linear interpolation, as numpy has it. Up to `EXACT_UP_TO` samples of a range
+that was read from raw probes it is exact; beyond, and from kept sketches, within 1%.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from store.arrays import Counts, bucket_counts, bucket_counts_by_place
+from store.rollups import SKETCHED, Rollup
+from store.sketch import BUCKETS, GAMMA, SMALLEST, bucket_of
+
+Floats = npt.NDArray[np.float64]
+
+EXACT_UP_TO = 2_000
+FEW = 20
+"""Below this many samples a percentile is said with its count, as small."""
+_VALUES = SMALLEST * 2 * GAMMA ** np.arange(BUCKETS, dtype=float) / (GAMMA + 1)
+_NOTHING: Counts = np.zeros(BUCKETS, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Percentiles of `count` samples; `left_out` more were taken on an overloaded machine and are not believed."""
+
+    count: int
+    left_out: int
+    p50: float | None
+    p75: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+
+    @property
+    def is_small(self) -> bool:
+        """Too few samples for the outer percentiles to say much."""
+        return self.count < FEW
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The values of one column. `values` is null where only the `buckets` are known."""
+
+    buckets: Counts = field(default_factory=lambda: _NOTHING)
+    values: Floats | None = None
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return int(self.buckets.sum())
+
+    def quantiles(self, shares: Sequence[float]) -> list[float | None]:
+        """The values that these shares (0 to 1) of all do not exceed; null when there is none."""
+        if self.values is not None:
+            return [float(v) for v in np.quantile(self.values, shares)] if len(self.values) else [None] * len(shares)
+        return [
+            None if math.isnan(value) else float(value) for value in quantiles_by_row(self.buckets[None], shares)[0]
+        ]
+
+    def percentiles(self, left_out: int = 0) -> Percentiles:
+        """p50 to p99."""
+        return Percentiles(self.count, left_out, *self.quantiles((0.5, 0.75, 0.9, 0.95, 0.99)))
+
+
+def samples(rollups: Sequence[Rollup], column: str) -> Samples:
+    """The values of a column in these stretches together."""
+    place = SKETCHED.index(column)
+    buckets = bucket_counts(rollups, column)
+    values = _values(rollups, place) if buckets.sum() <= EXACT_UP_TO else None
+    return Samples(buckets, values)
+
+
+def samples_by_place(rollups: Sequence[Rollup], places: npt.ArrayLike, count: int, column: str) -> list[Samples]:
+    """The same for each of `count` places; `places` says in which one a stretch lies (elsewhere: in none)."""
+    place = SKETCHED.index(column)
+    inside = np.asarray(places, dtype=np.int64)
+    chosen = (inside >= 0) & (inside < count)
+    mine = [rollup for rollup, is_chosen in zip(rollups, chosen, strict=True) if is_chosen]
+    buckets = bucket_counts_by_place(mine, inside[chosen], count, column)
+    if buckets.sum() > EXACT_UP_TO or any(rollup.values is None and rollup.sketches[place] for rollup in mine):
+        return [Samples(row) for row in buckets]
+    values: list[list[float]] = [[] for _ in range(count)]
+    for rollup, number in zip(mine, inside[chosen], strict=True):
+        values[number] += rollup.values[place] if rollup.values is not None else ()
+    return [Samples(row, np.array(listed)) for row, listed in zip(buckets, values, strict=True)]
+
+
+def quantile_table(listed: Sequence[Samples], shares: Sequence[float]) -> Floats:
+    """The quantiles of each of them: (samples, shares), not a number where there is none."""
+    if not listed or listed[0].values is None:
+        counts = np.array([each.buckets for each in listed]).reshape(-1, BUCKETS)
+        return quantiles_by_row(counts, shares)
+    rows = [each.quantiles(shares) for each in listed]
+    return np.array([[math.nan if value is None else value for value in row] for row in rows], dtype=float)
+
+
+def quantiles_by_row(counts: Counts, shares: Sequence[float]) -> Floats:
+    """The quantiles of each row of counts (rows, buckets): (rows, shares), not a number where there is none."""
+    total = counts.sum(axis=1)[:, None]
+    ends = np.cumsum(counts, axis=1)
+    places = np.asarray(shares) * (total - 1)
+    low = np.floor(places)
+    lower = _VALUES[_first_beyond(ends, low)]
+    upper = _VALUES[_first_beyond(ends, np.minimum(low + 1, total - 1))]
+    return np.where(total > 0, lower + (upper - lower) * (places - low), np.nan)
+
+
+def samples_of(values: Sequence[float]) -> Samples:
+    """These values."""
+    buckets = np.bincount(np.array([bucket_of(value) for value in values], dtype=np.int64), minlength=BUCKETS)
+    return Samples(buckets.astype(np.int64), np.array(values, dtype=float) if len(values) <= EXACT_UP_TO else None)
+
+
+def _values(rollups: Sequence[Rollup], place: int) -> Floats | None:
+    """The values themselves, where all of them are known."""
+    listed: list[float] = []
+    for rollup in rollups:
+        if rollup.values is not None:
+            listed += rollup.values[place]
+        elif rollup.sketches[place]:
+            return None
+    return np.array(listed, dtype=float)
+
+
+def _first_beyond(ends: Counts, places: Floats) -> Counts:
+    """In each row of (rows, buckets) the first bucket that ends beyond each place of (rows, places), or the last."""
+    before = np.count_nonzero(ends[:, None, :] <= places[:, :, None], axis=2)
+    return np.asarray(np.minimum(before, ends.shape[1] - 1))

@@ -1,0 +1,90 @@
+"""What the probes of one series, or of several together, came to over a range."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stats.answers import Answers
+from stats.samples import Percentiles, Samples, samples
+from stats.uptime import SuccessRate, Uptime
+from store.arrays import Counts
+from store.rollups import COUNTED, OUTCOMES, PICO, Rollup, Series
+from store.rows import DOWN, UP
+
+_PLACE = {name: place for place, name in enumerate(COUNTED)}
+_UP = [_PLACE[outcome] for outcome in OUTCOMES if outcome in UP]
+_DOWN = [_PLACE[outcome] for outcome in OUTCOMES if outcome in DOWN]
+_ALL = [_PLACE[outcome] for outcome in OUTCOMES]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The sums over some stretches of time, and the stretches."""
+
+    counted: Counts = field(default_factory=lambda: np.zeros(len(COUNTED), dtype=np.int64))
+    rollups: Sequence[Rollup] = ()
+
+    def __getitem__(self, name: str) -> int:
+        return int(self.counted[_PLACE[name]])
+
+    @property
+    def requests(self) -> int:
+        """All probes."""
+        return int(self.counted[_ALL].sum())
+
+    @property
+    def cost_usd(self) -> float | None:
+        """The known costs; null when none is known."""
+        return self["cost_pusd"] / PICO if self["priced"] else None
+
+    def uptime(self, since: int, until: int) -> Uptime:
+        """The uptime in a window (milliseconds UTC)."""
+        up_s, down_s = self["up_ms"] / 1_000, self["down_ms"] / 1_000
+        squares = float(self["squares"])
+        return Uptime(
+            window_s=max(0.0, (until - since) / 1_000),
+            up_s=up_s,
+            down_s=down_s,
+            not_counted_s=self["not_counted_ms"] / 1_000,
+            probes=self["deciding"],
+            weight=(up_s + down_s) ** 2 / squares if squares else 0.0,
+        )
+
+    def success_rate(self) -> SuccessRate:
+        """How the requests ended."""
+        ok, failed = int(self.counted[_UP].sum()), int(self.counted[_DOWN].sum())
+        return SuccessRate(ok, failed, self.requests - ok - failed)
+
+    def answers(self) -> Answers:
+        """How many answers were correct."""
+        return Answers(self["answers_right"], self["answers_checked"])
+
+    def samples(self, column: str) -> Samples:
+        """The values of a column, of successful responses on a machine that was not overloaded."""
+        return samples(self.rollups, column)
+
+    def percentiles(self, column: str) -> Percentiles:
+        """Their percentiles. What was left out is told for all columns together."""
+        return self.samples(column).percentiles(self["lagged"])
+
+
+def summary(rollups: Iterable[Rollup]) -> Summary:
+    """All of these stretches together."""
+    listed = list(rollups)
+    if not listed:
+        return Summary()
+    return Summary(np.array([rollup.counted for rollup in listed], dtype=np.int64).sum(axis=0), listed)
+
+
+def by_series(rollups: Iterable[Rollup]) -> dict[Series, list[Rollup]]:
+    """The stretches of each series, in the order in which they began."""
+    found: dict[Series, list[Rollup]] = defaultdict(list)
+    for rollup in rollups:
+        found[rollup.series].append(rollup)
+    for listed in found.values():
+        listed.sort(key=lambda rollup: rollup.began)
+    return found
