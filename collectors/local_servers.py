@@ -9,6 +9,7 @@ model's date.
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 from typing import Annotated, Any
@@ -124,6 +125,8 @@ def models_of(answer: Any, target: ProbeTarget, now: int) -> list[Model]:
         max_output_tokens=found.max_output_tokens if found else None,
         usd_per_million_input=_text(target.usd_per_million_input),
         usd_per_million_output=_text(target.usd_per_million_output),
+        usd_per_request=_text(target.usd_per_request) if own_price else None,
+        more_prices=_own_cached_price(target) if own_price else None,
         input_modalities=",".join(architecture.input_modalities) or None,
         output_modalities=",".join(architecture.output_modalities) or None,
     )
@@ -135,6 +138,7 @@ def _priced(row: Model, price: KnownPrice) -> Model:
         row,
         usd_per_million_input=price.usd_per_million_input,
         usd_per_million_output=price.usd_per_million_output,
+        usd_per_request=price.usd_per_request,
         more_prices=price.more_prices,
     )
 
@@ -192,6 +196,13 @@ def _parsed(entry: Any) -> _ServedModel | None:
         return _ServedModel.model_validate(entry | sizes)
     except ValidationError:
         return None
+
+
+def _own_cached_price(target: ProbeTarget) -> str | None:
+    """In the router's shape: USD per token."""
+    if target.usd_per_million_cached is None:
+        return None
+    return json.dumps({"input_cache_read": f"{(target.usd_per_million_cached / 1_000_000).normalize():f}"})
 
 
 def _text(value: Any) -> str | None:

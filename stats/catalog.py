@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from routing.prices import price_at
 from stats.latency import percentiles
-from stats.prices import price_at
 from store.rows import Model
 
 PARTS_IN, PARTS_OUT = 3, 1

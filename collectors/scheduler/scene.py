@@ -15,15 +15,30 @@ from collectors.scheduler.config import Config, ProbeTarget
 from collectors.scheduler.failures import consecutive_failures, failures_after
 from collectors.scheduler.lag import LagWatch
 from collectors.scheduler.ledger import Ledger
-from collectors.scheduler.prices import Price, most_a_probe_costs, price_of
+from collectors.scheduler.prices import is_routed, most_a_probe_costs, price_of, prices_elsewhere
 from collectors.scheduler.schedule import TickWindow, series_key
 from collectors.scheduler.seats import Seats
 from collectors.scheduler.shared_state import CollectorRun, SharedState
+from routing.prices import Price
 from store import Selection, Spending, Store
 from store.horizon import as_of, horizon
 from store.pending import pending_paths
 from store.rollups import DAY_MS, SPENDING_COLUMNS, spending_of
-from store.rows import ADAPTATIONS, MODELS, RUNS, UP, USAGE, Adaptation, Budget, Model, Row, Run, Table
+from store.rows import (
+    ADAPTATIONS,
+    ENDPOINTS,
+    MODELS,
+    RUNS,
+    UP,
+    USAGE,
+    Adaptation,
+    Budget,
+    Endpoint,
+    Model,
+    Row,
+    Run,
+    Table,
+)
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
     from collectors.http.connection import Line
@@ -123,6 +138,7 @@ class Scene:
         self.refused: dict[tuple[str, str, str], list[tuple[str, str | None]]] = {}
         self._lines: dict[str, Line] = {}
         self._prices: dict[str, Price | None] = {}
+        self._elsewhere: dict[str, list[Price]] = {}
         self.ledger = Ledger(config, shared, self._spent, self._worst)
         self.seats = Seats(config, shared)
         self._store = store
@@ -218,6 +234,9 @@ class Scene:
         """Look the targets' prices up again, after the catalog may have changed."""
         models = [Model(*row) for row in self.open_rows(MODELS)]
         self._prices = {target.name: price_of(target, self.config, models) for target in self.config.targets}
+        routed = [target for target in self.config.targets if is_routed(target, self.config)]
+        endpoints = [Endpoint(*row) for row in self.open_rows(ENDPOINTS)] if routed else []
+        self._elsewhere = {target.name: prices_elsewhere(target, self.config, endpoints) for target in routed}
 
     def price(self, target: ProbeTarget) -> Price | None:
         """The target's price, or null when it is not known."""
@@ -226,7 +245,8 @@ class Scene:
     def most_it_costs(self, target: ProbeTarget, profile: str) -> Decimal:
         """The most that one probe can cost, in USD."""
         changes = self.refused.get((target.name, target.base_url, target.model), [])
-        return most_a_probe_costs(target, profile, self._prices[target.name], changes)
+        elsewhere = self._elsewhere.get(target.name, ())
+        return most_a_probe_costs(target, profile, self._prices[target.name], changes, elsewhere)
 
     def note_refusal(self, row: Adaptation) -> None:
         """Remember what a server does not take."""

@@ -7,10 +7,10 @@ from html import escape
 
 from pages.shared import words
 from pages.shared.samples import Callee
+from routing.prices import conditions_of, discount_of
+from routing.selection import PARAMETERS
 from stats.changes import Change
-from stats.prices import conditions_of, discount_of
 from stats.providers import Measured
-from stats.routing import PARAMETERS
 from stats.shifts import Shift
 from store.rows import Endpoint, EndpointStats, Model, Target
 

@@ -149,7 +149,12 @@ def test_a_price_by_the_length_of_the_prompt_is_kept_in_the_routers_shape() -> N
     [price] = known_prices("https://generativelanguage.googleapis.com", "gemini-2.5-pro", NOON)
     assert (price.usd_per_million_input, price.usd_per_million_output) == ("1.25", "10")
     assert json.loads(price.more_prices)["overrides"] == [
-        {"min_prompt_tokens": 200_000, "prompt": "0.0000025", "completion": "0.000015"}
+        {
+            "min_prompt_tokens": 200_000,
+            "prompt": "0.0000025",
+            "completion": "0.000015",
+            "input_cache_read": "0.00000025",
+        }
     ]
 
 

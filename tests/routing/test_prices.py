@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stats.prices import conditions_of, price_at
+from routing.prices import conditions_of, price_at
 from store.rows import Endpoint
 from tests.factories import HOUR, NOON
 
@@ -28,7 +28,7 @@ def endpoint(price_in: str | None = "1", price_out: str | None = "2", **more: An
 def cost(row: Endpoint, prompt: int = 1_000, completion: int = 500, cached: float = 0.0, now: int = NOON) -> float:
     price = price_at(row, prompt, now)
     assert price is not None
-    return price.cost(prompt, completion, cached)
+    return price.request_usd(prompt, completion, cached)
 
 
 def test_tokens_at_their_price_per_million() -> None:
