@@ -125,6 +125,7 @@ def header(seen: View, colour: str, now: int, zone: str) -> str:
     if model is not None:
         facts += [f"created {words.day(model.created_at, zone)}"] if model.created_at is not None else []
         facts += [f"{model.context_tokens:,d} context"] if model.context_tokens is not None else []
+        facts += [_leaving(model.expires_at, now)] if model.expires_at is not None else []
         if model.usd_per_million_input is not None and model.usd_per_million_output is not None:
             price_in, price_out = words.price(model.usd_per_million_input), words.price(model.usd_per_million_output)
             facts.append(f"{price_in} in, {price_out} out per million tokens")
@@ -143,6 +144,12 @@ def header(seen: View, colour: str, now: int, zone: str) -> str:
         f'<div class="facts">{"".join(f"<span>{fact}</span>" for fact in facts)}</div>{about}'
         f'<div class="u-chips">{chip_html}{_state(seen.standing, target, now, zone)}</div></div>'
     )
+
+
+def _leaving(expires_at: int, now: int) -> str:
+    """The router names a UTC day after which it may remove a model."""
+    said = "leaves on" if now < expires_at + 24 * HOUR_MS else "was to leave on"
+    return f"{said} {words.short_day(expires_at, 'UTC')}"
 
 
 def _state(standing: Standing, target: Target, now: int, zone: str) -> str:

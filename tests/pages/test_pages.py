@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -76,6 +76,23 @@ def test_the_model_page_has_its_head_and_escapes_what_others_wrote(filled: Path)
     assert "A &lt;b&gt;small&lt;/b&gt; one." in page
     assert metric(app, "Output speed, median") == "50.0 tok/s | 20 throughput probes"
     assert metric(app, "Answers right") == "100% | 1,141 of 1,141 fresh sums"
+
+
+@pytest.mark.parametrize(("days", "said"), [(8, "leaves on"), (-8, "was to leave on")])
+def test_a_model_that_leaves_says_when_on_its_page_and_in_the_catalog(filled: Path, days: int, said: str) -> None:
+    midnight = now_ms() // DAY * DAY + days * DAY
+    day = datetime.fromtimestamp(midnight / 1_000, UTC)
+    store = open_store(f"sqlite:///{filled}")
+    store.write(
+        [
+            Model("Steady", "gemma-3-270m", now_ms() - 1_000, name="Steady", expires_at=midnight),
+            Model("openrouter", "acme/leaving", now_ms() - 1_000, name="Leaving", expires_at=midnight),
+        ]
+    )
+    store.close()
+    assert f"{said} {day.day} {day:%b %Y}" in html(open_page("model.py", target="Steady"))
+    leaves = open_page("catalog.py").dataframe[0].value["expires_at"]
+    assert [moment.date() for moment in leaves.dropna()] == [day.date()]
 
 
 def test_providers_are_what_the_router_says_beside_what_we_met(filled: Path) -> None:
