@@ -264,6 +264,8 @@ def probe_once(
         if not scene.keeps_connections:
             line.close()
     reply = result.reply
+    if reply.served_model:
+        scene.served_models[target.name] = reply.served_model
     used = reply.usage
     cost_usd = _cost(used, result.completion_tokens, scene.price(target), started_at)
     billed_usd = cost_usd if cost_usd is not None or result.outcome in MAY_BE_BILLED else 0.0

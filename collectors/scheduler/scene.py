@@ -132,6 +132,7 @@ class Scene:
         self.newest: dict[str, int] = {}
         self.newest_anywhere: int | None = None
         self.failures: dict[str, int] = {}
+        self.served_models: dict[str, str] = {}
         self.last_run_at: dict[str, int] = {}
         self.failed: set[str] = set()
         self._told: Budget | None = None
@@ -154,6 +155,7 @@ class Scene:
         self.newest_anywhere = max((series.newest.started_at for series in found), default=None)
         newest = [series.newest for series in found if series.newest.location == self.location]
         self.newest = {series_key(probe.target, probe.profile): probe.started_at for probe in newest}
+        self.served_models |= {probe.target: probe.served_model for probe in newest if probe.served_model}
         self.failures = consecutive_failures(self._store, [probe for probe in newest if probe.outcome not in UP])
 
     def _remember(self, store: Store) -> None:
