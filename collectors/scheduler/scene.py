@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from collectors.scheduler.claims import Claim
 from collectors.scheduler.config import Config, ProbeTarget
@@ -46,6 +46,8 @@ if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due d
 
 PERIODIC = ("local_servers", "catalog", "endpoint_stats", "usage")
 RETRY_S = 300.0
+
+Listed = TypeVar("Listed", Model, Endpoint)
 
 
 @dataclass(frozen=True)
@@ -234,11 +236,14 @@ class Scene:
 
     def read_prices(self) -> None:
         """Look the targets' prices up again, after the catalog may have changed."""
-        models = [Model(*row) for row in self.open_rows(MODELS)]
-        self._prices = {target.name: price_of(target, self.config, models) for target in self.config.targets}
-        routed = [target for target in self.config.targets if is_routed(target, self.config)]
-        endpoints = [Endpoint(*row) for row in self.open_rows(ENDPOINTS)] if routed else []
-        self._elsewhere = {target.name: prices_elsewhere(target, self.config, endpoints) for target in routed}
+        models = _by_model(Model(*row) for row in self.open_rows(MODELS))
+        targets = self.config.targets
+        self._prices = {target.name: price_of(target, self.config, models[target.model]) for target in targets}
+        routed = [target for target in targets if is_routed(target, self.config)]
+        endpoints = _by_model(Endpoint(*row) for row in (self.open_rows(ENDPOINTS) if routed else ()))
+        self._elsewhere = {
+            target.name: prices_elsewhere(target, self.config, endpoints[target.model]) for target in routed
+        }
 
     def price(self, target: ProbeTarget) -> Price | None:
         """The target's price, or null when it is not known."""
@@ -273,6 +278,13 @@ class Scene:
         """Close the connections."""
         for line in self._lines.values():
             line.close()
+
+
+def _by_model(rows: Iterable[Listed]) -> defaultdict[str, list[Listed]]:
+    found: defaultdict[str, list[Listed]] = defaultdict(list)
+    for row in rows:
+        found[row.model].append(row)
+    return found
 
 
 def _horizon() -> int:
