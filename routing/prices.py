@@ -9,7 +9,6 @@ by the length of the prompt is one for all of its tokens. `genai-prices` has the
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -21,6 +20,8 @@ from store.rows import Endpoint, Model
 MILLION = Decimal(1_000_000)
 NOTHING = Decimal(0)
 WHOLE = Decimal(1)
+MOST = 10**12
+"""What is above this is no price, and no number of tokens."""
 SENT_NAMES = {
     "input": "prompt",
     "output": "completion",
@@ -257,7 +258,7 @@ def _condition(sent: dict[str, Any]) -> Condition:
 
 
 def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and math.isfinite(value) else None
+    return value if isinstance(value, int | float) and 0 <= value < MOST else None
 
 
 def _sent_parts(sent: Mapping[str, Any]) -> dict[str, Decimal | None]:
@@ -289,7 +290,7 @@ def _decimal(text: str | None) -> Decimal | None:
         value = Decimal(text or "")
     except InvalidOperation:
         return None  # nothing was said, or `varies`
-    return value if value.is_finite() and value >= 0 else None
+    return value if value.is_finite() and 0 <= value < MOST else None
 
 
 def _first(value: Decimal | None, otherwise: Decimal) -> Decimal:

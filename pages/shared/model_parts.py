@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pages.shared import glossary, loader, looks, words
+from pages.shared.model_more import other_prices
 from pages.shared.numbers import Metric
 from pages.shared.past import HOUR_MS, THROUGHPUT, past_of
 from pages.shared.window import Window, in_link
@@ -129,6 +130,7 @@ def header(seen: View, colour: str, now: int, zone: str) -> str:
         if model.usd_per_million_input is not None and model.usd_per_million_output is not None:
             price_in, price_out = words.price(model.usd_per_million_input), words.price(model.usd_per_million_output)
             facts.append(f"{price_in} in, {price_out} out per million tokens")
+            facts += [escape(line) for line in other_prices(model)]
         else:
             facts.append("price not known")
         chips += (model.input_modalities or "").split(",") + (model.supported_parameters or "").split(",")[:8]

@@ -12,7 +12,7 @@ from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelPrice, Usage
 
 from collectors.known_prices import KEYS, KnownPrice, find_model, prices_of
-from routing.prices import BilledTokens, listed_price
+from routing.prices import BilledTokens, Price, listed_price
 from store.rows import Model
 from tests.factories import NOON
 
@@ -83,22 +83,27 @@ def package_usd(provider: Any, model: Any, tokens: BilledTokens, moment: datetim
     return Decimal(model.calc_price(usage, provider, genai_request_timestamp=moment).total_price)
 
 
-def our_usd(known: list[KnownPrice], tokens: BilledTokens, moment: datetime) -> Decimal | None:
+def our_usd(known: list[KnownPrice], tokens: BilledTokens, moment: datetime) -> Decimal:
     """What a row of the catalog, made of one of these prices, says that it costs."""
     at = milliseconds(moment)
     held = [k for k in known if (k.valid_from or 0) <= at and (k.valid_to is None or at < k.valid_to)]
     assert len(held) == 1
+    return price_of_row(held[0]).cost(tokens, at)
+
+
+def price_of_row(known: KnownPrice) -> Price:
     row = Model(
         "t",
         "m",
         NOON,
-        usd_per_million_input=held[0].usd_per_million_input,
-        usd_per_million_output=held[0].usd_per_million_output,
-        usd_per_request=held[0].usd_per_request,
-        more_prices=held[0].more_prices,
+        usd_per_million_input=known.usd_per_million_input,
+        usd_per_million_output=known.usd_per_million_output,
+        usd_per_request=known.usd_per_request,
+        more_prices=known.more_prices,
     )
     price = listed_price(row)
-    return None if price is None else price.cost(tokens, at)
+    assert price is not None
+    return price
 
 
 def differences(known_at: datetime, moments: list[datetime]) -> tuple[list[str], set[tuple[str, str]], int]:
@@ -256,8 +261,22 @@ def test_a_fee_for_each_request_is_kept() -> None:
 def test_a_price_from_a_later_day_on_says_so() -> None:
     [known] = prices_of(find_model("https://api.mistral.ai/v1", "mistral-large-4"), milliseconds(
         datetime(2026, 10, 1, tzinfo=UTC)))  # fmt: skip
-    row = Model("t", "m", NOON, usd_per_million_input="1", usd_per_million_output="1", more_prices=known.more_prices)
-    price = listed_price(row)
-    assert price is not None
+    price = price_of_row(known)
     assert [condition.from_day for condition in price.conditions] == [date(2026, 10, 20), date(2026, 10, 29)]
     assert price.conditions[0].when == "from 20 Oct 2026"
+
+
+def test_what_the_budget_reserves_covers_every_way_in_which_a_probe_can_be_billed() -> None:
+    ways = [
+        BilledTokens(64, 16),
+        BilledTokens(64, 16, cached=64, reasoning=16),
+        BilledTokens(64, 16, cache_write=64, cache_write_1h=64),
+        BilledTokens(64, 1, cache_write=64),
+        BilledTokens(1, 16, reasoning=8),
+    ]
+    for _, model in every_model():
+        for known in prices_of(model, milliseconds(TODAY))[-1:]:
+            most = price_of_row(known).highest(64, 16)
+            for hour in range(24):
+                at = milliseconds(TODAY + timedelta(hours=hour))
+                assert all(price_of_row(known).cost(tokens, at) <= most for tokens in ways), model.id

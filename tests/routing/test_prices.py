@@ -90,7 +90,16 @@ def test_a_price_that_is_not_known_is_null_and_never_zero(price: str | None) -> 
 
 
 @pytest.mark.parametrize(
-    "more", ['{"overrides": 5}', '{"overrides": [5, {"prompt": 3}]}', "[1]", "broken", '{"discount": "x"}']
+    "more",
+    [
+        '{"overrides": [{"min_prompt_tokens": ' + "9" * 400 + ', "from_date": 3, "utc_start": NaN, "utc_end": 1}]}',
+        '{"overrides": [{"prompt": "1e999999"}]}',
+        '{"overrides": 5}',
+        '{"overrides": [5, {"prompt": 3}]}',
+        "[1]",
+        "broken",
+        '{"discount": "x"}',
+    ],
 )
 def test_what_was_sent_and_is_none_of_this_changes_nothing(more: str) -> None:
     row = Endpoint("s", "m", "a", NOON, usd_per_million_input="1", usd_per_million_output="2", more_prices=more)
