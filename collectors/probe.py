@@ -268,6 +268,7 @@ def probe_once(
         scene.served_models[target.name] = reply.served_model
     used = reply.usage
     cost_usd = _cost(used, result.completion_tokens, scene.price(target), started_at)
+    scene.note_cost(series_key(target.name, profile), started_at, cost_usd)
     billed_usd = cost_usd if cost_usd is not None or result.outcome in MAY_BE_BILLED else 0.0
     if reserved is not None:
         scene.ledger.settle(reserved.at_most_usd, billed_usd, reserved.at)

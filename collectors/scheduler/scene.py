@@ -16,7 +16,7 @@ from collectors.scheduler.failures import consecutive_failures, failures_after
 from collectors.scheduler.lag import LagWatch
 from collectors.scheduler.ledger import Ledger
 from collectors.scheduler.prices import is_routed, most_a_probe_costs, price_of, prices_elsewhere
-from collectors.scheduler.schedule import TickWindow, series_key
+from collectors.scheduler.schedule import TickWindow, day_began, series_key
 from collectors.scheduler.seats import Seats
 from collectors.scheduler.shared_state import CollectorRun, SharedState
 from routing.prices import Price
@@ -135,6 +135,7 @@ class Scene:
         self.newest_anywhere: int | None = None
         self.failures: dict[str, int] = {}
         self.served_models: dict[str, str] = {}
+        self._last_cost: dict[str, tuple[int, float]] = {}
         self.last_run_at: dict[str, int] = {}
         self.failed: set[str] = set()
         self._told: Budget | None = None
@@ -158,6 +159,8 @@ class Scene:
         newest = [series.newest for series in found if series.newest.location == self.location]
         self.newest = {series_key(probe.target, probe.profile): probe.started_at for probe in newest}
         self.served_models |= {probe.target: probe.served_model for probe in newest if probe.served_model}
+        for probe in newest:
+            self.note_cost(series_key(probe.target, probe.profile), probe.started_at, probe.cost_usd)
         self.failures = consecutive_failures(self._store, [probe for probe in newest if probe.outcome not in UP])
 
     def _remember(self, store: Store) -> None:
@@ -253,7 +256,17 @@ class Scene:
         """The most that one probe can cost, in USD."""
         changes = self.refused.get((target.name, target.base_url, target.model), [])
         elsewhere = self._elsewhere.get(target.name, ())
-        return most_a_probe_costs(target, profile, self._prices[target.name], changes, elsewhere)
+        by_price = most_a_probe_costs(target, profile, self._prices[target.name], changes, elsewhere)
+        at, usd = self._last_cost.get(series_key(target.name, profile), (0, 0.0))
+        is_of_today = day_began(at) == day_began(time.time_ns() // 1_000_000)
+        return max(by_price, Decimal(str(usd))) if is_of_today else by_price
+
+    def note_cost(self, series: str, at: int, usd: float | None) -> None:
+        """Remember what a probe cost: the next one of the day may cost as much, whatever the known price is. A router
+        on this machine, of which no price is known, passes on the bills of others.
+        """
+        if usd is not None:
+            self._last_cost[series] = (at, usd)
 
     def note_refusal(self, row: Adaptation) -> None:
         """Remember what a server does not take."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import Iterator
@@ -11,9 +12,12 @@ from typing import Any
 import pytest
 
 from collectors.scheduler.config import parse
+from collectors.scheduler.loop import Loop
+from collectors.scheduler.report import Report
 from store import Store
-from store.rows import Endpoint, Model
+from store.rows import PROBES, Endpoint, Model
 from tests.collectors.scenes import config, new_store, run_once
+from tests.factories import probe
 from tests.fault_server import GOOD, FaultServer, chunked, usage
 
 OUT_OF_REACH = "http://192.0.2.1/v1"
@@ -179,3 +183,37 @@ def test_a_free_model_of_a_providers_list_is_probed_whatever_the_budget(store: S
     with FaultServer(chunked(*GOOD)) as server:
         [row], _ = run_once(config({"base_url": server.url}, usd_per_day=0), store)
     assert row.cost_usd == 0.0
+
+
+@pytest.mark.parametrize("runs_apart", [True, False])
+def test_a_router_on_this_machine_that_reports_costs_is_stopped_by_the_budget(store: Store, runs_apart: bool) -> None:
+    with FaultServer(chunked(*GOOD[:-2], usage(cost=0.2), GOOD[-1])) as server:
+        settings = config({"base_url": server.url}, usd_per_day=0.5)
+        said = io.StringIO()
+        loop = Loop(settings, store, "here", Report(said), ["probe"])
+        for _ in range(4):
+            if runs_apart:
+                loop.close()
+                loop = Loop(settings, store, "here", Report(said), ["probe"])
+            loop.once(everything=True)
+        loop.close()
+    assert [row[0] for row in store.read(PROBES, columns=("cost_usd",))] == [0.2, 0.2]
+    assert "it could cost $0.2000" in said.getvalue()
+
+
+def test_a_response_that_costs_more_than_the_price_says_raises_what_is_set_aside(store: Store) -> None:
+    with FaultServer(chunked(*GOOD[:-2], usage(cost=0.2), GOOD[-1])) as server:
+        target = {"base_url": server.url, "usd_per_million_input": 1, "usd_per_million_output": 1}
+        settings = config(target, usd_per_day=0.3)
+        run_once(settings, store)
+        probes, said = run_once(settings, store, everything=True)
+    assert len(probes) == 1
+    assert "it could cost $0.2000" in said
+
+
+def test_one_bill_above_the_budget_does_not_stop_a_target_for_ever(store: Store) -> None:
+    yesterday = time.time_ns() // 1_000_000 - 86_400_000
+    store.write([probe(yesterday, target="t0", location="here", cost_usd=5.0)])
+    with FaultServer(chunked(*GOOD)) as server:
+        probes, _ = run_once(config({"base_url": server.url}, usd_per_day=0.3), store)
+    assert len(probes) == 2
