@@ -186,7 +186,7 @@ class Price:
 
     def highest(self, prompt_tokens: int, completion_tokens: int) -> Decimal:
         """The most, in USD, that a request of at most this size can cost: at the worst hour, with every token at the
-        dearest price that tokens of its side have.
+        highest price that tokens of its side have.
         """
         possible = [self.base, *(one.parts for one in self.conditions if one.can_hold(prompt_tokens))]
 
@@ -217,7 +217,7 @@ def price_at(row: Endpoint | Model, prompt_tokens: int, now: int) -> Rates | Non
     return None if price is None else price.at(now, prompt_tokens)
 
 
-def dearest(prices: Iterable[Price], prompt_tokens: int, completion_tokens: int) -> Decimal:
+def highest_cost(prices: Iterable[Price], prompt_tokens: int, completion_tokens: int) -> Decimal:
     """The most that a request of at most this size can cost at any of these prices. At least one is given."""
     return max(price.highest(prompt_tokens, completion_tokens) for price in prices)
 

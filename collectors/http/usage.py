@@ -46,7 +46,7 @@ CACHE_WRITE = (
 CACHE_WRITE_1H = "ephemeral_1h_input_tokens"
 CACHE_WRITE_PARTS = ("ephemeral_5m_input_tokens", CACHE_WRITE_1H)
 CACHE_WRITE_HOLDERS = ("cache_creation", "prompt_tokens_details.cache_creation_token_details")
-"""Where Anthropic, and LiteLLM for it, tell by how long it is kept what was written."""
+"""Where Anthropic, and LiteLLM for it, report cache writes by lifetime."""
 BESIDE_INPUT = (
     ("cache_read_input_tokens", "cacheReadInputTokens"),
     ("cache_creation_input_tokens", "cacheWriteInputTokens"),
@@ -123,7 +123,7 @@ def read_usage(usage: dict[str, Any]) -> Usage:
 
 
 def _written_by_lifetime(usage: dict[str, Any]) -> dict[str, int]:
-    """What was written into the provider's cache, by how long it is kept; empty where this is not told."""
+    """Tokens written into the provider's cache, by lifetime; empty where the response does not say."""
     for place in CACHE_WRITE_HOLDERS:
         found = {name: _first(usage, (f"{place}.{name}",)) for name in CACHE_WRITE_PARTS}
         if known := {name: tokens for name, tokens in found.items() if tokens is not None}:
@@ -132,9 +132,9 @@ def _written_by_lifetime(usage: dict[str, Any]) -> dict[str, int]:
 
 
 def _cost(usage: dict[str, Any]) -> float | None:
-    """What the response says that it cost: of a request with a key of one's own the router's fee and what the provider
-    took; of any other the latter is in the former. A router that took nothing of a request that cost something, and
-    does not say whose key it was, passed it on with a key of one's own.
+    """What the response says that it cost: for a bring-your-own-key request, the router's fee plus the provider's cost; for any
+    other, the fee includes it. A router that charged nothing although the provider did, and does not say whose key it
+    used, used the user's.
     """
     cost = next((found for name in COST if (found := _usd(usage.get(name))) is not None), None)
     is_byok, upstream = usage.get("is_byok"), _upstream(usage.get("cost_details"))

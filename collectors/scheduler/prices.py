@@ -8,7 +8,7 @@ from decimal import Decimal
 from collectors.http.adaptations import Change, output_limit
 from collectors.http.question import MAX_TOKENS, PROMPT_TOKENS_AT_MOST
 from collectors.scheduler.config import Config, ProbeTarget
-from routing.prices import FREE, Price, dearest, listed_price
+from routing.prices import FREE, Price, highest_cost, listed_price
 from store.rows import Endpoint, Model
 
 ASSUMED = Price({"input": Decimal(20), "output": Decimal(100)})
@@ -33,7 +33,7 @@ def price_of(target: ProbeTarget, config: Config, models: Iterable[Model]) -> Pr
 
 
 def prices_elsewhere(target: ProbeTarget, config: Config, endpoints: Iterable[Endpoint]) -> list[Price]:
-    """The known prices of the endpoints that a router may send the target's requests to; they can be dearer than the
+    """The known prices of the endpoints that a router may send the target's requests to; they can be higher than the
     one that it lists for the model. A target with a price of its own has none of them.
     """
     has_own = target.usd_per_million_input is not None and target.usd_per_million_output is not None
@@ -65,7 +65,7 @@ def most_a_probe_costs(
     if price is None:
         price = _with_own_parts(FREE if target.is_loopback else ASSUMED, target)
     limit = output_limit(changes or [], MAX_TOKENS[profile])
-    return dearest([price, *elsewhere], PROMPT_TOKENS_AT_MOST, limit)
+    return highest_cost([price, *elsewhere], PROMPT_TOKENS_AT_MOST, limit)
 
 
 def _with_own_parts(price: Price, target: ProbeTarget) -> Price:

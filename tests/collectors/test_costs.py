@@ -137,29 +137,29 @@ def test_a_fee_of_a_providers_list_counts_against_the_budget(store: Store) -> No
     assert "it could cost $0.0120" in refusal(store, {}, 0.01)
 
 
-def test_the_budget_reserves_the_price_of_the_dearest_hour(store: Store) -> None:
+def test_the_budget_reserves_the_price_of_the_most_expensive_hour(store: Store) -> None:
     soon = (time.gmtime().tm_hour + 6) % 24
     window = {"utc_start": soon * 100, "utc_end": (soon + 1) % 24 * 100}
     store.write([listed(sent={"overrides": [window | {"prompt": "0.001", "completion": "0.002"}]})])
     assert "it could cost $0.0960" in refusal(store, {}, 0.01)  # 64 x $1,000 + 16 x $2,000 per million
 
 
-def test_the_budget_reserves_what_reasoning_costs_where_it_is_dearer(store: Store) -> None:
+def test_the_budget_reserves_what_reasoning_costs_where_it_costs_more(store: Store) -> None:
     store.write([listed(usd_per_million_input="0", sent={"internal_reasoning": "0.005"})])
     assert "it could cost $0.0800" in refusal(store, {}, 0.01)  # 16 x $5,000 per million
 
 
 @pytest.mark.parametrize(
-    ("provider", "usd"), [(None, "0.0800"), ("dear", "0.0800"), ("dear/fp8", "0.0800"), ("cheap", None)]
+    ("provider", "usd"), [(None, "0.0800"), ("costly", "0.0800"), ("costly/fp8", "0.0800"), ("cheap", None)]
 )
-def test_the_budget_reserves_what_the_dearest_endpoint_takes_that_may_serve(
+def test_the_budget_reserves_the_price_of_the_most_expensive_endpoint_that_may_serve(
     store: Store, provider: str | None, usd: str | None
 ) -> None:
     def hosting(tag: str, price: str) -> Endpoint:
         return Endpoint("openrouter", "m", tag, 1_000, usd_per_million_input=price, usd_per_million_output=price)
 
     store.write([listed("openrouter", usd_per_million_input="1", usd_per_million_output="1")])
-    store.write([hosting("dear/fp8", "1000"), hosting("cheap", "1")])
+    store.write([hosting("costly/fp8", "1000"), hosting("cheap", "1")])
     with FaultServer(chunked(*GOOD)) as server:
         pinned = f'provider = "{provider}"' if provider else ""
         text = f"""

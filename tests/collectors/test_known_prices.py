@@ -17,7 +17,7 @@ from store.rows import Model
 from tests.factories import NOON
 
 HOURS = (2, 8, 20)
-"""In DeepSeek's dear morning hours, in their dear forenoon ones, and outside both."""
+"""In the first of DeepSeek's peak windows, in the second, and outside both."""
 TODAY = datetime(2026, 11, 25, tzinfo=UTC)
 SMALL = BilledTokens(60, 20)
 MIXED = BilledTokens(1_000, 400, cached=300, cache_write=200, cache_write_1h=50, reasoning=150)
@@ -225,12 +225,12 @@ def test_a_model_is_found_by_every_name_that_servers_use(base_url: str, model: s
 @pytest.mark.parametrize(
     ("base_url", "model"),
     [
-        ("http://gpu.lan:8000/v1", "google/gemma-3-27b-it"),  # open weights on a server of one's own
+        ("http://gpu.lan:8000/v1", "google/gemma-3-27b-it"),  # open weights on the user's own server
         ("http://gpu.lan:8000/v1", "openai/gpt-oss-120b"),
         ("http://gpu.lan:8000/v1", "gpt-4o"),
         ("https://openrouter.ai/api/v1", "openai/gpt-4o:free"),  # not at the price of what is paid for
         ("https://foo.openai.azure.com/openai/v1", "my-deployment"),
-        ("https://router.huggingface.co/v1", "openai/gpt-oss-120b"),  # whoever is fastest
+        ("https://router.huggingface.co/v1", "openai/gpt-oss-120b"),  # Hugging Face picks the provider
     ],
 )
 def test_a_name_that_says_nothing_of_a_price_has_none(base_url: str, model: str) -> None:

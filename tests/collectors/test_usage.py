@@ -148,14 +148,14 @@ def test_two_apps_of_one_name_count_together() -> None:
 
 
 def test_the_account_and_our_own_probes_come_to_the_same_cost_for_the_same_requests(tmp_path: Path) -> None:
-    """With the router's own key, with a key of one's own and a fee, and with one that the router took nothing for."""
+    """With the router's key, with the user's key and a fee, and with the user's key and no fee."""
     requests = [(0.00012, False), (6e-06, True), (0.0, True)]  # each of them took $0.00012 at the provider
     own = []
     for number, (cost, is_byok) in enumerate(requests):
-        told = sent_chat_usage(
+        sent = sent_chat_usage(
             prompt_tokens=100, completion_tokens=2, cost=cost, is_byok=is_byok, cost_details=upstream(0.00012)
         )
-        with FaultServer(chunked(*GOOD[:-2], event({"choices": [], "usage": told}), GOOD[-1])) as server:
+        with FaultServer(chunked(*GOOD[:-2], event({"choices": [], "usage": sent}), GOOD[-1])) as server:
             store = open_store(f"sqlite:///{tmp_path}/{number}.db")
             [probe], _ = run_once(config({"base_url": server.url}), store)
             store.close()

@@ -56,7 +56,7 @@ def _all(*chunks: dict[str, Any]) -> Usage:
             },
             Usage(130, 5, None, 100, cache_write_tokens=20),
         ),
-        # and, where it tells for how long it keeps what was written, both lifetimes in one object
+        # and, where it reports cache writes by lifetime, both lifetimes in one object
         (
             {
                 "input_tokens": 10,

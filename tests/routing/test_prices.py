@@ -171,7 +171,7 @@ def test_a_price_from_a_day_on_holds_from_its_midnight() -> None:
     assert cost(row, 1_000_000, 0, now=NOON + 12 * HOUR) == pytest.approx(9)
 
 
-def test_the_most_that_a_request_can_cost_takes_the_dearest_part_of_each_side() -> None:
+def test_the_most_that_a_request_can_cost_takes_the_highest_part_of_each_side() -> None:
     assert listed(FULL).highest(100, 10) == Decimal("0.0024")  # 100 x 20 + 10 x 40
     by_hour = endpoint("1", "2", overrides=[{"utc_start": 100, "utc_end": 200, "prompt": "0.000003", "request": "0.5"}])
     assert listed(by_hour).highest(100, 10) == Decimal("0.50032")  # at noon, too: 100 x 3 + 10 x 2, and the fee
