@@ -132,9 +132,9 @@ def _written_by_lifetime(usage: dict[str, Any]) -> dict[str, int]:
 
 
 def _cost(usage: dict[str, Any]) -> float | None:
-    """What the response says that it cost: for a bring-your-own-key request, the router's fee plus the provider's cost; for any
-    other, the fee includes it. A router that charged nothing although the provider did, and does not say whose key it
-    used, used the user's.
+    """What the response says that it cost: for a bring-your-own-key request, the router's fee plus the provider's cost;
+    for any other, the fee includes it. A router that charged nothing although the provider did, and does not say whose
+    key it used, used the user's.
     """
     cost = next((found for name in COST if (found := _usd(usage.get(name))) is not None), None)
     is_byok, upstream = usage.get("is_byok"), _upstream(usage.get("cost_details"))
