@@ -9,6 +9,7 @@ model's date.
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 from typing import Annotated, Any
@@ -81,12 +82,15 @@ def collect(scene: Scene, window: TickWindow) -> Due:
     if not targets:
         return Due()
     is_due, next_at = scene.periodic("local_servers", scene.config.collector.local_servers_every, window)
-    return Due([_errand(target, window.now) for target in targets] if is_due else [], next_at=next_at)
+    return Due([_errand(scene, target, window.now) for target in targets] if is_due else [], next_at=next_at)
 
 
-def _errand(target: ProbeTarget, now: int) -> Errand:
+def _errand(scene: Scene, target: ProbeTarget, now: int) -> Errand:
+    served = scene.served_models.get(target.name)
+    is_priced = scene.price(target) is not None and not target.is_free_variant
+
     def go(_stop: threading.Event) -> list[Finding]:
-        return [Finding(row) for row in models_of(_fetched(target), target, now)]
+        return [Finding(row) for row in models_of(_fetched(target), target, now, served, is_priced=is_priced)]
 
     return Errand(target.name, go)
 
@@ -100,8 +104,11 @@ def _fetched(target: ProbeTarget) -> Any:
         return {"data": []}  # a server without such a list says nothing of its models: no error
 
 
-def models_of(answer: Any, target: ProbeTarget, now: int) -> list[Model]:
-    """The row for `target` in a server's list of models; none when the list does not name its model.
+def models_of(
+    answer: Any, target: ProbeTarget, now: int, served_model: str | None = None, *, is_priced: bool = False
+) -> list[Model]:
+    """The row for `target` in a server's list of models; none when the list does not name its model. Of a deployment
+    whose name is its owner's (Azure's are), the `served_model` of its responses says what it costs.
 
     Raises ValueError when the answer is no list of models.
     """
@@ -112,8 +119,10 @@ def models_of(answer: Any, target: ProbeTarget, now: int) -> list[Model]:
         found = served[0]  # a server of one model answers to any name
     own_price = target.usd_per_million_input is not None and target.usd_per_million_output is not None
     known = [] if own_price or target.is_loopback else known_prices(target.base_url, target.model, now)
-    if found is None and not known:
-        return []
+    if not known and served_model and not own_price and not target.is_loopback:
+        known = known_prices(target.base_url, served_model, now)
+    if not known and (found is None or (is_priced and served_model is None and not own_price)):
+        return []  # a price that was found by what was served stays while nothing is
     architecture = (found and found.architecture) or _Architecture()
     row = Model(
         source=target.name,
@@ -124,6 +133,8 @@ def models_of(answer: Any, target: ProbeTarget, now: int) -> list[Model]:
         max_output_tokens=found.max_output_tokens if found else None,
         usd_per_million_input=_text(target.usd_per_million_input),
         usd_per_million_output=_text(target.usd_per_million_output),
+        usd_per_request=_text(target.usd_per_request) if own_price else None,
+        more_prices=_own_cached_price(target) if own_price else None,
         input_modalities=",".join(architecture.input_modalities) or None,
         output_modalities=",".join(architecture.output_modalities) or None,
     )
@@ -135,6 +146,7 @@ def _priced(row: Model, price: KnownPrice) -> Model:
         row,
         usd_per_million_input=price.usd_per_million_input,
         usd_per_million_output=price.usd_per_million_output,
+        usd_per_request=price.usd_per_request,
         more_prices=price.more_prices,
     )
 
@@ -192,6 +204,13 @@ def _parsed(entry: Any) -> _ServedModel | None:
         return _ServedModel.model_validate(entry | sizes)
     except ValidationError:
         return None
+
+
+def _own_cached_price(target: ProbeTarget) -> str | None:
+    """In the router's shape: USD per token."""
+    if target.usd_per_million_cached is None:
+        return None
+    return json.dumps({"input_cache_read": f"{(target.usd_per_million_cached / 1_000_000).normalize():f}"})
 
 
 def _text(value: Any) -> str | None:

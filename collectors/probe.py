@@ -15,14 +15,16 @@ from typing import Any
 from collectors.http.own_limits import own_limit
 from collectors.http.proxies import is_loopback
 from collectors.http.redaction import root_cause, safe_error
+from collectors.http.usage import Usage
 from collectors.scheduler.claims import NotDue, Planned, UnderWay
 from collectors.scheduler.config import ProbeTarget
 from collectors.scheduler.failures import needs_confirmation
 from collectors.scheduler.lock import LockedError
-from collectors.scheduler.prices import Price, is_routed
+from collectors.scheduler.prices import is_routed
 from collectors.scheduler.report import report_bug
 from collectors.scheduler.scene import Contact, Due, Errand, Finding, Scene, SkippedError
 from collectors.scheduler.schedule import TickWindow, schedule_of, series_key
+from routing.prices import BilledTokens, Price
 from store.rows import MAY_BE_BILLED, Adaptation, Probe
 
 USER_AGENT = "uptoken/1 (self-hosted model monitor)"
@@ -262,8 +264,11 @@ def probe_once(
         if not scene.keeps_connections:
             line.close()
     reply = result.reply
+    if reply.served_model:
+        scene.served_models[target.name] = reply.served_model
     used = reply.usage
-    cost_usd = _cost(used.cost_usd, scene.price(target), used.prompt_tokens, result.completion_tokens)
+    cost_usd = _cost(used, result.completion_tokens, scene.price(target), started_at)
+    scene.note_cost(series_key(target.name, profile), started_at, cost_usd)
     billed_usd = cost_usd if cost_usd is not None or result.outcome in MAY_BE_BILLED else 0.0
     if reserved is not None:
         scene.ledger.settle(reserved.at_most_usd, billed_usd, reserved.at)
@@ -330,12 +335,21 @@ def request_headers(scene: Scene, target: ProbeTarget) -> dict[str, str]:
     return headers | dict(target.headers)
 
 
-def _cost(said: float | None, price: Price | None, prompt: int | None, completion: int | None) -> float | None:
-    if said is not None:
-        return said
-    if price is None or prompt is None or completion is None:
+def _cost(used: Usage, completion_tokens: int | None, price: Price | None, at: int) -> float | None:
+    """What the response says that it cost, else its tokens at the price of that moment; null where neither is known."""
+    if used.cost_usd is not None:
+        return used.cost_usd
+    if price is None or used.prompt_tokens is None or completion_tokens is None:
         return None
-    return float(price.cost(prompt, completion))
+    billed = BilledTokens(
+        used.prompt_tokens,
+        completion_tokens,
+        used.cached_tokens or 0,
+        used.cache_write_tokens or 0,
+        used.cache_write_1h_tokens or 0,
+        used.reasoning_tokens or 0,
+    )
+    return float(price.cost(billed, at))
 
 
 def _rounded(value: float | None) -> float | None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from routing.prices import price_at
 from stats.latency import percentiles
-from stats.prices import price_at
 from store.rows import Model
 
 PARTS_IN, PARTS_OUT = 3, 1
@@ -28,6 +28,7 @@ COLUMNS = (
     "parameters",
     "providers",
     "created_at",
+    "expires_at",
 )
 
 
@@ -48,7 +49,13 @@ def catalog(models: Iterable[Model], providers: Mapping[str, int], now: int) -> 
     or varies, is missing. `usd_per_million_blended` is for three tokens in and one out; discounts are taken off.
     """
     return pd.DataFrame([_row(model, providers, now) for model in models], columns=list(COLUMNS)).astype(
-        {"context_tokens": "Int64", "max_output_tokens": "Int64", "providers": "Int64", "created_at": "Int64"}
+        {
+            "context_tokens": "Int64",
+            "max_output_tokens": "Int64",
+            "providers": "Int64",
+            "created_at": "Int64",
+            "expires_at": "Int64",
+        }
     )
 
 
@@ -71,6 +78,7 @@ def _row(model: Model, providers: Mapping[str, int], now: int) -> tuple[object, 
         _words(model.supported_parameters),
         providers.get(model.model),
         model.created_at,
+        model.expires_at,
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from routing.selection import Record
 from stats.providers import by_provider
 from stats.routes import attempts_by_provider, routes_of
-from stats.routing import Record
 from store.rows import EndpointStats
 
 

@@ -8,9 +8,9 @@ from html import escape
 from pages.shared import glossary, identity, looks, words
 from pages.shared.compare_parts import REQUESTS, Column
 from pages.shared.model_parts import View
+from routing.selection import Wish
 from stats.differences import Difference
 from stats.latency import Percentiles
-from stats.routing import Wish
 from store.rows import Model
 
 

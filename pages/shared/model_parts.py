@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pages.shared import glossary, loader, looks, words
+from pages.shared.model_more import other_prices
 from pages.shared.numbers import Metric
 from pages.shared.past import HOUR_MS, THROUGHPUT, past_of
 from pages.shared.window import Window, in_link
@@ -125,9 +126,11 @@ def header(seen: View, colour: str, now: int, zone: str) -> str:
     if model is not None:
         facts += [f"created {words.day(model.created_at, zone)}"] if model.created_at is not None else []
         facts += [f"{model.context_tokens:,d} context"] if model.context_tokens is not None else []
+        facts += [_leaving(model.expires_at, now)] if model.expires_at is not None else []
         if model.usd_per_million_input is not None and model.usd_per_million_output is not None:
             price_in, price_out = words.price(model.usd_per_million_input), words.price(model.usd_per_million_output)
             facts.append(f"{price_in} in, {price_out} out per million tokens")
+            facts += [escape(line) for line in other_prices(model)]
         else:
             facts.append("price not known")
         chips += (model.input_modalities or "").split(",") + (model.supported_parameters or "").split(",")[:8]
@@ -143,6 +146,12 @@ def header(seen: View, colour: str, now: int, zone: str) -> str:
         f'<div class="facts">{"".join(f"<span>{fact}</span>" for fact in facts)}</div>{about}'
         f'<div class="u-chips">{chip_html}{_state(seen.standing, target, now, zone)}</div></div>'
     )
+
+
+def _leaving(expires_at: int, now: int) -> str:
+    """The router names a UTC day after which it may remove a model."""
+    said = "leaves on" if now < expires_at + 24 * HOUR_MS else "was to leave on"
+    return f"{said} {words.short_day(expires_at, 'UTC')}"
 
 
 def _state(standing: Standing, target: Target, now: int, zone: str) -> str:

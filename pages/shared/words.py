@@ -152,6 +152,12 @@ def day(moment: int, zone: str) -> str:
     return f"{local.day} {local:%B %Y}"
 
 
+def short_day(moment: int, zone: str) -> str:
+    """`14 Mar 2025`."""
+    local = _local(moment, zone)
+    return f"{local.day} {local:%b} {local.year}"
+
+
 def _local(moment: int, zone: str) -> datetime:
     return datetime.fromtimestamp(moment / 1_000, ZoneInfo(zone))
 
