@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,7 +145,7 @@ def _json_object(text: str) -> dict[str, Any] | None:
 _PAGE = re.compile(r"<(?:!doctype html|html|head|title|body|h1)\b", re.IGNORECASE)
 _HIDDEN = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^<>]*>")
-_COMPLETION = re.compile(r"""(?:\bdata: ?)?\{[^{}]{0,300}?\\*["']choices\\*["'].*""", re.DOTALL)
+_COMPLETION = re.compile(r"""(?:\bdata: ?)?\{[^{}]{0,300}?\\*["'](?:choices|candidates)\\*["'].*""", re.DOTALL)
 """A chat completion in the middle of a message: LiteLLM quotes what it could not read, and that is the model's text."""
 
 
@@ -163,9 +164,20 @@ def _bounded(text: str, most: int = LONGEST_MESSAGE) -> str:
 
 def without_prompt(text: str, body: dict[str, Any]) -> str:
     """`text` without what the request asked, which some servers echo in their errors."""
-    messages = body.get("messages")
-    for message in messages if isinstance(messages, list) else []:
-        content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(content, str) and content:
-            text = text.replace(content, "[prompt]")
+    for name in ("messages", "input", "contents"):
+        for asked in _asked(body.get(name)):
+            text = text.replace(asked, "[prompt]")
     return text
+
+
+def _asked(value: Any) -> Iterator[str]:
+    """The texts in a request's messages, whichever dialect they are in."""
+    if isinstance(value, str):
+        if value:
+            yield value
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _asked(entry)
+    elif isinstance(value, dict):
+        for name in ("content", "parts", "text"):
+            yield from _asked(value.get(name))

@@ -41,6 +41,8 @@ BESIDE_INPUT = (
     "cacheWriteInputTokens",
 )
 """Anthropic and Amazon count the cached part of a prompt beside `input_tokens`, not in it."""
+BESIDE_COMPLETION = ("thoughtsTokenCount",)
+"""Google counts the reasoning beside `candidatesTokenCount`; elsewhere only the total shows whether it is so."""
 COST = ("cost", "total_cost", "estimated_cost", "cost_usd")
 COST_OF_ALL = ("total_cost", "total", "total_usd", "usd", "amount")
 """Where `cost` is an object: what it comes to in all; else its parts are added up."""
@@ -86,8 +88,9 @@ def read_usage(usage: dict[str, Any]) -> Usage:
     if prompt is not None and "prompt_tokens" not in usage:
         beside = sum(count(usage.get(name)) or 0 for name in BESIDE_INPUT)
         prompt += beside if total is None or total != prompt + (completion or 0) else 0
-    if completion is not None and reasoning and prompt is not None and total == prompt + completion + reasoning:
-        completion += reasoning  # counted beside the completion, as the total shows
+    is_beside = total is None and any(name in usage for name in BESIDE_COMPLETION)
+    if reasoning and (is_beside or (prompt is not None and total == prompt + (completion or 0) + reasoning)):
+        completion = (completion or 0) + reasoning  # counted beside the completion, as the total shows
     return Usage(prompt or None, completion or None, reasoning, _first(usage, CACHED), _cost(usage))
 
 

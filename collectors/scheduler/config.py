@@ -213,7 +213,7 @@ class ProbeTarget:
     def schedules(self) -> tuple[tuple[str, float], ...]:
         """Its profiles, each with its interval in seconds."""
         first = (self.profile, self.every_s)
-        if self.profile == "throughput" or self.throughput_every_s is None:
+        if self.profile == "throughput" or self.throughput_every_s is None or self.api == "embeddings":
             return (first,)
         return (first, ("throughput", self.throughput_every_s))
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from collectors.http.adaptations import Change, output_limit
-from collectors.http.question import MAX_TOKENS, PROMPT_TOKENS_AT_MOST
+from collectors.http.adaptations import Change
+from collectors.http.question import PROMPT_TOKENS_AT_MOST
+from collectors.request import most_output_tokens
 from collectors.scheduler.config import Config, ProbeTarget
 from store.rows import Model
 
@@ -60,7 +61,7 @@ def most_a_probe_costs(
     """
     if price is None:
         price = FREE if target.is_loopback else ASSUMED
-    return price.cost(PROMPT_TOKENS_AT_MOST, output_limit(changes or [], MAX_TOKENS[profile]))
+    return price.cost(PROMPT_TOKENS_AT_MOST, most_output_tokens(target, profile, changes))
 
 
 def _price(model: Model) -> Price | None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from collectors.http.reply import Reply, count, parse_object, read_events, read_whole
+from collectors.http.reply import Reply, parse_object, read_events, read_whole
 from collectors.http.sse import Event
+from collectors.http.usage import count
 
 
 def _stream(*chunks: Any) -> Reply:
@@ -86,7 +87,7 @@ def test_an_event_named_error_is_an_error() -> None:
 
 
 def test_a_whole_body_has_a_text_and_no_time_of_a_first_token() -> None:
-    reply = read_whole({"choices": [{"message": {"content": "42"}, "finish_reason": "stop"}]})
+    reply = read_whole([{"choices": [{"message": {"content": "42"}, "finish_reason": "stop"}]}])
     assert (reply.text, reply.first_token_at, reply.has_token, reply.finish_reason) == ("42", None, True, "stop")
 
 

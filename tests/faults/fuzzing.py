@@ -49,11 +49,12 @@ def stream(data: bytes) -> None:
 
 def body(data: bytes) -> None:
     """A whole reply."""
-    from collectors.http.reply import parse_object, read_whole
+    from collectors.http.dialects import DIALECTS
+    from collectors.http.reply import parse_objects, read_whole
 
-    found = parse_object(data)
-    if found is not None:
-        _holds(read_whole(found))
+    found = parse_objects(data)
+    for dialect in DIALECTS.values() if found else ():
+        _holds(read_whole(found, dialect))
 
 
 def catalog(data: bytes) -> None:
