@@ -91,17 +91,16 @@ def read_events(stream: Iterable[Event], dialect: Dialect = CHAT) -> Reply:
             continue
         if not event.data.strip() or event.name.lower() in KEEP_ALIVES or reply.done:
             continue
-        value = parse_object(event.data)
-        if value is None and not event.complete:
+        values = parse_objects(event.data)
+        if not values and not event.complete:
             reply.cut_in_event = True
             continue
         reply.events += 1
-        if event.name == "error" and (value is None or not value.get("error")):
-            value = {"error": event.data if value is None else value}
-        if value is None:
-            reply.broken_events += 1
-            continue
-        _note(reply, dialect.event(value), event.at)
+        if event.name == "error" and not (values and values[0].get("error")):
+            values = [{"error": values[0] if values else event.data}]
+        reply.broken_events += not values
+        for value in values:
+            _note(reply, dialect.event(value), event.at)
     _note_text(reply)
     return reply
 

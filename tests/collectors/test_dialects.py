@@ -791,3 +791,12 @@ def test_a_target_may_ask_for_another_version_of_the_api(store: Store) -> None:
     _, server = probed(store, "anthropic", answer(500, {}), **newer)
     sent = server.requests[0]["headers"]
     assert (sent["anthropic-version"], sent["authorization"]) == ("2026-10-21", f"Bearer {KEY}")
+
+
+def test_an_error_that_stands_between_the_events_as_plain_json_is_found(store: Store) -> None:
+    loose = b'{"error": {"code": 429, "message": "slow down"}}\n'
+    row = streamed(store, "chat", vendors.chat_event({"content": "4"}), loose)
+    assert (row.outcome, row.error) == ("rate_limited", "429: slow down")
+    pretty = json.dumps([QUOTA], indent=2).encode() + b"\n"
+    row = streamed(store, "gemini", vendors.gemini_text("4"), pretty)
+    assert (row.outcome, row.error) == ("rate_limited", "429: Resource has been exhausted")

@@ -22,8 +22,8 @@ from collectors.http.dialects.base import (
 from collectors.http.errors import read_error
 
 VERSION = "2023-06-01"
-"""What every server of this API takes. Since 2026-10-21 there is a newer one, for which the vendor's own client sends the
-key as `Authorization: Bearer`: `headers` and `api_key_header` of a target choose both.
+"""What every server of this API takes. Since 2026-10-21 there is a newer one, for which the vendor's own client sends
+the key as `Authorization: Bearer`: `headers` and `api_key_header` of a target choose both.
 """
 CALLS = frozenset({"tool_use", "server_tool_use"})
 REFUSAL = "refusal"

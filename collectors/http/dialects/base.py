@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from collectors.http.errors import ReportedError, read_error
+from collectors.http.errors import ReportedError, read_error, status_error
 from collectors.http.usage import Usage, usages_in
 
 
@@ -123,12 +123,12 @@ def chunk_of(value: dict[str, Any]) -> Chunk:
 
 
 def error_in(value: dict[str, Any]) -> ReportedError | None:
-    """An `error` entry, or an event that is itself an error, as vLLM's older ones are."""
+    """An `error` entry, an event that is itself an error, as vLLM's older ones are, or a vendor's own status."""
     if value.get("error"):
         return read_error(value["error"])
     if value.get("object") in ("error", "Error"):
         return read_error(value)
-    return None
+    return None if "choices" in value and "base_resp" not in value else status_error(value)
 
 
 def objects(value: Any) -> list[dict[str, Any]]:

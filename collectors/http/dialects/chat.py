@@ -9,6 +9,7 @@ from collectors.http.dialects.base import Chunk, Dialect, Wish, chunk_of, end_of
 from collectors.http.usage import count
 
 FILTERED = "content_filter"
+REASONING = ("reasoning", "reasoning_content", "reasoning_text")
 
 
 def body(wish: Wish) -> dict[str, Any]:
@@ -54,16 +55,16 @@ def _read(value: dict[str, Any], part: str) -> Chunk:
 
 
 def _note_delta(chunk: Chunk, delta: dict[str, Any]) -> None:
-    content, details = delta.get("content"), delta.get("reasoning_details")
-    chunk.text += _content_text(content)
-    if any(_content_text(delta.get(name)) for name in ("reasoning", "reasoning_content", "reasoning_text")):
-        chunk.reasoned = True
-    if any(part.get("text") or part.get("summary") for part in objects(details)) or any(
-        map(_is_thought, objects(content))
-    ):
-        chunk.reasoned = True
-    if any(part.get("data") for part in objects(details)):
-        chunk.carries_more = True  # encrypted
+    content = delta.get("content")
+    if content:
+        chunk.text += _content_text(content)
+        chunk.reasoned = isinstance(content, list) and any(map(_is_thought, objects(content)))
+    for name in REASONING:
+        if name in delta and _content_text(delta[name]):
+            chunk.reasoned = True
+    for part in objects(delta["reasoning_details"]) if "reasoning_details" in delta else ():
+        chunk.reasoned = chunk.reasoned or bool(part.get("text") or part.get("summary"))
+        chunk.carries_more = chunk.carries_more or bool(part.get("data"))  # encrypted
     refusal = delta.get("refusal")
     if delta.get("tool_calls") or delta.get("function_call") or (isinstance(refusal, str) and refusal):
         chunk.carries_more = True
