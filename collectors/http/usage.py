@@ -91,7 +91,7 @@ def read_usage(usage: dict[str, Any]) -> Usage:
     is_beside = total is None and any(name in usage for name in BESIDE_COMPLETION)
     if reasoning and (is_beside or (prompt is not None and total == prompt + (completion or 0) + reasoning)):
         completion = (completion or 0) + reasoning  # counted beside the completion, as the total shows
-    return Usage(prompt or None, completion or None, reasoning, _first(usage, CACHED), _cost(usage))
+    return Usage(count(prompt) or None, count(completion) or None, reasoning, _first(usage, CACHED), _cost(usage))
 
 
 def _cost(usage: dict[str, Any]) -> float | None:

@@ -800,3 +800,87 @@ def test_an_error_that_stands_between_the_events_as_plain_json_is_found(store: S
     pretty = json.dumps([QUOTA], indent=2).encode() + b"\n"
     row = streamed(store, "gemini", vendors.gemini_text("4"), pretty)
     assert (row.outcome, row.error) == ("rate_limited", "429: Resource has been exhausted")
+
+
+def test_compatible_servers_that_count_only_at_the_end_are_read(store: Store) -> None:
+    """zai-org/GLM-5#139, sgl-project/sglang#20678: zeros in message_start, all figures in message_delta."""
+    nothing = claude.Usage(input_tokens=0, output_tokens=0)
+    start = vendors.named(claude.RawMessageStartEvent(message=vendors.message(usage=nothing), type="message_start"))
+    used = {"input_tokens": 14, "cache_read_input_tokens": 6, "output_tokens": 3}
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": used}
+    delta = f"event: message_delta\ndata: {json.dumps(end)}\n\n".encode()
+    row = streamed(store, "anthropic", start, vendors.claude_text("42"), delta, vendors.MESSAGE_STOP)
+    assert (row.prompt_tokens, row.completion_tokens, row.cached_tokens) == (20, 3, 6)
+
+
+def test_the_first_of_two_events_that_tell_the_same_failure_is_enough(store: Store) -> None:
+    """vercel/ai#6534."""
+    said = {"type": "tokens", "code": "rate_limit_exceeded", "message": "Request too large for gpt-4.1", "param": None}
+    error = f"event: error\ndata: {json.dumps({'type': 'error', 'sequence_number': 2, 'error': said})}\n\n".encode()
+    row = streamed(store, "responses", *vendors.response_begin(), error, failed("rate_limit_exceeded", "the same"))
+    assert (row.outcome, row.error) == ("rate_limited", "rate_limit_exceeded: Request too large for gpt-4.1")
+
+
+# -- money, schedules, and what is asked beside
+
+
+def test_the_budget_sets_aside_what_each_dialects_request_may_cost() -> None:
+    from collectors.request import most_output_tokens
+
+    def most(api: str, changes: Any = None, **more: Any) -> int:
+        target = config({"api": api, "model": "m"} | more).targets[0]
+        return most_output_tokens(target, "ping", changes)
+
+    assert most("chat") == most("responses") == most("anthropic") == most("gemini") == most("azure") == 16
+    assert most("embeddings") == 0
+    assert most("chat", max_tokens=4) == 4
+    assert most("gemini", [("generationConfig.maxOutputTokens", "256")]) == 256
+    assert most("gemini", [("generationConfig.maxOutputTokens", "256")], max_tokens=100) == 100
+    assert most("responses", extra_body={"max_output_tokens": 5_000}) == 5_000
+
+
+def test_a_target_of_vectors_has_no_throughput_to_be_probed() -> None:
+    for api, profiles in (("chat", ["ping", "throughput"]), ("embeddings", ["ping"])):
+        [target] = config({"api": api, "throughput_every": "1h"}).targets
+        assert [profile for profile, _ in target.schedules] == profiles
+
+
+@pytest.mark.parametrize(
+    ("api", "line", "header", "listed"),
+    [
+        (
+            "anthropic",
+            "/v1/models?limit=1000",
+            ("x-api-key", KEY),
+            {"data": [{"id": "m", "max_input_tokens": 200_000}]},
+        ),
+        (
+            "gemini",
+            "/v1beta/models?pageSize=1000",
+            ("x-goog-api-key", KEY),
+            {"models": [{"name": "models/m", "inputTokenLimit": 200_000}]},
+        ),
+        ("responses", "/v1/models", ("authorization", f"Bearer {KEY}"), [{"id": "m", "context_length": 200_000}]),
+        ("azure", None, ("api-key", KEY), None),
+    ],
+)
+def test_each_dialects_list_of_models_is_asked_for_in_its_way(
+    store: Store, api: str, line: str | None, header: tuple[str, str], listed: Any
+) -> None:
+    from store.rows import MODELS, Model
+
+    with FaultServer(answer(200, listed)) as server:
+        target = {"api": api, "base_url": f"http://127.0.0.1:{server.port}{ENDPOINTS[api]}", "api_key_env": "K"}
+        run_once(config(target, environment={"K": KEY}), store, only=["local_servers"])
+    assert [request["line"] for request in server.requests] == ([f"GET {line} HTTP/1.1"] if line else [])
+    if line:
+        assert server.requests[0]["headers"][header[0]] == header[1]
+        assert [Model(*row).context_tokens for row in store.read(MODELS)] == [200_000]
+
+
+@pytest.mark.parametrize(("api", "asked"), [("chat", 1), ("anthropic", 0), ("gemini", 0), ("azure", 0)])
+def test_only_what_may_be_llama_cpp_is_asked_for_its_slots(store: Store, api: str, asked: int) -> None:
+    with FaultServer(answer(404, {})) as server:
+        base = {"api": api, "base_url": f"http://127.0.0.1:{server.port}{ENDPOINTS[api]}"}
+        run_once(config(base | {"name": "a"}, base | {"name": "b", "model": "n"}), store)
+    assert sum(request["line"].startswith("GET /props") for request in server.requests) == asked
