@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from collectors.http.dialects.base import Chunk, Dialect, objects, word
+from collectors.http.dialects.base import FILTERS, Chunk, Dialect, objects, word
 from collectors.http.dialects.chat import CHAT
 from collectors.http.errors import ReportedError
 from collectors.http.sse import Event
@@ -37,6 +37,7 @@ class Reply:
     reasoned: bool = False
     """Reasoning came that can be read."""
     filtered: bool = False
+    """A content filter kept the text back, which a working server does."""
     done: bool = False
     streamed: bool = True
     events: int = 0
@@ -143,7 +144,8 @@ def _note(reply: Reply, chunk: Chunk, at: float | None) -> None:
     reply.system_fingerprint = chunk.fingerprint or reply.system_fingerprint
     reply.route = chunk.route or reply.route
     reply.finish_reason = chunk.finish_reason or reply.finish_reason
-    reply.filtered = reply.filtered or chunk.filtered
+    if chunk.filtered or (chunk.finish_reason is not None and chunk.finish_reason.lower() in FILTERS):
+        reply.filtered = True
     reply.done = reply.done or chunk.is_end
     for usage in chunk.usages:
         reply.usage = reply.usage.followed_by(usage)

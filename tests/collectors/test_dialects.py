@@ -56,6 +56,11 @@ def probed(store: Store, api: str, script: Script, *, times: int = 1, **target: 
     return rows[-1], server
 
 
+def at_least(value: float | None, ms: float) -> bool:
+    """Whether a time is what the server waited: its sleep may be longer on a busy machine, and never shorter."""
+    return value is not None and ms - 5 <= value < ms + 300
+
+
 def streamed(store: Store, api: str, *pieces: bytes | float, **target: Any) -> Probe:
     return probed(store, api, chunked(*pieces), **target)[0]
 
@@ -222,9 +227,9 @@ def test_a_stream_is_recorded_with_its_times_tokens_and_names(
     assert (row.served_model, row.finish_reason) == (model, finish)
     assert (row.prompt_tokens, row.completion_tokens, row.reasoning_tokens, row.cached_tokens) == tokens
     assert row.tokens_source == "usage"
-    assert row.ttft_ms == pytest.approx(STEP_S * 1_000, abs=20)
+    assert at_least(row.ttft_ms, STEP_S * 1_000)
     assert row.first_answer_ms == row.ttft_ms
-    assert row.total_ms == pytest.approx(2 * STEP_S * 1_000, abs=30)
+    assert at_least(row.total_ms, 2 * STEP_S * 1_000)
     assert row.system_fingerprint == ("fp_44709d6fcb" if api in ("chat", "azure") else None)
 
 
@@ -328,7 +333,7 @@ def test_reasoning_that_is_shown_comes_before_the_first_answer(store: Store) -> 
         row = streamed(store, api, 0.01, *pieces, name=api)
         assert row.outcome == "ok", (api, row)
         assert row.ttft_ms is not None and row.first_answer_ms is not None
-        assert row.first_answer_ms - row.ttft_ms == pytest.approx(2 * STEP_S * 1_000, abs=25), api
+        assert at_least(row.first_answer_ms - row.ttft_ms, 2 * STEP_S * 1_000), api
 
 
 @pytest.mark.parametrize(
@@ -346,7 +351,7 @@ def test_reasoning_between_tags_is_not_the_answer(store: Store, pieces: list[str
         events += [STEP_S, vendors.chat_event({"content": piece})]
     row = streamed(store, "chat", *events, vendors.chat_event({}, "stop"), b"data: [DONE]\n\n")
     assert row.ttft_ms is not None and row.first_answer_ms is not None
-    assert row.first_answer_ms - row.ttft_ms == pytest.approx(2 * STEP_S * 1_000, abs=25)
+    assert at_least(row.first_answer_ms - row.ttft_ms, 2 * STEP_S * 1_000)
     assert row.first_answer_ms == row.total_ms
 
 
@@ -723,8 +728,8 @@ def test_a_throughput_probe_keeps_the_gaps_between_its_chunks(store: Store) -> N
     pieces = [texts[0], 0.04, texts[1], 0.04, texts[2], 0.04, texts[3], 0.12, texts[4]]
     end = [vendors.chat_event({}, "stop"), b"data: [DONE]\n\n"]
     row = streamed(store, "chat", *pieces, *end, profile="throughput")
-    assert row.itl_p50_ms == pytest.approx(40, abs=10)
-    assert row.itl_p99_ms == pytest.approx(117.6, abs=15)
+    assert at_least(row.itl_p50_ms, 40) and at_least(row.itl_p99_ms, 117.6)
+    assert row.itl_p50_ms is not None and row.itl_p99_ms is not None and row.itl_p50_ms < row.itl_p99_ms
     row = streamed(store, "chat", *texts[:3], *end, profile="throughput")
     assert (row.itl_p50_ms, row.itl_p99_ms) == (None, None)
     row = streamed(store, "chat", *texts, *end)

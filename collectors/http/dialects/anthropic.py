@@ -26,7 +26,6 @@ VERSION = "2023-06-01"
 the key as `Authorization: Bearer`: `headers` and `api_key_header` of a target choose both.
 """
 CALLS = frozenset({"tool_use", "server_tool_use"})
-REFUSAL = "refusal"
 
 
 def body(wish: Wish) -> dict[str, Any]:
@@ -57,7 +56,7 @@ def event(value: dict[str, Any]) -> Chunk:
     elif kind == "message_start":
         _note_message(chunk, object_in(value, "message"))
     elif kind == "message_delta":
-        _note_stop(chunk, object_in(value, "delta").get("stop_reason"))
+        chunk.finish_reason = word(object_in(value, "delta").get("stop_reason"))
     elif kind == "message_stop":
         chunk.is_end = True
     elif kind == "error":
@@ -78,18 +77,13 @@ def whole(value: dict[str, Any]) -> Chunk:
 def _note_message(chunk: Chunk, message: dict[str, Any]) -> None:
     chunk.model = word(message.get("model"))
     chunk.provider = word(message.get("provider"))
-    _note_stop(chunk, message.get("stop_reason"))
+    chunk.finish_reason = word(message.get("stop_reason"))
 
 
 def _note_block(chunk: Chunk, block: dict[str, Any]) -> None:
     chunk.text += text_in(block, "text")
     chunk.reasoned = chunk.reasoned or bool(text_in(block, "thinking"))
     chunk.carries_more = chunk.carries_more or block.get("type") in CALLS
-
-
-def _note_stop(chunk: Chunk, reason: Any) -> None:
-    chunk.finish_reason = word(reason)
-    chunk.filtered = chunk.finish_reason == REFUSAL
 
 
 def _v1(base: str) -> str:

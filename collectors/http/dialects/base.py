@@ -36,7 +36,7 @@ class Chunk:
     """It carries another kind of output: a tool call, a refusal, a vector."""
     finish_reason: str | None = None
     filtered: bool = False
-    """A content filter kept the text back, which a working server does."""
+    """A filter kept the prompt from the model."""
     is_end: bool = False
     error: ReportedError | None = None
     usages: tuple[Usage, ...] = ()
@@ -78,6 +78,29 @@ class Dialect:
     may_be_llama_cpp: bool = True
 
 
+FILTERS = frozenset(
+    {
+        "content_filter",
+        "content_filtered",
+        "guardrail_intervened",
+        "refusal",
+        "sensitive",
+        "safety",
+        "image_safety",
+        "recitation",
+        "image_recitation",
+        "language",
+        "blocklist",
+        "prohibited_content",
+        "image_prohibited_content",
+        "spii",
+        "escalation",
+        "model_armor",
+    }
+)
+"""Finish reasons, in small letters, of a filter that did its work: OpenAI's and Azure's, Amazon's, Anthropic's, Zhipu's
+and Google's.
+"""
 DONE = rb"(?:^|[\r\n])data: ?\[DONE\]"
 
 

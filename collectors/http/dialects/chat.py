@@ -8,7 +8,6 @@ from typing import Any
 from collectors.http.dialects.base import Chunk, Dialect, Wish, chunk_of, end_of_stream, error_in, objects, pin, word
 from collectors.http.usage import count
 
-FILTERED = "content_filter"
 REASONING = ("reasoning", "reasoning_content", "reasoning_text")
 
 
@@ -50,7 +49,6 @@ def _read(value: dict[str, Any], part: str) -> Chunk:
         delta = choice.get(part)
         if isinstance(delta, dict):
             _note_delta(chunk, delta)
-    chunk.filtered = chunk.finish_reason == FILTERED
     return chunk
 
 

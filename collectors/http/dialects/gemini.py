@@ -22,22 +22,6 @@ from collectors.http.dialects.base import (
 )
 from collectors.http.errors import ReportedError
 
-FILTERED = frozenset(
-    {
-        "SAFETY",
-        "RECITATION",
-        "LANGUAGE",
-        "BLOCKLIST",
-        "PROHIBITED_CONTENT",
-        "SPII",
-        "IMAGE_SAFETY",
-        "IMAGE_PROHIBITED_CONTENT",
-        "IMAGE_RECITATION",
-        "ESCALATION",
-        "MODEL_ARMOR",
-    }
-)
-"""Why a candidate ended before it had a text: a filter did its work."""
 LIMITED_ACCOUNT = "PUP_LIMITED_DISABLED"
 UNSPECIFIED = ("FINISH_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED", "BLOCK_REASON_UNSPECIFIED")
 OTHER_PARTS = ("functionCall", "toolCall", "inlineData", "executableCode", "codeExecutionResult")
@@ -76,7 +60,7 @@ def read(value: dict[str, Any]) -> Chunk:
         chunk.finish_reason = _reason(candidate.get("finishReason")) or chunk.finish_reason
     blocked = _reason(object_in(value, "promptFeedback").get("blockReason"))
     chunk.finish_reason = chunk.finish_reason or blocked
-    chunk.filtered = blocked is not None or chunk.finish_reason in FILTERED
+    chunk.filtered = blocked is not None
     if chunk.finish_reason == LIMITED_ACCOUNT and chunk.error is None:
         chunk.error = ReportedError("this account is limited or disabled", (LIMITED_ACCOUNT,), 403, LIMITED_ACCOUNT)
     return chunk

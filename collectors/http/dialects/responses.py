@@ -95,9 +95,7 @@ def _note_state(chunk: Chunk, response: dict[str, Any]) -> None:
         chunk.error = read_error(response["error"])
     status = word(response.get("status"))
     if status in ("completed", "incomplete", "failed", "cancelled"):
-        reason = word(object_in(response, "incomplete_details").get("reason"))
-        chunk.finish_reason = reason or status
-        chunk.filtered = reason == "content_filter"
+        chunk.finish_reason = word(object_in(response, "incomplete_details").get("reason")) or status
 
 
 RESPONSES = Dialect(
