@@ -157,6 +157,7 @@ def test_a_probe_becomes_each_dialects_body(store: Store, api: str, expected: di
         ("/openai/deployments/d1", "2025-01-01", "/openai/deployments/d1/chat/completions?api-version=2025-01-01"),
         ("/openai/deployments/d1?api-version=v0", "", "/openai/deployments/d1/chat/completions?api-version=v0"),
         ("/openai/v1", "", "/openai/v1/chat/completions"),
+        ("/models", "", "/models/chat/completions?api-version=2024-05-01-preview"),
         ("/openai/v1", "preview", "/openai/v1/chat/completions?api-version=preview"),
     ],
 )
@@ -167,12 +168,38 @@ def test_azure_is_found_below_each_of_its_base_urls(store: Store, base: str, par
     assert server.requests[0]["line"] == f"POST {path} HTTP/1.1"
 
 
-def test_a_bare_host_gets_the_version_that_its_dialect_has_in_the_path(store: Store) -> None:
-    for api, path in (("anthropic", "/v1/messages"), ("gemini", "/v1beta/models/m:generateContent")):
-        with FaultServer(answer(500, {})) as server:
-            target = {"name": api, "base_url": f"http://127.0.0.1:{server.port}", "api": api, "stream": False}
-            run_once(config(target), store)
-        assert server.requests[0]["line"] == f"POST {path} HTTP/1.1"
+@pytest.mark.parametrize(
+    ("api", "base", "path"),
+    [
+        ("anthropic", "", "/v1/messages"),
+        ("anthropic", "/api/anthropic", "/api/anthropic/v1/messages"),
+        ("anthropic", "/api/v1", "/api/v1/messages"),
+        ("gemini", "", "/v1beta/models/m:generateContent"),
+        ("gemini", "/v1", "/v1/models/m:generateContent"),
+        ("gemini", "/v1/a/gw/google-ai-studio", "/v1/a/gw/google-ai-studio/v1beta/models/m:generateContent"),
+        ("gemini", "/v1/projects/p/publishers/google", "/v1/projects/p/publishers/google/models/m:generateContent"),
+    ],
+)
+def test_a_base_url_may_have_the_version_or_be_what_the_vendors_client_takes(
+    store: Store, api: str, base: str, path: str
+) -> None:
+    with FaultServer(answer(500, {})) as server:
+        target = {"base_url": f"http://127.0.0.1:{server.port}{base}", "api": api, "stream": False}
+        run_once(config(target), store)
+    assert server.requests[0]["line"] == f"POST {path} HTTP/1.1"
+
+
+def test_a_server_that_may_not_stream_responses_is_asked_for_a_whole_one(store: Store) -> None:
+    """lobehub/lobehub#9385."""
+
+    def script(connection: Any, request: dict[str, Any]) -> None:
+        error = {"message": "Your organization must be verified to stream this model.", "param": "stream"}
+        whole = answer(200, WHOLE["responses"](vendors.sum_in(request)))
+        (answer(400, {"error": error}) if request["body"]["stream"] else whole)(connection, request)
+
+    row, server = probed(store, "responses", script, times=2)
+    assert (row.outcome, row.answer_ok, row.ttft_ms) == ("ok", True, None)
+    assert [request["body"]["stream"] for request in server.requests] == [True, False, False]
 
 
 def test_params_follow_the_query_of_the_base_url(store: Store) -> None:

@@ -1,6 +1,6 @@
 """Anthropic's Messages: `POST messages`, content in blocks, usage in the first event and in a later one.
 
-The base URL ends with `/v1`; of a bare host it is added.
+The base URL ends with `/v1`, or is what the vendor's client takes, which adds it, as `https://host/anthropic`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collectors.http.dialects.base import (
     objects,
     pin,
     text_in,
+    version_below,
     word,
 )
 from collectors.http.errors import read_error
@@ -86,14 +87,10 @@ def _note_block(chunk: Chunk, block: dict[str, Any]) -> None:
     chunk.carries_more = chunk.carries_more or block.get("type") in CALLS
 
 
-def _v1(base: str) -> str:
-    return "" if base.strip("/") else "v1/"
-
-
 ANTHROPIC = Dialect(
     name="anthropic",
     gives="message",
-    path=lambda base, _model, _stream: f"{_v1(base)}messages",
+    path=lambda base, _model, _stream: f"{version_below(base, 'v1')}messages",
     body=body,
     event=event,
     whole=whole,
@@ -103,6 +100,6 @@ ANTHROPIC = Dialect(
     ),
     key_header="x-api-key",
     headers={"anthropic-version": VERSION},
-    list_path=lambda base: f"{_v1(base)}models?limit=1000",
+    list_path=lambda base: f"{version_below(base, 'v1')}models?limit=1000",
     may_be_llama_cpp=False,
 )

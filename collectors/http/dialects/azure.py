@@ -1,6 +1,7 @@
 """Azure OpenAI: Chat Completions below a deployment's own URL, or below the newer `/openai/v1`, with its own header.
 
-The base URL is the resource's (`https://name.openai.azure.com`), a deployment's, or ends with `/openai/v1`.
+The base URL is the resource's (`https://name.openai.azure.com`), a deployment's, or ends with `/openai/v1`, or with
+`/models`, where Azure has the models of other makers.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from collectors.http.dialects.chat import CHAT
 
 API_VERSION = "2024-10-21"
 """What a deployment's URL needs where nothing says another version: the newest that is no preview."""
+MODELS_API_VERSION = "2024-05-01-preview"
+"""The same for `/models`, which has only previews."""
 
 
 def path(base: str, model: str, _stream: bool) -> str:
     """Where to POST below a base URL's path."""
     base = base.rstrip("/")
-    if "/deployments/" in f"{base}/" or base.endswith("/v1"):
+    if "/deployments/" in f"{base}/" or base.endswith(("/v1", "/models")):
         return "chat/completions"
     below = "" if base.endswith("/openai") else "openai/"
     return f"{below}deployments/{quote(model, safe='')}/chat/completions"
@@ -26,7 +29,10 @@ def path(base: str, model: str, _stream: bool) -> str:
 
 def query(base: str) -> Mapping[str, str]:
     """`api-version`, which all but the newer URLs need."""
-    return {} if base.rstrip("/").endswith("/v1") else {"api-version": API_VERSION}
+    base = base.rstrip("/")
+    if base.endswith("/v1"):
+        return {}
+    return {"api-version": MODELS_API_VERSION if base.endswith("/models") else API_VERSION}
 
 
 def list_path(base: str) -> str | None:

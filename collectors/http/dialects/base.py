@@ -178,6 +178,11 @@ def word(value: Any) -> str | None:
     return "".join(letter for letter in value[:200] if letter.isprintable()).strip() or None
 
 
+def version_below(base: str, version: str) -> str:
+    """The version that a base URL's path lacks: some are written with it at their end, as its client takes others."""
+    return "" if re.search(r"/v\d+\w*/?$|/publishers/", base) else f"{version}/"
+
+
 def pin(wish: Wish) -> dict[str, Any]:
     """The field by which OpenRouter uses one provider only."""
     return {} if wish.provider is None else {"provider": {"only": [wish.provider], "allow_fallbacks": False}}

@@ -1,7 +1,7 @@
 """Google's Gemini, native: `POST models/{model}:streamGenerateContent?alt=sse`.
 
-The base URL ends with `/v1beta`, or where Vertex AI has the models of a publisher (`…/publishers/google`); of a bare
-host `/v1beta` is added. Tokens of thoughts are counted beside those of the answer.
+The base URL ends with `/v1beta`, or where Vertex AI has the models of a publisher (`…/publishers/google`); where
+neither is there, `/v1beta` is added. Tokens of thoughts are counted beside those of the answer.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collectors.http.dialects.base import (
     object_in,
     objects,
     text_in,
+    version_below,
     word,
 )
 from collectors.http.errors import ReportedError
@@ -31,11 +32,7 @@ def path(base: str, model: str, stream: bool) -> str:
     """Where to POST below a base URL's path."""
     named = model if model.startswith(("models/", "tunedModels/")) else f"models/{model}"
     how = "streamGenerateContent?alt=sse" if stream else "generateContent"
-    return f"{_v1beta(base)}{quote(named, safe='/@.-_')}:{how}"
-
-
-def _v1beta(base: str) -> str:
-    return "" if base.strip("/") else "v1beta/"
+    return f"{version_below(base, 'v1beta')}{quote(named, safe='/@.-_')}:{how}"
 
 
 def body(wish: Wish) -> dict[str, Any]:
@@ -82,7 +79,7 @@ GEMINI = Dialect(
         rb'"(?:finishReason|blockReason)"\s*:\s*"(?!FINISH_REASON_UNSPEC|BLOCK\w*_REASON_UNSPEC)[A-Z_]+"'
     ),
     key_header="x-goog-api-key",
-    list_path=lambda base: f"{_v1beta(base)}models?pageSize=1000",
+    list_path=lambda base: f"{version_below(base, 'v1beta')}models?pageSize=1000",
     after_end_s=1.0,  # older models put a finishReason into each event: those that follow are still read
     may_be_llama_cpp=False,
 )
