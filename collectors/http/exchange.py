@@ -110,8 +110,9 @@ def _within(deadline: Deadline, line: Line, ask: Ask) -> Exchange:
     try:
         for _ in range(MOST_TRIES):
             result, refusal = _once(line, ask, deadline)
-            is_refusal = refusal is not None and result.http_status in REFUSALS
-            change = change_for(refusal, ask.body, ask.most_tokens) if is_refusal and refusal else None
+            change = None
+            if refusal is not None and result.http_status in REFUSALS:
+                change = change_for(refusal, ask.body, ask.most_tokens)
             if change is None or change in adapted or deadline.passed:
                 break
             adapted.append(change)
@@ -232,7 +233,7 @@ def _receive(response: requests.Response, most: int, marks: Marks, dialect: Dial
             if end.comes_with(piece):
                 if ended_at is None:
                     marks.wait_at_most(dialect.after_end_s)
-                ended_at = marks.arrived
+                ended_at, marks.stream_ended = marks.arrived, True
             elif ended_at is not None and marks.arrived - ended_at > dialect.after_end_s:
                 return pieces, None
     except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as problem:
@@ -341,7 +342,7 @@ def _kept(text: str, ask: Ask) -> str | None:
 
 def _judge(reply: Reply, kind: str, cut: str | None, ask: Ask, marks: Marks) -> tuple[str, str | None]:
     """The outcome of a 2xx and its reason."""
-    if marks.deadline.passed:
+    if marks.deadline.passed and not marks.stream_ended:
         return "timeout", f"not over after {ask.timeout_s:g} s"
     if reply.reported is not None:
         return outcome_of(reply.reported, HTTPStatus.OK), reply.error
@@ -355,7 +356,7 @@ def _judge(reply: Reply, kind: str, cut: str | None, ask: Ask, marks: Marks) -> 
     if reply.broken_events:
         return "invalid_response", f"{reply.broken_events} of {reply.events} events were no JSON objects"
     if not reply.ended:
-        return "stream_error", _cut_reason(reply)
+        return "stream_error", _cut_reason(reply, ask.dialect)
     # reasoning that is billed and not shown is work, too, and a filter shows that the server does its own
     worked = reply.has_token or reply.usage.completion_tokens or reply.usage.reasoning_tokens
     if not worked and not reply.filtered:
@@ -365,12 +366,12 @@ def _judge(reply: Reply, kind: str, cut: str | None, ask: Ask, marks: Marks) -> 
     return "ok", None
 
 
-def _cut_reason(reply: Reply) -> str:
+def _cut_reason(reply: Reply, dialect: Dialect) -> str:
     """A connection that was closed in good order says nothing of a cut; the events do."""
     if reply.cut_in_event:
         return "the stream was cut in the middle of an event"
     when = "" if reply.has_token else " before its first token,"
-    return f"the stream ended{when} without a finish_reason or [DONE]"
+    return f"the stream ended{when} without {dialect.ends_with}"
 
 
 def _timed(base: Exchange, sent: float | None) -> Exchange:

@@ -73,6 +73,8 @@ class Dialect:
     """How long a connection may take to end after its stream has."""
     gives: str = "chat completion"
     """What a good response is, in a word."""
+    ends_with: str = "a finish_reason or [DONE]"
+    """What a stream that was cut is without."""
     streams: bool = True
     makes_text: bool = True
     may_be_llama_cpp: bool = True

@@ -71,6 +71,7 @@ def _reason(value: Any) -> str | None:
 GEMINI = Dialect(
     name="gemini",
     gives="response of Gemini",
+    ends_with="a finishReason",
     path=path,
     body=body,
     event=read,

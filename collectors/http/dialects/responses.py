@@ -101,6 +101,7 @@ def _note_state(chunk: Chunk, response: dict[str, Any]) -> None:
 RESPONSES = Dialect(
     name="responses",
     gives="response object",
+    ends_with="response.completed",
     path=lambda _base, _model, _stream: "responses",
     body=body,
     event=event,
