@@ -16,10 +16,10 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from collectors.http.addresses import below
 from collectors.http.get_json import GoneError, get_json
 from collectors.http.usage import count
 from collectors.known_prices import KnownPrice, known_prices
+from collectors.request import list_url, own_headers
 from collectors.scheduler.config import ProbeTarget
 from collectors.scheduler.prices import is_routed
 from collectors.scheduler.scene import Due, Errand, Finding, Scene
@@ -97,9 +97,9 @@ def _errand(scene: Scene, target: ProbeTarget, now: int) -> Errand:
 
 def _fetched(target: ProbeTarget) -> Any:
     """The answer of `GET {base_url}/models`. Raises requests.RequestException, ValueError."""
-    headers = ({"Authorization": f"Bearer {target.key}"} if target.key else {}) | dict(target.headers)
+    url = list_url(target)
     try:
-        return get_json(below(target.base_url, "models"), headers)
+        return {"data": []} if url is None else get_json(url, own_headers(target))
     except GoneError:
         return {"data": []}  # a server without such a list says nothing of its models: no error
 

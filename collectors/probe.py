@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
 
 from collectors.http.own_limits import own_limit
 from collectors.http.proxies import is_loopback
 from collectors.http.redaction import root_cause, safe_error
 from collectors.http.usage import Usage
+from collectors.request import dialect_of, request_body, request_headers
 from collectors.scheduler.claims import NotDue, Planned, UnderWay
 from collectors.scheduler.config import ProbeTarget
 from collectors.scheduler.failures import needs_confirmation
@@ -27,7 +27,6 @@ from collectors.scheduler.schedule import TickWindow, schedule_of, series_key
 from routing.prices import BilledTokens, Price
 from store.rows import MAY_BE_BILLED, Adaptation, Probe
 
-USER_AGENT = "uptoken/1 (self-hosted model monitor)"
 STILL_UNDER_WAY = "its last probe is still under way"
 HELD_UP = "its slot passed while this process was held up"
 WAITED_S = 0.5
@@ -245,16 +244,19 @@ def probe_once(
 
     What it cost takes the place of what was `reserved` for it, if anything was.
     """
-    from collectors.http.adaptations import adapt
     from collectors.http.exchange import Ask, exchange
     from collectors.http.question import ask
 
     # a sum to ask for is no secret
     question = ask(profile, random.Random())  # nosec B311
     where = (target.name, target.base_url, target.model)
-    body = adapt(request_body(scene, target, profile, question.prompt), scene.refused.get(where, []))
+    dialect = dialect_of(target)
+    body = request_body(target, profile, question.prompt, scene.refused.get(where, []))
+    headers = request_headers(target)
+    if is_routed(target, scene.config):
+        headers = {"X-OpenRouter-Metadata": "enabled"} | headers
     secrets = (target.key,) if target.key else ()
-    wanted = Ask(body, request_headers(scene, target), target.timeout_s, secrets)
+    wanted = Ask(body, headers, target.timeout_s, secrets, dialect, target.max_tokens)
     line = scene.line(target)
     started_at, watch = _now_ms(), scene.lag.begin()
     try:
@@ -267,7 +269,8 @@ def probe_once(
     if reply.served_model:
         scene.served_models[target.name] = reply.served_model
     used = reply.usage
-    cost_usd = _cost(used, result.completion_tokens, scene.price(target), started_at)
+    billed_output = result.completion_tokens if dialect.makes_text else 0
+    cost_usd = _cost(used, billed_output, scene.price(target), started_at)
     scene.note_cost(series_key(target.name, profile), started_at, cost_usd)
     billed_usd = cost_usd if cost_usd is not None or result.outcome in MAY_BE_BILLED else 0.0
     if reserved is not None:
@@ -297,6 +300,10 @@ def probe_once(
         finish_reason=reply.finish_reason,
         route=reply.route,
         error=result.error,
+        first_answer_ms=_rounded(result.first_answer_ms),
+        itl_p50_ms=_rounded(result.itl_p50_ms) if profile == "throughput" else None,
+        itl_p99_ms=_rounded(result.itl_p99_ms) if profile == "throughput" else None,
+        system_fingerprint=reply.system_fingerprint,
     )
     host = line.first_host  # a proxy's, where there is one: whether the target itself was reached, only the proxy knows
     contact = None
@@ -306,33 +313,6 @@ def probe_once(
     for refusal in refusals:
         scene.note_refusal(refusal)
     return [Finding(row, contact), *(Finding(refusal) for refusal in refusals)]
-
-
-def request_body(scene: Scene, target: ProbeTarget, profile: str, prompt: str) -> dict[str, Any]:
-    """The JSON that a probe sends."""
-    from collectors.http.question import MAX_TOKENS
-
-    body: dict[str, Any] = {
-        "model": target.model,
-        "messages": [{"role": "user", "content": prompt}],
-        "max_tokens": MAX_TOKENS[profile],
-        "temperature": 0,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-    if target.provider is not None:
-        body["provider"] = {"only": [target.provider], "allow_fallbacks": False}
-    return body
-
-
-def request_headers(scene: Scene, target: ProbeTarget) -> dict[str, str]:
-    """The headers that a probe sends, the key among them."""
-    headers = {"Content-Type": "application/json", "Accept": "text/event-stream", "User-Agent": USER_AGENT}
-    if target.key is not None:
-        headers["Authorization"] = f"Bearer {target.key}"
-    if is_routed(target, scene.config):
-        headers["X-OpenRouter-Metadata"] = "enabled"
-    return headers | dict(target.headers)
 
 
 def _cost(used: Usage, completion_tokens: int | None, price: Price | None, at: int) -> float | None:

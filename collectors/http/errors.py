@@ -9,7 +9,8 @@ from __future__ import annotations
 import html
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 LONGEST_MESSAGE = 1_000
@@ -55,7 +56,7 @@ def read_error_body(body: bytes) -> ReportedError | None:
         value = next((entry for entry in value if isinstance(entry, dict)), None)
     if not value or not isinstance(value, dict | str):
         return None
-    read = read_error(value)
+    read = (status_error(value) if isinstance(value, dict) else None) or read_error(value)
     return read if read != ReportedError() else None
 
 
@@ -84,6 +85,48 @@ def read_error(value: Any, depth: int = 0) -> ReportedError:
         provider=name if isinstance(name, str) else inner.provider,
         param=inner.param or said.param or _param(value),
     )
+
+
+RESPONSE_FIELDS = ("choices", "candidates", "output", "content", "data", "embeddings")
+"""A body with one of these is a response, whatever its status field says."""
+GOOD_STATUSES = ("0", "200", "20000", "ok", "success", "succeeded", "none", "")
+_MINIMAX: dict[int, str] = {
+    1002: "rate_limit_exceeded",
+    1004: "invalid_api_key",
+    1008: "insufficient_balance",
+    1039: "rate_limit_exceeded",
+    2013: "invalid_request_error",
+    2049: "invalid_api_key",
+    2056: "insufficient_quota",
+}
+
+
+def status_error(value: dict[str, Any]) -> ReportedError | None:
+    """The error that a vendor's own status object reports, whatever its HTTP status; null where it reports none.
+
+    MiniMax's `base_resp`, Baidu's `error_code`, Tencent's `Response.Error`, the `code` and `message` of DashScope,
+    Xunfei and SiliconFlow, and the `success: false` of one-api.
+    """
+    base = value.get("base_resp")
+    if isinstance(base, dict) and _is_failure(base.get("status_code")):
+        code = base["status_code"]
+        read = read_error({"code": code, "message": base.get("status_msg")})
+        return replace(read, codes=(_MINIMAX[code], *read.codes)) if code in _MINIMAX else read
+    inner = value.get("Response")
+    if isinstance(inner, dict) and isinstance(inner.get("Error"), dict):
+        return read_error({"code": inner["Error"].get("Code"), "message": inner["Error"].get("Message")})
+    if any(value.get(name) for name in RESPONSE_FIELDS):
+        return None
+    for code, text in (("error_code", "error_msg"), ("code", "message"), ("code", "msg")):
+        if _is_failure(value.get(code)) and isinstance(value.get(text), str):
+            return read_error({"code": value[code], "message": value[text]})
+    if value.get("success") is False and isinstance(value.get("message"), str):
+        return read_error({"message": value["message"]})
+    return None
+
+
+def _is_failure(code: Any) -> bool:
+    return type(code) in (int, str) and str(code).lower() not in GOOD_STATUSES
 
 
 def page_title(text: str) -> str | None:
@@ -144,7 +187,7 @@ def _json_object(text: str) -> dict[str, Any] | None:
 _PAGE = re.compile(r"<(?:!doctype html|html|head|title|body|h1)\b", re.IGNORECASE)
 _HIDDEN = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^<>]*>")
-_COMPLETION = re.compile(r"""(?:\bdata: ?)?\{[^{}]{0,300}?\\*["']choices\\*["'].*""", re.DOTALL)
+_COMPLETION = re.compile(r"""(?:\bdata: ?)?\{[^{}]{0,300}?\\*["'](?:choices|candidates)\\*["'].*""", re.DOTALL)
 """A chat completion in the middle of a message: LiteLLM quotes what it could not read, and that is the model's text."""
 
 
@@ -163,9 +206,20 @@ def _bounded(text: str, most: int = LONGEST_MESSAGE) -> str:
 
 def without_prompt(text: str, body: dict[str, Any]) -> str:
     """`text` without what the request asked, which some servers echo in their errors."""
-    messages = body.get("messages")
-    for message in messages if isinstance(messages, list) else []:
-        content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(content, str) and content:
-            text = text.replace(content, "[prompt]")
+    for name in ("messages", "input", "contents"):
+        for asked in _asked(body.get(name)):
+            text = text.replace(asked, "[prompt]")
     return text
+
+
+def _asked(value: Any) -> Iterator[str]:
+    """The texts in a request's messages, whichever dialect they are in."""
+    if isinstance(value, str):
+        if value:
+            yield value
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _asked(entry)
+    elif isinstance(value, dict):
+        for name in ("content", "parts", "text"):
+            yield from _asked(value.get(name))

@@ -52,6 +52,8 @@ BESIDE_INPUT = (
     ("cache_creation_input_tokens", "cacheWriteInputTokens"),
 )
 """Anthropic and Amazon count the cached parts of a prompt, read and written, beside `input_tokens`, not in it."""
+BESIDE_COMPLETION = ("thoughtsTokenCount",)
+"""Google counts the reasoning beside `candidatesTokenCount`; elsewhere only the total shows whether it is so."""
 COST = ("cost", "total_cost", "estimated_cost", "cost_usd")
 COST_OF_ALL = ("total_cost", "total", "total_usd", "usd", "amount")
 """Where `cost` is an object: what it comes to in all; else its parts are added up."""
@@ -109,11 +111,12 @@ def read_usage(usage: dict[str, Any]) -> Usage:
         read_beside, write_beside = (_first(usage, names) or 0 for names in BESIDE_INPUT)
         beside = read_beside + (write_beside or sum(by_lifetime.values()))
         prompt += beside if total is None or total != prompt + (completion or 0) else 0
-    if completion is not None and reasoning and prompt is not None and total == prompt + completion + reasoning:
-        completion += reasoning  # counted beside the completion, as the total shows
+    is_beside = total is None and any(name in usage for name in BESIDE_COMPLETION)
+    if reasoning and (is_beside or (prompt is not None and total == prompt + (completion or 0) + reasoning)):
+        completion = (completion or 0) + reasoning  # counted beside the completion, as the total shows
     return Usage(
-        prompt or None,
-        completion or None,
+        count(prompt) or None,
+        count(completion) or None,
         reasoning,
         _first(usage, CACHED),
         _cost(usage),

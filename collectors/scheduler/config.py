@@ -213,7 +213,7 @@ class ProbeTarget:
     def schedules(self) -> tuple[tuple[str, float], ...]:
         """Its profiles, each with its interval in seconds."""
         first = (self.profile, self.every_s)
-        if self.profile == "throughput" or self.throughput_every_s is None:
+        if self.profile == "throughput" or self.throughput_every_s is None or self.api == "embeddings":
             return (first,)
         return (first, ("throughput", self.throughput_every_s))
 
@@ -387,8 +387,9 @@ def _checked_url(value: str) -> str:
     for name, given in parse_qsl(parts.query, keep_blank_values=True):
         if _NAMES_A_KEY.search(name) or looks_secret(given):
             raise ValueError(f"leave {name!r} out of the query: a key belongs into api_key_env")
-    if parts.path.rstrip("/").endswith("/chat/completions"):
-        raise ValueError("leave /chat/completions out: the base URL ends before it, as in https://host/v1")
+    if ending := re.search(r"/(?:chat/completions|responses|messages|embeddings|models/[^/]+:\w+)/?$", parts.path):
+        where = ending.group().rstrip("/")
+        raise ValueError(f"leave {where} out: the base URL ends before it, as in https://host/v1")
     return value.rstrip("/")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from collectors.http.adaptations import Change, output_limit
-from collectors.http.question import MAX_TOKENS, PROMPT_TOKENS_AT_MOST
+from collectors.http.adaptations import Change
+from collectors.http.question import PROMPT_TOKENS_AT_MOST
+from collectors.request import most_output_tokens
 from collectors.scheduler.config import Config, ProbeTarget
 from routing.prices import FREE, Price, highest_cost, listed_price
 from store.rows import Endpoint, Model
@@ -64,8 +65,7 @@ def most_a_probe_costs(
     """
     if price is None:
         price = _with_own_parts(FREE if target.is_loopback else ASSUMED, target)
-    limit = output_limit(changes or [], MAX_TOKENS[profile])
-    return highest_cost([price, *elsewhere], PROMPT_TOKENS_AT_MOST, limit)
+    return highest_cost([price, *elsewhere], PROMPT_TOKENS_AT_MOST, most_output_tokens(target, profile, changes))
 
 
 def _with_own_parts(price: Price, target: ProbeTarget) -> Price:

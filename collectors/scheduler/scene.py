@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from collectors.request import request_url
 from collectors.scheduler.claims import Claim
 from collectors.scheduler.config import Config, ProbeTarget
 from collectors.scheduler.failures import consecutive_failures, failures_after
@@ -281,10 +282,9 @@ class Scene:
         """The target's connection, kept open between probes."""
         line = self._lines.get(target.name)
         if line is None:
-            from collectors.http.addresses import below
             from collectors.http.connection import Line
 
-            line = self._lines[target.name] = Line(below(target.base_url, "chat/completions"))
+            line = self._lines[target.name] = Line(request_url(target))
         return line
 
     def close(self) -> None:

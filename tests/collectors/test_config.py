@@ -103,6 +103,11 @@ def test_a_price_is_exact() -> None:
             "the base URL ends before it, as in https://host/v1",
         ),
         (
+            GOOD.replace("/v1", "/v1/messages"),
+            "targets.toml, line 4: target 1 ('a'), base_url: leave /messages out: "
+            "the base URL ends before it, as in https://host/v1",
+        ),
+        (
             GOOD + GOOD,
             "targets.toml, line 6: target 2 is named 'a' as target 1 is; "
             "a name is what its history is kept under, so give each its own",
