@@ -88,7 +88,7 @@ class Target:
 
     name: Text
     location: Text
-    state: Text  # active, waiting_for_key, removed
+    state: Text  # active, waiting_for_key, disabled, removed
     model: Text
     base_url: Text
     every_s: Real

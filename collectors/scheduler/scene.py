@@ -179,7 +179,7 @@ class Scene:
         return {place: spending_of(found) for place, found in rows.items()}
 
     def _worst(self, name: str, profile: str) -> Decimal:
-        target = next((target for target in self.config.targets if target.name == name), None)
+        target = next((target for target in self.config.all_targets if target.name == name), None)
         return Decimal(0) if target is None else self.most_it_costs(target, profile)
 
     def periodic(self, name: str, every_s: float, window: TickWindow) -> tuple[bool, int]:
@@ -217,7 +217,7 @@ class Scene:
     def read_prices(self) -> None:
         """Look the targets' prices up again, after the catalog may have changed."""
         models = [Model(*row) for row in self.open_rows(MODELS)]
-        self._prices = {target.name: price_of(target, self.config, models) for target in self.config.targets}
+        self._prices = {target.name: price_of(target, self.config, models) for target in self.config.all_targets}
 
     def price(self, target: ProbeTarget) -> Price | None:
         """The target's price, or null when it is not known."""
