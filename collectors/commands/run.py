@@ -178,7 +178,9 @@ def _no_collector(name: str, config: ConfigPath) -> str:
 def _say_what_waits(loaded: Config, report: Report) -> None:
     if not loaded.targets:
         which = "the only target is" if len(loaded.disabled) == 1 else f"all {len(loaded.disabled)} targets are"
-        report.say(f"{which} disabled (enabled = false): nothing is probed. Set enabled = true for one in {loaded.path}")
+        report.say(
+            f"{which} disabled (enabled = false): nothing is probed. Set enabled = true for one in {loaded.path}"
+        )
     for target in loaded.targets:
         if target.waits_for_key:
             report.say(f"waiting for a key: {target.name} is not probed before; {target.where_key_belongs}")

@@ -533,6 +533,7 @@ def _owner(owner: tuple[Any, ...], raw: dict[str, Any]) -> str:
 
 
 _KEYS: dict[str, list[str]] = {
+    "": list(_File.model_fields),
     "collector": list(CollectorSection.model_fields),
     "openrouter": list(OpenRouterSection.model_fields),
     "target": list(TargetSection.model_fields),
@@ -541,7 +542,7 @@ _KEYS: dict[str, list[str]] = {
 
 def _nearest(location: tuple[Any, ...]) -> str:
     section = str(location[0]) if len(location) > 1 else ""
-    return suggestion(section, str(location[-1]), {"": list(_File.model_fields)} | _KEYS) if section in {"", *_KEYS} else ""
+    return suggestion(section, str(location[-1]), _KEYS) if section in _KEYS else ""
 
 
 def _line(text: str, location: tuple[Any, ...]) -> int | None:

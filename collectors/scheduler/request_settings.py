@@ -42,9 +42,7 @@ OWN_FIELDS = {
     "n": "a probe asks for one answer, and the budget counts on it",
 }
 OWN_FIELDS |= dict.fromkeys(("input", "contents", "prompt", "system", "instructions"), OWN_FIELDS["messages"])
-OWN_FIELDS |= dict.fromkeys(
-    ("max_completion_tokens", "max_output_tokens", "maxOutputTokens"), OWN_FIELDS["max_tokens"]
-)
+OWN_FIELDS |= dict.fromkeys(("max_completion_tokens", "max_output_tokens", "maxOutputTokens"), OWN_FIELDS["max_tokens"])
 OWN_FIELDS |= dict.fromkeys(("best_of", "candidateCount"), OWN_FIELDS["n"])
 """Fields of a request that `extra_body` may not replace, with what to do instead."""
 DEEPEST = 64

@@ -100,7 +100,9 @@ def test_a_run_over_disabled_targets_alone_says_so_and_is_no_error(place: Place)
     assert (code, err) == (0, "")
     assert out.startswith("the only target is disabled (enabled = false): nothing is probed. Set enabled = true")
     assert place.probes() == []
-    place.config.write_text(place.config.read_text() + place.config.read_text().partition("\n\n")[2].replace('"a"', '"b"'))
+    place.config.write_text(
+        place.config.read_text() + place.config.read_text().partition("\n\n")[2].replace('"a"', '"b"')
+    )
     code, out, _ = place.run("run")
     assert code == 0
     assert out.startswith("all 2 targets are disabled (enabled = false): nothing is probed")

@@ -136,9 +136,7 @@ def commands_are_clean(place: Place, commands: list[tuple[str, ...]] = COMMANDS)
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS, ids=[".".join(pair) for pair in KEYS])
-def test_a_key_in_any_place_of_the_configuration_is_neither_said_nor_kept(
-    place: Place, section: str, key: str
-) -> None:
+def test_a_key_in_any_place_of_the_configuration_is_neither_said_nor_kept(place: Place, section: str, key: str) -> None:
     written = place.config.read_text()
     for form in FORMS.get(key, [f'"{CANARY}"']):
         if f"\n{key} = " in written.partition(f"[{section}]")[2]:
