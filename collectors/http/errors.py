@@ -24,10 +24,6 @@ MESSAGE_NAMES = ("message", "msg", "status_msg", "error_msg", "error_message", "
 """Under which names errors are written: OpenAI, Google, text-generation-inference, Databricks and FastChat, MiniMax,
 Amazon; Baidu.
 """
-NO_ERRORS = frozenset({"", "0", "200", "ok", "success", "succeeded", "completed"})
-"""Codes of a vendor's status object that say that all is well."""
-OUTPUTS = ("choices", "candidates", "output", "content", "data", "delta", "response", "embeddings", "usage")
-"""What a response holds that is none of an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,34 +62,6 @@ def read_error_body(body: bytes) -> ReportedError | None:
         return None
     read = read_error(value)
     return read if read != ReportedError() else None
-
-
-def error_inside(value: dict[str, Any]) -> ReportedError | None:
-    """The error that a response with a good status is or holds, or an event of its stream; null for any other.
-
-    An `error` or `errors`, an object that calls itself an error, a vendor's status object, and a code with a message
-    and nothing else.
-    """
-    if value.get("error"):
-        return read_error(value["error"])
-    if value.get("object") in ("error", "Error"):
-        return read_error(value)
-    status = value.get("base_resp")
-    if isinstance(status, dict) and not _is_well(status.get("status_code")):
-        return read_error(status)
-    if any(value.get(name) for name in OUTPUTS):
-        return None
-    if isinstance(value.get("errors"), list | dict) and value["errors"]:
-        return read_error(value)
-    is_code = any(not _is_well(value.get(name)) for name in ("code", "error_code", "errorCode", "status_code"))
-    message = next((value[name] for name in (*MESSAGE_NAMES, "text", "detail") if isinstance(value.get(name), str)), "")
-    if message and (is_code or value.get("success") is False):
-        return read_error(value if _first_text(value) else value | {"message": message})
-    return None
-
-
-def _is_well(code: Any) -> bool:
-    return code is None or isinstance(code, bool | dict | list) or str(code).lower() in NO_ERRORS
 
 
 def read_error(value: Any, depth: int = 0) -> ReportedError:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from collectors.http.errors import ReportedError, error_inside
+from collectors.http.errors import ReportedError, read_error
 from collectors.http.sse import Event
 from collectors.http.usage import Usage, count, usages_in
 
@@ -123,7 +123,10 @@ def _note_error(reply: Reply, holder: dict[str, Any]) -> None:
     """Take in an `error` entry, or a chunk that is itself an error, as vLLM's older ones are."""
     if reply.reported is not None:
         return
-    reply.reported = error_inside(holder)
+    if holder.get("error"):
+        reply.reported = read_error(holder["error"])
+    elif holder.get("object") in ("error", "Error"):
+        reply.reported = read_error(holder)
     if reply.reported is not None:
         reply.provider = reply.provider or word(reply.reported.provider)
 
