@@ -31,7 +31,7 @@ targets = [target for target in loader.targets(url) if target.state != "removed"
 if not targets:
     screens.empty()
     st.stop()
-waiting = {target.name for target in targets if target.state in ("waiting_for_key", "disabled")}
+waiting = {target.name for target in targets if target.state == "waiting_for_key"}
 names = sorted({target.name for target in targets}, key=lambda name: (name in waiting, name))
 left, right = st.columns([3, 1], vertical_alignment="bottom")
 with left:
@@ -58,12 +58,6 @@ def live() -> None:
             + " where the collector runs.",
             title="This target waits for its key",
             icon=":material/key:",
-        )
-    if target.state == "disabled":
-        st.info(
-            "It is not probed; what was recorded stays. Set `enabled = true` in its `[[target]]` to go on.",
-            title="This target is disabled",
-            icon=":material/pause_circle:",
         )
     metrics(model_parts.numbers(view, identity.variable(number)))
     st.html(model_parts.uptime_card(view, chosen, now, window.zone()))

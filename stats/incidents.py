@@ -9,7 +9,7 @@ import pandas as pd
 
 import store.rows
 from store.incidents import Stretch, stretches
-from store.rows import DOWN, UP, Probe, Target
+from store.rows import DOWN, UP, Probe
 
 Incident = Stretch
 
@@ -61,19 +61,9 @@ def mean_time_between_failures_s(found: Sequence[Incident], up_s: float) -> floa
 class Standing:
     """What a target is now, and since when (milliseconds UTC; null: since it was first seen)."""
 
-    word: str  # up, down, not_counted, stale, never, waiting, disabled
+    word: str  # up, down, not_counted, stale, never
     since: int | None
     outcome: str | None = None
-
-
-UNPROBED = ("waiting", "disabled")
-"""Words of targets that nobody probes now, whatever their last probe was."""
-
-
-def unprobed(target: Target) -> Standing | None:
-    """The state of a target that waits for its key or is disabled; null for one that is probed."""
-    word = {"waiting_for_key": "waiting", "disabled": "disabled"}.get(target.state)
-    return None if word is None else Standing(word, None)
 
 
 def standing_of(newest: Probe | None, found: Sequence[Incident], now: int, every_s: float) -> Standing:

@@ -183,5 +183,5 @@ def spark(values: Sequence[float | None], colour: str, *, wide: bool = False) ->
 
 def state(kind: str, text: str) -> str:
     """A target's state: a mark that differs in shape, the word, and the colour."""
-    mark = {"up": "●", "down": "▼", "not_counted": "◆"}.get(kind, "○")
+    mark = {"up": "●", "down": "▼", "not_counted": "◆", "stale": "○", "waiting": "○", "never": "○"}[kind]
     return f'<span class="u-state {kind}">{mark} {escape(text)}</span>'

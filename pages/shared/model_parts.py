@@ -19,7 +19,6 @@ from stats.incidents import (
     Standing,
     mean_time_between_failures_s,
     mean_time_to_recovery_s,
-    unprobed,
 )
 from stats.latency import Percentiles
 from stats.places import seen_by_most, share_up
@@ -90,7 +89,7 @@ def view(url: str, target: Target, window: Window, now: int) -> View:
     return View(
         target=target,
         model=loader.model_of(target, loader.models(url)),
-        standing=unprobed(target) or past.standing(),
+        standing=Standing("waiting", None) if target.state == "waiting_for_key" else past.standing(),
         uptime=past.uptime(),
         success=past.success_rate(),
         bars=past.bars(BARS),
@@ -154,7 +153,6 @@ def _state(standing: Standing, target: Target, now: int, zone: str) -> str:
         "stale": "no probe",
         "never": "not probed in this window",
         "waiting": words.waiting_for_key(target.api_key_env),
-        "disabled": words.DISABLED,
     }[standing.word]
     since = f" since {words.clock(standing.since, zone, now)}" if standing.since is not None else ""
     return looks.state(standing.word, said + since)

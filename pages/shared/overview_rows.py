@@ -19,7 +19,7 @@ from pages.shared.numbers import Metric
 from pages.shared.past import DAY_MS, HOUR_MS, INCIDENTS_SINCE_MS
 from pages.shared.window import Window, in_link, now_ms, zone
 from stats import rollups
-from stats.incidents import UNPROBED, Standing, kept, standing, standing_of, unprobed
+from stats.incidents import Standing, kept, standing, standing_of
 from stats.latency import Percentiles, median_line, percentiles
 from stats.strip import Bar, strip, strip_began
 from stats.uptime import Uptime, uptime
@@ -128,7 +128,7 @@ def rows(url: str, targets: list[Target], window: Window, now: int) -> list[Row]
     told = _from_probes if _is_raw(url, targets, window) else _from_rollups
     found = told(url, targets, window, now)
     order = {"down": 0, "not_counted": 1, "stale": 2}
-    return sorted(found, key=lambda row: (order.get(row.standing.word, 3), row.standing.word in UNPROBED))
+    return sorted(found, key=lambda row: (order.get(row.standing.word, 3), row.standing.word == "waiting"))
 
 
 def _is_raw(url: str, targets: list[Target], window: Window) -> bool:
@@ -164,7 +164,7 @@ def _from_rollups(url: str, targets: list[Target], window: Window, now: int) -> 
             Row(
                 target=target,
                 model=loader.model_of(target, models),
-                standing=unprobed(target) or state,
+                standing=Standing("waiting", None) if target.state == "waiting_for_key" else state,
                 uptime=summed.uptime(began, until),
                 ttft=summed.percentiles("ttft_ms"),
                 speed=speed.percentiles("tokens_per_second"),
@@ -211,7 +211,9 @@ def _row(
     # a target that is younger than the window is not held to the time before it was there
     asked_since = max(window.since, began)
     strip_since = strip_began(window.since, until, began, target.every_s)
-    state = unprobed(target) or standing(pings, until, target.every_s)
+    state = standing(pings, until, target.every_s)
+    if target.state == "waiting_for_key":
+        state = Standing("waiting", None)
     return Row(
         target=target,
         model=model,
@@ -318,7 +320,7 @@ def _html(
         f"{_state(row, now, zone)}</div>"
         f'<div class="wide">{looks.strip(course.bars, zone)}<div style="margin-top:5px"><b>'
         f'{words.percent(row.uptime.share) if row.uptime.share is not None else ""}</b> <span class="q">'
-        f"{words.uptime_note(row.uptime) if row.standing.word not in UNPROBED else 'not probed'}</span></div></div>"
+        f"{words.uptime_note(row.uptime) if row.standing.word != 'waiting' else 'not probed'}</span></div></div>"
         f"<div>{_number(row.ttft, words.milliseconds, 'ms', True)}{looks.spark(course.ttft_line, colour)}</div>"
         f"<div>{_number(row.speed, words.rate, 'tok/s', False)}{looks.spark(course.speed_line, colour)}</div>"
         f"<div>{_facts(row.model)}</div>"
@@ -331,8 +333,6 @@ def _state(row: Row, now: int, zone: str) -> str:
     standing = row.standing
     if standing.word == "waiting":
         return looks.state("waiting", words.waiting_for_key(row.target.api_key_env))
-    if standing.word == "disabled":
-        return looks.state("disabled", words.DISABLED)
     if standing.word == "never":
         return looks.state("never", "not probed in this window")
     if standing.word == "not_counted":

@@ -168,10 +168,6 @@ def outcome(name: str | None) -> str:
     return "error in Uptoken" if name == INTERNAL_ERROR else (name or "").replace("_", " ")
 
 
-DISABLED = "disabled"
-"""What is said of a target that its configuration switched off."""
-
-
 def waiting_for_key(variable: str | None) -> str:
     """What a target that has no key yet is waiting for."""
     return f"waiting for a key: set {variable}" if variable else "waiting for a key: write it into its file"

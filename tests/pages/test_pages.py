@@ -231,22 +231,6 @@ def test_before_the_first_probe_it_says_what_it_waits_for(store_at: Path) -> Non
     assert not open_page("model.py", target="New").exception
 
 
-def test_a_disabled_target_is_neither_up_nor_down_nor_stale_and_its_history_stays(store_at: Path) -> None:
-    store = open_store(f"sqlite:///{store_at}")
-    off = [target(name, state="disabled", updated_at=now_ms()) for name in ("Broken", "Off")]
-    store.write([*rows(now_ms()), *off])
-    store.close()
-    overview = html(open_page())
-    assert overview.count("○ disabled") == 2
-    assert "0 down" not in overview and "▼" not in overview
-    app = open_page("model.py", target="Broken")
-    assert not app.exception
-    assert [box.value for box in app.info] and "what was recorded stays" in app.info[0].value
-    assert "○ disabled" in html(app)
-    assert app.get("plotly_chart"), "what was recorded is charted"
-    assert not open_page("model.py", target="Off").exception
-
-
 @pytest.mark.parametrize("page", PAGES[:2])
 def test_a_collector_that_has_stopped_is_said_with_since_when(store_at: Path, page: str) -> None:
     store = open_store(f"sqlite:///{store_at}")
