@@ -38,11 +38,9 @@ OWN_FIELDS = {
     "model": "set it with model",
     "messages": "the prompt is Uptoken's own; choose what it asks with check",
     "stream": "set it with stream",
-    "max_tokens": "the profile sets it, and max_tokens of the target is the most that it may come to",
     "n": "a probe asks for one answer, and the budget counts on it",
 }
-OWN_FIELDS |= dict.fromkeys(("input", "contents", "prompt", "system", "instructions"), OWN_FIELDS["messages"])
-OWN_FIELDS |= dict.fromkeys(("max_completion_tokens", "max_output_tokens", "maxOutputTokens"), OWN_FIELDS["max_tokens"])
+OWN_FIELDS |= dict.fromkeys(("input", "contents", "prompt"), OWN_FIELDS["messages"])
 OWN_FIELDS |= dict.fromkeys(("best_of", "candidateCount"), OWN_FIELDS["n"])
 """Fields of a request that `extra_body` may not replace, with what to do instead."""
 DEEPEST = 64

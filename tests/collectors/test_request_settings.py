@@ -131,8 +131,8 @@ def test_what_looks_like_a_key_is_refused_and_not_repeated(line: str) -> None:
         ('{ model = "x" }', "model cannot be replaced: set it with model"),
         ("{ messages = [] }", "messages cannot be replaced: the prompt is Uptoken's own; choose what it asks with check"),
         ("{ stream = false }", "stream cannot be replaced: set it with stream"),
-        ("{ max_completion_tokens = 9 }", "max_completion_tokens cannot be replaced: the profile sets it, and max_tokens of the target is the most that it may come to"),
-        ("{ generationConfig = { maxOutputTokens = 9 } }", "generationConfig.maxOutputTokens cannot be replaced: the profile sets it, and max_tokens of the target is the most that it may come to"),
+        ("{ contents = [] }", "contents cannot be replaced: the prompt is Uptoken's own; choose what it asks with check"),
+        ("{ generationConfig = { candidateCount = 9 } }", "generationConfig.candidateCount cannot be replaced: a probe asks for one answer, and the budget counts on it"),
         ("{ n = 4 }", "n cannot be replaced: a probe asks for one answer, and the budget counts on it"),
         ("{ since = 2026-01-02 }", 'since is a date or time, which JSON does not have; write it as text: "2026-01-02"'),
         ("{ a = [{ at = 07:32:00 }] }", 'a.0.at is a date or time, which JSON does not have; write it as text: "07:32:00"'),
@@ -147,7 +147,7 @@ def test_a_field_that_json_does_not_have_or_that_a_probe_sets_is_refused(body: s
 def test_other_fields_are_put_into_the_body_as_they_are() -> None:
     line = (
         "extra_body = { chat_template_kwargs = { enable_thinking = false }, prompt_cache_key = 'x', eos_token = '</s>', "
-        "generationConfig = { thinkingConfig = { thinkingBudget = 0 } }, top_token = 5, tools = [{ token = {} }] }"
+        "generationConfig = { thinkingConfig = { thinkingBudget = 0 } }, max_tokens = 64, top_token = 5, tools = [{ token = {} }] }"
     )
     assert parse(GOOD + line, PATH, {}).targets[0].extra_body["chat_template_kwargs"] == {"enable_thinking": False}
 
