@@ -1,10 +1,8 @@
 """What a server that is on no router says of its model: the context size, from `GET /v1/models`. Its price is the
 configured one, else that of the `genai-prices` list where the server is a well-known provider's.
 
-llama.cpp says `meta.n_ctx`, what it was started with, and `meta.n_ctx_train`, what the model was trained for; vLLM
-`max_model_len`, others `context_length`. The context size is what a request gets, so what the server was started with
-counts before what the model could take. `created` there is the moment of the request, so it is not taken for the
-model's date.
+`served_models.py` reads the list. `created` there is the moment of the request, so it is not taken for the model's
+date.
 """
 
 from __future__ import annotations
@@ -12,68 +10,17 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
-from typing import Annotated, Any
-
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from typing import Any
 
 from collectors.http.get_json import GoneError, get_json
-from collectors.http.usage import count
 from collectors.known_prices import KnownPrice, known_prices
 from collectors.request import list_url, own_headers
 from collectors.scheduler.config import ProbeTarget
 from collectors.scheduler.prices import is_routed
 from collectors.scheduler.scene import Due, Errand, Finding, Scene
 from collectors.scheduler.schedule import TickWindow
+from collectors.served_models import find_model, served_models
 from store.rows import Model
-
-Tokens = Annotated[int, Field(ge=1)] | None
-
-
-CONTEXT_NAMES = (
-    "max_model_len",
-    "context_length",
-    "context_window",
-    "max_context_length",
-    "context_size",
-    "context_tokens",
-    "max_context_tokens",
-    "max_input_tokens",
-    "inputTokenLimit",
-)
-"""Under which names servers give a model's context size: vLLM; OpenRouter and Together; Groq; Mistral and LM Studio;
-Novita; Google.
-"""
-OUTPUT_NAMES = ("max_output_tokens", "max_completion_tokens", "outputTokenLimit", "max_output_length")
-
-
-class _Meta(BaseModel):
-    model_config = ConfigDict(extra="ignore", defer_build=True)
-    n_ctx: Tokens = None
-    n_ctx_train: Tokens = None
-
-
-class _Architecture(BaseModel):
-    model_config = ConfigDict(extra="ignore", defer_build=True)
-    input_modalities: list[str] = []
-    output_modalities: list[str] = []
-
-
-class _ServedModel(BaseModel):
-    """What is read of one entry; all else is ignored."""
-
-    model_config = ConfigDict(extra="ignore", defer_build=True)
-    id: str = Field(validation_alias=AliasChoices("id", "name", "model"))
-    aliases: list[str] = []
-    meta: _Meta | None = None
-    context: Tokens = None
-    max_output_tokens: Tokens = None
-    architecture: _Architecture | None = None
-
-    @property
-    def context_tokens(self) -> int | None:
-        """What a request gets."""
-        meta = self.meta or _Meta()
-        return meta.n_ctx or self.context or meta.n_ctx_train
 
 
 def collect(scene: Scene, window: TickWindow) -> Due:
@@ -112,18 +59,13 @@ def models_of(
 
     Raises ValueError when the answer is no list of models.
     """
-    served = [model for entry in _entries(answer) if (model := _parsed(entry)) is not None]
-    found = next((m for m in served if target.model in (m.id, *m.aliases)), None)
-    found = found or next((m for m in served if _last_part(target.model) == _last_part(m.id)), None)
-    if found is None and len(served) == 1:
-        found = served[0]  # a server of one model answers to any name
+    found = find_model(served_models(answer), target.model)
     own_price = target.usd_per_million_input is not None and target.usd_per_million_output is not None
     known = [] if own_price or target.is_loopback else known_prices(target.base_url, target.model, now)
     if not known and served_model and not own_price and not target.is_loopback:
         known = known_prices(target.base_url, served_model, now)
     if not known and (found is None or (is_priced and served_model is None and not own_price)):
         return []  # a price that was found by what was served stays while nothing is
-    architecture = (found and found.architecture) or _Architecture()
     row = Model(
         source=target.name,
         model=target.model,
@@ -135,8 +77,8 @@ def models_of(
         usd_per_million_output=_text(target.usd_per_million_output),
         usd_per_request=_text(target.usd_per_request) if own_price else None,
         more_prices=_own_cached_price(target) if own_price else None,
-        input_modalities=",".join(architecture.input_modalities) or None,
-        output_modalities=",".join(architecture.output_modalities) or None,
+        input_modalities=",".join(found.input_modalities) or None if found else None,
+        output_modalities=",".join(found.output_modalities) or None if found else None,
     )
     return [*_earlier(target, known, now), _priced(row, known[-1])] if known else [row]
 
@@ -170,40 +112,6 @@ def _earlier(target: ProbeTarget, known: list[KnownPrice], now: int) -> list[Mod
         for price in known
         if price.valid_from is not None
     ]
-
-
-def _entries(answer: Any) -> list[Any]:
-    """The list of models: an array, or in `data` or `models`. Raises ValueError when there is none."""
-    for name in ("data", "models"):
-        if isinstance(answer, dict) and isinstance(answer.get(name), list):
-            return list(answer[name])
-    if isinstance(answer, list):
-        return answer
-    raise ValueError("the server's answer to GET /models is no list of models")
-
-
-def _first(entry: dict[str, Any], names: tuple[str, ...]) -> int | None:
-    """The first of these names under which a size stands; also as OpenRouter and others nest it."""
-    for holder in (entry, *(entry.get(name) for name in ("top_provider", "limits", "capabilities"))):
-        for name in names:
-            if isinstance(holder, dict) and (size := count(holder.get(name))):
-                return size
-    return None
-
-
-def _last_part(model: str) -> str:
-    """A model's name without the prefix of its maker or place, as Google and Fireworks put before it."""
-    return model.rpartition("/")[2].lower()
-
-
-def _parsed(entry: Any) -> _ServedModel | None:
-    if not isinstance(entry, dict):
-        return None
-    sizes = {"context": _first(entry, CONTEXT_NAMES), "max_output_tokens": _first(entry, OUTPUT_NAMES)}
-    try:
-        return _ServedModel.model_validate(entry | sizes)
-    except ValidationError:
-        return None
 
 
 def _own_cached_price(target: ProbeTarget) -> str | None:

@@ -273,7 +273,7 @@ class Target(Row):
 
     name: Text
     location: Text
-    state: Text  # active, waiting_for_key, removed
+    state: Text  # active, waiting_for_key, disabled, removed
     model: Text
     base_url: Text
     every_s: Real

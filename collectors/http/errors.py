@@ -20,6 +20,11 @@ DEEPEST = 4
 """How many errors inside errors are read: routers wrap what their upstream said."""
 STATUSES = range(400, 600)
 NO_MESSAGE = "an error without a message"
+CODE_NAMES = ("code", "type", "status", "error_type", "error_code", "errorCode", "status_code", "http_code", "__type")
+MESSAGE_NAMES = ("message", "msg", "status_msg", "error_msg", "error_message", "errorMessage", "err_msg")
+"""Under which names errors are written: OpenAI, Google, text-generation-inference, Databricks and FastChat, MiniMax,
+Amazon; Baidu.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +69,22 @@ def read_error(value: Any, depth: int = 0) -> ReportedError:
     """The error that a JSON value is or holds; nothing in it is believed to have any shape."""
     if isinstance(value, str):
         inside = _json_object(value) if depth < DEEPEST else None
-        return read_error(inside, depth + 1) if inside else ReportedError(_bounded(value))
+        return read_error(inside, depth + 1) if inside else _of_sdk(value, depth) or ReportedError(_bounded(value))
+    if isinstance(value, list):
+        value = next((entry for entry in value if isinstance(entry, dict | str) and entry), None)
+        return read_error(value, depth + 1)
     if not isinstance(value, dict) or depth > DEEPEST:
         return ReportedError()
     metadata = value["metadata"] if isinstance(value.get("metadata"), dict) else {}
-    inner = read_error(value.get("error") or _text_or_object(value.get("detail")), depth + 1)
-    said = read_error(_text_or_object(value.get("message") or value.get("msg")), depth + 1)
+    inner = read_error(value.get("error") or value.get("errors") or _text_or_object(value.get("detail")), depth + 1)
+    said = read_error(_first_text(value), depth + 1)
+    if said == inner == ReportedError():
+        said = read_error(_text_or_object(value.get("title")), depth + 1)
     raw = read_error(metadata.get("raw"), depth + 1)  # what the provider behind OpenRouter said
-    codes = [value.get(name) for name in ("code", "type", "status", "error_type")]
+    codes = [*map(value.get, CODE_NAMES), *_reasons(value.get("details"))]
     statuses = [inner.status, *map(_status, codes), said.status, raw.status]
-    words = [code[:100] for code in codes if isinstance(code, str) and code and not code.isdigit()]
-    labels = [str(code)[:100] for code in codes[:2] if code != "" and type(code) in (str, int)]
+    words = [_bare(code) for code in codes if isinstance(code, str) and code and not code.isdigit()]
+    labels = [_bare(str(code)) for code in (*codes[:2], *codes[4:]) if code != "" and type(code) in (str, int)]
     name = metadata.get("provider_name")
     messages = (inner.message, said.message, _findings(value), raw.message)
     return ReportedError(
@@ -134,6 +144,37 @@ def page_title(text: str) -> str | None:
     title = re.search(r"<title\b[^>]*>(.*?)</title", text, re.IGNORECASE | re.DOTALL)
     words = _bounded(html.unescape(title.group(1)), FIRST_WORDS) if title else ""
     return words or None
+
+
+def _first_text(value: dict[str, Any]) -> Any:
+    return next((said for name in MESSAGE_NAMES if (said := _text_or_object(value.get(name)))), None)
+
+
+def _bare(code: str) -> str:
+    """A code without Amazon's namespace in front of it."""
+    return code.rpartition("#")[2][:100]
+
+
+def _reasons(details: Any) -> list[Any]:
+    """Google's `details`: the reasons are more specific than the status above them."""
+    return [detail.get("reason") for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
+
+
+_OF_SDK = re.compile(r"\bError code: (\d{3}) - (?=[{\[])")
+_PYTHON_PAIR = re.compile(r"""'(code|type|status|message)': (?:'([^'\\]{1,1000})'|"([^"\\]{1,1000})"|(\d{1,6})\b)""")
+
+
+def _of_sdk(text: str, depth: int) -> ReportedError | None:
+    """What the OpenAI SDK makes of an error, in the message of a proxy that uses it: `Error code: 429 - {'error': …}`,
+    as Python writes it.
+    """
+    text = text[: 4 * LONGEST_MESSAGE]
+    found = _OF_SDK.search(text)
+    if found is None or depth >= DEEPEST:
+        return None
+    pairs = {name: a or b or int(number) for name, a, b, number in _PYTHON_PAIR.findall(text, found.end())}
+    read = read_error(pairs, depth + 1)
+    return replace(read, message=read.message or _bounded(text), status=read.status or _status(found.group(1)))
 
 
 def _text_or_object(entry: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -96,7 +96,40 @@ def usages_in(chunk: dict[str, Any]) -> Iterator[Usage]:
     for holder in (*inner, chunk):
         for name in HOLDERS:
             if isinstance(holder.get(name), dict):
-                yield read_usage(holder[name])
+                yield _with_hidden(read_usage(holder[name]), holder[name])
+
+
+TICKS = "cost_in_usd_ticks"
+TICKS_PER_USD = 10**10
+"""xAI's unit."""
+USD = (None, "", "usd", "credits", "$")
+"""Currencies of a cost that is in USD; OpenRouter's credits are."""
+
+
+def _with_hidden(read: Usage, usage: dict[str, Any]) -> Usage:
+    """With what only the whole object shows: output that is in no figure but the total, a cost in another unit."""
+    cost = usage.get("cost")
+    for holder in (usage, cost if isinstance(cost, dict) else {}):
+        currency = holder.get("currency")
+        if (currency.lower() if isinstance(currency, str) else currency) not in USD:
+            read = replace(read, cost_usd=None)
+    if read.cost_usd is None and (ticks := _usd(_per_usd(usage.get(TICKS), TICKS_PER_USD))) is not None:
+        read = replace(read, cost_usd=ticks)
+    completion, reasoning = read.completion_tokens or 0, read.reasoning_tokens or 0
+    if reasoning > completion:  # so it cannot be a part of it
+        return replace(read, completion_tokens=completion + reasoning)
+    prompt, total = count(usage.get("prompt_tokens")), count(usage.get("total_tokens"))
+    if not prompt or total is None or reasoning or "completion_tokens" not in usage:
+        return read
+    hidden = total - prompt - completion
+    cached = [count(usage.get(name)) or 0 for name in ("cache_read_input_tokens", "cache_creation_input_tokens")]
+    if hidden <= 0 or hidden in (read.cached_tokens, *cached, sum(cached)):
+        return read
+    return replace(read, completion_tokens=completion + hidden, reasoning_tokens=hidden)
+
+
+def _per_usd(amount: Any, units: int) -> Any:
+    return amount / units if type(amount) in (int, float) else None
 
 
 def read_usage(usage: dict[str, Any]) -> Usage:

@@ -142,8 +142,8 @@ class Loop:
         known_s = self._shared.timer_step_s()
         if os.environ.get("SYSTEMD_EXEC_PID") != str(os.getpid()):
             return known_s
-        shortest_s = min(target.every_s for target in self._scene.config.targets)
-        return shortest_s if known_s is None else min(known_s, shortest_s)
+        shortest_s = min((target.every_s for target in self._scene.config.targets), default=None)
+        return min((step_s for step_s in (known_s, shortest_s) if step_s is not None), default=None)
 
     def _take_over(self, step_s: float) -> None:
         """Make the tick of the timer's next run, unless that run came or would read another configuration."""

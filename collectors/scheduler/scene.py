@@ -203,7 +203,7 @@ class Scene:
         return {place: spending_of(found) for place, found in rows.items()}
 
     def _worst(self, name: str, profile: str) -> Decimal:
-        target = next((target for target in self.config.targets if target.name == name), None)
+        target = next((target for target in self.config.all_targets if target.name == name), None)
         return Decimal(0) if target is None else self.most_it_costs(target, profile)
 
     def periodic(self, name: str, every_s: float, window: TickWindow) -> tuple[bool, int]:
@@ -241,7 +241,7 @@ class Scene:
     def read_prices(self) -> None:
         """Look the targets' prices up again, after the catalog may have changed."""
         models = _by_model(Model(*row) for row in self.open_rows(MODELS))
-        targets = self.config.targets
+        targets = self.config.all_targets
         self._prices = {target.name: price_of(target, self.config, models[target.model]) for target in targets}
         routed = [target for target in targets if is_routed(target, self.config)]
         endpoints = _by_model(Endpoint(*row) for row in (self.open_rows(ENDPOINTS) if routed else ()))

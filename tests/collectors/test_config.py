@@ -205,7 +205,7 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "target",
             "api",
             '"claude"',
-            "targets.toml, line 5: target 1 ('a'), api: 'claude': input should be 'chat', 'responses', 'anthropic', 'gemini', 'azure' or 'embeddings'",
+            "targets.toml, line 5: target 1 ('a'), api: 'claude': input should be 'chat', 'responses', 'anthropic', 'gemini', 'azure' or 'embeddings'; did you mean 'anthropic'?",
         ),
         (
             "target",
