@@ -20,6 +20,7 @@ from collectors.scheduler.clock import describe, passed_ms, read_clocks
 from collectors.scheduler.config import Config
 from collectors.scheduler.lock import LockedError
 from collectors.scheduler.report import Report
+from collectors.scheduler.rests import rest_in_words
 from collectors.scheduler.room import Room
 from collectors.scheduler.scene import Scene
 from collectors.scheduler.schedule import TickWindow, next_tick
@@ -278,6 +279,10 @@ class Loop:
         self.broke = self.broke or any(isinstance(r, Probe) and r.outcome == "internal_error" for r in rows)
         if rows:
             self._unsaved += self._scene.budget(_now_ms())
+        for row in self._scene.rate_limits(_now_ms()):
+            self._unsaved.append(row)
+            if row.rests_until is not None:
+                self._report.say(f"{row.target} {rest_in_words(row.rests_until, row.reason)}")
 
     def _cover(self, ended: Ended) -> int:
         """How many slots an errand's probe decides. One that made none gives its slot back."""

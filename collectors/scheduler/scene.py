@@ -23,7 +23,21 @@ from store import Selection, Spending, Store
 from store.horizon import as_of, horizon
 from store.pending import pending_paths
 from store.rollups import DAY_MS, SPENDING_COLUMNS, spending_of
-from store.rows import ADAPTATIONS, MODELS, RUNS, UP, USAGE, Adaptation, Budget, Model, Row, Run, Table
+from store.rows import (
+    ADAPTATIONS,
+    MODELS,
+    RATE_LIMITS,
+    RUNS,
+    UP,
+    USAGE,
+    Adaptation,
+    Budget,
+    Model,
+    RateLimit,
+    Row,
+    Run,
+    Table,
+)
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
     from collectors.http.connection import Line
@@ -151,6 +165,8 @@ class Scene:
                     self.failed.add(run.collector)
         for values in store.read(ADAPTATIONS):
             self.note_refusal(Adaptation(*values))
+        limits = (RateLimit(*values) for values in store.read(RATE_LIMITS, Selection(until=_horizon())))
+        self.shared.rests.seed((row for row in limits if row.location == self.location), _now_ms())
         if self.shared.spool_path is not None and pending_paths(self.shared.spool_path):
             return  # what was done is not all in the store yet
         self.shared.claims.forget_lost(self.newest, self.shared.lives)
@@ -169,6 +185,10 @@ class Scene:
             return []
         self._told = standing
         return [standing]
+
+    def rate_limits(self, now: int) -> list[RateLimit]:
+        """What servers said of their limits, and which targets rest, as rows that the store does not have yet."""
+        return self.shared.rests.rows(self.location, now)
 
     def _spent(self, since: int) -> dict[str, list[Spending]]:
         if self._store is None:
@@ -254,7 +274,11 @@ class Scene:
 
 
 def _horizon() -> int:
-    return horizon(time.time_ns() // 1_000_000)
+    return horizon(_now_ms())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 Collect = Callable[[Scene, TickWindow], Due]
