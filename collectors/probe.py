@@ -148,6 +148,9 @@ def _errand(
 
         try:
             return _decide(scene, target, profile, every_s, reserved, stop, restart, is_asked)
+        except SkippedError:  # its target was asked to rest meanwhile: the slot is not tried again
+            claim.state = "refused"
+            raise
         finally:
             scene.shared.claims.end(series, claim, round((time.monotonic() - began_s) * 1_000))
 

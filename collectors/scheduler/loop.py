@@ -285,13 +285,16 @@ class Loop:
                 self._report.say(f"{row.target} {rest_in_words(row.rests_until, row.reason)}")
 
     def _cover(self, ended: Ended) -> int:
-        """How many slots an errand's probe decides. One that made none gives its slot back."""
+        """How many slots an errand's probe decides. One that made none gives its slot back, unless
+        it was refused.
+        """
         claim, claims = ended.errand.claim, self._shared.claims
         if claim is None:
             return 1
         began = [finding.row.started_at for finding in ended.findings if isinstance(finding.row, Probe)]
         if not began:
-            claims.drop(ended.errand.series, claim)
+            if claim.state != "refused":
+                claims.drop(ended.errand.series, claim)
             return 1
         claims.settle(ended.errand.series, claim, max(began))
         return claim.slots
