@@ -140,7 +140,8 @@ def _rest_after(known: Rest | None, heard: Heard, now: int, server: str) -> Rest
     """The rest that a response begins or ends; null when it changes nothing."""
     end = known.end(now) if known is not None else None
     noted_at = now if known is None else max(now, known.noted_at + 1)  # so that other runs believe the newer one
-    is_older = known is not None and end is not None and heard.began_at <= known.noted_at  # sent before that was known
+    # sent before that was known; else the clock was set back since
+    is_older = known is not None and end is not None and heard.began_at <= known.noted_at <= now
     if heard.wait_ms is not None:
         until = now + min(heard.wait_ms, LONGEST_REST_MS)
         return None if is_older and until <= (end or 0) else Rest(noted_at, until, _reason(heard), server)
