@@ -48,7 +48,7 @@ def collect(scene: Scene, window: TickWindow) -> Due:
         for profile, every_s in target.schedules:
             for plan in _plans(scene, target, profile, every_s, window):
                 if isinstance(plan, NotDue):
-                    next_at.append(plan.next_at)
+                    next_at.append(_after_rest(scene, target, profile, every_s, plan.next_at))
                     continue
                 if isinstance(plan, UnderWay):
                     due.skipped.append((target.name, STILL_UNDER_WAY))
@@ -105,6 +105,15 @@ def _plans(
     yield plan
     if isinstance(plan, Planned) and plan.is_late and schedule.interval_ms >= window.until - window.now:
         yield scene.shared.claims.plan(series, schedule, window, newest, scene.shared.lives)
+
+
+def _after_rest(scene: Scene, target: ProbeTarget, profile: str, every_s: float, at: int) -> int:
+    """When a target that would be due at a moment really is: at its first slot after its rest."""
+    left_s = scene.shared.rests.left_s(target, at)
+    if not left_s:
+        return at
+    schedule = schedule_of(target.name, profile, every_s)
+    return schedule.begins(schedule.slot_at(at + round(left_s * 1_000) - 1) + 1)
 
 
 @dataclass(frozen=True)

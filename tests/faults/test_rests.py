@@ -108,6 +108,18 @@ def test_without_the_shared_file_the_store_says_who_rests(tmp_path: Path) -> Non
     assert len(times) == 1
 
 
+def test_what_is_due_next_is_reckoned_from_the_end_of_a_rest(tmp_path: Path) -> None:
+    script, _ = _first(answer(429, SLOW_DOWN, Retry_After="7200"))
+    with FaultServer(script) as server:
+        place = Place(tmp_path, server.url)
+        place.config.write_text(place.config.read_text().replace('every = "1s"', 'every = "10m"'))
+        place.run("run")
+        _, out, _ = place.run("run", "--only", "probe")
+    minutes = re.search(r"nothing is due; the next is in ([0-9.]+) (h|min)", out)
+    assert minutes is not None
+    assert 119 <= float(minutes[1]) * (60 if minutes[2] == "h" else 1) <= 131, "two hours, and up to a slot"
+
+
 def _clock_ahead_in_the_file(place: Place) -> None:
     [path] = (place.folder / "data").glob("*collector-state*")
     sections = json.loads(path.read_bytes())
