@@ -22,6 +22,7 @@ from collectors.scheduler.failures import needs_confirmation
 from collectors.scheduler.lock import LockedError
 from collectors.scheduler.prices import is_routed
 from collectors.scheduler.report import report_bug
+from collectors.scheduler.rests import Heard
 from collectors.scheduler.scene import Contact, Due, Errand, Finding, Scene, SkippedError
 from collectors.scheduler.schedule import TickWindow, schedule_of, series_key
 from routing.prices import BilledTokens, Price
@@ -29,6 +30,8 @@ from store.rows import MAY_BE_BILLED, Adaptation, Probe
 
 STILL_UNDER_WAY = "its last probe is still under way"
 HELD_UP = "its slot passed while this process was held up"
+LONGEST_PAUSE_S = 60.0
+"""A confirmation waits at most so long, or half an interval, for its target's rest to end; else the failure decides."""
 WAITED_S = 0.5
 """A probe that waited this long for its turn may have been passed by slots, which it does not decide."""
 
@@ -46,16 +49,22 @@ def collect(scene: Scene, window: TickWindow) -> Due:
         for profile, every_s in target.schedules:
             for plan in _plans(scene, target, profile, every_s, window):
                 if isinstance(plan, NotDue):
-                    next_at.append(plan.next_at)
+                    next_at.append(_after_rest(scene, target, profile, every_s, plan.next_at))
                     continue
                 if isinstance(plan, UnderWay):
                     due.skipped.append((target.name, STILL_UNDER_WAY))
                     continue
                 missed += plan.missed
+                if not window.all and (
+                    rest := scene.shared.rests.why(target, plan.claim.at)
+                ):  # a person who asks gets one
+                    plan.claim.state = "refused"
+                    due.skipped.append((target.name, rest))
+                    continue
                 reserved = Reservation(scene.most_it_costs(target, profile), window.now)
                 reason = scene.ledger.reserve(target, reserved.at_most_usd, reserved.at)
                 if reason is None:
-                    due.errands.append(_errand(scene, target, profile, every_s, plan, reserved))
+                    due.errands.append(_errand(scene, target, profile, every_s, plan, reserved, window.all))
                     wanted.append(target)
                 else:
                     plan.claim.state = "refused"
@@ -99,6 +108,15 @@ def _plans(
         yield scene.shared.claims.plan(series, schedule, window, newest, scene.shared.lives)
 
 
+def _after_rest(scene: Scene, target: ProbeTarget, profile: str, every_s: float, at: int) -> int:
+    """When a target that would be due at a moment really is: at its first slot after its rest."""
+    left_s = scene.shared.rests.left_s(target, at)
+    if not left_s:
+        return at
+    schedule = schedule_of(target.name, profile, every_s)
+    return schedule.begins(schedule.slot_at(at + round(left_s * 1_000) - 1) + 1)
+
+
 @dataclass(frozen=True)
 class Reservation:
     """What was set aside for a probe, and when (milliseconds UTC)."""
@@ -108,8 +126,15 @@ class Reservation:
 
 
 def _errand(
-    scene: Scene, target: ProbeTarget, profile: str, every_s: float, plan: Planned, reserved: Reservation
+    scene: Scene,
+    target: ProbeTarget,
+    profile: str,
+    every_s: float,
+    plan: Planned,
+    reserved: Reservation,
+    is_asked: bool,
 ) -> Errand:
+    """`is_asked`: a person wants this probe, whether its target rests or not."""
     series, claim = series_key(target.name, profile), plan.claim
 
     def cancel() -> None:
@@ -132,7 +157,10 @@ def _errand(
             scene.shared.claims.restart(claim, _now_ms())
 
         try:
-            return _decide(scene, target, profile, every_s, reserved, stop, restart)
+            return _decide(scene, target, profile, every_s, reserved, stop, restart, is_asked)
+        except SkippedError:  # its target was asked to rest meanwhile: the slot is not tried again
+            claim.state = "refused"
+            raise
         finally:
             scene.shared.claims.end(series, claim, round((time.monotonic() - began_s) * 1_000))
 
@@ -160,21 +188,27 @@ def _decide(
     reserved: Reservation,
     stop: threading.Event,
     restart: Callable[[], None],
+    is_asked: bool,
 ) -> list[Finding]:
     """One probe and, when it failed outside an incident, the one that confirms or clears it, which then decides."""
     series = series_key(target.name, profile)
-    first = _probe_in_turn(scene, target, profile, every_s, reserved, stop, restart)
+    first = _probe_in_turn(scene, target, profile, every_s, reserved, stop, restart, is_asked)
     outcome = _outcome(first)
     if stop.is_set() and outcome in (None, "timeout"):
         return []  # ended by us, so it says nothing about the target
     needs_second = needs_confirmation(outcome, scene.failures.get(series, 0))
     scene.note_outcome(series, outcome)
-    if not needs_second or stop.wait(scene.config.collector.confirm_after):
+    pause_s = max(scene.config.collector.confirm_after, scene.shared.rests.left_s(target, _now_ms()))
+    is_too_long = pause_s > max(scene.config.collector.confirm_after, min(every_s / 2, LONGEST_PAUSE_S))
+    if not needs_second or is_too_long or stop.wait(pause_s):
         return first
     again = Reservation(scene.most_it_costs(target, profile), _now_ms())
     if not _may_confirm(scene, target, again):
         return first
-    second = _probe_in_turn(scene, target, profile, every_s, again, stop)
+    try:
+        second = _probe_in_turn(scene, target, profile, every_s, again, stop)
+    except SkippedError:
+        return first
     outcome = _outcome(second)
     if stop.is_set() and outcome in (None, "timeout"):
         return first
@@ -185,7 +219,10 @@ def _decide(
 
 def _may_confirm(scene: Scene, target: ProbeTarget, again: Reservation) -> bool:
     try:
-        return scene.ledger.reserve(target, again.at_most_usd, again.at) is None
+        with scene.shared.exclusive():  # other runs may have been asked to rest meanwhile
+            if scene.shared.rests.why(target, again.at) is not None:
+                return False
+            return scene.ledger.reserve(target, again.at_most_usd, again.at) is None
     except LockedError:
         return False
 
@@ -198,17 +235,25 @@ def _probe_in_turn(
     reserved: Reservation,
     stop: threading.Event,
     restart: Callable[[], None] = lambda: None,
+    is_asked: bool = False,
 ) -> list[Finding]:
-    """Probe when nobody else's probe would slow it down; `restart` is called when that took a while."""
+    """Probe when nobody else's probe would slow it down; `restart` is called when that took a while. Raises
+    SkippedError when the target's server asked for a rest meanwhile.
+    """
     began = time.monotonic()
     try:
         with scene.seats.take(target, stop) as is_ready:
             if not is_ready:
                 scene.ledger.cancel(target, reserved.at_most_usd, reserved.at)
                 return []
+            if not is_asked and (rest := scene.shared.rests.why(target, _now_ms())):
+                scene.ledger.cancel(target, reserved.at_most_usd, reserved.at)
+                raise SkippedError(rest)
             if time.monotonic() - began > WAITED_S:
                 restart()
             return probe_once(scene, target, profile, every_s, reserved)
+    except SkippedError:
+        raise
     except Exception as problem:  # noqa: BLE001  a bug of ours is a row, too, and no outage of the target
         if own_limit(problem) is None:
             report_bug(target.name, problem)
@@ -309,6 +354,10 @@ def probe_once(
     contact = None
     if host is not None and not is_loopback(host) and not result.own_limit:
         contact = Contact(host, result.unreached, result.own_network)
+    heard = Heard(started_at, result.http_status, result.outcome, result.wait_ms, result.limits.figures)
+    if scene.shared.rests.hear(target, heard, _now_ms()):
+        with suppress(LockedError), scene.shared.exclusive():
+            pass  # other runs know it at once
     refusals = [Adaptation(*where, name, instead, started_at) for name, instead in result.adaptations]
     for refusal in refusals:
         scene.note_refusal(refusal)

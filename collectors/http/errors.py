@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from collectors.http.waits import asked_in
+
 LONGEST_MESSAGE = 1_000
 FIRST_WORDS = 200
 """Characters of a plain-text or HTML body that are read as its reason."""
@@ -40,6 +42,8 @@ class ReportedError:
     provider: str | None = None
     param: str | None = None
     """The field of the request that it concerns."""
+    asked: tuple[tuple[str, str], ...] = ()
+    """What its fields say of waiting, as pairs of a header and its value; its message may say more."""
 
     def describe(self, http_status: int | None = None) -> str:
         """Code and message in a line, without a code that only repeats `http_status`."""
@@ -94,6 +98,7 @@ def read_error(value: Any, depth: int = 0) -> ReportedError:
         label=inner.label or next(iter(labels), None),
         provider=name if isinstance(name, str) else inner.provider,
         param=inner.param or said.param or _param(value),
+        asked=(*inner.asked, *said.asked, *asked_in(value), *raw.asked),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,7 @@ from collectors.http.errors import ReportedError, page_title, read_error_body, w
 from collectors.http.litellm import litellm_cost_usd, litellm_route
 from collectors.http.own_limits import own_limit
 from collectors.http.proxy_failures import ProxyFailure, failed_before_target, keeps_connection, own_response
+from collectors.http.rate_limits import NOTHING_SAID, RateLimits, read_limits, wait_ms
 from collectors.http.redaction import innermost, root_cause, safe_error
 from collectors.http.reply import Reply, parse_object, parse_objects, read_events, read_whole
 from collectors.http.sse import LineTooLongError, events
@@ -86,6 +88,9 @@ class Exchange:
     own_limit: bool = False
     """This machine lacked something: the network and the target were not even tried."""
     retry_after: str | None = None
+    limits: RateLimits = NOTHING_SAID
+    wait_ms: int | None = None
+    """How long the server asked to be left alone, from the end of the exchange on."""
     reply: Reply = field(default_factory=Reply)
     adaptations: tuple[tuple[str, str | None], ...] = ()
 
@@ -292,8 +297,9 @@ def _answered(response: requests.Response, marks: Marks, ask: Ask) -> tuple[Exch
     status = response.status_code
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     base = Exchange("ok", http_status=status, connect_ms=_connect_ms(marks))
+    came_at = _now_ms()
     if not 200 <= status < 300:
-        return _refused(response, base, marks, ask)
+        return _refused(response, base, marks, ask, came_at)
     pieces, cut = _receive(response, MOST_BYTES, marks, ask.dialect)
     try:
         reply = _read(pieces, kind, ask.dialect)
@@ -304,7 +310,14 @@ def _answered(response: requests.Response, marks: Marks, ask: Ask) -> tuple[Exch
     if outcome == "invalid_response" and kind == "text/html":
         title = page_title(b"".join(piece for _, piece in pieces).decode("utf-8", "replace"))
         error = f"{error}: {title}" if title else error
-    base = replace(base, outcome=outcome, error=_kept(error, ask) if error else None, reply=reply)
+    base = replace(
+        base,
+        outcome=outcome,
+        error=_kept(error, ask) if error else None,
+        reply=reply,
+        limits=read_limits(response.headers, came_at),
+        wait_ms=wait_ms(response.headers, status, reply.reported, _now_ms()),
+    )
     return _timed(base, marks.sent), None
 
 
@@ -424,7 +437,7 @@ def _rate(reply: Reply, tokens: int | None) -> float | None:
 
 
 def _refused(
-    response: requests.Response, base: Exchange, marks: Marks, ask: Ask
+    response: requests.Response, base: Exchange, marks: Marks, ask: Ask, came_at: int
 ) -> tuple[Exchange, ReportedError | None]:
     """Anything but a 2xx. A redirect is not followed: it could carry the key to another host."""
     status = base.http_status or 0
@@ -445,7 +458,20 @@ def _refused(
     error = body.get("error")
     route = route_of(body) or (route_of(error) if isinstance(error, dict) else None)
     reply = Reply(route=route, provider=word(reported.provider) if reported else None)
-    return replace(base, outcome=outcome, error=_kept(text, ask), retry_after=wait, reply=reply), reported
+    result = replace(
+        base,
+        outcome=outcome,
+        error=_kept(text, ask),
+        retry_after=wait,
+        limits=read_limits(response.headers, came_at),
+        wait_ms=wait_ms(response.headers, status, reported, came_at),
+        reply=reply,
+    )
+    return result, reported
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _place(url: str, location: str) -> str:

@@ -29,6 +29,7 @@ from store.rows import (
     ADAPTATIONS,
     ENDPOINTS,
     MODELS,
+    RATE_LIMITS,
     RUNS,
     UP,
     USAGE,
@@ -36,6 +37,7 @@ from store.rows import (
     Budget,
     Endpoint,
     Model,
+    RateLimit,
     Row,
     Run,
     Table,
@@ -175,6 +177,8 @@ class Scene:
                     self.failed.add(run.collector)
         for values in store.read(ADAPTATIONS):
             self.note_refusal(Adaptation(*values))
+        limits = (RateLimit(*values) for values in store.read(RATE_LIMITS, Selection(until=_horizon())))
+        self.shared.rests.seed((row for row in limits if row.location == self.location), _now_ms())
         if self.shared.spool_path is not None and pending_paths(self.shared.spool_path):
             return  # what was done is not all in the store yet
         self.shared.claims.forget_lost(self.newest, self.shared.lives)
@@ -193,6 +197,10 @@ class Scene:
             return []
         self._told = standing
         return [standing]
+
+    def rate_limits(self, now: int) -> list[RateLimit]:
+        """What servers said of their limits, and which targets rest, as rows that the store does not have yet."""
+        return self.shared.rests.rows(self.location, now)
 
     def _spent(self, since: int) -> dict[str, list[Spending]]:
         if self._store is None:
@@ -301,7 +309,11 @@ def _by_model(rows: Iterable[Listed]) -> defaultdict[str, list[Listed]]:
 
 
 def _horizon() -> int:
-    return horizon(time.time_ns() // 1_000_000)
+    return horizon(_now_ms())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 Collect = Callable[[Scene, TickWindow], Due]

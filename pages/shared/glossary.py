@@ -28,8 +28,8 @@ WORDS = {
     "price": "USD per million tokens, in and out, as the provider says.",
     "spent": "What the probes themselves cost, at the provider's own figure or at its listed price.",
     "lag": "How late the collector's own machine woke while a probe ran. Above 20 ms the times are not believed.",
-    "left out": "What was due and was not done: for the budget, a quota, a probe still under way, or a process that "
-    "was held up.",
+    "left out": "What was due and was not done: for the budget, a quota, a rest that the server asked for, a probe "
+    "still under way, or a process that was held up.",
     "change": "A rank test found that later values differ from earlier ones; of a hundred series that do not change, "
     "about one would be said to.",
 }

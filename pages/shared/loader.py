@@ -19,6 +19,7 @@ from store import Selection, Spending, Store, StoreError, open_store
 from store.horizon import as_of, horizon, late_rows
 from store.paths import sqlite_path
 from store.protocol import Sized
+from store.rests import resting_until
 from store.rollups import COLUMNS, DAY_MS, OUTCOMES, SPENDING_COLUMNS, spending_of
 from store.rows import (
     BUDGETS,
@@ -28,6 +29,7 @@ from store.rows import (
     INTERNAL_ERROR,
     MODELS,
     PROBES,
+    RATE_LIMITS,
     RUNS,
     TARGETS,
     USAGE,
@@ -37,6 +39,7 @@ from store.rows import (
     Incident,
     Model,
     Probe,
+    RateLimit,
     Run,
     Table,
     Target,
@@ -228,6 +231,21 @@ def from_the_future(url: str) -> dict[str, int]:
 def budgets(url: str, day: int) -> list[Budget]:
     """What each collector may use of a UTC day, and has used."""
     return [Budget(*row) for row in store().read(BUDGETS, Selection(day, day + DAY_MS))]
+
+
+@st.cache_resource(ttl=FRESH_S, max_entries=4, show_spinner=False)
+def rate_limits(url: str) -> list[RateLimit]:
+    """What servers last said of their limits, and which targets rest, rows from the future left aside."""
+    return [RateLimit(*row) for row in store().read(RATE_LIMITS, Selection(until=_horizon()))]
+
+
+def resting(url: str, target: Target, now: int) -> tuple[int, str] | None:
+    """Until when a target rests (milliseconds UTC), and why; null when it does not."""
+    for row in rate_limits(url):
+        until = resting_until(row.updated_at, row.rests_until, now)
+        if until is not None and (row.target, row.location) == (target.name, target.location):
+            return until, row.reason or ""
+    return None
 
 
 @st.cache_data(ttl=60, max_entries=4, show_spinner=False)

@@ -29,6 +29,8 @@ from store import Selection
 from store.rows import DOWN, PROBES, Model, Target
 
 LAST_PROBES = 50
+RESTING_WORDS = ("not_counted", "stale", "never")
+"""Of a target that rests, these say no more than that it does."""
 BARS = 140
 COARSEST_S = 3_600.0
 """Bars that several places share are whole hours: each place has its own moments within one."""
@@ -82,6 +84,8 @@ class View:
     speed: Percentiles
     speed_line: list[float | None]
     answers: Answers
+    rest: tuple[int, str] | None
+    """Until when it rests (milliseconds UTC), and why."""
 
 
 def view(url: str, target: Target, window: Window, now: int) -> View:
@@ -100,6 +104,7 @@ def view(url: str, target: Target, window: Window, now: int) -> View:
         speed=past.percentiles(THROUGHPUT, "tokens_per_second"),
         speed_line=past.median_line(THROUGHPUT, "tokens_per_second"),
         answers=past.answers(),
+        rest=loader.resting(url, target, now),
     )
 
 
@@ -141,10 +146,17 @@ def header(seen: View, colour: str, now: int, zone: str) -> str:
     chip_html = "".join(f'<span class="u-chip">{escape(chip.replace("_", " "))}</span>' for chip in chips if chip)
     description = model.description if model is not None else None
     about = f'<div style="margin-top:10px;max-width:76ch" class="q">{escape(description)}</div>' if description else ""
+    state, rest = _state(seen.standing, target, now, zone), ""
+    if seen.rest is not None and seen.standing.word in RESTING_WORDS:
+        state = looks.state("not_counted", "resting")
+    if seen.rest is not None:
+        until, why = seen.rest
+        said = f"Resting until {words.until(until, zone, now)}: {why}. It is not probed before; that time is a gap."
+        rest = f'<div class="q" style="margin-top:8px" role="status">{escape(said)}</div>'
     return (
         f'<div class="u u-head"><h1>{looks.swatch(colour)}{escape(target.name)}</h1>'
         f'<div class="facts">{"".join(f"<span>{fact}</span>" for fact in facts)}</div>{about}'
-        f'<div class="u-chips">{chip_html}{_state(seen.standing, target, now, zone)}</div></div>'
+        f'<div class="u-chips">{chip_html}{state}</div>{rest}</div>'
     )
 
 

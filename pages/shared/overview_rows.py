@@ -15,6 +15,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import glossary, identity, loader, looks, words
+from pages.shared.model_parts import RESTING_WORDS
 from pages.shared.numbers import Metric
 from pages.shared.past import DAY_MS, HOUR_MS, INCIDENTS_SINCE_MS
 from pages.shared.window import Window, in_link, now_ms, zone
@@ -301,13 +302,30 @@ def table(url: str, found: list[Row], now: int, zone: str, link: dict[str, str],
     )
     places, numbers = len({row.target.location for row in found}), identity.numbers(url)
     body = "".join(
-        _html(row, course, now, zone, places > 1, numbers.get(row.target.name, 0), link) for row, course in shown
+        _html(
+            row,
+            course,
+            now,
+            zone,
+            places > 1,
+            numbers.get(row.target.name, 0),
+            link,
+            loader.resting(url, row.target, now),
+        )
+        for row, course in shown
     )
     return f'<div class="u u-list">{head}{body}</div>'
 
 
 def _html(
-    row: Row, course: Course, now: int, zone: str, say_location: bool, number: int, carried: dict[str, str]
+    row: Row,
+    course: Course,
+    now: int,
+    zone: str,
+    say_location: bool,
+    number: int,
+    carried: dict[str, str],
+    rest: tuple[int, str] | None,
 ) -> str:
     target, colour = row.target, identity.variable(number)
     where = f" · {escape(target.location)}" if say_location else ""
@@ -317,7 +335,7 @@ def _html(
         '<div class="u-row">'
         f'<div class="wide"><a href="{link}" target="_self" data-target="{escape(target.name, quote=True)}">'
         f"{looks.swatch(colour)}{escape(target.name)}</a><br><code>{escape(target.model)}</code>{where}<br>"
-        f"{_state(row, now, zone)}</div>"
+        f"{_state(row, now, zone, rest)}</div>"
         f'<div class="wide">{looks.strip(course.bars, zone)}<div style="margin-top:5px"><b>'
         f'{words.percent(row.uptime.share) if row.uptime.share is not None else ""}</b> <span class="q">'
         f"{words.uptime_note(row.uptime) if row.standing.word != 'waiting' else 'not probed'}</span></div></div>"
@@ -329,8 +347,15 @@ def _html(
     )
 
 
-def _state(row: Row, now: int, zone: str) -> str:
+def _state(row: Row, now: int, zone: str, rest: tuple[int, str] | None) -> str:
     standing = row.standing
+    if rest is not None:
+        until, why = rest
+        said = f'<span data-tip="{escape(why, quote=True)}">{{}}</span>'
+        text = f"resting until {words.until(until, zone, now)}"
+        if standing.word in RESTING_WORDS:
+            return said.format(looks.state("not_counted", text))
+        return _state(row, now, zone, None) + said.format(f'<span class="q">, {text}</span>')
     if standing.word == "waiting":
         return looks.state("waiting", words.waiting_for_key(row.target.api_key_env))
     if standing.word == "never":

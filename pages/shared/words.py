@@ -134,6 +134,12 @@ def clock(moment: int, zone: str, now: int | None = None) -> str:
     return f"{local.day} {local:%b}{'' if same_year else f' {local.year}'}, {local:%H:%M}"
 
 
+def until(moment: int, zone: str, now: int) -> str:
+    """`14:20:31`, with its day where that is not today, in the viewer's zone: when something will be."""
+    local = _local(moment, zone)
+    return f"{local:%H:%M:%S}" if local.date() == _local(now, zone).date() else f"{local.day} {local:%b, %H:%M}"
+
+
 def span(since: int, until: int, zone: str) -> str:
     """`25 Nov, 04:00 to 04:16`: the second day only where it is another one."""
     began, ended = _local(since, zone), _local(until, zone)
