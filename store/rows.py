@@ -88,7 +88,7 @@ class Target:
 
     name: Text
     location: Text
-    state: Text  # active, waiting_for_key, removed
+    state: Text  # active, waiting_for_key, disabled, removed
     model: Text
     base_url: Text
     every_s: Real
@@ -98,6 +98,10 @@ class Target:
     provider: Text | None = None
     api_key_env: Text | None = None
     tags: Text | None = None
+    api: Text | None = None
+    api_key_header: Text | None = None
+    params: Text | None = None
+    answer_check: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,7 +385,16 @@ PROBES = Table(
     "keep",
     added=("first_answer_ms", "itl_p50_ms", "itl_p99_ms", "system_fingerprint"),
 )
-TARGETS = Table("targets", Target, ("name", "location"), _columns(Target), "updated_at", "name", "replace")
+TARGETS = Table(
+    "targets",
+    Target,
+    ("name", "location"),
+    _columns(Target),
+    "updated_at",
+    "name",
+    "replace",
+    added=("api", "api_key_header", "params", "answer_check"),
+)
 MODELS = Table(
     "models",
     Model,

@@ -13,7 +13,7 @@ import pytest
 
 from store import StoreError, migrations, open_store
 from store.rollups import COLUMNS, STEP_MS
-from store.rows import ENDPOINTS, INCIDENTS, MODELS, PROBES, TABLES, Endpoint, Model
+from store.rows import ENDPOINTS, INCIDENTS, MODELS, PROBES, TABLES, TARGETS, Endpoint, Model
 from store.sqlite import INTERNED, MADE_OF
 from tests.factories import DAY, HOUR, NOON, model, probe
 
@@ -133,8 +133,9 @@ def test_a_store_without_blocks_gets_them_from_its_days_also_where_the_probes_ar
     connection.execute(
         "ALTER TABLE runs DROP COLUMN runs; ALTER TABLE models DROP COLUMN expires_at; DROP TABLE rate_limits"
     )
-    for column in PROBES.added:
-        connection.execute(f"ALTER TABLE probes DROP COLUMN {column}")
+    for table in (PROBES, TARGETS):
+        for column in table.added:
+            connection.execute(f"ALTER TABLE {table.name} DROP COLUMN {column}")
     connection.close()
     open_store(f"sqlite:///{path}").close()
     assert list(store.rollups("block")) == before
