@@ -21,7 +21,7 @@ from pages.shared import (
 )
 from pages.shared.numbers import metrics
 from pages.shared.past import past_of
-from pages.shared.samples import SAMPLES
+from pages.shared.samples import SAMPLES, label
 from stats.providers import by_provider
 from stats.routes import attempts_by_provider, first_choices, routes_of
 
@@ -110,6 +110,7 @@ def api() -> None:
             "Language",
             list(SAMPLES),
             default=next(iter(SAMPLES)),
+            format_func=lambda sample: label(sample, callee.api),
             required=True,
             key="sample",
             bind="query-params",
