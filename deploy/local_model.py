@@ -42,7 +42,7 @@ SHOTS = (
         "\n".join(str(number) for number in range(3127, 3135)),
     ),
 )
-"""The weights are a base model's: it follows no instruction and has no chat template, but it goes on as a text began."""
+"""The weights are a base model's: it has no chat template and follows no instruction, but goes on as a text began."""
 END = "##"
 """A base model does not stop, it makes the next question up. It has learned no token that ends an answer, but it copies
 this mark, which ends the response. A mark that began with a line break would hold each line of a count back, and two

@@ -374,8 +374,8 @@ def m009_merged_runs(connection: apsw.Connection) -> None:
 
 
 def m010_answers_and_rate_limits(connection: apsw.Connection) -> None:
-    """The first visible answer, the gaps between chunks, when a model goes, what servers say may still be sent, and how a
-    target is called.
+    """The first visible answer, the gaps between chunks, when a model goes, what servers say may still be sent, and how
+    a target is called.
     """
     for column in ("first_answer_ms REAL", "itl_p50_ms REAL", "itl_p99_ms REAL", "system_fingerprint TEXT"):
         connection.execute(f"ALTER TABLE probes ADD COLUMN {column}")

@@ -29,8 +29,8 @@ class Question:
 
 
 def ask(profile: str, check: str, chance: random.Random) -> Question:
-    """A new prompt: a tiny sum or a number to repeat, as `check` says (`sum`, `echo`, `off`: not checked); or, to keep a
-    model talking, counting on from a fresh number.
+    """A new prompt: a tiny sum or a number to repeat, as `check` says (`sum`, `echo`, or `off`: a sum that is not
+    checked); or, to keep a model talking, counting on from a fresh number.
     """
     a, b = chance.randint(11, 89), chance.randint(11, 89)
     if profile == "throughput":

@@ -21,7 +21,7 @@ TABLE_HELP = (
     "probed. models, endpoints: what catalogs and servers say of a model and of each provider's hosting of it, with "
     "dates. endpoint_stats: what the router reports of these. usage: tokens really processed by day. runs: the "
     "collectors' own runs. budgets: what each collector may use of a day, and used. adaptations: request fields that a "
-    "server refuses. All columns: data/README.md."
+    "server refuses. rate_limits: what servers say may still be sent. All columns: data/README.md."
 )
 CHOSEN_BY = {"model": "Models", "collector": "Collectors", "location": "Locations"}
 """What a table's rows are chosen by, where it is no target."""

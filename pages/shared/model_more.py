@@ -136,7 +136,7 @@ def callee(target: Target, model: Model | None) -> Callee:
 
 
 def _params(said: str | None) -> dict[str, str]:
-    """The query parameters that a row holds as JSON; none where it is no object, as an imported row may say anything."""
+    """The query parameters that a row holds as JSON; none where it is no object: an imported row may say anything."""
     try:
         value = json.loads(said or "{}")
     except ValueError:

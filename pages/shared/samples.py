@@ -180,7 +180,8 @@ def _google_genai(callee: Callee) -> str:
     return (
         "import os\n\nfrom google import genai\n\n"
         f"client = genai.Client(\n    api_key={_environment(callee)},\n"
-        f'    http_options={{\n        "base_url": {_text(root)},\n        "api_version": {_text(version)}{more},\n    }},\n)\n'
+        f'    http_options={{\n        "base_url": {_text(root)},\n'
+        f'        "api_version": {_text(version)}{more},\n    }},\n)\n'
         f"response = client.models.generate_content(\n    model={_text(callee.model)},\n"
         f"    contents={_text(QUESTION)},\n)\nprint(response.text)\n"
     )
