@@ -79,14 +79,10 @@ def test_an_incident_a_bar_and_a_mark_on_a_chart_say_what_was_seen(store_at: Pat
     assert all(said.endswith("HTTP 503, &lt;b>overloaded&lt;/b>") for said in failures["text"])
 
 
-def test_from_roll_ups_a_bar_says_the_outcomes_where_they_are_known(
-    store_at: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_from_roll_ups_an_incident_says_the_same(store_at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pages.shared.past.RAW_AT_MOST", 0)
     _filled(store_at)
     page = html(open_page("model.py", target="Down", range="30 d"))
-    bars = re.findall(r'<i class="(?:partly|down)"[^>]*data-tip="([^"]*)"', page)
-    assert sum(int(bar.rpartition(": ")[2].removesuffix(" server error")) for bar in bars) == 4
     assert _tips(page, "still down") == ["4 probes failed. The first: server error. HTTP 503; <b>overloaded</b>"]
 
 
