@@ -105,6 +105,17 @@ def test_the_answer_is_checked_and_is_no_part_of_the_outcome(store: Store) -> No
     assert [(row.outcome, row.answer_ok) for row in probes] == [("ok", True), ("ok", False)]
 
 
+def test_the_targets_row_says_how_it_is_called_and_checked(store: Store) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        called = {"api_key_header": "X-Own-Key", "params": {"region": "eu"}, "check": "echo"}
+        run_once(config({"base_url": server.url} | called, {"base_url": server.url}), store)
+    rows = [Target(*values) for values in store.read(TARGETS)]
+    assert [(row.api, row.api_key_header, row.params, row.answer_check) for row in rows] == [
+        ("chat", "X-Own-Key", '{"region": "eu"}', "echo"),
+        ("chat", None, None, "sum"),
+    ]
+
+
 @pytest.mark.parametrize(("check", "judged"), [("sum", False), ("echo", True), ("off", None)])
 def test_a_target_is_asked_and_checked_as_it_says(store: Store, check: str, judged: bool | None) -> None:
     def said_last(connection: socket.socket, request: dict[str, Any]) -> None:
