@@ -292,8 +292,8 @@ def probe_once(
     from collectors.http.exchange import Ask, exchange
     from collectors.http.question import ask
 
-    # a sum to ask for is no secret
-    question = ask(profile, random.Random())  # nosec B311
+    # a number to ask for is no secret
+    question = ask(profile, target.check, random.Random())  # nosec B311
     where = (target.name, target.base_url, target.model)
     dialect = dialect_of(target)
     body = request_body(target, profile, question.prompt, scene.refused.get(where, []))

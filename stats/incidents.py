@@ -61,9 +61,15 @@ def mean_time_between_failures_s(found: Sequence[Incident], up_s: float) -> floa
 class Standing:
     """What a target is now, and since when (milliseconds UTC; null: since it was first seen)."""
 
-    word: str  # up, down, not_counted, stale, never
+    word: str  # up, down, not_counted, stale, never; of a target that is not probed: waiting, disabled
     since: int | None
     outcome: str | None = None
+
+
+def standing_unprobed(state: str) -> Standing | None:
+    """What a target is that its configuration keeps from being probed, by its row's `state`; null for any other."""
+    word = {"waiting_for_key": "waiting", "disabled": "disabled"}.get(state)
+    return Standing(word, None) if word is not None else None
 
 
 def standing_of(newest: Probe | None, found: Sequence[Incident], now: int, every_s: float) -> Standing:

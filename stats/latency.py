@@ -12,6 +12,7 @@ from store.rows import LAG_LIMIT_MS, UP
 
 FEW = 20
 """Below this many samples a percentile is said with its count, as small."""
+LEAST_LATER_MS, LEAST_LATER = 10.0, 0.05
 BUCKETS = 96
 PROBES_A_BUCKET = 8
 BAND_PERCENTILES = (5, 25, 50, 75, 95)
@@ -47,6 +48,17 @@ def percentiles(probes: pd.DataFrame, column: str) -> Percentiles:
     all_good = int((probes["outcome"].isin(UP) & probes[column].notna()).sum())
     points = [float(p) for p in np.percentile(values, (50, 75, 90, 95, 99))] if len(values) else [None] * 5
     return Percentiles(len(values), all_good - len(values), *points)
+
+
+def is_reasoning(probes: pd.DataFrame) -> bool:
+    """Whether visible answers come noticeably later than first tokens (`first_answer_ms`, `ttft_ms`), at the median: a
+    model that does not reason begins with its answer, and has the same moment in both.
+    """
+    both = measured(probes, "first_answer_ms").dropna(subset=["ttft_ms"])
+    if both.empty:
+        return False
+    later = (both["first_answer_ms"] - both["ttft_ms"]).median()
+    return bool(later > max(LEAST_LATER_MS, LEAST_LATER * both["ttft_ms"].median()))
 
 
 def bands(probes: pd.DataFrame, column: str, since: int, until: int) -> pd.DataFrame:

@@ -7,6 +7,7 @@ see it down, else up. It stands for as many seconds as the place that decided mo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from stats.strip import Bar
@@ -30,6 +31,8 @@ def _cell(cells: Iterable[Bar]) -> Bar:
         seconds if is_down else 0.0,
         0.0 if voting else max((bar.not_counted_s for bar in listed), default=0.0),
         sum(bar.probes for bar in listed),
+        tuple(sum((Counter(dict(bar.seen)) for bar in listed), Counter()).most_common()),
+        next((bar.error for bar in listed if bar.error), None),
     )
 
 

@@ -8,6 +8,7 @@ exact.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -42,6 +43,7 @@ _VALUES = SMALLEST * 2 * GAMMA ** np.arange(BUCKETS, dtype=float) / (GAMMA + 1)
 _UP = [_PLACE[outcome] for outcome in OUTCOMES if outcome in UP]
 _DOWN = [_PLACE[outcome] for outcome in OUTCOMES if outcome in DOWN]
 _FAILED = [outcome for outcome in OUTCOMES if outcome in DOWN]
+_NOT_UP = {outcome: FIRST_VALUE + _PLACE[outcome] for outcome in OUTCOMES if outcome not in UP}
 _ALL = [_PLACE[outcome] for outcome in OUTCOMES]
 _NOTHING: Counts = np.zeros(BUCKETS, dtype=np.int64)
 
@@ -168,10 +170,19 @@ def rows_of(probes: Iterable[Probe]) -> list[Row]:
 # -- over time
 
 
-def strip(rows: Iterable[Row], since: int, until: int, every_s: float, most: int = MOST_BARS) -> list[Bar]:
+def strip(
+    rows: Iterable[Row],
+    since: int,
+    until: int,
+    every_s: float,
+    most: int = MOST_BARS,
+    finer: Sequence[Row] | None = None,
+) -> list[Bar]:
     """The bars of a window, as `stats.strip.strip` has them, from the cells of roll-ups of one series. A bar is as long
-    as some whole cells of the coarsest row; `probes` is not told.
+    as some whole cells of the coarsest row; `probes` is not told, and `seen` (of the `finer` rows, if any) only where
+    all failures lie in rows within the bar: which part of an hour they were in, nobody knows any more.
     """
+    rows = list(rows)
     alike: dict[int, list[Row]] = {}
     for row in rows:
         if row[_CELLS]:
@@ -191,10 +202,26 @@ def strip(rows: Iterable[Row], since: int, until: int, every_s: float, most: int
         for kind in range(3):
             weights = cells[inside, kind] / 1_000
             seconds[:, kind] += np.bincount(places[inside], weights=weights, minlength=count)
+    seen = _outcomes_by_bar(rows if finer is None else finer, began, width)
     return [
-        Bar(began + n * width, began + (n + 1) * width, float(up), float(down), float(other), 0)
+        Bar(began + n * width, began + (n + 1) * width, float(up), float(down), float(other), 0, seen.get(n, ()))
         for n, (up, down, other) in enumerate(seconds)
     ]
+
+
+def _outcomes_by_bar(rows: Iterable[Row], began: int, width: int) -> dict[int, tuple[tuple[str, int], ...]]:
+    """By bar, how many of which outcome other than `ok`."""
+    seen: dict[int, Counter[str]] = {}
+    unclear: set[int] = set()
+    for row in rows:
+        counted = Counter({name: row[column] for name, column in _NOT_UP.items() if row[column]})
+        if not counted:
+            continue
+        length = _ROW_MS.get(len(row[_CELLS]) // _CELL_BYTES if row[_CELLS] else 0, 1)
+        first, last = (row[3] - began) // width, (row[3] + length - 1 - began) // width
+        seen.setdefault(first, Counter()).update(counted)
+        unclear.update(range(first, last + 1) if last != first else ())
+    return {place: tuple(counts.most_common()) for place, counts in seen.items() if place not in unclear}
 
 
 def bands(rows: Iterable[Row], column: str, since: int, until: int, step_ms: int) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +18,9 @@ State = Literal["up", "partly", "down", "not_counted", "no_data"]
 
 @dataclass(frozen=True)
 class Bar:
-    """One stretch of time: `since` <= t < `until` in milliseconds UTC, and the seconds decided in it."""
+    """One stretch of time: `since` <= t < `until` in milliseconds UTC, and the seconds decided in it. `seen` counts the
+    outcomes other than `ok`, the most frequent first, where that is known; `error` is what one of them said.
+    """
 
     since: int
     until: int
@@ -25,6 +28,8 @@ class Bar:
     down_s: float
     not_counted_s: float
     probes: int
+    seen: tuple[tuple[str, int], ...] = ()
+    error: str | None = None
 
     @property
     def state(self) -> State:
@@ -58,7 +63,7 @@ def strip_began(since: int, until: int, first_at: int, every_s: float, most: int
 def strip(probes: pd.DataFrame, since: int, until: int, every_s: float, most: int = MOST_BARS) -> list[Bar]:
     """The bars of a window that ends at `until`, oldest first; each of one width, the first may begin before `since`.
 
-    `probes`: the `ping` probes of one target at one location, with `started_at`, `stands_for_s`, `outcome`.
+    `probes`: the `ping` probes of one target at one location, with `started_at`, `stands_for_s`, `outcome`, `error`.
     A slot belongs to the bar that its probe started in.
     """
     width = bar_width_ms(since, until, every_s, most)
@@ -76,6 +81,7 @@ def strip(probes: pd.DataFrame, since: int, until: int, every_s: float, most: in
 
     up_s, down_s, other_s = summed(up), summed(down), summed(~(up | down))
     probes_in = np.bincount(index, minlength=count)
+    seen, errors = _failures(index[~up], probes[inside][~up])
     return [
         Bar(
             began + n * width,
@@ -84,6 +90,20 @@ def strip(probes: pd.DataFrame, since: int, until: int, every_s: float, most: in
             float(down_s[n]),
             float(other_s[n]),
             int(probes_in[n]),
+            tuple(seen[n].most_common()) if n in seen else (),
+            errors.get(n),
         )
         for n in range(count)
     ]
+
+
+def _failures(places: np.ndarray, probes: pd.DataFrame) -> tuple[dict[int, Counter[str]], dict[int, str]]:
+    """By bar, the outcomes of these probes, and what the first of them said."""
+    seen: dict[int, Counter[str]] = {}
+    errors: dict[int, str] = {}
+    texts = probes["error"] if "error" in probes else [None] * len(probes)
+    for place, outcome, error in zip(places.tolist(), probes["outcome"], texts, strict=True):
+        seen.setdefault(place, Counter())[outcome] += 1
+        if isinstance(error, str):
+            errors.setdefault(place, error)
+    return seen, errors

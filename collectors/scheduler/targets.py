@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from collectors.scheduler.config import Config, ProbeTarget
@@ -42,4 +43,8 @@ def _row(target: ProbeTarget, location: str, now: int) -> Target:
         provider=target.provider,
         api_key_env=target.api_key_env,
         tags=",".join(target.tags) or None,
+        api=target.api,
+        api_key_header=target.api_key_header,
+        params=json.dumps(dict(target.params)) if target.params else None,
+        answer_check=target.check,
     )

@@ -60,8 +60,11 @@ WINDOW_COLUMNS = (
     "outcome",
     "lag_ms",
     "ttft_ms",
+    "first_answer_ms",
     "total_ms",
     "tokens_per_second",
+    "itl_p50_ms",
+    "itl_p99_ms",
     "prompt_tokens",
     "completion_tokens",
     "cost_usd",
@@ -293,6 +296,26 @@ def probes(url: str, names: tuple[str, ...], since: int, until: int) -> pd.DataF
     """The probes of these targets (none: of all) in a window, with `WINDOW_COLUMNS`."""
     selection = Selection(since, until, names)
     return frame(PROBES, store().read(PROBES, selection, columns=WINDOW_COLUMNS), WINDOW_COLUMNS)
+
+
+@st.cache_data(ttl=30, max_entries=24, show_spinner=False)
+def newest_probes(url: str, name: str, since: int, until: int, most: int) -> pd.DataFrame:
+    """The newest probes of a target in a window, of every place and profile, with `WINDOW_COLUMNS`."""
+    rows = store().read(PROBES, Selection(since, until, (name,)), columns=WINDOW_COLUMNS, newest_first=True, limit=most)
+    return frame(PROBES, rows, WINDOW_COLUMNS)
+
+
+@st.cache_data(ttl=300, max_entries=256, show_spinner=False)
+def probe_at(url: str, name: str, location: str, profile: str, at: int) -> Probe | None:
+    """The probe of a series that began at a moment; null where it was pruned."""
+    rows = (Probe(*row) for row in store().read(PROBES, Selection(at, at + 1, (name,))))
+    return next((row for row in rows if (row.location, row.profile) == (location, profile)), None)
+
+
+def newest_of(url: str, target: Target) -> Probe | None:
+    """The newest probe of a target at its place, of the profile that decides its uptime."""
+    series = (target.name, target.location, target.profile)
+    return next((p for p in newest(url) if (p.target, p.location, p.profile) == series), None)
 
 
 def raw_is_cheap(targets: list[Target], window_ms: int, most: int) -> bool:

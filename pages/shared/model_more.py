@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from html import escape
 
 from pages.shared import words
-from pages.shared.samples import Callee
+from pages.shared.samples import DIALECTS, Callee
 from routing.prices import conditions_of, discount_of
 from routing.selection import PARAMETERS
 from stats.changes import Change
@@ -123,7 +124,25 @@ def _change(change: Change, zone: str) -> str:
 def callee(target: Target, model: Model | None) -> Callee:
     """What the sample code calls."""
     takes_images = model is not None and "image" in (model.input_modalities or "").split(",")
-    return Callee(target.model, target.base_url, target.api_key_env, takes_images, "openrouter" in target.base_url)
+    return Callee(
+        target.model,
+        target.base_url,
+        target.api_key_env,
+        takes_images,
+        "openrouter" in target.base_url,
+        target.api if target.api in DIALECTS else "chat",  # of a newer Uptoken, or an import
+        target.api_key_header,
+        _params(target.params),
+    )
+
+
+def _params(said: str | None) -> dict[str, str]:
+    """The query parameters that a row holds as JSON; none where it is no object: an imported row may say anything."""
+    try:
+        value = json.loads(said or "{}")
+    except ValueError:
+        return {}
+    return {str(name): str(inner) for name, inner in value.items()} if isinstance(value, dict) else {}
 
 
 def shifts_list(what: str, unit: str, found: Iterable[Shift], zone: str) -> str:

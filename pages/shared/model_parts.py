@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from pages.shared import glossary, loader, looks, words
 from pages.shared.model_more import other_prices
 from pages.shared.numbers import Metric
-from pages.shared.past import HOUR_MS, THROUGHPUT, past_of
+from pages.shared.past import HOUR_MS, THROUGHPUT, Gaps, past_of
 from pages.shared.window import Window, in_link
 from stats import rollups
 from stats.answers import Answers
@@ -20,13 +20,14 @@ from stats.incidents import (
     Standing,
     mean_time_between_failures_s,
     mean_time_to_recovery_s,
+    standing_unprobed,
 )
 from stats.latency import Percentiles
 from stats.places import seen_by_most, share_up
 from stats.strip import Bar
 from stats.uptime import SuccessRate, Uptime
 from store import Selection
-from store.rows import DOWN, PROBES, Model, Target
+from store.rows import DOWN, PROBES, Model, Probe, Target
 
 LAST_PROBES = 50
 RESTING_WORDS = ("not_counted", "stale", "never")
@@ -39,15 +40,24 @@ LAST_COLUMNS = (
     "location",
     "profile",
     "outcome",
+    "http_status",
     "ttft_ms",
+    "first_answer_ms",
     "total_ms",
     "tokens_per_second",
     "prompt_tokens",
     "completion_tokens",
+    "reasoning_tokens",
+    "tokens_source",
     "cost_usd",
+    "answer_ok",
     "provider",
+    "finish_reason",
     "lag_ms",
     "error",
+    "itl_p50_ms",
+    "itl_p99_ms",
+    "system_fingerprint",
 )
 
 
@@ -84,8 +94,12 @@ class View:
     speed: Percentiles
     speed_line: list[float | None]
     answers: Answers
-    rest: tuple[int, str] | None
+    rest: tuple[int, str] | None = None
     """Until when it rests (milliseconds UTC), and why."""
+    newest: Probe | None = None
+    first_answer: Percentiles | None = None
+    newest_note: str = ""
+    gaps: Gaps | None = None
 
 
 def view(url: str, target: Target, window: Window, now: int) -> View:
@@ -94,7 +108,7 @@ def view(url: str, target: Target, window: Window, now: int) -> View:
     return View(
         target=target,
         model=loader.model_of(target, loader.models(url)),
-        standing=Standing("waiting", None) if target.state == "waiting_for_key" else past.standing(),
+        standing=standing_unprobed(target.state) or past.standing(),
         uptime=past.uptime(),
         success=past.success_rate(),
         bars=past.bars(BARS),
@@ -105,6 +119,10 @@ def view(url: str, target: Target, window: Window, now: int) -> View:
         speed_line=past.median_line(THROUGHPUT, "tokens_per_second"),
         answers=past.answers(),
         rest=loader.resting(url, target, now),
+        newest=loader.newest_of(url, target),
+        first_answer=past.first_answer(),
+        newest_note=past.newest_note,
+        gaps=past.gaps(),
     )
 
 
@@ -146,7 +164,7 @@ def header(seen: View, colour: str, now: int, zone: str) -> str:
     chip_html = "".join(f'<span class="u-chip">{escape(chip.replace("_", " "))}</span>' for chip in chips if chip)
     description = model.description if model is not None else None
     about = f'<div style="margin-top:10px;max-width:76ch" class="q">{escape(description)}</div>' if description else ""
-    state, rest = _state(seen.standing, target, now, zone), ""
+    state, rest = _state(seen, now, zone), ""
     if seen.rest is not None and seen.standing.word in RESTING_WORDS:
         state = looks.state("not_counted", "resting")
     if seen.rest is not None:
@@ -166,7 +184,8 @@ def _leaving(expires_at: int, now: int) -> str:
     return f"{said} {words.short_day(expires_at, 'UTC')}"
 
 
-def _state(standing: Standing, target: Target, now: int, zone: str) -> str:
+def _state(view: View, now: int, zone: str) -> str:
+    standing, target = view.standing, view.target
     said = {
         "up": "up",
         "down": "down",
@@ -174,9 +193,17 @@ def _state(standing: Standing, target: Target, now: int, zone: str) -> str:
         "stale": "no probe",
         "never": "not probed in this window",
         "waiting": words.waiting_for_key(target.api_key_env),
+        "disabled": "disabled",
     }[standing.word]
     since = f" since {words.clock(standing.since, zone, now)}" if standing.since is not None else ""
-    return looks.state(standing.word, said + since)
+    return looks.state(standing.word, said + since, last_seen(standing, view.newest))
+
+
+def last_seen(standing: Standing, newest: Probe | None) -> str:
+    """What the newest probe saw, where it is what a state rests on."""
+    if newest is None or newest.outcome != standing.outcome:
+        return ""
+    return f"The newest probe: {words.outcome(newest.outcome)}. {words.seen(asdict(newest))}"
 
 
 def numbers(seen: View, colour: str) -> list[Metric]:
@@ -189,6 +216,7 @@ def numbers(seen: View, colour: str) -> list[Metric]:
         note = f"{words.bounds(up.interval)} (95%), {words.probes(up.probes)}, coverage {words.percent(up.coverage)}"
     p95 = f"/ {words.milliseconds(seen.ttft.p95)}" if seen.ttft.p95 is not None else ""
     left_out = f", {seen.ttft.left_out} left out (this machine was overloaded)" if seen.ttft.left_out else ""
+    checked = _CHECKED.get(seen.target.answer_check or "sum", "checked answers")
     small = "few samples: " if seen.ttft.is_small and seen.ttft.count else ""
     return [
         Metric("Uptime", words.percent(up.share), "", note, "uptime", strict),
@@ -201,6 +229,7 @@ def numbers(seen: View, colour: str) -> list[Metric]:
             course=seen.ttft_line,
             colour=colour,
         ),
+        *_first_answer(seen),
         Metric(
             "Output speed, median",
             words.rate(seen.speed.p50),
@@ -221,13 +250,32 @@ def numbers(seen: View, colour: str) -> list[Metric]:
             "Answers right",
             words.percent(right.share),
             "",
-            f"{words.count(right.right)} of {words.count(right.checked)} fresh sums",
+            f"{words.count(right.right)} of {words.count(right.checked)} {checked}",
             "answers right",
         ),
     ]
 
 
-def uptime_card(seen: View, window: Window, now: int, zone: str) -> str:
+_CHECKED = {"sum": "fresh sums", "echo": "fresh numbers to repeat"}
+
+
+def _first_answer(seen: View) -> list[Metric]:
+    """The wait for visible text, of a model that reasons first."""
+    found = seen.first_answer
+    if found is None:
+        return []
+    return [
+        Metric(
+            "Time to first answer token",
+            words.milliseconds(found.p50),
+            f"/ {words.milliseconds(found.p95)} ms",
+            f"p50 and p95, {words.probes(found.count)}{seen.newest_note}",
+            "first answer",
+        )
+    ]
+
+
+def uptime_card(url: str, seen: View, window: Window, now: int, zone: str) -> str:
     """The strip, and the incidents below it in words."""
     count = len(seen.incidents)
     if count:
@@ -240,7 +288,7 @@ def uptime_card(seen: View, window: Window, now: int, zone: str) -> str:
     else:
         said = "no incident"
     newest = "".join(
-        f"<div>{escape(_incident(incident, now, zone))}</div>" for incident in reversed(seen.incidents[-3:])
+        f"<div>{_incident(url, seen.target, incident, now, zone)}</div>" for incident in reversed(seen.incidents[-3:])
     )
     return (
         f'<div class="u u-card"><div class="u-title">Uptime</div>{looks.strip(seen.bars, zone, big=True)}'
@@ -250,22 +298,30 @@ def uptime_card(seen: View, window: Window, now: int, zone: str) -> str:
     )
 
 
-def _incident(incident: Incident, now: int, zone: str) -> str:
+def _incident(url: str, target: Target, incident: Incident, now: int, zone: str) -> str:
     lasted = words.duration(incident.duration_s(now))
     ended = "still down" if incident.ended_at is None else f"down for {lasted}"
     why = f": {incident.error}" if incident.error else ""
-    return f"{words.clock(incident.began_at, zone, now)}, {ended}, {words.outcome(incident.cause)}{why}"
+    first = loader.probe_at(url, target.name, target.location, target.profile, incident.began_at)
+    tip = f"{words.probes(incident.probes)} failed"
+    if first is not None:
+        tip += f". The first: {words.outcome(first.outcome)}. {words.seen(asdict(first))}"
+    said = f"{words.clock(incident.began_at, zone, now)}, {ended}, {words.outcome(incident.cause)}{why}"
+    return looks.with_tip(escape(said), tip)
 
 
 def last_probes(url: str, target: Target, now: int, zone: str) -> str:
     """The newest probes of a target, whatever the window."""
     selection = Selection(targets=(target.name,))
     rows = loader.store().read(PROBES, selection, columns=LAST_COLUMNS, newest_first=True, limit=LAST_PROBES)
+    listed = [dict(zip(LAST_COLUMNS, row, strict=True)) for row in rows]
+    reasons = any(_is_later(probe) for probe in listed)
     heads = (
         "Started",
         "Profile",
         "Outcome",
         glossary.term("TTFT"),
+        *([glossary.term("first answer", "First answer")] if reasons else []),
         glossary.term("total time", "Total"),
         glossary.term("output speed", "Speed"),
         "Tokens in, out",
@@ -275,7 +331,8 @@ def last_probes(url: str, target: Target, now: int, zone: str) -> str:
         "Error",
     )
     head = "".join(f"<th>{text}</th>" for text in heads)
-    body = "".join(_last(dict(zip(LAST_COLUMNS, row, strict=True)), now, zone) for row in rows)
+    changed = _fingerprint_changes(listed)
+    body = "".join(_last(probe, now, zone, reasons, changed.get(place)) for place, probe in enumerate(listed))
     everything = f"export?{urlencode({'table': 'probes', 'only': target.name} | in_link())}"
     return (
         '<div class="u"><div class="u-scroll" tabindex="0" role="region" aria-label="Last probes" '
@@ -286,7 +343,28 @@ def last_probes(url: str, target: Target, now: int, zone: str) -> str:
     )
 
 
-def _last(probe: Mapping[str, Any], now: int, zone: str) -> str:
+def _is_later(probe: Mapping[str, Any]) -> bool:
+    """Whether its answer came after something else: reasoning."""
+    first, answer = probe["ttft_ms"], probe["first_answer_ms"]
+    return first is not None and answer is not None and answer > first
+
+
+def _fingerprint_changes(newest_first: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    """By place, what another configuration of the server was before. Places that say none are passed over."""
+    known = [
+        (place, probe["location"], str(probe["system_fingerprint"]))
+        for place, probe in enumerate(newest_first)
+        if probe["system_fingerprint"]
+    ]
+    found, later = {}, dict[str, tuple[int, str]]()
+    for place, location, fingerprint in known:
+        if location in later and later[location][1] != fingerprint:
+            found[later[location][0]] = fingerprint
+        later[location] = (place, fingerprint)
+    return found
+
+
+def _last(probe: Mapping[str, Any], now: int, zone: str, reasons: bool, before: str | None) -> str:
     outcome = str(probe["outcome"])
     kind = "up" if outcome == "ok" else "down" if outcome in DOWN else "not_counted"
     tokens = " / ".join(
@@ -297,8 +375,10 @@ def _last(probe: Mapping[str, Any], now: int, zone: str) -> str:
     cells = (
         f'<td data-tip="{words.exact(probe["started_at"], zone)}">{words.ago(probe["started_at"], now)}</td>',
         f"<td>{escape(probe['profile'])}</td>",
-        f"<td>{looks.state(kind, words.outcome(outcome))}</td>",
-        *(f"<td>{text}</td>" for text in (_ms(probe["ttft_ms"]), _ms(probe["total_ms"]))),
+        f"<td>{looks.state(kind, words.outcome(outcome), words.seen(probe))}{_fingerprint(probe, before)}</td>",
+        f"<td>{_ms(probe['ttft_ms'])}</td>",
+        *([f"<td>{_ms(probe['first_answer_ms'])}</td>"] if reasons else []),
+        f"<td>{_ms(probe['total_ms'])}</td>",
         f"<td>{words.rate(probe['tokens_per_second'])}{'' if probe['tokens_per_second'] is None else ' tok/s'}</td>",
         f"<td>{tokens}</td>",
         f"<td>{words.cost(probe['cost_usd'])}</td>",
@@ -307,6 +387,13 @@ def _last(probe: Mapping[str, Any], now: int, zone: str) -> str:
         f'<td class="left wrap">{escape(probe["error"] or "")}</td>',
     )
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _fingerprint(probe: Mapping[str, Any], before: str | None) -> str:
+    if before is None:
+        return ""
+    tip = f"system_fingerprint {probe['system_fingerprint']}; of the probe before {before}"
+    return f'<span class="more">{glossary.explained("new fingerprint", tip)}</span>'
 
 
 def _ms(value: float | None) -> str:

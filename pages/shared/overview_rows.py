@@ -15,16 +15,16 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import glossary, identity, loader, looks, words
-from pages.shared.model_parts import RESTING_WORDS
+from pages.shared.model_parts import RESTING_WORDS, last_seen
 from pages.shared.numbers import Metric
 from pages.shared.past import DAY_MS, HOUR_MS, INCIDENTS_SINCE_MS
 from pages.shared.window import Window, in_link, now_ms, zone
 from stats import rollups
-from stats.incidents import Standing, kept, standing, standing_of
+from stats.incidents import Standing, kept, standing, standing_of, standing_unprobed
 from stats.latency import Percentiles, median_line, percentiles
 from stats.strip import Bar, strip, strip_began
 from stats.uptime import Uptime, uptime
-from store.rows import Incident, Model, Target
+from store.rows import Incident, Model, Probe, Target
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Row:
     ttft: Percentiles
     speed: Percentiles
     last_at: int | None
+    newest: Probe | None
     course: Callable[[], Course]
     """Asked of the rows that are drawn alone."""
 
@@ -128,8 +129,8 @@ def rows(url: str, targets: list[Target], window: Window, now: int) -> list[Row]
     """A row for each target at each location, as configured: those that are down first, then by name."""
     told = _from_probes if _is_raw(url, targets, window) else _from_rollups
     found = told(url, targets, window, now)
-    order = {"down": 0, "not_counted": 1, "stale": 2}
-    return sorted(found, key=lambda row: (order.get(row.standing.word, 3), row.standing.word == "waiting"))
+    order = {"down": 0, "not_counted": 1, "stale": 2, "waiting": 4, "disabled": 5}
+    return sorted(found, key=lambda row: order.get(row.standing.word, 3))
 
 
 def _is_raw(url: str, targets: list[Target], window: Window) -> bool:
@@ -165,11 +166,12 @@ def _from_rollups(url: str, targets: list[Target], window: Window, now: int) -> 
             Row(
                 target=target,
                 model=loader.model_of(target, models),
-                standing=Standing("waiting", None) if target.state == "waiting_for_key" else state,
+                standing=standing_unprobed(target.state) or state,
                 uptime=summed.uptime(began, until),
                 ttft=summed.percentiles("ttft_ms"),
                 speed=speed.percentiles("tokens_per_second"),
                 last_at=last.started_at if last is not None else None,
+                newest=last,
                 course=partial(_course, pings, rates, since, until, target.every_s),
             )
         )
@@ -189,7 +191,7 @@ def _from_probes(url: str, targets: list[Target], window: Window, now: int) -> l
     probes = loader.probes(url, (), since, until)
     by_series = dict(iter(probes.groupby(["target", "location"])))
     models, first_at = loader.models(url), loader.first_at(url)
-    newest = {(p.target, p.location): p.started_at for p in loader.newest(url) if p.profile != "throughput"}
+    newest = {(p.target, p.location): p for p in loader.newest(url) if p.profile != "throughput"}
     found = []
     for target in targets:
         mine = by_series.get((target.name, target.location), probes.iloc[:0])
@@ -205,16 +207,15 @@ def _row(
     window: Window,
     now: int,
     began: int,
-    newest: dict[tuple[str, str], int],
+    newest: dict[tuple[str, str], Probe],
 ) -> Row:
     pings = probes[probes["profile"] == target.profile]
     until = now if window.is_live else window.until
     # a target that is younger than the window is not held to the time before it was there
     asked_since = max(window.since, began)
     strip_since = strip_began(window.since, until, began, target.every_s)
-    state = standing(pings, until, target.every_s)
-    if target.state == "waiting_for_key":
-        state = Standing("waiting", None)
+    state = standing_unprobed(target.state) or standing(pings, until, target.every_s)
+    last = newest.get((target.name, target.location))
     return Row(
         target=target,
         model=model,
@@ -222,7 +223,8 @@ def _row(
         uptime=uptime(pings, asked_since, until),
         ttft=percentiles(pings, "ttft_ms"),
         speed=percentiles(probes[probes["profile"] == "throughput"], "tokens_per_second"),
-        last_at=newest.get((target.name, target.location)),
+        last_at=last.started_at if last is not None else None,
+        newest=last,
         course=lambda: Course(
             strip(pings, strip_since, until, target.every_s),
             median_line(pings, "ttft_ms", window.since, window.until),
@@ -332,7 +334,7 @@ def _html(
     link = escape(f"model?{urlencode({'target': target.name} | carried)}", quote=True)
     last = words.exact(row.last_at, zone) if row.last_at is not None else ""
     return (
-        '<div class="u-row">'
+        f'<div class="u-row{" off" if row.standing.word == "disabled" else ""}">'
         f'<div class="wide"><a href="{link}" target="_self" data-target="{escape(target.name, quote=True)}">'
         f"{looks.swatch(colour)}{escape(target.name)}</a><br><code>{escape(target.model)}</code>{where}<br>"
         f"{_state(row, now, zone, rest)}</div>"
@@ -361,11 +363,11 @@ def _state(row: Row, now: int, zone: str, rest: tuple[int, str] | None) -> str:
     if standing.word == "never":
         return looks.state("never", "not probed in this window")
     if standing.word == "not_counted":
-        return looks.state("not_counted", words.outcome(standing.outcome))
+        return looks.state("not_counted", words.outcome(standing.outcome), last_seen(standing, row.newest))
     if standing.word == "stale":
         return looks.state("stale", f"no probe since {words.clock(standing.since or now, zone, now)}")
     since = "" if standing.since is None else f", {words.duration((now - standing.since) / 1_000)}"
-    return looks.state(standing.word, f"{standing.word}{since}")
+    return looks.state(standing.word, f"{standing.word}{since}", last_seen(standing, row.newest))
 
 
 def _number(value: Percentiles, write: object, unit: str, with_p95: bool) -> str:

@@ -19,6 +19,7 @@ from stats.thinning import Mark, marks
 from store.rows import Target
 
 RAW_AT_MOST = 20_000
+NEWEST = 1_000
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 INCIDENTS_SINCE_MS = 30 * DAY_MS
 """How far before a window an incident may have begun that still goes on in it."""
@@ -86,6 +87,28 @@ class Past:
         """Of a measured column."""
         raise NotImplementedError
 
+    def newest(self) -> pd.DataFrame:
+        """The probes in the window, raw: all of them, or the newest `NEWEST` of the target where they are many."""
+        raise NotImplementedError
+
+    def first_answer(self) -> latency.Percentiles | None:
+        """When the first visible answer text came, of `newest`; null where the model does not reason."""
+        newest = self.newest()
+        probes = newest[newest["profile"] == self.target.profile]
+        return latency.percentiles(probes, "first_answer_ms") if latency.is_reasoning(probes) else None
+
+    def gaps(self) -> Gaps | None:
+        """The gaps between chunks of throughput probes, of `newest`; null where none is known."""
+        newest = self.newest()
+        probes = newest[newest["profile"] == THROUGHPUT]
+        low, high = (latency.percentiles(probes, column) for column in ("itl_p50_ms", "itl_p99_ms"))
+        return Gaps(low.p50, high.p50, low.count) if low.p50 is not None and high.p50 is not None else None
+
+    @property
+    def newest_note(self) -> str:
+        """What `newest` leaves out, in words."""
+        return ""
+
     def median_line(self, profile: str, column: str) -> list[float | None]:
         """Its course, for a sparkline."""
         raise NotImplementedError
@@ -119,8 +142,21 @@ class Past:
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class Gaps:
+    """Inter-token latency: the medians, over `count` throughput probes, of each one's p50 and p99."""
+
+    p50_ms: float
+    p99_ms: float
+    count: int
+
+
 class FromProbes(Past):
     """From the raw probes."""
+
+    def newest(self) -> pd.DataFrame:
+        """See `Past`."""
+        return self._probes
 
     @cached_property
     def _probes(self) -> pd.DataFrame:
@@ -172,10 +208,12 @@ class FromProbes(Past):
     def failures(self, profile: str) -> list[Mark]:
         """See `Past`."""
         probes = self._of(profile)
+        said = probes[probes["error"].notna()]
         return marks(
             ((at, outcome, 1) for at, outcome in zip(probes["started_at"], probes["outcome"], strict=True)),
             self.since,
             self.until,
+            errors=dict(zip(said["started_at"], said["error"], strict=True)),
         )
 
     def answers(self) -> answers.Answers:
@@ -230,6 +268,21 @@ class FromRollups(Past):
     def _of(self, profile: str) -> list[rollups.Row]:
         return [row for row in self._rows if row[2] == profile]
 
+    @cached_property
+    def _newest(self) -> pd.DataFrame:
+        until = loader.rounded(self.until) + 5_000
+        probes = loader.newest_probes(self.url, self.target.name, loader.rounded(self.since), until, NEWEST)
+        return probes[probes["location"] == self.target.location]
+
+    def newest(self) -> pd.DataFrame:
+        """See `Past`: no roll-up has a sketch of what a reasoning model or a throughput probe alone has."""
+        return self._newest
+
+    @property
+    def newest_note(self) -> str:
+        """See `Past`."""
+        return f", of the newest {NEWEST:,d} in this range"
+
     def _summary(self, profile: str) -> rollups.Summary:
         series = (self.target.name, self.target.location, profile)
         return self._summaries.get(series, rollups.Summary())
@@ -251,7 +304,9 @@ class FromRollups(Past):
 
     def bars(self, most: int) -> list[strip.Bar]:
         """See `Past`."""
-        return rollups.strip(self._of(self.target.profile), self.since, self.until, self.target.every_s, most)
+        profile = self.target.profile
+        hours = self.hour_rows(profile)
+        return rollups.strip(self._of(profile), self.since, self.until, self.target.every_s, most, hours)
 
     @cached_property
     def _incidents(self) -> list[incidents.Incident]:

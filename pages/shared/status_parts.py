@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import chain
 from typing import Any
@@ -57,6 +57,7 @@ def lines(url: str, now: int) -> list[Line]:
             standing_of(newest.get(key), mine, now, target.every_s)
             for key, mine, target in zip(keys, told, places, strict=True)
         ]
+        bars = [replace(bar, seen=(), error=None) for bar in bars]  # how it failed is not for others
         found.append(Line(name, _of_most(standings), bars, share_up(bars), sorted(chain(*told), key=_began)))
     order = {"down": 0, "stale": 1, "not_counted": 2}
     return sorted(found, key=lambda line: (order.get(line.standing.word, 3), line.name.lower()))

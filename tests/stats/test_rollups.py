@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -88,6 +89,17 @@ def test_the_parts_of_a_window_add_up_to_it() -> None:
         whole = whole.plus(part)
     assert whole.counted.tolist() == summary().counted.tolist()
     assert whole.percentiles("ttft_ms") == summary().percentiles("ttft_ms")
+
+
+def test_a_bar_from_cells_counts_outcomes_only_where_it_holds_all_of_a_row() -> None:
+    since, until = MIDNIGHT - 2 * DAY, MIDNIGHT
+    exact, found = strip(FRAME, since, until, 60.0, 48), rollups.strip(HOURS, since, until, 60.0, 48)
+    assert [Counter(dict(bar.seen)) for bar in found] == [Counter(dict(bar.seen)) for bar in exact]
+    assert sum(count for bar in found for _, count in bar.seen) > 10
+    narrow = rollups.strip(HOURS, since, until, 60.0, 96)  # half an hour each: of which half, nobody knows
+    assert all(bar.seen == () for bar in narrow)
+    finer = rollups.strip(HOURS, since, until, 60.0, 2, [row for row in HOURS if row[3] < MIDNIGHT - DAY])
+    assert [bool(bar.seen) for bar in finer] == [True, False]
 
 
 def test_a_strip_from_cells_is_the_strip_from_probes() -> None:
