@@ -30,11 +30,12 @@ import typer
 from benchmarks.pages import overview_s
 from benchmarks.tools import machine, median, table
 from benchmarks.year import fill, names
-from stats import rollups
-from store import Selection, Store, open_store
-from store.rollups import DAY_MS, HOUR_MS
+from stats.latency import bands
+from stats.summary import Summary, summary
+from store import Store, open_store
+from store.rollups import DAY_MS, HOUR_MS, Rollup, Step
 from store.rows import DOWN, PROBES, UP
-from store.windows import rollups_of
+from store.windows import Range, rollups_of
 
 TARGETS, RUNS, SERVER_WAIT_S = 100, 7, 60
 COLUMNS = ("target", "started_at", "profile", "stands_for_s", "outcome", "lag_ms", "ttft_ms")
@@ -57,20 +58,22 @@ def timed(ask: Ask | None) -> str:
 def of_uptoken(store: Store, name: str, since: int, now: int) -> dict[str, Ask]:
     """From the roll-ups, as the pages ask."""
 
-    def summary(window: int) -> rollups.Summary:
-        rows = [row for row in rollups_of(store, (name,), window, now) if row[2] == "ping"]
-        return rollups.summaries(rows, ("ttft_ms",))[name, "bench", "ping"]
+    def pings(began: int, finest: Step | None = None) -> list[Rollup]:
+        told = rollups_of(store, (name,), Range(began, now), finest=finest)
+        return [rollup for rollup in told if rollup.profile == "ping"]
+
+    def over(began: int) -> Summary:
+        return summary(pings(began))
 
     def by_hour() -> Any:
-        rows = [row for row in store.rollups("hour", Selection(since, None, (name,))) if row[2] == "ping"]
-        return rollups.bands(rows, "ttft_ms", since, now, HOUR_MS)
+        return bands(pings(since, "hour"), "ttft_ms", since, now)
 
     day = now - DAY_MS
     return {
-        "uptime, a day": lambda: summary(day).uptime(day, now).share,
-        "uptime, all": lambda: summary(since).uptime(since, now).share,
-        "p95 of TTFT, a day": lambda: summary(day).percentiles("ttft_ms").p95,
-        "p95 of TTFT, all": lambda: summary(since).percentiles("ttft_ms").p95,
+        "uptime, a day": lambda: over(day).uptime(day, now).share,
+        "uptime, all": lambda: over(since).uptime(since, now).share,
+        "p95 of TTFT, a day": lambda: over(day).percentiles("ttft_ms").p95,
+        "p95 of TTFT, all": lambda: over(since).percentiles("ttft_ms").p95,
         "percentiles over time, all": by_hour,
         "overview of all targets, a day": lambda: overview_s(store, TARGETS),
     }

@@ -11,56 +11,58 @@ from __future__ import annotations
 
 import random
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
 from benchmarks.tools import machine, percentile, table
-from pages.shared.loader import WINDOW_COLUMNS, WITHOUT_TOTALS
-from pages.shared.overview_rows import LONG_MS
-from stats import rollups
-from stats.costs import COST_COLUMNS, asked_since
-from stats.frames import frame
-from stats.incidents import kept
+from stats.costs import asked_since
+from stats.latency import median_line
+from stats.strip import Failure, strip
+from stats.summary import by_series, summary
 from store import Selection, Store, open_store
-from store.rollups import DAY_MS, HOUR_MS
+from store.rollups import DAY_MS, HOUR_MS, Grid, Rollup
 from store.rows import INCIDENTS, PROBES, Incident
-from store.windows import rollups_of
+from store.windows import Range, raw_rollups, rollups_of
+from store.windows import days as days_of
 
 RUNS = 25
 MOST_MS, MOST_RATIO = 100.0, 1.5
 Ask = Callable[[Store, str, int], Any]
 
 
-def _window(store: Store, names: tuple[str, ...], days: float, now: int) -> list[Any]:
-    return rollups_of(store, names, (now - int(days * DAY_MS)) // HOUR_MS * HOUR_MS, now)
+def _window(store: Store, names: tuple[str, ...], days: float, now: int) -> list[Rollup]:
+    return rollups_of(store, names, Range(now - int(days * DAY_MS), _ended(now)))
 
 
-def _overview(store: Store, days: float, now: int, targets: tuple[str, ...] = ()) -> list[Any]:
-    first = DAY_MS if days * DAY_MS > LONG_MS else HOUR_MS
-    since, until = (now - int(days * DAY_MS)) // first * first, now // DAY_MS * DAY_MS + DAY_MS
-    return rollups_of(store, targets, since, until, coarse=True, columns=WITHOUT_TOTALS)
+def _overview(store: Store, days: float, now: int, targets: tuple[str, ...] = ()) -> list[Rollup]:
+    return rollups_of(store, targets, Range(now - int(days * DAY_MS), _ended(now)), coarse=True)
 
 
-def _hours(store: Store, name: str, days: float, now: int) -> list[Any]:
-    return list(store.rollups("hour", Selection(now - int(days * DAY_MS), now, (name,))))
+def _ended(now: int) -> int:
+    """As the pages ask for a live range."""
+    return now + -now % HOUR_MS
 
 
-def _raw_day(store: Store, name: str, now: int) -> Any:
-    return frame(
-        PROBES, store.read(PROBES, Selection(now - DAY_MS, now, (name,)), columns=WINDOW_COLUMNS), WINDOW_COLUMNS
-    )
+def _hours(store: Store, name: str, days: float, now: int) -> list[Rollup]:
+    return rollups_of(store, (name,), Range(now - int(days * DAY_MS), _ended(now)), finest="hour")
+
+
+def _raw_day(store: Store, name: str, now: int) -> list[Rollup]:
+    return raw_rollups(store, (name,), Range(now - DAY_MS, now), lambda _: Grid(now, DAY_MS // 1_120, DAY_MS // 1_120))
+
+
+def _failures(store: Store, name: str, days: int, now: int) -> list[Any]:
+    selection = Selection(now - days * DAY_MS, now, (name,), failed=True)
+    return list(store.read(PROBES, selection, columns=Failure._fields, newest_first=True, limit=1_000))
 
 
 CALLS: dict[str, Ask] = {
     "every page: the series and their newest probes": lambda s, _n, _now: s.series(),
     "overview, 24 h: roll-ups of all targets": lambda s, _n, now: _overview(s, 1, now),
     "overview, 30 d: roll-ups of all targets": lambda s, _n, now: _overview(s, 30, now),
-    "overview: costs of the month": lambda s, _n, now: list(
-        s.rollups("day", Selection(since=asked_since(now)), COST_COLUMNS)
-    ),
+    "overview: costs of the month": lambda s, _n, now: days_of(s, asked_since(now)),
     "overview: incidents of 31 days": lambda s, _n, now: list(s.read(INCIDENTS, Selection(now - 31 * DAY_MS, now))),
     "model, 24 h: raw probes": _raw_day,
     "model, 30 d: roll-ups": lambda s, n, now: _window(s, (n,), 30, now),
@@ -68,19 +70,15 @@ CALLS: dict[str, Ask] = {
     "model: the newest 200 probes": lambda s, n, _now: list(
         s.read(PROBES, Selection(targets=(n,)), newest_first=True, limit=200)
     ),
-    "model, 30 d: failures": lambda s, n, now: list(
-        s.read(PROBES, Selection(now - 30 * DAY_MS, now, (n,), failed=True), columns=WINDOW_COLUMNS)
-    ),
+    "model, 30 d: failures": lambda s, n, now: _failures(s, n, 30, now),
 }
 OF_THE_YEAR: dict[str, Ask] = {
     "overview, 1 y: roll-ups of all targets": lambda s, _n, now: _overview(s, 365, now),
     "model, 1 y: roll-ups": lambda s, n, now: _window(s, (n,), 365, now),
-    "model, 1 y: failures": lambda s, n, now: list(
-        s.read(PROBES, Selection(now - 365 * DAY_MS, now, (n,), failed=True), columns=WINDOW_COLUMNS)
-    ),
-    "model, 1 y: incidents": lambda s, n, now: kept(
+    "model, 1 y: failures": lambda s, n, now: _failures(s, n, 365, now),
+    "model, 1 y: incidents": lambda s, n, now: [
         Incident(*row) for row in s.read(INCIDENTS, Selection(now - 365 * DAY_MS, now, (n,)))
-    ),
+    ],
 }
 
 
@@ -102,19 +100,13 @@ def overview_s(store: Store, targets: int) -> float:
     now = max(series.newest.started_at for series in found)
     names = tuple(sorted({series.newest.target for series in found})[:targets])
     began = time.perf_counter()
-    by_profile: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for row in _overview(store, 1, now, names if targets < len(found) else ()):
-        by_profile[row[0], row[2]].append(row)
-    for name in names:
-        pings, rates = by_profile[name, "ping"], by_profile[name, "throughput"]
-        for summary in rollups.summaries(pings, ("ttft_ms",)).values():
-            summary.uptime(now - DAY_MS, now)
-            summary.percentiles("ttft_ms")
-        for summary in rollups.summaries(rates, ("tokens_per_second",)).values():
-            summary.percentiles("tokens_per_second")
-        rollups.strip(pings, now - DAY_MS, now, 60.0)
-        rollups.median_line(pings, "ttft_ms")
-        rollups.median_line(rates, "tokens_per_second")
+    for rollups in by_series(_overview(store, 1, now, names if targets < len(found) else ())).values():
+        whole = summary(rollups)
+        whole.uptime(now - DAY_MS, now)
+        for column in ("ttft_ms", "tokens_per_second"):
+            whole.percentiles(column)
+            median_line(rollups, column, now - DAY_MS, now)
+        strip(rollups, now - DAY_MS, now, 60.0)
     return time.perf_counter() - began
 
 
@@ -143,7 +135,8 @@ def main(
         rows.append([what, f"{long:.1f} ms", "", "", "" if long <= MOST_MS else "NOT KEPT"])
     found = _overview(stores[0], 1, nows[0])
     began = time.perf_counter()
-    rollups.summaries(found, ("ttft_ms",))
+    for rollups in by_series(found).values():
+        summary(rollups).percentiles("ttft_ms")
     rows.append(["statistics of that overview, 24 h", f"{(time.perf_counter() - began) * 1_000:.1f} ms", "", "", ""])
     print(f"Measured on {machine()}, over {count:,} probes.\n")
     print(table(("p95", "a year", "a tenth of it", "ratio", ""), rows))

@@ -17,11 +17,12 @@ import numpy.typing as npt
 import typer
 
 from benchmarks.tools import table
-from stats import rollups
+from stats.samples import samples
+from stats.summary import by_series
 from store import Selection, Store, open_store
 from store.rollups import DAY_MS, SKETCHED
 from store.rows import LAG_LIMIT_MS, PROBES, UP
-from store.windows import rollups_of
+from store.windows import Range, rollups_of
 
 MOST_ERROR = 0.01
 SHARES = (0.5, 0.75, 0.9, 0.95, 0.99)
@@ -50,15 +51,16 @@ def errors(store: Store, name: str, now: int) -> Iterator[tuple[str, int, list[f
     for length, days in WINDOWS.items():
         until = now // DAY_MS * DAY_MS
         since = until - days * DAY_MS
-        rows = rollups_of(store, (name,), since, until, coarse=True)
-        for series, summary in rollups.summaries(rows).items():
+        told = rollups_of(store, (name,), Range(since, until), coarse=True)
+        for series, rollups in by_series(told).items():
             for column in SKETCHED:
                 at, all_values = values.get((series[2], column), (np.zeros(0, np.int64), np.zeros(0)))
                 exact = all_values[(at >= since) & (at < until)]
                 if len(exact):
-                    found = np.array(rollups.quantiles(summary.counts(column), SHARES), float)
+                    sketch = samples(rollups, column)
+                    found = np.array(sketch.quantiles(SHARES), float)
                     truth = np.quantile(exact, SHARES)
-                    assert summary.counts(column).sum() == len(exact)
+                    assert sketch.count == len(exact)
                     yield length, len(exact), list(np.abs(found - truth) / truth)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import fields
+from textwrap import shorten
 from typing import Literal
 
 import pandas as pd
@@ -19,6 +20,7 @@ from stats.thinning import Mark
 
 HEIGHT = 300
 STANDS_OUT = 1.5
+LONGEST_ERROR = 90
 CEILING = 1.6
 """How far above most stretches' p95 the scale goes at most, as long as all that is usual fits in."""
 
@@ -188,8 +190,13 @@ def _floor(chart: Drawing, failures: Sequence[Mark], palette: Palette, zone: str
 
 
 def _said(mark: Mark) -> str:
-    """`server error`, `3 failures: 2 server error, 1 timeout`."""
+    """`server error`, `3 failures: 2 server error, 1 timeout`, and below it what the first one said."""
     named = [(outcome.replace("_", " "), count) for outcome, count in mark.outcomes]
-    if mark.count == 1:
-        return named[0][0]
-    return f"{mark.count:,d} failures: " + ", ".join(f"{count:,d} {name}" for name, count in named)
+    what = named[0][0] if mark.count == 1 else f"{mark.count:,d} failures: "
+    if mark.count > 1:
+        what += ", ".join(f"{count:,d} {name}" for name, count in named)
+    if mark.error is None:
+        return what
+    # Plotly takes a text for HTML, and breaks no line
+    error = shorten(mark.error, LONGEST_ERROR, placeholder="…").replace("&", "&amp;").replace("<", "&lt;")
+    return f"{what}<br>{'' if mark.count == 1 else 'first: '}{error}"

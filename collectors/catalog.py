@@ -133,6 +133,7 @@ def models_of(sent: Iterable[SentModel], now: int) -> list[Model]:
             supported_parameters=openrouter.joined(entry.supported_parameters),
             canonical_slug=entry.canonical_slug,
             more_prices=openrouter.more_prices(entry.pricing),
+            expires_at=openrouter.midnight(entry.expiration_date) if entry.expiration_date else None,
         )
         for entry in sent
     ]

@@ -1,78 +1,26 @@
 """What a server that is on no router says of its model: the context size, from `GET /v1/models`. Its price is the
 configured one, else that of the `genai-prices` list where the server is a well-known provider's.
 
-llama.cpp says `meta.n_ctx`, what it was started with, and `meta.n_ctx_train`, what the model was trained for; vLLM
-`max_model_len`, others `context_length`. The context size is what a request gets, so what the server was started with
-counts before what the model could take. `created` there is the moment of the request, so it is not taken for the
-model's date.
+`served_models.py` reads the list. `created` there is the moment of the request, so it is not taken for the model's
+date.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
-
-from collectors.http.addresses import below
 from collectors.http.get_json import GoneError, get_json
-from collectors.http.usage import count
 from collectors.known_prices import KnownPrice, known_prices
+from collectors.request import list_url, own_headers
 from collectors.scheduler.config import ProbeTarget
 from collectors.scheduler.prices import is_routed
 from collectors.scheduler.scene import Due, Errand, Finding, Scene
 from collectors.scheduler.schedule import TickWindow
+from collectors.served_models import find_model, served_models
 from store.rows import Model
-
-Tokens = Annotated[int, Field(ge=1)] | None
-
-
-CONTEXT_NAMES = (
-    "max_model_len",
-    "context_length",
-    "context_window",
-    "max_context_length",
-    "context_size",
-    "context_tokens",
-    "max_context_tokens",
-    "max_input_tokens",
-    "inputTokenLimit",
-)
-"""Under which names servers give a model's context size: vLLM; OpenRouter and Together; Groq; Mistral and LM Studio;
-Novita; Google.
-"""
-OUTPUT_NAMES = ("max_output_tokens", "max_completion_tokens", "outputTokenLimit", "max_output_length")
-
-
-class _Meta(BaseModel):
-    model_config = ConfigDict(extra="ignore", defer_build=True)
-    n_ctx: Tokens = None
-    n_ctx_train: Tokens = None
-
-
-class _Architecture(BaseModel):
-    model_config = ConfigDict(extra="ignore", defer_build=True)
-    input_modalities: list[str] = []
-    output_modalities: list[str] = []
-
-
-class _ServedModel(BaseModel):
-    """What is read of one entry; all else is ignored."""
-
-    model_config = ConfigDict(extra="ignore", defer_build=True)
-    id: str = Field(validation_alias=AliasChoices("id", "name", "model"))
-    aliases: list[str] = []
-    meta: _Meta | None = None
-    context: Tokens = None
-    max_output_tokens: Tokens = None
-    architecture: _Architecture | None = None
-
-    @property
-    def context_tokens(self) -> int | None:
-        """What a request gets."""
-        meta = self.meta or _Meta()
-        return meta.n_ctx or self.context or meta.n_ctx_train
 
 
 def collect(scene: Scene, window: TickWindow) -> Due:
@@ -81,40 +29,43 @@ def collect(scene: Scene, window: TickWindow) -> Due:
     if not targets:
         return Due()
     is_due, next_at = scene.periodic("local_servers", scene.config.collector.local_servers_every, window)
-    return Due([_errand(target, window.now) for target in targets] if is_due else [], next_at=next_at)
+    return Due([_errand(scene, target, window.now) for target in targets] if is_due else [], next_at=next_at)
 
 
-def _errand(target: ProbeTarget, now: int) -> Errand:
+def _errand(scene: Scene, target: ProbeTarget, now: int) -> Errand:
+    served = scene.served_models.get(target.name)
+    is_priced = scene.price(target) is not None and not target.is_free_variant
+
     def go(_stop: threading.Event) -> list[Finding]:
-        return [Finding(row) for row in models_of(_fetched(target), target, now)]
+        return [Finding(row) for row in models_of(_fetched(target), target, now, served, is_priced=is_priced)]
 
     return Errand(target.name, go)
 
 
 def _fetched(target: ProbeTarget) -> Any:
     """The answer of `GET {base_url}/models`. Raises requests.RequestException, ValueError."""
-    headers = ({"Authorization": f"Bearer {target.key}"} if target.key else {}) | dict(target.headers)
+    url = list_url(target)
     try:
-        return get_json(below(target.base_url, "models"), headers)
+        return {"data": []} if url is None else get_json(url, own_headers(target))
     except GoneError:
         return {"data": []}  # a server without such a list says nothing of its models: no error
 
 
-def models_of(answer: Any, target: ProbeTarget, now: int) -> list[Model]:
-    """The row for `target` in a server's list of models; none when the list does not name its model.
+def models_of(
+    answer: Any, target: ProbeTarget, now: int, served_model: str | None = None, *, is_priced: bool = False
+) -> list[Model]:
+    """The row for `target` in a server's list of models; none when the list does not name its model. Of a deployment
+    whose name is its owner's (Azure's are), the `served_model` of its responses says what it costs.
 
     Raises ValueError when the answer is no list of models.
     """
-    served = [model for entry in _entries(answer) if (model := _parsed(entry)) is not None]
-    found = next((m for m in served if target.model in (m.id, *m.aliases)), None)
-    found = found or next((m for m in served if _last_part(target.model) == _last_part(m.id)), None)
-    if found is None and len(served) == 1:
-        found = served[0]  # a server of one model answers to any name
+    found = find_model(served_models(answer), target.model)
     own_price = target.usd_per_million_input is not None and target.usd_per_million_output is not None
     known = [] if own_price or target.is_loopback else known_prices(target.base_url, target.model, now)
-    if found is None and not known:
-        return []
-    architecture = (found and found.architecture) or _Architecture()
+    if not known and served_model and not own_price and not target.is_loopback:
+        known = known_prices(target.base_url, served_model, now)
+    if not known and (found is None or (is_priced and served_model is None and not own_price)):
+        return []  # a price that was found by what was served stays while nothing is
     row = Model(
         source=target.name,
         model=target.model,
@@ -124,8 +75,10 @@ def models_of(answer: Any, target: ProbeTarget, now: int) -> list[Model]:
         max_output_tokens=found.max_output_tokens if found else None,
         usd_per_million_input=_text(target.usd_per_million_input),
         usd_per_million_output=_text(target.usd_per_million_output),
-        input_modalities=",".join(architecture.input_modalities) or None,
-        output_modalities=",".join(architecture.output_modalities) or None,
+        usd_per_request=_text(target.usd_per_request) if own_price else None,
+        more_prices=_own_cached_price(target) if own_price else None,
+        input_modalities=",".join(found.input_modalities) or None if found else None,
+        output_modalities=",".join(found.output_modalities) or None if found else None,
     )
     return [*_earlier(target, known, now), _priced(row, known[-1])] if known else [row]
 
@@ -135,6 +88,7 @@ def _priced(row: Model, price: KnownPrice) -> Model:
         row,
         usd_per_million_input=price.usd_per_million_input,
         usd_per_million_output=price.usd_per_million_output,
+        usd_per_request=price.usd_per_request,
         more_prices=price.more_prices,
     )
 
@@ -160,38 +114,11 @@ def _earlier(target: ProbeTarget, known: list[KnownPrice], now: int) -> list[Mod
     ]
 
 
-def _entries(answer: Any) -> list[Any]:
-    """The list of models: an array, or in `data` or `models`. Raises ValueError when there is none."""
-    for name in ("data", "models"):
-        if isinstance(answer, dict) and isinstance(answer.get(name), list):
-            return list(answer[name])
-    if isinstance(answer, list):
-        return answer
-    raise ValueError("the server's answer to GET /models is no list of models")
-
-
-def _first(entry: dict[str, Any], names: tuple[str, ...]) -> int | None:
-    """The first of these names under which a size stands; also as OpenRouter and others nest it."""
-    for holder in (entry, *(entry.get(name) for name in ("top_provider", "limits", "capabilities"))):
-        for name in names:
-            if isinstance(holder, dict) and (size := count(holder.get(name))):
-                return size
-    return None
-
-
-def _last_part(model: str) -> str:
-    """A model's name without the prefix of its maker or place, as Google and Fireworks put before it."""
-    return model.rpartition("/")[2].lower()
-
-
-def _parsed(entry: Any) -> _ServedModel | None:
-    if not isinstance(entry, dict):
+def _own_cached_price(target: ProbeTarget) -> str | None:
+    """In the router's shape: USD per token."""
+    if target.usd_per_million_cached is None:
         return None
-    sizes = {"context": _first(entry, CONTEXT_NAMES), "max_output_tokens": _first(entry, OUTPUT_NAMES)}
-    try:
-        return _ServedModel.model_validate(entry | sizes)
-    except ValidationError:
-        return None
+    return json.dumps({"input_cache_read": f"{(target.usd_per_million_cached / 1_000_000).normalize():f}"})
 
 
 def _text(value: Any) -> str | None:

@@ -43,6 +43,17 @@ class TopProvider(_Sent):
     max_completion_tokens: Tokens = None
 
 
+def _date_or_null(value: Any) -> date | None:
+    try:
+        return date.fromisoformat(value[:10])
+    except (TypeError, ValueError):
+        return None
+
+
+OptionalDay = Annotated[date | None, BeforeValidator(_date_or_null)]
+"""A UTC calendar day; null for what is none, which is no reason to do without the rest of an entry."""
+
+
 class SentModel(_Sent):
     """One entry of `GET /models`."""
 
@@ -56,6 +67,7 @@ class SentModel(_Sent):
     pricing: dict[str, Any]
     supported_parameters: list[str] = []
     top_provider: TopProvider = TopProvider()
+    expiration_date: OptionalDay = None
 
 
 class Percentiles(_Sent):

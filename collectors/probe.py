@@ -10,24 +10,28 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
 
 from collectors.http.own_limits import own_limit
 from collectors.http.proxies import is_loopback
 from collectors.http.redaction import root_cause, safe_error
+from collectors.http.usage import Usage
+from collectors.request import dialect_of, request_body, request_headers
 from collectors.scheduler.claims import NotDue, Planned, UnderWay
 from collectors.scheduler.config import ProbeTarget
 from collectors.scheduler.failures import needs_confirmation
 from collectors.scheduler.lock import LockedError
-from collectors.scheduler.prices import Price, is_routed
+from collectors.scheduler.prices import is_routed
 from collectors.scheduler.report import report_bug
+from collectors.scheduler.rests import Heard
 from collectors.scheduler.scene import Contact, Due, Errand, Finding, Scene, SkippedError
 from collectors.scheduler.schedule import TickWindow, schedule_of, series_key
+from routing.prices import BilledTokens, Price
 from store.rows import MAY_BE_BILLED, Adaptation, Probe
 
-USER_AGENT = "uptoken/1 (self-hosted model monitor)"
 STILL_UNDER_WAY = "its last probe is still under way"
 HELD_UP = "its slot passed while this process was held up"
+LONGEST_PAUSE_S = 60.0
+"""A confirmation waits at most so long, or half an interval, for its target's rest to end; else the failure decides."""
 WAITED_S = 0.5
 """A probe that waited this long for its turn may have been passed by slots, which it does not decide."""
 
@@ -45,16 +49,22 @@ def collect(scene: Scene, window: TickWindow) -> Due:
         for profile, every_s in target.schedules:
             for plan in _plans(scene, target, profile, every_s, window):
                 if isinstance(plan, NotDue):
-                    next_at.append(plan.next_at)
+                    next_at.append(_after_rest(scene, target, profile, every_s, plan.next_at))
                     continue
                 if isinstance(plan, UnderWay):
                     due.skipped.append((target.name, STILL_UNDER_WAY))
                     continue
                 missed += plan.missed
+                if not window.all and (
+                    rest := scene.shared.rests.why(target, plan.claim.at)
+                ):  # a person who asks gets one
+                    plan.claim.state = "refused"
+                    due.skipped.append((target.name, rest))
+                    continue
                 reserved = Reservation(scene.most_it_costs(target, profile), window.now)
                 reason = scene.ledger.reserve(target, reserved.at_most_usd, reserved.at)
                 if reason is None:
-                    due.errands.append(_errand(scene, target, profile, every_s, plan, reserved))
+                    due.errands.append(_errand(scene, target, profile, every_s, plan, reserved, window.all))
                     wanted.append(target)
                 else:
                     plan.claim.state = "refused"
@@ -98,6 +108,15 @@ def _plans(
         yield scene.shared.claims.plan(series, schedule, window, newest, scene.shared.lives)
 
 
+def _after_rest(scene: Scene, target: ProbeTarget, profile: str, every_s: float, at: int) -> int:
+    """When a target that would be due at a moment really is: at its first slot after its rest."""
+    left_s = scene.shared.rests.left_s(target, at)
+    if not left_s:
+        return at
+    schedule = schedule_of(target.name, profile, every_s)
+    return schedule.begins(schedule.slot_at(at + round(left_s * 1_000) - 1) + 1)
+
+
 @dataclass(frozen=True)
 class Reservation:
     """What was set aside for a probe, and when (milliseconds UTC)."""
@@ -107,8 +126,15 @@ class Reservation:
 
 
 def _errand(
-    scene: Scene, target: ProbeTarget, profile: str, every_s: float, plan: Planned, reserved: Reservation
+    scene: Scene,
+    target: ProbeTarget,
+    profile: str,
+    every_s: float,
+    plan: Planned,
+    reserved: Reservation,
+    is_asked: bool,
 ) -> Errand:
+    """`is_asked`: a person wants this probe, whether its target rests or not."""
     series, claim = series_key(target.name, profile), plan.claim
 
     def cancel() -> None:
@@ -131,7 +157,10 @@ def _errand(
             scene.shared.claims.restart(claim, _now_ms())
 
         try:
-            return _decide(scene, target, profile, every_s, reserved, stop, restart)
+            return _decide(scene, target, profile, every_s, reserved, stop, restart, is_asked)
+        except SkippedError:  # its target was asked to rest meanwhile: the slot is not tried again
+            claim.state = "refused"
+            raise
         finally:
             scene.shared.claims.end(series, claim, round((time.monotonic() - began_s) * 1_000))
 
@@ -159,21 +188,27 @@ def _decide(
     reserved: Reservation,
     stop: threading.Event,
     restart: Callable[[], None],
+    is_asked: bool,
 ) -> list[Finding]:
     """One probe and, when it failed outside an incident, the one that confirms or clears it, which then decides."""
     series = series_key(target.name, profile)
-    first = _probe_in_turn(scene, target, profile, every_s, reserved, stop, restart)
+    first = _probe_in_turn(scene, target, profile, every_s, reserved, stop, restart, is_asked)
     outcome = _outcome(first)
     if stop.is_set() and outcome in (None, "timeout"):
         return []  # ended by us, so it says nothing about the target
     needs_second = needs_confirmation(outcome, scene.failures.get(series, 0))
     scene.note_outcome(series, outcome)
-    if not needs_second or stop.wait(scene.config.collector.confirm_after):
+    pause_s = max(scene.config.collector.confirm_after, scene.shared.rests.left_s(target, _now_ms()))
+    is_too_long = pause_s > max(scene.config.collector.confirm_after, min(every_s / 2, LONGEST_PAUSE_S))
+    if not needs_second or is_too_long or stop.wait(pause_s):
         return first
     again = Reservation(scene.most_it_costs(target, profile), _now_ms())
     if not _may_confirm(scene, target, again):
         return first
-    second = _probe_in_turn(scene, target, profile, every_s, again, stop)
+    try:
+        second = _probe_in_turn(scene, target, profile, every_s, again, stop)
+    except SkippedError:
+        return first
     outcome = _outcome(second)
     if stop.is_set() and outcome in (None, "timeout"):
         return first
@@ -184,7 +219,10 @@ def _decide(
 
 def _may_confirm(scene: Scene, target: ProbeTarget, again: Reservation) -> bool:
     try:
-        return scene.ledger.reserve(target, again.at_most_usd, again.at) is None
+        with scene.shared.exclusive():  # other runs may have been asked to rest meanwhile
+            if scene.shared.rests.why(target, again.at) is not None:
+                return False
+            return scene.ledger.reserve(target, again.at_most_usd, again.at) is None
     except LockedError:
         return False
 
@@ -197,17 +235,25 @@ def _probe_in_turn(
     reserved: Reservation,
     stop: threading.Event,
     restart: Callable[[], None] = lambda: None,
+    is_asked: bool = False,
 ) -> list[Finding]:
-    """Probe when nobody else's probe would slow it down; `restart` is called when that took a while."""
+    """Probe when nobody else's probe would slow it down; `restart` is called when that took a while. Raises
+    SkippedError when the target's server asked for a rest meanwhile.
+    """
     began = time.monotonic()
     try:
         with scene.seats.take(target, stop) as is_ready:
             if not is_ready:
                 scene.ledger.cancel(target, reserved.at_most_usd, reserved.at)
                 return []
+            if not is_asked and (rest := scene.shared.rests.why(target, _now_ms())):
+                scene.ledger.cancel(target, reserved.at_most_usd, reserved.at)
+                raise SkippedError(rest)
             if time.monotonic() - began > WAITED_S:
                 restart()
             return probe_once(scene, target, profile, every_s, reserved)
+    except SkippedError:
+        raise
     except Exception as problem:  # noqa: BLE001  a bug of ours is a row, too, and no outage of the target
         if own_limit(problem) is None:
             report_bug(target.name, problem)
@@ -243,16 +289,19 @@ def probe_once(
 
     What it cost takes the place of what was `reserved` for it, if anything was.
     """
-    from collectors.http.adaptations import adapt
     from collectors.http.exchange import Ask, exchange
     from collectors.http.question import ask
 
-    # a sum to ask for is no secret
-    question = ask(profile, random.Random())  # nosec B311
+    # a number to ask for is no secret
+    question = ask(profile, target.check, random.Random())  # nosec B311
     where = (target.name, target.base_url, target.model)
-    body = adapt(request_body(scene, target, profile, question.prompt), scene.refused.get(where, []))
+    dialect = dialect_of(target)
+    body = request_body(target, profile, question.prompt, scene.refused.get(where, []))
+    headers = request_headers(target)
+    if is_routed(target, scene.config):
+        headers = {"X-OpenRouter-Metadata": "enabled"} | headers
     secrets = (target.key,) if target.key else ()
-    wanted = Ask(body, request_headers(scene, target), target.timeout_s, secrets)
+    wanted = Ask(body, headers, target.timeout_s, secrets, dialect, target.max_tokens)
     line = scene.line(target)
     started_at, watch = _now_ms(), scene.lag.begin()
     try:
@@ -262,8 +311,12 @@ def probe_once(
         if not scene.keeps_connections:
             line.close()
     reply = result.reply
+    if reply.served_model:
+        scene.served_models[target.name] = reply.served_model
     used = reply.usage
-    cost_usd = _cost(used.cost_usd, scene.price(target), used.prompt_tokens, result.completion_tokens)
+    billed_output = result.completion_tokens if dialect.makes_text else 0
+    cost_usd = _cost(used, billed_output, scene.price(target), started_at)
+    scene.note_cost(series_key(target.name, profile), started_at, cost_usd)
     billed_usd = cost_usd if cost_usd is not None or result.outcome in MAY_BE_BILLED else 0.0
     if reserved is not None:
         scene.ledger.settle(reserved.at_most_usd, billed_usd, reserved.at)
@@ -292,50 +345,40 @@ def probe_once(
         finish_reason=reply.finish_reason,
         route=reply.route,
         error=result.error,
+        first_answer_ms=_rounded(result.first_answer_ms),
+        itl_p50_ms=_rounded(result.itl_p50_ms) if profile == "throughput" else None,
+        itl_p99_ms=_rounded(result.itl_p99_ms) if profile == "throughput" else None,
+        system_fingerprint=reply.system_fingerprint,
     )
     host = line.first_host  # a proxy's, where there is one: whether the target itself was reached, only the proxy knows
     contact = None
     if host is not None and not is_loopback(host) and not result.own_limit:
         contact = Contact(host, result.unreached, result.own_network)
+    heard = Heard(started_at, result.http_status, result.outcome, result.wait_ms, result.limits.figures)
+    if scene.shared.rests.hear(target, heard, _now_ms()):
+        with suppress(LockedError), scene.shared.exclusive():
+            pass  # other runs know it at once
     refusals = [Adaptation(*where, name, instead, started_at) for name, instead in result.adaptations]
     for refusal in refusals:
         scene.note_refusal(refusal)
     return [Finding(row, contact), *(Finding(refusal) for refusal in refusals)]
 
 
-def request_body(scene: Scene, target: ProbeTarget, profile: str, prompt: str) -> dict[str, Any]:
-    """The JSON that a probe sends."""
-    from collectors.http.question import MAX_TOKENS
-
-    body: dict[str, Any] = {
-        "model": target.model,
-        "messages": [{"role": "user", "content": prompt}],
-        "max_tokens": MAX_TOKENS[profile],
-        "temperature": 0,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-    if target.provider is not None:
-        body["provider"] = {"only": [target.provider], "allow_fallbacks": False}
-    return body
-
-
-def request_headers(scene: Scene, target: ProbeTarget) -> dict[str, str]:
-    """The headers that a probe sends, the key among them."""
-    headers = {"Content-Type": "application/json", "Accept": "text/event-stream", "User-Agent": USER_AGENT}
-    if target.key is not None:
-        headers["Authorization"] = f"Bearer {target.key}"
-    if is_routed(target, scene.config):
-        headers["X-OpenRouter-Metadata"] = "enabled"
-    return headers | dict(target.headers)
-
-
-def _cost(said: float | None, price: Price | None, prompt: int | None, completion: int | None) -> float | None:
-    if said is not None:
-        return said
-    if price is None or prompt is None or completion is None:
+def _cost(used: Usage, completion_tokens: int | None, price: Price | None, at: int) -> float | None:
+    """What the response says that it cost, else its tokens at the price of that moment; null where neither is known."""
+    if used.cost_usd is not None:
+        return used.cost_usd
+    if price is None or used.prompt_tokens is None or completion_tokens is None:
         return None
-    return float(price.cost(prompt, completion))
+    billed = BilledTokens(
+        used.prompt_tokens,
+        completion_tokens,
+        used.cached_tokens or 0,
+        used.cache_write_tokens or 0,
+        used.cache_write_1h_tokens or 0,
+        used.reasoning_tokens or 0,
+    )
+    return float(price.cost(billed, at))
 
 
 def _rounded(value: float | None) -> float | None:

@@ -11,6 +11,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -145,7 +146,7 @@ def account_of(sent: Iterable[SentActivity]) -> list[Usage]:
             reasoning_tokens=sum(entry.reasoning_tokens for entry in same),
             cached_tokens=sum(entry.cached_tokens for entry in same),
             requests=sum(entry.requests for entry in same),
-            cost_usd=sum(entry.usage + entry.byok_usage_inference for entry in same),
+            cost_usd=float(sum(Decimal(str(usd)) for e in same for usd in (e.usage, e.byok_usage_inference))),
         )
         for (day, model, variant, provider), same in groups.items()
     ]

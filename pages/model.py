@@ -20,7 +20,7 @@ from pages.shared import (
     window,
 )
 from pages.shared.numbers import metrics
-from pages.shared.samples import SAMPLES
+from pages.shared.samples import SAMPLES, label
 from pages.shared.target_history import target_history
 from stats.providers import by_provider
 from stats.routes import attempts_by_provider, first_choices, routes_of
@@ -31,7 +31,7 @@ targets = [target for target in loader.targets(url) if target.state != "removed"
 if not targets:
     screens.empty()
     st.stop()
-waiting = {target.name for target in targets if target.state == "waiting_for_key"}
+waiting = {target.name for target in targets if target.state in ("waiting_for_key", "disabled")}
 names = sorted({target.name for target in targets}, key=lambda name: (name in waiting, name))
 left, right = st.columns([3, 1], vertical_alignment="bottom")
 with left:
@@ -59,8 +59,14 @@ def live() -> None:
             title="This target waits for its key",
             icon=":material/key:",
         )
+    if target.state == "disabled":
+        st.info(
+            "`enabled = false` is set where it is configured: it is not probed, and its history stays.",
+            title="This target is disabled",
+            icon=":material/pause_circle:",
+        )
     metrics(model_parts.numbers(view, identity.variable(number)))
-    st.html(model_parts.uptime_card(view, chosen, now, window.zone()))
+    st.html(model_parts.uptime_card(url, view, chosen, now, window.zone()))
     if len(places) > 1:
         st.html(model_parts.everywhere(url, target, places, chosen, now, window.zone()))
 
@@ -110,6 +116,7 @@ def api() -> None:
             "Language",
             list(SAMPLES),
             default=next(iter(SAMPLES)),
+            format_func=lambda sample: label(sample, callee.api),
             required=True,
             key="sample",
             bind="query-params",

@@ -5,7 +5,7 @@ import json
 import streamlit as st
 
 from pages.shared import code, loader, looks, routing_parts, screens, source, window
-from stats.routing import provider_object
+from routing.selection import provider_object
 
 screens.unless_store()
 url = source.store_url()

@@ -26,6 +26,12 @@ def live() -> None:
                 st.html(late)
     with looks.card("budget", "Budget", "of this UTC day: spent or set aside, by the collector's own count"):
         st.html(system_parts.budgets(url, now, window.zone()))
+    with st.container():
+        if limits := system_parts.rate_limits(url, now, window.zone()):
+            with looks.card(
+                "rate_limits", "Rate limits", "as the servers say; a target rests when its server asks for it"
+            ):
+                st.html(limits)
     with looks.card("collectors", "Collectors", "each bar is half an hour: runs that went well, runs with an error"):
         st.html(system_parts.collectors(url, now, window.zone()))
 

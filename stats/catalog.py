@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stats.prices import price_at
+from routing.prices import price_at
 from stats.samples import samples
 from stats.summary import summary
 from store.rollups import Rollup
@@ -31,6 +31,7 @@ COLUMNS = (
     "parameters",
     "providers",
     "created_at",
+    "expires_at",
 )
 
 
@@ -51,7 +52,7 @@ def catalog(models: Iterable[Model], providers: Mapping[str, int], now: int) -> 
     or varies, is missing. `usd_per_million_blended` is for three tokens in and one out; discounts are taken off.
     """
     return pd.DataFrame([_row(model, providers, now) for model in models], columns=list(COLUMNS)).astype(
-        {"context_tokens": "Int64", "max_output_tokens": "Int64", "providers": "Int64", "created_at": "Int64"}
+        dict.fromkeys(("context_tokens", "max_output_tokens", "providers", "created_at", "expires_at"), "Int64")
     )
 
 
@@ -74,6 +75,7 @@ def _row(model: Model, providers: Mapping[str, int], now: int) -> tuple[object, 
         _words(model.supported_parameters),
         providers.get(model.model),
         model.created_at,
+        model.expires_at,
     )
 
 

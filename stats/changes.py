@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 
 from store.rows import Model
@@ -17,6 +18,7 @@ WATCHED = {
     "name": "name",
     "supported_parameters": "parameters",
     "more_prices": "other prices",
+    "expires_at": "last day",
 }
 
 
@@ -43,7 +45,7 @@ def changes(versions: Iterable[Model]) -> list[Change]:
         for name, word in WATCHED.items():
             old, new = getattr(before, name), getattr(after, name)
             if old != new:
-                found.append(Change(after.valid_from, word, _text(old), _text(new)))
+                found.append(Change(after.valid_from, word, _text(name, old), _text(name, new)))
     if ordered and ordered[-1].valid_to is not None:
         found.append(Change(ordered[-1].valid_to, "listed", "yes", "no"))
     return sorted(found, key=lambda change: change.at, reverse=True)
@@ -75,5 +77,7 @@ def _number(value: object) -> float | None:
         return None
 
 
-def _text(value: object) -> str | None:
+def _text(name: str, value: object) -> str | None:
+    if name == "expires_at" and isinstance(value, int):
+        return f"{datetime.fromtimestamp(value / 1_000, UTC):%Y-%m-%d}"
     return None if value is None else f"{value:,d}" if isinstance(value, int) else str(value)

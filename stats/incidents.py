@@ -9,7 +9,7 @@ from typing import Literal
 import store.rows
 from store.rows import DOWN, UP, Probe
 
-Status = Literal["up", "down", "not_counted", "stale", "never", "waiting"]
+Status = Literal["up", "down", "not_counted", "stale", "never", "waiting", "disabled"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,13 @@ def incidents(rows: Iterable[store.rows.Incident], newest: Probe | None, now: in
 def within(found: Iterable[Incident], since: int, until: int) -> list[Incident]:
     """Those that a range has a part of."""
     return [i for i in found if i.began_at < until and (i.ended_at is None or i.ended_at > since)]
+
+
+def unprobed(state: str) -> TargetState | None:
+    """What a target is that its configuration keeps from being probed, by its row's `state`; null for any other."""
+    if state == "waiting_for_key":
+        return TargetState("waiting", None)
+    return TargetState("disabled", None) if state == "disabled" else None
 
 
 def is_stale(newest: Probe, now: int, every_s: float) -> bool:

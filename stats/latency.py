@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +15,9 @@ from stats.samples import Floats, Samples, quantile_table, samples_by_place
 from stats.stretches import Stretches, cut
 from store.arrays import sample_count
 from store.rollups import OUTCOMES, SKETCHED, Rollup
-from store.rows import DOWN
+from store.rows import DOWN, LAG_LIMIT_MS, UP
 
+LEAST_LATER_MS, LEAST_LATER = 10.0, 0.05
 MOST_BANDS = 96
 PROBES_A_BAND = 8
 MOST_POINTS = 48
@@ -34,6 +37,39 @@ class Band:
     p95: float | None
     min: float | None
     max: float | None
+
+
+class MeasuredProbe(NamedTuple):
+    """What is read of a raw probe for what no roll-up has a sketch of."""
+
+    location: str
+    profile: str
+    outcome: str
+    lag_ms: float | None
+    ttft_ms: float | None
+    first_answer_ms: float | None
+    itl_p50_ms: float | None
+    itl_p99_ms: float | None
+
+    @property
+    def is_believed(self) -> bool:
+        """A success, on a machine that was not overloaded."""
+        return self.outcome in UP and not (self.lag_ms or 0.0) > LAG_LIMIT_MS
+
+
+def is_reasoning(probes: Iterable[MeasuredProbe]) -> bool:
+    """Whether visible answers come noticeably later than first tokens, at the median: a model that does not reason
+    begins with its answer, and has the same moment in both.
+    """
+    pairs = [
+        (probe.ttft_ms, probe.first_answer_ms)
+        for probe in probes
+        if probe.is_believed and probe.ttft_ms is not None and probe.first_answer_ms is not None
+    ]
+    if not pairs:
+        return False
+    later = median(answer - ttft for ttft, answer in pairs)
+    return later > max(LEAST_LATER_MS, LEAST_LATER * median(ttft for ttft, _ in pairs))
 
 
 def bands(rollups: Sequence[Rollup], column: str, since: int, until: int) -> list[Band]:

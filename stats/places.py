@@ -7,6 +7,7 @@ see it down, else up. It stands for as many seconds as the place that decided mo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,6 +63,7 @@ def _cell(seen: Sequence[Bar]) -> Bar:
         0.0 if is_down else seconds,
         seconds if is_down else 0.0,
         0.0 if voting else max((bar.not_counted_s for bar in seen), default=0.0),
+        seen=_together(seen),
     )
 
 
@@ -77,6 +79,14 @@ def _merged(cells: Sequence[Bar], size: int) -> list[Bar]:
             sum(cell.up_s for cell in group),
             sum(cell.down_s for cell in group),
             sum(cell.not_counted_s for cell in group),
+            seen=_together(group),
         )
         for group in groups
     ]
+
+
+def _together(bars: Sequence[Bar]) -> tuple[tuple[str, int], ...]:
+    counts: Counter[str] = Counter()
+    for bar in bars:
+        counts.update(dict(bar.seen))
+    return tuple(counts.most_common())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from routing.selection import Record
 from stats.providers import RoutedProbe, by_provider
 from stats.routes import attempts_by_provider, routes_of
-from stats.routing import Record
 from store.rows import EndpointStats
 
 

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from stats.stretches import Stretches, cut
 from store.arrays import timeline
-from store.rollups import Rollup
+from store.rollups import OUTCOMES, Rollup
+from store.rows import UP
 
 MOST_BARS = 90
+_NOT_UP = [outcome for outcome in OUTCOMES if outcome not in UP]
 State = Literal["up", "partly", "down", "not_counted", "no_data"]
+
+
+class Failure(NamedTuple):
+    """What is read of a raw probe that was no success."""
+
+    started_at: int
+    location: str
+    profile: str
+    outcome: str
+    error: str | None
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One stretch of time: `since` <= t < `until` in milliseconds UTC, and the seconds decided in it."""
+    """One stretch of time: `since` <= t < `until` in milliseconds UTC, and the seconds decided in it. `seen` counts the
+    outcomes other than `ok`, the most frequent first, where that is known; `error` is what one of them said.
+    """
 
     since: int
     until: int
@@ -28,6 +43,8 @@ class Bar:
     not_counted_s: float
     probes: int = 0
     """How many there were, where it is known by the bar."""
+    seen: tuple[tuple[str, int], ...] = ()
+    error: str | None = None
 
     @property
     def state(self) -> State:
@@ -80,8 +97,43 @@ def bars_in(rollups: Sequence[Rollup], stretches: Stretches) -> list[Bar]:
         if cells.shape[1] == 1:
             counts = np.array([rollup.requests for rollup in listed])[inside]
             probes += np.bincount(places[inside], weights=counts, minlength=stretches.count).astype(np.int64)
-    began, width = stretches.began, stretches.width_ms
+    began, width, seen = stretches.began, stretches.width_ms, _outcomes(rollups, stretches)
     return [
-        Bar(began + n * width, began + (n + 1) * width, float(up), float(down), float(other), int(count))
+        Bar(
+            began + n * width,
+            began + (n + 1) * width,
+            float(up),
+            float(down),
+            float(other),
+            int(count),
+            seen.get(n, ()),
+        )
         for n, ((up, down, other), count) in enumerate(zip(seconds, probes, strict=True))
     ]
+
+
+def with_errors(bars: Sequence[Bar], failures: Iterable[Failure]) -> list[Bar]:
+    """The bars with what the first failure in each said."""
+    said = sorted((failure.started_at, failure.error) for failure in failures if failure.error)
+    moments = [at for at, _ in said]
+    found = []
+    for bar in bars:
+        place = bisect_left(moments, bar.since)
+        is_in = place < len(said) and moments[place] < bar.until
+        found.append(replace(bar, error=said[place][1]) if is_in else bar)
+    return found
+
+
+def _outcomes(rollups: Sequence[Rollup], stretches: Stretches) -> dict[int, tuple[tuple[str, int], ...]]:
+    """By stretch, how many of which outcome other than `ok`; not of one that has a part of a roll-up with some: which
+    part they were in, nobody knows.
+    """
+    seen: dict[int, Counter[str]] = defaultdict(Counter)
+    unclear: set[int] = set()
+    for rollup in rollups:
+        counted = {name: count for name in _NOT_UP if (count := rollup[name])}
+        if counted:
+            first, last = stretches.place(rollup.began), stretches.place(rollup.began + rollup.length_ms - 1)
+            seen[first].update(counted)
+            unclear.update(range(first, last + 1) if last != first else ())
+    return {place: tuple(counts.most_common()) for place, counts in seen.items() if place not in unclear}

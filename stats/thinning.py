@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from store.rows import DOWN
@@ -37,11 +37,14 @@ def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
 
 @dataclass(frozen=True)
 class Mark:
-    """Failures from `since` to `until` (milliseconds UTC) that share a mark: how many of which outcome."""
+    """Failures from `since` to `until` (milliseconds UTC) that share a mark: how many of which outcome, and what the
+    first of them said, where that is known.
+    """
 
     since: int
     until: int
     outcomes: tuple[tuple[str, int], ...]
+    error: str | None = None
 
     @property
     def count(self) -> int:
@@ -49,10 +52,17 @@ class Mark:
         return sum(count for _, count in self.outcomes)
 
 
-def marks(failures: Iterable[tuple[int, str, int]], since: int, until: int, most: int = MOST_MARKS) -> list[Mark]:
+def marks(
+    failures: Iterable[tuple[int, str, int]],
+    since: int,
+    until: int,
+    most: int = MOST_MARKS,
+    errors: Mapping[int, str] | None = None,
+) -> list[Mark]:
     """Failures (moment in milliseconds UTC, outcome, how many) of a window as at most `most` marks; what is no failure
-    is left out.
+    is left out. `errors` are what was said, by moment.
     """
+    said = errors or {}
     length = (until - since) // most + 1
     cells: dict[int, tuple[list[int], Counter[str]]] = {}
     for at, outcome, count in failures:
@@ -61,7 +71,12 @@ def marks(failures: Iterable[tuple[int, str, int]], since: int, until: int, most
             moments.append(at)
             counted[outcome] += count
     return [
-        Mark(min(moments), max(moments), tuple(counted.most_common()))
+        Mark(
+            min(moments),
+            max(moments),
+            tuple(counted.most_common()),
+            next((said[at] for at in sorted(moments) if at in said), None),
+        )
         for _, (moments, counted) in sorted(cells.items())
     ]
 

@@ -303,13 +303,14 @@ def _parquet_records(table: Table, path: Path) -> Iterator[tuple[int, dict[str, 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    texts = [column.name for column in table.columns if column.kind == "text"]
     number = 0
     try:
         with pq.ParquetFile(path) as file:
             _check_names(table, file.schema_arrow.names, f"{path.name}: the schema")
             _check_types(table, file.schema_arrow, path.name)
             _check_sizes(file.metadata, path.name)
+            there = set(file.schema_arrow.names)
+        texts = [column.name for column in table.columns if column.kind == "text" and column.name in there]
         # a text that repeats stays one text: the file has it once, and so a small file can be of many gigabytes
         with pq.ParquetFile(path, read_dictionary=texts) as file:
             for batch in file.iter_batches(BATCH):
@@ -347,7 +348,7 @@ def _check_types(table: Table, schema: pa.Schema, name: str) -> None:
         "flag": (types.is_boolean,),
         "moment": (types.is_timestamp, types.is_date, types.is_string, types.is_large_string),
     }
-    for column in table.columns:
+    for column in (column for column in table.columns if column.name in schema.names):
         kind = schema.field(column.name).type
         plain = kind.value_type if types.is_dictionary(kind) else kind
         if not types.is_null(plain) and not any(fit(plain) for fit in fits[column.kind]):

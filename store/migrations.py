@@ -374,10 +374,14 @@ def m009_merged_runs(connection: apsw.Connection) -> None:
 
 
 def m010_answers_and_rate_limits(connection: apsw.Connection) -> None:
-    """The first visible answer, the gaps between chunks, when a model goes, and what servers say may still be sent."""
+    """The first visible answer, the gaps between chunks, when a model goes, what servers say may still be sent, and how
+    a target is called.
+    """
     for column in ("first_answer_ms REAL", "itl_p50_ms REAL", "itl_p99_ms REAL", "system_fingerprint TEXT"):
         connection.execute(f"ALTER TABLE probes ADD COLUMN {column}")
     connection.execute("ALTER TABLE models ADD COLUMN expires_at INTEGER")
+    for column in ("api TEXT", "api_key_header TEXT", "params TEXT", "answer_check TEXT"):
+        connection.execute(f"ALTER TABLE targets ADD COLUMN {column}")
     connection.execute(
         """
         CREATE TABLE rate_limits (

@@ -266,6 +266,7 @@ class Incident(Row):
     time="updated_at",
     owner="name",
     on_conflict="replace",
+    added=("api", "api_key_header", "params", "answer_check"),
 )
 @dataclass(frozen=True, slots=True)
 class Target(Row):
@@ -273,7 +274,7 @@ class Target(Row):
 
     name: Text
     location: Text
-    state: Text  # active, waiting_for_key, removed
+    state: Text  # active, waiting_for_key, disabled, removed
     model: Text
     base_url: Text
     every_s: Real
@@ -283,6 +284,10 @@ class Target(Row):
     provider: Text | None = None
     api_key_env: Text | None = None
     tags: Text | None = None
+    api: Text | None = None
+    api_key_header: Text | None = None
+    params: Text | None = None
+    answer_check: Text | None = None
 
 
 @table(

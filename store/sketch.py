@@ -12,7 +12,7 @@ import math
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 RELATIVE_ERROR = 0.01
 GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
@@ -118,11 +118,13 @@ def quantiles(counts: Mapping[int, int], shares: Iterable[float]) -> list[float 
     def at_rank(rank: int) -> float:
         return value_of(next(bucket for bucket, end in zip(ordered, ends, strict=True) if rank < end))
 
-    found: list[float | None] = []
-    for share in shares:
-        place = share * (total - 1)
-        low = math.floor(place)
-        lower = at_rank(low)
-        upper = at_rank(min(low + 1, total - 1))
-        found.append(lower + (upper - lower) * (place - low))
-    return found
+    return [interpolated(at_rank, total, share) for share in shares]
+
+
+def interpolated(at_rank: Callable[[int], float], total: int, share: float) -> float:
+    """The value that a share (0 to 1) of `total` values does not exceed, where `at_rank` gives the one at a rank."""
+    place = share * (total - 1)
+    low = math.floor(place)
+    lower = at_rank(low)
+    upper = at_rank(min(low + 1, total - 1))
+    return lower + (upper - lower) * (place - low)

@@ -99,6 +99,13 @@ def sent_activity(day: str, **more: Any) -> dict[str, Any]:
     return _as_sent(components.ActivityItem, values | more)
 
 
+def sent_chat_usage(**values: Any) -> dict[str, Any]:
+    """The usage of a chat completion."""
+    return _as_sent(
+        components.ChatUsage, {"total_tokens": values["prompt_tokens"] + values["completion_tokens"]} | values
+    )
+
+
 def _as_sent(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
     sent: dict[str, Any] = json.loads(kind.model_validate(values).model_dump_json(by_alias=True, warnings=False))
     return sent

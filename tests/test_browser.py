@@ -67,6 +67,7 @@ name = "Real Gemma"
 model = "gemma-3-270m"
 base_url = "http://127.0.0.1:{model_port}/v1"
 every = "2s"
+check = "echo"
 usd_per_million_input = 0
 usd_per_million_output = 0
 

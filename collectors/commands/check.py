@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import time
@@ -14,7 +15,8 @@ import typer
 from collectors.commands.options import ConfigPath, StoreUrl, location, store_url
 
 if TYPE_CHECKING:
-    from collectors.scheduler.config import ProbeTarget
+    from collectors.http.adaptations import Change
+    from collectors.scheduler.config import Config, ProbeTarget
     from collectors.scheduler.scene import Scene
     from store import Store
 
@@ -54,7 +56,7 @@ def check(
     loaded = load(config)
     check_authorities()
     console = console_for(sys.stdout)
-    console.print(f"{loaded.path} is right: {len(loaded.targets)} target(s)", highlight=False)
+    console.print(f"{loaded.path} is right: {len(loaded.all_targets)} target(s){_disabled(loaded)}", highlight=False)
     shared = SharedState(None, location())
     room = make_room(len(loaded.targets), len(loaded.targets))
     for warning in room.warnings:
@@ -70,7 +72,12 @@ def check(
         count, usd, note = _day(scene, target)
         total += usd
         table.add_row(Text(target.name), Text(answer), f"{count:,.0f}", note)
+    for target in loaded.disabled:
+        table.add_row(Text(target.name), "disabled", "0", "nothing")
     console.print(table)
+    for target in loaded.targets:
+        if special := _special(scene, target):
+            console.print(f"{target.name}: {special}", highlight=False, markup=False)
     budget = loaded.collector.usd_per_day
     console.print(f"at most ${total:.4f} a day in all, and never more than ${budget} (usd_per_day)", highlight=False)
     if total > budget:
@@ -82,6 +89,38 @@ def check(
     scene.close()
     shared.close()
     return STOPPED if any(answer.startswith(BROKEN) for answer in answers) else 0
+
+
+def _disabled(loaded: Config) -> str:
+    return f", {len(loaded.disabled)} of them disabled" if loaded.disabled else ""
+
+
+def _special(scene: Scene, target: ProbeTarget) -> str:
+    """What is not the usual request: another API, and what this target's server wants to be changed."""
+    from collectors.http.redaction import safe_error
+
+    changes = sorted(scene.refused.get((target.name, target.base_url, target.model), []), key=_kind)
+    parts = [f"api {target.api}"] if target.api != "chat" else []
+    parts += [safe_error(describe_change(*change)) or "" for change in changes]
+    return "; ".join(parts)
+
+
+def _kind(change: Change) -> tuple[int, str]:
+    """Names first, then what is left out, then values: in the same order now and from the store."""
+    field, instead = change
+    return (1 if instead is None else 0 if instead.startswith('"') else 2), field
+
+
+def describe_change(field: str, instead: str | None) -> str:
+    """A change of a request that its server wanted, in a few words."""
+    if instead is None:
+        return f"no {field}"
+    value = json.loads(instead)
+    if isinstance(value, str):
+        return f"{value} instead of {field}"
+    if field == "stream" and value is False:
+        return "not streamed"
+    return f"limit {value}" if "tokens" in field.lower() else f"{field} {instead}"
 
 
 def _health(url: str) -> int:

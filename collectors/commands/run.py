@@ -63,7 +63,7 @@ def run(
 
     unknown = [name for name in only or [] if name not in COLLECTORS]
     if unknown:
-        raise typer.BadParameter(f"there is no collector {unknown[0]!r}; there are {', '.join(COLLECTORS)}")
+        raise typer.BadParameter(_no_collector(unknown[0], config))
     interval_s = _interval(every)
     loaded = load(config)
     check_authorities()
@@ -159,15 +159,36 @@ def short_intervals(loaded: Config, step_s: float | None) -> list[str]:
     ]
 
 
+def _no_collector(name: str, config: ConfigPath) -> str:
+    """What to say of an --only that is no collector: a target's name is a natural guess."""
+    from collectors.registry import COLLECTORS
+    from collectors.scheduler.config import ConfigError, load
+
+    known = f"there is no collector {name!r}; there are {', '.join(COLLECTORS)}"
+    try:
+        target = next((target for target in load(config).all_targets if target.name == name), None)
+    except ConfigError:
+        return known
+    if target is None:
+        return known
+    state = "" if target.enabled else " and it is disabled (enabled = false)"
+    return f"{known}. {name!r} is a target{state}; to probe some targets only, disable the others"
+
+
 def _say_what_waits(loaded: Config, report: Report) -> None:
+    if not loaded.targets:
+        which = "the only target is" if len(loaded.disabled) == 1 else f"all {len(loaded.disabled)} targets are"
+        report.say(
+            f"{which} disabled (enabled = false): nothing is probed. Set enabled = true for one in {loaded.path}"
+        )
     for target in loaded.targets:
         if target.waits_for_key:
             report.say(f"waiting for a key: {target.name} is not probed before; {target.where_key_belongs}")
 
 
 def _warn_of_slow_ticks(loaded: Config, interval_s: float, report: Report) -> None:
-    quickest = min(loaded.targets, key=lambda target: target.every_s)
-    if quickest.every_s < interval_s:
+    quickest = min(loaded.targets, key=lambda target: target.every_s, default=None)
+    if quickest is not None and quickest.every_s < interval_s:
         report.say(
             f"--every {interval_s:g} is longer than the interval of {quickest.name} ({quickest.every_s:g} s): "
             "it is probed once a tick, and its coverage will say so"

@@ -1,10 +1,12 @@
 """What to change in a request that a server refused: pure, one rule a kind of refusal.
 
-A change is a field and the JSON of what is sent instead: null for nothing, a string for another name, else a value.
+A change is a field and the JSON of what is sent instead: null for nothing, a string for another name, else a value. A
+field inside another is written with a dot, as `generationConfig.maxOutputTokens`.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from typing import Any
@@ -12,69 +14,122 @@ from typing import Any
 from collectors.http.errors import ReportedError
 
 Change = tuple[str, str | None]
-LIMITS = ("max_tokens", "max_completion_tokens")
+LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "generationConfig.maxOutputTokens")
+"""What the dialects call the most output tokens."""
 LARGEST_LIMIT = 1_024
-"""The most output tokens that a probe asks for where a server wants more than the profile does."""
+"""The most output tokens that a probe asks for where a server wants more than the profile does, unless its target says
+otherwise.
+"""
 GROWTH = 4
-NEVER_LEFT_OUT = frozenset({"model", "messages"})
+NEVER_LEFT_OUT = frozenset({"model", "messages", "input", "contents"})
+REFUSED_BY_NAME: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("stream_options", ("stream_options", "include_usage")),
+    ("temperature", ("temperature",)),
+    ("generationConfig.temperature", ("temperature",)),
+    ("reasoning_effort", ("reasoning_effort", "reasoning effort", "reasoning.effort")),
+    ("reasoning.effort", ("reasoning.effort", "reasoning_effort", "reasoning effort")),
+    ("output_config.effort", ("effort", "output_config")),
+    ("generationConfig.thinkingConfig", ("thinking",)),
+)
+"""Fields that a probe can do without, and the words by which servers refuse them."""
 
 _LEAST = re.compile(r"(?:>=|at least|minimum(?: value)?(?: is| of)?|greater than or equal to)\D{0,12}(\d+)")
+_LIMIT_NAME = re.compile(r"max_?(?:completion_?|output_?)?tokens")
 _LIMIT_REACHED = re.compile(r"could not finish the message|(?:max_tokens|output limit)[^.]{0,60}\breached\b")
 _NO_STREAM = re.compile(r"to stream this model|(?:does not|doesn't|cannot|can't) (?:support )?stream|streaming is not")
 
 
-def adapt(body: dict[str, Any], changes: list[Change]) -> dict[str, Any]:
+def adapt(body: dict[str, Any], changes: list[Change], most: int | None = None) -> dict[str, Any]:
     """The request without the fields that its server refuses, or with what it wants in their place.
 
-    A limit is only ever raised: what a short request needs is no limit for a longer one.
+    A limit is only ever raised, and to no more than `most`: what a short request needs is no limit for a longer one.
     """
-    changed = dict(body)
+    changed = copy.deepcopy(body) if changes else dict(body)
     renamed = sorted(changes, key=lambda change: not (change[1] or "").startswith('"'))
     for name, instead in renamed:
-        value = changed.pop(name, None)
-        if instead is None or value is None:
+        value = value_at(changed, name)
+        if value is None:
+            continue
+        _drop(changed, name)
+        if instead is None:
             continue
         replacement = json.loads(instead)
         if isinstance(replacement, str):
-            changed[replacement] = value
+            _put(changed, replacement, value)
         elif name in LIMITS:
-            changed[name] = max(value, replacement)
+            _put(changed, name, max(value, replacement if most is None else min(most, replacement)))
         else:
-            changed[name] = replacement
+            _put(changed, name, replacement)
     if changed.get("stream") is False:
         changed.pop("stream_options", None)
     return changed
 
 
-def change_for(refusal: ReportedError, body: dict[str, Any]) -> Change | None:
-    """What to change for a refusal that names a field, as servers word it; null when there is nothing to change."""
+def change_for(refusal: ReportedError, body: dict[str, Any], most: int = LARGEST_LIMIT) -> Change | None:
+    """What to change for a refusal that names a field, as servers word it; null when there is nothing to change. No
+    limit is raised above `most`.
+    """
     told = refusal.message.lower()
-    limit = next((name for name in LIMITS if name in body), None)
+    limit = limit_in(body)
     if limit == "max_tokens" and "max_completion_tokens" in told:
         return limit, '"max_completion_tokens"'
-    if limit is not None and (raised := _raised_limit(told, body[limit])) is not None:
+    if limit is not None and (raised := _raised_limit(told, value_at(body, limit), most)) is not None:
         return limit, str(raised)
-    for name, words in (("stream_options", ("stream_options", "include_usage")), ("temperature", ("temperature",))):
-        if name in body and (refusal.param == name or any(word in told for word in words)):
+    for name, words in REFUSED_BY_NAME:
+        if value_at(body, name) is not None and (refusal.param == name or any(word in told for word in words)):
             return name, None
     if body.get("stream") is True and (refusal.param == "stream" or _NO_STREAM.search(told)):
         return "stream", "false"
-    if refusal.param in body and refusal.param not in {*NEVER_LEFT_OUT, *LIMITS, "stream"}:
-        return str(refusal.param), None
+    named = refusal.param
+    if named and value_at(body, named) is not None and named not in {*NEVER_LEFT_OUT, *LIMITS, "stream"}:
+        return named, None
     return None
 
 
-def _raised_limit(told: str, limit: int) -> int | None:
+def _raised_limit(told: str, limit: Any, most: int) -> int | None:
     """The least limit that the server takes, or a larger one where the model ran out of it before it could answer."""
-    if re.search(r"max_(completion_|output_)?tokens", told) and (least := _LEAST.search(told)):
+    if not isinstance(limit, int):
+        return None
+    if _LIMIT_NAME.search(told) and (least := _LEAST.search(told)):
         wanted = int(least.group(1))
-        return wanted if limit < wanted <= LARGEST_LIMIT else None
-    if _LIMIT_REACHED.search(told) and limit < LARGEST_LIMIT:
-        return min(LARGEST_LIMIT, limit * GROWTH)
+        return wanted if limit < wanted <= most else None
+    if _LIMIT_REACHED.search(told) and limit < most:
+        return min(most, limit * GROWTH)
     return None
 
 
-def output_limit(changes: list[Change], tokens: int) -> int:
-    """The output tokens that a request asks for after these changes, where it would ask for `tokens`."""
-    body = adapt({"max_tokens": tokens}, changes)
-    return next((int(body[name]) for name in LIMITS if name in body), tokens)
+def limit_in(body: dict[str, Any]) -> str | None:
+    """The field that holds the limit of output tokens; null where the request has none."""
+    return next((name for name in LIMITS if value_at(body, name) is not None), None)
+
+
+def limit_of(body: dict[str, Any]) -> int | None:
+    """The most output tokens that a request asks for; null where it has no such limit."""
+    name = limit_in(body)
+    value = None if name is None else value_at(body, name)
+    return value if isinstance(value, int) else None
+
+
+def value_at(body: dict[str, Any], name: str) -> Any:
+    """What stands under a name, which may be one inside others (`reasoning.effort`); null where nothing does."""
+    value: Any = body
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _drop(body: dict[str, Any], name: str) -> None:
+    """Without a field, and without an object that is empty then."""
+    outer, _, inner = name.partition(".")
+    if inner:
+        _drop(body[outer], inner)
+    if not inner or not body[outer]:
+        del body[outer]
+
+
+def _put(body: dict[str, Any], name: str, value: Any) -> None:
+    outer, _, inner = name.partition(".")
+    if inner:
+        _put(body.setdefault(outer, {}), inner, value)
+    else:
+        body[outer] = value

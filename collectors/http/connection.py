@@ -49,6 +49,8 @@ class Marks:
         self.arrived: float = 0.0
         """When bytes last came out of the socket: the stamp of whatever is read next, however many layers later."""
         self.reader: _StampedReader | None = None
+        self.stream_ended = False
+        """The protocol's own end of the stream came; what follows is not the response's."""
 
     def wait_at_most(self, seconds: float) -> None:
         """From now on a read of the response that waits longer is a TimeoutError."""

@@ -9,8 +9,11 @@ from __future__ import annotations
 import html
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
+
+from collectors.http.waits import asked_in
 
 LONGEST_MESSAGE = 1_000
 FIRST_WORDS = 200
@@ -19,6 +22,11 @@ DEEPEST = 4
 """How many errors inside errors are read: routers wrap what their upstream said."""
 STATUSES = range(400, 600)
 NO_MESSAGE = "an error without a message"
+CODE_NAMES = ("code", "type", "status", "error_type", "error_code", "errorCode", "status_code", "http_code", "__type")
+MESSAGE_NAMES = ("message", "msg", "status_msg", "error_msg", "error_message", "errorMessage", "err_msg")
+"""Under which names errors are written: OpenAI, Google, text-generation-inference, Databricks and FastChat, MiniMax,
+Amazon; Baidu.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,8 @@ class ReportedError:
     provider: str | None = None
     param: str | None = None
     """The field of the request that it concerns."""
+    asked: tuple[tuple[str, str], ...] = ()
+    """What its fields say of waiting, as pairs of a header and its value; its message may say more."""
 
     def describe(self, http_status: int | None = None) -> str:
         """Code and message in a line, without a code that only repeats `http_status`."""
@@ -55,7 +65,7 @@ def read_error_body(body: bytes) -> ReportedError | None:
         value = next((entry for entry in value if isinstance(entry, dict)), None)
     if not value or not isinstance(value, dict | str):
         return None
-    read = read_error(value)
+    read = (status_error(value) if isinstance(value, dict) else None) or read_error(value)
     return read if read != ReportedError() else None
 
 
@@ -63,17 +73,22 @@ def read_error(value: Any, depth: int = 0) -> ReportedError:
     """The error that a JSON value is or holds; nothing in it is believed to have any shape."""
     if isinstance(value, str):
         inside = _json_object(value) if depth < DEEPEST else None
-        return read_error(inside, depth + 1) if inside else ReportedError(_bounded(value))
+        return read_error(inside, depth + 1) if inside else _of_sdk(value, depth) or ReportedError(_bounded(value))
+    if isinstance(value, list):
+        value = next((entry for entry in value if isinstance(entry, dict | str) and entry), None)
+        return read_error(value, depth + 1)
     if not isinstance(value, dict) or depth > DEEPEST:
         return ReportedError()
     metadata = value["metadata"] if isinstance(value.get("metadata"), dict) else {}
-    inner = read_error(value.get("error") or _text_or_object(value.get("detail")), depth + 1)
-    said = read_error(_text_or_object(value.get("message") or value.get("msg")), depth + 1)
+    inner = read_error(value.get("error") or value.get("errors") or _text_or_object(value.get("detail")), depth + 1)
+    said = read_error(_first_text(value), depth + 1)
+    if said == inner == ReportedError():
+        said = read_error(_text_or_object(value.get("title")), depth + 1)
     raw = read_error(metadata.get("raw"), depth + 1)  # what the provider behind OpenRouter said
-    codes = [value.get(name) for name in ("code", "type", "status", "error_type")]
+    codes = [*map(value.get, CODE_NAMES), *_reasons(value.get("details"))]
     statuses = [inner.status, *map(_status, codes), said.status, raw.status]
-    words = [code[:100] for code in codes if isinstance(code, str) and code and not code.isdigit()]
-    labels = [str(code)[:100] for code in codes[:2] if code != "" and type(code) in (str, int)]
+    words = [_bare(code) for code in codes if isinstance(code, str) and code and not code.isdigit()]
+    labels = [_bare(str(code)) for code in (*codes[:2], *codes[4:]) if code != "" and type(code) in (str, int)]
     name = metadata.get("provider_name")
     messages = (inner.message, said.message, _findings(value), raw.message)
     return ReportedError(
@@ -83,7 +98,50 @@ def read_error(value: Any, depth: int = 0) -> ReportedError:
         label=inner.label or next(iter(labels), None),
         provider=name if isinstance(name, str) else inner.provider,
         param=inner.param or said.param or _param(value),
+        asked=(*inner.asked, *said.asked, *asked_in(value), *raw.asked),
     )
+
+
+RESPONSE_FIELDS = ("choices", "candidates", "output", "content", "data", "embeddings")
+"""A body with one of these is a response, whatever its status field says."""
+GOOD_STATUSES = ("0", "200", "20000", "ok", "success", "succeeded", "none", "")
+_MINIMAX: dict[int, str] = {
+    1002: "rate_limit_exceeded",
+    1004: "invalid_api_key",
+    1008: "insufficient_balance",
+    1039: "rate_limit_exceeded",
+    2013: "invalid_request_error",
+    2049: "invalid_api_key",
+    2056: "insufficient_quota",
+}
+
+
+def status_error(value: dict[str, Any]) -> ReportedError | None:
+    """The error that a vendor's own status object reports, whatever its HTTP status; null where it reports none.
+
+    MiniMax's `base_resp`, Baidu's `error_code`, Tencent's `Response.Error`, the `code` and `message` of DashScope,
+    Xunfei and SiliconFlow, and the `success: false` of one-api.
+    """
+    base = value.get("base_resp")
+    if isinstance(base, dict) and _is_failure(base.get("status_code")):
+        code = base["status_code"]
+        read = read_error({"code": code, "message": base.get("status_msg")})
+        return replace(read, codes=(_MINIMAX[code], *read.codes)) if code in _MINIMAX else read
+    inner = value.get("Response")
+    if isinstance(inner, dict) and isinstance(inner.get("Error"), dict):
+        return read_error({"code": inner["Error"].get("Code"), "message": inner["Error"].get("Message")})
+    if any(value.get(name) for name in RESPONSE_FIELDS):
+        return None
+    for code, text in (("error_code", "error_msg"), ("code", "message"), ("code", "msg")):
+        if _is_failure(value.get(code)) and isinstance(value.get(text), str):
+            return read_error({"code": value[code], "message": value[text]})
+    if value.get("success") is False and isinstance(value.get("message"), str):
+        return read_error({"message": value["message"]})
+    return None
+
+
+def _is_failure(code: Any) -> bool:
+    return type(code) in (int, str) and str(code).lower() not in GOOD_STATUSES
 
 
 def page_title(text: str) -> str | None:
@@ -91,6 +149,37 @@ def page_title(text: str) -> str | None:
     title = re.search(r"<title\b[^>]*>(.*?)</title", text, re.IGNORECASE | re.DOTALL)
     words = _bounded(html.unescape(title.group(1)), FIRST_WORDS) if title else ""
     return words or None
+
+
+def _first_text(value: dict[str, Any]) -> Any:
+    return next((said for name in MESSAGE_NAMES if (said := _text_or_object(value.get(name)))), None)
+
+
+def _bare(code: str) -> str:
+    """A code without Amazon's namespace in front of it."""
+    return code.rpartition("#")[2][:100]
+
+
+def _reasons(details: Any) -> list[Any]:
+    """Google's `details`: the reasons are more specific than the status above them."""
+    return [detail.get("reason") for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
+
+
+_OF_SDK = re.compile(r"\bError code: (\d{3}) - (?=[{\[])")
+_PYTHON_PAIR = re.compile(r"""'(code|type|status|message)': (?:'([^'\\]{1,1000})'|"([^"\\]{1,1000})"|(\d{1,6})\b)""")
+
+
+def _of_sdk(text: str, depth: int) -> ReportedError | None:
+    """What the OpenAI SDK makes of an error, in the message of a proxy that uses it: `Error code: 429 - {'error': …}`,
+    as Python writes it.
+    """
+    text = text[: 4 * LONGEST_MESSAGE]
+    found = _OF_SDK.search(text)
+    if found is None or depth >= DEEPEST:
+        return None
+    pairs = {name: a or b or int(number) for name, a, b, number in _PYTHON_PAIR.findall(text, found.end())}
+    read = read_error(pairs, depth + 1)
+    return replace(read, message=read.message or _bounded(text), status=read.status or _status(found.group(1)))
 
 
 def _text_or_object(entry: Any) -> Any:
@@ -144,7 +233,7 @@ def _json_object(text: str) -> dict[str, Any] | None:
 _PAGE = re.compile(r"<(?:!doctype html|html|head|title|body|h1)\b", re.IGNORECASE)
 _HIDDEN = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^<>]*>")
-_COMPLETION = re.compile(r"""(?:\bdata: ?)?\{[^{}]{0,300}?\\*["']choices\\*["'].*""", re.DOTALL)
+_COMPLETION = re.compile(r"""(?:\bdata: ?)?\{[^{}]{0,300}?\\*["'](?:choices|candidates)\\*["'].*""", re.DOTALL)
 """A chat completion in the middle of a message: LiteLLM quotes what it could not read, and that is the model's text."""
 
 
@@ -163,9 +252,20 @@ def _bounded(text: str, most: int = LONGEST_MESSAGE) -> str:
 
 def without_prompt(text: str, body: dict[str, Any]) -> str:
     """`text` without what the request asked, which some servers echo in their errors."""
-    messages = body.get("messages")
-    for message in messages if isinstance(messages, list) else []:
-        content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(content, str) and content:
-            text = text.replace(content, "[prompt]")
+    for name in ("messages", "input", "contents"):
+        for asked in _asked(body.get(name)):
+            text = text.replace(asked, "[prompt]")
     return text
+
+
+def _asked(value: Any) -> Iterator[str]:
+    """The texts in a request's messages, whichever dialect they are in."""
+    if isinstance(value, str):
+        if value:
+            yield value
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _asked(entry)
+    elif isinstance(value, dict):
+        for name in ("content", "parts", "text"):
+            yield from _asked(value.get(name))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,18 +21,22 @@ import requests
 import urllib3
 from requests.exceptions import SSLError
 
-from collectors.http.adaptations import adapt, change_for
+from collectors.http.adaptations import LARGEST_LIMIT, adapt, change_for
 from collectors.http.authorities import AuthoritiesError, check_authorities
 from collectors.http.classifier import outcome_of
 from collectors.http.connection import Line, Marks
 from collectors.http.deadline import Deadline
+from collectors.http.dialects.base import Dialect, StreamEnd, word
+from collectors.http.dialects.chat import CHAT, route_of
 from collectors.http.errors import ReportedError, page_title, read_error_body, without_prompt
 from collectors.http.litellm import litellm_cost_usd, litellm_route
 from collectors.http.own_limits import own_limit
 from collectors.http.proxy_failures import ProxyFailure, failed_before_target, keeps_connection, own_response
+from collectors.http.rate_limits import NOTHING_SAID, RateLimits, read_limits, wait_ms
 from collectors.http.redaction import innermost, root_cause, safe_error
-from collectors.http.reply import Reply, parse_object, read_events, read_whole, route_of, word
+from collectors.http.reply import Reply, parse_object, parse_objects, read_events, read_whole
 from collectors.http.sse import LineTooLongError, events
+from store.sketch import interpolated
 
 MOST_BYTES = 1024 * 1024
 MOST_ERROR_BYTES = 64 * 1024
@@ -50,12 +55,16 @@ READABLE = ("text/event-stream", "application/json", "")
 
 @dataclass(frozen=True)
 class Ask:
-    """What one exchange sends. `body` is the JSON object; `secrets` never appear in an error text."""
+    """What one exchange sends. `body` is the JSON object; `secrets` never appear in an error text. Where its server
+    wants a larger limit of output tokens, it gets up to `most_tokens`.
+    """
 
     body: dict[str, Any]
     headers: dict[str, str]
     timeout_s: float
     secrets: tuple[str, ...] = ()
+    dialect: Dialect = CHAT
+    most_tokens: int = LARGEST_LIMIT
 
 
 @dataclass(frozen=True)
@@ -67,8 +76,11 @@ class Exchange:
     http_status: int | None = None
     connect_ms: float | None = None
     ttft_ms: float | None = None
+    first_answer_ms: float | None = None
     total_ms: float | None = None
     tokens_per_second: float | None = None
+    itl_p50_ms: float | None = None
+    itl_p99_ms: float | None = None
     completion_tokens: int | None = None
     tokens_source: str | None = None
     own_network: bool = False
@@ -76,6 +88,9 @@ class Exchange:
     own_limit: bool = False
     """This machine lacked something: the network and the target were not even tried."""
     retry_after: str | None = None
+    limits: RateLimits = NOTHING_SAID
+    wait_ms: int | None = None
+    """How long the server asked to be left alone, from the end of the exchange on."""
     reply: Reply = field(default_factory=Reply)
     adaptations: tuple[tuple[str, str | None], ...] = ()
 
@@ -100,7 +115,9 @@ def _within(deadline: Deadline, line: Line, ask: Ask) -> Exchange:
     try:
         for _ in range(MOST_TRIES):
             result, refusal = _once(line, ask, deadline)
-            change = change_for(refusal, ask.body) if refusal and result.http_status in REFUSALS else None
+            change = None
+            if refusal is not None and result.http_status in REFUSALS:
+                change = change_for(refusal, ask.body, ask.most_tokens)
             if change is None or change in adapted or deadline.passed:
                 break
             adapted.append(change)
@@ -197,22 +214,20 @@ def _is_no_http(problem: BaseException) -> bool:
 
 
 Piece = tuple[float, bytes]
-_DONE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]")
-AFTER_DONE_S = 0.1
-"""How long a connection may take to end after its stream has."""
+_EVENTS = re.compile(rb"\s*(?:data|event|id|retry)?:")
+"""How a stream of events begins."""
 
 
-def _receive(response: requests.Response, most: int, marks: Marks) -> tuple[list[Piece], str | None]:
+def _receive(response: requests.Response, most: int, marks: Marks, dialect: Dialect) -> tuple[list[Piece], str | None]:
     """The body in stamped pieces, and why it ended early, if it did. A piece has the stamp of the moment at which its
     last bytes came out of the socket; what is zipped is unzipped when all of it is here.
 
-    A stream is over at its `[DONE]`. What the connection does afterwards is not the response's: it is read on for a
-    moment, so that it can be used again, and closed when its end does not come.
+    A stream is over at its dialect's own end. What the connection does afterwards is not the response's: it is read on
+    for a moment, so that it can be used again, and closed when its end does not come.
     """
     pieces: list[Piece] = []
     size = 0
-    is_done = False
-    tail = b""
+    end, ended_at = StreamEnd(dialect.end), None
     read1 = _reader(response)
     try:
         while piece := read1(PIECE_BYTES):
@@ -220,12 +235,14 @@ def _receive(response: requests.Response, most: int, marks: Marks) -> tuple[list
             size += len(piece)
             if size > most:
                 return _unzipped(pieces, response, most)[0], _too_much(most)
-            if not is_done and _DONE.search(tail + piece):
-                is_done = True
-                marks.wait_at_most(AFTER_DONE_S)
-            tail = (tail + piece)[-len(b"\ndata: [DONE") :]
+            if end.comes_with(piece):
+                if ended_at is None:
+                    marks.wait_at_most(dialect.after_end_s)
+                ended_at, marks.stream_ended = marks.arrived, True
+            elif ended_at is not None and marks.arrived - ended_at > dialect.after_end_s:
+                return pieces, None
     except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as problem:
-        if is_done:
+        if ended_at is not None:
             return pieces, None
         if own_limit(problem):
             raise
@@ -280,34 +297,47 @@ def _answered(response: requests.Response, marks: Marks, ask: Ask) -> tuple[Exch
     status = response.status_code
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     base = Exchange("ok", http_status=status, connect_ms=_connect_ms(marks))
+    came_at = _now_ms()
     if not 200 <= status < 300:
-        return _refused(response, base, marks, ask)
-    pieces, cut = _receive(response, MOST_BYTES, marks)
-    if kind == "application/json":
-        reply = _whole(pieces) or Reply(events=1, broken_events=1)
-    else:
-        try:
-            reply = read_events(events(pieces))
-        except LineTooLongError as problem:
-            return replace(base, outcome="invalid_response", error=str(problem)), None
-        if reply.events == 0 and not reply.done:
-            reply = _whole(pieces) or reply  # JSON under another type's name
+        return _refused(response, base, marks, ask, came_at)
+    pieces, cut = _receive(response, MOST_BYTES, marks, ask.dialect)
+    try:
+        reply = _read(pieces, kind, ask.dialect)
+    except LineTooLongError as problem:
+        return replace(base, outcome="invalid_response", error=str(problem)), None
     _note_headers(reply, response, ask)
     outcome, error = _judge(reply, kind, cut, ask, marks)
     if outcome == "invalid_response" and kind == "text/html":
         title = page_title(b"".join(piece for _, piece in pieces).decode("utf-8", "replace"))
         error = f"{error}: {title}" if title else error
-    base = replace(base, outcome=outcome, error=_kept(error, ask) if error else None, reply=reply)
+    base = replace(
+        base,
+        outcome=outcome,
+        error=_kept(error, ask) if error else None,
+        reply=reply,
+        limits=read_limits(response.headers, came_at),
+        wait_ms=wait_ms(response.headers, status, reply.reported, _now_ms()),
+    )
     return _timed(base, marks.sent), None
 
 
-def _whole(pieces: list[Piece]) -> Reply | None:
-    """The reply of a body that is one JSON object; null for any other body."""
-    body = parse_object(b"".join(piece for _, piece in pieces))
-    if body is None:
+def _read(pieces: list[Piece], kind: str, dialect: Dialect) -> Reply:
+    """What came, by its first bytes: a JSON object or events, whichever type it has. Raises LineTooLongError."""
+    first = next((piece for _, piece in pieces if piece.strip()), b"")
+    if not _EVENTS.match(first):
+        reply = _whole(pieces, dialect)
+        if reply is not None or kind == "application/json":
+            return reply or Reply(events=1, broken_events=1)
+    return read_events(events(pieces), dialect)
+
+
+def _whole(pieces: list[Piece], dialect: Dialect) -> Reply | None:
+    """The reply of a body that is a JSON object, or a list of them (Gemini's without `alt=sse`); null for any other."""
+    bodies = parse_objects(b"".join(piece for _, piece in pieces))
+    if not bodies:
         return None
-    reply = read_whole(body)
-    reply.last_token_at = pieces[-1][0] if reply.has_token else None
+    reply = read_whole(bodies, dialect)
+    reply.ended_at = pieces[-1][0] if reply.has_token else None
     return reply
 
 
@@ -325,7 +355,7 @@ def _kept(text: str, ask: Ask) -> str | None:
 
 def _judge(reply: Reply, kind: str, cut: str | None, ask: Ask, marks: Marks) -> tuple[str, str | None]:
     """The outcome of a 2xx and its reason."""
-    if marks.deadline.passed:
+    if marks.deadline.passed and not marks.stream_ended:
         return "timeout", f"not over after {ask.timeout_s:g} s"
     if reply.reported is not None:
         return outcome_of(reply.reported, HTTPStatus.OK), reply.error
@@ -333,26 +363,28 @@ def _judge(reply: Reply, kind: str, cut: str | None, ask: Ask, marks: Marks) -> 
         return "stream_error", "finish_reason is error"
     cut_json = cut is not None and kind == "application/json"
     if reply.events == reply.broken_events and (kind not in READABLE or reply.broken_events) and not cut_json:
-        return "invalid_response", f"{kind or 'a body without a type'} came that is no chat completion"
+        return "invalid_response", f"{kind or 'a body without a type'} came that is no {ask.dialect.gives}"
     if cut is not None:
         return "stream_error", f"the stream was cut: {cut}"
     if reply.broken_events:
         return "invalid_response", f"{reply.broken_events} of {reply.events} events were no JSON objects"
     if not reply.ended:
-        return "stream_error", _cut_reason(reply)
+        return "stream_error", _cut_reason(reply, ask.dialect)
     # reasoning that is billed and not shown is work, too, and a filter shows that the server does its own
     worked = reply.has_token or reply.usage.completion_tokens or reply.usage.reasoning_tokens
-    if not worked and reply.finish_reason != "content_filter":
+    if not worked and not reply.filtered:
+        if not ask.dialect.makes_text:
+            return "empty", "no vector came"
         return "empty", f"no token came (finish_reason: {reply.finish_reason or 'none'})"
     return "ok", None
 
 
-def _cut_reason(reply: Reply) -> str:
+def _cut_reason(reply: Reply, dialect: Dialect) -> str:
     """A connection that was closed in good order says nothing of a cut; the events do."""
     if reply.cut_in_event:
         return "the stream was cut in the middle of an event"
     when = "" if reply.has_token else " before its first token,"
-    return f"the stream ended{when} without a finish_reason or [DONE]"
+    return f"the stream ended{when} without {dialect.ends_with}"
 
 
 def _timed(base: Exchange, sent: float | None) -> Exchange:
@@ -365,11 +397,22 @@ def _timed(base: Exchange, sent: float | None) -> Exchange:
     return replace(
         base,
         ttft_ms=ttft,
+        first_answer_ms=_since(sent, reply.first_answer_at),
         total_ms=total,
         completion_tokens=tokens,
         tokens_source=source or None,
         tokens_per_second=_rate(reply, tokens),
+        itl_p50_ms=_gap_ms(reply, 0.50),
+        itl_p99_ms=_gap_ms(reply, 0.99),
     )
+
+
+def _gap_ms(reply: Reply, share: float) -> float | None:
+    """The gap between two chunks with a token that this share of them does not exceed; null for too few chunks."""
+    if reply.token_chunks < FEWEST_CHUNKS_FOR_A_RATE or not reply.token_stamps:
+        return None
+    gaps = sorted(reply.gaps_s)
+    return interpolated(gaps.__getitem__, len(gaps), share) * 1_000
 
 
 def _since(began: float | None, at: float | None) -> float | None:
@@ -394,7 +437,7 @@ def _rate(reply: Reply, tokens: int | None) -> float | None:
 
 
 def _refused(
-    response: requests.Response, base: Exchange, marks: Marks, ask: Ask
+    response: requests.Response, base: Exchange, marks: Marks, ask: Ask, came_at: int
 ) -> tuple[Exchange, ReportedError | None]:
     """Anything but a 2xx. A redirect is not followed: it could carry the key to another host."""
     status = base.http_status or 0
@@ -404,7 +447,7 @@ def _refused(
         where = _place(response.url, response.headers.get("Location", ""))
         text = f"HTTP {status}, a redirect to {where}, not followed so that the key stays here; put the right base_url"
         return replace(base, outcome="invalid_response", error=_kept(text, ask)), None
-    pieces, _ = _receive(response, MOST_ERROR_BYTES, marks)
+    pieces, _ = _receive(response, MOST_ERROR_BYTES, marks, ask.dialect)
     content = b"".join(piece for _, piece in pieces)
     reported = read_error_body(content)
     said = reported.describe(status) if reported else ""
@@ -415,7 +458,20 @@ def _refused(
     error = body.get("error")
     route = route_of(body) or (route_of(error) if isinstance(error, dict) else None)
     reply = Reply(route=route, provider=word(reported.provider) if reported else None)
-    return replace(base, outcome=outcome, error=_kept(text, ask), retry_after=wait, reply=reply), reported
+    result = replace(
+        base,
+        outcome=outcome,
+        error=_kept(text, ask),
+        retry_after=wait,
+        limits=read_limits(response.headers, came_at),
+        wait_ms=wait_ms(response.headers, status, reported, came_at),
+        reply=reply,
+    )
+    return result, reported
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _place(url: str, location: str) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from collectors.http.reply import word
+from collectors.http.dialects.base import word
 
 MOST_STEPS = 32
 

@@ -1,34 +1,55 @@
-"""What a probe asks, and how its reply is checked. Fresh operands, so that no cache can answer."""
+"""What a probe asks, and how the answer is checked. Fresh numbers, so that no cache can answer."""
 
 from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 MAX_TOKENS: dict[str, int] = {"ping": 16, "throughput": 128}
 """Output tokens asked for. 16 is the least that some servers accept, and the least that makes a rate."""
 PROMPT_TOKENS_AT_MOST = 64
-"""More than either prompt takes with any tokenizer, chat template included; for the budget."""
+"""More than any prompt takes with any tokenizer and a usual chat template; for the budget. (The few shots of
+deploy/local_model.py take more, and are free.)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A prompt and, where the reply can be checked, the number that it must name."""
+    """A prompt and, where the answer can be checked, the check."""
 
     prompt: str
-    answer: int | None
+    is_right: Callable[[str], bool] | None = None
 
     def answered_by(self, text: str) -> bool | None:
-        """Whether `text` names the right number; null when there is nothing to check."""
-        if self.answer is None or not text.strip():
+        """Whether `text` is a right answer; null when there is nothing to check."""
+        if self.is_right is None or not text.strip():
             return None
-        return re.search(rf"(?<!\d){self.answer}(?!\d)", text) is not None
+        return self.is_right(text)
 
 
-def ask(profile: str, chance: random.Random) -> Question:
-    """A new question: a tiny sum, or, to keep a model talking, counting on from a fresh number."""
+def ask(profile: str, check: str, chance: random.Random) -> Question:
+    """A new prompt: a tiny sum or a number to repeat, as `check` says (`sum`, `echo`, or `off`: a sum that is not
+    checked); or, to keep a model talking, counting on from a fresh number.
+    """
     a, b = chance.randint(11, 89), chance.randint(11, 89)
     if profile == "throughput":
-        return Question(f"Count upward from {a * 100 + b}, one number a line, for at least 100 lines.", None)
-    return Question(f"What is {a} + {b}? Reply with the number only.", a + b)
+        return Question(f"Count upward from {a * 100 + b}, one number a line, for at least 100 lines.")
+    if check == "echo":
+        number = str(a * 100 + b)
+        return Question(f"Repeat this number: {number}", lambda text: _repeats(text, number))
+    prompt = f"What is {a} + {b}? Reply with the number only."
+    return Question(prompt, None if check == "off" else lambda text: _names(text, a + b))
+
+
+def _names(text: str, number: int) -> bool:
+    """Whether a number stands in a text, and not as a part of a longer one."""
+    return re.search(rf"(?<!\d){number}(?!\d)", text) is not None
+
+
+def _repeats(text: str, number: str) -> bool:
+    """Whether a text says this number once and no other. One that says the prompt again, as a model does that follows
+    no instruction, is no answer.
+    """
+    parrots = re.search(r"\b(?:repeat|this\s+number)", text, re.IGNORECASE) is not None
+    return re.findall(r"\d+", text) == [number] and not parrots

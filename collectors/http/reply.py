@@ -1,4 +1,4 @@
-"""What a streamed (or whole) chat completion says, read from its events after the stream has ended.
+"""What a response says, read from its events after the stream has ended, whichever dialect they are in.
 
 Nothing from outside is believed: a number that is no number, negative or too large is null, and text is only ever
 looked at, never kept.
@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from collectors.http.errors import ReportedError, read_error
+from collectors.http.dialects.base import FILTERS, Chunk, Dialect, objects, word
+from collectors.http.dialects.chat import CHAT
+from collectors.http.errors import ReportedError
 from collectors.http.sse import Event
-from collectors.http.usage import Usage, count, usages_in
+from collectors.http.usage import Usage
 
 KEEP_ALIVES = ("ping", "heartbeat", "keepalive", "keep-alive")
 """Names of events that say nothing but that the connection is there."""
@@ -22,13 +24,20 @@ KEEP_ALIVES = ("ping", "heartbeat", "keepalive", "keep-alive")
 
 @dataclass
 class Reply:
-    """What a reply said. Stamps are in seconds, from the same clock as the events'."""
+    """What a response said. Stamps are in seconds, from the same clock as the events'."""
 
-    first_token_at: float | None = None
-    last_token_at: float | None = None
+    first_answer_at: float | None = None
+    """When the first answer text came that anyone sees; null where none did."""
+    token_stamps: list[float] = field(default_factory=list)
+    """When each chunk with a token came."""
     token_chunks: int = 0
+    ended_at: float | None = None
+    """When a body that was no stream was complete."""
     text: str = ""
     reasoned: bool = False
+    """Reasoning came that can be read."""
+    filtered: bool = False
+    """A content filter kept the text back, which a working server does."""
     done: bool = False
     streamed: bool = True
     events: int = 0
@@ -39,17 +48,33 @@ class Reply:
     usage: Usage = field(default_factory=Usage)
     provider: str | None = None
     served_model: str | None = None
+    system_fingerprint: str | None = None
     route: str | None = None
-    _texts: list[str] = field(default_factory=list, repr=False)
+    _texts: list[tuple[float | None, str]] = field(default_factory=list, repr=False)
+
+    @property
+    def first_token_at(self) -> float | None:
+        """When the first token of any kind came; null where nobody saw it arrive."""
+        return self.token_stamps[0] if self.token_stamps else None
+
+    @property
+    def last_token_at(self) -> float | None:
+        """When the last token came."""
+        return self.token_stamps[-1] if self.token_stamps else self.ended_at
+
+    @property
+    def gaps_s(self) -> list[float]:
+        """The time between each chunk with a token and the next."""
+        return [later - earlier for earlier, later in zip(self.token_stamps, self.token_stamps[1:], strict=False)]
 
     @property
     def has_token(self) -> bool:
-        """Text, reasoning text or a tool call came."""
+        """Text, reasoning text, a tool call or a vector came."""
         return self.token_chunks > 0
 
     @property
     def ended(self) -> bool:
-        """The response came to its own end: `[DONE]` or a finish_reason, and no half event behind it."""
+        """The response came to its own end: the dialect's last event or a finish reason, and no half event behind."""
         return (self.done or self.finish_reason is not None) and not self.cut_in_event
 
     @property
@@ -58,7 +83,7 @@ class Reply:
         return None if self.reported is None else self.reported.describe()
 
 
-def read_events(stream: Iterable[Event]) -> Reply:
+def read_events(stream: Iterable[Event], dialect: Dialect = CHAT) -> Reply:
     """The reply that a stream of events makes. Raises `sse.LineTooLongError` as `stream` does."""
     reply = Reply()
     for event in stream:
@@ -67,26 +92,28 @@ def read_events(stream: Iterable[Event]) -> Reply:
             continue
         if not event.data.strip() or event.name.lower() in KEEP_ALIVES or reply.done:
             continue
-        chunk = parse_object(event.data)
-        if chunk is None and not event.complete:
+        values = parse_objects(event.data)
+        if not values and not event.complete:
             reply.cut_in_event = True
             continue
         reply.events += 1
-        if event.name == "error" and (chunk is None or not chunk.get("error")):
-            chunk = {"error": event.data if chunk is None else chunk}
-        if chunk is None:
-            reply.broken_events += 1
-            continue
-        _note(reply, chunk, "delta", event.at)
-    reply.text = answer_text("".join(reply._texts))
+        if event.name == "error" and not (values and values[0].get("error")):
+            values = [{"error": values[0] if values else event.data}]
+        reply.broken_events += not values
+        for value in values:
+            _note(reply, dialect.event(value), event.at)
+    _note_text(reply)
     return reply
 
 
-def read_whole(body: dict[str, Any]) -> Reply:
-    """The reply that a plain JSON body makes. It has no time to first token: nobody saw the first token arrive."""
+def read_whole(bodies: list[dict[str, Any]], dialect: Dialect = CHAT) -> Reply:
+    """The reply that a plain JSON body makes, or a list of its parts. It has no time to first token: nobody saw the
+    first token arrive.
+    """
     reply = Reply(streamed=False, done=True, events=1)
-    _note(reply, body, "message", None)
-    reply.text = answer_text("".join(reply._texts))
+    for body in bodies:
+        _note(reply, dialect.whole(body), None)
+    _note_text(reply)
     return reply
 
 
@@ -99,109 +126,69 @@ def parse_object(text: str | bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _note(reply: Reply, chunk: dict[str, Any], part: str, at: float | None) -> None:
-    _note_error(reply, chunk)
-    reply.provider = word(chunk.get("provider")) or reply.provider
-    reply.served_model = word(chunk.get("model")) or reply.served_model
-    reply.route = route_of(chunk) or reply.route
-    for usage in usages_in(chunk):
+def parse_objects(text: str | bytes) -> list[dict[str, Any]]:
+    """A JSON object, or those of an array; none for anything else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return objects(value if isinstance(value, list) else [value])
+
+
+def _note(reply: Reply, chunk: Chunk, at: float | None) -> None:
+    if reply.reported is None and chunk.error is not None:
+        reply.reported = chunk.error
+        reply.provider = reply.provider or word(chunk.error.provider)
+    reply.provider = chunk.provider or reply.provider
+    reply.served_model = chunk.model or reply.served_model
+    reply.system_fingerprint = chunk.fingerprint or reply.system_fingerprint
+    reply.route = chunk.route or reply.route
+    reply.finish_reason = chunk.finish_reason or reply.finish_reason
+    if chunk.filtered or (chunk.finish_reason is not None and chunk.finish_reason.lower() in FILTERS):
+        reply.filtered = True
+    reply.done = reply.done or chunk.is_end
+    for usage in chunk.usages:
         reply.usage = reply.usage.followed_by(usage)
-    choices = chunk.get("choices")
-    for choice in choices if isinstance(choices, list) else []:
-        if not isinstance(choice, dict):
-            continue
-        _note_error(reply, choice)
-        reply.finish_reason = word(choice.get("finish_reason")) or reply.finish_reason
-        delta = choice.get(part)
-        if isinstance(delta, dict) and _note_delta(reply, delta):
-            reply.token_chunks += 1
-            reply.first_token_at = at if reply.first_token_at is None else reply.first_token_at
-            reply.last_token_at = at
-
-
-def _note_error(reply: Reply, holder: dict[str, Any]) -> None:
-    """Take in an `error` entry, or a chunk that is itself an error, as vLLM's older ones are."""
-    if reply.reported is not None:
+    if not chunk.has_token:
         return
-    if holder.get("error"):
-        reply.reported = read_error(holder["error"])
-    elif holder.get("object") in ("error", "Error"):
-        reply.reported = read_error(holder)
-    if reply.reported is not None:
-        reply.provider = reply.provider or word(reply.reported.provider)
+    reply.token_chunks += 1
+    reply.reasoned = reply.reasoned or chunk.reasoned
+    if at is not None:
+        reply.token_stamps.append(at)
+    if chunk.text:
+        reply._texts.append((at, chunk.text))
 
 
-def _note_delta(reply: Reply, delta: dict[str, Any]) -> bool:
-    """Take in one delta; true when it carries a token. A role alone, null or an empty text is none."""
-    content = _content_text(delta.get("content"))
-    refusal = delta.get("refusal")
-    if content:
-        reply._texts.append(content)
-    reasoning = any(_content_text(delta.get(name)) for name in ("reasoning", "reasoning_content", "reasoning_text"))
-    reasoning = reasoning or bool(_thinking(delta.get("reasoning_details"))) or bool(_thoughts(delta.get("content")))
-    reply.reasoned = reply.reasoned or reasoning
-    called = bool(delta.get("tool_calls")) or bool(delta.get("function_call"))
-    return bool(content) or reasoning or called or (isinstance(refusal, str) and refusal != "")
-
-
-def _content_text(value: Any) -> str:
-    """Answer text of a delta: a string, or a list of parts as some servers send it; reasoning is none."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        parts = (part for part in value if isinstance(part, dict) and not _is_thought(part))
-        return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
-    return ""
-
-
-def _thinking(details: Any) -> list[Any]:
-    """OpenRouter's `reasoning_details` that hold something."""
-    return [
-        part
-        for part in (details if isinstance(details, list) else [])
-        if isinstance(part, dict) and (part.get("text") or part.get("summary") or part.get("data"))
-    ]
-
-
-def _thoughts(content: Any) -> list[Any]:
-    """The blocks of a content that are reasoning, as Mistral and Anthropic send them."""
-    return [
-        part for part in (content if isinstance(content, list) else []) if isinstance(part, dict) and _is_thought(part)
-    ]
-
-
-def _is_thought(part: dict[str, Any]) -> bool:
-    return bool(part.get("thinking")) or str(part.get("type")) in ("thinking", "reasoning", "redacted_thinking")
+def _note_text(reply: Reply) -> None:
+    """The answer, and when the first of it came: behind the reasoning that some servers leave in the text."""
+    text = "".join(piece for _, piece in reply._texts)
+    thought = _FIRST_THOUGHT.match(text) if "think" in text else None
+    if thought is not None and (thought["tagged"] or thought["untagged"] or "").strip():
+        reply.reasoned = True
+    reply.text = answer_text(text)
+    begins = thought.end() if thought is not None else 0
+    if reply.reasoned:
+        begins += len(text[begins:]) - len(text[begins:].lstrip())  # blank lines between the two
+    if not text[begins:].strip():
+        return
+    for at, piece in reply._texts:
+        begins -= len(piece)
+        if begins < 0:
+            reply.first_answer_at = at
+            return
 
 
 def answer_text(text: str) -> str:
-    """The visible answer: what stands behind the reasoning that some servers leave in the text as `<think>`."""
-    return _THOUGHT.sub("", text)
+    """The visible answer: what stands behind the reasoning that some servers leave in the text as `<think>`. Where the
+    prompt's template opens the tag, only its end is in the text.
+    """
+    text = _THOUGHT.sub("", text)
+    return _END_OF_THOUGHT.split(text, 1)[-1]
 
 
 _THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL)
-
-
-def route_of(body: dict[str, Any]) -> str | None:
-    """The attempts, provider by provider, that OpenRouter lists when it is asked to, as a JSON list."""
-    metadata = body.get("openrouter_metadata")
-    attempts = metadata.get("attempts") if isinstance(metadata, dict) else None
-    if not isinstance(attempts, list):
-        return None
-    steps = [
-        {
-            "provider": word(step.get("provider")),
-            "model": word(step.get("model")),
-            "status": count(step.get("status")),
-        }
-        for step in attempts[:32]
-        if isinstance(step, dict)
-    ]
-    return json.dumps(steps) if steps else None
-
-
-def word(value: Any) -> str | None:
-    """A short text from outside as a name: printable, at most 200 characters; null when nothing is left of it."""
-    if not isinstance(value, str):
-        return None
-    return "".join(letter for letter in value[:200] if letter.isprintable()).strip() or None
+_END_OF_THOUGHT = re.compile(r"</think(?:ing)?>")
+_FIRST_THOUGHT = re.compile(
+    r"\s*<think(?:ing)?>(?P<tagged>.*?)(?:</think(?:ing)?>|\Z)|(?P<untagged>(?:(?!<think).)*?)</think(?:ing)?>",
+    re.DOTALL,
+)

@@ -1,6 +1,7 @@
 """Server-sent events from stamped pieces of bytes, as https://html.spec.whatwg.org/multipage/server-sent-events.html
-defines them, with two indulgences that real servers need: an event that the end of the body cuts short of its blank
-line still counts, and so does one whose field name has no space behind it.
+defines them, with what real servers need beside: an event that the end of the body cuts short of its blank line still
+counts, so does one whose field name has no space behind it, and so does JSON that stands between the events without a
+field name, as servers and proxies write their errors.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 LONGEST_LINE = 256 * 1024
+_OPENING = (b"{", b"[")
+_LOOSE = re.compile(rb"\{|\[(?:\{|$)")
 _END_OF_LINE = re.compile(rb"\r\n|\n|\r")
 
 
@@ -55,11 +58,19 @@ def events(pieces: Iterable[tuple[float, bytes]]) -> Iterator[Event]:
     """The events in `pieces`, each a stamp and some bytes, however the bytes are split. Raises LineTooLongError."""
     name, at = "", 0.0
     data: list[str] = []
+    loose: list[str] = []
     first = True
     for stamp, line in _lines(pieces):
         if first:
             line = line.removeprefix(b"\xef\xbb\xbf")
             first = False
+        if loose or (line[:1] in _OPENING and not data and _LOOSE.match(line)):
+            loose.append(line.decode("utf-8", "replace"))
+            ends = line[:1] if len(loose) > 1 else line[-1:]
+            if not line or ends in (b"}", b"]"):
+                yield Event(stamp, name, "\n".join(loose))
+                name, loose = "", []
+            continue
         if not line:
             if data:
                 yield Event(at, name, "\n".join(data))
@@ -72,5 +83,5 @@ def events(pieces: Iterable[tuple[float, bytes]]) -> Iterator[Event]:
             at = stamp
         elif field == b"event":
             name = value.decode("utf-8", "replace")
-    if data:
-        yield Event(at, name, "\n".join(data), complete=False)
+    if data or loose:
+        yield Event(at, name, "\n".join(data or loose), complete=False)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 MOST_TOKENS = 10**9
@@ -34,28 +35,45 @@ CACHED = (
     "cachedContentTokenCount",
     "cached_tokens",
 )
-BESIDE_INPUT = (
-    "cache_read_input_tokens",
+CACHE_WRITE = (
+    "prompt_tokens_details.cache_write_tokens",
+    "input_tokens_details.cache_write_tokens",
+    "prompt_tokens_details.cache_creation_tokens",
     "cache_creation_input_tokens",
-    "cacheReadInputTokens",
     "cacheWriteInputTokens",
 )
-"""Anthropic and Amazon count the cached part of a prompt beside `input_tokens`, not in it."""
+"""OpenRouter, Chat Completions and Responses; LiteLLM; Anthropic; Amazon."""
+CACHE_WRITE_1H = "ephemeral_1h_input_tokens"
+CACHE_WRITE_PARTS = ("ephemeral_5m_input_tokens", CACHE_WRITE_1H)
+CACHE_WRITE_HOLDERS = ("cache_creation", "prompt_tokens_details.cache_creation_token_details")
+"""Where Anthropic, and LiteLLM for it, report cache writes by lifetime."""
+BESIDE_INPUT = (
+    ("cache_read_input_tokens", "cacheReadInputTokens"),
+    ("cache_creation_input_tokens", "cacheWriteInputTokens"),
+)
+"""Anthropic and Amazon count the cached parts of a prompt, read and written, beside `input_tokens`, not in it."""
+BESIDE_COMPLETION = ("thoughtsTokenCount",)
+"""Google counts the reasoning beside `candidatesTokenCount`; elsewhere only the total shows whether it is so."""
 COST = ("cost", "total_cost", "estimated_cost", "cost_usd")
 COST_OF_ALL = ("total_cost", "total", "total_usd", "usd", "amount")
 """Where `cost` is an object: what it comes to in all; else its parts are added up."""
+UPSTREAM_PARTS = ("upstream_inference_prompt_cost", "upstream_inference_completions_cost")
 HOLDERS = ("usage", "usageMetadata")
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was used, each null where it is not known. `reasoning_tokens` are a part of `completion_tokens`."""
+    """What was used, each null where it is not known. `reasoning_tokens` are a part of `completion_tokens`;
+    `cached_tokens` and `cache_write_tokens` of `prompt_tokens`, `cache_write_1h_tokens` of `cache_write_tokens`.
+    """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
     cost_usd: float | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
 
     def followed_by(self, later: Usage) -> Usage:
         """With what came later: of each figure the last one that is not zero. Servers send zeros first, or last."""
@@ -65,6 +83,8 @@ class Usage:
             _last(self.reasoning_tokens, later.reasoning_tokens),
             _last(self.cached_tokens, later.cached_tokens),
             _last(self.cost_usd, later.cost_usd),
+            _last(self.cache_write_tokens, later.cache_write_tokens),
+            _last(self.cache_write_1h_tokens, later.cache_write_1h_tokens),
         )
 
 
@@ -76,31 +96,95 @@ def usages_in(chunk: dict[str, Any]) -> Iterator[Usage]:
     for holder in (*inner, chunk):
         for name in HOLDERS:
             if isinstance(holder.get(name), dict):
-                yield read_usage(holder[name])
+                yield _with_hidden(read_usage(holder[name]), holder[name])
+
+
+TICKS = "cost_in_usd_ticks"
+TICKS_PER_USD = 10**10
+"""xAI's unit."""
+USD = (None, "", "usd", "credits", "$")
+"""Currencies of a cost that is in USD; OpenRouter's credits are."""
+
+
+def _with_hidden(read: Usage, usage: dict[str, Any]) -> Usage:
+    """With what only the whole object shows: output that is in no figure but the total, a cost in another unit."""
+    cost = usage.get("cost")
+    for holder in (usage, cost if isinstance(cost, dict) else {}):
+        currency = holder.get("currency")
+        if (currency.lower() if isinstance(currency, str) else currency) not in USD:
+            read = replace(read, cost_usd=None)
+    if read.cost_usd is None and (ticks := _usd(_per_usd(usage.get(TICKS), TICKS_PER_USD))) is not None:
+        read = replace(read, cost_usd=ticks)
+    completion, reasoning = read.completion_tokens or 0, read.reasoning_tokens or 0
+    if reasoning > completion:  # so it cannot be a part of it
+        return replace(read, completion_tokens=completion + reasoning)
+    prompt, total = count(usage.get("prompt_tokens")), count(usage.get("total_tokens"))
+    if not prompt or total is None or reasoning or "completion_tokens" not in usage:
+        return read
+    hidden = total - prompt - completion
+    cached = [count(usage.get(name)) or 0 for name in ("cache_read_input_tokens", "cache_creation_input_tokens")]
+    if hidden <= 0 or hidden in (read.cached_tokens, *cached, sum(cached)):
+        return read
+    return replace(read, completion_tokens=completion + hidden, reasoning_tokens=hidden)
+
+
+def _per_usd(amount: Any, units: int) -> Any:
+    return amount / units if type(amount) in (int, float) else None
 
 
 def read_usage(usage: dict[str, Any]) -> Usage:
     """One usage object. Zero tokens of a prompt or a completion are not known: none is empty."""
     prompt, completion = _first(usage, PROMPT), _first(usage, COMPLETION)
     reasoning, total = _first(usage, REASONING), _first(usage, TOTAL)
+    by_lifetime = _written_by_lifetime(usage)
+    written = _first(usage, CACHE_WRITE)
+    if not written and by_lifetime:
+        written = sum(by_lifetime.values())
     if prompt is not None and "prompt_tokens" not in usage:
-        beside = sum(count(usage.get(name)) or 0 for name in BESIDE_INPUT)
+        read_beside, write_beside = (_first(usage, names) or 0 for names in BESIDE_INPUT)
+        beside = read_beside + (write_beside or sum(by_lifetime.values()))
         prompt += beside if total is None or total != prompt + (completion or 0) else 0
-    if completion is not None and reasoning and prompt is not None and total == prompt + completion + reasoning:
-        completion += reasoning  # counted beside the completion, as the total shows
-    return Usage(prompt or None, completion or None, reasoning, _first(usage, CACHED), _cost(usage))
+    is_beside = total is None and any(name in usage for name in BESIDE_COMPLETION)
+    if reasoning and (is_beside or (prompt is not None and total == prompt + (completion or 0) + reasoning)):
+        completion = (completion or 0) + reasoning  # counted beside the completion, as the total shows
+    return Usage(
+        count(prompt) or None,
+        count(completion) or None,
+        reasoning,
+        _first(usage, CACHED),
+        _cost(usage),
+        written,
+        by_lifetime.get(CACHE_WRITE_1H),
+    )
+
+
+def _written_by_lifetime(usage: dict[str, Any]) -> dict[str, int]:
+    """Tokens written into the provider's cache, by lifetime; empty where the response does not say."""
+    for place in CACHE_WRITE_HOLDERS:
+        found = {name: _first(usage, (f"{place}.{name}",)) for name in CACHE_WRITE_PARTS}
+        if known := {name: tokens for name, tokens in found.items() if tokens is not None}:
+            return known
+    return {}
 
 
 def _cost(usage: dict[str, Any]) -> float | None:
-    """What the response says that it cost: of a request with a key of one's own the router's fee and what the provider
-    took; of any other the latter is in the former.
+    """What the response says that it cost: for a bring-your-own-key request, the router's fee plus the provider's cost;
+    for any other, the fee includes it. A router that charged nothing although the provider did, and does not say whose
+    key it used, used the user's.
     """
     cost = next((found for name in COST if (found := _usd(usage.get(name))) is not None), None)
-    details = usage.get("cost_details")
-    if usage.get("is_byok") is True and isinstance(details, dict):
-        upstream = _usd(details.get("upstream_inference_cost"))
-        return cost if upstream is None else (cost or 0.0) + upstream
+    is_byok, upstream = usage.get("is_byok"), _upstream(usage.get("cost_details"))
+    if upstream is not None and (is_byok is True or (cost == 0 and not isinstance(is_byok, bool))):
+        return float(Decimal(str(cost or 0.0)) + Decimal(str(upstream)))
     return cost
+
+
+def _upstream(details: Any) -> float | None:
+    """What the provider took, in one sum or for the prompt and the completion."""
+    if not isinstance(details, dict):
+        return None
+    upstream = _usd(details.get("upstream_inference_cost"))
+    return upstream if upstream is not None else _usd({name: details.get(name) for name in UPSTREAM_PARTS})
 
 
 def _usd(value: Any) -> float | None:
@@ -124,8 +208,10 @@ def _first(usage: dict[str, Any], names: tuple[str, ...]) -> int | None:
     """The first of these names that holds a count that is not zero; zero when one holds zero."""
     zero = None
     for name in names:
-        holder, _, inner = name.rpartition(".")
-        place = usage.get(holder) if holder else usage
+        *holders, inner = name.split(".")
+        place: Any = usage
+        for holder in holders:
+            place = place.get(holder) if isinstance(place, dict) else None
         found = count(place.get(inner)) if isinstance(place, dict) else None
         if found:
             return found

@@ -16,7 +16,7 @@ from collectors.scheduler.schedule import Schedule, TickWindow
 
 ClaimState = Literal["open", "ended", "recorded", "refused"]
 """`open`: planned or under way; `ended`: its rows wait to be written; `recorded`: they are in the store; `refused`: a
-budget forbade the probe.
+budget or a rest of its target forbade the probe.
 """
 
 
@@ -165,7 +165,8 @@ class SlotClaims:
     def end(self, series: str, claim: Claim, took_ms: int) -> None:
         """Say that the probe is over, and how long it took."""
         with self._lock:
-            self._took_ms[claim.number] = took_ms
+            if claim.state == "open":
+                self._took_ms[claim.number] = took_ms
             if self._under_way.get(series) is claim:
                 del self._under_way[series]
 

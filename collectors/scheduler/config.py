@@ -5,7 +5,6 @@ A wrong file is refused as a whole, with the file, the line, the key, what is wr
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -17,12 +16,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from collectors.http.adaptations import LARGEST_LIMIT
 from collectors.http.proxies import is_loopback
 from collectors.http.redaction import keep_secret
 from collectors.scheduler.durations import seconds
+from collectors.scheduler.request_settings import (
+    HEADER_NAME,
+    checked_body,
+    checked_headers,
+    checked_key_header,
+    checked_params,
+)
+from collectors.scheduler.wrong_keys import suggestion, value_suggestion
 from store.secrecy import looks_secret
 
 DEFAULT_PATH = Path("targets.toml")
@@ -53,7 +60,6 @@ Sometimes = Annotated[Annotated[float, Field(ge=1, le=7 * 86_400)] | None, Befor
 
 
 _NAMES_A_KEY = re.compile("auth|key|token|secret|cookie", re.IGNORECASE)
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
@@ -110,13 +116,13 @@ class TargetSection(_Section):
     usd_per_million_output: Usd | None = None
     usd_per_million_cached: Usd | None = None
     usd_per_request: Usd | None = None
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: Annotated[dict[str, str], AfterValidator(checked_headers)] = Field(default_factory=dict)
     tags: tuple[str, ...] = ()
     enabled: bool = True
     api: Api = "chat"
-    api_key_header: str | None = Field(None, min_length=1)
-    params: dict[str, str] = Field(default_factory=dict)
-    extra_body: dict[str, Any] = Field(default_factory=dict)
+    api_key_header: Annotated[Annotated[str, Field(min_length=1)] | None, AfterValidator(checked_key_header)] = None
+    params: Annotated[dict[str, str], AfterValidator(checked_params)] = Field(default_factory=dict)
+    extra_body: Annotated[dict[str, Any], AfterValidator(checked_body)] = Field(default_factory=dict)
     stream: bool = True
     max_tokens: OutputTokens = LARGEST_LIMIT
     reasoning_effort: str | None = None
@@ -213,7 +219,7 @@ class ProbeTarget:
     def schedules(self) -> tuple[tuple[str, float], ...]:
         """Its profiles, each with its interval in seconds."""
         first = (self.profile, self.every_s)
-        if self.profile == "throughput" or self.throughput_every_s is None:
+        if self.profile == "throughput" or self.throughput_every_s is None or self.api == "embeddings":
             return (first,)
         return (first, ("throughput", self.throughput_every_s))
 
@@ -226,7 +232,15 @@ class Config:
     collector: CollectorSection
     openrouter: OpenRouterSection
     targets: tuple[ProbeTarget, ...]
+    """What is probed, or waits for its key."""
+    disabled: tuple[ProbeTarget, ...] = ()
+    """Targets that are not probed (`enabled = false`). What was sent to them earlier today still counts."""
     management_key: str | None = field(default=None, repr=False)
+
+    @property
+    def all_targets(self) -> tuple[ProbeTarget, ...]:
+        """Every target of the file."""
+        return (*self.targets, *self.disabled)
 
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Config:
@@ -252,9 +266,11 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
         raise ConfigError(f"{path} is no valid TOML: it is nested too deep") from None
     except ValueError as problem:  # TOMLDecodeError, or a number of thousands of digits
         raise ConfigError(f"{path} is no valid TOML: {problem}") from problem
-    _refuse_secrets(raw, text, path)
     try:
+        _refuse_secrets(raw, text, path)
         file = _File.model_validate(raw)
+    except RecursionError:  # dotted keys, which are read without one
+        raise ConfigError(f"{path} is nested too deep") from None
     except ValidationError as problem:
         raise ConfigError("\n".join(_said(error, raw, text, path) for error in problem.errors())) from None
     _refuse_doubles(file, text, path)
@@ -268,7 +284,14 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     keep_secret([management_key, *(target.key for target in targets)])
     keep_secret(value for name, value in headers if _NAMES_A_KEY.search(name))
     keep_secret((value for name, value in headers if not _NAMES_A_KEY.search(name)), pieces=False)
-    return Config(path, file.collector, file.openrouter, targets, management_key)
+    return Config(
+        path,
+        file.collector,
+        file.openrouter,
+        tuple(target for target in targets if target.enabled),
+        tuple(target for target in targets if not target.enabled),
+        management_key,
+    )
 
 
 def _refuse_unsendable(file: _File, targets: tuple[ProbeTarget, ...], management_key: str | None) -> None:
@@ -280,7 +303,7 @@ def _refuse_unsendable(file: _File, targets: tuple[ProbeTarget, ...], management
             where = target.api_key_file or target.api_key_env
             raise ConfigError(f"the key of {target.name!r} in {where} has {odd}: copy it again, without that")
         for name, value in target.headers.items():
-            if not _HEADER_NAME.fullmatch(name):
+            if not HEADER_NAME.fullmatch(name):
                 raise ConfigError(f"target {target.name!r}: {name!r} is no name of a header; write it as X-Title")
             if odd := _odd_character(value, "latin-1"):
                 raise ConfigError(f"target {target.name!r}: its header {name} has {odd}, which HTTP does not allow")
@@ -387,8 +410,9 @@ def _checked_url(value: str) -> str:
     for name, given in parse_qsl(parts.query, keep_blank_values=True):
         if _NAMES_A_KEY.search(name) or looks_secret(given):
             raise ValueError(f"leave {name!r} out of the query: a key belongs into api_key_env")
-    if parts.path.rstrip("/").endswith("/chat/completions"):
-        raise ValueError("leave /chat/completions out: the base URL ends before it, as in https://host/v1")
+    if ending := re.search(r"/(?:chat/completions|responses|messages|embeddings|models/[^/]+:\w+)/?$", parts.path):
+        where = ending.group().rstrip("/")
+        raise ValueError(f"leave {where} out: the base URL ends before it, as in https://host/v1")
     return value.rstrip("/")
 
 
@@ -466,7 +490,7 @@ def _said(error: Any, raw: dict[str, Any], text: str, path: Path) -> str:
     location = tuple(part for part in error["loc"])
     where = _place(path, _line(text, location))
     owner = location[:2] if location[:1] == ("target",) and len(location) > 1 else location[:1]
-    what = _owner(owner, raw)
+    what = _owner(owner, raw) if len(location) > 1 or error["type"] != "extra_forbidden" else "the file"
     key = ".".join(str(part) for part in location[len(owner) :])
     if error["type"] == "extra_forbidden":
         return f"{where}: {what} has no {key or location[-1]!r}{_nearest(location)}"
@@ -478,6 +502,10 @@ def _said(error: Any, raw: dict[str, Any], text: str, path: Path) -> str:
     message = _PLAINER.get(error["type"], message)
     said = error.get("input")
     shown = "" if error["type"] == "value_error" or isinstance(said, dict | list) else f"{said!r:.80}: "
+    if error["type"] == "literal_error":
+        message += value_suggestion(key, said)
+    if location == ("target",) and isinstance(said, dict):
+        message = "begin each target with a line [[target]], in two brackets"
     return f"{where}: {what}{', ' + key if key else ''}: {shown}{message[:1].lower()}{message[1:]}"
 
 
@@ -505,18 +533,17 @@ def _owner(owner: tuple[Any, ...], raw: dict[str, Any]) -> str:
     return f"target {owner[1] + 1}" + (f" ({name!r})" if isinstance(name, str) and not looks_secret(name) else "")
 
 
-_SECTIONS: dict[str, type[_Section]] = {
-    "collector": CollectorSection,
-    "openrouter": OpenRouterSection,
-    "target": TargetSection,
+_KEYS: dict[str, list[str]] = {
+    "": list(_File.model_fields),
+    "collector": list(CollectorSection.model_fields),
+    "openrouter": list(OpenRouterSection.model_fields),
+    "target": list(TargetSection.model_fields),
 }
 
 
 def _nearest(location: tuple[Any, ...]) -> str:
-    section = _SECTIONS.get(str(location[0])) if len(location) > 1 else _File
-    known = list(section.model_fields) if section else []
-    close = difflib.get_close_matches(str(location[-1]), known, 1, 0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; it knows {', '.join(known)}"
+    section = str(location[0]) if len(location) > 1 else ""
+    return suggestion(section, str(location[-1]), _KEYS) if section in _KEYS else ""
 
 
 def _line(text: str, location: tuple[Any, ...]) -> int | None:

@@ -97,7 +97,7 @@ class Ledger:
         """What was sent today to all free variants that share this target's key."""
         return sum(
             self._requests(other.name)
-            for other in self._config.targets
+            for other in self._config.all_targets
             if other.is_free_variant and other.api_key_env == target.api_key_env
         )
 

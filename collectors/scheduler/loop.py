@@ -20,6 +20,7 @@ from collectors.scheduler.clock import describe, passed_ms, read_clocks
 from collectors.scheduler.config import Config
 from collectors.scheduler.lock import LockedError
 from collectors.scheduler.report import Report
+from collectors.scheduler.rests import rest_in_words
 from collectors.scheduler.room import Room
 from collectors.scheduler.scene import Scene
 from collectors.scheduler.schedule import TickWindow, next_tick
@@ -142,8 +143,8 @@ class Loop:
         known_s = self._shared.timer_step_s()
         if os.environ.get("SYSTEMD_EXEC_PID") != str(os.getpid()):
             return known_s
-        shortest_s = min(target.every_s for target in self._scene.config.targets)
-        return shortest_s if known_s is None else min(known_s, shortest_s)
+        shortest_s = min((target.every_s for target in self._scene.config.targets), default=None)
+        return min((step_s for step_s in (known_s, shortest_s) if step_s is not None), default=None)
 
     def _take_over(self, step_s: float) -> None:
         """Make the tick of the timer's next run, unless that run came or would read another configuration."""
@@ -278,15 +279,22 @@ class Loop:
         self.broke = self.broke or any(isinstance(r, Probe) and r.outcome == "internal_error" for r in rows)
         if rows:
             self._unsaved += self._scene.budget(_now_ms())
+        for row in self._scene.rate_limits(_now_ms()):
+            self._unsaved.append(row)
+            if row.rests_until is not None:
+                self._report.say(f"{row.target} {rest_in_words(row.rests_until, row.reason)}")
 
     def _cover(self, ended: Ended) -> int:
-        """How many slots an errand's probe decides. One that made none gives its slot back."""
+        """How many slots an errand's probe decides. One that made none gives its slot back, unless
+        it was refused.
+        """
         claim, claims = ended.errand.claim, self._shared.claims
         if claim is None:
             return 1
         began = [finding.row.started_at for finding in ended.findings if isinstance(finding.row, Probe)]
         if not began:
-            claims.drop(ended.errand.series, claim)
+            if claim.state != "refused":
+                claims.drop(ended.errand.series, claim)
             return 1
         claims.settle(ended.errand.series, claim, max(began))
         return claim.slots

@@ -1,49 +1,49 @@
-"""What a target's tokens cost, and what a probe can cost at most. Money is exact (Decimal) until it is a row."""
+"""Which prices hold for a target, and the most that a probe of it can cost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-from collectors.http.adaptations import Change, output_limit
-from collectors.http.question import MAX_TOKENS, PROMPT_TOKENS_AT_MOST
+from collectors.http.adaptations import Change
+from collectors.http.question import PROMPT_TOKENS_AT_MOST
+from collectors.request import most_output_tokens
 from collectors.scheduler.config import Config, ProbeTarget
-from store.rows import Model
+from routing.prices import FREE, Price, highest_cost, listed_price
+from store.rows import Endpoint, Model
 
-MILLION = Decimal(1_000_000)
-NOTHING = Decimal(0)
-
-
-@dataclass(frozen=True)
-class Price:
-    """USD per million tokens, and per request."""
-
-    input: Decimal
-    output: Decimal
-    request: Decimal = NOTHING
-
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> Decimal:
-        """USD for this many tokens in one request."""
-        return (self.input * prompt_tokens + self.output * completion_tokens) / MILLION + self.request
-
-
-FREE = Price(NOTHING, NOTHING)
-ASSUMED = Price(Decimal(20), Decimal(100))
+ASSUMED = Price({"input": Decimal(20), "output": Decimal(100)})
 """What a model of unknown price is reckoned at for the budget: dearer than nearly all, so that the budget holds."""
 
 
 def price_of(target: ProbeTarget, config: Config, models: Iterable[Model]) -> Price | None:
-    """The target's price: its own in the configuration, else the catalog's open row, else null for unknown."""
-    if target.usd_per_million_input is not None and target.usd_per_million_output is not None:
-        return Price(target.usd_per_million_input, target.usd_per_million_output)
+    """The target's price: its own in the configuration, else the catalog's open row, else null for unknown.
+
+    Single parts in the configuration take the place of those of the catalog.
+    """
+    price_in, price_out = target.usd_per_million_input, target.usd_per_million_output
+    if price_in is not None and price_out is not None:
+        return _with_own_parts(Price({"input": price_in, "output": price_out}), target)
     sources = {target.name} | ({"openrouter"} if is_routed(target, config) else set())
     for model in models:
         if model.model == target.model and model.source in sources and model.valid_to is None:
-            known = _price(model)
+            known = listed_price(model)
             if known is not None:
-                return known
-    return FREE if target.is_free_variant else None
+                return _with_own_parts(known, target)
+    return _with_own_parts(FREE, target) if target.is_free_variant else None
+
+
+def prices_elsewhere(target: ProbeTarget, config: Config, endpoints: Iterable[Endpoint]) -> list[Price]:
+    """The known prices of the endpoints that a router may send the target's requests to; they can be higher than the
+    one that it lists for the model. A target with a price of its own has none of them.
+    """
+    has_own = target.usd_per_million_input is not None and target.usd_per_million_output is not None
+    if has_own or not is_routed(target, config):
+        return []
+    wanted = (target.provider or "").lower()
+    rows = (row for row in endpoints if row.model == target.model and row.valid_to is None)
+    named = [row for row in rows if wanted in ("", row.tag.lower(), row.tag.partition("/")[0].lower())]
+    return [price for row in named if (price := listed_price(row)) is not None]
 
 
 def is_routed(target: ProbeTarget, config: Config) -> bool:
@@ -52,23 +52,22 @@ def is_routed(target: ProbeTarget, config: Config) -> bool:
 
 
 def most_a_probe_costs(
-    target: ProbeTarget, profile: str, price: Price | None, changes: list[Change] | None = None
+    target: ProbeTarget,
+    profile: str,
+    price: Price | None,
+    changes: list[Change] | None = None,
+    elsewhere: Iterable[Price] = (),
 ) -> Decimal:
-    """The worst case, in USD, with the limit that the target's server made of the profile's (`changes`).
+    """The worst case, in USD: the highest price that can apply, those `elsewhere` among them, with the limit that the
+    target's server made of the profile's (`changes`).
 
     A model of unknown price on this machine costs nothing; elsewhere it is `ASSUMED`.
     """
     if price is None:
-        price = FREE if target.is_loopback else ASSUMED
-    return price.cost(PROMPT_TOKENS_AT_MOST, output_limit(changes or [], MAX_TOKENS[profile]))
+        price = _with_own_parts(FREE if target.is_loopback else ASSUMED, target)
+    return highest_cost([price, *elsewhere], PROMPT_TOKENS_AT_MOST, most_output_tokens(target, profile, changes))
 
 
-def _price(model: Model) -> Price | None:
-    try:
-        return Price(
-            Decimal(model.usd_per_million_input or ""),
-            Decimal(model.usd_per_million_output or ""),
-            Decimal(model.usd_per_request or "0"),
-        )
-    except InvalidOperation:
-        return None
+def _with_own_parts(price: Price, target: ProbeTarget) -> Price:
+    own = {"cached_input": target.usd_per_million_cached, "request": target.usd_per_request}
+    return price.with_parts({name: usd for name, usd in own.items() if usd is not None})

@@ -72,7 +72,7 @@ class Report:
     def planned(self, count: int, skipped: list[tuple[str, str]]) -> None:
         """So many errands are about to start; these are left out, each with its reason."""
         with self._lock:
-            for name, reason in skipped:
+            for name, reason in dict.fromkeys(skipped):
                 if (name, reason) not in self.skipped:
                     self._print(f"not probed: {name}: {reason}")
             self.skipped = (self.skipped + skipped)[-1_000:]

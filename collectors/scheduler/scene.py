@@ -5,25 +5,43 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from collectors.request import request_url
 from collectors.scheduler.claims import Claim
 from collectors.scheduler.config import Config, ProbeTarget
 from collectors.scheduler.failures import consecutive_failures, failures_after
 from collectors.scheduler.lag import LagWatch
 from collectors.scheduler.ledger import Ledger
-from collectors.scheduler.prices import Price, most_a_probe_costs, price_of
-from collectors.scheduler.schedule import TickWindow, series_key
+from collectors.scheduler.prices import is_routed, most_a_probe_costs, price_of, prices_elsewhere
+from collectors.scheduler.schedule import TickWindow, day_began, series_key
 from collectors.scheduler.seats import Seats
 from collectors.scheduler.shared_state import CollectorRun, SharedState
+from routing.prices import Price
 from store import Selection, Spending, Store
 from store.horizon import as_of, horizon
 from store.pending import pending_paths
 from store.rollups import DAY_MS, SPENDING_COLUMNS, spending_of
-from store.rows import ADAPTATIONS, MODELS, RUNS, UP, USAGE, Adaptation, Budget, Model, Row, Run, Table
+from store.rows import (
+    ADAPTATIONS,
+    ENDPOINTS,
+    MODELS,
+    RATE_LIMITS,
+    RUNS,
+    UP,
+    USAGE,
+    Adaptation,
+    Budget,
+    Endpoint,
+    Model,
+    RateLimit,
+    Row,
+    Run,
+    Table,
+)
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
     from collectors.http.connection import Line
@@ -31,6 +49,8 @@ if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due d
 
 PERIODIC = ("local_servers", "catalog", "endpoint_stats", "usage")
 RETRY_S = 300.0
+
+Listed = TypeVar("Listed", Model, Endpoint)
 
 
 @dataclass(frozen=True)
@@ -117,12 +137,15 @@ class Scene:
         self.newest: dict[str, int] = {}
         self.newest_anywhere: int | None = None
         self.failures: dict[str, int] = {}
+        self.served_models: dict[str, str] = {}
+        self._last_cost: dict[str, tuple[int, float]] = {}
         self.last_run_at: dict[str, int] = {}
         self.failed: set[str] = set()
         self._told: Budget | None = None
         self.refused: dict[tuple[str, str, str], list[tuple[str, str | None]]] = {}
         self._lines: dict[str, Line] = {}
         self._prices: dict[str, Price | None] = {}
+        self._elsewhere: dict[str, list[Price]] = {}
         self.ledger = Ledger(config, shared, self._spent, self._worst)
         self.seats = Seats(config, shared)
         self._store = store
@@ -138,6 +161,9 @@ class Scene:
         self.newest_anywhere = max((series.newest.started_at for series in found), default=None)
         newest = [series.newest for series in found if series.newest.location == self.location]
         self.newest = {series_key(probe.target, probe.profile): probe.started_at for probe in newest}
+        self.served_models |= {probe.target: probe.served_model for probe in newest if probe.served_model}
+        for probe in newest:
+            self.note_cost(series_key(probe.target, probe.profile), probe.started_at, probe.cost_usd)
         self.failures = consecutive_failures(self._store, [probe for probe in newest if probe.outcome not in UP])
 
     def _remember(self, store: Store) -> None:
@@ -151,6 +177,8 @@ class Scene:
                     self.failed.add(run.collector)
         for values in store.read(ADAPTATIONS):
             self.note_refusal(Adaptation(*values))
+        limits = (RateLimit(*values) for values in store.read(RATE_LIMITS, Selection(until=_horizon())))
+        self.shared.rests.seed((row for row in limits if row.location == self.location), _now_ms())
         if self.shared.spool_path is not None and pending_paths(self.shared.spool_path):
             return  # what was done is not all in the store yet
         self.shared.claims.forget_lost(self.newest, self.shared.lives)
@@ -170,6 +198,10 @@ class Scene:
         self._told = standing
         return [standing]
 
+    def rate_limits(self, now: int) -> list[RateLimit]:
+        """What servers said of their limits, and which targets rest, as rows that the store does not have yet."""
+        return self.shared.rests.rows(self.location, now)
+
     def _spent(self, since: int) -> dict[str, list[Spending]]:
         if self._store is None:
             return {}
@@ -179,7 +211,7 @@ class Scene:
         return {place: spending_of(found) for place, found in rows.items()}
 
     def _worst(self, name: str, profile: str) -> Decimal:
-        target = next((target for target in self.config.targets if target.name == name), None)
+        target = next((target for target in self.config.all_targets if target.name == name), None)
         return Decimal(0) if target is None else self.most_it_costs(target, profile)
 
     def periodic(self, name: str, every_s: float, window: TickWindow) -> tuple[bool, int]:
@@ -216,8 +248,14 @@ class Scene:
 
     def read_prices(self) -> None:
         """Look the targets' prices up again, after the catalog may have changed."""
-        models = [Model(*row) for row in self.open_rows(MODELS)]
-        self._prices = {target.name: price_of(target, self.config, models) for target in self.config.targets}
+        models = _by_model(Model(*row) for row in self.open_rows(MODELS))
+        targets = self.config.all_targets
+        self._prices = {target.name: price_of(target, self.config, models[target.model]) for target in targets}
+        routed = [target for target in targets if is_routed(target, self.config)]
+        endpoints = _by_model(Endpoint(*row) for row in (self.open_rows(ENDPOINTS) if routed else ()))
+        self._elsewhere = {
+            target.name: prices_elsewhere(target, self.config, endpoints[target.model]) for target in routed
+        }
 
     def price(self, target: ProbeTarget) -> Price | None:
         """The target's price, or null when it is not known."""
@@ -226,7 +264,18 @@ class Scene:
     def most_it_costs(self, target: ProbeTarget, profile: str) -> Decimal:
         """The most that one probe can cost, in USD."""
         changes = self.refused.get((target.name, target.base_url, target.model), [])
-        return most_a_probe_costs(target, profile, self._prices[target.name], changes)
+        elsewhere = self._elsewhere.get(target.name, ())
+        by_price = most_a_probe_costs(target, profile, self._prices[target.name], changes, elsewhere)
+        at, usd = self._last_cost.get(series_key(target.name, profile), (0, 0.0))
+        is_of_today = day_began(at) == day_began(time.time_ns() // 1_000_000)
+        return max(by_price, Decimal(str(usd))) if is_of_today else by_price
+
+    def note_cost(self, series: str, at: int, usd: float | None) -> None:
+        """Remember what a probe cost: the next one of the day may cost as much, whatever the known price is. A router
+        on this machine, of which no price is known, passes on the bills of others.
+        """
+        if usd is not None:
+            self._last_cost[series] = (at, usd)
 
     def note_refusal(self, row: Adaptation) -> None:
         """Remember what a server does not take."""
@@ -241,10 +290,9 @@ class Scene:
         """The target's connection, kept open between probes."""
         line = self._lines.get(target.name)
         if line is None:
-            from collectors.http.addresses import below
             from collectors.http.connection import Line
 
-            line = self._lines[target.name] = Line(below(target.base_url, "chat/completions"))
+            line = self._lines[target.name] = Line(request_url(target))
         return line
 
     def close(self) -> None:
@@ -253,8 +301,19 @@ class Scene:
             line.close()
 
 
+def _by_model(rows: Iterable[Listed]) -> defaultdict[str, list[Listed]]:
+    found: defaultdict[str, list[Listed]] = defaultdict(list)
+    for row in rows:
+        found[row.model].append(row)
+    return found
+
+
 def _horizon() -> int:
-    return horizon(time.time_ns() // 1_000_000)
+    return horizon(_now_ms())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 Collect = Callable[[Scene, TickWindow], Due]

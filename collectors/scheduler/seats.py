@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
+from collectors.request import dialect_of, own_headers
 from collectors.scheduler.config import Config, ProbeTarget
 from collectors.scheduler.lock import LockedError, seat
 from collectors.scheduler.prices import is_routed
@@ -77,6 +78,8 @@ class Seats:
             return min(configured)
         if len(self._targets[server]) < 2 or not server.startswith("http://") or is_routed(target, self._config):
             return NO_LIMIT
+        if not dialect_of(target).may_be_llama_cpp:
+            return NO_LIMIT
         with self._asking[server]:
             now, every_ms = time.time_ns() // 1_000_000, round(self._config.collector.local_servers_every * 1_000)
             slots, asked_at = self._shared.server_slots.get(server, (NO_LIMIT, 0))
@@ -104,9 +107,8 @@ def _total_slots(target: ProbeTarget) -> int | None:
 
     from collectors.http.get_json import get_json
 
-    headers = {"Authorization": f"Bearer {target.key}"} if target.key else {}
     try:
-        props = get_json(f"{server_of(target.base_url)}/props", headers | dict(target.headers), PROPS_TIMEOUT_S)
+        props = get_json(f"{server_of(target.base_url)}/props", own_headers(target), PROPS_TIMEOUT_S)
     except requests.RequestException:
         return None
     except ValueError:

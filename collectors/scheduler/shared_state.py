@@ -1,4 +1,5 @@
-"""What the overlapping runs of one store share: which slots are taken, what the day has cost, when a timer ran.
+"""What the overlapping runs of one store share: which slots are taken, what the day has cost, which
+targets rest, when a timer ran.
 
 A small JSON file beside the lock file, replaced as a whole while the lock is held. It survives a run that is killed.
 Without it (it was removed, or cannot be written) the store's newest rows say what was done, a little less exactly.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +25,7 @@ import orjson
 from collectors.scheduler.claims import Claim, SlotClaims
 from collectors.scheduler.clock import ClockState, Step, observe, read_clocks
 from collectors.scheduler.lock import LockFile, new_run
+from collectors.scheduler.rests import Rest, Rests
 
 PLANNING_WAIT_S = 10.0
 MOST_TIMER_RUNS = 12
@@ -61,6 +64,7 @@ class SharedState:
         self.run = new_run()
         self.location = location
         self.claims = SlotClaims(self.run)
+        self.rests = Rests()
         self.spending = DaySpending()
         self.spending_elsewhere: dict[str, DaySpending] = {}
         self.collector_runs: dict[str, CollectorRun] = {}
@@ -172,6 +176,7 @@ class SharedState:
         clock = section.get("clock")
         self.clock = ClockState(**clock) if clock is not None else self.clock
         self.claims.merge(claims)
+        self.rests.merge({str(name): _rest(values) for name, values in section.get("rests", {}).items()}, _now_ms())
         self._sections = sections
 
     def _save(self) -> None:
@@ -186,6 +191,7 @@ class SharedState:
             "claims": {
                 name: [astuple(claim) for claim in found] for name, found in self.claims.claims.items() if found
             },
+            "rests": {name: astuple(rest) for name, rest in self.rests.shared(_now_ms()).items()},
             "spending": spending,
             "collector_runs": {name: asdict(run) for name, run in self.collector_runs.items()},
             "timer_runs": self.timer_runs,
@@ -233,6 +239,15 @@ def _step_s(runs: list[int]) -> float | None:
 def _claim(values: list[Any]) -> Claim:
     run, number, first, last, at, interval_ms, state, row_at = values
     return Claim(int(run), int(number), int(first), int(last), int(at), int(interval_ms), state, int(row_at))
+
+
+def _rest(values: list[Any]) -> Rest:
+    noted_at, until, reason, server = values
+    return Rest(int(noted_at), int(until), str(reason), str(server))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _spending(values: dict[str, Any]) -> DaySpending:

@@ -81,7 +81,10 @@ def listed(shown: pd.DataFrame, total: int) -> list[str]:
         st.info("No model meets all of this. Loosen a filter.", icon=":material/search_off:")
         return []
     data = shown[list(_columns())].copy()
-    data["created_at"] = pd.to_datetime(data["created_at"], unit="ms", utc=True)
+    for column in ("created_at", "expires_at"):
+        data[column] = pd.to_datetime(data[column], unit="ms", utc=True)
+    if data["expires_at"].isna().all():
+        data = data.drop(columns="expires_at")
     event = st.dataframe(
         data,
         hide_index=True,
@@ -109,6 +112,9 @@ def _columns() -> dict[str, object]:
         "input_modalities": st.column_config.ListColumn("takes", width=120),
         "providers": number("endpoints", help="How many are known: those of models that are probed or watched"),
         "created_at": st.column_config.DatetimeColumn("created", format="D MMM YYYY"),
+        "expires_at": st.column_config.DatetimeColumn(
+            "leaves", format="D MMM YYYY", timezone="UTC", help="The day after which the router may remove it"
+        ),
         "ttft_ms": number("TTFT, ms", format="%.0f", help="Median of our own probes in this window"),
         "tokens_per_second": number("tok/s", format="%.1f", help="Median of our own throughput probes in this window"),
         "parameters": st.column_config.ListColumn("supports", width=420),

@@ -14,10 +14,10 @@ from pages.shared.model_parts import View
 from pages.shared.number_inputs import numeric
 from pages.shared.target_history import THROUGHPUT, TargetHistory, target_history
 from pages.shared.window import Window, in_link
+from routing.prices import price_at
+from routing.selection import Wish
 from stats.differences import Difference, difference
 from stats.latency import Band
-from stats.prices import price_at
-from stats.routing import Wish
 from stats.samples import Percentiles
 from store.rows import Endpoint, Model, Target
 
@@ -143,7 +143,7 @@ def _pinned(url: str, target: Target) -> Endpoint | None:
 
 def _cost(row: Model | Endpoint | None, wish: Wish, now: int) -> float | None:
     price = price_at(row, wish.prompt_tokens, now) if row is not None else None
-    return None if price is None else price.cost(wish.prompt_tokens, wish.completion_tokens) * REQUESTS
+    return None if price is None else price.request_usd(wish.prompt_tokens, wish.completion_tokens) * REQUESTS
 
 
 def over_time(found: list[Column], column: str) -> dict[str, list[Band]]:

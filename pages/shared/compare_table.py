@@ -8,8 +8,8 @@ from html import escape
 from pages.shared import glossary, identity, looks, words
 from pages.shared.compare_parts import REQUESTS, Column
 from pages.shared.model_parts import View
+from routing.selection import Wish
 from stats.differences import Difference
-from stats.routing import Wish
 from stats.samples import Percentiles
 from store.rows import Model
 
@@ -19,7 +19,8 @@ def table(found: list[Column], wish: Wish, zone: str) -> str:
     size = f"{wish.prompt_tokens:,d} in, {wish.completion_tokens:,d} out"
     lines = []
     if any(column.view is not None for column in found):
-        lines += [_line(label, [_measured(column, write, zone) for column in found]) for label, write in _MEASURED]
+        measured = [(label, [_measured(column, write, zone) for column in found]) for label, write in _MEASURED]
+        lines += [_line(label, cells) for label, cells in measured if label not in (FIRST_ANSWER, GAPS) or any(cells)]
     lines.append(
         _line(f"Cost of {REQUESTS:,d} requests, {size}", [f"<b>{words.cost(column.cost_usd)}</b>" for column in found])
     )
@@ -87,6 +88,22 @@ def _speed(_column: Column, view: View, _zone: str) -> str:
     return _with_note(f"{words.rate(view.speed.p50)} tok/s", words.probes(view.speed.count))
 
 
+def _answer(view: View) -> str:
+    found = view.first_answer
+    if found is None:
+        return ""
+    pair = f"{words.milliseconds(found.p50)} / {words.milliseconds(found.p95)} ms"
+    return _with_note(pair, f"{words.probes(found.count)}{view.newest_note}")
+
+
+def _gaps(view: View) -> str:
+    found = view.gaps
+    if found is None:
+        return ""
+    pair = f"{words.milliseconds(found.p50_ms)} / {words.milliseconds(found.p99_ms)} ms"
+    return _with_note(pair, f"{words.plural(found.count, 'probe')}{view.newest_note}")
+
+
 def _price(model: Model) -> str:
     return f"{words.price(model.usd_per_million_input)} / {words.price(model.usd_per_million_output)}"
 
@@ -95,7 +112,10 @@ def _tokens(value: int | None) -> str:
     return "" if value is None else f"{value:,d}"
 
 
+FIRST_ANSWER, GAPS = "Time to first answer token, p50 / p95", "Inter-token latency, p50 / p99"
 _WORDS = {
+    FIRST_ANSWER: "first answer",
+    GAPS: "inter-token latency",
     "Uptime": "uptime",
     "Requests that succeeded": "success rate",
     "TTFT, p50": "TTFT",
@@ -113,9 +133,11 @@ _MEASURED: tuple[tuple[str, Callable[[Column, View, str], str]], ...] = (
     ("against the first", lambda column, _view, _zone: _difference(column.slower, words.milliseconds, "ms")),
     ("TTFT, p95", lambda _column, view, _zone: _times(view.ttft, view.ttft.p95)),
     ("TTFT, p99", lambda _column, view, _zone: _times(view.ttft, view.ttft.p99)),
+    (FIRST_ANSWER, lambda _column, view, _zone: _answer(view)),
     ("Total time, p50", lambda column, _view, _zone: _times(column.total, column.total and column.total.p50)),
     ("Output speed, p50", _speed),
     ("against the first", lambda column, _view, _zone: _difference(column.faster, words.rate, "tok/s")),
+    (GAPS, lambda _column, view, _zone: _gaps(view)),
     ("Incidents", lambda _column, view, _zone: words.count(len(view.incidents))),
     ("Answers right", lambda _column, view, _zone: words.percent(view.answers.share)),
 )

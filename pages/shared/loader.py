@@ -13,11 +13,14 @@ from pages.shared import words
 from pages.shared.source import store_url
 from stats.costs import Cost, asked_since
 from stats.costs import costs as to_costs
+from stats.latency import MeasuredProbe
 from stats.providers import RoutedProbe
+from stats.strip import Failure
 from store import Selection, Spending, Store, StoreError, open_store
 from store.horizon import as_of, horizon, late_rows
 from store.paths import sqlite_path
 from store.protocol import Sized
+from store.rests import resting_until
 from store.rollups import DAY_MS, HOUR_MS, SKETCHED, SPENDING_COLUMNS, spending_of
 from store.rows import (
     BUDGETS,
@@ -27,6 +30,7 @@ from store.rows import (
     INTERNAL_ERROR,
     MODELS,
     PROBES,
+    RATE_LIMITS,
     RUNS,
     TARGETS,
     USAGE,
@@ -36,6 +40,7 @@ from store.rows import (
     Incident,
     Model,
     Probe,
+    RateLimit,
     Run,
     Table,
     Target,
@@ -198,6 +203,21 @@ def budgets(url: str, day: int) -> list[Budget]:
     return [Budget(*row) for row in store().read(BUDGETS, Selection(day, day + DAY_MS))]
 
 
+@st.cache_resource(ttl=FRESH_S, max_entries=4, show_spinner=False)
+def rate_limits(url: str) -> list[RateLimit]:
+    """What servers last said of their limits, and which targets rest, rows from the future left aside."""
+    return [RateLimit(*row) for row in store().read(RATE_LIMITS, Selection(until=_horizon()))]
+
+
+def resting(url: str, target: Target, now: int) -> tuple[int, str] | None:
+    """Until when a target rests (milliseconds UTC), and why; null when it does not."""
+    for row in rate_limits(url):
+        until = resting_until(row.updated_at, row.rests_until, now)
+        if until is not None and (row.target, row.location) == (target.name, target.location):
+            return until, row.reason or ""
+    return None
+
+
 @st.cache_data(ttl=60, max_entries=4, show_spinner=False)
 def lags(url: str, since: int) -> list[float]:
     """How late the collector's machine woke while each probe since then ran, in milliseconds, in order of size."""
@@ -236,6 +256,36 @@ def spending(url: str, since: int, until: int) -> list[Spending]:
 def costs(url: str, now: int) -> list[Cost]:
     """What the probes cost by target: today, this month, and what it will come to."""
     return to_costs(days(store(), asked_since(now)), now)
+
+
+@st.cache_data(ttl=30, max_entries=24, show_spinner=False)
+def newest_probes(url: str, name: str, since: int, until: int, most: int) -> list[MeasuredProbe]:
+    """The newest probes of a target in a window, of every place and profile."""
+    rows = store().read(
+        PROBES, Selection(since, until, (name,)), columns=MeasuredProbe._fields, newest_first=True, limit=most
+    )
+    return [MeasuredProbe._make(row) for row in rows]
+
+
+@st.cache_data(ttl=30, max_entries=24, show_spinner=False)
+def failures(url: str, name: str, since: int, until: int, most: int) -> list[Failure]:
+    """The newest probes of a target in a window that were no success, of every place and profile."""
+    selection = Selection(since, until, (name,), failed=True)
+    rows = store().read(PROBES, selection, columns=Failure._fields, newest_first=True, limit=most)
+    return [Failure._make(row) for row in rows]
+
+
+@st.cache_data(ttl=300, max_entries=256, show_spinner=False)
+def probe_at(url: str, name: str, location: str, profile: str, at: int) -> Probe | None:
+    """The probe of a series that began at a moment; null where it was pruned."""
+    rows = (Probe(*row) for row in store().read(PROBES, Selection(at, at + 1, (name,))))
+    return next((row for row in rows if (row.location, row.profile) == (location, profile)), None)
+
+
+def newest_of(url: str, target: Target) -> Probe | None:
+    """The newest probe of a target at its place, of the profile that decides its uptime."""
+    series = (target.name, target.location, target.profile)
+    return next((p for p in newest(url) if (p.target, p.location, p.profile) == series), None)
 
 
 @st.cache_data(ttl=10, max_entries=8, show_spinner=False)

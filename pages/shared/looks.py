@@ -9,6 +9,7 @@ from dataclasses import fields
 from html import escape
 from itertools import groupby
 from pathlib import Path
+from textwrap import shorten
 from urllib.parse import quote
 
 import plotly.graph_objects as go
@@ -18,6 +19,7 @@ from charts.palette import PALETTES, Mode, Palette
 from pages.shared import words
 from stats.strip import Bar
 
+LONGEST_ERROR = 120
 BAR_WORDS = {
     "up": "up",
     "partly": "partly down",
@@ -123,7 +125,12 @@ def _runs(bars: Sequence[Bar], zone: str, unit: str) -> Iterator[str]:
             yield from (_bar(bar, 1, zone, unit) for bar in run)
             continue
         seconds = (sum(getattr(bar, name) for bar in run) for name in ("up_s", "down_s", "not_counted_s"))
-        yield _bar(Bar(run[0].since, run[-1].until, *seconds, sum(bar.probes for bar in run)), len(run), zone, unit)
+        probes, seen = sum(bar.probes for bar in run), Counter[str]()
+        for bar in run:
+            seen.update(dict(bar.seen))
+        error = next((bar.error for bar in run if bar.error), None)
+        whole = Bar(run[0].since, run[-1].until, *seconds, probes, tuple(seen.most_common()), error)
+        yield _bar(whole, len(run), zone, unit)
 
 
 def _bar(bar: Bar, count: int, zone: str, unit: str) -> str:
@@ -132,6 +139,9 @@ def _bar(bar: Bar, count: int, zone: str, unit: str) -> str:
         said += f" ({words.duration(bar.down_s)} of {words.duration(bar.up_s + bar.down_s)})"
     if bar.probes:
         said += f", {words.plural(bar.probes, unit)}"
+    if bar.seen and bar.state != "up":
+        said += f": {', '.join(f'{words.count(count)} {words.outcome(name)}' for name, count in bar.seen)}"
+        said += f"; the first said: {shorten(bar.error, LONGEST_ERROR, placeholder='…')}" if bar.error else ""
     share = f' style="--d:{max(18, round(bar.down_share * 100))}%"' if bar.state == "partly" else ""
     if count > 1:
         share = f' style="--n:{count}"'
@@ -181,7 +191,18 @@ def spark(values: Sequence[float | None], colour: str, *, wide: bool = False) ->
     return f'<div class="u-spark{" wide" if wide else ""}" style="{style}" aria-hidden="true"></div>'
 
 
-def state(kind: str, text: str) -> str:
-    """A target's state: a mark that differs in shape, the word, and the colour."""
-    mark = {"up": "●", "down": "▼", "not_counted": "◆", "stale": "○", "waiting": "○", "never": "○"}[kind]
-    return f'<span class="u-state {kind}">{mark} {escape(text)}</span>'
+MARKS = {"up": "●", "down": "▼", "not_counted": "◆", "stale": "○", "waiting": "○", "never": "○", "disabled": "○"}
+
+
+def state(kind: str, text: str, seen: str = "") -> str:
+    """A target's state or a probe's outcome: a mark that differs in shape, the word, and the colour. `seen` is shown on
+    hover, on touch and on focus.
+    """
+    said = f'<span class="u-state {kind}">{MARKS[kind]} {escape(text)}</span>'
+    return with_tip(said, seen) if seen else said
+
+
+def with_tip(markup: str, said: str) -> str:
+    """HTML that says more on hover, on touch and on focus."""
+    tip = escape(said, quote=True)
+    return f'<button type="button" class="u-seen" aria-description="{tip}" data-tip="{tip}">{markup}</button>'

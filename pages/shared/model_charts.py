@@ -10,8 +10,8 @@ import streamlit as st
 
 from charts import times, tokens
 from charts.palette import PALETTES, Mode
-from pages.shared import access, identity, loader, looks, model_more, model_parts, spread_parts, window
-from pages.shared.target_history import THROUGHPUT, target_history
+from pages.shared import access, glossary, identity, loader, looks, model_more, model_parts, spread_parts, window, words
+from pages.shared.target_history import THROUGHPUT, Gaps, target_history
 from pages.shared.window import Window
 from stats.distribution import by_hour_of_week, histogram
 from stats.shifts import Shift
@@ -27,6 +27,7 @@ class OverTime:
     total: go.Figure
     speed: go.Figure
     changed: list[Shift]
+    gaps: str
 
 
 def over_time(url: str, target: Target, number: int) -> None:
@@ -76,6 +77,18 @@ def _over_time(
         total=bands(profile, "total_ms", "ms", history.shifts(profile, "total_ms")),
         speed=bands(THROUGHPUT, "tokens_per_second", "tok/s", history.shifts(THROUGHPUT, "tokens_per_second")),
         changed=changed,
+        gaps=_gaps(history.gaps(), history.newest_note),
+    )
+
+
+def _gaps(found: Gaps | None, note: str) -> str:
+    """Inter-token latency in a line."""
+    if found is None:
+        return ""
+    term = glossary.term("inter-token latency", "Inter-token latency")
+    return (
+        f'<div class="u q">{term} p50 <b>{words.milliseconds(found.p50_ms)} ms</b>, p99 '
+        f"<b>{words.milliseconds(found.p99_ms)} ms</b> · {words.plural(found.count, 'throughput probe')}{note}</div>"
     )
 
 
@@ -106,6 +119,8 @@ def _draw(found: OverTime, name: str, when: str) -> None:
             key="speed_chart",
             alt=f"Output speed of {name} {when}, in tokens per second, as percentile bands over time",
         )
+        if found.gaps:
+            st.html(found.gaps)
 
 
 @access.fragment()

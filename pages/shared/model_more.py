@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from html import escape
 
 from pages.shared import words
-from pages.shared.samples import Callee
+from pages.shared.samples import DIALECTS, Callee
+from routing.prices import conditions_of, discount_of
+from routing.selection import PARAMETERS
 from stats.changes import Change
-from stats.prices import conditions_of, discount_of
 from stats.providers import ProviderMeasurement
-from stats.routing import PARAMETERS
 from stats.shifts import Shift
 from store.rows import Endpoint, EndpointStats, Model, Target
 
@@ -41,7 +42,7 @@ def providers(
 def _provider(endpoint: Endpoint, said: EndpointStats | None, measured: Mapping[str, ProviderMeasurement]) -> str:
     met = measured.get(endpoint.provider or "")
     price = f"{words.price(endpoint.usd_per_million_input)} / {words.price(endpoint.usd_per_million_output)}"
-    price += _sometimes(endpoint)
+    price += "".join(f'<span class="more">{escape(line)}</span>' for line in other_prices(endpoint))
     speed = met.speed.p50 if met is not None else None
     cells = [
         _tokens(endpoint.context_tokens),
@@ -72,13 +73,14 @@ def _supports(endpoint: Endpoint) -> str:
     return f'<span class="more" title="{title}">{escape(", ".join(parts))}</span>' if parts else ""
 
 
-def _sometimes(endpoint: Endpoint) -> str:
-    """What else is said of the price: a discount, prices that hold only sometimes."""
-    lines = [f"{discount:.0%} off" for discount in [discount_of(endpoint)] if discount]
-    for condition in conditions_of(endpoint):
+def other_prices(row: Endpoint | Model) -> list[str]:
+    """The rest of a price in words: a fee for each request, a discount, prices that hold only sometimes."""
+    lines = [f"{words.price(row.usd_per_request)} per request"] if row.usd_per_request not in (None, "0") else []
+    lines += [f"{discount:.0%} off" for discount in [discount_of(row)] if discount]
+    for condition in conditions_of(row):
         known = [f"${price.normalize():f}" for price in (condition.input, condition.output) if price is not None]
-        lines.append(f"{condition.when}: {' / '.join(known)}")
-    return "".join(f'<span class="more">{escape(line)}</span>' for line in lines)
+        lines.append(f"{condition.when}: {' / '.join(known)}" if known else f"{condition.when}: other prices")
+    return lines
 
 
 def _quiet(text: str) -> str:
@@ -122,7 +124,25 @@ def _change(change: Change, zone: str) -> str:
 def callee(target: Target, model: Model | None) -> Callee:
     """What the sample code calls."""
     takes_images = model is not None and "image" in (model.input_modalities or "").split(",")
-    return Callee(target.model, target.base_url, target.api_key_env, takes_images, "openrouter" in target.base_url)
+    return Callee(
+        target.model,
+        target.base_url,
+        target.api_key_env,
+        takes_images,
+        "openrouter" in target.base_url,
+        target.api if target.api in DIALECTS else "chat",  # of a newer Uptoken, or an import
+        target.api_key_header,
+        _params(target.params),
+    )
+
+
+def _params(said: str | None) -> dict[str, str]:
+    """The query parameters that a row holds as JSON; none where it is no object: an imported row may say anything."""
+    try:
+        value = json.loads(said or "{}")
+    except ValueError:
+        return {}
+    return {str(name): str(inner) for name, inner in value.items()} if isinstance(value, dict) else {}
 
 
 def shifts_list(what: str, unit: str, found: Iterable[Shift], zone: str) -> str:

@@ -2,40 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
 from pages.shared import glossary, loader, looks, words
+from pages.shared.model_more import other_prices
 from pages.shared.numbers import Metric
-from pages.shared.target_history import BARS, PARTS_OF_A_BAR, THROUGHPUT, target_histories, target_history
+from pages.shared.target_history import (
+    BARS,
+    PARTS_OF_A_BAR,
+    THROUGHPUT,
+    Gaps,
+    target_histories,
+    target_history,
+)
 from pages.shared.window import Window, in_link
 from stats.answers import Answers
-from stats.incidents import Incident, TargetState, mean_time_between_failures_s, mean_time_to_recovery_s
+from stats.incidents import (
+    Incident,
+    TargetState,
+    mean_time_between_failures_s,
+    mean_time_to_recovery_s,
+)
 from stats.places import seen_by_most
 from stats.samples import Percentiles
 from stats.strip import Bar
 from stats.uptime import SuccessRate, Uptime
 from store import Selection
-from store.rows import DOWN, PROBES, Model, Target
+from store.rollups import DAY_MS
+from store.rows import DOWN, PROBES, Model, Probe, Target
 
 LAST_PROBES = 50
+RESTING_WORDS = ("not_counted", "stale", "never")
+"""Of a target that rests, these say no more than that it does."""
 LAST_COLUMNS = (
     "started_at",
     "location",
     "profile",
     "outcome",
+    "http_status",
     "ttft_ms",
+    "first_answer_ms",
     "total_ms",
     "tokens_per_second",
     "prompt_tokens",
     "completion_tokens",
+    "reasoning_tokens",
+    "tokens_source",
     "cost_usd",
+    "answer_ok",
     "provider",
+    "finish_reason",
     "lag_ms",
     "error",
+    "itl_p50_ms",
+    "itl_p99_ms",
+    "system_fingerprint",
 )
 
 
@@ -74,6 +99,12 @@ class View:
     speed: Percentiles
     speed_line: list[float | None]
     answers: Answers
+    rest: tuple[int, str] | None = None
+    """Until when it rests (milliseconds UTC), and why."""
+    newest: Probe | None = None
+    first_answer: Percentiles | None = None
+    newest_note: str = ""
+    gaps: Gaps | None = None
 
 
 def view(url: str, target: Target, window: Window, now: int) -> View:
@@ -87,13 +118,18 @@ def view(url: str, target: Target, window: Window, now: int) -> View:
         until=history.until,
         uptime=history.uptime(),
         success=history.success_rate(),
-        bars=history.bars(),
+        bars=history.bars_with_errors(),
         incidents=history.incidents,
         ttft=history.percentiles(target.profile, "ttft_ms"),
         ttft_line=history.median_line(target.profile, "ttft_ms"),
         speed=history.percentiles(THROUGHPUT, "tokens_per_second"),
         speed_line=history.median_line(THROUGHPUT, "tokens_per_second"),
         answers=history.answers(),
+        rest=loader.resting(url, target, now),
+        newest=loader.newest_of(url, target),
+        first_answer=history.first_answer(),
+        newest_note=history.newest_note,
+        gaps=history.gaps(),
     )
 
 
@@ -102,10 +138,8 @@ def everywhere(url: str, target: Target, places: list[str], window: Window, now:
     everyone = [other for other in loader.targets(url) if other.name == target.name and other.location in places]
     histories = target_histories(url, everyone, window, now, parts=PARTS_OF_A_BAR)
     first, every_s = histories[0], max(other.every_s for other in everyone)
-    seen = seen_by_most(
-        [history.of(history.target.profile) for history in histories],
-        first.since, first.until, first.first_at, every_s, BARS,
-    )  # fmt: skip
+    each = [history.of(history.target.profile) for history in histories]
+    seen = seen_by_most(each, first.since, first.until, first.first_at, every_s, BARS)
     heading = looks.title("Everywhere", f"from {len(places)} locations: down only where most of them see it")
     up = f'<b>{words.percent(seen.uptime.share)}</b> <span class="q">{words.uptime_note(seen.uptime)}</span>'
     return f'<div class="u u-card">{heading}{up}{looks.strip(seen.bars, zone, big=True)}</div>'
@@ -119,9 +153,11 @@ def header(seen: View, colour: str, now: int, zone: str) -> str:
     if model is not None:
         facts += [f"created {words.day(model.created_at, zone)}"] if model.created_at is not None else []
         facts += [f"{model.context_tokens:,d} context"] if model.context_tokens is not None else []
+        facts += [_leaving(model.expires_at, now)] if model.expires_at is not None else []
         if model.usd_per_million_input is not None and model.usd_per_million_output is not None:
             price_in, price_out = words.price(model.usd_per_million_input), words.price(model.usd_per_million_output)
             facts.append(f"{price_in} in, {price_out} out per million tokens")
+            facts += [escape(line) for line in other_prices(model)]
         else:
             facts.append("price not known")
         chips += (model.input_modalities or "").split(",") + (model.supported_parameters or "").split(",")[:8]
@@ -132,14 +168,28 @@ def header(seen: View, colour: str, now: int, zone: str) -> str:
     chip_html = "".join(f'<span class="u-chip">{escape(chip.replace("_", " "))}</span>' for chip in chips if chip)
     description = model.description if model is not None else None
     about = f'<div style="margin-top:10px;max-width:76ch" class="q">{escape(description)}</div>' if description else ""
+    state, rest = _state(seen, now, zone), ""
+    if seen.rest is not None and seen.state.status in RESTING_WORDS:
+        state = looks.state("not_counted", "resting")
+    if seen.rest is not None:
+        until, why = seen.rest
+        said = f"Resting until {words.until(until, zone, now)}: {why}. It is not probed before; that time is a gap."
+        rest = f'<div class="q" style="margin-top:8px" role="status">{escape(said)}</div>'
     return (
         f'<div class="u u-head"><h1>{looks.swatch(colour)}{escape(target.name)}</h1>'
         f'<div class="facts">{"".join(f"<span>{fact}</span>" for fact in facts)}</div>{about}'
-        f'<div class="u-chips">{chip_html}{_state(seen.state, target, now, zone)}</div></div>'
+        f'<div class="u-chips">{chip_html}{state}</div>{rest}</div>'
     )
 
 
-def _state(state: TargetState, target: Target, now: int, zone: str) -> str:
+def _leaving(expires_at: int, now: int) -> str:
+    """The router names a UTC day after which it may remove a model."""
+    said = "leaves on" if now < expires_at + DAY_MS else "was to leave on"
+    return f"{said} {words.short_day(expires_at, 'UTC')}"
+
+
+def _state(view: View, now: int, zone: str) -> str:
+    state, target = view.state, view.target
     said = {
         "up": "up",
         "down": "down",
@@ -147,9 +197,17 @@ def _state(state: TargetState, target: Target, now: int, zone: str) -> str:
         "stale": "no probe",
         "never": "not probed in this window",
         "waiting": words.waiting_for_key(target.api_key_env),
+        "disabled": "disabled",
     }[state.status]
     since = f" since {words.clock(state.since, zone, now)}" if state.since is not None else ""
-    return looks.state(state.status, said + since)
+    return looks.state(state.status, said + since, last_seen(state, view.newest))
+
+
+def last_seen(state: TargetState, newest: Probe | None) -> str:
+    """What the newest probe saw, where it is what a state rests on."""
+    if newest is None or newest.outcome != state.outcome:
+        return ""
+    return f"The newest probe: {words.outcome(newest.outcome)}. {words.seen(asdict(newest))}"
 
 
 def numbers(seen: View, colour: str) -> list[Metric]:
@@ -162,6 +220,7 @@ def numbers(seen: View, colour: str) -> list[Metric]:
         note = f"{words.bounds(up.interval)} (95%), {words.probes(up.probes)}, coverage {words.percent(up.coverage)}"
     p95 = f"/ {words.milliseconds(seen.ttft.p95)}" if seen.ttft.p95 is not None else ""
     left_out = f", {seen.ttft.left_out} left out (this machine was overloaded)" if seen.ttft.left_out else ""
+    checked = _CHECKED.get(seen.target.answer_check or "sum", "checked answers")
     small = "few samples: " if seen.ttft.is_small and seen.ttft.count else ""
     return [
         Metric("Uptime", words.percent(up.share), "", note, "uptime", strict),
@@ -174,6 +233,7 @@ def numbers(seen: View, colour: str) -> list[Metric]:
             course=seen.ttft_line,
             colour=colour,
         ),
+        *_first_answer(seen),
         Metric(
             "Output speed, median",
             words.rate(seen.speed.p50),
@@ -194,13 +254,32 @@ def numbers(seen: View, colour: str) -> list[Metric]:
             "Answers right",
             words.percent(right.share),
             "",
-            f"{words.count(right.right)} of {words.count(right.checked)} fresh sums",
+            f"{words.count(right.right)} of {words.count(right.checked)} {checked}",
             "answers right",
         ),
     ]
 
 
-def uptime_card(seen: View, window: Window, now: int, zone: str) -> str:
+_CHECKED = {"sum": "fresh sums", "echo": "fresh numbers to repeat"}
+
+
+def _first_answer(seen: View) -> list[Metric]:
+    """The wait for visible text, of a model that reasons first."""
+    found = seen.first_answer
+    if found is None:
+        return []
+    return [
+        Metric(
+            "Time to first answer token",
+            words.milliseconds(found.p50),
+            f"/ {words.milliseconds(found.p95)} ms",
+            f"p50 and p95, {words.probes(found.count)}{seen.newest_note}",
+            "first answer",
+        )
+    ]
+
+
+def uptime_card(url: str, seen: View, window: Window, now: int, zone: str) -> str:
     """The strip, and the incidents below it in words."""
     count = len(seen.incidents)
     if count:
@@ -213,7 +292,7 @@ def uptime_card(seen: View, window: Window, now: int, zone: str) -> str:
     else:
         said = "no incident"
     newest = "".join(
-        f"<div>{escape(_incident(incident, seen, now, zone))}</div>" for incident in reversed(seen.incidents[-3:])
+        f"<div>{_incident(url, seen, incident, now, zone)}</div>" for incident in reversed(seen.incidents[-3:])
     )
     return (
         f'<div class="u u-card"><div class="u-title">Uptime</div>{looks.strip(seen.bars, zone, big=True)}'
@@ -223,30 +302,37 @@ def uptime_card(seen: View, window: Window, now: int, zone: str) -> str:
     )
 
 
-def _incident(incident: Incident, seen: View, now: int, zone: str) -> str:
+def _incident(url: str, seen: View, incident: Incident, now: int, zone: str) -> str:
+    target = seen.target
     if incident.ended_at is not None:
         ended = f"down for {words.duration(incident.duration_s())}"
     elif incident.is_known_now:
         ended = "still down"
     else:
         ended = f"unknown after {words.clock(incident.seen_until, zone, now)}"
-    parts = ["before this range"] if incident.began_at < seen.since else []
-    parts += ["after it"] if (incident.ended_at or incident.seen_until) > seen.until else []
-    if parts:
+    if incident.began_at < seen.since or (incident.ended_at or incident.seen_until) > seen.until:
         ended += f", {words.duration(incident.duration_s(seen.since, seen.until))} of it in this range"
     why = f": {incident.error}" if incident.error else ""
-    return f"{words.clock(incident.began_at, zone, now)}, {ended}, {words.outcome(incident.cause)}{why}"
+    first = loader.probe_at(url, target.name, target.location, target.profile, incident.began_at)
+    tip = f"{words.probes(incident.probes)} failed"
+    if first is not None:
+        tip += f". The first: {words.outcome(first.outcome)}. {words.seen(asdict(first))}"
+    said = f"{words.clock(incident.began_at, zone, now)}, {ended}, {words.outcome(incident.cause)}{why}"
+    return looks.with_tip(escape(said), tip)
 
 
 def last_probes(url: str, target: Target, now: int, zone: str) -> str:
     """The newest probes of a target, whatever the window."""
     selection = Selection(targets=(target.name,))
     rows = loader.store().read(PROBES, selection, columns=LAST_COLUMNS, newest_first=True, limit=LAST_PROBES)
+    listed = [dict(zip(LAST_COLUMNS, row, strict=True)) for row in rows]
+    reasons = any(_is_later(probe) for probe in listed)
     heads = (
         "Started",
         "Profile",
         "Outcome",
         glossary.term("TTFT"),
+        *([glossary.term("first answer", "First answer")] if reasons else []),
         glossary.term("total time", "Total"),
         glossary.term("output speed", "Speed"),
         "Tokens in, out",
@@ -256,7 +342,8 @@ def last_probes(url: str, target: Target, now: int, zone: str) -> str:
         "Error",
     )
     head = "".join(f"<th>{text}</th>" for text in heads)
-    body = "".join(_last(dict(zip(LAST_COLUMNS, row, strict=True)), now, zone) for row in rows)
+    changed = _fingerprint_changes(listed)
+    body = "".join(_last(probe, now, zone, reasons, changed.get(place)) for place, probe in enumerate(listed))
     everything = f"export?{urlencode({'table': 'probes', 'only': target.name} | in_link())}"
     return (
         '<div class="u"><div class="u-scroll" tabindex="0" role="region" aria-label="Last probes" '
@@ -267,7 +354,28 @@ def last_probes(url: str, target: Target, now: int, zone: str) -> str:
     )
 
 
-def _last(probe: Mapping[str, Any], now: int, zone: str) -> str:
+def _is_later(probe: Mapping[str, Any]) -> bool:
+    """Whether its answer came after something else: reasoning."""
+    first, answer = probe["ttft_ms"], probe["first_answer_ms"]
+    return first is not None and answer is not None and answer > first
+
+
+def _fingerprint_changes(newest_first: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    """By place, what another configuration of the server was before. Places that say none are passed over."""
+    known = [
+        (place, probe["location"], str(probe["system_fingerprint"]))
+        for place, probe in enumerate(newest_first)
+        if probe["system_fingerprint"]
+    ]
+    found, later = {}, dict[str, tuple[int, str]]()
+    for place, location, fingerprint in known:
+        if location in later and later[location][1] != fingerprint:
+            found[later[location][0]] = fingerprint
+        later[location] = (place, fingerprint)
+    return found
+
+
+def _last(probe: Mapping[str, Any], now: int, zone: str, reasons: bool, before: str | None) -> str:
     outcome = str(probe["outcome"])
     kind = "up" if outcome == "ok" else "down" if outcome in DOWN else "not_counted"
     tokens = " / ".join(
@@ -278,8 +386,10 @@ def _last(probe: Mapping[str, Any], now: int, zone: str) -> str:
     cells = (
         f'<td data-tip="{words.exact(probe["started_at"], zone)}">{words.ago(probe["started_at"], now)}</td>',
         f"<td>{escape(probe['profile'])}</td>",
-        f"<td>{looks.state(kind, words.outcome(outcome))}</td>",
-        *(f"<td>{text}</td>" for text in (_ms(probe["ttft_ms"]), _ms(probe["total_ms"]))),
+        f"<td>{looks.state(kind, words.outcome(outcome), words.seen(probe))}{_fingerprint(probe, before)}</td>",
+        f"<td>{_ms(probe['ttft_ms'])}</td>",
+        *([f"<td>{_ms(probe['first_answer_ms'])}</td>"] if reasons else []),
+        f"<td>{_ms(probe['total_ms'])}</td>",
         f"<td>{words.rate(probe['tokens_per_second'])}{'' if probe['tokens_per_second'] is None else ' tok/s'}</td>",
         f"<td>{tokens}</td>",
         f"<td>{words.cost(probe['cost_usd'])}</td>",
@@ -288,6 +398,13 @@ def _last(probe: Mapping[str, Any], now: int, zone: str) -> str:
         f'<td class="left wrap">{escape(probe["error"] or "")}</td>',
     )
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _fingerprint(probe: Mapping[str, Any], before: str | None) -> str:
+    if before is None:
+        return ""
+    tip = f"system_fingerprint {probe['system_fingerprint']}; of the probe before {before}"
+    return f'<span class="more">{glossary.explained("new fingerprint", tip)}</span>'
 
 
 def _ms(value: float | None) -> str:

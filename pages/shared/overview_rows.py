@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from pages.shared import glossary, identity, loader, looks, words
+from pages.shared.model_parts import RESTING_WORDS, last_seen
 from pages.shared.numbers import Metric
 from pages.shared.target_history import THROUGHPUT, TargetHistory, target_histories
 from pages.shared.window import Window, in_link, now_ms, zone
@@ -19,7 +20,7 @@ from stats.incidents import TargetState
 from stats.samples import Percentiles
 from stats.strip import MOST_BARS, Bar
 from stats.uptime import Uptime
-from store.rows import Model, Target
+from store.rows import Model, Probe, Target
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Row:
     ttft: Percentiles
     speed: Percentiles
     last_at: int | None
+    newest: Probe | None
     trends: Callable[[], Trends]
     """Asked of the rows that are drawn alone."""
 
@@ -115,22 +117,24 @@ def _shown(
 def rows(url: str, targets: list[Target], window: Window, now: int) -> list[Row]:
     """A row for each target at each location, as configured: those that are down first, then by name."""
     models = loader.models(url)
-    newest = {(p.target, p.location, p.profile): p.started_at for p in loader.newest(url)}
-    found = [
-        Row(
-            target=history.target,
-            model=loader.model_of(history.target, models),
-            state=history.state,
-            uptime=history.uptime(),
-            ttft=history.percentiles(history.target.profile, "ttft_ms"),
-            speed=history.percentiles(THROUGHPUT, "tokens_per_second"),
-            last_at=newest.get((history.target.name, history.target.location, history.target.profile)),
-            trends=partial(_trends, history),
+    found = []
+    for history in target_histories(url, targets, window, now, coarse=True):
+        target, newest = history.target, loader.newest_of(url, history.target)
+        found.append(
+            Row(
+                target=target,
+                model=loader.model_of(target, models),
+                state=history.state,
+                uptime=history.uptime(),
+                ttft=history.percentiles(target.profile, "ttft_ms"),
+                speed=history.percentiles(THROUGHPUT, "tokens_per_second"),
+                last_at=newest.started_at if newest is not None else None,
+                newest=newest,
+                trends=partial(_trends, history),
+            )
         )
-        for history in target_histories(url, targets, window, now, coarse=True)
-    ]
-    order = {"down": 0, "not_counted": 1, "stale": 2}
-    return sorted(found, key=lambda row: (order.get(row.state.status, 3), row.state.status == "waiting"))
+    order = {"down": 0, "not_counted": 1, "stale": 2, "waiting": 4, "disabled": 5}
+    return sorted(found, key=lambda row: order.get(row.state.status, 3))
 
 
 def _trends(history: TargetHistory) -> Trends:
@@ -208,23 +212,40 @@ def table(url: str, found: list[Row], now: int, zone: str, link: dict[str, str],
     )
     places, numbers = len({row.target.location for row in found}), identity.numbers(url)
     body = "".join(
-        _html(row, trends, now, zone, places > 1, numbers.get(row.target.name, 0), link) for row, trends in shown
+        _html(
+            row,
+            trends,
+            now,
+            zone,
+            places > 1,
+            numbers.get(row.target.name, 0),
+            link,
+            loader.resting(url, row.target, now),
+        )
+        for row, trends in shown
     )
     return f'<div class="u u-list">{head}{body}</div>'
 
 
 def _html(
-    row: Row, trends: Trends, now: int, zone: str, say_location: bool, number: int, carried: dict[str, str]
+    row: Row,
+    trends: Trends,
+    now: int,
+    zone: str,
+    say_location: bool,
+    number: int,
+    carried: dict[str, str],
+    rest: tuple[int, str] | None,
 ) -> str:
     target, colour = row.target, identity.variable(number)
     where = f" · {escape(target.location)}" if say_location else ""
     link = escape(f"model?{urlencode({'target': target.name} | carried)}", quote=True)
     last = words.exact(row.last_at, zone) if row.last_at is not None else ""
     return (
-        '<div class="u-row">'
+        f'<div class="u-row{" off" if row.state.status == "disabled" else ""}">'
         f'<div class="wide"><a href="{link}" target="_self" data-target="{escape(target.name, quote=True)}">'
         f"{looks.swatch(colour)}{escape(target.name)}</a><br><code>{escape(target.model)}</code>{where}<br>"
-        f"{_state(row, now, zone)}</div>"
+        f"{_state(row, now, zone, rest)}</div>"
         f'<div class="wide">{looks.strip(trends.bars, zone)}<div style="margin-top:5px"><b>'
         f'{words.percent(row.uptime.share) if row.uptime.share is not None else ""}</b> <span class="q">'
         f"{words.uptime_note(row.uptime) if row.state.status != 'waiting' else 'not probed'}</span></div></div>"
@@ -236,18 +257,25 @@ def _html(
     )
 
 
-def _state(row: Row, now: int, zone: str) -> str:
+def _state(row: Row, now: int, zone: str, rest: tuple[int, str] | None) -> str:
     state = row.state
+    if rest is not None:
+        until, why = rest
+        said = f'<span data-tip="{escape(why, quote=True)}">{{}}</span>'
+        text = f"resting until {words.until(until, zone, now)}"
+        if state.status in RESTING_WORDS:
+            return said.format(looks.state("not_counted", text))
+        return _state(row, now, zone, None) + said.format(f'<span class="q">, {text}</span>')
     if state.status == "waiting":
         return looks.state("waiting", words.waiting_for_key(row.target.api_key_env))
     if state.status == "never":
         return looks.state("never", "not probed in this window")
     if state.status == "not_counted":
-        return looks.state("not_counted", words.outcome(state.outcome))
+        return looks.state("not_counted", words.outcome(state.outcome), last_seen(state, row.newest))
     if state.status == "stale":
         return looks.state("stale", f"no probe since {words.clock(state.since or now, zone, now)}")
     since = "" if state.since is None else f", {words.duration((now - state.since) / 1_000)}"
-    return looks.state(state.status, f"{state.status}{since}")
+    return looks.state(state.status, f"{state.status}{since}", last_seen(state, row.newest))
 
 
 def _number(value: Percentiles, write: object, unit: str, with_p95: bool) -> str:

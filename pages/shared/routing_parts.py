@@ -10,8 +10,8 @@ import streamlit as st
 from pages.shared import loader, looks, words
 from pages.shared.number_inputs import numeric
 from pages.shared.window import Window
+from routing.selection import PARAMETERS, Data, Excluded, Offer, Plan, Record, Sort, Strategy, Wish, plan
 from stats.records import measured, reported
-from stats.routing import PARAMETERS, Data, Excluded, Offer, Plan, Record, Sort, Strategy, Wish, plan
 from store.rows import Endpoint
 
 HEAD = looks.head(

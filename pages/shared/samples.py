@@ -1,11 +1,17 @@
-"""Sample code that calls a model, filled in. Pure; the Python and curl samples are run by a test."""
+"""Sample code that calls a model, filled in, in what its server speaks. Pure; the samples are run by tests."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 IMAGE = "https://upload.wikimedia.org/wikipedia/commons/a/a7/Camponotus_flavomarginatus_ant.jpg"
+QUESTION = "What is the meaning of life?"
+AZURE_VERSION = "2024-10-21"
+ANTHROPIC_VERSION = "2023-06-01"
 
 
 @dataclass(frozen=True)
@@ -17,6 +23,9 @@ class Callee:
     api_key_env: str | None
     takes_images: bool = False
     is_routed: bool = False
+    api: str = "chat"
+    api_key_header: str | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -26,77 +35,328 @@ class Callee:
     @property
     def messages(self) -> list[dict[str, object]]:
         """One question, with a picture where the model takes pictures."""
-        if not self.takes_images:
-            return [{"role": "user", "content": "What is the meaning of life?"}]
-        text, image = {"type": "text", "text": "What is in this image?"}, {"url": IMAGE}
-        return [{"role": "user", "content": [text, {"type": "image_url", "image_url": image}]}]
+        return _chat_body(self)["messages"]  # type: ignore[return-value]
 
     @property
     def attribution(self) -> dict[str, str]:
         """Optional headers by which a router knows the app that calls."""
         return {"HTTP-Referer": "https://your-site.example", "X-Title": "Your app"} if self.is_routed else {}
 
+    @property
+    def root(self) -> str:
+        """The base URL without its query."""
+        return urlunsplit(urlsplit(self.base_url)._replace(query="")).rstrip("/")
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query of each request: of the base URL, and the target's `params`."""
+        own = dict(parse_qsl(urlsplit(self.base_url).query, keep_blank_values=True))
+        return DIALECTS[self.api].query(self) | own | dict(self.params)
+
+    @property
+    def url(self) -> str:
+        """Where a request goes."""
+        query = f"?{urlencode(self.query)}" if self.query else ""
+        return f"{self.root}/{DIALECTS[self.api].path(self)}{query}"
+
+    @property
+    def key_header(self) -> str | None:
+        """The header that carries the key; null where none is asked for."""
+        return (self.api_key_header or DIALECTS[self.api].key_header) if self.api_key_env else None
+
+    @property
+    def body(self) -> dict[str, object]:
+        """The JSON of a request."""
+        return DIALECTS[self.api].body(self)
+
+    def key_value(self, key: str) -> str:
+        """What the key's header says, of a key written in the sample's language."""
+        return f"Bearer {key}" if (self.key_header or "").lower() == "authorization" else key
+
+
+@dataclass(frozen=True)
+class SampleDialect:
+    """How one API is called: below the base URL, and where the answer is in its JSON, in Python and JavaScript."""
+
+    path: Callable[[Callee], str]
+    body: Callable[[Callee], dict[str, object]]
+    python_answer: str
+    js_answer: str
+    sdk: str
+    write_sdk: Callable[[Callee], str]
+    key_header: str = "Authorization"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Callable[[Callee], dict[str, str]] = lambda _callee: {}
+
+
+def python_sdk(callee: Callee) -> str:
+    """With the vendor's own package."""
+    return DIALECTS[callee.api].write_sdk(callee)
+
 
 def python_openai(callee: Callee) -> str:
     """With the openai package."""
     extra = f"    extra_headers={_python(callee.attribution, 4)},  # optional\n" if callee.attribution else ""
-    key_line = f'api_key=os.environ["{callee.key}"],' if callee.api_key_env else 'api_key="none",  # none is asked for'
-    return (
-        "import os\n\nfrom openai import OpenAI\n\n"
-        f'client = OpenAI(\n    base_url="{callee.base_url}",\n    {key_line}\n)\n'
+    return _openai(
+        callee,
         "completion = client.chat.completions.create(\n"
         f"{extra}"
-        f'    model="{callee.model}",\n'
+        f"    model={_text(callee.model)},\n"
         f"    messages={_python(callee.messages, 4)},\n"
-        ")\nprint(completion.choices[0].message.content)\n"
+        ")\nprint(completion.choices[0].message.content)\n",
+    )
+
+
+def _openai_responses(callee: Callee) -> str:
+    given = _python(callee.body["input"], 4)
+    return _openai(
+        callee,
+        f"response = client.responses.create(\n    model={_text(callee.model)},\n    input={given},\n)\n"
+        "print(response.output_text)\n",
+    )
+
+
+def _openai_embeddings(callee: Callee) -> str:
+    return _openai(
+        callee,
+        f"response = client.embeddings.create(\n    model={_text(callee.model)},\n    input={_text(QUESTION)},\n)\n"
+        "print(response.data[0].embedding[:5])\n",
+    )
+
+
+def _openai(callee: Callee, call: str) -> str:
+    """A client of the openai package, and a call. The key is an Authorization header unless the target says another."""
+    is_usual = callee.key_header is None or callee.key_header.lower() == "authorization"
+    key = _environment(callee) if callee.key_header and is_usual else '"none"'
+    note = "" if callee.key_header else "  # none is asked for"
+    more = "" if is_usual else f"    default_headers={{{_text(callee.key_header or '')}: {_environment(callee)}}},\n"
+    more += f"    default_query={_python(callee.query, 4)},\n" if callee.query else ""
+    return (
+        "import os\n\nfrom openai import OpenAI\n\n"
+        f"client = OpenAI(\n    base_url={_text(callee.root)},\n    api_key={key},{note}\n{more})\n{call}"
+    )
+
+
+def _openai_azure(callee: Callee) -> str:
+    if callee.root.endswith("/v1"):  # the newer URLs are plain OpenAI
+        return python_openai(callee)
+    is_deployment = "/deployments/" in f"{callee.root}/"
+    where = "base_url" if is_deployment else "azure_endpoint"
+    query = callee.query
+    version = query.pop("api-version")
+    more = f"    default_query={_python(query, 4)},\n" if query else ""
+    header = callee.key_header or "api-key"
+    if header.lower() != "api-key":
+        more += f"    default_headers={{{_text(header)}: {_python_key(callee)}}},\n"
+    return (
+        "import os\n\nfrom openai import AzureOpenAI\n\n"
+        f"client = AzureOpenAI(\n    {where}={_text(callee.root.removesuffix('/openai'))},\n"
+        f"    api_version={_text(version)},\n    api_key={_environment(callee)},\n{more})\n"
+        f"completion = client.chat.completions.create(\n    model={_text(callee.model)},\n"
+        f"    messages={_python(callee.messages, 4)},\n)\nprint(completion.choices[0].message.content)\n"
+    )
+
+
+def _anthropic(callee: Callee) -> str:
+    is_usual = callee.key_header is None or callee.key_header.lower() == "x-api-key"
+    more = "" if is_usual else f"    default_headers={{{_text(callee.key_header or '')}: {_python_key(callee)}}},\n"
+    more += f"    default_query={_python(callee.query, 4)},\n" if callee.query else ""
+    return (
+        "import os\n\nfrom anthropic import Anthropic\n\n"
+        f"client = Anthropic(\n    base_url={_text(callee.root.removesuffix('/v1'))},\n"
+        f"    api_key={_environment(callee)},\n{more})\n"
+        f"message = client.messages.create(\n    model={_text(callee.model)},\n    max_tokens=1024,\n"
+        f"    messages={_python(callee.body['messages'], 4)},\n)\n"
+        'print("".join(block.text for block in message.content if block.type == "text"))\n'
+    )
+
+
+def _google_genai(callee: Callee) -> str:
+    root, _, version = callee.root.rpartition("/")
+    if not version.startswith("v1"):
+        root, version = callee.root, "v1beta"
+    is_usual = callee.key_header is None or callee.key_header.lower() == "x-goog-api-key"
+    more = "" if is_usual else f',\n        "headers": {{{_text(callee.key_header or "")}: {_python_key(callee)}}}'
+    return (
+        "import os\n\nfrom google import genai\n\n"
+        f"client = genai.Client(\n    api_key={_environment(callee)},\n"
+        f'    http_options={{\n        "base_url": {_text(root)},\n'
+        f'        "api_version": {_text(version)}{more},\n    }},\n)\n'
+        f"response = client.models.generate_content(\n    model={_text(callee.model)},\n"
+        f"    contents={_text(QUESTION)},\n)\nprint(response.text)\n"
     )
 
 
 def python_requests(callee: Callee) -> str:
     """With requests."""
-    headers = callee.attribution
-    auth = f'        "Authorization": f"Bearer {{os.environ[\'{callee.key}\']}}",\n' if callee.api_key_env else ""
-    more = "".join(f'        "{name}": "{value}",  # optional\n' for name, value in headers.items())
+    auth = f"        {_text(callee.key_header)}: {_python_key(callee)},\n" if callee.key_header else ""
+    more = "".join(f'        "{name}": "{value}",\n' for name, value in DIALECTS[callee.api].headers.items())
+    more += "".join(f'        "{name}": "{value}",  # optional\n' for name, value in callee.attribution.items())
     block = f"    headers={{\n{auth}{more}    }},\n" if auth or more else ""
     return (
-        f"import os\n\nimport requests\n\nresponse = requests.post(\n"
-        f'    "{callee.base_url}/chat/completions",\n'
+        f"import os\n\nimport requests\n\nresponse = requests.post(\n    {_text(callee.url)},\n"
         f"{block}"
-        f'    json={{\n        "model": "{callee.model}",\n'
-        f'        "messages": {_python(callee.messages, 8)},\n    }},\n'
-        "    timeout=60,\n)\nresponse.raise_for_status()\n"
-        'print(response.json()["choices"][0]["message"]["content"])\n'
+        f"    json={_python(callee.body, 4)},\n"
+        f"    timeout=60,\n)\nresponse.raise_for_status()\nbody = response.json()\n"
+        f"print({DIALECTS[callee.api].python_answer})\n"
     )
 
 
 def typescript(callee: Callee) -> str:
     """With fetch."""
-    lines = [f'    "Authorization": `Bearer ${{process.env.{callee.key}}}`,'] if callee.api_key_env else []
+    dialect = DIALECTS[callee.api]
+    value = callee.key_value(f"${{process.env.{callee.key}}}")
+    lines = [f'    "{callee.key_header}": `{value}`,'] if callee.key_header else []
+    lines += [f'    "{name}": "{value}",' for name, value in dialect.headers.items()]
     lines += [f'    "{name}": "{value}", // optional' for name, value in callee.attribution.items()]
     headers = "\n".join([*lines, '    "Content-Type": "application/json",'])
-    body = json.dumps({"model": callee.model, "messages": callee.messages}, indent=2).replace("\n", "\n  ")
+    body = json.dumps(callee.body, indent=2).replace("\n", "\n  ")
     return (
-        f'const response = await fetch("{callee.base_url}/chat/completions", {{\n  method: "POST",\n'
+        f'const response = await fetch({_text(callee.url)}, {{\n  method: "POST",\n'
         f"  headers: {{\n{headers}\n  }},\n  body: JSON.stringify({body}),\n}});\n"
-        "const completion = await response.json();\nconsole.log(completion.choices[0].message.content);\n"
+        f"const body = await response.json();\nconsole.log({dialect.js_answer});\n"
     )
 
 
 def curl(callee: Callee) -> str:
     """On a command line."""
-    auth = f'  -H "Authorization: Bearer ${callee.key}" \\\n' if callee.api_key_env else ""
-    body = json.dumps({"model": callee.model, "messages": callee.messages}, indent=2).replace("'", "'\\''")
-    more = "".join(f'  -H "{name}: {value}" \\\n' for name, value in callee.attribution.items())
-    headers = f'{auth}{more}  -H "Content-Type: application/json" \\\n'
-    return f"curl {callee.base_url}/chat/completions \\\n{headers}  -d '{body}'\n"
+    auth = f'  -H "{callee.key_header}: {callee.key_value(f"${callee.key}")}" \\\n' if callee.key_header else ""
+    body = json.dumps(callee.body, indent=2).replace("'", "'\\''")
+    more = DIALECTS[callee.api].headers | callee.attribution
+    lines = auth + "".join(f'  -H "{name}: {value}" \\\n' for name, value in more.items())
+    return f"curl {shlex.quote(callee.url)} \\\n{lines}  -H \"Content-Type: application/json\" \\\n  -d '{body}'\n"
 
+
+def _chat_body(callee: Callee) -> dict[str, object]:
+    content: object = QUESTION
+    if callee.takes_images:
+        text, image = {"type": "text", "text": "What is in this image?"}, {"url": IMAGE}
+        content = [text, {"type": "image_url", "image_url": image}]
+    return {"model": callee.model, "messages": [{"role": "user", "content": content}]}
+
+
+def _responses_body(callee: Callee) -> dict[str, object]:
+    if not callee.takes_images:
+        return {"model": callee.model, "input": QUESTION}
+    parts = [
+        {"type": "input_text", "text": "What is in this image?"},
+        {"type": "input_image", "image_url": IMAGE},
+    ]
+    return {"model": callee.model, "input": [{"role": "user", "content": parts}]}
+
+
+def _anthropic_body(callee: Callee) -> dict[str, object]:
+    content: object = QUESTION
+    if callee.takes_images:
+        image = {"type": "image", "source": {"type": "url", "url": IMAGE}}
+        content = [image, {"type": "text", "text": "What is in this image?"}]
+    return {"model": callee.model, "max_tokens": 1024, "messages": [{"role": "user", "content": content}]}
+
+
+def _gemini_body(_callee: Callee) -> dict[str, object]:
+    return {"contents": [{"role": "user", "parts": [{"text": QUESTION}]}]}
+
+
+def _gemini_path(callee: Callee) -> str:
+    named = callee.model if callee.model.startswith(("models/", "tunedModels/")) else f"models/{callee.model}"
+    return f"{'' if urlsplit(callee.root).path else 'v1beta/'}{quote(named, safe='/@.-_')}:generateContent"
+
+
+def _azure_path(callee: Callee) -> str:
+    if "/deployments/" in f"{callee.root}/" or callee.root.endswith("/v1"):
+        return "chat/completions"
+    below = "" if callee.root.endswith("/openai") else "openai/"
+    return f"{below}deployments/{quote(callee.model, safe='')}/chat/completions"
+
+
+def _azure_query(callee: Callee) -> dict[str, str]:
+    return {} if callee.root.endswith("/v1") else {"api-version": AZURE_VERSION}
+
+
+CHAT = SampleDialect(
+    path=lambda _callee: "chat/completions",
+    body=_chat_body,
+    python_answer='body["choices"][0]["message"]["content"]',
+    js_answer="body.choices[0].message.content",
+    sdk="openai",
+    write_sdk=python_openai,
+)
+DIALECTS: dict[str, SampleDialect] = {
+    "chat": CHAT,
+    "responses": SampleDialect(
+        path=lambda _callee: "responses",
+        body=_responses_body,
+        python_answer='"".join(p.get("text", "") for item in body["output"] for p in item.get("content") or [])',
+        js_answer='body.output.flatMap((item) => item.content ?? []).map((part) => part.text ?? "").join("")',
+        sdk="openai",
+        write_sdk=_openai_responses,
+    ),
+    "anthropic": SampleDialect(
+        path=lambda callee: f"{'' if urlsplit(callee.root).path else 'v1/'}messages",
+        body=_anthropic_body,
+        python_answer='"".join(block.get("text", "") for block in body["content"])',
+        js_answer='body.content.map((block) => block.text ?? "").join("")',
+        sdk="anthropic",
+        write_sdk=_anthropic,
+        key_header="x-api-key",
+        headers={"anthropic-version": ANTHROPIC_VERSION},
+    ),
+    "gemini": SampleDialect(
+        path=_gemini_path,
+        body=_gemini_body,
+        python_answer='"".join(part.get("text", "") for part in body["candidates"][0]["content"]["parts"])',
+        js_answer='body.candidates[0].content.parts.map((part) => part.text ?? "").join("")',
+        sdk="google-genai",
+        write_sdk=_google_genai,
+        key_header="x-goog-api-key",
+    ),
+    "azure": SampleDialect(
+        path=_azure_path,
+        body=_chat_body,
+        python_answer=CHAT.python_answer,
+        js_answer=CHAT.js_answer,
+        sdk="openai",
+        write_sdk=_openai_azure,
+        key_header="api-key",
+        query=_azure_query,
+    ),
+    "embeddings": SampleDialect(
+        path=lambda _callee: "embeddings",
+        body=lambda callee: {"model": callee.model, "input": QUESTION},
+        python_answer='body["data"][0]["embedding"][:5]',
+        js_answer="body.data[0].embedding.slice(0, 5)",
+        sdk="openai",
+        write_sdk=_openai_embeddings,
+    ),
+}
 
 SAMPLES = {
-    "Python (openai)": ("python", python_openai),
+    "Python (openai)": ("python", python_sdk),
     "Python (requests)": ("python", python_requests),
     "TypeScript": ("typescript", typescript),
     "curl": ("bash", curl),
 }
+
+
+def label(sample: str, api: str) -> str:
+    """What a sample is called for an API: the first is the vendor's own package."""
+    return f"Python ({DIALECTS[api].sdk})" if sample == "Python (openai)" else sample
+
+
+def _environment(callee: Callee) -> str:
+    """The key in Python, as its own package wants it."""
+    return f'os.environ["{callee.key}"]' if callee.api_key_env else '"none"'
+
+
+def _python_key(callee: Callee) -> str:
+    """The value of the key's header in Python."""
+    key = f"os.environ['{callee.key}']"
+    value = callee.key_value(f"{{{key}}}")
+    return f'f"{value}"' if value.startswith("Bearer") else f'os.environ["{callee.key}"]'
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _python(value: object, indent: int) -> str:

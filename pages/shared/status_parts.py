@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import chain
 
@@ -44,7 +44,8 @@ def lines(url: str, now: int) -> list[Line]:
         each = [history.of(history.target.profile) for history in histories]
         seen = seen_by_most(each, window.since, until, histories[0].first_at, DAY_MS / 1_000, DAYS)
         listed = sorted(chain(*(history.incidents for history in histories)), key=_began)
-        found.append(Line(name, _of_most([history.state for history in histories]), seen.bars, seen.uptime, listed))
+        bars = [replace(bar, seen=()) for bar in seen.bars]  # how it failed is not for others
+        found.append(Line(name, _of_most([history.state for history in histories]), bars, seen.uptime, listed))
     order = {"down": 0, "stale": 1, "not_counted": 2}
     return sorted(found, key=lambda line: (order.get(line.state.status, 3), line.name.lower()))
 

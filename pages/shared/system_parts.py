@@ -11,8 +11,9 @@ from pages.shared import loader, looks, words
 from pages.shared.numbers import Metric
 from stats.runs import Activity, activities, strip_of_runs
 from store.freshness import last_seen, stale_since
+from store.rests import resting_until
 from store.rollups import DAY_MS, HOUR_MS
-from store.rows import LAG_LIMIT_MS
+from store.rows import LAG_LIMIT_MS, RateLimit
 
 BARS = 48
 MOST_ERRORS = 20
@@ -111,6 +112,60 @@ def _meter(used: float, limit: float, said: str) -> str:
     share = min(1.0, used / limit) if limit else 0.0
     kind = " full" if share > NEARLY else ""
     return f'<span class="u-meter{kind}"><span><i style="width:{share:.1%}"></i></span>{said}</span>'
+
+
+def rate_limits(url: str, now: int, zone: str) -> str:
+    """What each target may still send, as its server says, and which rest; nothing where no server says so."""
+    current = {(t.name, t.location) for t in loader.targets(url) if t.state != "removed"}
+    rows = [row for row in loader.rate_limits(url) if (row.target, row.location) in current]
+    each = [(row, resting_until(row.updated_at, row.rests_until, now)) for row in rows]
+    found = [(row, until) for row, until in each if until is not None or _says_left(row, now)]
+    if not found:
+        return ""
+    heads = ("Target", "Requests left", "full again", "Tokens left", "full again", "Known since")
+    head = "".join(f'<th class="{"left" if " left" in text else ""}">{text}</th>' for text in heads)
+    places = len({row.location for row, _ in found})
+    body = "".join(_limited(row, until, now, zone, places > 1) for row, until in sorted(found, key=_by_rest))
+    return (
+        '<div class="u u-scroll"><table class="u-table">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _by_rest(pair: tuple[RateLimit, int | None]) -> tuple[bool, str, str]:
+    return pair[1] is None, pair[0].target, pair[0].location
+
+
+def _says_left(row: RateLimit, now: int) -> bool:
+    is_told = row.requests_remaining is not None or row.tokens_remaining is not None
+    return is_told and now - row.updated_at < DAY_MS
+
+
+def _limited(row: RateLimit, until: int | None, now: int, zone: str, say_location: bool) -> str:
+    said = f"<b>{escape(row.target)}</b>"
+    said += f'<span class="more">{escape(row.location)}</span>' if say_location else ""
+    if until is not None:  # beside the target: on a phone a column of its own is out of sight
+        state = looks.state("not_counted", f"rests until {words.until(until, zone, now)}")
+        said += f'<br>{state}<span class="more">{escape(row.reason or "")}</span>'
+    return (
+        f'<tr><td class="wrap">{said}</td>'
+        f"{_left(row.requests_remaining, row.requests_limit, row.requests_reset_at, now, zone)}"
+        f"{_left(row.tokens_remaining, row.tokens_limit, row.tokens_reset_at, now, zone)}"
+        f'<td data-tip="{words.exact(row.updated_at, zone)}">{words.ago(row.updated_at, now)}</td></tr>'
+    )
+
+
+def _left(remaining: int | None, limit: int | None, reset_at: int | None, now: int, zone: str) -> str:
+    """Two cells: what is left, and when all of it is there again."""
+    if remaining is None:
+        return f'<td class="left">{words.DASH}</td><td>{words.DASH}</td>'
+    of = f" of {words.count(limit)}" if limit is not None else ""
+    said = f"{words.count(remaining)}{of}"
+    meter = _meter(max(0, limit - remaining), limit, said) if limit else said
+    if reset_at is None:
+        return f'<td class="left">{meter}</td><td>{words.DASH}</td>'
+    again = f"in {words.duration((reset_at - now) / 1_000)}" if reset_at > now else "by now"
+    return f'<td class="left">{meter}</td><td data-tip="{words.exact(reset_at, zone)}">{again}</td>'
 
 
 def _growth(size: int | None, probes: int, a_day: float | None) -> str:

@@ -13,14 +13,14 @@ from pages.shared import loader
 from pages.shared.window import Window
 from stats import latency, strip, tokens
 from stats.answers import Answers
-from stats.incidents import Incident, TargetState, incidents, state, within
-from stats.samples import Percentiles, Samples
+from stats.incidents import Incident, TargetState, incidents, state, unprobed, within
+from stats.samples import Percentiles, Samples, samples_of
 from stats.shifts import Shift, shifts
 from stats.summary import Summary, summary
 from stats.thinning import Mark, marks
 from stats.uptime import SuccessRate, Uptime
 from store.rollups import DAY_MS, HOUR_MS, Grid, Rollup, Series
-from store.rows import Target
+from store.rows import DOWN, Target
 from store.windows import Range, effective, raw_rollups, rollups_of
 
 RAW_AT_MOST = 20_000
@@ -33,6 +33,17 @@ HOURS_UP_TO_MS = 45 * DAY_MS
 """Up to here charts over time are drawn from hours: 1,080 of them, for up to 96 stretches."""
 THROUGHPUT = "throughput"
 BARS = 140
+NEWEST = 1_000
+"""Raw probes that are read for what no roll-up has a sketch of, and for what failures said."""
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Inter-token latency: the medians, over `count` throughput probes, of each one's p50 and p99."""
+
+    p50_ms: float
+    p99_ms: float
+    count: int
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,10 @@ class TargetHistory:
         began = strip.strip_began(self.since, self.until, self.first_at, every_s, most)
         return strip.strip(self.of(self.target.profile), began, self.until, every_s, most)
 
+    def bars_with_errors(self, most: int = BARS) -> list[strip.Bar]:
+        """The strip, with what failures said."""
+        return strip.with_errors(self.bars(most), [f for f in self._failures if f.profile == self.target.profile])
+
     def samples(self, profile: str, column: str) -> Samples:
         """The values of a measured column."""
         return summary(self.of(profile)).samples(column)
@@ -107,8 +122,51 @@ class TargetHistory:
         return latency.bands(self._fine(profile), column, self.charted_since, self.until)
 
     def failures(self, profile: str) -> list[Mark]:
-        """When it failed, in as many marks as a chart has room for."""
-        return marks(latency.failures(self._fine(profile)), self.since, self.until + HOUR_MS)
+        """When it failed, in as many marks as a chart has room for: to the millisecond where raw probes tell it."""
+        known = [failure for failure in self._failures if failure.profile == profile]
+        kept = latency.failures(self._fine(profile))
+        if sum(failure.outcome in DOWN for failure in known) < sum(count for _, _, count in kept):
+            return marks(kept, self.since, self.until + HOUR_MS)
+        said = {failure.started_at: failure.error for failure in known if failure.error}
+        return marks(((f.started_at, f.outcome, 1) for f in known), self.since, self.until + HOUR_MS, errors=said)
+
+    def first_answer(self) -> Percentiles | None:
+        """When the first visible answer text came, of the newest probes; null where the model does not reason."""
+        probes = [probe for probe in self._newest if probe.profile == self.target.profile]
+        if not latency.is_reasoning(probes):
+            return None
+        known = [p.first_answer_ms for p in probes if p.is_believed and p.first_answer_ms is not None]
+        return samples_of(known).percentiles()
+
+    def gaps(self) -> Gaps | None:
+        """The gaps between chunks of the newest throughput probes; null where none is known."""
+        probes = [probe for probe in self._newest if probe.profile == THROUGHPUT and probe.is_believed]
+        low = samples_of([probe.itl_p50_ms for probe in probes if probe.itl_p50_ms is not None]).percentiles()
+        high = samples_of([probe.itl_p99_ms for probe in probes if probe.itl_p99_ms is not None]).percentiles()
+        return Gaps(low.p50, high.p50, low.count) if low.p50 is not None and high.p50 is not None else None
+
+    @property
+    def newest_note(self) -> str:
+        """What `first_answer` and `gaps` leave out, in words."""
+        return f", of the newest {NEWEST:,d} in this range" if len(self._read_newest) == NEWEST else ""
+
+    @cached_property
+    def _read_newest(self) -> list[latency.MeasuredProbe]:
+        return loader.newest_probes(self.url, self.target.name, loader.rounded(self.since), self._ended, NEWEST)
+
+    @property
+    def _newest(self) -> list[latency.MeasuredProbe]:
+        return [probe for probe in self._read_newest if probe.location == self.target.location]
+
+    @cached_property
+    def _failures(self) -> list[strip.Failure]:
+        found = loader.failures(self.url, self.target.name, loader.rounded(self.since), self._ended, NEWEST)
+        return [f for f in found if f.location == self.target.location and f.started_at >= self.since]
+
+    @property
+    def _ended(self) -> int:
+        """Of a live range the same for a few seconds, so that what was read is in the cache."""
+        return loader.rounded(self.until) + 5_000 if self.until == self.now else self.until
 
     def shifts(self, profile: str, column: str) -> list[Shift]:
         """When a measured column became another one."""
@@ -162,7 +220,6 @@ def target_histories(
     for target in targets:
         series = (target.name, target.location, target.profile)
         all_incidents = incidents(kept[series], newest.get(series), now, target.every_s)
-        is_waiting = target.state == "waiting_for_key"
         found.append(
             TargetHistory(
                 url=url,
@@ -173,9 +230,7 @@ def target_histories(
                 first_at=first_at.get(target.name, now),
                 rollups=mine[target.name, target.location],
                 incidents=within(all_incidents, told.since, until),
-                state=TargetState("waiting", None)
-                if is_waiting
-                else state(newest.get(series), all_incidents, now, target.every_s),
+                state=unprobed(target.state) or state(newest.get(series), all_incidents, now, target.every_s),
             )
         )
     return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from stats.uptime import Uptime
@@ -134,6 +136,12 @@ def clock(moment: int, zone: str, now: int | None = None) -> str:
     return f"{local.day} {local:%b}{'' if same_year else f' {local.year}'}, {local:%H:%M}"
 
 
+def until(moment: int, zone: str, now: int) -> str:
+    """`14:20:31`, with its day where that is not today, in the viewer's zone: when something will be."""
+    local = _local(moment, zone)
+    return f"{local:%H:%M:%S}" if local.date() == _local(now, zone).date() else f"{local.day} {local:%b, %H:%M}"
+
+
 def span(since: int, until: int, zone: str) -> str:
     """`25 Nov, 04:00 to 04:16`: the second day only where it is another one."""
     began, ended = _local(since, zone), _local(until, zone)
@@ -152,6 +160,12 @@ def day(moment: int, zone: str) -> str:
     return f"{local.day} {local:%B %Y}"
 
 
+def short_day(moment: int, zone: str) -> str:
+    """`14 Mar 2025`."""
+    local = _local(moment, zone)
+    return f"{local.day} {local:%b} {local.year}"
+
+
 def _local(moment: int, zone: str) -> datetime:
     return datetime.fromtimestamp(moment / 1_000, ZoneInfo(zone))
 
@@ -166,6 +180,43 @@ def uptime_note(uptime: Uptime) -> str:
 def outcome(name: str | None) -> str:
     """`server error`: how a probe ended. What Uptoken itself did wrong is not said as if a server had."""
     return "error in Uptoken" if name == INTERNAL_ERROR else (name or "").replace("_", " ")
+
+
+def seen(probe: Mapping[str, Any]) -> str:
+    """What a probe's outcome rests on: `HTTP 200, finish reason length; 20 tokens in, 16 out, 16 of them reasoning`. Of
+    the columns of a probe those that are missing are not said, as those that are null.
+    """
+    status, finish, error = (probe.get(name) for name in ("http_status", "finish_reason", "error"))
+    response = [f"HTTP {status}"] if status is not None else []
+    response += [f"finish reason {finish}"] if finish else []
+    said = [", ".join(response) or "no response"] if "http_status" in probe else []
+    if error:
+        said.append(error.removeprefix(f"HTTP {status}, "))
+    return "; ".join([*said, *_billed(probe), *_checked(probe), *_paced(probe)])
+
+
+def _billed(probe: Mapping[str, Any]) -> list[str]:
+    """`20 tokens in, 16 out, 16 of them reasoning, $0.0004 billed`; nothing where nothing is known of any."""
+    prompt, completion = probe.get("prompt_tokens"), probe.get("completion_tokens")
+    parts = [] if prompt is None else [f"{plural(prompt, 'token')} in"]
+    if completion is not None:
+        parts.append(f"{plural(completion, 'token') if prompt is None else count(completion)} out")
+    parts += [f"{count(probe['reasoning_tokens'])} of them reasoning"] if probe.get("reasoning_tokens") else []
+    if parts and probe.get("tokens_source") == "chunks":
+        parts[-1] += " (counted here)"
+    parts += [f"{cost(probe['cost_usd'])} billed"] if probe.get("cost_usd") else []
+    return [", ".join(parts)] if parts else []
+
+
+def _paced(probe: Mapping[str, Any]) -> list[str]:
+    low, high, fingerprint = (probe.get(name) for name in ("itl_p50_ms", "itl_p99_ms", "system_fingerprint"))
+    said = [] if low is None else [f"gaps between chunks p50 {milliseconds(low)} ms, p99 {milliseconds(high)} ms"]
+    return said + ([f"fingerprint {fingerprint}"] if fingerprint else [])
+
+
+def _checked(probe: Mapping[str, Any]) -> list[str]:
+    right = probe.get("answer_ok")
+    return [] if right is None else ["the answer was right" if right else "the answer was wrong"]
 
 
 def waiting_for_key(variable: str | None) -> str:

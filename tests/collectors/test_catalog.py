@@ -231,3 +231,22 @@ def test_all_else_that_is_said_of_the_price_is_kept_as_it_was_sent() -> None:
         "overrides": [{"min_prompt_tokens": 200_000, "prompt": "0.000002"}],
     }
     assert more_prices({"prompt": "1", "completion": "2"}) is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "expires_at"),
+    [
+        ("2026-12-03", 1_796_256_000_000),
+        ("2026-12-03T00:00:00Z", 1_796_256_000_000),
+        (None, None),
+        ("soon", None),
+        (3, None),
+    ],
+)
+def test_the_day_on_which_a_model_leaves_is_kept_and_a_bad_one_costs_no_entry(
+    world: World, sent: Any, expires_at: int | None
+) -> None:
+    world.router.models = [sent_model() | {"expiration_date": sent}]
+    world.collect()
+    assert [model.expires_at for model in world.models()] == [expires_at]
+    assert world.errors() == [None]

@@ -252,3 +252,35 @@ def test_every_command_and_every_option_explains_itself(place: Place, command: s
     for line in out.split("Options:")[1].splitlines():
         if line.strip().startswith("--"):
             assert len(line.split(maxsplit=2)) == 3 or line.strip().endswith(("T", "FILE|-", "csv|jsonl|parquet"))
+
+
+def test_check_says_what_was_changed_for_a_server_now_and_before(place: Place) -> None:
+    def picky(connection: socket.socket, request: dict[str, Any]) -> None:
+        body = request["body"]
+        if "temperature" in body:
+            said = "Unsupported parameter: temperature"
+        elif "max_tokens" in body:
+            said = "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+        elif body.get("max_completion_tokens", 0) < 512:
+            said = "max_completion_tokens must be at least 512"
+        else:
+            return chunked(*GOOD)(connection, request)
+        return answer(400, {"error": {"message": said}})(connection, request)
+
+    wanted = "a: max_completion_tokens instead of max_tokens; no temperature; limit 512"
+    with FaultServer(picky) as server:
+        place.configure(server.url)
+        code, out, err = place.run("check")
+        assert (code, err) == (0, "")
+        assert wanted in out.splitlines()
+        place.run("run")
+        asked = len(server.requests)
+        _, out, _ = place.run("check")
+        assert len(server.requests) == asked + 1, "what the store remembers was not asked again"
+    assert wanted in out.splitlines()
+
+
+def test_check_says_which_api_a_target_has_when_it_is_not_chat(place: Place) -> None:
+    place.config.write_text(place.config.read_text() + 'api = "anthropic"\n')
+    code, out, _ = place.run("check")
+    assert (code, "a: api anthropic" in out.splitlines()) == (0, True)

@@ -103,6 +103,11 @@ def test_a_price_is_exact() -> None:
             "the base URL ends before it, as in https://host/v1",
         ),
         (
+            GOOD.replace("/v1", "/v1/messages"),
+            "targets.toml, line 4: target 1 ('a'), base_url: leave /messages out: "
+            "the base URL ends before it, as in https://host/v1",
+        ),
+        (
             GOOD + GOOD,
             "targets.toml, line 6: target 2 is named 'a' as target 1 is; "
             "a name is what its history is kept under, so give each its own",
@@ -200,7 +205,7 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "target",
             "api",
             '"claude"',
-            "targets.toml, line 5: target 1 ('a'), api: 'claude': input should be 'chat', 'responses', 'anthropic', 'gemini', 'azure' or 'embeddings'",
+            "targets.toml, line 5: target 1 ('a'), api: 'claude': input should be 'chat', 'responses', 'anthropic', 'gemini', 'azure' or 'embeddings'; did you mean 'anthropic'?",
         ),
         (
             "target",

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from collectors.http.classifier import outcome_of
+from collectors.http.dialects.base import error_in
 from collectors.http.errors import ReportedError, page_title, read_error, read_error_body, without_prompt
 
 
@@ -81,3 +83,42 @@ def test_the_prompt_is_taken_out_wherever_it_is_echoed() -> None:
 def test_a_page_without_a_title_has_none() -> None:
     assert page_title("<html><title> </title></html>") is None
     assert page_title("hello") is None
+
+
+@pytest.mark.parametrize(
+    ("body", "said", "outcome"),
+    [
+        (
+            {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+            "1008: insufficient balance",
+            "caller_error",
+        ),
+        ({"choices": None, "base_resp": {"status_code": 1002, "status_msg": "rpm"}}, "1002: rpm", "rate_limited"),
+        (
+            {"error_code": 17, "error_msg": "Open api daily request limit reached"},
+            "17: Open api daily request limit reached",
+            "stream_error",
+        ),
+        (
+            {"Response": {"Error": {"Code": "LimitExceeded", "Message": "too many requests"}}},
+            "LimitExceeded: too many requests",
+            "rate_limited",
+        ),
+        (
+            {"code": "InvalidApiKey", "message": "Invalid API-key provided.", "request_id": "x"},
+            "InvalidApiKey: Invalid API-key provided.",
+            "caller_error",
+        ),
+        ({"success": False, "message": "no credits left"}, "no credits left", "caller_error"),
+        ({"code": 0, "message": "success"}, None, None),
+        ({"code": 20000, "msg": "ok"}, None, None),
+        ({"choices": [{"delta": {"content": "x"}}], "base_resp": {"status_code": 0, "status_msg": ""}}, None, None),
+    ],
+)
+def test_a_vendors_own_status_in_a_200_is_an_error(
+    body: dict[str, object], said: str | None, outcome: str | None
+) -> None:
+    """MiniMax, Baidu, Tencent, DashScope, one-api; a status that says good says nothing."""
+    error = error_in(body)
+    assert (error and error.describe()) == said
+    assert (error and outcome_of(error, 200)) == outcome

@@ -429,9 +429,10 @@ def test_what_stands_between_think_tags_is_no_answer() -> None:
     assert result.reply.text == "41"
 
 
-def test_a_filter_shows_that_the_server_works() -> None:
+@pytest.mark.parametrize("reason", ["content_filter", "SAFETY", "refusal", "sensitive", "guardrail_intervened"])
+def test_a_filter_shows_that_the_server_works(reason: str) -> None:
     """vercel/ai#4220, theopenco/llmgateway#1626."""
-    result, _ = probe(chunked(chunk(role="assistant", content=""), chunk(finish="content_filter"), usage(20, 0), DONE))
+    result, _ = probe(chunked(chunk(role="assistant", content=""), chunk(finish=reason), usage(20, 0), DONE))
     assert (result.outcome, result.ttft_ms) == ("ok", None)
 
 

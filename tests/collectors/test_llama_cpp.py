@@ -33,9 +33,10 @@ from collectors.http.exchange import Ask, exchange
 from collectors.http.get_json import get_json
 from collectors.http.sse import Event, events
 from collectors.local_servers import models_of
+from collectors.scheduler.config import Config
 from collectors.scheduler.lag import LagWatch
 from deploy import local_model
-from tests.collectors.scenes import config
+from tests.collectors.scenes import config, new_store, run_once
 from tests.factories import NOON
 
 pytestmark = pytest.mark.timeout(300)  # a minute of probes, on a machine that may be busy
@@ -155,3 +156,28 @@ def test_the_context_size_is_the_one_that_the_server_was_started_with(port: int)
     target = config({"name": "mine", "model": local_model.MODEL, "base_url": f"http://127.0.0.1:{port}/v1"}).targets[0]
     [model] = models_of(get_json(f"{target.base_url}/models"), target, NOON)
     assert model.context_tokens == local_model.CONTEXT_TOKENS
+
+
+def test_the_base_model_repeats_a_fresh_number_every_time(port: int, tmp_path: Path) -> None:
+    """Ten probes of `check = "echo"` through the collector, over the chat template of `deploy/local_model.py`."""
+    store, settings = new_store(tmp_path), _target(port, check="echo")
+    for _ in range(10):
+        probes, said = run_once(settings, store, everything=True)
+    store.close()
+    assert [(probe.outcome, probe.answer_ok) for probe in probes] == [("ok", True)] * 10, said
+    assert {probe.finish_reason for probe in probes} == {"stop"}  # and it does not go on with a question of its own
+
+
+def test_the_base_model_counts_as_long_as_a_rate_needs_and_answers_a_sum_somehow(port: int, tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    probes, said = run_once(_target(port, throughput_every="1h"), store, everything=True)
+    store.close()
+    ping, throughput = sorted(probes, key=lambda probe: probe.profile)
+    assert (throughput.outcome, throughput.completion_tokens, throughput.finish_reason) == ("ok", 128, "length"), said
+    assert throughput.tokens_per_second is not None
+    assert (ping.outcome, ping.answer_ok is None) == ("ok", False)
+
+
+def _target(port: int, **more: str) -> Config:
+    url = f"http://127.0.0.1:{port}/v1"
+    return config({"name": "mine", "model": local_model.MODEL, "base_url": url, "timeout": "60s"} | more)

@@ -11,10 +11,12 @@ import pytest
 from collectors.known_prices import known_prices
 from collectors.local_servers import models_of
 from collectors.scheduler.config import ProbeTarget
+from collectors.scheduler.scene import Scene
+from collectors.scheduler.shared_state import SharedState
 from store.rows import MODELS, RUNS, Model, Run
 from tests.collectors.scenes import config, new_store, run_once
 from tests.factories import NOON
-from tests.fault_server import FaultServer, answer
+from tests.fault_server import GOOD, FaultServer, answer, chunked
 
 
 def _target(**more: Any) -> ProbeTarget:
@@ -130,6 +132,29 @@ def test_a_well_known_providers_price_comes_from_the_list() -> None:
     assert json.loads(model.more_prices or "") == {"list": "genai-prices", "input_cache_read": "0.00000125"}
 
 
+AZURE = "https://acme.openai.azure.com/openai/v1"
+
+
+def test_a_deployment_of_its_owners_name_costs_what_its_responses_say_it_is() -> None:
+    target = _target(model="our-deployment", base_url=AZURE)
+    *_, model = models_of({"data": []}, target, NOON, "gpt-4o-2024-08-06")
+    assert (model.model, model.usd_per_million_input, model.usd_per_million_output) == ("our-deployment", "2.5", "10")
+    listed = {"data": [{"id": "our-deployment"}]}
+    assert models_of(listed, target, NOON, None, is_priced=True) == []  # nothing was served of late: the price stays
+    [unpriced] = models_of(listed, target, NOON, "made-by-us", is_priced=True)
+    assert unpriced.usd_per_million_input is None
+
+
+def test_what_the_last_response_said_it_is_is_known_to_the_next_run(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    with FaultServer(chunked(*GOOD)) as server:
+        settings = config({"base_url": server.url})
+        [row], _ = run_once(settings, store)
+        assert row.served_model == "m-1"
+        scene = Scene(settings, store, SharedState(None, "here"))
+    assert scene.served_models == {"t0": "m-1"}
+
+
 def test_what_the_user_says_of_the_price_counts_before_the_list() -> None:
     target = _target(
         model="gpt-4o", base_url="https://api.openai.com/v1", usd_per_million_input=0, usd_per_million_output=0
@@ -149,7 +174,12 @@ def test_a_price_by_the_length_of_the_prompt_is_kept_in_the_routers_shape() -> N
     [price] = known_prices("https://generativelanguage.googleapis.com", "gemini-2.5-pro", NOON)
     assert (price.usd_per_million_input, price.usd_per_million_output) == ("1.25", "10")
     assert json.loads(price.more_prices)["overrides"] == [
-        {"min_prompt_tokens": 200_000, "prompt": "0.0000025", "completion": "0.000015"}
+        {
+            "min_prompt_tokens": 200_000,
+            "prompt": "0.0000025",
+            "completion": "0.000015",
+            "input_cache_read": "0.00000025",
+        }
     ]
 
 

@@ -26,7 +26,7 @@ from tests.collectors.place import until
 from tests.collectors.scenes import config, new_store, run_once
 from tests.collectors.world import World
 from tests.factories import probe
-from tests.fault_server import GOOD, FaultServer, Script, answer, chunked, raw, usage
+from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, raw, usage
 
 KEY = "sk-canary-0123456789"
 
@@ -98,13 +98,33 @@ def test_the_answer_is_checked_and_is_no_part_of_the_outcome(store: Store) -> No
     def right(connection: socket.socket, request: dict[str, Any]) -> None:
         words = request["body"]["messages"][0]["content"].split()
         total = int(words[2]) + int(words[4].rstrip("?"))
-        from tests.fault_server import DONE, chunk
-
         chunked(chunk(str(total)), chunk(finish="stop"), DONE)(connection, request)
 
     with FaultServer(right) as good, FaultServer(chunked(*GOOD)) as wrong:
         probes, _ = run_once(config({"base_url": good.url}, {"base_url": wrong.url}), store)
     assert [(row.outcome, row.answer_ok) for row in probes] == [("ok", True), ("ok", False)]
+
+
+def test_the_targets_row_says_how_it_is_called_and_checked(store: Store) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        called = {"api_key_header": "X-Own-Key", "params": {"region": "eu"}, "check": "echo"}
+        run_once(config({"base_url": server.url} | called, {"base_url": server.url}), store)
+    rows = [Target(*values) for values in store.read(TARGETS)]
+    assert [(row.api, row.api_key_header, row.params, row.answer_check) for row in rows] == [
+        ("chat", "X-Own-Key", '{"region": "eu"}', "echo"),
+        ("chat", None, None, "sum"),
+    ]
+
+
+@pytest.mark.parametrize(("check", "judged"), [("sum", False), ("echo", True), ("off", None)])
+def test_a_target_is_asked_and_checked_as_it_says(store: Store, check: str, judged: bool | None) -> None:
+    def said_last(connection: socket.socket, request: dict[str, Any]) -> None:
+        words = request["body"]["messages"][0]["content"].removesuffix(" Reply with the number only.").rstrip("?")
+        chunked(chunk(words.split()[-1]), chunk(finish="stop"), DONE)(connection, request)
+
+    with FaultServer(said_last) as server:
+        [row], _ = run_once(config({"base_url": server.url, "check": check}), store)
+    assert (row.outcome, row.answer_ok) == ("ok", judged)
 
 
 def _first_fails(count: int, failure: Script) -> Script:

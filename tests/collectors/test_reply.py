@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from collectors.http.reply import Reply, count, parse_object, read_events, read_whole
+from collectors.http.exchange import _gap_ms
+from collectors.http.reply import Reply, parse_object, read_events, read_whole
 from collectors.http.sse import Event
+from collectors.http.usage import count
 
 
 def _stream(*chunks: Any) -> Reply:
@@ -86,7 +88,7 @@ def test_an_event_named_error_is_an_error() -> None:
 
 
 def test_a_whole_body_has_a_text_and_no_time_of_a_first_token() -> None:
-    reply = read_whole({"choices": [{"message": {"content": "42"}, "finish_reason": "stop"}]})
+    reply = read_whole([{"choices": [{"message": {"content": "42"}, "finish_reason": "stop"}]}])
     assert (reply.text, reply.first_token_at, reply.has_token, reply.finish_reason) == ("42", None, True, "stop")
 
 
@@ -118,3 +120,9 @@ def test_what_is_no_object_is_null(text: str) -> None:
 )
 def test_a_shape_that_is_wrong_is_no_token_and_no_exception(chunk: dict[str, Any]) -> None:
     assert not _stream(chunk).has_token
+
+
+def test_the_gaps_between_chunks_are_read_as_numpy_would() -> None:
+    """Gaps of 1, 2, 3 and 10 s: the median is halfway from 2 to 3, the 99th percentile 0.97 of the way from 3 to 10."""
+    reply = Reply(token_stamps=[0.0, 1.0, 3.0, 6.0, 16.0], token_chunks=5)
+    assert [_gap_ms(reply, share) for share in (0.50, 0.99)] == [2_500.0, pytest.approx(9_790.0)]

@@ -48,3 +48,16 @@ def test_an_event_has_the_stamp_of_the_piece_that_completed_its_data() -> None:
 def test_an_endless_line_is_refused() -> None:
     with pytest.raises(LineTooLongError, match="more than 256 KiB"):
         list(events((0.0, b"x" * 60_000) for _ in range(LONGEST_LINE)))
+
+
+@pytest.mark.parametrize(
+    "loose",
+    [b'{"error": {"code": 429}}\n', b'[{\n  "error": {\n    "code": 429\n  }\n}\n]\n'.replace(b"}\n]", b"}]")],
+)
+def test_json_between_the_events_is_an_event(loose: bytes) -> None:
+    said = _said([b"data: one\n\n" + loose + b"data: two\n\n"])
+    assert [data for _, data in said] == ["one", loose.decode().strip(), "two"]
+
+
+def test_a_line_that_is_no_json_and_no_field_says_nothing() -> None:
+    assert _said([b"[INFO] warming up\n<!-- hi -->\ndata: one\n\n"]) == [("", "one")]

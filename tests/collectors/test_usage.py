@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from collectors.openrouter import midnight
+from collectors.openrouter import SentActivity, midnight, validated
 from collectors.scheduler.config import Config, parse
 from collectors.usage import account_of, app_days, apps_of
+from store import open_store
 from store.rows import USAGE, Usage
+from tests.collectors.scenes import config, run_once
 from tests.collectors.world import World
-from tests.fault_server import answer
-from tests.router import MODEL, sent_activity, sent_app, sent_ranking
+from tests.fault_server import GOOD, FaultServer, answer, chunked, event
+from tests.router import MODEL, sent_activity, sent_app, sent_chat_usage, sent_ranking
 
 TODAY = datetime.now(UTC).date()
 YESTERDAY = TODAY - timedelta(days=1)
@@ -134,7 +137,7 @@ def test_missing_days_of_apps_are_filled_over_a_few_runs() -> None:
 
 
 def test_two_apps_of_one_name_count_together() -> None:
-    from collectors.openrouter import SentApp, validated
+    from collectors.openrouter import SentApp
 
     sent, bad = validated(
         SentApp, [sent_app("X", "1", 2), sent_app("X", "2", 3), {"app_name": "Y", "total_tokens": "4"}]
@@ -142,3 +145,43 @@ def test_two_apps_of_one_name_count_together() -> None:
     rows = {row.app: (row.tokens, row.requests) for row in apps_of(YESTERDAY, sent)}
     assert (rows, bad) == ({"X": (3, 5), "Y": (4, None)}, 0)
     assert account_of([]) == []
+
+
+def test_the_account_and_our_own_probes_come_to_the_same_cost_for_the_same_requests(tmp_path: Path) -> None:
+    """With the router's key, with the user's key and a fee, and with the user's key and no fee."""
+    requests = [(0.00012, False), (6e-06, True), (0.0, True)]  # each of them took $0.00012 at the provider
+    own = []
+    for number, (cost, is_byok) in enumerate(requests):
+        sent = sent_chat_usage(
+            prompt_tokens=100, completion_tokens=2, cost=cost, is_byok=is_byok, cost_details=upstream(0.00012)
+        )
+        with FaultServer(chunked(*GOOD[:-2], event({"choices": [], "usage": sent}), GOOD[-1])) as server:
+            store = open_store(f"sqlite:///{tmp_path}/{number}.db")
+            [probe], _ = run_once(config({"base_url": server.url}), store)
+            store.close()
+        own.append(probe)
+    activity = sent_activity(
+        str(YESTERDAY),
+        requests=3,
+        prompt_tokens=300,
+        completion_tokens=6,
+        reasoning_tokens=0,
+        cached_tokens=0,
+        usage=0.000126,
+        byok_usage_inference=0.00024,
+    )
+    sent, bad = validated(SentActivity, [activity])
+    [account_row] = account_of(sent)
+    assert bad == 0
+    assert account_row.cost_usd == 0.000366
+    assert sum(Decimal(str(probe.cost_usd)) for probe in own) == Decimal("0.000366")
+    assert account_row.prompt_tokens == sum(probe.prompt_tokens or 0 for probe in own)
+    assert account_row.completion_tokens == sum(probe.completion_tokens or 0 for probe in own)
+
+
+def upstream(usd: float) -> dict[str, float]:
+    return {
+        "upstream_inference_cost": usd,
+        "upstream_inference_prompt_cost": usd / 2,
+        "upstream_inference_completions_cost": usd / 2,
+    }

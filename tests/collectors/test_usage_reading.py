@@ -54,7 +54,55 @@ def _all(*chunks: dict[str, Any]) -> Usage:
                 "cache_read_input_tokens": 100,
                 "cache_creation_input_tokens": 20,
             },
-            Usage(130, 5, None, 100),
+            Usage(130, 5, None, 100, cache_write_tokens=20),
+        ),
+        # and, where it reports cache writes by lifetime, both lifetimes in one object
+        (
+            {
+                "input_tokens": 10,
+                "output_tokens": 5,
+                "cache_read_input_tokens": 100,
+                "cache_creation_input_tokens": 20,
+                "cache_creation": {"ephemeral_5m_input_tokens": 14, "ephemeral_1h_input_tokens": 6},
+            },
+            Usage(130, 5, None, 100, cache_write_tokens=20, cache_write_1h_tokens=6),
+        ),
+        (
+            {
+                "input_tokens": 10,
+                "output_tokens": 5,
+                "cache_creation": {"ephemeral_5m_input_tokens": 14, "ephemeral_1h_input_tokens": 6},
+            },
+            Usage(30, 5, cache_write_tokens=20, cache_write_1h_tokens=6),
+        ),
+        # Amazon
+        (
+            {"inputTokens": 10, "outputTokens": 5, "cacheReadInputTokens": 100, "cacheWriteInputTokens": 20},
+            Usage(130, 5, None, 100, cache_write_tokens=20),
+        ),
+        # OpenRouter counts what was written in the prompt
+        (
+            {
+                "prompt_tokens": 130,
+                "completion_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": 100, "cache_write_tokens": 20},
+            },
+            Usage(130, 5, None, 100, cache_write_tokens=20),
+        ),
+        # LiteLLM, of Anthropic's
+        (
+            {
+                "prompt_tokens": 130,
+                "completion_tokens": 5,
+                "prompt_tokens_details": {
+                    "cached_tokens": 100,
+                    "cache_creation_tokens": 20,
+                    "cache_creation_token_details": {"ephemeral_5m_input_tokens": 14, "ephemeral_1h_input_tokens": 6},
+                },
+                "cache_creation_input_tokens": 20,
+                "cache_read_input_tokens": 100,
+            },
+            Usage(130, 5, None, 100, cache_write_tokens=20, cache_write_1h_tokens=6),
         ),
         # OpenAI's Responses count it in
         (
@@ -101,6 +149,22 @@ def test_tokens_are_read_under_every_name(usage: dict[str, Any], expected: Usage
         # not one's own: it is in the cost. AutomatosAI/automatos-ai#745
         ({"cost": 4.45e-05, "is_byok": False, "cost_details": {"upstream_inference_cost": 4.45e-05}}, 4.45e-05),
         ({"cost": 4.45e-05, "cost_details": {"upstream_inference_cost": 4.45e-05}}, 4.45e-05),
+        # nobody said whose key it was, but nothing was taken for what was not free
+        ({"cost": 0, "cost_details": {"upstream_inference_cost": 4.45e-05}}, 4.45e-05),
+        ({"cost": 0, "is_byok": False, "cost_details": {"upstream_inference_cost": 4.45e-05}}, 0.0),
+        # the provider's part only by prompt and completion
+        (
+            {
+                "cost": 1e-06,
+                "is_byok": True,
+                "cost_details": {
+                    "upstream_inference_cost": None,
+                    "upstream_inference_prompt_cost": 1e-05,
+                    "upstream_inference_completions_cost": 3e-05,
+                },
+            },
+            4.1e-05,
+        ),
         ({"cost": float("inf")}, None),
         ({"cost": {}}, None),
     ],

@@ -22,6 +22,12 @@ SEEDS = {
         b'data: {"choices":[{"delta":{"content":"42"},"finish_reason":"stop"}],"usage":{"completion_tokens":2}}\n\n',
         b'event: error\ndata: {"message": "no", "code": 500}\n\ndata: [DONE]\n\n',
         b": ping\r\rdata:{\n data: }\r\n\r\n",
+        b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"42"}\n\n'
+        b'data: {"type":"response.completed","response":{"status":"completed","usage":{"input_tokens":1}}}\n\n',
+        b'data: {"type":"message_start","message":{"usage":{"input_tokens":1}}}\n\n'
+        b'data: {"type":"content_block_delta","delta":{"text":"42"}}\n\ndata: {"type":"message_stop"}\n\n',
+        b'data: {"candidates":[{"content":{"parts":[{"text":"42","thought":true}]},"finishReason":"STOP"}]}\r\n\r\n',
+        b'{"error":\n{"code": 1}\n}\ndata: {"base_resp":{"status_code":1008}}\n\n',
     ],
     "body": [
         b'{"choices":[{"message":{"content":"42"}}],"usage":{"prompt_tokens":1e999}}',
@@ -33,27 +39,34 @@ SEEDS = {
 
 def stream(data: bytes) -> None:
     """Server-sent events, split where the first byte says."""
+    from collectors.http.dialects import DIALECTS
+    from collectors.http.dialects.base import StreamEnd
     from collectors.http.redaction import safe_error
     from collectors.http.reply import read_events
     from collectors.http.sse import LineTooLongError, events
 
     size = data[0] + 1 if data else 1
     pieces = [(float(n), data[n : n + size]) for n in range(1, len(data), size)]
-    try:
-        reply = read_events(events(pieces))
-    except LineTooLongError:
-        return
-    _holds(reply)
-    safe_error(reply.error or "", ["sk-12345678"])
+    for dialect in DIALECTS.values():
+        end = StreamEnd(dialect.end)
+        for _, piece in pieces:
+            end.comes_with(piece)
+        try:
+            reply = read_events(events(pieces), dialect)
+        except LineTooLongError:
+            return
+        _holds(reply)
+        safe_error(reply.error or "", ["sk-12345678"])
 
 
 def body(data: bytes) -> None:
     """A whole reply."""
-    from collectors.http.reply import parse_object, read_whole
+    from collectors.http.dialects import DIALECTS
+    from collectors.http.reply import parse_objects, read_whole
 
-    found = parse_object(data)
-    if found is not None:
-        _holds(read_whole(found))
+    found = parse_objects(data)
+    for dialect in DIALECTS.values() if found else ():
+        _holds(read_whole(found, dialect))
 
 
 def catalog(data: bytes) -> None:
@@ -76,7 +89,7 @@ def _holds(reply: Reply) -> None:
     for name in ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "cost_usd"):
         value = getattr(reply.usage, name)
         assert value is None or 0 <= value <= 1e9, (name, value)
-    for name in ("provider", "served_model", "finish_reason", "route"):
+    for name in ("provider", "served_model", "system_fingerprint", "finish_reason", "route"):
         text = getattr(reply, name)
         assert text is None or text.encode(), (name, text)  # half a letter cannot be kept
 

@@ -65,7 +65,6 @@ name = "a"
 model = "m"
 base_url = "{server.url}"
 api_key_env = "CANARY_KEY"
-headers = {{ X-Other = "{CANARY}" }}
 [[target]]
 name = "b"
 model = "m"

@@ -22,13 +22,21 @@ CANARY = "gsk_Zq83hfKw02LmXv77pTr5"
 PASSWORD = "Zq83/hf@Kw:02"
 SECTIONS = {"collector": CollectorSection, "openrouter": OpenRouterSection, "target": TargetSection}
 KEYS = [(section, key) for section, model in SECTIONS.items() for key in model.model_fields]
+TABLES = [f'"{CANARY}"', f'{{ a = "{CANARY}" }}', f'{{ {CANARY} = "x" }}', f'{{ a = ["{CANARY}"] }}', f'["{CANARY}"]']
 FORMS = {
+    "params": [*TABLES, f'{{ key = "{CANARY[:12]}" }}'],
+    "extra_body": [*TABLES, f'{{ a = {{ b = [{{ c = "{CANARY}" }}] }} }}', f'{{ api_key = "{CANARY[:12]}" }}'],
+    "api_key_header": [f'"{CANARY}"', f'"X-Api-Key: {CANARY}"'],
+    "reasoning_effort": [f'"{CANARY}"', f'["{CANARY}"]'],
     "headers": [
         f'"{CANARY}"',
         f'["{CANARY}"]',
         f'{{ X-Key = "{CANARY}" }}',
         f'{{ {CANARY} = "x" }}',
         f'{{ X-Key = ["{CANARY}"] }}',
+        f'{{ X-Title = "{CANARY}" }}',
+        f'{{ Authorization = "Bearer {CANARY}" }}',
+        f'{{ X-Key = "{CANARY[:12]}" }}',
     ],
     "tags": [f'"{CANARY}"', f'["{CANARY}"]', f'["x", {{ a = "{CANARY}" }}]', f'["owner {CANARY}"]'],
     "watch": [f'"{CANARY}"', f'["acme/{CANARY}"]'],
@@ -90,7 +98,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 def searched(where: str, content: bytes) -> None:
-    for secret in (CANARY, CANARY[4:], PASSWORD, PASSWORD.replace("/", "\\/"), "hf@Kw:02", "Zq83/hf"):
+    for secret in (CANARY, CANARY[4:], CANARY[:12], PASSWORD, PASSWORD.replace("/", "\\/"), "hf@Kw:02", "Zq83/hf"):
         assert secret.encode() not in content, f"{secret} is in {where}: {content[:2_000]!r}"
 
 
@@ -128,11 +136,8 @@ def commands_are_clean(place: Place, commands: list[tuple[str, ...]] = COMMANDS)
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS, ids=[".".join(pair) for pair in KEYS])
-def test_a_key_in_any_place_of_the_configuration_is_neither_said_nor_kept(
-    place: Place, section: str, key: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_in_any_place_of_the_configuration_is_neither_said_nor_kept(place: Place, section: str, key: str) -> None:
     written = place.config.read_text()
-    monkeypatch.setenv("UPTOKEN_STORE", place.url)
     for form in FORMS.get(key, [f'"{CANARY}"']):
         if f"\n{key} = " in written.partition(f"[{section}]")[2]:
             head, mark, rest = written.partition(f"[{section}]")
@@ -146,11 +151,8 @@ def test_a_key_in_any_place_of_the_configuration_is_neither_said_nor_kept(
                 1,
             )
         place.config.write_text(text)
-        is_kept_apart = form == f'{{ X-Key = "{CANARY}" }}'  # a header may be a key, and is sent to its server alone
-        assert commands_are_clean(place) == (0 if is_kept_apart else 2), form
+        assert commands_are_clean(place) == 2, form
         files_are_clean(place)
-        if is_kept_apart:
-            pages_are_clean()
 
 
 @pytest.mark.parametrize(

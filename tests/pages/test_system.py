@@ -12,8 +12,8 @@ from pages.shared import access
 from pages.shared.status_parts import _of_most
 from stats.incidents import TargetState
 from store import open_store
-from store.rows import Run
-from tests.factories import HOUR, probe, target
+from store.rows import RateLimit, Run
+from tests.factories import DAY, HOUR, probe, target
 from tests.pages.conftest import FRONT, html, metric, now_ms, open_page
 
 
@@ -151,3 +151,57 @@ def test_with_the_flag_who_has_not_logged_in_sees_the_status_page_alone(
     assert "1 of 2 models down" in html(app)
     assert "acme/broken" not in html(app)
     assert [button.label for button in app.button] == ["Log in"]
+
+
+def test_the_system_page_says_what_servers_leave_us_and_who_rests(filled: Path) -> None:
+    store, now = open_store(f"sqlite:///{filled}"), now_ms()
+    why = "the server asked for it (HTTP 429, retry after 1 h)"
+    store.write(
+        [
+            RateLimit("Steady", "here", now - 1_000, None, None, 14_400, 14_370, now + HOUR, 18_000, 900, now - 500),
+            RateLimit("Broken", "here", now - 1_000, now + HOUR, why),
+        ]
+    )
+    store.close()
+    card = html(open_page("system.py")).partition("Rate limits")[2].partition("Collectors")[0]
+    assert "14,370 of 14,400" in card and "900 of 18,000" in card
+    assert ">in 60 min<" in card or ">in 1 h<" in card
+    assert ">by now<" in card, "the tokens were reset half a second after they were told"
+    assert card.index("Broken") < card.index("Steady"), "who rests comes first"
+    assert card.count("rests until") == 1 and f'<span class="more">{why}</span>' in card
+
+
+def test_where_no_server_says_what_is_left_the_system_page_does_not_speak_of_it(filled: Path) -> None:
+    assert "Rate limits" not in html(open_page("system.py"))
+
+
+@pytest.mark.parametrize(
+    ("told_ago", "until_in"),
+    [
+        (2 * HOUR, -HOUR),  # over
+        (-400 * DAY, 401 * DAY),  # told by a clock that was ahead by a year
+        (25 * HOUR, 400 * DAY),  # a rest is at most a day
+    ],
+)
+def test_a_rest_that_is_over_or_cannot_be_is_not_shown(filled: Path, told_ago: int, until_in: int) -> None:
+    store, now = open_store(f"sqlite:///{filled}"), now_ms()
+    store.write([RateLimit("Steady", "here", now - told_ago, now + until_in, "the server asked for it")])
+    store.close()
+    assert "rests until" not in html(open_page("system.py"))
+    assert "esting until" not in html(open_page()) + html(open_page("model.py", target="Steady"))
+
+
+def test_a_target_that_rests_says_so_on_its_page_and_in_the_overview(filled: Path) -> None:
+    store, now = open_store(f"sqlite:///{filled}"), now_ms()
+    why = "the server asked for it (HTTP 429, retry after 90 s)"
+    store.write(
+        [
+            probe(now - 1_000, "rate_limited", target="Steady", error="HTTP 429: slow down (retry after 90)"),
+            RateLimit("Steady", "here", now - 900, now + 90_000, why),
+        ]
+    )
+    store.close()
+    head = html(open_page("model.py", target="Steady")).partition('class="u u-head"')[2].partition("u-metric")[0]
+    assert re.search(r"Resting until [^<]*: the server asked for it \(HTTP 429, retry after 90 s\)\.", head)
+    row = html(open_page()).partition('data-target="Steady"')[2].partition('class="u-row"')[0]
+    assert "resting until" in row and f'data-tip="{why}"' in row

@@ -71,3 +71,19 @@ def test_durations_and_moments() -> None:
 def test_without_enough_coverage_the_note_says_so() -> None:
     assert words.uptime_note(Uptime(100, 40, 0, 0, 4, 4)) == "not enough data: 40.0% of the time is covered"
     assert words.uptime_note(Uptime(100, 100, 0, 0, 1_438, 1_438)) == "99.7 to 100 · 1,438 probes"
+
+
+def test_what_was_seen_is_status_finish_reason_error_tokens_and_cost() -> None:
+    full = {
+        "http_status": 200, "finish_reason": "length", "error": None, "prompt_tokens": 20, "completion_tokens": 16,
+        "reasoning_tokens": 16, "tokens_source": "usage", "cost_usd": 0.0004, "answer_ok": None,
+    }  # fmt: skip
+    said = "HTTP 200, finish reason length; 20 tokens in, 16 out, 16 of them reasoning, $0.0004 billed"
+    assert words.seen(full) == said
+    limited = {"http_status": 429, "error": "HTTP 429, slow down (retry after 30)", "cost_usd": None}
+    assert words.seen(limited) == "HTTP 429; slow down (retry after 30)"
+    assert words.seen({"http_status": None, "error": "connection refused"}) == "no response; connection refused"
+    counted = {"http_status": 200, "completion_tokens": 1, "tokens_source": "chunks", "answer_ok": False}
+    assert words.seen(counted) == "HTTP 200; 1 token out (counted here); the answer was wrong"
+    paced = {"http_status": 200, "itl_p50_ms": 12.5, "itl_p99_ms": 140.0, "system_fingerprint": "fp_1"}
+    assert words.seen(paced) == "HTTP 200; gaps between chunks p50 12.5 ms, p99 140 ms; fingerprint fp_1"

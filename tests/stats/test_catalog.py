@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from stats.catalog import Filters, catalog, filtered, measured_by_model, spots
@@ -27,6 +28,12 @@ TABLE = catalog(
     {"a/small": 3},
     NOON,
 )
+
+
+def test_when_a_model_leaves_is_in_the_table_and_missing_where_nobody_said() -> None:
+    table = catalog([model(model="a", expires_at=1_796_256_000_000), model(model="b")], {}, NOON).set_index("model")
+    assert table.loc["a", "expires_at"] == 1_796_256_000_000
+    assert pd.isna(table.loc["b", "expires_at"])
 
 
 def test_a_blended_price_is_three_parts_in_and_one_out_with_the_discount_off() -> None:

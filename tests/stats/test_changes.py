@@ -10,9 +10,11 @@ def test_each_change_has_its_moment_newest_first() -> None:
     versions = [
         model(NOON, valid_to=NOON + DAY),
         model(NOON + DAY, valid_to=NOON + 2 * DAY, context_tokens=65_536),
-        model(NOON + 2 * DAY, context_tokens=65_536, usd_per_million_input="0.1"),
+        model(NOON + 2 * DAY, context_tokens=65_536, usd_per_million_input="0.1", valid_to=NOON + 3 * DAY),
+        model(NOON + 3 * DAY, context_tokens=65_536, usd_per_million_input="0.1", expires_at=1_796_256_000_000),
     ]
     assert changes(versions[::-1]) == [
+        Change(NOON + 3 * DAY, "last day", None, "2026-12-03"),
         Change(NOON + 2 * DAY, "price in", "0", "0.1"),
         Change(NOON + DAY, "context", "32,768", "65,536"),
     ]

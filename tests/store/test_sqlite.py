@@ -14,9 +14,9 @@ import pytest
 
 from store import StoreError, backup, migrations, open_store
 from store.rollups import COLUMNS, EXPORTED, STEP_MS
-from store.rows import ENDPOINTS, INCIDENTS, MODELS, PROBES, TABLES, Endpoint, Model
+from store.rows import ENDPOINTS, INCIDENTS, MODELS, PROBES, TABLES, TARGETS, Budget, Endpoint, Model
 from store.sqlite import INTERNED
-from tests.factories import DAY, HOUR, NOON, model, probe, target
+from tests.factories import DAY, HOUR, NOON, model, probe
 
 
 @pytest.fixture
@@ -134,8 +134,9 @@ def test_a_store_without_blocks_gets_them_from_its_days_also_where_the_probes_ar
     connection.execute(
         "ALTER TABLE runs DROP COLUMN runs; ALTER TABLE models DROP COLUMN expires_at; DROP TABLE rate_limits"
     )
-    for column in PROBES.added:
-        connection.execute(f"ALTER TABLE probes DROP COLUMN {column}")
+    for table in (PROBES, TARGETS):
+        for column in table.added:
+            connection.execute(f"ALTER TABLE {table.name} DROP COLUMN {column}")
     connection.close()
     open_store(f"sqlite:///{path}").close()
     assert list(store.rollups("block")) == before
@@ -197,7 +198,7 @@ def test_a_store_is_copied_before_each_migration_and_the_newest_two_copies_are_k
         monkeypatch.setattr(migrations, "MIGRATIONS", every[:version])
         store = open_store(f"sqlite:///{path}")
         if version == versions[0]:
-            store.write([target("before")])
+            store.write([Budget("before", NOON, 0.0, 0.25, 0, 48, NOON)])
         store.close()
     copies = sorted(path.parent.glob("*.schema-*"))
     assert [re.sub(r"\d{8}T[\d.]+$", "", copy.name) for copy in copies] == [
@@ -205,7 +206,7 @@ def test_a_store_is_copied_before_each_migration_and_the_newest_two_copies_are_k
     ]
     assert all(copy.stat().st_mode & 0o777 == 0o600 for copy in copies)
     old = apsw.Connection(str(copies[0]))
-    assert (migrations.version_of(old), old.execute("SELECT name FROM targets").get) == (versions[1], "before")
+    assert (migrations.version_of(old), old.execute("SELECT location FROM budgets").get) == (versions[1], "before")
 
 
 def test_a_store_that_cannot_be_copied_is_not_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stats.prices import conditions_of, price_at
+from routing.prices import BilledTokens, Price, conditions_of, listed_price, price_at
 from store.rows import Endpoint
 from tests.factories import HOUR, NOON
 
@@ -28,7 +28,7 @@ def endpoint(price_in: str | None = "1", price_out: str | None = "2", **more: An
 def cost(row: Endpoint, prompt: int = 1_000, completion: int = 500, cached: float = 0.0, now: int = NOON) -> float:
     price = price_at(row, prompt, now)
     assert price is not None
-    return price.cost(prompt, completion, cached)
+    return price.request_usd(prompt, completion, cached)
 
 
 def test_tokens_at_their_price_per_million() -> None:
@@ -90,7 +90,16 @@ def test_a_price_that_is_not_known_is_null_and_never_zero(price: str | None) -> 
 
 
 @pytest.mark.parametrize(
-    "more", ['{"overrides": 5}', '{"overrides": [5, {"prompt": 3}]}', "[1]", "broken", '{"discount": "x"}']
+    "more",
+    [
+        '{"overrides": [{"min_prompt_tokens": ' + "9" * 400 + ', "from_date": 3, "utc_start": NaN, "utc_end": 1}]}',
+        '{"overrides": [{"prompt": "1e999999"}]}',
+        '{"overrides": 5}',
+        '{"overrides": [5, {"prompt": 3}]}',
+        "[1]",
+        "broken",
+        '{"discount": "x"}',
+    ],
 )
 def test_what_was_sent_and_is_none_of_this_changes_nothing(more: str) -> None:
     row = Endpoint("s", "m", "a", NOON, usd_per_million_input="1", usd_per_million_output="2", more_prices=more)
@@ -107,3 +116,73 @@ def test_conditions_are_said_in_words() -> None:
     first, second = conditions_of(row)
     assert (first.when, first.input, first.output) == ("above 200,000 prompt tokens", Decimal(3), Decimal(4))
     assert (second.when, second.output) == ("on Monday, 22:00 to 04:30 UTC", None)
+
+
+# -- parts, and the most that they come to
+
+FULL = endpoint(
+    "10",
+    "20",
+    input_cache_read="0.000001",
+    input_cache_write="0.0000125",
+    input_cache_write_1h="0.00002",
+    internal_reasoning="0.00004",
+)
+
+
+def listed(row: Endpoint) -> Price:
+    price = listed_price(row)
+    assert price is not None
+    return price
+
+
+def test_each_kind_of_token_has_its_own_price_and_no_token_is_paid_twice() -> None:
+    tokens = BilledTokens(1_000, 400, cached=300, cache_write=200, cache_write_1h=50, reasoning=150)
+    # 500 x 10 + 300 x 1 + 150 x 12.5 + 50 x 20 + 250 x 20 + 150 x 40 = 19,175
+    assert listed(FULL).cost(tokens, NOON) == Decimal("0.019175")
+
+
+def test_what_has_no_price_of_its_own_costs_what_it_is_a_part_of() -> None:
+    tokens = BilledTokens(1_000, 400, cached=300, cache_write=200, cache_write_1h=50, reasoning=150)
+    assert listed(endpoint("10", "20")).cost(tokens, NOON) == Decimal("0.018")
+    only_5m = listed(endpoint("10", "20", input_cache_write="0.0000125"))
+    assert only_5m.cost(BilledTokens(100, 0, cache_write=100, cache_write_1h=100), NOON) == Decimal("0.00125")
+
+
+def test_counts_that_contradict_each_other_never_make_a_cost_negative() -> None:
+    assert listed(FULL).cost(BilledTokens(10, 5, cached=300, reasoning=9), NOON) == Decimal("0.00066")
+
+
+def test_an_override_of_another_part_holds_and_null_takes_a_part_back() -> None:
+    row = endpoint(
+        "10",
+        "20",
+        input_cache_read="0.000001",
+        overrides=[{"utc_start": 1200, "utc_end": 1300, "input_cache_read": None, "internal_reasoning": "0.00003"}],
+    )
+    tokens = BilledTokens(100, 100, cached=100, reasoning=100)
+    assert listed(row).cost(tokens, NOON) == Decimal("0.004")  # 100 x 10 + 100 x 30
+    assert listed(row).cost(tokens, NOON + HOUR) == Decimal("0.0021")  # 100 x 1 + 100 x 20
+
+
+def test_a_price_from_a_day_on_holds_from_its_midnight() -> None:
+    row = endpoint(overrides=[{"from_date": "2026-11-25", "prompt": "0.000009"}])
+    assert cost(row, 1_000_000, 0, now=NOON + 12 * HOUR - 1) == pytest.approx(1)  # 24 November, 23:59:59.999
+    assert cost(row, 1_000_000, 0, now=NOON + 12 * HOUR) == pytest.approx(9)
+
+
+def test_the_most_that_a_request_can_cost_takes_the_highest_part_of_each_side() -> None:
+    assert listed(FULL).highest(100, 10) == Decimal("0.0024")  # 100 x 20 + 10 x 40
+    by_hour = endpoint("1", "2", overrides=[{"utc_start": 100, "utc_end": 200, "prompt": "0.000003", "request": "0.5"}])
+    assert listed(by_hour).highest(100, 10) == Decimal("0.50032")  # at noon, too: 100 x 3 + 10 x 2, and the fee
+    long = endpoint("1", "2", overrides=[{"min_prompt_tokens": 100, "prompt": "0.000003"}])
+    assert listed(long).highest(100, 0) == Decimal("0.0001")  # which a prompt of 100 cannot reach
+    assert listed(long).highest(101, 0) == Decimal("0.000303")
+    assert listed(endpoint("1", "2", discount=0.5)).highest(100, 10) == Decimal("0.00006")
+
+
+def test_parts_of_ones_own_go_before_conditions_and_discounts() -> None:
+    row = endpoint("10", "20", discount=0.5, overrides=[{"prompt": "0.000004", "input_cache_read": "0.000002"}])
+    price = listed(row).with_parts({"cached_input": Decimal(3), "request": Decimal("0.01")})
+    # 50 x 4 / 2 + 50 x 3 + 10 x 20 / 2 = 350, and the fee
+    assert price.cost(BilledTokens(100, 10, cached=50), NOON) == Decimal("0.01035")

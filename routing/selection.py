@@ -16,7 +16,7 @@ from math import inf
 from statistics import median
 from typing import Any, Literal
 
-from stats.prices import Price, price_at
+from routing.prices import Rates, price_at
 from store.rows import Endpoint
 
 Strategy = Literal["price", "good_response"]
@@ -65,7 +65,7 @@ class Offer:
     """
 
     endpoint: Endpoint
-    price: Price
+    price: Rates
     record: Record
     cost_usd: float
     seconds: float | None
@@ -142,7 +142,7 @@ def plan(
     return Plan(tuple(ordered), tuple(excluded))
 
 
-def _reasons(endpoint: Endpoint, price: Price | None, wish: Wish, input_modalities: Sequence[str]) -> tuple[str, ...]:
+def _reasons(endpoint: Endpoint, price: Rates | None, wish: Wish, input_modalities: Sequence[str]) -> tuple[str, ...]:
     reasons = []
     needed = wish.prompt_tokens + wish.completion_tokens
     if endpoint.context_tokens is not None and needed > endpoint.context_tokens:
@@ -169,7 +169,7 @@ def _reasons(endpoint: Endpoint, price: Price | None, wish: Wish, input_modaliti
     return tuple(reasons)
 
 
-def _too_dear(price: Price, wish: Wish) -> list[str]:
+def _too_dear(price: Rates, wish: Wish) -> list[str]:
     ceilings = (
         ("input", price.input, wish.most_usd_per_million_input),
         ("output", price.output, wish.most_usd_per_million_output),
@@ -181,8 +181,8 @@ def _too_dear(price: Price, wish: Wish) -> list[str]:
     ]
 
 
-def _offer(endpoint: Endpoint, price: Price, record: Record, wish: Wish) -> Offer:
-    cost_usd = price.cost(wish.prompt_tokens, wish.completion_tokens, wish.cached_share)
+def _offer(endpoint: Endpoint, price: Rates, record: Record, wish: Wish) -> Offer:
+    cost_usd = price.request_usd(wish.prompt_tokens, wish.completion_tokens, wish.cached_share)
     seconds = None
     if record.ttft_ms is not None and record.tokens_per_second:
         seconds = record.ttft_ms / 1_000 + wish.completion_tokens / record.tokens_per_second

@@ -1,0 +1,104 @@
+"""OpenAI's Chat Completions, which most servers and routers speak, with what they add to it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from collectors.http.dialects.base import Chunk, Dialect, Wish, chunk_of, end_of_stream, error_in, objects, pin, word
+from collectors.http.usage import count
+
+REASONING = ("reasoning", "reasoning_content", "reasoning_text")
+
+
+def body(wish: Wish) -> dict[str, Any]:
+    """The JSON of a request."""
+    sent: dict[str, Any] = {
+        "model": wish.model,
+        "messages": [{"role": "user", "content": wish.prompt}],
+        "max_tokens": wish.max_tokens,
+        "temperature": 0,
+        "stream": wish.stream,
+    }
+    if wish.stream:
+        sent["stream_options"] = {"include_usage": True}
+    if wish.reasoning_effort is not None:
+        sent["reasoning_effort"] = wish.reasoning_effort
+    return sent | pin(wish)
+
+
+def event(value: dict[str, Any]) -> Chunk:
+    """One event of a stream."""
+    return _read(value, "delta")
+
+
+def whole(value: dict[str, Any]) -> Chunk:
+    """A response that is one JSON object."""
+    return _read(value, "message")
+
+
+def _read(value: dict[str, Any], part: str) -> Chunk:
+    chunk = chunk_of(value)
+    chunk.provider = word(value.get("provider"))
+    chunk.model = word(value.get("model"))
+    chunk.fingerprint = word(value.get("system_fingerprint"))
+    chunk.route = route_of(value) if "openrouter_metadata" in value else None
+    for choice in objects(value.get("choices")):
+        chunk.error = chunk.error or error_in(choice)
+        chunk.finish_reason = word(choice.get("finish_reason")) or chunk.finish_reason
+        delta = choice.get(part)
+        if isinstance(delta, dict):
+            _note_delta(chunk, delta)
+    return chunk
+
+
+def _note_delta(chunk: Chunk, delta: dict[str, Any]) -> None:
+    content = delta.get("content")
+    if content:
+        chunk.text += _content_text(content)
+        chunk.reasoned = isinstance(content, list) and any(map(_is_thought, objects(content)))
+    for name in REASONING:
+        if name in delta and _content_text(delta[name]):
+            chunk.reasoned = True
+    for part in objects(delta["reasoning_details"]) if "reasoning_details" in delta else ():
+        chunk.reasoned = chunk.reasoned or bool(part.get("text") or part.get("summary"))
+        chunk.carries_more = chunk.carries_more or bool(part.get("data"))  # encrypted
+    refusal = delta.get("refusal")
+    if delta.get("tool_calls") or delta.get("function_call") or (isinstance(refusal, str) and refusal):
+        chunk.carries_more = True
+
+
+def _content_text(value: Any) -> str:
+    """Answer text of a delta: a string, or a list of parts as some servers send it; reasoning is none."""
+    if isinstance(value, str):
+        return value
+    parts = (part for part in objects(value) if not _is_thought(part))
+    return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+
+
+def _is_thought(part: dict[str, Any]) -> bool:
+    """Whether a block of a content is reasoning, as Mistral and Anthropic send it."""
+    return bool(part.get("thinking")) or str(part.get("type")) in ("thinking", "reasoning", "redacted_thinking")
+
+
+def route_of(value: dict[str, Any]) -> str | None:
+    """The attempts, provider by provider, that OpenRouter lists when it is asked to, as a JSON list."""
+    metadata = value.get("openrouter_metadata")
+    attempts = metadata.get("attempts") if isinstance(metadata, dict) else None
+    if not isinstance(attempts, list):
+        return None
+    steps = [
+        {"provider": word(step.get("provider")), "model": word(step.get("model")), "status": count(step.get("status"))}
+        for step in objects(attempts[:32])
+    ]
+    return json.dumps(steps) if steps else None
+
+
+CHAT = Dialect(
+    name="chat",
+    path=lambda _base, _model, _stream: "chat/completions",
+    body=body,
+    event=event,
+    whole=whole,
+    end=end_of_stream(),
+)

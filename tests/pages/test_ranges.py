@@ -1,0 +1,155 @@
+"""Any range of any page's number against plain SQL over the raw probes: odd edges, hours' edges, both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import astuple
+from typing import Any
+
+import apsw
+import numpy as np
+import pytest
+import streamlit as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from pages.shared import overview_rows, target_history
+from pages.shared.target_history import TargetHistory, target_histories
+from pages.shared.window import Window
+from store import Store
+from store.rows import INCIDENTS, PROBES, TARGETS, Probe, Target
+from tests.factories import HOUR, MINUTE
+from tests.pages.odd import odd_history
+from tests.pages.test_both_engines import NOW, url_of
+from tests.store.stores import STORES, opened
+
+LATEST = NOW + 5 * MINUTE
+NUMBERS = """
+    SELECT coalesce(sum(stands_for_s) FILTER (WHERE outcome = 'ok'), 0),
+        coalesce(sum(stands_for_s) FILTER (WHERE outcome IN (SELECT value FROM json_each(?4))), 0),
+        count(*) FILTER (WHERE stands_for_s > 0 AND outcome IN (SELECT 'ok' UNION SELECT value FROM json_each(?4)))
+    FROM probes WHERE target = ?1 AND location = ?2 AND profile = ?3 AND started_at >= ?5 AND started_at < ?6
+"""
+OF_ALL = """
+    SELECT count(*) FILTER (WHERE outcome = 'ok'),
+        count(*) FILTER (WHERE outcome IN (SELECT value FROM json_each(?3))), count(*),
+        coalesce(sum(max(prompt_tokens, 0)), 0), coalesce(sum(max(completion_tokens, 0)), 0),
+        coalesce(sum(cost_usd), 0)
+    FROM probes WHERE target = ?1 AND location = ?2 AND started_at >= ?4 AND started_at < ?5
+"""
+SAMPLES = """
+    SELECT {column} FROM probes WHERE target = ? AND location = ? AND profile = ? AND started_at >= ?
+    AND started_at < ? AND outcome = 'ok' AND {column} IS NOT NULL AND coalesce(lag_ms, 0) <= 20
+"""
+DOWN = '["timeout", "connection_error", "server_error", "stream_error", "invalid_response", "empty"]'
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> apsw.Connection:
+    """The raw probes alone."""
+    connection = apsw.Connection(str(tmp_path_factory.mktemp("plain") / "plain.db"))
+    connection.execute(f"CREATE TABLE probes ({', '.join(PROBES.names)})")
+    rows = {
+        PROBES.values(row)[:4]: PROBES.values(row) for row in reversed([*odd_history(NOW)]) if isinstance(row, Probe)
+    }
+    connection.execute("CREATE INDEX by_series ON probes (target, location, profile, started_at); BEGIN")
+    connection.executemany(f"INSERT INTO probes VALUES ({', '.join('?' * len(PROBES.names))})", rows.values())
+    connection.execute("COMMIT")
+    return connection
+
+
+@pytest.fixture(scope="module", params=STORES)
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    for store in opened(request.param, tmp_path_factory.mktemp("ranges")):
+        store.write(odd_history(NOW))
+        yield store
+
+
+def moments() -> some.SearchStrategy[int]:
+    """Anywhere in the history and a little beyond it, and often on or beside an hour's edge."""
+    hours = some.tuples(some.integers(-60, 2), some.sampled_from((-1, 0, 1))).map(
+        lambda pair: NOW - NOW % HOUR + pair[0] * HOUR + pair[1]
+    )
+    return some.integers(NOW - 60 * HOUR, LATEST) | hours
+
+
+def sample(connection: apsw.Connection, column: str, *where: Any) -> list[float]:
+    return [value for (value,) in connection.execute(SAMPLES.format(column=column), where)]
+
+
+def compare(history: TargetHistory, plain: apsw.Connection, since: int, until: int, *, is_raw: bool) -> None:
+    target = history.target
+    name, place, profile = target.name, target.location, target.profile
+    up_s, down_s, deciding = next(plain.execute(NUMBERS, (name, place, profile, DOWN, since, until)))
+    uptime = history.uptime()
+    assert (round(uptime.up_s, 3), round(uptime.down_s, 3), uptime.probes) == (
+        round(up_s, 3),
+        round(down_s, 3),
+        deciding,
+    )
+    assert uptime.window_s == max(0, until - max(since, history.first_at)) / 1_000
+    ok, failed, count, prompt, completion, cost = next(plain.execute(OF_ALL, (name, place, DOWN, since, until)))
+    assert astuple(history.success_rate()) == (ok, failed, count - ok - failed)
+    used = history.tokens_per_day("UTC")
+    assert sum(day.prompt_tokens for day in used) == prompt
+    assert sum(day.completion_tokens for day in used) == completion
+    assert sum(day.cost_usd or 0.0 for day in used) == pytest.approx(
+        cost, abs=count * 0.5e-12 + 1e-12
+    )  # kept in picodollars
+    for of, column in ((profile, "ttft_ms"), (profile, "total_ms"), ("throughput", "tokens_per_second")):
+        values = sample(plain, column, name, place, of, since, until)
+        found = history.percentiles(of, column)
+        assert found.count == len(values)
+        if values:
+            exact = np.quantile(values, (0.5, 0.95))
+            is_exact = is_raw and len(values) <= 2_000
+            near = [max(value, 0.001) for value in exact]  # a sketch's first bucket is a microsecond
+            assert [found.p50, found.p95] == pytest.approx(
+                near, rel=1e-9 if is_exact and min(exact) > 0.001 else 0.0101
+            )
+    assert sum(bar.up_s for bar in history.bars()) == pytest.approx(up_s, abs=0.01)
+    lines = history.median_line(profile, "ttft_ms")
+    assert any(value is not None for value in lines) == bool(
+        sample(plain, "ttft_ms", name, place, profile, since, until)
+    )
+
+
+@pytest.mark.parametrize("is_raw", [True, False], ids=["raw", "rolled up"])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(moments(), moments(), some.booleans())
+def test_any_range_of_any_target_is_what_plain_sql_says(
+    filled: Store,
+    plain: apsw.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    is_raw: bool,
+    one: int,
+    other: int,
+    coarse: bool,
+) -> None:
+    since, until = min(one, other), max(one, other) + 1
+    monkeypatch.setattr(target_history, "RAW_AT_MOST", 10**9 if is_raw else 0)
+    monkeypatch.setenv("UPTOKEN_STORE", url_of(filled))
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    monkeypatch.setattr("pages.shared.loader.store", lambda: filled)
+    targets = [target for row in filled.read(TARGETS) if (target := Target(*row)).state == "active"]
+    window = Window(since, until, False, "")
+    histories = target_histories(url_of(filled), targets, window, NOW, parts=3, coarse=coarse)
+    assert len(histories) == len(targets) > 10
+    for history in histories:
+        compare(history, plain, since, until, is_raw=is_raw)
+        rows = [
+            row
+            for row in filled.read(INCIDENTS)
+            if row[:3] == (history.target.name, history.target.location, history.target.profile)
+        ]
+        assert [(i.began_at, i.ended_at) for i in history.incidents] == [
+            (row[3], row[4]) for row in rows if row[3] < until and (row[4] is None or row[4] > since)
+        ]
+    shown = overview_rows.rows(url_of(filled), targets, window, NOW)
+    alone = {(row.target.name, row.target.location): row for row in shown}
+    for history in histories[::4]:
+        row = alone[history.target.name, history.target.location]
+        assert (row.uptime, row.ttft, row.state) == (
+            history.uptime(), history.percentiles(history.target.profile, "ttft_ms"), history.state
+        )  # fmt: skip
