@@ -1,8 +1,8 @@
 """A target seen from several places: it counts as down only where most of them see it down.
 
-The rule: time is cut into the cells of the roll-ups. A place sees a cell as it was for most of the time that it
-decided there; a place that decided nothing has no vote. A cell is down when more than half of the places with a vote
-see it down, else up. It stands for as many seconds as the place that decided most of it.
+The rule: time is cut into the cells of the roll-ups. A place that decided nothing in a cell has no vote there. A cell is
+down for the share of its time that more than half of the places with a vote saw down, each at least; of one place that
+is its own. It stands for as many seconds as the place that decided most of it.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ def seen_by_most(
 
 def _cell(seen: Sequence[Bar]) -> Bar:
     voting = [bar for bar in seen if bar.up_s + bar.down_s > 0]
-    down = sum(bar.down_s > bar.up_s for bar in voting)
     seconds = max((bar.up_s + bar.down_s for bar in voting), default=0.0)
-    is_down = down * 2 > len(voting)
+    shares = sorted((bar.down_share for bar in voting), reverse=True)
+    down_s = seconds * shares[len(shares) // 2] if shares else 0.0
     return Bar(
         seen[0].since,
         seen[0].until,
-        0.0 if is_down else seconds,
-        seconds if is_down else 0.0,
+        seconds - down_s,
+        down_s,
         0.0 if voting else max((bar.not_counted_s for bar in seen), default=0.0),
         seen=_together(seen),
     )

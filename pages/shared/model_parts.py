@@ -139,7 +139,7 @@ def everywhere(url: str, target: Target, places: list[str], window: Window, now:
     histories = target_histories(url, everyone, window, now, parts=PARTS_OF_A_BAR)
     first, every_s = histories[0], max(other.every_s for other in everyone)
     each = [history.of(history.target.profile) for history in histories]
-    seen = seen_by_most(each, first.since, first.until, first.first_at, every_s, BARS)
+    seen = seen_by_most(each, first.since, first.ends, first.first_at, every_s, BARS)
     heading = looks.title("Everywhere", f"from {len(places)} locations: down only where most of them see it")
     up = f'<b>{words.percent(seen.uptime.share)}</b> <span class="q">{words.uptime_note(seen.uptime)}</span>'
     return f'<div class="u u-card">{heading}{up}{looks.strip(seen.bars, zone, big=True)}</div>'

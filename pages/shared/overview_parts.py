@@ -88,7 +88,7 @@ def costs(found: Sequence[Cost]) -> str:
 def _unpriced(cost: Cost) -> str:
     if not cost.unpriced:
         return ""
-    return f'<span class="more">{words.plural(cost.unpriced, "request")} at an unknown price</span>'
+    return f'<span class="more">{words.plural(cost.unpriced, "request")} of unknown cost</span>'
 
 
 def explanation(url: str) -> None:

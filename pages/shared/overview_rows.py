@@ -165,7 +165,7 @@ def summary(url: str, found: list[Row], window: Window, now: int) -> list[Metric
     requests = sum(spending.requests for spending in spent)
     usd = sum(spending.cost_usd for spending in spent)
     unpriced = sum(spending.unpriced_requests for spending in spent)
-    unknown = f", {unpriced} of them at an unknown price" if unpriced else ""
+    unknown = f", {unpriced} of them of unknown cost" if unpriced else ""
     covered = [row.uptime.coverage for row in judged]
     coverage = words.percent(sum(covered) / len(covered)) if covered else words.DASH
     return [

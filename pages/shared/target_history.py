@@ -98,8 +98,8 @@ class TargetHistory:
     def bars(self, most: int = BARS) -> list[strip.Bar]:
         """The strip."""
         every_s = self.target.every_s
-        began = strip.strip_began(self.since, self.until, self.first_at, every_s, most)
-        return strip.strip(self.of(self.target.profile), began, self.until, every_s, most)
+        began = strip.strip_began(self.since, self.ends, self.first_at, every_s, most)
+        return strip.strip(self.of(self.target.profile), began, self.ends, every_s, most)
 
     def bars_with_errors(self, most: int = BARS) -> list[strip.Bar]:
         """The strip, with what failures said."""
@@ -115,11 +115,11 @@ class TargetHistory:
 
     def median_line(self, profile: str, column: str) -> list[float | None]:
         """Its trend, for a sparkline."""
-        return latency.median_line(self.of(profile), column, self.charted_since, self.until)
+        return latency.median_line(self.of(profile), column, self.charted_since, self.ends)
 
     def bands(self, profile: str, column: str) -> list[latency.Band]:
         """Its percentiles over time."""
-        return latency.bands(self._fine(profile), column, self.charted_since, self.until)
+        return latency.bands(self._fine(profile), column, self.charted_since, self.ends)
 
     def failures(self, profile: str) -> list[Mark]:
         """When it failed, in as many marks as a chart has room for: to the millisecond where raw probes tell it."""
@@ -152,7 +152,7 @@ class TargetHistory:
 
     @cached_property
     def _read_newest(self) -> list[latency.MeasuredProbe]:
-        return loader.newest_probes(self.url, self.target.name, loader.rounded(self.since), self._ended, NEWEST)
+        return loader.newest_probes(self.url, self.target.name, loader.rounded(self.since), self.ends, NEWEST)
 
     @property
     def _newest(self) -> list[latency.MeasuredProbe]:
@@ -160,12 +160,12 @@ class TargetHistory:
 
     @cached_property
     def _failures(self) -> list[strip.Failure]:
-        found = loader.failures(self.url, self.target.name, loader.rounded(self.since), self._ended, NEWEST)
+        found = loader.failures(self.url, self.target.name, loader.rounded(self.since), self.ends, NEWEST)
         return [f for f in found if f.location == self.target.location and f.started_at >= self.since]
 
     @property
-    def _ended(self) -> int:
-        """Of a live range the same for a few seconds, so that what was read is in the cache."""
+    def ends(self) -> int:
+        """Of a live range the same for a few seconds, so that what was read is in the cache, and bars fit into it."""
         return loader.rounded(self.until) + 5_000 if self.until == self.now else self.until
 
     def shifts(self, profile: str, column: str) -> list[Shift]:

@@ -122,6 +122,16 @@ def test_an_outage_that_every_place_sees_shows_in_bars_that_are_longer_than_it()
     assert found.uptime.share == pytest.approx(50 / 60)
 
 
+def test_an_outage_that_is_shorter_than_a_cell_counts_as_long_as_most_places_saw_it() -> None:
+    long = kept(probe(NOON + n * MINUTE, "timeout" if n < 20 else "ok") for n in range(60))
+    short = kept(probe(NOON + n * MINUTE, "timeout" if n < 12 else "ok") for n in range(60))
+    none = kept(probe(NOON + n * MINUTE) for n in range(60))
+    for places, down_min in (([long], 20), ([long, short], 12), ([long, short, none], 12), ([long, none], 0)):
+        found = seen_by_most(places, NOON, NOON + HOUR, NOON, 60, 1)  # one cell
+        assert found.uptime.down_s == pytest.approx(down_min * 60)
+        assert found.bars[-1].down_s == pytest.approx(down_min * 60)
+
+
 def test_from_several_places_too_little_is_not_enough_data() -> None:
     assert seen_by_most([[], []], NOON, NOON + DAY, NOON, 60, 90).uptime.share is None
     few = seen_by_most([seen_from("ok")] * 2, NOON, NOON + DAY, NOON, 60, 90)
