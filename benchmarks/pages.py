@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.tools import machine, percentile, table
-from stats.costs import asked_since
+from stats.costs import COST_COUNTS, asked_since
 from stats.latency import median_line
 from stats.strip import Failure, strip
 from stats.summary import by_series, summary
@@ -62,7 +62,7 @@ CALLS: dict[str, Ask] = {
     "every page: the series and their newest probes": lambda s, _n, _now: s.series(),
     "overview, 24 h: roll-ups of all targets": lambda s, _n, now: _overview(s, 1, now),
     "overview, 30 d: roll-ups of all targets": lambda s, _n, now: _overview(s, 30, now),
-    "overview: costs of the month": lambda s, _n, now: days_of(s, asked_since(now)),
+    "overview: costs of the month": lambda s, _n, now: days_of(s, COST_COUNTS, asked_since(now)),
     "overview: incidents of 31 days": lambda s, _n, now: list(s.read(INCIDENTS, Selection(now - 31 * DAY_MS, now))),
     "model, 24 h: raw probes": _raw_day,
     "model, 30 d: roll-ups": lambda s, n, now: _window(s, (n,), 30, now),

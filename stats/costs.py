@@ -23,6 +23,9 @@ class Cost:
     unpriced: int
 
 
+COST_COUNTS = ("cost_pusd", "unpriced")
+
+
 def month_began(now: int) -> int:
     """The moment at which the UTC month of `now` began, in milliseconds."""
     day = datetime.fromtimestamp(now / 1_000, UTC)
@@ -35,7 +38,7 @@ def asked_since(now: int) -> int:
 
 
 def costs(days_used: Iterable[Rollup], now: int) -> list[Cost]:
-    """By target, the dearest first: of roll-ups by the day since `asked_since`."""
+    """By target, the dearest first: of roll-ups by the day with `COST_COUNTS` since `asked_since`."""
     today, month = now - now % DAY_MS, month_began(now)
     days: dict[str, dict[int, float]] = {}
     unpriced: dict[str, int] = {}

@@ -1,8 +1,8 @@
 """A target seen from several places: it counts as down only where most of them see it down.
 
-The rule: time is cut into the cells of the roll-ups. A place that decided nothing in a cell has no vote there. A cell is
-down for the share of its time that more than half of the places with a vote saw down, each at least; of one place that
-is its own. It stands for as many seconds as the place that decided most of it.
+The rule: time is cut into the cells of the roll-ups. A place that decided nothing in a cell has no vote there. A cell
+is down for the share of its time that more than half of the places with a vote saw down, each at least; of one place
+that is its own. It stands for as many seconds as the place that decided most of it.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
 from store.rows import DAILY, DOWN, HOURLY, LAG_LIMIT_MS, MAY_BE_BILLED, UP, Outcome, Probe, Table
-from store.sketch import bucket_of, counts_of, merged, quantiles
+from store.sketch import bucket_of, counts_of, merged, packed, quantiles
 
 Step = Literal["hour", "day", "block"]
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -219,12 +219,10 @@ class Sum:
 
     def rollup(self, series: Series) -> Rollup:
         """All of it."""
-        values = self.onto(None)
-        kept = None if self.values is None else tuple(tuple(column) for column in self.values)
-        sketches = values[len(COUNTED) : -1]
-        return Rollup(
-            *series, self.at, self.length_ms, self.cell_ms, values[: len(COUNTED)], sketches, values[-1], kept
-        )
+        kept = None if self.values is None else tuple(map(tuple, self.values))
+        sketches = tuple(packed(counts) if counts else None for counts in self.sketches)
+        cells = cells_of(None, self.cells, self.length_ms // self.cell_ms)
+        return Rollup(*series, self.at, self.length_ms, self.cell_ms, tuple(self.counted), sketches, cells, kept)
 
 
 _SKETCHES = 4 + len(COUNTED)

@@ -12,7 +12,6 @@ from store.protocol import Selection, Store, upkeep_of
 from store.rollups import (
     BLOCK_MS,
     COLUMNS,
-    COUNTED,
     DAY_MS,
     HOUR_MS,
     HOURS,
@@ -25,8 +24,8 @@ from store.rollups import (
 )
 from store.rows import PROBES
 
-HOURS_UP_TO_MS = 2 * DAY_MS
-"""Ranges of up to two days are told by the hour: their bars are minutes."""
+HOURS_UP_TO_MS, COARSE_HOURS_UP_TO_MS = 8 * DAY_MS, 2 * DAY_MS
+"""Shorter ranges are told by the hour: their bars are minutes."""
 DAYS_UP_TO_MS = 45 * DAY_MS
 """Ranges of up to 45 days are told by the day: a small line of blocks would have two points."""
 
@@ -72,14 +71,16 @@ def rollups_of(
     return rows
 
 
-def days(store: Store, since: int, until: int | None = None) -> list[Rollup]:
-    """The counts of whole UTC days of all targets, without what is measured."""
-    columns = tuple(name if name in COUNTED else None for name in COLUMNS)
+def days(store: Store, counted: tuple[str, ...], since: int, until: int | None = None) -> list[Rollup]:
+    """These counts of whole UTC days of all targets, and nothing else."""
+    columns = tuple(name if name in counted else None for name in COLUMNS)
     return [Rollup.kept("day", row) for row in store.rollups("day", Selection(since, until), columns)]
 
 
 def raw_rollups(store: Store, targets: tuple[str, ...], told: Range, grid: Callable[[Series], Grid]) -> list[Rollup]:
     """What the raw probes of a range came to in the stretches of each series' `grid`."""
+    # probes lie by target and time: without names all of them would be looked through
+    targets = targets or tuple(dict.fromkeys(series.newest.target for series in store.series()))
     rows = store.read(PROBES, Selection(told.since, told.until, targets), columns=Observation._fields)
     return added_up(map(Observation._make, rows), grid)
 
@@ -100,7 +101,7 @@ def _between(
         return (Rollup.kept(step, row) for row in rows)
 
     steps: list[tuple[Step, int]] = []
-    if finest is None and until - since > HOURS_UP_TO_MS:
+    if finest is None and until - since > (COARSE_HOURS_UP_TO_MS if coarse else HOURS_UP_TO_MS):
         steps = [("day", DAY_MS)]
         if coarse and until - since > DAYS_UP_TO_MS:
             steps.append(("block", BLOCK_MS))

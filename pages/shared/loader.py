@@ -11,7 +11,7 @@ import streamlit as st
 
 from pages.shared import words
 from pages.shared.source import store_url
-from stats.costs import Cost, asked_since
+from stats.costs import COST_COUNTS, Cost, asked_since
 from stats.costs import costs as to_costs
 from stats.latency import MeasuredProbe
 from stats.providers import RoutedProbe
@@ -184,7 +184,8 @@ def internal_errors(url: str, since: int) -> list[Probe]:
     """The probes since then in which Uptoken itself failed, newest first. The days name their targets, so that the
     failures of the others are not read.
     """
-    names = tuple(sorted({day.target for day in days(store(), since - since % DAY_MS) if day[INTERNAL_ERROR]}))
+    counted = days(store(), (INTERNAL_ERROR,), since - since % DAY_MS)
+    names = tuple(sorted({day.target for day in counted if day[INTERNAL_ERROR]}))
     if not names:
         return []
     rows = store().read(PROBES, Selection(since, targets=names, failed=True), newest_first=True)
@@ -255,7 +256,7 @@ def spending(url: str, since: int, until: int) -> list[Spending]:
 @st.cache_data(ttl=300, max_entries=4, show_spinner=False)
 def costs(url: str, now: int) -> list[Cost]:
     """What the probes cost by target: today, this month, and what it will come to."""
-    return to_costs(days(store(), asked_since(now)), now)
+    return to_costs(days(store(), COST_COUNTS, asked_since(now)), now)
 
 
 @st.cache_data(ttl=30, max_entries=24, show_spinner=False)

@@ -23,8 +23,10 @@ from store.rollups import DAY_MS, HOUR_MS, Grid, Rollup, Series
 from store.rows import DOWN, Target
 from store.windows import Range, effective, raw_rollups, rollups_of
 
-RAW_AT_MOST = 20_000
-"""Probes of a range up to which the raw ones are read: their bars are as fine as the range wants. It takes 0.1 s."""
+RAW_AT_MOST = 5_000
+"""Probes of a range up to which the raw ones are read: their bars are as fine as the range wants. It takes 0.06 s, and
+20,000 would take 0.3 s.
+"""
 PARTS_OF_A_BAR = 8
 INCIDENTS_SINCE_MS = 30 * DAY_MS
 """How far before a range an incident may have begun that still goes on in it."""
@@ -248,17 +250,16 @@ def _rollups(
     coarse: bool,
 ) -> tuple[Range, list[Rollup]]:
     """The one place that decides whether a range is read from raw probes or from roll-ups."""
-    store, names = loader.store(), _names(targets)
+    store = loader.store()
     told = effective(store, Range(since, until))
     first_at = loader.first_at(url)
     began = max(told.since, min((first_at.get(target.name, until) for target in targets), default=until))
     if told == Range(since, until) and _probes_in(targets, until - began) <= RAW_AT_MOST:
-        grids = _grids(targets, told, first_at, parts)
-        return told, raw_rollups(
-            store, names, told, lambda series: grids.get(series, _grid(told, told.since, 60, parts))
-        )
+        grids, names = _grids(targets, told, first_at, parts), tuple(sorted({target.name for target in targets}))
+        other = _grid(told, told.since, 60.0, parts)
+        return told, raw_rollups(store, names, told, lambda series: grids.get(series, other))
     ended = until + -until % HOUR_MS if is_live else told.until  # nothing lies behind now
-    return told, rollups_of(store, names, Range(told.since, ended), coarse=coarse)
+    return told, rollups_of(store, _names(targets), Range(told.since, ended), coarse=coarse)
 
 
 def _names(targets: Sequence[Target]) -> tuple[str, ...]:

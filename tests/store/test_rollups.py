@@ -258,7 +258,7 @@ def test_a_range_with_any_edges_and_grain_has_exactly_its_probes(
     told = Range(MIDNIGHT - ago, MIDNIGHT + length - ago)
     found = rollups_of(long, (), told, coarse=coarse)
     assert sum(rollup.requests for rollup in found) == long.count(PROBES, Selection(told.since, told.until))
-    assert len(found) <= 2 * 25 + (2 * 15 + 3 if coarse else 61)
+    assert len(found) <= (2 * 25 + (2 * 15 + 3) if coarse else 8 * 24 + 61)
 
 
 def test_where_raw_probes_are_pruned_a_range_is_whole_hours(store: Store) -> None:
