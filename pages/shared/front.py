@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import access, freshness, looks, together, window
+from pages.shared import access, freshness, looks, target_history, together, window
 
 PAGES = Path(__file__).resolve().parents[1]
 
@@ -38,6 +38,7 @@ if page is not status:
             window.control()
     if page is not system:
         window.custom_control()
+        target_history.effective_range()
 page.run()
 if not everything:
     st.button("Log in", on_click=st.login, type="tertiary", help="All pages are for those who are on the list")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 import streamlit as st
 
-from pages.shared import loader
-from pages.shared.window import Window
+from pages.shared import loader, words
+from pages.shared.window import Window, current, zone
 from stats import latency, strip, tokens
 from stats.answers import Answers
 from stats.incidents import Incident, TargetState, incidents, state, unprobed, within
@@ -19,6 +20,7 @@ from stats.shifts import Shift, shifts
 from stats.summary import Summary, summary
 from stats.thinning import Mark, marks
 from stats.uptime import SuccessRate, Uptime
+from store import StoreError
 from store.rollups import DAY_MS, HOUR_MS, Grid, Rollup, Series
 from store.rows import DOWN, Target
 from store.windows import Range, effective, raw_rollups, rollups_of
@@ -194,6 +196,17 @@ class TargetHistory:
             return self.rollups
         found = _hours(self.url, self.target.name, self.since, self.until, self.until == self.now)
         return [rollup for rollup in found if rollup.location == self.target.location]
+
+
+def effective_range() -> None:
+    """Say which range is really told, where it is another one than was chosen."""
+    chosen = current()
+    with suppress(StoreError):  # the page itself says what is wrong
+        told = effective(loader.store(), Range(chosen.since, chosen.until))
+        if told.since != chosen.since or (told.until != chosen.until and not chosen.is_live):
+            since, until = (words.clock(moment, zone()) for moment in (told.since, told.until))
+            end = "now" if chosen.is_live else until
+            st.caption(f"Older probes are pruned, so that this range is whole hours: from {since} until {end}.")
 
 
 def target_history(url: str, target: Target, window: Window, now: int) -> TargetHistory:

@@ -386,3 +386,16 @@ def test_the_charts_of_a_target_that_is_new_begin_with_it(store_at: Path) -> Non
     assert 38 <= (ended - began).total_seconds() / 60 <= 41
     [median] = [trace for trace in chart["data"] if trace.get("name") == "median"]
     assert len(median["x"]) >= 4
+
+
+def test_a_range_whose_raw_probes_are_pruned_says_that_it_is_whole_hours(filled: Path) -> None:
+    now = now_ms()
+    store = open_store(f"sqlite:///{filled}")
+    assert "whole hours" not in "".join(caption.value for caption in open_page(range="7 d").caption)
+    store.write([probe(now - 9 * DAY, target="Steady"), probe(now, target="Steady")])
+    while store.tidy(now - 2 * DAY):
+        pass
+    store.close()
+    said = "".join(caption.value for caption in open_page(range="7 d").caption)
+    assert re.search(r"this range is whole hours: from \d+ \w+, \d\d:00 until now", said)
+    assert "whole hours" not in "".join(caption.value for caption in open_page(range="24 h").caption)
