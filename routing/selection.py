@@ -101,7 +101,7 @@ class Plan:
     @property
     def expected_seconds(self) -> float | None:
         """How long it takes on average; null when one of those that could be first is not known."""
-        likely = [offer for offer in self.offers if offer.chance]
+        likely = self.offers[:1] if self.is_sure else [offer for offer in self.offers if offer.chance]
         if any(offer.seconds is None for offer in likely):
             return None
         return self._expected([offer.seconds or 0.0 for offer in self.offers])

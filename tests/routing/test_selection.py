@@ -117,6 +117,9 @@ def test_a_sort_leaves_nothing_to_chance_and_puts_the_unknown_last() -> None:
 def test_under_a_sort_the_first_is_what_is_expected() -> None:
     found = plan([A, B], {}, Wish(prompt_tokens=1_000_000, completion_tokens=0), NOON, sort="price")
     assert found.expected_usd == 1
+    assert found.expected_seconds is None  # not known, and not 0
+    timed = plan([A, B], {"a": Record(1.0, 500, 100)}, Wish(completion_tokens=100), NOON, sort="latency")
+    assert timed.expected_seconds == 1.5
 
 
 # -- who is out, and why
