@@ -14,7 +14,7 @@ def live() -> None:
     """All of it."""
     now = window.now_ms()
     try:
-        loader.store()
+        loader.store(url)
         found = status_parts.lines(url, now)
     except StoreError:  # what is wrong, and where, is not for everybody
         found = []

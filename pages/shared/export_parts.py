@@ -27,13 +27,13 @@ def names(url: str, name: str) -> list[str]:
     table = TABLES[name]
     if table.owner == "target" or table.name == "targets":
         return sorted({target.name for target in loader.targets(url)} | set(loader.first_at(url)))
-    return sorted({row[0] for row in loader.store().read(table, columns=(table.owner,))})
+    return sorted({row[0] for row in loader.store(url).read(table, columns=(table.owner,))})
 
 
 @st.cache_data(ttl=10, max_entries=32, show_spinner="Counting…")
 def count(url: str, name: str, selection: Selection) -> int:
     """How many rows the file will have."""
-    return loader.store().count(TABLES[name], selection)
+    return loader.store(url).count(TABLES[name], selection)
 
 
 @st.cache_data(ttl=60, max_entries=32, show_spinner=False)
@@ -42,7 +42,7 @@ def size_words(url: str, name: str, selection: Selection, rows: int) -> str:
     if not rows:
         return "nothing to download"
     table = TABLES[name]
-    sample = list(loader.store().read(table, selection, limit=SAMPLE))
+    sample = list(loader.store(url).read(table, selection, limit=SAMPLE))
     size = sum(len(text.encode()) for text, _ in csv_chunks(table, sample)) / len(sample) * rows
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1_000 or unit == "GB":
@@ -54,7 +54,7 @@ def size_words(url: str, name: str, selection: Selection, rows: int) -> str:
 def preview(url: str, name: str, selection: Selection) -> pd.DataFrame:
     """The newest rows, as the file will say them: moments in ISO 8601."""
     table = TABLES[name]
-    rows = loader.store().read(table, selection, newest_first=True, limit=PREVIEW)
+    rows = loader.store(url).read(table, selection, newest_first=True, limit=PREVIEW)
     data = frame(table, rows)
     for column in table.columns:
         if column.kind == "moment":

@@ -324,7 +324,7 @@ def _incident(url: str, seen: View, incident: Incident, now: int, zone: str) -> 
 def last_probes(url: str, target: Target, now: int, zone: str) -> str:
     """The newest probes of a target, whatever the window."""
     selection = Selection(targets=(target.name,))
-    rows = loader.store().read(PROBES, selection, columns=LAST_COLUMNS, newest_first=True, limit=LAST_PROBES)
+    rows = loader.store(url).read(PROBES, selection, columns=LAST_COLUMNS, newest_first=True, limit=LAST_PROBES)
     listed = [dict(zip(LAST_COLUMNS, row, strict=True)) for row in rows]
     reasons = any(_is_later(probe) for probe in listed)
     heads = (

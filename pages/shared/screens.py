@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import about, access, code, loader
+from pages.shared import about, access, code, loader, source
 from store import StoreError
 
 START = "python -m collectors run --every 5"
@@ -13,7 +13,7 @@ START = "python -m collectors run --every 5"
 def unless_store() -> None:
     """Go on when the store is there; else show what is wrong, look again every few seconds, and stop here."""
     try:
-        loader.store()
+        loader.store(source.store_url())
     except StoreError as problem:
         _store_screen(str(problem))
         st.stop()
@@ -39,7 +39,7 @@ def _store_screen(problem: str) -> None:
 @access.fragment(run_every="3s")
 def _look_again() -> None:
     try:
-        loader.store()
+        loader.store(source.store_url())
     except StoreError:
         return
     st.rerun()

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import streamlit as st
 
-from pages.shared import loader, words
+from pages.shared import loader, source, words
 from pages.shared.window import Window, current, zone
 from stats import latency, strip, tokens
 from stats.answers import Answers
@@ -202,7 +202,7 @@ def effective_range() -> None:
     """Say which range is really told, where it is another one than was chosen."""
     chosen = current()
     with suppress(StoreError):  # the page itself says what is wrong
-        told = effective(loader.store(), Range(chosen.since, chosen.until))
+        told = effective(loader.store(source.store_url()), Range(chosen.since, chosen.until))
         if told.since != chosen.since or (told.until != chosen.until and not chosen.is_live):
             since, until = (words.clock(moment, zone()) for moment in (told.since, told.until))
             end = "now" if chosen.is_live else until
@@ -263,7 +263,7 @@ def _rollups(
     coarse: bool,
 ) -> tuple[Range, list[Rollup]]:
     """The one place that decides whether a range is read from raw probes or from roll-ups."""
-    store = loader.store()
+    store = loader.store(url)
     told = effective(store, Range(since, until))
     first_at = loader.first_at(url)
     began = max(told.since, min((first_at.get(target.name, until) for target in targets), default=until))
@@ -306,4 +306,4 @@ def _grid(told: Range, began: int, every_s: float, parts: int) -> Grid:
 @st.cache_resource(ttl=10, max_entries=8, show_spinner=False)
 def _hours(url: str, name: str, since: int, until: int, is_live: bool) -> list[Rollup]:
     ended = until + -until % HOUR_MS if is_live else until
-    return rollups_of(loader.store(), (name,), Range(since, ended), finest="hour")
+    return rollups_of(loader.store(url), (name,), Range(since, ended), finest="hour")

@@ -131,7 +131,7 @@ def test_any_range_of_any_target_is_what_plain_sql_says(
     monkeypatch.setenv("UPTOKEN_STORE", url_of(filled))
     st.cache_resource.clear()
     st.cache_data.clear()
-    monkeypatch.setattr("pages.shared.loader.store", lambda: filled)
+    monkeypatch.setattr("pages.shared.loader.store", lambda _url: filled)
     targets = [target for row in filled.read(TARGETS) if (target := Target(*row)).state == "active"]
     window = Window(since, until, False, "")
     histories = target_histories(url_of(filled), targets, window, NOW, parts=3, coarse=coarse)

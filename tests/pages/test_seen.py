@@ -80,7 +80,7 @@ def test_an_incident_a_bar_and_a_mark_on_a_chart_say_what_was_seen(store_at: Pat
 
 
 def test_from_roll_ups_an_incident_says_the_same(store_at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.shared.past.RAW_AT_MOST", 0)
+    monkeypatch.setattr("pages.shared.target_history.RAW_AT_MOST", 0)
     _filled(store_at)
     page = html(open_page("model.py", target="Down", range="30 d"))
     assert _tips(page, "still down") == ["4 probes failed. The first: server error. HTTP 503; <b>overloaded</b>"]
@@ -93,14 +93,15 @@ def test_others_are_not_told_how_a_target_failed(store_at: Path) -> None:
     assert "overloaded" not in page and "server error" not in page and "HTTP" not in page
 
 
-@pytest.mark.parametrize("raw_at_most", [20_000, 0])
+@pytest.mark.parametrize(("raw_at_most", "newest"), [(5_000, 1_000), (0, 1_000), (0, 124)])
 def test_a_reasoning_model_has_its_wait_for_the_answer_beside_ttft(
-    store_at: Path, monkeypatch: pytest.MonkeyPatch, raw_at_most: int
+    store_at: Path, monkeypatch: pytest.MonkeyPatch, raw_at_most: int, newest: int
 ) -> None:
-    monkeypatch.setattr("pages.shared.past.RAW_AT_MOST", raw_at_most)
+    monkeypatch.setattr("pages.shared.target_history.RAW_AT_MOST", raw_at_most)
+    monkeypatch.setattr("pages.shared.target_history.NEWEST", newest)  # it has 124 probes: there may be more
     _filled(store_at)
     app = open_page("model.py", target="Thinker")
-    note = "" if raw_at_most else ", of the newest 1,000 in this range"
+    note = ", of the newest 124 in this range" if newest == 124 else ""
     # of 900 to 1,019: the middle is 959.5, and 1,013.05 the 95th percentile
     expected = f"960 / 1,013 ms | p50 and p95, 120 probes{note}"
     assert metric(app, "Time to first answer token") == expected
