@@ -141,7 +141,9 @@ def everywhere(url: str, target: Target, places: list[str], window: Window, now:
     each = [history.of(history.target.profile) for history in histories]
     seen = seen_by_most(each, first.since, first.ends, first.first_at, every_s, BARS)
     heading = looks.title("Everywhere", f"from {len(places)} locations: down only where most of them see it")
-    up = f'<b>{words.percent(seen.uptime.share)}</b> <span class="q">{words.uptime_note(seen.uptime)}</span>'
+    covered = f"coverage {words.percent(seen.uptime.coverage)}"
+    note = words.uptime_note(seen.uptime) if seen.uptime.share is None else covered
+    up = f'<b>{words.percent(seen.uptime.share)}</b> <span class="q">{note}</span>'
     return f'<div class="u u-card">{heading}{up}{looks.strip(seen.bars, zone, big=True)}</div>'
 
 
