@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-import pandas as pd
 import plotly.graph_objects as go
 
 from charts.axes import log_ticks
 from charts.drawing import Drawing
 from charts.palette import Palette
+from stats.catalog import Spot
 
 HEIGHT = 360
 SIZE, GROWTH, MOST_SIZE = 7.0, 2.5, 16.0
@@ -27,7 +28,7 @@ CONTEXT_TICKS = {
 
 
 def scatter(
-    spots: pd.DataFrame,
+    spots: Sequence[Spot],
     palette: Palette,
     *,
     label: str,
@@ -37,31 +38,30 @@ def scatter(
     upwards, logarithmic where `ticks_named` has its ticks. A mark is the larger the more models stand there.
     """
     chart = Drawing(palette, HEIGHT)
-    if spots.empty:
+    if not spots:
         return chart.say("no model here has both numbers")
-    price = spots["usd_per_million"]
-    paid = price[price > 0]
-    low, high = (float(paid.min()), float(paid.max())) if len(paid) else (0.1, 1.0)
+    paid = [spot.usd_per_million for spot in spots if spot.usd_per_million > 0]
+    low, high = (min(paid), max(paid)) if paid else (0.1, 1.0)
     free_at = low / 3
     for is_free, name, colour in ((False, "paid", palette.accent), (True, "free", palette.second)):
-        part = spots[(price == 0) == is_free]
-        if part.empty:
+        part = [spot for spot in spots if (spot.usd_per_million == 0) == is_free]
+        if not part:
             continue
         chart.add_scatter(
-            x=[free_at] * len(part) if is_free else list(part["usd_per_million"]),
-            y=list(part["value"]),
-            text=[_said(names) for names in part["names"]],
-            customdata=list(part["usd_per_million"]),
+            x=[free_at if is_free else spot.usd_per_million for spot in part],
+            y=[spot.value for spot in part],
+            text=[_said(spot.names) for spot in part],
+            customdata=[spot.usd_per_million for spot in part],
             mode="markers",
             name=name,
             marker={
-                "size": [min(MOST_SIZE, SIZE + GROWTH * math.sqrt(count - 1)) for count in part["count"]],
+                "size": [min(MOST_SIZE, SIZE + GROWTH * math.sqrt(len(spot.names) - 1)) for spot in part],
                 "color": palette.faded(colour, 0.65),
                 "line": {"width": 0},
             },
             hovertemplate=f"%{{text}}<br>$%{{customdata:,.4~r}} per million<br>%{{y:,.4~r}} {label}<extra></extra>",
         )
-    has_free = bool((price == 0).any())
+    has_free = len(paid) < len(spots)
     ticks = log_ticks(low, high)
     small = {"color": palette.muted, "size": 12}
     # finding margins by itself (automargin), the browser would draw all of it twice: 0.13 s for 1,000 models
@@ -76,7 +76,7 @@ def scatter(
     }
     y_axis: dict[str, object] = {"title": {"text": label, "font": small, "standoff": 4}, "automargin": False}
     if ticks_named:
-        edges = [math.log10(spots["value"].min()) - 0.1, math.log10(spots["value"].max()) + 0.1]
+        edges = [math.log10(bound(spot.value for spot in spots)) + more for bound, more in ((min, -0.1), (max, 0.1))]
         names = list(ticks_named.values())
         y_axis |= {"type": "log", "tickvals": list(ticks_named), "ticktext": names, "range": edges}
     legend = {"y": 1.02, "yanchor": "bottom", "itemsizing": "constant"}
@@ -84,7 +84,7 @@ def scatter(
     return chart.figure()
 
 
-def _said(names: list[str]) -> str:
+def _said(names: Sequence[str]) -> str:
     """The models of a spot, as text that Plotly does not take for markup."""
     shown = [name.replace("&", "&amp;").replace("<", "&lt;") for name in names[:MOST_NAMES]]
     more = len(names) - len(shown)

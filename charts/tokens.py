@@ -13,6 +13,7 @@ from charts.axes import MOMENTS
 from charts.drawing import Drawing
 from charts.palette import Palette
 from stats.tokens import DayTokens
+from stats.usage import TokensByPart
 
 HEIGHT = 300
 BELOW = {"y": -0.14, "yanchor": "top"}
@@ -41,19 +42,19 @@ def per_day(found: Sequence[DayTokens], palette: Palette) -> go.Figure:
     return _stacked_by_day(chart, days)
 
 
-def by_part(table: pd.DataFrame, palette: Palette, *, as_share: bool = False) -> go.Figure:
+def by_part(found: TokensByPart, palette: Palette, *, as_share: bool = False) -> go.Figure:
     """The chart of `stats.usage.by_day`, or with `as_share` of its `stats.usage.shares`."""
     chart = Drawing(palette, HEIGHT)
-    if table.empty:
+    if not found.days:
         return chart.say("nothing was told of this time")
-    days = [pd.Timestamp(day) for day in table.index]
-    for column, colour in zip(table.columns, palette.series, strict=False):
+    days = [pd.Timestamp(day) for day in found.days]
+    for (name, values), colour in zip(found.parts.items(), palette.series, strict=False):
         chart.add_bar(
             x=_names(days),
-            y=table[column],
-            name=str(column),
+            y=list(values),
+            name=name,
             marker={"color": colour, "line": {"width": 0}},
-            hovertemplate=("%{y:.1%}" if as_share else "%{y:.4~s}") + f" {column}<extra></extra>",
+            hovertemplate=("%{y:.1%}" if as_share else "%{y:.4~s}") + f" {name}<extra></extra>",
             showlegend=True,
         )
     chart.update_yaxes(tickformat=".0%" if as_share else "~s", range=[0, 1] if as_share else None)

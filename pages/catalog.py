@@ -8,14 +8,14 @@ from stats.catalog import filtered, spots
 
 screens.unless_store()
 url = source.store_url()
-table = catalog_parts.table(url)
-st.html(catalog_parts.head(len(table)))
-if table.empty:
+models = catalog_parts.models(url)
+st.html(catalog_parts.head(len(models)))
+if not models:
     screens.no_catalog()
     st.stop()
-found = filtered(table, catalog_parts.filters(table))
-shown = catalog_parts.with_measured(found, url, window.current())
-picked = catalog_parts.listed(shown, len(table))
+shown = filtered(models, catalog_parts.filters(models))
+measured = catalog_parts.measured(url, window.current())
+picked = catalog_parts.listed(shown, measured, len(models))
 catalog_parts.compare_link(url, picked)
 
 left, right = st.columns(2)
@@ -23,14 +23,20 @@ palette = looks.palette()
 with left, looks.card("context_scatter", "Price against context", words.plural(len(shown), "model")):
     looks.chart(
         market.scatter(
-            spots(shown, "context_tokens"), palette, label="tokens of context", ticks_named=market.CONTEXT_TICKS
+            spots((model, model.context_tokens) for model in shown),
+            palette,
+            label="tokens of context",
+            ticks_named=market.CONTEXT_TICKS,
         ),
         key="context_scatter_chart",
         alt="Each model by its price and its context size",
     )
 with right, looks.card("speed_scatter", "Price against measured speed", "of the models that our own probes met"):
+    met = [model for model in shown if model.model in measured]
     looks.chart(
-        market.scatter(spots(shown, "tokens_per_second"), palette, label="tokens per second"),
+        market.scatter(
+            spots((model, measured[model.model].tokens_per_second) for model in met), palette, label="tokens per second"
+        ),
         key="speed_scatter_chart",
         alt="Each probed model by its price and its measured output speed",
     )

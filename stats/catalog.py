@@ -1,13 +1,12 @@
-"""The catalog as a table to search, filter and compare, beside what was measured."""
+"""The catalog to search, filter and compare, beside what was measured."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-import numpy as np
-import pandas as pd
+from statistics import median
 
 from routing.prices import price_at
 from stats.samples import samples
@@ -18,21 +17,27 @@ from store.rows import Model
 PARTS_IN, PARTS_OUT = 3, 1
 SPOT_DECADES = 0.05
 """About the size of a mark in a chart over three or four decades: 12%."""
-COLUMNS = (
-    "name",
-    "model",
-    "context_tokens",
-    "max_output_tokens",
-    "usd_per_million_input",
-    "usd_per_million_output",
-    "usd_per_million_blended",
-    "input_modalities",
-    "output_modalities",
-    "parameters",
-    "providers",
-    "created_at",
-    "expires_at",
-)
+
+
+@dataclass(frozen=True)
+class CatalogModel:
+    """What the catalog says of a model, with discounts taken off; null where it is not known, or varies.
+    `usd_per_million_blended` is for three tokens in and one out; `providers` is how many endpoints are known.
+    """
+
+    name: str
+    model: str
+    context_tokens: int | None
+    max_output_tokens: int | None
+    usd_per_million_input: float | None
+    usd_per_million_output: float | None
+    usd_per_million_blended: float | None
+    input_modalities: tuple[str, ...]
+    output_modalities: tuple[str, ...]
+    parameters: tuple[str, ...]
+    providers: int | None
+    created_at: int | None
+    expires_at: int | None
 
 
 @dataclass(frozen=True)
@@ -47,22 +52,18 @@ class Filters:
     only_free: bool = False
 
 
-def catalog(models: Iterable[Model], providers: Mapping[str, int], now: int) -> pd.DataFrame:
-    """One row a model with `COLUMNS`; `providers` is how many endpoints are known of each. A price that is not known,
-    or varies, is missing. `usd_per_million_blended` is for three tokens in and one out; discounts are taken off.
-    """
-    return pd.DataFrame([_row(model, providers, now) for model in models], columns=list(COLUMNS)).astype(
-        dict.fromkeys(("context_tokens", "max_output_tokens", "providers", "created_at", "expires_at"), "Int64")
-    )
+def catalog(models: Iterable[Model], providers: Mapping[str, int], now: int) -> list[CatalogModel]:
+    """Each model at its prices of `now` (milliseconds UTC); `providers` is how many endpoints are known of each."""
+    return [_row(model, providers, now) for model in models]
 
 
-def _row(model: Model, providers: Mapping[str, int], now: int) -> tuple[object, ...]:
+def _row(model: Model, providers: Mapping[str, int], now: int) -> CatalogModel:
     price = price_at(model, 0, now)
     price_in, price_out = (float(price.input), float(price.output)) if price is not None else (None, None)
     blended = None
     if price_in is not None and price_out is not None:
         blended = (PARTS_IN * price_in + PARTS_OUT * price_out) / (PARTS_IN + PARTS_OUT)
-    return (
+    return CatalogModel(
         model.name or model.model,
         model.model,
         model.context_tokens,
@@ -79,63 +80,71 @@ def _row(model: Model, providers: Mapping[str, int], now: int) -> tuple[object, 
     )
 
 
-def _words(text: str | None) -> list[str]:
-    return text.split(",") if text else []
+def _words(text: str | None) -> tuple[str, ...]:
+    return tuple(text.split(",")) if text else ()
 
 
-def filtered(table: pd.DataFrame, filters: Filters) -> pd.DataFrame:
-    """The rows of `catalog` that meet all of it. What is not known of a model does not meet a limit on it."""
-    kept = pd.Series(True, index=table.index)
-    for word in filters.text.lower().split():
-        kept &= (table["name"] + " " + table["model"]).str.lower().str.contains(word, regex=False)
-    if filters.least_context_tokens is not None:
-        kept &= (table["context_tokens"] >= filters.least_context_tokens).fillna(False).astype(bool)
-    if filters.most_usd_per_million is not None:
-        kept &= table["usd_per_million_blended"] <= filters.most_usd_per_million
-    if filters.only_free:
-        kept &= table["usd_per_million_blended"] == 0
-    for column, wanted in (("input_modalities", filters.modalities), ("parameters", filters.parameters)):
-        if wanted:
-            kept &= table[column].map(set(wanted).issubset).astype(bool)
-    return table[kept]
+def filtered(models: Iterable[CatalogModel], filters: Filters) -> list[CatalogModel]:
+    """The models that meet all of it. What is not known of a model does not meet a limit on it."""
+    return [model for model in models if _fits(model, filters)]
 
 
-def spots(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Where the models of `catalog` stand by blended price and by `column`, those together that nobody could tell
-    apart: a row a spot with the median `usd_per_million` and `value`, the `count`, and the `names` in their order.
-    Models without the one or the other number are nowhere.
-    """
-    known = table[table["usd_per_million_blended"].notna() & table[column].notna()]
-    points = pd.DataFrame(
-        {
-            "usd_per_million": known["usd_per_million_blended"].astype(float),
-            "value": known[column].astype(float),
-            "names": known["name"],
-        }
+def _fits(model: CatalogModel, filters: Filters) -> bool:
+    said, price = f"{model.name} {model.model}".lower(), model.usd_per_million_blended
+    least, most = filters.least_context_tokens, filters.most_usd_per_million
+    return (
+        all(word in said for word in filters.text.lower().split())
+        and (least is None or (model.context_tokens is not None and model.context_tokens >= least))
+        and (most is None or (price is not None and price <= most))
+        and (not filters.only_free or price == 0)
+        and set(filters.modalities) <= {*model.input_modalities}
+        and set(filters.parameters) <= {*model.parameters}
     )
-    price, value = points["usd_per_million"], points["value"]
-    place = (np.log10(price.where(price > 0)) / SPOT_DECADES).round().fillna(-np.inf)
-    height = (np.log10(value.where(value > 0)) / SPOT_DECADES).round().fillna(-np.inf)
-    grouped = points.groupby([place.rename("place"), height.rename("height")])
-    return grouped.agg(
-        usd_per_million=("usd_per_million", "median"),
-        value=("value", "median"),
-        count=("names", "size"),
-        names=("names", list),
-    ).reset_index(drop=True)
 
 
-def measured_by_model(rollups: Iterable[Rollup], models: Mapping[str, str]) -> pd.DataFrame:
-    """Our own medians by model: `ttft_ms`, `tokens_per_second` and the number of `probes`; `models` tells each target's
-    model.
-    """
+@dataclass(frozen=True)
+class Spot:
+    """Models that nobody could tell apart in a chart: their medians, and their names in their order."""
+
+    usd_per_million: float
+    value: float
+    names: tuple[str, ...]
+
+
+def spots(points: Iterable[tuple[CatalogModel, float | None]]) -> list[Spot]:
+    """Where models stand by blended price and by a value. Models without the one or the other are nowhere."""
+    found: dict[tuple[float, float], list[tuple[float, float, str]]] = defaultdict(list)
+    for model, value in points:
+        price = model.usd_per_million_blended
+        if price is not None and value is not None:
+            found[_place(price), _place(value)].append((price, float(value), model.name))
+    return [
+        Spot(median(price for price, _, _ in here), median(value for _, value, _ in here), tuple(n for *_, n in here))
+        for _, here in sorted(found.items())
+    ]
+
+
+def _place(value: float) -> float:
+    return round(math.log10(value) / SPOT_DECADES) if value > 0 else -math.inf
+
+
+@dataclass(frozen=True)
+class ModelMeasurement:
+    """Our own medians of a model, over all its targets."""
+
+    ttft_ms: float | None
+    tokens_per_second: float | None
+    probes: int
+
+
+def measured_by_model(rollups: Iterable[Rollup], models: Mapping[str, str]) -> dict[str, ModelMeasurement]:
+    """By model; `models` tells each target's."""
     listed: dict[str, list[Rollup]] = defaultdict(list)
     for rollup in rollups:
         if rollup.target in models:
             listed[models[rollup.target]].append(rollup)
-    rows = {}
+    found = {}
     for name, mine in sorted(listed.items()):
         [ttft], [speed] = (samples(mine, column).quantiles((0.5,)) for column in ("ttft_ms", "tokens_per_second"))
-        rows[name] = (ttft, speed, summary(mine).requests)
-    columns = ["ttft_ms", "tokens_per_second", "probes"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("model")
+        found[name] = ModelMeasurement(ttft, speed, summary(mine).requests)
+    return found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
-import pandas as pd
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 
 from store.rows import Usage
 
@@ -24,31 +24,49 @@ class Total:
     cost_usd: float | None
 
 
-def by_day(rows: Iterable[Usage], part: str) -> pd.DataFrame:
-    """Tokens by day (a date, UTC; the index, without a hole) and by `part`, a column of `Usage` such as `variant`: one
-    column each, the largest first, beyond eight all others together. What was not told of a day is missing, not 0.
-    """
-    listed = [(row.day, getattr(row, part), row.tokens) for row in rows if row.tokens is not None]
-    if not listed:
-        return pd.DataFrame()
-    data = pd.DataFrame(listed, columns=["day", "part", "tokens"])
-    data["day"] = pd.to_datetime(data["day"], unit="ms")
-    table = data.pivot_table(index="day", columns="part", values="tokens", aggfunc="sum")
-    table = table.reindex(pd.date_range(table.index.min(), table.index.max()))
-    order = table.sum().sort_values(ascending=False, kind="stable").index
-    table = table[order]
+@dataclass(frozen=True)
+class TokensByPart:
+    """Tokens by day (UTC, without a hole) of each part, the largest part first; null where a day was not reported."""
+
+    days: tuple[date, ...] = ()
+    parts: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+
+
+def by_day(rows: Iterable[Usage], part: str) -> TokensByPart:
+    """Tokens by day and by `part`, a column of `Usage` such as `variant`; beyond eight all others together."""
+    found: dict[str, dict[date, int]] = defaultdict(lambda: defaultdict(int))
+    for row in rows:
+        if row.tokens is not None:
+            found[getattr(row, part)][datetime.fromtimestamp(row.day / 1_000, UTC).date()] += row.tokens
+    if not found:
+        return TokensByPart()
+    order = sorted(found, key=lambda name: -sum(found[name].values()))
     if len(order) > MOST_SERIES:
-        rest = table.iloc[:, MOST_SERIES - 1 :].sum(axis=1, min_count=1)
-        table = table.iloc[:, : MOST_SERIES - 1].assign(**{REST: rest})
-    table.index = pd.Index([day.date() for day in table.index], name="day")
-    table.columns.name = None
-    return table
+        rest: dict[date, int] = defaultdict(int)
+        for name in order[MOST_SERIES - 1 :]:
+            for day, tokens in found[name].items():
+                rest[day] += tokens
+        order = [*order[: MOST_SERIES - 1], REST]
+        found[REST] = rest
+    known = {day for name in order for day in found[name]}
+    first, last = min(known), max(known)
+    days = tuple(first + timedelta(days=number) for number in range((last - first).days + 1))
+    return TokensByPart(days, {name: tuple(found[name].get(day) for day in days) for name in order})
 
 
-def shares(table: pd.DataFrame) -> pd.DataFrame:
-    """Each day's parts as shares of the day, 0 to 1; missing where a day has no token."""
-    total = table.sum(axis=1)
-    return table.div(total.where(total > 0), axis=0)
+def shares(tokens: TokensByPart) -> TokensByPart:
+    """Each day's parts as shares of the day, 0 to 1; null where a day has no token."""
+    totals = [sum(value or 0 for value in values) for values in zip(*tokens.parts.values(), strict=True)]
+    return TokensByPart(
+        tokens.days,
+        {
+            name: tuple(
+                value / total if value is not None and total else None
+                for value, total in zip(values, totals, strict=True)
+            )
+            for name, values in tokens.parts.items()
+        },
+    )
 
 
 def totals(rows: Iterable[Usage], part: str) -> list[Total]:

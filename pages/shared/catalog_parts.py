@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +12,7 @@ import streamlit as st
 from pages.shared import compare_parts, loader, looks, words
 from pages.shared.target_history import target_histories
 from pages.shared.window import Window, now_ms
-from stats.catalog import Filters, catalog, measured_by_model
+from stats.catalog import CatalogModel, Filters, ModelMeasurement, catalog, measured_by_model
 
 COMPARE = Path(__file__).resolve().parents[1] / "compare.py"
 CONTEXTS = {"any": None, "8k": 8_000, "32k": 32_000, "128k": 128_000, "256k": 256_000, "1M": 1_000_000}
@@ -18,10 +20,11 @@ PRICES = {"any": None, "$0.10": 0.1, "$0.50": 0.5, "$1": 1.0, "$5": 5.0, "$20": 
 
 
 @st.cache_resource(ttl=60, max_entries=2, show_spinner=False)  # not copied for every visitor: nobody changes it
-def table(url: str) -> pd.DataFrame:
-    """Every model that the router lists now, as `stats.catalog.catalog` has it."""
+def models(url: str) -> list[CatalogModel]:
+    """Every model that the router lists now, the newest first."""
     listed = [model for model in loader.models(url) if model.source == "openrouter"]
-    return catalog(listed, loader.endpoint_counts(url), now_ms()).sort_values("created_at", ascending=False)
+    found = catalog(listed, loader.endpoint_counts(url), now_ms())
+    return sorted(found, key=lambda model: -(model.created_at or 0))
 
 
 def head(count: int) -> str:
@@ -34,7 +37,7 @@ def head(count: int) -> str:
     )
 
 
-def filters(known: pd.DataFrame) -> Filters:
+def filters(known: Sequence[CatalogModel]) -> Filters:
     """What is looked for, in the URL."""
     first, second, third = st.columns([2, 1, 1])
     with first:
@@ -52,52 +55,65 @@ def filters(known: pd.DataFrame) -> Filters:
     first, second, third = st.columns([1, 2, 1], vertical_alignment="bottom")
     with first:
         modalities = st.multiselect(
-            "Takes", _all(known["input_modalities"]), key="takes", bind="query-params", placeholder="anything"
+            "Takes",
+            _all(model.input_modalities for model in known),
+            key="takes",
+            bind="query-params",
+            placeholder="anything",
         )
     with second:
         parameters = st.multiselect(
-            "Supports", _all(known["parameters"]), key="supports", bind="query-params", placeholder="anything"
+            "Supports",
+            _all(model.parameters for model in known),
+            key="supports",
+            bind="query-params",
+            placeholder="anything",
         )
     with third:
         only_free = st.toggle("Free only", key="free", bind="query-params")
     return Filters(text, CONTEXTS[context], PRICES[price], tuple(modalities), tuple(parameters), only_free)
 
 
-def _all(lists: pd.Series) -> list[str]:
+def _all(lists: Iterable[Sequence[str]]) -> list[str]:
     return sorted({word for words_of_one in lists for word in words_of_one})
 
 
-def with_measured(found: pd.DataFrame, url: str, window: Window) -> pd.DataFrame:
-    """The table, with what our own probes measured of each model in this window."""
+def measured(url: str, window: Window) -> dict[str, ModelMeasurement]:
+    """What our own probes measured of each model in this window."""
     targets = [target for target in loader.targets(url) if target.state != "removed"]
     histories = target_histories(url, targets, window, now_ms(), coarse=True)
     rollups = [rollup for history in histories for rollup in history.rollups]
-    return found.join(measured_by_model(rollups, {target.name: target.model for target in targets}), on="model")
+    return measured_by_model(rollups, {target.name: target.model for target in targets})
 
 
-def listed(shown: pd.DataFrame, total: int) -> list[str]:
+def listed(shown: Sequence[CatalogModel], found: Mapping[str, ModelMeasurement], total: int) -> list[str]:
     """Draw the table; the models of the rows that are selected."""
-    if shown.empty:
+    if not shown:
         st.info("No model meets all of this. Loosen a filter.", icon=":material/search_off:")
         return []
-    data = shown[list(_columns())].copy()
-    for column in ("created_at", "expires_at"):
-        data[column] = pd.to_datetime(data[column], unit="ms", utc=True)
-    if data["expires_at"].isna().all():
-        data = data.drop(columns="expires_at")
+    columns = {name: column for name, column in _columns().items() if name != "expires_at" or _leaves(shown)}
+    rows = [asdict(model) | (asdict(found[model.model]) if model.model in found else {}) for model in shown]
+    data = pd.DataFrame(rows, columns=list(columns))
+    for name in columns.keys() & {"created_at", "expires_at"}:
+        data[name] = pd.to_datetime(data[name].astype("Int64"), unit="ms", utc=True)
+    counts = ("context_tokens", "max_output_tokens", "providers")
+    data = data.astype(dict.fromkeys(counts, "Int64") | dict.fromkeys(("ttft_ms", "tokens_per_second"), float))
     event = st.dataframe(
         data,
         hide_index=True,
         height=420,
-        column_config=_columns(),
+        column_config=columns,
         placeholder=words.DASH,
         on_select="rerun",
         selection_mode="multi-row",
         key="models",
         alt=f"{len(shown)} of {total} models with their prices and limits",
     )
-    rows = [row for row in event["selection"]["rows"] if row < len(shown)]
-    return list(shown["model"].iloc[rows])
+    return [shown[row].model for row in event["selection"]["rows"] if row < len(shown)]
+
+
+def _leaves(shown: Sequence[CatalogModel]) -> bool:
+    return any(model.expires_at is not None for model in shown)
 
 
 def _columns() -> dict[str, object]:

@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import loader
-from stats.frames import frame
 from store import Selection
 from store.files import csv_chunks, iso
 from store.rows import TABLES
@@ -51,11 +50,15 @@ def size_words(url: str, name: str, selection: Selection, rows: int) -> str:
     raise AssertionError("every size has a unit")
 
 
+_DTYPES = {"text": "str", "integer": "Int64", "real": "float64", "flag": "boolean", "moment": "Int64"}
+
+
 def preview(url: str, name: str, selection: Selection) -> pd.DataFrame:
     """The newest rows, as the file will say them: moments in ISO 8601."""
     table = TABLES[name]
     rows = loader.store(url).read(table, selection, newest_first=True, limit=PREVIEW)
-    data = frame(table, rows)
+    data = pd.DataFrame.from_records(list(rows), columns=list(table.names))
+    data = data.astype({column.name: _DTYPES[column.kind] for column in table.columns})
     for column in table.columns:
         if column.kind == "moment":
             data[column.name] = [None if pd.isna(value) else iso(int(value)) for value in data[column.name]]

@@ -54,13 +54,13 @@ def activity(url: str, model: Model, window: Window) -> None:
                 label_visibility="collapsed",
             )
         wanted, part = (ACCOUNT, "provider") if whose == OWN else (PUBLIC_MODELS, "variant")
-        table = by_day([row for row in rows if row.source == wanted], part)
+        found = by_day([row for row in rows if row.source == wanted], part)
         looks.chart(
-            tokens.by_part(shares(table) if shown_as == SHARE else table, looks.palette(), as_share=shown_as == SHARE),
+            tokens.by_part(shares(found) if shown_as == SHARE else found, looks.palette(), as_share=shown_as == SHARE),
             key="activity_chart",
             alt=f"Tokens per day of {model.name or model.model}, by {part}",
         )
-        st.html(f'<div class="u q">{_note(whose == OWN, table.empty)}</div>')
+        st.html(f'<div class="u q">{_note(whose == OWN, not found.days)}</div>')
 
 
 def _note(own: bool, empty: bool) -> str:

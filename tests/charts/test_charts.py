@@ -124,7 +124,7 @@ def test_versions_are_stacked_as_tokens_or_as_shares_and_a_missing_day_has_no_ba
     table = by_day(rows, "variant")
     chart = tokens.by_part(table, LIGHT)
     assert [(bar.name, len(bar.x)) for bar in chart.data] == [("free", 3), ("standard", 3)]
-    assert [str(tokens) for tokens in chart.data[0].y] == ["1.0", "nan", "5.0"]
+    assert [str(tokens) for tokens in chart.data[0].y] == ["1", "None", "5"]
     share = tokens.by_part(shares(table), LIGHT, as_share=True)
     assert (share.layout.yaxis.tickformat, list(share.layout.yaxis.range)) == (".0%", [0, 1])
     assert next(iter(share.data[0].y)) == 0.25
@@ -138,13 +138,13 @@ def test_what_is_free_stands_left_of_the_prices_and_unknown_prices_nowhere() -> 
         model(model="c"),
         model(model="d", usd_per_million_input="varies"),
     ]
-    chart = market.scatter(spots(catalog(models, {}, NOON), "context_tokens"), LIGHT, label="tokens")
+    chart = market.scatter(spots((row, row.context_tokens) for row in catalog(models, {}, NOON)), LIGHT, label="tokens")
     paid, free = chart.data
     assert [round(x, 3) for x in paid.x] == [0.1, 10]
     assert paid.text[1] == "<b>&lt;b>B&lt;/b></b>"
     assert len(free.x) == 1 and free.x[0] < 0.1
     assert chart.layout.xaxis.ticktext == ("free", "$0.1", "$1", "$10")
-    empty = market.scatter(spots(catalog([], {}, NOON), "context_tokens"), LIGHT, label="tokens")
+    empty = market.scatter(spots([]), LIGHT, label="tokens")
     assert empty.layout.annotations[0].text == "no model here has both numbers"
 
 

@@ -1,17 +1,16 @@
-"""The catalog as a table, its filters, and what was measured beside it."""
+"""The catalog, its filters, and what was measured beside it."""
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 
-from stats.catalog import Filters, catalog, filtered, measured_by_model, spots
+from stats.catalog import Filters, ModelMeasurement, catalog, filtered, measured_by_model, spots
 from stats.reported import reported_bars
 from store.rows import EndpointStats
 from tests.factories import HOUR, MINUTE, NOON, model, probe
 from tests.stats.samples import told
 
-TABLE = catalog(
+MODELS = catalog(
     [
         model(
             model="a/small",
@@ -31,16 +30,15 @@ TABLE = catalog(
 
 
 def test_when_a_model_leaves_is_in_the_table_and_missing_where_nobody_said() -> None:
-    table = catalog([model(model="a", expires_at=1_796_256_000_000), model(model="b")], {}, NOON).set_index("model")
-    assert table.loc["a", "expires_at"] == 1_796_256_000_000
-    assert pd.isna(table.loc["b", "expires_at"])
+    found = catalog([model(model="a", expires_at=1_796_256_000_000), model(model="b")], {}, NOON)
+    assert [row.expires_at for row in found] == [1_796_256_000_000, None]
 
 
 def test_a_blended_price_is_three_parts_in_and_one_out_with_the_discount_off() -> None:
-    small = TABLE.set_index("model").loc["a/small"]
-    assert small["usd_per_million_input"] == 0.5
-    assert small["usd_per_million_blended"] == pytest.approx((3 * 0.5 + 2.5) / 4)
-    assert (small["providers"], small["parameters"]) == (3, ["seed", "tools"])
+    small = MODELS[0]
+    assert small.usd_per_million_input == 0.5
+    assert small.usd_per_million_blended == pytest.approx((3 * 0.5 + 2.5) / 4)
+    assert (small.providers, small.parameters) == (3, ("seed", "tools"))
 
 
 @pytest.mark.parametrize(
@@ -57,8 +55,8 @@ def test_a_blended_price_is_three_parts_in_and_one_out_with_the_discount_off() -
     ],
 )
 def test_a_filter_keeps_what_meets_it_and_never_what_is_unknown(filters: Filters, found: list[str]) -> None:
-    assert list(filtered(TABLE, filters)["model"]) == found
-    assert filtered(TABLE.iloc[:0], filters).empty
+    assert [row.model for row in filtered(MODELS, filters)] == found
+    assert filtered([], filters) == []
 
 
 def test_models_that_nobody_could_tell_apart_stand_on_one_spot() -> None:
@@ -80,19 +78,16 @@ def test_models_that_nobody_could_tell_apart_stand_on_one_spot() -> None:
         at("f", "0"),
         at("g", "1", None),
     ]
-    found = spots(catalog(listed, {}, NOON), "context_tokens")
-    assert sorted(found["names"]) == [["a", "b"], ["c"], ["d"], ["e", "f"]]
-    together = found[found["count"] == 2].sort_values("usd_per_million")
-    assert together["usd_per_million"].tolist() == [0, pytest.approx(1.01)]
-    assert spots(TABLE.iloc[:0], "context_tokens").empty
+    found = spots((row, row.context_tokens) for row in catalog(listed, {}, NOON))
+    assert sorted(spot.names for spot in found) == [("a", "b"), ("c",), ("d",), ("e", "f")]
+    assert [spot.usd_per_million for spot in found if len(spot.names) == 2] == [0, pytest.approx(1.01)]
+    assert spots([]) == []
 
 
 def test_our_medians_are_by_model_over_all_its_targets() -> None:
     probes = told([probe(NOON, target="x", ttft_ms=100.0), probe(NOON, target="y", ttft_ms=300.0), probe(target="z")])
-    table = measured_by_model(probes, {"x": "m", "y": "m"})
-    assert table.loc["m"].tolist() == [200.0, 50.0, 2]
-    assert list(table.index) == ["m"]
-    assert measured_by_model([], {}).empty
+    assert measured_by_model(probes, {"x": "m", "y": "m"}) == {"m": ModelMeasurement(200.0, 50.0, 2)}
+    assert measured_by_model([], {}) == {}
 
 
 def test_reported_bars_are_as_up_as_the_reports_in_them() -> None:

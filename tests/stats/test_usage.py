@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
-from stats.usage import by_day, shares, totals
+from stats.usage import TokensByPart, by_day, shares, totals
 from store.rows import Usage
 from tests.factories import DAY, NOON, usage
 
@@ -18,19 +16,17 @@ def test_by_day_and_version_the_largest_first_and_a_day_that_was_not_told_is_mis
         usage("m", MIDNIGHT + 2 * DAY, variant="standard", tokens=5),
         usage("m", MIDNIGHT, variant="batch", tokens=None),
     ]
-    table = by_day(rows, "variant")
-    assert list(table.columns) == ["standard", "free"]
-    assert [str(day) for day in table.index] == ["2026-11-24", "2026-11-25", "2026-11-26"]
-    assert table["standard"].tolist()[::2] == [30, 5]
-    assert table.iloc[1].isna().all() and pd.isna(table["free"].iloc[2])
-    assert shares(table).iloc[0].tolist() == [0.75, 0.25]
-    assert by_day([], "variant").empty
+    found = by_day(rows, "variant")
+    assert [str(day) for day in found.days] == ["2026-11-24", "2026-11-25", "2026-11-26"]
+    assert list(found.parts.items()) == [("standard", (30, None, 5)), ("free", (10, None, None))]
+    assert shares(found).parts == {"standard": (0.75, None, 1.0), "free": (0.25, None, None)}
+    assert by_day([], "variant") == shares(by_day([], "variant")) == TokensByPart()
 
 
 def test_beyond_eight_the_rest_is_one() -> None:
-    table = by_day([usage("m", MIDNIGHT, app=f"a{n}", tokens=100 - n) for n in range(12)], "app")
-    assert list(table.columns) == [*(f"a{n}" for n in range(7)), "others"]
-    assert table["others"].tolist() == [sum(100 - n for n in range(7, 12))]
+    found = by_day([usage("m", MIDNIGHT, app=f"a{n}", tokens=100 - n) for n in range(12)], "app")
+    assert list(found.parts) == [*(f"a{n}" for n in range(7)), "others"]
+    assert list(found.parts["others"]) == [sum(100 - n for n in range(7, 12))]
 
 
 def test_totals_add_what_was_told_and_keep_what_never_was_null() -> None:
