@@ -119,8 +119,8 @@ _MINIMAX: dict[int, str] = {
 def status_error(value: dict[str, Any]) -> ReportedError | None:
     """The error that a vendor's own status object reports, whatever its HTTP status; null where it reports none.
 
-    MiniMax's `base_resp`, Baidu's `error_code`, Tencent's `Response.Error`, the `code` and `message` of DashScope,
-    Xunfei and SiliconFlow, and the `success: false` of one-api.
+    MiniMax's `base_resp`, the `error_code` of Baidu and FastChat, Tencent's `Response.Error`, the `code` and `message` of
+    DashScope, Xunfei and SiliconFlow, and the `success: false` of one-api and Cloudflare.
     """
     base = value.get("base_resp")
     if isinstance(base, dict) and _is_failure(base.get("status_code")):
@@ -132,11 +132,11 @@ def status_error(value: dict[str, Any]) -> ReportedError | None:
         return read_error({"code": inner["Error"].get("Code"), "message": inner["Error"].get("Message")})
     if any(value.get(name) for name in RESPONSE_FIELDS):
         return None
-    for code, text in (("error_code", "error_msg"), ("code", "message"), ("code", "msg")):
+    for code, text in (("error_code", "error_msg"), ("error_code", "text"), ("code", "message"), ("code", "msg")):
         if _is_failure(value.get(code)) and isinstance(value.get(text), str):
             return read_error({"code": value[code], "message": value[text]})
-    if value.get("success") is False and isinstance(value.get("message"), str):
-        return read_error({"message": value["message"]})
+    if value.get("success") is False and (value.get("errors") or isinstance(value.get("message"), str)):
+        return read_error({name: value.get(name) for name in ("errors", "message")})
     return None
 
 
