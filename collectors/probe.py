@@ -20,7 +20,7 @@ from collectors.scheduler.claims import NotDue, Planned, UnderWay
 from collectors.scheduler.config import ProbeTarget
 from collectors.scheduler.failures import needs_confirmation
 from collectors.scheduler.lock import LockedError
-from collectors.scheduler.prices import is_routed
+from collectors.scheduler.prices import is_plausible_usd, is_routed
 from collectors.scheduler.report import report_bug
 from collectors.scheduler.rests import Heard
 from collectors.scheduler.scene import Contact, Due, Errand, Finding, Scene, SkippedError
@@ -315,7 +315,10 @@ def probe_once(
         scene.served_models[target.name] = reply.served_model
     used = reply.usage
     billed_output = result.completion_tokens if dialect.makes_text else 0
-    cost_usd = _cost(used, billed_output, scene.price(target), started_at)
+    price = scene.price(target)
+    if not is_plausible_usd(used.cost_usd, price, used.prompt_tokens, max(billed_output or 0, target.max_tokens)):
+        used = replace(used, cost_usd=None)  # in a unit of the server's own
+    cost_usd = _cost(used, billed_output, price, started_at)
     scene.note_cost(series_key(target.name, profile), started_at, cost_usd)
     billed_usd = cost_usd if cost_usd is not None or result.outcome in MAY_BE_BILLED else 0.0
     if reserved is not None:

@@ -40,8 +40,8 @@ _ABOVE_THINKING = re.compile(r"greater than\W{0,4}thinking")
 _LIMIT_NAME = re.compile(r"max_?(?:completion_?|output_?)?tokens")
 _OTHER_NAME = re.compile(r"\b(?:use|try|instead|is)\b\W{0,8}\b(max_(?:completion|output)_tokens)\b")
 _UNSUPPORTED = re.compile(
-    r"\b(?:un(?:supported|known|recogni[sz]ed|expected)|(?:not|n't) (?:be )?(?:supported?|permitted|allowed|recogni[sz]ed)|"
-    r"cannot find field|does not support|no such)\b"
+    r"\b(?:un(?:supported|known|recogni[sz]ed|expected)|cannot find field|does not support|no such"
+    r"|(?:not|n't) (?:be )?(?:supported?|permitted|allowed|recogni[sz]ed))\b"
 )
 """How servers say that they do not take a field."""
 _LIMIT_REACHED = re.compile(r"could not finish the message|(?:max_tokens|output limit)[^.]{0,60}\breached\b")

@@ -119,8 +119,8 @@ _MINIMAX: dict[int, str] = {
 def status_error(value: dict[str, Any]) -> ReportedError | None:
     """The error that a vendor's own status object reports, whatever its HTTP status; null where it reports none.
 
-    MiniMax's `base_resp`, the `error_code` of Baidu and FastChat, Tencent's `Response.Error`, the `code` and `message` of
-    DashScope, Xunfei and SiliconFlow, and the `success: false` of one-api and Cloudflare.
+    MiniMax's `base_resp`, the `error_code` of Baidu and FastChat, Tencent's `Response.Error`, the `code` and `message`
+    of DashScope, Xunfei and SiliconFlow, and the `success: false` of one-api and Cloudflare.
     """
     base = value.get("base_resp")
     if isinstance(base, dict) and _is_failure(base.get("status_code")):

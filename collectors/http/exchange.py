@@ -112,6 +112,7 @@ def exchange(line: Line, ask: Ask) -> Exchange:
 
 def _within(deadline: Deadline, line: Line, ask: Ask) -> Exchange:
     adapted: list[tuple[str, str | None]] = []
+    change: tuple[str, str | None] | None = None
     try:
         for _ in range(MOST_TRIES):
             result, refusal = _once(line, ask, deadline)
@@ -121,7 +122,7 @@ def _within(deadline: Deadline, line: Line, ask: Ask) -> Exchange:
             adapted.append(change)
             ask = replace(ask, body=adapt(ask.body, [change]))
         # remembered as soon as a changed request was taken, whatever came of it: else each probe would be refused first
-        is_taken = refusal is None and _is_good(result.http_status)
+        is_taken = change is None and _is_good(result.http_status)
         return replace(result, adaptations=tuple(adapted) if is_taken else ())
     finally:
         deadline.end()

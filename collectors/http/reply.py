@@ -186,4 +186,3 @@ def _note_text(reply: Reply) -> None:
         if begins < 0:
             reply.first_answer_at = at
             return
-

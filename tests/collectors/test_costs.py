@@ -217,3 +217,9 @@ def test_one_bill_above_the_budget_does_not_stop_a_target_for_ever(store: Store)
     with FaultServer(chunked(*GOOD)) as server:
         probes, _ = run_once(config({"base_url": server.url}, usd_per_day=0.3), store)
     assert len(probes) == 2
+
+
+def test_a_cost_that_cannot_be_in_usd_is_not_believed(store: Store) -> None:
+    """BerriAI/litellm#35829: it would use up the day's budget, and no target would be probed. 20 x $1 + 2 x $1."""
+    target = {"usd_per_million_input": 1, "usd_per_million_output": 1}
+    assert cost_of(store, target, cost=12345) == pytest.approx(0.000022)
