@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from collectors.http.adaptations import Change
 from collectors.http.own_limits import own_limit
 from collectors.http.proxies import is_loopback
 from collectors.http.redaction import root_cause, safe_error
@@ -301,7 +302,22 @@ def probe_once(
     if is_routed(target, scene.config):
         headers = {"X-OpenRouter-Metadata": "enabled"} | headers
     secrets = (target.key,) if target.key else ()
-    wanted = Ask(body, headers, target.timeout_s, secrets, dialect, target.max_tokens)
+    more_usd = Decimal(0)
+
+    def affords(changes: list[Change]) -> bool:
+        nonlocal more_usd
+        if reserved is None:
+            return True
+        more = scene.most_it_costs(target, profile, changes) - reserved.at_most_usd - more_usd
+        if more <= 0:
+            return True
+        with suppress(LockedError):
+            if scene.ledger.reserve_more(more, _now_ms()):
+                more_usd += more
+                return True
+        return False
+
+    wanted = Ask(body, headers, target.timeout_s, secrets, dialect, target.max_tokens, affords)
     line = scene.line(target)
     started_at, watch = _now_ms(), scene.lag.begin()
     try:
@@ -322,7 +338,7 @@ def probe_once(
     scene.note_cost(series_key(target.name, profile), started_at, cost_usd)
     billed_usd = cost_usd if cost_usd is not None or result.outcome in MAY_BE_BILLED else 0.0
     if reserved is not None:
-        scene.ledger.settle(reserved.at_most_usd, billed_usd, reserved.at)
+        scene.ledger.settle(reserved.at_most_usd + more_usd, billed_usd, reserved.at)
     row = Probe(
         target=target.name,
         started_at=started_at,

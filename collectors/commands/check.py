@@ -185,6 +185,10 @@ def _answer(scene: Scene, target: ProbeTarget) -> str:
     probe: Probe = next(finding.row for finding in findings if isinstance(finding.row, Probe))
     if probe.error is not None:
         return f"{WORD[verdict(probe.outcome)]}, {probe.outcome}: {probe.error}"
+    if target.api == "embeddings":
+        return f"up, a vector after {probe.total_ms or 0:.0f} ms"
+    if probe.ttft_ms is None and probe.total_ms is None:
+        return "up (nothing visible came: its tokens were hidden reasoning, or a filter kept the text)"
     if probe.ttft_ms is None:
         return "up (it does not stream, so it has no time to first token)"
     return f"up, first token after {probe.ttft_ms:.0f} ms"

@@ -21,7 +21,7 @@ import requests
 import urllib3
 from requests.exceptions import SSLError
 
-from collectors.http.adaptations import LARGEST_LIMIT, adapt, change_for
+from collectors.http.adaptations import LARGEST_LIMIT, LIMITS, Change, adapt, change_for
 from collectors.http.authorities import AuthoritiesError, check_authorities
 from collectors.http.classifier import outcome_of
 from collectors.http.connection import Line, Marks
@@ -65,6 +65,8 @@ class Ask:
     secrets: tuple[str, ...] = ()
     dialect: Dialect = CHAT
     most_tokens: int = LARGEST_LIMIT
+    affords: Callable[[list[Change]], bool] = lambda _changes: True
+    """Whether there is money for the request with these changes, one of which raises its limit."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +113,15 @@ def exchange(line: Line, ask: Ask) -> Exchange:
 
 
 def _within(deadline: Deadline, line: Line, ask: Ask) -> Exchange:
-    adapted: list[tuple[str, str | None]] = []
-    change: tuple[str, str | None] | None = None
+    adapted: list[Change] = []
+    change: Change | None = None
     try:
         for _ in range(MOST_TRIES):
             result, refusal = _once(line, ask, deadline)
             change = None if refusal is None else change_for(refusal, ask.body, ask.most_tokens)
             if change is None or change in adapted or deadline.passed:
+                break
+            if change[0] in LIMITS and not ask.affords([*adapted, change]):
                 break
             adapted.append(change)
             ask = replace(ask, body=adapt(ask.body, [change]))
