@@ -79,9 +79,13 @@ class Usage:
     cache_write_1h_tokens: int | None = None
 
     def followed_by(self, later: Usage) -> Usage:
-        """With what came later: of each figure the last one that is not zero. Servers send zeros first, or last."""
+        """With what came later: of each figure the last one that is not zero. Servers send zeros first, or last; some
+        say only at first how much of the prompt is cached beside it.
+        """
+        cached = (self.cached_tokens or 0) + (self.cache_write_tokens or 0)
+        is_without = later.cached_tokens is None and self.prompt_tokens == (later.prompt_tokens or 0) + cached
         return Usage(
-            later.prompt_tokens or self.prompt_tokens,
+            self.prompt_tokens if is_without else later.prompt_tokens or self.prompt_tokens,
             later.completion_tokens or self.completion_tokens,
             _last(self.reasoning_tokens, later.reasoning_tokens),
             _last(self.cached_tokens, later.cached_tokens),

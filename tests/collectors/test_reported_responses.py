@@ -48,6 +48,11 @@ def test_a_finish_reason_that_says_that_the_server_gave_up_is_no_good_response(r
         ),
         # FastChat: chatchat-space/Langchain-Chatchat#2607
         ({"id": None, "choices": None, "error_code": 50002, "text": "NETWORK ERROR"}, "50002: NETWORK ERROR"),
+        # FastAPI's, status objects without a code, and an event that calls itself an error
+        ({"detail": "engine dead"}, "engine dead"),
+        ({"status": "error", "message": "gpu lost"}, "gpu lost"),
+        ({"statusCode": 500, "message": "boom"}, "500: boom"),
+        ({"type": "error", "message": "worker died"}, "worker died"),
         # Groq breaks a stream off with a word
         ({"choices": [], "x_groq": {"error": "over_capacity"}}, "over_capacity"),
     ],
@@ -55,6 +60,26 @@ def test_a_finish_reason_that_says_that_the_server_gave_up_is_no_good_response(r
 def test_an_error_in_a_vendors_own_words_inside_a_200_is_one(value: dict[str, Any], error: str) -> None:
     for result in (result_of(chunk("4"), event(value), DONE), probe(answer(200, value))[0]):
         assert (result.outcome, result.error) == ("stream_error", error)
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome"),
+    [
+        ({"status": 429, "title": "Too Many Requests"}, "rate_limited"),  # NVIDIA, as in RFC 9457
+        ({"detail": "Rate limit exceeded"}, "rate_limited"),
+        ({"error": {"code": "1302", "message": "您当前使用该API的并发数过高"}}, "rate_limited"),  # Zhipu
+        ({"error": {"code": "1113", "message": "余额不足或无可用资源包"}}, "caller_error"),
+    ],
+)
+def test_a_limit_inside_a_200_is_one_in_more_words(value: dict[str, Any], outcome: str) -> None:
+    assert result_of(event(value), DONE).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    "value", [{"status": "in_progress", "message": "queued"}, {"detail": "x", "choices": [{"delta": {}}]}]
+)
+def test_an_object_that_only_tells_something_is_no_error(value: dict[str, Any]) -> None:
+    assert result_of(event(value), *GOOD).outcome == "ok"
 
 
 def test_an_error_object_of_zeros_and_empty_texts_is_none() -> None:
@@ -188,6 +213,13 @@ def test_more_places_and_shapes_of_usage(value: dict[str, Any], expected: Usage)
     for one in usages_in(value):
         found = found.followed_by(one)
     assert found == expected
+
+
+def test_a_prompt_whose_cached_part_is_told_only_at_first_keeps_it() -> None:
+    """Anthropic's message_delta of some proxies repeats input_tokens alone."""
+    [first] = usages_in({"message": {"usage": {"input_tokens": 34, "cache_read_input_tokens": 100}}})
+    [last] = usages_in({"usage": {"input_tokens": 34, "output_tokens": 2}})
+    assert first.followed_by(last) == Usage(134, 2, None, 100)
 
 
 def _refusing_inside_200(field: str, error: Any) -> Script:
