@@ -23,8 +23,9 @@ DEEPEST = 4
 STATUSES = range(400, 600)
 NO_MESSAGE = "an error without a message"
 CODE_NAMES = (
-    "code", "type", "status", "error_type", "error_code", "errorCode", "status_code", "http_code", "__type", "statusCode",
-)  # fmt: skip
+    *("code", "type", "status", "statusCode", "error_type"),
+    *("error_code", "errorCode", "status_code", "http_code", "__type"),
+)
 MESSAGE_NAMES = ("message", "msg", "status_msg", "error_msg", "error_message", "errorMessage", "err_msg")
 """Under which names errors are written: OpenAI, Google, text-generation-inference, Databricks and FastChat, MiniMax,
 Amazon; Baidu.
@@ -91,7 +92,7 @@ def read_error(value: Any, depth: int = 0) -> ReportedError:
     statuses = [inner.status, *map(_status, codes), said.status, raw.status]
     words = [_bare(code) for code in codes if isinstance(code, str) and code and not code.isdigit()]
     labels = [
-        _bare(str(code)) for code in (*codes[:2], *codes[4:]) if code not in ("", "error") and type(code) in (str, int)
+        _bare(str(code)) for code in (*codes[:2], *codes[5:]) if code not in ("", "error") and type(code) in (str, int)
     ]
     name = metadata.get("provider_name")
     messages = (inner.message, said.message, _findings(value), raw.message)

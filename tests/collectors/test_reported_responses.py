@@ -51,7 +51,7 @@ def test_a_finish_reason_that_says_that_the_server_gave_up_is_no_good_response(r
         # FastAPI's, status objects without a code, and an event that calls itself an error
         ({"detail": "engine dead"}, "engine dead"),
         ({"status": "error", "message": "gpu lost"}, "gpu lost"),
-        ({"statusCode": 500, "message": "boom"}, "500: boom"),
+        ({"statusCode": 500, "message": "boom"}, "boom"),
         ({"type": "error", "message": "worker died"}, "worker died"),
         # Groq breaks a stream off with a word
         ({"choices": [], "x_groq": {"error": "over_capacity"}}, "over_capacity"),
