@@ -20,6 +20,7 @@ from collectors.http.usage import Usage
 
 KEEP_ALIVES = ("", "null", "ping", "heartbeat", "keepalive", "keep-alive", "alive")
 """Events, by their name or by all that they hold, that say nothing but that the connection is there."""
+LONGEST_WORD = 32
 
 
 @dataclass
@@ -87,7 +88,7 @@ def read_events(stream: Iterable[Event], dialect: Dialect = CHAT) -> Reply:
     """The reply that a stream of events makes. Raises `sse.LineTooLongError` as `stream` does."""
     reply = Reply()
     for event in stream:
-        said = event.data.strip().strip('"').lower()
+        said = event.data.strip().strip('"').lower() if len(event.data) <= LONGEST_WORD else "{"
         if said == "[done]":
             reply.done = True
             continue

@@ -156,9 +156,9 @@ def chunk_of(value: dict[str, Any]) -> Chunk:
 
 def error_in(value: dict[str, Any]) -> ReportedError | None:
     """An `error` entry, an event that is itself an error, as vLLM's older ones are, or a vendor's own status."""
-    if _is_error(value.get("error")):
+    if value.get("error") and _is_error(value["error"]):
         return read_error(value["error"])
-    if text_in(value.get("x_groq"), "error"):  # Groq's, of a stream that it breaks off
+    if "x_groq" in value and text_in(value["x_groq"], "error"):  # Groq's, of a stream that it breaks off
         return read_error(value["x_groq"]["error"])
     if value.get("object") in ("error", "Error"):
         return read_error(value)

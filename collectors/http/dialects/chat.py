@@ -55,13 +55,15 @@ def _read(value: dict[str, Any], parts: tuple[str, str]) -> Chunk:
     chunk.fingerprint = word(value.get("system_fingerprint"))
     chunk.route = route_of(value) if "openrouter_metadata" in value else None
     for choice in objects(value.get("choices")):
-        chunk.error = chunk.error or error_in(choice)
-        finished = word(choice.get("finish_reason")) or word(choice.get("finishReason"))  # Google's, at times
-        chunk.finish_reason = finished or chunk.finish_reason
-        part = next((name for name in parts if isinstance(choice.get(name), dict)), None)
-        if part is not None:
-            _note_delta(chunk, choice[part])
-            chunk.is_whole = part == "message"
+        if "error" in choice:
+            chunk.error = chunk.error or error_in(choice)
+        finished = choice.get("finish_reason") or choice.get("finishReason")  # Google's, at times
+        chunk.finish_reason = word(finished) or chunk.finish_reason
+        for part in parts:
+            if isinstance(choice.get(part), dict):
+                _note_delta(chunk, choice[part])
+                chunk.is_whole = part == "message"
+                break
         else:
             chunk.text += text_in(choice, "text")  # as in the older Completions
     return chunk
