@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from collectors.http.adaptations import Change
 from collectors.http.own_limits import own_limit
 from collectors.http.proxies import is_loopback
 from collectors.http.redaction import root_cause, safe_error
@@ -20,7 +21,7 @@ from collectors.scheduler.claims import NotDue, Planned, UnderWay
 from collectors.scheduler.config import ProbeTarget
 from collectors.scheduler.failures import needs_confirmation
 from collectors.scheduler.lock import LockedError
-from collectors.scheduler.prices import is_routed
+from collectors.scheduler.prices import is_plausible_usd, is_routed
 from collectors.scheduler.report import report_bug
 from collectors.scheduler.rests import Heard
 from collectors.scheduler.scene import Contact, Due, Errand, Finding, Scene, SkippedError
@@ -301,7 +302,22 @@ def probe_once(
     if is_routed(target, scene.config):
         headers = {"X-OpenRouter-Metadata": "enabled"} | headers
     secrets = (target.key,) if target.key else ()
-    wanted = Ask(body, headers, target.timeout_s, secrets, dialect, target.max_tokens)
+    more_usd = Decimal(0)
+
+    def affords(changes: list[Change]) -> bool:
+        nonlocal more_usd
+        if reserved is None:
+            return True
+        more = scene.most_it_costs(target, profile, changes) - reserved.at_most_usd - more_usd
+        if more <= 0:
+            return True
+        with suppress(LockedError):
+            if scene.ledger.reserve_more(more, _now_ms()):
+                more_usd += more
+                return True
+        return False
+
+    wanted = Ask(body, headers, target.timeout_s, secrets, dialect, target.max_tokens, affords)
     line = scene.line(target)
     started_at, watch = _now_ms(), scene.lag.begin()
     try:
@@ -315,11 +331,14 @@ def probe_once(
         scene.served_models[target.name] = reply.served_model
     used = reply.usage
     billed_output = result.completion_tokens if dialect.makes_text else 0
-    cost_usd = _cost(used, billed_output, scene.price(target), started_at)
+    price = scene.price(target)
+    if not is_plausible_usd(used.cost_usd, price, used.prompt_tokens, max(billed_output or 0, target.max_tokens)):
+        used = replace(used, cost_usd=None)  # in a unit of the server's own
+    cost_usd = _cost(used, billed_output, price, started_at)
     scene.note_cost(series_key(target.name, profile), started_at, cost_usd)
     billed_usd = cost_usd if cost_usd is not None or result.outcome in MAY_BE_BILLED else 0.0
     if reserved is not None:
-        scene.ledger.settle(reserved.at_most_usd, billed_usd, reserved.at)
+        scene.ledger.settle(reserved.at_most_usd + more_usd, billed_usd, reserved.at)
     row = Probe(
         target=target.name,
         started_at=started_at,

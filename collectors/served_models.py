@@ -13,9 +13,11 @@ from typing import Any
 
 from collectors.http.usage import count
 
-LISTS = ("data", "models", "result", "items")
-NAMES = ("id", "name", "model", "key")
-"""Under which a model's own name stands; `key` is LM Studio's."""
+LISTS = ("data", "models", "result", "items", "resources", "modelSummaries")
+"""The last two are IBM's and Amazon's."""
+NAMES = ("id", "name", "model", "key", "model_name", "model_id", "modelId")
+"""Under which a model's own name stands; `key` is LM Studio's, `model_name` LiteLLM's, the last two IBM's and Amazon's.
+"""
 AS_SERVED = ("meta.n_ctx", "n_ctx", "loaded_context_length", "loaded_instances.0.config.context_length")
 """What the server was started with: llama.cpp, LM Studio."""
 AS_TRAINED = ("meta.n_ctx_train", "n_ctx_train", "max_position_embeddings")
@@ -31,6 +33,8 @@ HOLDERS = (
     "model_spec",  # Venice
     "model_info",  # LiteLLM
     "details",  # Ollama
+    "model_limits",  # IBM
+    "properties",  # Cloudflare
     "parameters",  # TabbyAPI
     "context_window",  # where it is an object
     "providers.0",  # Hugging Face's router
@@ -132,6 +136,9 @@ def _model(entry: Any) -> ServedModel | None:
         return ServedModel(entry) if entry else None
     if not isinstance(entry, dict):
         return None
+    if isinstance(entry.get("properties"), list):  # pairs of a name and its value
+        pairs = [one for one in entry["properties"] if isinstance(one, dict)]
+        entry = entry | {"properties": {str(one.get("property_id")): one.get("value") for one in pairs}}
     names = [entry[key] for key in NAMES if isinstance(entry.get(key), str) and entry[key]]
     if not names:
         return None

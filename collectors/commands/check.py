@@ -65,6 +65,8 @@ def check(
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("target", "answers", "probes a day", "most a day costs"):
         table.add_column(heading, justify="left" if heading in ("target", "answers") else "right")
+    now = time.time_ns() // 1_000_000
+    rests = {target.name: scene.shared.rests.why(target, now) for target in loaded.targets}  # before they are reached
     with ThreadPoolExecutor(min(MOST_PARALLEL, room.most_parallel)) as pool:
         answers = list(pool.map(lambda target: _answer(scene, target), loaded.targets))
     total = Decimal(0)
@@ -76,7 +78,7 @@ def check(
         table.add_row(Text(target.name), "disabled", "0", "nothing")
     console.print(table)
     for target in loaded.targets:
-        if special := _special(scene, target):
+        if special := _special(scene, target, rests[target.name]):
             console.print(f"{target.name}: {special}", highlight=False, markup=False)
     budget = loaded.collector.usd_per_day
     console.print(f"at most ${total:.4f} a day in all, and never more than ${budget} (usd_per_day)", highlight=False)
@@ -95,14 +97,16 @@ def _disabled(loaded: Config) -> str:
     return f", {len(loaded.disabled)} of them disabled" if loaded.disabled else ""
 
 
-def _special(scene: Scene, target: ProbeTarget) -> str:
-    """What is not the usual request: another API, and what this target's server wants to be changed."""
+def _special(scene: Scene, target: ProbeTarget, rest: str | None) -> str:
+    """What is not the usual request: another API, what this target's server wants to be changed, and that it is to be
+    left alone for now.
+    """
     from collectors.http.redaction import safe_error
 
     changes = sorted(scene.refused.get((target.name, target.base_url, target.model), []), key=_kind)
     parts = [f"api {target.api}"] if target.api != "chat" else []
     parts += [safe_error(describe_change(*change)) or "" for change in changes]
-    return "; ".join(parts)
+    return "; ".join([*parts, rest] if rest is not None else parts)
 
 
 def _kind(change: Change) -> tuple[int, str]:
@@ -185,6 +189,10 @@ def _answer(scene: Scene, target: ProbeTarget) -> str:
     probe: Probe = next(finding.row for finding in findings if isinstance(finding.row, Probe))
     if probe.error is not None:
         return f"{WORD[verdict(probe.outcome)]}, {probe.outcome}: {probe.error}"
+    if target.api == "embeddings":
+        return f"up, a vector after {probe.total_ms or 0:.0f} ms"
+    if probe.ttft_ms is None and probe.total_ms is None:
+        return "up (nothing visible came: its tokens were hidden reasoning, or a filter kept the text)"
     if probe.ttft_ms is None:
         return "up (it does not stream, so it has no time to first token)"
     return f"up, first token after {probe.ttft_ms:.0f} ms"

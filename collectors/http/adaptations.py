@@ -34,9 +34,23 @@ REFUSED_BY_NAME: tuple[tuple[str, tuple[str, ...]], ...] = (
 """Fields that a probe can do without, and the words by which servers refuse them."""
 
 _LEAST = re.compile(r"(?:>=|at least|minimum(?: value)?(?: is| of)?|greater than or equal to)\D{0,12}(\d+)")
+_ABOVE = re.compile(r"(?:>|(?:greater|more|larger|higher) than)\s?(\d+)")
+_ABOVE_THINKING = re.compile(r"greater than\W{0,4}thinking")
+"""Anthropic's, where a target's `extra_body` lets the model think."""
 _LIMIT_NAME = re.compile(r"max_?(?:completion_?|output_?)?tokens")
+_OTHER_NAME = re.compile(r"\b(?:use|try|instead|is)\b\W{0,8}\b(max_(?:completion|output)_tokens)\b")
+_UNSUPPORTED = re.compile(
+    r"\b(?:un(?:supported|known|recogni[sz]ed|expected)|cannot find field|does not support|no such"
+    r"|(?:not|n't) (?:be )?(?:supported?|permitted|allowed|recogni[sz]ed))\b"
+)
+"""How servers say that they do not take a field."""
 _LIMIT_REACHED = re.compile(r"could not finish the message|(?:max_tokens|output limit)[^.]{0,60}\breached\b")
-_NO_STREAM = re.compile(r"to stream this model|(?:does not|doesn't|cannot|can't) (?:support )?stream|streaming is not")
+_NO_STREAM = re.compile(
+    r"to stream this model|(?:does not|doesn't|cannot|can't) (?:support )?stream"
+    r"|\bstream(?:ing|ed)?\b(?!_)[^.:]{0,40}\b(?:not (?:supported|implemented|available|enabled|allowed|permitted)"
+    r"|does not support|unsupported|must be false|disabled)"
+    r"|\b(?:unsupported|only)\b[^.:]{0,30}\bnon-?_?\s?stream"
+)
 
 
 def adapt(body: dict[str, Any], changes: list[Change], most: int | None = None) -> dict[str, Any]:
@@ -71,8 +85,8 @@ def change_for(refusal: ReportedError, body: dict[str, Any], most: int = LARGEST
     """
     told = refusal.message.lower()
     limit = limit_in(body)
-    if limit == "max_tokens" and "max_completion_tokens" in told:
-        return limit, '"max_completion_tokens"'
+    if limit == "max_tokens" and (other := _other_name(refusal, told)) is not None:
+        return limit, f'"{other}"'
     if limit is not None and (raised := _raised_limit(told, value_at(body, limit), most)) is not None:
         return limit, str(raised)
     for name, words in REFUSED_BY_NAME:
@@ -80,9 +94,30 @@ def change_for(refusal: ReportedError, body: dict[str, Any], most: int = LARGEST
             return name, None
     if body.get("stream") is True and (refusal.param == "stream" or _NO_STREAM.search(told)):
         return "stream", "false"
-    named = refusal.param
+    named = refusal.param or _named_in(told, body)
     if named and value_at(body, named) is not None and named not in {*NEVER_LEFT_OUT, *LIMITS, "stream"}:
         return named, None
+    return None
+
+
+def _other_name(refusal: ReportedError, told: str) -> str | None:
+    """What a server calls the limit that it does not take as `max_tokens`; some say only that they do not."""
+    if "max_completion_tokens" in told:
+        return "max_completion_tokens"
+    if found := _OTHER_NAME.search(told):
+        return found.group(1)
+    is_refused = refusal.param == "max_tokens" or "max_tokens" in told
+    return "max_completion_tokens" if is_refused and re.search(r"\bunsupported|not supported", told) else None
+
+
+def _named_in(told: str, body: dict[str, Any]) -> str | None:
+    """The field of a request that a message names, in quotes or at its end, as one that its server does not take."""
+    if not _UNSUPPORTED.search(told) and "extra inputs" not in told:
+        return None
+    for name in body:
+        plain = re.escape(name.lower())
+        if re.search(rf"""["'`]{plain}["'`]|(?:\A|[:,] ){plain}(?=\Z|[:,.\s])""", told):
+            return name
     return None
 
 
@@ -93,6 +128,10 @@ def _raised_limit(told: str, limit: Any, most: int) -> int | None:
     if _LIMIT_NAME.search(told) and (least := _LEAST.search(told)):
         wanted = int(least.group(1))
         return wanted if limit < wanted <= most else None
+    if _LIMIT_NAME.search(told) and (above := _ABOVE.search(told)):
+        return int(above.group(1)) + 1 if limit <= int(above.group(1)) < most else None
+    if _LIMIT_NAME.search(told) and _ABOVE_THINKING.search(told):
+        return most if limit < most else None
     if _LIMIT_REACHED.search(told) and limit < most:
         return min(most, limit * GROWTH)
     return None

@@ -157,9 +157,16 @@ _MESSAGES: tuple[tuple[Kind, str], ...] = (
     ),
     ("capacity", r"\bDEGRADED function\b|访问量过大|负载已饱和"),
     ("capacity", r"\b(?:high|peak) (?:demand|traffic|load)\b|\b(?:server|service|system) is (?:too )?busy"),
-    ("credit", r"insufficient (?:account )?(?:balance|credits?|funds)|no credits?\b|credit balance is too low"),
+    (
+        "credit",
+        r"insufficient (?:account )?(?:balance|credits?|funds)|no credits?\b|credit balance is too low|余额不足|欠费",
+    ),
     ("quota", r"exceeded your (?:current )?quota|quota (?:was |has been |is )?exceeded|budget has been exceeded"),
-    ("rate", r"\brate.?limit|too many (?:requests|tokens)|(?:requests|tokens) per (?:second|minute|hour|day)"),
+    (
+        "rate",
+        r"\brate.?limit|too many (?:requests|tokens)|(?:requests|tokens) per (?:second|minute|hour|day)"
+        r"|并发数过高|频率过高",
+    ),
     ("key", r"(?:invalid|incorrect|wrong|missing) (?:api )?key|api key (?:not valid|is invalid|not found)"),
 )
 MESSAGES = tuple((kind, re.compile(pattern, re.IGNORECASE | re.DOTALL)) for kind, pattern in _MESSAGES)

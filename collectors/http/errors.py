@@ -22,7 +22,10 @@ DEEPEST = 4
 """How many errors inside errors are read: routers wrap what their upstream said."""
 STATUSES = range(400, 600)
 NO_MESSAGE = "an error without a message"
-CODE_NAMES = ("code", "type", "status", "error_type", "error_code", "errorCode", "status_code", "http_code", "__type")
+CODE_NAMES = (
+    *("code", "type", "status", "statusCode", "error_type"),
+    *("error_code", "errorCode", "status_code", "http_code", "__type"),
+)
 MESSAGE_NAMES = ("message", "msg", "status_msg", "error_msg", "error_message", "errorMessage", "err_msg")
 """Under which names errors are written: OpenAI, Google, text-generation-inference, Databricks and FastChat, MiniMax,
 Amazon; Baidu.
@@ -88,7 +91,9 @@ def read_error(value: Any, depth: int = 0) -> ReportedError:
     codes = [*map(value.get, CODE_NAMES), *_reasons(value.get("details"))]
     statuses = [inner.status, *map(_status, codes), said.status, raw.status]
     words = [_bare(code) for code in codes if isinstance(code, str) and code and not code.isdigit()]
-    labels = [_bare(str(code)) for code in (*codes[:2], *codes[4:]) if code != "" and type(code) in (str, int)]
+    labels = [
+        _bare(str(code)) for code in (*codes[:2], *codes[5:]) if code not in ("", "error") and type(code) in (str, int)
+    ]
     name = metadata.get("provider_name")
     messages = (inner.message, said.message, _findings(value), raw.message)
     return ReportedError(
@@ -119,8 +124,8 @@ _MINIMAX: dict[int, str] = {
 def status_error(value: dict[str, Any]) -> ReportedError | None:
     """The error that a vendor's own status object reports, whatever its HTTP status; null where it reports none.
 
-    MiniMax's `base_resp`, Baidu's `error_code`, Tencent's `Response.Error`, the `code` and `message` of DashScope,
-    Xunfei and SiliconFlow, and the `success: false` of one-api.
+    MiniMax's `base_resp`, the `error_code` of Baidu and FastChat, Tencent's `Response.Error`, the `code` and `message`
+    of DashScope, Xunfei and SiliconFlow, and the `success: false` of one-api and Cloudflare.
     """
     base = value.get("base_resp")
     if isinstance(base, dict) and _is_failure(base.get("status_code")):
@@ -132,12 +137,24 @@ def status_error(value: dict[str, Any]) -> ReportedError | None:
         return read_error({"code": inner["Error"].get("Code"), "message": inner["Error"].get("Message")})
     if any(value.get(name) for name in RESPONSE_FIELDS):
         return None
-    for code, text in (("error_code", "error_msg"), ("code", "message"), ("code", "msg")):
+    for code, text in (("error_code", "error_msg"), ("error_code", "text"), ("code", "message"), ("code", "msg")):
         if _is_failure(value.get(code)) and isinstance(value.get(text), str):
             return read_error({"code": value[code], "message": value[text]})
-    if value.get("success") is False and isinstance(value.get("message"), str):
-        return read_error({"message": value["message"]})
-    return None
+    if value.get("success") is False and (value.get("errors") or isinstance(value.get("message"), str)):
+        return read_error({name: value.get(name) for name in ("errors", "message")})
+    return read_error(value) if _is_problem(value) else None
+
+
+FAILED = ("error", "failed", "failure", "fail")
+
+
+def _is_problem(value: dict[str, Any]) -> bool:
+    """A problem as RFC 9457 has it (NVIDIA), FastAPI's `detail` alone, or an object that calls itself an error."""
+    if not any(isinstance(value.get(name), str) for name in (*MESSAGE_NAMES, "detail", "title")):
+        return False
+    statuses = [value.get(name) for name in ("status", "statusCode", "status_code")]
+    is_failed = any(_status(one) is not None or (isinstance(one, str) and one.lower() in FAILED) for one in statuses)
+    return is_failed or value.get("type") == "error" or value.keys() == {"detail"}
 
 
 def _is_failure(code: Any) -> bool:

@@ -21,12 +21,12 @@ import requests
 import urllib3
 from requests.exceptions import SSLError
 
-from collectors.http.adaptations import LARGEST_LIMIT, adapt, change_for
+from collectors.http.adaptations import LARGEST_LIMIT, LIMITS, Change, adapt, change_for
 from collectors.http.authorities import AuthoritiesError, check_authorities
 from collectors.http.classifier import outcome_of
 from collectors.http.connection import Line, Marks
 from collectors.http.deadline import Deadline
-from collectors.http.dialects.base import Dialect, StreamEnd, word
+from collectors.http.dialects.base import GAVE_UP, Dialect, StreamEnd, word
 from collectors.http.dialects.chat import CHAT, route_of
 from collectors.http.errors import ReportedError, page_title, read_error_body, without_prompt
 from collectors.http.litellm import litellm_cost_usd, litellm_route
@@ -42,7 +42,7 @@ MOST_BYTES = 1024 * 1024
 MOST_ERROR_BYTES = 64 * 1024
 PIECE_BYTES = 65_536
 MOST_TRIES = 8
-REFUSALS = (400, 422)
+REFUSALS = (400, 405, 415, 422, 501)
 """Statuses of a refusal that may name a field to change."""
 ZIPPED = ("gzip", "x-gzip", "deflate")
 FEWEST_TOKENS_FOR_A_RATE = 16
@@ -65,6 +65,8 @@ class Ask:
     secrets: tuple[str, ...] = ()
     dialect: Dialect = CHAT
     most_tokens: int = LARGEST_LIMIT
+    affords: Callable[[list[Change]], bool] = lambda _changes: True
+    """Whether there is money for the request with these changes, one of which raises its limit."""
 
 
 @dataclass(frozen=True)
@@ -111,26 +113,31 @@ def exchange(line: Line, ask: Ask) -> Exchange:
 
 
 def _within(deadline: Deadline, line: Line, ask: Ask) -> Exchange:
-    adapted: list[tuple[str, str | None]] = []
+    adapted: list[Change] = []
+    change: Change | None = None
     try:
         for _ in range(MOST_TRIES):
             result, refusal = _once(line, ask, deadline)
-            change = None
-            if refusal is not None and result.http_status in REFUSALS:
-                change = change_for(refusal, ask.body, ask.most_tokens)
+            change = None if refusal is None else change_for(refusal, ask.body, ask.most_tokens)
             if change is None or change in adapted or deadline.passed:
+                break
+            if change[0] in LIMITS and not ask.affords([*adapted, change]):
                 break
             adapted.append(change)
             ask = replace(ask, body=adapt(ask.body, [change]))
         # remembered as soon as a changed request was taken, whatever came of it: else each probe would be refused first
-        is_taken = result.http_status is not None and HTTPStatus.OK <= result.http_status < HTTPStatus.MULTIPLE_CHOICES
+        is_taken = change is None and _is_good(result.http_status)
         return replace(result, adaptations=tuple(adapted) if is_taken else ())
     finally:
         deadline.end()
 
 
+def _is_good(status: int | None) -> bool:
+    return status is not None and HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+
+
 def _once(line: Line, ask: Ask, deadline: Deadline) -> tuple[Exchange, ReportedError | None]:
-    """One request and its outcome, and the server's own words where it refused."""
+    """One request and its outcome, and the server's own words where it refused, inside a 200, too."""
     marks = Marks(deadline)
     body = json.dumps(ask.body).encode()
     try:
@@ -216,6 +223,8 @@ def _is_no_http(problem: BaseException) -> bool:
 Piece = tuple[float, bytes]
 _EVENTS = re.compile(rb"\s*(?:data|event|id|retry)?:")
 """How a stream of events begins."""
+_COMMENTS = re.compile(rb"(?:\s*:[^\r\n]*[\r\n]+)+\s*(?=[\[{])")
+"""The keep-alives of a stream, before a JSON body."""
 
 
 def _receive(response: requests.Response, most: int, marks: Marks, dialect: Dialect) -> tuple[list[Piece], str | None]:
@@ -298,7 +307,7 @@ def _answered(response: requests.Response, marks: Marks, ask: Ask) -> tuple[Exch
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     base = Exchange("ok", http_status=status, connect_ms=_connect_ms(marks))
     came_at = _now_ms()
-    if not 200 <= status < 300:
+    if not _is_good(status):
         return _refused(response, base, marks, ask, came_at)
     pieces, cut = _receive(response, MOST_BYTES, marks, ask.dialect)
     try:
@@ -318,22 +327,26 @@ def _answered(response: requests.Response, marks: Marks, ask: Ask) -> tuple[Exch
         limits=read_limits(response.headers, came_at),
         wait_ms=wait_ms(response.headers, status, reply.reported, _now_ms()),
     )
-    return _timed(base, marks.sent), None
+    is_refused = outcome == "caller_error" and not reply.has_token
+    return _timed(base, marks.sent), reply.reported if is_refused else None
 
 
 def _read(pieces: list[Piece], kind: str, dialect: Dialect) -> Reply:
     """What came, by its first bytes: a JSON object or events, whichever type it has. Raises LineTooLongError."""
-    first = next((piece for _, piece in pieces if piece.strip()), b"")
-    if not _EVENTS.match(first):
-        reply = _whole(pieces, dialect)
-        if reply is not None or kind == "application/json":
-            return reply or Reply(events=1, broken_events=1)
-    return read_events(events(pieces), dialect)
+    body = b"".join(piece for _, piece in pieces)
+    keep_alives = _COMMENTS.match(body)
+    body = body[keep_alives.end() :] if keep_alives else body
+    is_json = not _EVENTS.match(body)
+    if is_json and (whole := _whole(body, pieces, dialect)) is not None:
+        return whole
+    reply = read_events(events(pieces), dialect)
+    is_of_lines = reply.events > reply.broken_events
+    return reply if is_of_lines or not is_json or kind != "application/json" else Reply(events=1, broken_events=1)
 
 
-def _whole(pieces: list[Piece], dialect: Dialect) -> Reply | None:
+def _whole(body: bytes, pieces: list[Piece], dialect: Dialect) -> Reply | None:
     """The reply of a body that is a JSON object, or a list of them (Gemini's without `alt=sse`); null for any other."""
-    bodies = parse_objects(b"".join(piece for _, piece in pieces))
+    bodies = parse_objects(body)
     if not bodies:
         return None
     reply = read_whole(bodies, dialect)
@@ -359,8 +372,8 @@ def _judge(reply: Reply, kind: str, cut: str | None, ask: Ask, marks: Marks) -> 
         return "timeout", f"not over after {ask.timeout_s:g} s"
     if reply.reported is not None:
         return outcome_of(reply.reported, HTTPStatus.OK), reply.error
-    if reply.finish_reason == "error":
-        return "stream_error", "finish_reason is error"
+    if reply.finish_reason is not None and reply.finish_reason.lower().replace("-", "_") in GAVE_UP:
+        return "stream_error", f"finish_reason is {reply.finish_reason}"
     cut_json = cut is not None and kind == "application/json"
     if reply.events == reply.broken_events and (kind not in READABLE or reply.broken_events) and not cut_json:
         return "invalid_response", f"{kind or 'a body without a type'} came that is no {ask.dialect.gives}"
@@ -467,7 +480,7 @@ def _refused(
         wait_ms=wait_ms(response.headers, status, reported, came_at),
         reply=reply,
     )
-    return result, reported
+    return result, reported if status in REFUSALS else None
 
 
 def _now_ms() -> int:

@@ -7,7 +7,6 @@ looked at, never kept.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,10 +15,12 @@ from collectors.http.dialects.base import FILTERS, Chunk, Dialect, objects, word
 from collectors.http.dialects.chat import CHAT
 from collectors.http.errors import ReportedError
 from collectors.http.sse import Event
+from collectors.http.thoughts import answer_text, first_thought
 from collectors.http.usage import Usage
 
-KEEP_ALIVES = ("ping", "heartbeat", "keepalive", "keep-alive")
-"""Names of events that say nothing but that the connection is there."""
+KEEP_ALIVES = ("", "null", "ping", "heartbeat", "keepalive", "keep-alive", "alive")
+"""Events, by their name or by all that they hold, that say nothing but that the connection is there."""
+LONGEST_WORD = 32
 
 
 @dataclass
@@ -87,15 +88,22 @@ def read_events(stream: Iterable[Event], dialect: Dialect = CHAT) -> Reply:
     """The reply that a stream of events makes. Raises `sse.LineTooLongError` as `stream` does."""
     reply = Reply()
     for event in stream:
-        if event.data.strip() == "[DONE]":
+        said = event.data.strip().strip('"').lower() if len(event.data) <= LONGEST_WORD else "{"
+        if said == "[done]":
             reply.done = True
             continue
-        if not event.data.strip() or event.name.lower() in KEEP_ALIVES or reply.done:
+        if said in KEEP_ALIVES or event.name.lower() in KEEP_ALIVES[1:]:
             continue
         values = parse_objects(event.data)
+        if reply.done:  # some say only then what was used
+            for value in values:
+                _note_usages(reply, dialect.event(value))
+            continue
         if not values and not event.complete:
             reply.cut_in_event = True
             continue
+        if not values and event.name != "error" and reply.finish_reason is not None:
+            continue  # whatever it is, the response was over
         reply.events += 1
         if event.name == "error" and not (values and values[0].get("error")):
             values = [{"error": values[0] if values else event.data}]
@@ -147,9 +155,8 @@ def _note(reply: Reply, chunk: Chunk, at: float | None) -> None:
     if chunk.filtered or (chunk.finish_reason is not None and chunk.finish_reason.lower() in FILTERS):
         reply.filtered = True
     reply.done = reply.done or chunk.is_end
-    for usage in chunk.usages:
-        reply.usage = reply.usage.followed_by(usage)
-    if not chunk.has_token:
+    _note_usages(reply, chunk)
+    if not chunk.has_token or (chunk.is_whole and at is not None and reply.has_token):
         return
     reply.token_chunks += 1
     reply.reasoned = reply.reasoned or chunk.reasoned
@@ -159,14 +166,18 @@ def _note(reply: Reply, chunk: Chunk, at: float | None) -> None:
         reply._texts.append((at, chunk.text))
 
 
+def _note_usages(reply: Reply, chunk: Chunk) -> None:
+    for usage in chunk.usages:
+        reply.usage = reply.usage.followed_by(usage)
+
+
 def _note_text(reply: Reply) -> None:
     """The answer, and when the first of it came: behind the reasoning that some servers leave in the text."""
     text = "".join(piece for _, piece in reply._texts)
-    thought = _FIRST_THOUGHT.match(text) if "think" in text else None
-    if thought is not None and (thought["tagged"] or thought["untagged"] or "").strip():
-        reply.reasoned = True
+    thought = first_thought(text)
+    reply.reasoned = reply.reasoned or not thought.is_empty
     reply.text = answer_text(text)
-    begins = thought.end() if thought is not None else 0
+    begins = thought.end
     if reply.reasoned:
         begins += len(text[begins:]) - len(text[begins:].lstrip())  # blank lines between the two
     if not text[begins:].strip():
@@ -176,19 +187,3 @@ def _note_text(reply: Reply) -> None:
         if begins < 0:
             reply.first_answer_at = at
             return
-
-
-def answer_text(text: str) -> str:
-    """The visible answer: what stands behind the reasoning that some servers leave in the text as `<think>`. Where the
-    prompt's template opens the tag, only its end is in the text.
-    """
-    text = _THOUGHT.sub("", text)
-    return _END_OF_THOUGHT.split(text, 1)[-1]
-
-
-_THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL)
-_END_OF_THOUGHT = re.compile(r"</think(?:ing)?>")
-_FIRST_THOUGHT = re.compile(
-    r"\s*<think(?:ing)?>(?P<tagged>.*?)(?:</think(?:ing)?>|\Z)|(?P<untagged>(?:(?!<think).)*?)</think(?:ing)?>",
-    re.DOTALL,
-)

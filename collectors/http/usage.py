@@ -7,6 +7,7 @@ DeepInfra and OpenRouter. Nothing is believed: a number that is none, negative o
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -16,8 +17,8 @@ MOST_TOKENS = 10**9
 """A token count above this is no count."""
 MOST_USD = 10**6
 
-PROMPT = ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens", "prompt_eval_count")
-COMPLETION = ("completion_tokens", "output_tokens", "candidatesTokenCount", "outputTokens", "eval_count")
+PROMPT = ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens", "prompt_eval_count", "prompt_n")
+COMPLETION = ("completion_tokens", "output_tokens", "candidatesTokenCount", "outputTokens", "eval_count", "predicted_n")
 TOTAL = ("total_tokens", "totalTokenCount", "totalTokens")
 REASONING = (
     "completion_tokens_details.reasoning_tokens",
@@ -34,6 +35,7 @@ CACHED = (
     "cacheReadInputTokens",
     "cachedContentTokenCount",
     "cached_tokens",
+    "cache_n",
 )
 CACHE_WRITE = (
     "prompt_tokens_details.cache_write_tokens",
@@ -48,17 +50,18 @@ CACHE_WRITE_PARTS = ("ephemeral_5m_input_tokens", CACHE_WRITE_1H)
 CACHE_WRITE_HOLDERS = ("cache_creation", "prompt_tokens_details.cache_creation_token_details")
 """Where Anthropic, and LiteLLM for it, report cache writes by lifetime."""
 BESIDE_INPUT = (
-    ("cache_read_input_tokens", "cacheReadInputTokens"),
+    ("cache_read_input_tokens", "cacheReadInputTokens", "cache_n"),
     ("cache_creation_input_tokens", "cacheWriteInputTokens"),
 )
-"""Anthropic and Amazon count the cached parts of a prompt, read and written, beside `input_tokens`, not in it."""
+"""Anthropic, Amazon and llama.cpp's `timings` count the cached parts of a prompt, read and written, beside it."""
 BESIDE_COMPLETION = ("thoughtsTokenCount",)
 """Google counts the reasoning beside `candidatesTokenCount`; elsewhere only the total shows whether it is so."""
 COST = ("cost", "total_cost", "estimated_cost", "cost_usd")
 COST_OF_ALL = ("total_cost", "total", "total_usd", "usd", "amount")
 """Where `cost` is an object: what it comes to in all; else its parts are added up."""
 UPSTREAM_PARTS = ("upstream_inference_prompt_cost", "upstream_inference_completions_cost")
-HOLDERS = ("usage", "usageMetadata")
+HOLDERS = ("timings", "usage", "usageMetadata")
+"""llama.cpp's `timings` are there even where no usage was asked for; the later ones count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,13 @@ class Usage:
     cache_write_1h_tokens: int | None = None
 
     def followed_by(self, later: Usage) -> Usage:
-        """With what came later: of each figure the last one that is not zero. Servers send zeros first, or last."""
+        """With what came later: of each figure the last one that is not zero. Servers send zeros first, or last; some
+        say only at first how much of the prompt is cached beside it.
+        """
+        cached = (self.cached_tokens or 0) + (self.cache_write_tokens or 0)
+        is_without = later.cached_tokens is None and self.prompt_tokens == (later.prompt_tokens or 0) + cached
         return Usage(
-            later.prompt_tokens or self.prompt_tokens,
+            self.prompt_tokens if is_without else later.prompt_tokens or self.prompt_tokens,
             later.completion_tokens or self.completion_tokens,
             _last(self.reasoning_tokens, later.reasoning_tokens),
             _last(self.cached_tokens, later.cached_tokens),
@@ -118,11 +125,11 @@ def _with_hidden(read: Usage, usage: dict[str, Any]) -> Usage:
     completion, reasoning = read.completion_tokens or 0, read.reasoning_tokens or 0
     if reasoning > completion:  # so it cannot be a part of it
         return replace(read, completion_tokens=completion + reasoning)
-    prompt, total = count(usage.get("prompt_tokens")), count(usage.get("total_tokens"))
+    prompt, total = _count(usage.get("prompt_tokens")), _count(usage.get("total_tokens"))
     if not prompt or total is None or reasoning or "completion_tokens" not in usage:
         return read
     hidden = total - prompt - completion
-    cached = [count(usage.get(name)) or 0 for name in ("cache_read_input_tokens", "cache_creation_input_tokens")]
+    cached = [_count(usage.get(name)) or 0 for name in ("cache_read_input_tokens", "cache_creation_input_tokens")]
     if hidden <= 0 or hidden in (read.cached_tokens, *cached, sum(cached)):
         return read
     return replace(read, completion_tokens=completion + hidden, reasoning_tokens=hidden)
@@ -144,7 +151,7 @@ def read_usage(usage: dict[str, Any]) -> Usage:
         read_beside, write_beside = (_first(usage, names) or 0 for names in BESIDE_INPUT)
         beside = read_beside + (write_beside or sum(by_lifetime.values()))
         prompt += beside if total is None or total != prompt + (completion or 0) else 0
-    is_beside = total is None and any(name in usage for name in BESIDE_COMPLETION)
+    is_beside = total != (prompt or 0) + (completion or 0) and any(name in usage for name in BESIDE_COMPLETION)
     if reasoning and (is_beside or (prompt is not None and total == prompt + (completion or 0) + reasoning)):
         completion = (completion or 0) + reasoning  # counted beside the completion, as the total shows
     return Usage(
@@ -212,11 +219,16 @@ def _first(usage: dict[str, Any], names: tuple[str, ...]) -> int | None:
         place: Any = usage
         for holder in holders:
             place = place.get(holder) if isinstance(place, dict) else None
-        found = count(place.get(inner)) if isinstance(place, dict) else None
+        found = _count(place.get(inner)) if isinstance(place, dict) else None
         if found:
             return found
         zero = found if zero is None else zero
     return zero
+
+
+def _count(value: Any) -> int | None:
+    """A count, also as text, as some routers pass it on."""
+    return count(int(value)) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", value) else count(value)
 
 
 def _last(before: Any, later: Any) -> Any:

@@ -43,6 +43,7 @@ ASKED: dict[str, str] = {
     "retryafter": "retry-after",
     "retryafterseconds": "retry-after",
     "retryafters": "retry-after",
+    "estimatedtime": "retry-after",
     "resetsinseconds": "retry-after",
     "resetsat": "x-ratelimit-reset",
     "resetat": "x-ratelimit-reset",

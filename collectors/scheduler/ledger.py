@@ -50,6 +50,14 @@ class Ledger:
                 self._shared.spending.usd += at_most_usd
             return reason
 
+    def reserve_more(self, usd: Decimal, now: int) -> bool:
+        """Set aside more for a request whose worst cost turned out to be higher; false when the budget has no room."""
+        with self._shared.exclusive():
+            self.turn_page(now)
+            has_room = self._usd + usd <= self._config.collector.usd_per_day
+            self._shared.spending.usd += usd if has_room else 0
+            return has_room
+
     def settle(self, at_most_usd: Decimal, cost_usd: float | None, reserved_at: int) -> None:
         """Put what it did cost in place of what was set aside; an unknown cost stays at its worst."""
         if cost_usd is not None:

@@ -14,6 +14,16 @@ from store.rows import Endpoint, Model
 
 ASSUMED = Price({"input": Decimal(20), "output": Decimal(100)})
 """What a model of unknown price is reckoned at for the budget: dearer than nearly all, so that the budget holds."""
+IMPLAUSIBLE_TIMES = 100
+
+
+def is_plausible_usd(usd: float | None, price: Price | None, prompt_tokens: int | None, output_tokens: int) -> bool:
+    """Whether what a response says that it cost can be in USD: some servers count in units of their own, thousands to
+    a cent (BerriAI/litellm#35829), and one such response would use up a day's budget.
+    """
+    prompt_tokens = max(prompt_tokens or 0, PROMPT_TOKENS_AT_MOST)
+    most = highest_cost([ASSUMED, *([price] if price is not None else [])], prompt_tokens, output_tokens)
+    return usd is None or usd <= most * IMPLAUSIBLE_TIMES
 
 
 def price_of(target: ProbeTarget, config: Config, models: Iterable[Model]) -> Price | None:

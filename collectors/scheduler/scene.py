@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from collectors.http.adaptations import Change
 from collectors.request import request_url
 from collectors.scheduler.claims import Claim
 from collectors.scheduler.config import Config, ProbeTarget
@@ -261,9 +262,9 @@ class Scene:
         """The target's price, or null when it is not known."""
         return self._prices[target.name]
 
-    def most_it_costs(self, target: ProbeTarget, profile: str) -> Decimal:
-        """The most that one probe can cost, in USD."""
-        changes = self.refused.get((target.name, target.base_url, target.model), [])
+    def most_it_costs(self, target: ProbeTarget, profile: str, more: Iterable[Change] = ()) -> Decimal:
+        """The most that one probe can cost, in USD, with `more` changes than those that its server wants already."""
+        changes = [*self.refused.get((target.name, target.base_url, target.model), []), *more]
         elsewhere = self._elsewhere.get(target.name, ())
         by_price = most_a_probe_costs(target, profile, self._prices[target.name], changes, elsewhere)
         at, usd = self._last_cost.get(series_key(target.name, profile), (0, 0.0))

@@ -20,7 +20,7 @@ from store import Selection, open_store
 from store.rows import RUNS
 from tests.collectors.place import Place, until
 from tests.factories import DAY, NOON, probe
-from tests.fault_server import GOOD, FaultServer, answer, chunked, raw
+from tests.fault_server import DONE, GOOD, FaultServer, answer, chunk, chunked, raw, usage
 
 
 @pytest.fixture
@@ -284,3 +284,37 @@ def test_check_says_which_api_a_target_has_when_it_is_not_chat(place: Place) -> 
     place.config.write_text(place.config.read_text() + 'api = "anthropic"\n')
     code, out, _ = place.run("check")
     assert (code, "a: api anthropic" in out.splitlines()) == (0, True)
+
+
+def test_check_says_that_a_target_rests(place: Place) -> None:
+    with FaultServer(answer(429, {"error": {"message": "slow down"}}, Retry_After="600")) as server:
+        place.configure(server.url)
+        _, out, _ = place.run("check")
+        assert "rests until" not in out, "nothing was recorded yet"
+        place.run("run")
+        _, out, _ = place.run("check")
+    assert re.search(r"^a: rests until .* because the server asked for it \(HTTP 429", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("api", "script", "said"),
+    [
+        (
+            "chat",
+            chunked(chunk(finish="length"), usage(20, 16), DONE),
+            "up (nothing visible came: its tokens were hidden reasoning, or a filter kept the text)",
+        ),
+        (
+            "chat",
+            answer(200, {"choices": [{"message": {"content": "42"}, "finish_reason": "stop"}]}),
+            "up (it does not",
+        ),
+        ("embeddings", answer(200, {"data": [{"embedding": [0.1]}]}), "up, a vector after "),
+    ],
+)
+def test_check_says_why_there_is_no_first_token(place: Place, api: str, script: Any, said: str) -> None:
+    with FaultServer(script) as server:
+        place.configure(server.url)
+        place.config.write_text(place.config.read_text() + f'api = "{api}"\n')
+        _, out, _ = place.run("check")
+    assert said in " ".join(out.split())

@@ -18,7 +18,7 @@ from store import Store
 from store.rows import PROBES, Endpoint, Model
 from tests.collectors.scenes import config, new_store, run_once
 from tests.factories import probe
-from tests.fault_server import GOOD, FaultServer, chunked, usage
+from tests.fault_server import GOOD, FaultServer, answer, chunked, usage
 
 OUT_OF_REACH = "http://192.0.2.1/v1"
 
@@ -217,3 +217,27 @@ def test_one_bill_above_the_budget_does_not_stop_a_target_for_ever(store: Store)
     with FaultServer(chunked(*GOOD)) as server:
         probes, _ = run_once(config({"base_url": server.url}, usd_per_day=0.3), store)
     assert len(probes) == 2
+
+
+def test_a_cost_that_cannot_be_in_usd_is_not_believed(store: Store) -> None:
+    """BerriAI/litellm#35829: it would use up the day's budget, and no target would be probed. 20 x $1 + 2 x $1."""
+    target = {"usd_per_million_input": 1, "usd_per_million_output": 1}
+    assert cost_of(store, target, cost=12345) == pytest.approx(0.000022)
+
+
+def test_a_limit_is_raised_only_where_the_budget_has_room_for_it(store: Store) -> None:
+    """The first probe asks for 16 tokens, its server for 1,000: at $100 a million that is $0.10."""
+
+    def script(connection: Any, request: dict[str, Any]) -> None:
+        enough = request["body"]["max_tokens"] >= 1_000
+        refusal = answer(400, {"error": {"message": "max_tokens must be at least 1000"}})
+        (chunked(*GOOD[:-2], usage(20, 1_000), GOOD[-1]) if enough else refusal)(connection, request)
+
+    with FaultServer(script) as server:
+        target = {"base_url": server.url, "usd_per_million_input": 0, "usd_per_million_output": 100}
+        [row], _ = run_once(config(target, usd_per_day=0.05), store)
+        assert (row.outcome, len(server.requests)) == ("caller_error", 1)
+        [_, row], _ = run_once(config(target, usd_per_day=0.11), store, everything=True)
+        assert (row.outcome, row.cost_usd, len(server.requests)) == ("ok", 0.1, 3)
+        run_once(config(target, usd_per_day=0.11), store, everything=True)
+        assert len(server.requests) == 3

@@ -68,6 +68,10 @@ LM_STUDIO = {
         ({"model_name": "m", "id": "m", "model_info": {"max_input_tokens": 131_072, "max_output_tokens": 8_192}}, 131_072, 8_192),
         # Ollama (zammad/zammad#6281)
         ({"name": "m", "model": "m", "details": {"family": "bert", "context_length": 512}, "capabilities": ["embedding"]}, 512, None),
+        # IBM: in `model_limits`
+        ({"model_id": "m", "model_limits": {"max_sequence_length": 8_192, "max_output_tokens": 4_096}}, 8_192, 4_096),
+        # Cloudflare: among pairs of a name and its value
+        ({"name": "m", "properties": [{"property_id": "context_window", "value": "8192"}, None]}, 8_192, None),
         # Hugging Face's router: its providers'
         ({"id": "m", "providers": [{"provider": "groq", "context_length": 131_072}, {"provider": "x"}]}, 131_072, None),
         # other spellings (devchat-ai/devchat#302), and numbers as text
@@ -100,6 +104,9 @@ def test_the_sizes_of_an_entry(
         {"data": {"models": [{"id": "m"}]}},
         {"models": {"m": {"context_length": None}}},
         {"result": [{"name": "m"}], "success": True},  # Cloudflare
+        {"data": [{"model_name": "m", "model_info": {}}]},  # LiteLLM's /model/info
+        {"total_count": 1, "resources": [{"model_id": "m"}]},  # IBM
+        {"modelSummaries": [{"modelId": "m"}]},  # Amazon
         {"data": [{"id": 5}, None, {}, {"id": ""}, {"id": "m"}]},  # an entry that is none is left out
     ],
 )

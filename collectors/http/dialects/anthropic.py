@@ -46,6 +46,10 @@ def body(wish: Wish) -> dict[str, Any]:
 def event(value: dict[str, Any]) -> Chunk:
     """One event of a stream. Redacted reasoning and signatures are no text that anyone can read."""
     kind = value.get("type")
+    if kind == "message":  # of a proxy that does not stream
+        chunk = whole(value)
+        chunk.is_whole = chunk.is_end = True
+        return chunk
     chunk = chunk_of(value)
     if kind == "content_block_delta":
         delta = object_in(value, "delta")

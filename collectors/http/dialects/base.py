@@ -44,6 +44,8 @@ class Chunk:
     fingerprint: str | None = None
     provider: str | None = None
     route: str | None = None
+    is_whole: bool = False
+    """It is the response as a whole: its text is none that is new where it came in pieces before."""
 
     @property
     def has_token(self) -> bool:
@@ -103,7 +105,12 @@ FILTERS = frozenset(
 """Finish reasons, in small letters, of a filter that did its work: OpenAI's and Azure's, Amazon's, Anthropic's, Zhipu's
 and Google's.
 """
-DONE = rb"(?:^|[\r\n])data: ?\[DONE\]"
+GAVE_UP = frozenset({"error", "error_finish", "abort", "network_error", "insufficient_system_resource"})
+"""Finish reasons, in small letters and with `_`, of a server that broke off: OpenRouter's and many others', vLLM's and
+SGLang's (vllm-project/vllm#57082, sgl-project/sglang#2956), Zhipu's (BerriAI/litellm#24373), DeepSeek's
+(can1357/oh-my-pi#8563).
+"""
+DONE = rb"(?:^|[\r\n])data: ?\"?\[(?:DONE|done)\]"
 
 
 def end_of_stream(*also: bytes) -> re.Pattern[bytes]:
@@ -133,7 +140,7 @@ class StreamEnd:
             if mark is None:
                 self._tail = data[-self._MARK :]
                 return False
-            self._is_marked = not mark.group().endswith(b"[DONE]")
+            self._is_marked = not mark.group().upper().endswith(b"[DONE]")
             data = data[mark.end() :]
         if self._is_marked and not self._BLANK.search(data):
             self._tail = data[-3:]
@@ -149,11 +156,18 @@ def chunk_of(value: dict[str, Any]) -> Chunk:
 
 def error_in(value: dict[str, Any]) -> ReportedError | None:
     """An `error` entry, an event that is itself an error, as vLLM's older ones are, or a vendor's own status."""
-    if value.get("error"):
+    if value.get("error") and _is_error(value["error"]):
         return read_error(value["error"])
+    if "x_groq" in value and text_in(value["x_groq"], "error"):  # Groq's, of a stream that it breaks off
+        return read_error(value["x_groq"]["error"])
     if value.get("object") in ("error", "Error"):
         return read_error(value)
-    return None if "choices" in value and "base_resp" not in value else status_error(value)
+    return None if value.get("choices") is not None and "base_resp" not in value else status_error(value)
+
+
+def _is_error(value: Any) -> bool:
+    """An object in which nothing stands but zeros and empty texts reports none."""
+    return any(value.values()) if isinstance(value, dict) else bool(value)
 
 
 def objects(value: Any) -> list[dict[str, Any]]:

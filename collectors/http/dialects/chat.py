@@ -5,10 +5,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from collectors.http.dialects.base import Chunk, Dialect, Wish, chunk_of, end_of_stream, error_in, objects, pin, word
+from collectors.http.dialects.base import (
+    Chunk,
+    Dialect,
+    Wish,
+    chunk_of,
+    end_of_stream,
+    error_in,
+    objects,
+    pin,
+    text_in,
+    word,
+)
 from collectors.http.usage import count
 
-REASONING = ("reasoning", "reasoning_content", "reasoning_text")
+REASONING = ("reasoning", "reasoning_content", "reasoning_text", "thinking", "thinking_content", "thinking_blocks")
 
 
 def body(wish: Wish) -> dict[str, Any]:
@@ -29,26 +40,32 @@ def body(wish: Wish) -> dict[str, Any]:
 
 def event(value: dict[str, Any]) -> Chunk:
     """One event of a stream."""
-    return _read(value, "delta")
+    return _read(value, ("delta", "message"))
 
 
 def whole(value: dict[str, Any]) -> Chunk:
     """A response that is one JSON object."""
-    return _read(value, "message")
+    return _read(value, ("message", "delta"))
 
 
-def _read(value: dict[str, Any], part: str) -> Chunk:
+def _read(value: dict[str, Any], parts: tuple[str, str]) -> Chunk:
     chunk = chunk_of(value)
     chunk.provider = word(value.get("provider"))
     chunk.model = word(value.get("model"))
     chunk.fingerprint = word(value.get("system_fingerprint"))
     chunk.route = route_of(value) if "openrouter_metadata" in value else None
     for choice in objects(value.get("choices")):
-        chunk.error = chunk.error or error_in(choice)
-        chunk.finish_reason = word(choice.get("finish_reason")) or chunk.finish_reason
-        delta = choice.get(part)
-        if isinstance(delta, dict):
-            _note_delta(chunk, delta)
+        if "error" in choice:
+            chunk.error = chunk.error or error_in(choice)
+        finished = choice.get("finish_reason") or choice.get("finishReason")  # Google's, at times
+        chunk.finish_reason = word(finished) or chunk.finish_reason
+        for part in parts:
+            if isinstance(choice.get(part), dict):
+                _note_delta(chunk, choice[part])
+                chunk.is_whole = part == "message"
+                break
+        else:
+            chunk.text += text_in(choice, "text")  # as in the older Completions
     return chunk
 
 
@@ -58,7 +75,7 @@ def _note_delta(chunk: Chunk, delta: dict[str, Any]) -> None:
         chunk.text += _content_text(content)
         chunk.reasoned = isinstance(content, list) and any(map(_is_thought, objects(content)))
     for name in REASONING:
-        if name in delta and _content_text(delta[name]):
+        if name in delta and _has_text(delta[name]):
             chunk.reasoned = True
     for part in objects(delta["reasoning_details"]) if "reasoning_details" in delta else ():
         chunk.reasoned = chunk.reasoned or bool(part.get("text") or part.get("summary"))
@@ -74,6 +91,13 @@ def _content_text(value: Any) -> str:
         return value
     parts = (part for part in objects(value) if not _is_thought(part))
     return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+
+
+def _has_text(value: Any) -> bool:
+    """Whether a field of reasoning holds any: a string, or a list of parts."""
+    if isinstance(value, str):
+        return bool(value)
+    return any(part.get(name) for part in objects(value) for name in ("text", "thinking"))
 
 
 def _is_thought(part: dict[str, Any]) -> bool:

@@ -17,7 +17,8 @@ def whole(value: dict[str, Any]) -> Chunk:
     chunk = chunk_of(value)
     chunk.model = word(value.get("model"))
     chunk.provider = word(value.get("provider"))
-    chunk.carries_more = any(_is_vector(entry.get("embedding")) for entry in objects(value.get("data")))
+    vectors = [entry.get("embedding") for entry in objects(value.get("data"))]
+    chunk.carries_more = any(map(_is_vector, [*vectors, value.get("embeddings")]))  # the latter are Ollama's own
     return chunk
 
 

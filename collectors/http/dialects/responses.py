@@ -65,6 +65,9 @@ def event(value: dict[str, Any]) -> Chunk:
     elif "response" in value:
         _note_state(chunk, object_in(value, "response"))
         chunk.is_end = kind in ENDS
+        if chunk.is_end:  # some proxies send nothing before it
+            _note_output(chunk, object_in(value, "response"))
+            chunk.is_whole = True
         if kind == "response.failed" and chunk.error is None:
             chunk.error = ReportedError("the response failed, and its server does not say why")
     return chunk
@@ -74,7 +77,12 @@ def whole(value: dict[str, Any]) -> Chunk:
     """A response that is one JSON object."""
     chunk = chunk_of(value)
     _note_state(chunk, value)
-    for item in objects(value.get("output")):
+    _note_output(chunk, value)
+    return chunk
+
+
+def _note_output(chunk: Chunk, response: dict[str, Any]) -> None:
+    for item in objects(response.get("output")):
         chunk.carries_more = chunk.carries_more or item.get("type") in CALLS
         is_thought = item.get("type") == "reasoning"
         for part in (*objects(item.get("content")), *objects(item.get("summary"))):
@@ -83,7 +91,6 @@ def whole(value: dict[str, Any]) -> Chunk:
             else:
                 chunk.text += text_in(part, "text")
                 chunk.carries_more = chunk.carries_more or bool(text_in(part, "refusal"))
-    return chunk
 
 
 def _note_state(chunk: Chunk, response: dict[str, Any]) -> None:
