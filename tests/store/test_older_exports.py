@@ -61,7 +61,7 @@ def test_an_export_of_before_a_column_imports_and_the_column_is_null(
     store: Store, tmp_path: Path, table: Table, form: Format, reverse: bool
 ) -> None:
     path = exported_before(table, ROWS[table.name], tmp_path, form, reverse=reverse)
-    assert store.write(read_rows(table, path), keep=True) == 2
+    assert store.write(read_rows(table, path), on_conflict="ignore") == 2
     wanted = [table.values(replace(row, **dict.fromkeys(table.added))) for row in ROWS[table.name]]
     assert sorted(store.read(table), key=repr) == sorted(wanted, key=repr)
 
@@ -73,7 +73,7 @@ def test_an_export_of_before_a_column_takes_nothing_from_the_rows_that_are_there
     store.write(ROWS[table.name])
     before = sorted(store.read(table), key=repr)
     path = exported_before(table, ROWS[table.name], tmp_path, "csv")
-    assert store.write(read_rows(table, path), keep=True) == 0
+    assert store.write(read_rows(table, path), on_conflict="ignore") == 0
     assert sorted(store.read(table), key=repr) == before
 
 
