@@ -4,9 +4,11 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check
 LOCKED := $(PIP) --progress-bar on --require-hashes
+# of more than four, none is left idle by the longest file
+CORES := auto --maxprocesses 4
 COMPILE := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
-.PHONY: help run test lint bench screenshots fuzz audit lock clean
+.PHONY: help run test quick lint bench screenshots fuzz audit lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -14,8 +16,15 @@ help:  ## what can be made
 run: $(VENV)/run-ready  ## the local model, the collector and the dashboard at http://127.0.0.1:8501
 	@$(PY) -m deploy.run
 
-test: $(VENV)/ready  ## the whole test suite
-	@$(PY) -m pytest
+test: $(VENV)/ready  ## the whole test suite: what waits side by side, what computes on every core, the rest alone
+	@failed=0; \
+	$(PY) -m pytest -n 4 --dist worksteal -m waits tests/faults tests/collectors || failed=1; \
+	$(PY) -m pytest -n $(CORES) --dist loadfile -m 'not waits and not alone' || failed=1; \
+	$(PY) -m pytest -m alone || failed=1; \
+	exit $$failed
+
+quick: $(VENV)/ready  ## the tests that need no browser, no model, no ClickHouse and no patience
+	@$(PY) -m pytest -n $(CORES) --dist loadfile -m 'not (waits or alone or browser or model or clickhouse)'
 
 lint: $(VENV)/ready  ## ruff, mypy (strict), bandit and the one-way imports
 	@$(PY) -m ruff check .

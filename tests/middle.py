@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.browser import free_port
+
 LOGIN = ("svc-uptoken", "pa$$word/with:signs")
 
 
@@ -27,12 +29,6 @@ def program(name: str) -> str:
             pytest.fail(f"{told}. CI must not skip this test")
         pytest.skip(told)
     return path
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

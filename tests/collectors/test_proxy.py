@@ -17,6 +17,7 @@ from urllib.parse import quote
 import pytest
 import trustme
 
+from benchmarks.browser import free_port
 from collectors.http.connection import Line
 from collectors.http.exchange import Ask, Exchange, exchange
 from collectors.http.get_json import get_json
@@ -25,7 +26,9 @@ from collectors.http.redaction import redacted
 from tests.collectors.place import Place
 from tests.collectors.scenes import config, new_store, run_once
 from tests.fault_server import GOOD, FaultServer, Script, answer, chunk, chunked, raw
-from tests.middle import LOGIN, Middle, free_port, squid, tinyproxy
+from tests.middle import LOGIN, Middle, squid, tinyproxy
+
+pytestmark = pytest.mark.waits
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "What is 17 + 25?"}], "max_tokens": 16, "stream": True}
 HEADERS = {"Authorization": "Bearer sk-canary-0123456789", "Content-Type": "application/json"}

@@ -32,7 +32,7 @@ from store.protocol import upkeep_of
 from store.rows import MODELS, PROBES, Model, Probe, Row
 from tests.collectors.scenes import config
 from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe
-from tests.store.stores import HAS_CHDB, opened
+from tests.store.stores import needs_engine, opened
 
 KEEP_DAYS = 30
 TICK = 2 * HOUR
@@ -197,7 +197,7 @@ def _time_heals(machine: Machine, settings_of_it: Config, store: Store, folder: 
     assert left == []
 
 
-@settings(max_examples=10, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=10, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @example(faults=[Fault(56, 65, 89_001_424, restarts=True)], is_known=True)
 @given(faults=FAULTS, is_known=st.booleans())
 def test_a_week_of_clock_faults_loses_no_row_of_the_past_and_refuses_none_of_the_present(
@@ -216,7 +216,7 @@ def engine(tmp_path: Path) -> Iterator[Store]:
     yield from opened("chdb", tmp_path)
 
 
-@pytest.mark.skipif(not HAS_CHDB, reason="ClickHouse's engine is not installed")
+@needs_engine
 def test_the_same_on_clickhouse(engine: Store, tmp_path: Path, settings_of_it: Config) -> None:
     faults = [
         Fault(5, 20, 500 * DAY, restarts=False),

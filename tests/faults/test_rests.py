@@ -19,6 +19,8 @@ from store.rows import RATE_LIMITS, RUNS, RateLimit, Run
 from tests.collectors.place import Place, until
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunked, event
 
+pytestmark = pytest.mark.waits
+
 SLOW_DOWN = {"error": {"message": "slow down", "code": "rate_limit_exceeded"}}
 
 

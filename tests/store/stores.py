@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,16 +11,21 @@ import pytest
 from store import Store, open_store
 
 HAS_CHDB = importlib.util.find_spec("chdb") is not None and importlib.util.find_spec("clickhouse_connect") is not None
-STORES = [
-    "sqlite",
-    pytest.param(
-        "chdb",
-        marks=pytest.mark.skipif(
-            not HAS_CHDB, reason="ClickHouse's engine is not installed: pip install -r requirements-clickhouse.txt"
-        ),
+NEEDS_ENGINE = [
+    pytest.mark.clickhouse,
+    pytest.mark.skipif(
+        not HAS_CHDB, reason="ClickHouse's engine is not installed: pip install -r requirements-clickhouse.txt"
     ),
 ]
+STORES = ["sqlite", pytest.param("chdb", marks=NEEDS_ENGINE)]
 _engine: list[Store] = []
+
+
+def needs_engine(test: Callable[..., None]) -> Callable[..., None]:
+    """A test of ClickHouse's engine alone."""
+    for mark in NEEDS_ENGINE:
+        test = mark(test)
+    return test
 
 
 def opened(name: str, folder: Path) -> Iterator[Store]:
