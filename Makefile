@@ -18,7 +18,7 @@ run: $(VENV)/run-ready  ## the local model, the collector and the dashboard at h
 
 test: $(VENV)/ready  ## the whole test suite: what waits side by side, what computes on every core, the rest alone
 	@failed=0; \
-	$(PY) -m pytest -n 4 --dist worksteal -m waits tests/faults tests/collectors || failed=1; \
+	$(PY) -m pytest -n 4 --dist worksteal -m 'waits and not alone' tests/faults tests/collectors || failed=1; \
 	$(PY) -m pytest -n $(CORES) --dist loadfile -m 'not waits and not alone' || failed=1; \
 	$(PY) -m pytest -m alone || failed=1; \
 	exit $$failed

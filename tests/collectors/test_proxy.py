@@ -91,6 +91,7 @@ def asked(url: str, proxy: str, timeout_s: float = 5.0) -> Exchange:
 # -- what works
 
 
+@pytest.mark.alone
 @BOTH
 @PLAIN_AND_TLS
 @pytest.mark.parametrize("login", [False, True], ids=["open", "login"])
@@ -146,6 +147,7 @@ def test_an_https_proxy_works_and_its_own_certificate_is_checked(
     assert "certificate verify failed" in result.error
 
 
+@pytest.mark.alone
 def test_connect_ms_is_all_of_the_way_to_the_target(tls: ssl.SSLContext) -> None:
     """100 ms before the proxy says yes to CONNECT are 100 ms before the connection is usable, and no part of the TTFT."""
     with FaultServer(chunked(*GOOD), tls) as server, tunnelling(server.port, delay_s=0.1) as port:
