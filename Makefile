@@ -19,12 +19,13 @@ run: $(VENV)/run-ready  ## the local model, the collector and the dashboard at h
 test: $(VENV)/ready  ## the whole test suite: what waits side by side, what computes on every core, the rest alone
 	@failed=0; \
 	$(PY) -m pytest -n 4 --dist worksteal -m 'waits and not alone' tests/faults tests/collectors || failed=1; \
-	$(PY) -m pytest -n $(CORES) --dist loadfile -m 'not waits and not alone' || failed=1; \
+	$(PY) -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m 'not waits and not alone' || failed=1; \
 	$(PY) -m pytest -m alone || failed=1; \
 	exit $$failed
 
 quick: $(VENV)/ready  ## the tests that need no browser, no model, no ClickHouse and no patience
-	@$(PY) -m pytest -n $(CORES) --dist loadfile -m 'not (waits or alone or browser or model or clickhouse)'
+	@$(PY) -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder --ignore tests/faults \
+		-m 'not (waits or alone or browser or model or clickhouse)'
 
 lint: $(VENV)/ready  ## ruff, mypy (strict), bandit and the one-way imports
 	@$(PY) -m ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +19,10 @@ NEEDS_ENGINE = [
     ),
 ]
 STORES = ["sqlite", pytest.param("chdb", marks=NEEDS_ENGINE)]
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Where a sync costs nothing; null where there is no such place."""
 _engine: list[Store] = []
+_home: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def needs_engine(test: Callable[..., None]) -> Callable[..., None]:
@@ -36,7 +40,8 @@ def opened(name: str, folder: Path) -> Iterator[Store]:
         store.close()
         return
     if not _engine:
-        _engine.append(open_store(f"chdb://{folder}/chdb"))
+        _home.append(tempfile.TemporaryDirectory(dir=MEMORY))
+        _engine.append(open_store(f"chdb://{_home[0].name}/chdb"))
     store = _engine[0]
     yield store
     for table in _tables(store):
