@@ -4,9 +4,11 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check
 LOCKED := $(PIP) --progress-bar on --require-hashes
+# of more than four, none is left idle by the longest file
+CORES := auto --maxprocesses 4
 COMPILE := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
-.PHONY: help run test lint bench screenshots fuzz audit lock clean
+.PHONY: help run test quick lint bench screenshots fuzz audit lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -16,6 +18,10 @@ run: $(VENV)/run-ready  ## the local model, the collector and the dashboard at h
 
 test: $(VENV)/ready  ## the whole test suite
 	@$(PY) -m pytest
+
+quick: $(VENV)/ready  ## the tests that need no browser, no model, no ClickHouse and no patience
+	@$(PY) -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder --ignore tests/faults \
+		-m 'not (waits or alone or browser or model or clickhouse)'
 
 lint: $(VENV)/ready  ## ruff, mypy (strict), bandit and the one-way imports
 	@$(PY) -m ruff check .

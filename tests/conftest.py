@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 import pytest
+from hypothesis import HealthCheck, settings
 
 from benchmarks.browser import FLAGS
 from charts.drawing import Drawing
@@ -22,6 +23,10 @@ NO_BROWSER = (
     "Get one (Debian: apt-get install chromium) or name yours in CHROMIUM=/path/to/chromium"
 )
 
+# how fast an example is depends on what else the machine does: what has to be fast is measured in benchmarks/
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
+
 
 def chromium() -> str | None:
     """The path of a Chromium: `CHROMIUM`, else one that is installed; null when there is none."""
@@ -31,6 +36,15 @@ def chromium() -> str | None:
     return next(
         (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser draws on every core: nothing runs beside a test that has one."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "chromium_path" in item.fixturenames:
+            item.add_marker("browser")
+            item.add_marker("alone")
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -14,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from benchmarks.browser import free_port
 
 LOGIN = ("svc-uptoken", "pa$$word/with:signs")
 
@@ -29,14 +32,10 @@ def program(name: str) -> str:
     return path
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @contextlib.contextmanager
-def served(command: list[str], port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def served(
+    command: list[str], port: int, log: Path, ends_by: signal.Signals = signal.SIGTERM
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process that listens on a port, until the end of the block."""
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
@@ -51,7 +50,7 @@ def served(command: list[str], port: int, log: Path) -> Iterator[subprocess.Pope
             time.sleep(0.02)
         yield process
     finally:
-        process.terminate()
+        process.send_signal(ends_by)
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:
@@ -120,10 +119,11 @@ shutdown_lifetime 0 seconds
         )
         command = [path, "-N", "-n", f"test{port}", "-d", "1", "-f", str(folder / "squid.conf")]
         try:
-            with served(command, port, folder / "log") as process:
+            # it takes two seconds to end by itself, and nothing of it is wanted
+            with served(command, port, folder / "log", signal.SIGKILL) as process:
                 yield Middle(port, process)
         finally:
-            for left in Path("/dev/shm").glob(f"test{port}-*"):  # what a squid leaves that was killed
+            for left in Path("/dev/shm").glob(f"test{port}-*"):
                 left.unlink(missing_ok=True)
 
 

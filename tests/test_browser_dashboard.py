@@ -20,7 +20,7 @@ from store import open_store
 from store.rows import Probe
 from tests.chromium import assert_fits, open_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 PAGES = {
     "overview": "?range=7+d",
     "model": "model?target=Gemma+3+27B&range=7+d",

@@ -13,7 +13,7 @@ from benchmarks.browser import dashboard
 from store import open_store
 from tests.chromium import assert_fits, open_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 PAGES = {
     "catalog": '[data-testid="stDataFrame"] canvas',
     "compare?with=Gemma+3+27B&with=Gemma+3+4B%2C+Provider+A": ".u-table.compare",

@@ -22,6 +22,8 @@ from tests.collectors.place import Place, until
 from tests.factories import DAY, NOON, probe
 from tests.fault_server import DONE, GOOD, FaultServer, answer, chunk, chunked, raw, usage
 
+pytestmark = pytest.mark.waits
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:

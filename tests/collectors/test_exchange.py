@@ -13,10 +13,13 @@ from typing import Any
 
 import pytest
 
+from benchmarks.browser import free_port
 from collectors.http.adaptations import adapt
 from collectors.http.connection import Line
 from collectors.http.exchange import Ask, Exchange, exchange
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, event, head, raw, reset, usage
+
+pytestmark = pytest.mark.alone
 
 KEY = "sk-canary-0123456789"
 BODY = {
@@ -317,9 +320,7 @@ def test_a_json_body_is_a_good_reply_without_a_time_to_first_token() -> None:
 
 
 def test_a_refused_connection() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    result = exchange(Line(f"http://127.0.0.1:{port}/v1"), Ask(BODY, HEADERS, 2.0))
+    result = exchange(Line(f"http://127.0.0.1:{free_port()}/v1"), Ask(BODY, HEADERS, 2.0))
     assert (result.outcome, result.unreached) == ("connection_error", False)
     assert "refused" in (result.error or "")
 

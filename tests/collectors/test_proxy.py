@@ -17,6 +17,7 @@ from urllib.parse import quote
 import pytest
 import trustme
 
+from benchmarks.browser import free_port
 from collectors.http.connection import Line
 from collectors.http.exchange import Ask, Exchange, exchange
 from collectors.http.get_json import get_json
@@ -25,7 +26,9 @@ from collectors.http.redaction import redacted
 from tests.collectors.place import Place
 from tests.collectors.scenes import config, new_store, run_once
 from tests.fault_server import GOOD, FaultServer, Script, answer, chunk, chunked, raw
-from tests.middle import LOGIN, Middle, free_port, squid, tinyproxy
+from tests.middle import LOGIN, Middle, squid, tinyproxy
+
+pytestmark = pytest.mark.waits
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "What is 17 + 25?"}], "max_tokens": 16, "stream": True}
 HEADERS = {"Authorization": "Bearer sk-canary-0123456789", "Content-Type": "application/json"}
@@ -88,6 +91,7 @@ def asked(url: str, proxy: str, timeout_s: float = 5.0) -> Exchange:
 # -- what works
 
 
+@pytest.mark.alone
 @BOTH
 @PLAIN_AND_TLS
 @pytest.mark.parametrize("login", [False, True], ids=["open", "login"])
@@ -143,6 +147,7 @@ def test_an_https_proxy_works_and_its_own_certificate_is_checked(
     assert "certificate verify failed" in result.error
 
 
+@pytest.mark.alone
 def test_connect_ms_is_all_of_the_way_to_the_target(tls: ssl.SSLContext) -> None:
     """100 ms before the proxy says yes to CONNECT are 100 ms before the connection is usable, and no part of the TTFT."""
     with FaultServer(chunked(*GOOD), tls) as server, tunnelling(server.port, delay_s=0.1) as port:

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 import trustme
 
+from benchmarks.browser import free_port
 from collectors.http.connection import Line
 from collectors.http.exchange import Ask, Exchange, exchange
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, raw, usage
-from tests.middle import free_port, nginx
+from tests.middle import nginx
+
+pytestmark = pytest.mark.waits
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "What is 17 + 25?"}], "max_tokens": 16, "stream": True}
 LONG = [chunk("word ") for _ in range(40)]

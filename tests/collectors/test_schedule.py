@@ -161,7 +161,7 @@ PATTERNS = st.lists(
 )  # repeated for as long as a simulation lasts
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     name=st.text(min_size=1, max_size=20),
     every_s=st.sampled_from([5, 7.5, 15, 60, 90, 300, 1_800]) | st.floats(5, 4_000),

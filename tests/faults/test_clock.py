@@ -18,6 +18,8 @@ from tests.collectors.place import Place, until
 from tests.factories import DAY, probe
 from tests.fault_server import GOOD, FaultServer, chunked, usage
 
+pytestmark = pytest.mark.waits
+
 SHIFTED = """
 import pathlib, time
 _real_ns, _file = time.time_ns, pathlib.Path(__file__).with_name("shift_s")

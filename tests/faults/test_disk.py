@@ -29,6 +29,8 @@ from tests.factories import MINUTE, NOON, probe
 from tests.fault_server import GOOD, FaultServer, chunked
 from tests.faults.sound import assert_sound, probes_of
 
+pytestmark = pytest.mark.waits
+
 
 @pytest.fixture
 def server() -> Iterator[FaultServer]:

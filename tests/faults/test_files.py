@@ -281,6 +281,7 @@ def test_a_missing_store_beside_one_that_was_put_aside_is_refused_by_every_comma
 # -- several names
 
 
+@pytest.mark.waits
 def test_two_loops_over_a_store_and_a_symbolic_link_to_it_share_the_work(place: Place) -> None:
     assert place.run("run")[0] == 0
     link = place.folder / "link.db"

@@ -39,7 +39,7 @@ CHUNKS = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=2_000))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     stream(data)
@@ -47,7 +47,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     catalog(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(CHUNKS, max_size=4))
 def test_any_json_is_read_or_refused(chunks: list[Any]) -> None:
     for chunk in chunks:
@@ -55,7 +55,7 @@ def test_any_json_is_read_or_refused(chunks: list[Any]) -> None:
     stream(b"\xff" + b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.fixed_dictionaries({"id": st.text(min_size=1)}, optional=dict.fromkeys(SAID[1:], VALUES)), max_size=4)
 )

@@ -6,6 +6,10 @@ import re
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.alone
+
 
 def test_two_hundred_kills_lose_no_tick_and_leave_no_half_of_one() -> None:
     """In a process of its own: this one has threads, and is not to be forked. A thousand: see `tests.faults.killing`."""

@@ -14,6 +14,8 @@ import pytest
 from tests.collectors.place import Place, until
 from tests.fault_server import GOOD, FaultServer, chunked
 
+pytestmark = pytest.mark.waits
+
 NAME = "Modèle – 模型"
 
 

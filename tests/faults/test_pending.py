@@ -23,6 +23,8 @@ from tests.faults.sound import assert_sound
 from tests.store.stores import STORES, opened
 from tests.store.test_every_table import rows_of
 
+pytestmark = pytest.mark.waits
+
 
 @pytest.fixture
 def server() -> Iterator[FaultServer]:

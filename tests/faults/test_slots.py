@@ -15,6 +15,8 @@ from store.rows import Probe
 from tests.collectors.place import Place, until
 from tests.fault_server import GOOD, FaultServer, Script, chunked
 
+pytestmark = pytest.mark.waits
+
 NAMES = [f"t{number}" for number in (0, 2, 6, 9, 10, 13, 15, 16, 19, 21, 36, 50)]
 """Whose slots begin all over the tick, its first and last moments among them."""
 

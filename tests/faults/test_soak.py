@@ -5,6 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.waits
+
 
 def test_nothing_leaks_and_every_probe_is_accounted_for() -> None:
     done = subprocess.run(

@@ -20,6 +20,8 @@ from tests.collectors.place import Place, until
 from tests.collectors.scenes import config
 from tests.fault_server import GOOD, FaultServer, chunked
 
+pytestmark = pytest.mark.waits
+
 HOUR_NS = 3_600_000_000_000
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,24 @@ import pytest
 from store import Store, open_store
 
 HAS_CHDB = importlib.util.find_spec("chdb") is not None and importlib.util.find_spec("clickhouse_connect") is not None
-STORES = [
-    "sqlite",
-    pytest.param(
-        "chdb",
-        marks=pytest.mark.skipif(
-            not HAS_CHDB, reason="ClickHouse's engine is not installed: pip install -r requirements-clickhouse.txt"
-        ),
+NEEDS_ENGINE = [
+    pytest.mark.clickhouse,
+    pytest.mark.skipif(
+        not HAS_CHDB, reason="ClickHouse's engine is not installed: pip install -r requirements-clickhouse.txt"
     ),
 ]
+STORES = ["sqlite", pytest.param("chdb", marks=NEEDS_ENGINE)]
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Where a sync costs nothing; null where there is no such place."""
 _engine: list[Store] = []
+_home: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def needs_engine(test: Callable[..., None]) -> Callable[..., None]:
+    """A test of ClickHouse's engine alone."""
+    for mark in NEEDS_ENGINE:
+        test = mark(test)
+    return test
 
 
 def opened(name: str, folder: Path) -> Iterator[Store]:
@@ -31,7 +40,8 @@ def opened(name: str, folder: Path) -> Iterator[Store]:
         store.close()
         return
     if not _engine:
-        _engine.append(open_store(f"chdb://{folder}/chdb"))
+        _home.append(tempfile.TemporaryDirectory(dir=MEMORY))
+        _engine.append(open_store(f"chdb://{_home[0].name}/chdb"))
     store = _engine[0]
     yield store
     for table in _tables(store):

@@ -15,10 +15,9 @@ from store.rows import BUDGETS, INCIDENTS, PROBES, RUNS, Budget, Probe, Run
 from store.sketch import packed
 from tests.factories import DAY, MINUTE, NOON, probe
 from tests.stats.test_rollups import a_week
-from tests.store.stores import HAS_CHDB, opened
+from tests.store.stores import needs_engine, opened
 
 OLDER = Path(__file__).with_name("clickhouse_before_budgets.sql")
-needs_engine = pytest.mark.skipif(not HAS_CHDB, reason="pip install -r requirements-clickhouse.txt")
 
 
 @pytest.fixture

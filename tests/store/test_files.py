@@ -45,7 +45,7 @@ def _written(table: Table, rows: list[Any], path: Path, form: Format = "csv") ->
 
 
 @given(st.lists(_rows_of(PROBES), max_size=5, unique_by=lambda p: (p.target, p.started_at, p.location, p.profile)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_export_import_export_gives_the_same_bytes(tmp_path_factory: Any, rows: list[Probe]) -> None:
     folder = tmp_path_factory.mktemp("trip")
     first, second = (open_store(f"sqlite:///{folder}/{name}.db") for name in "ab")
@@ -62,7 +62,7 @@ def test_export_import_export_gives_the_same_bytes(tmp_path_factory: Any, rows: 
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_every_table_comes_back_from_every_format(tmp_path_factory: Any, form: Format, table: Table, data: Any) -> None:
     rows = data.draw(st.lists(_rows_of(table), min_size=1, max_size=3))

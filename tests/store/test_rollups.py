@@ -174,7 +174,7 @@ PROBES_OF = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(PROBES_OF, max_size=40, unique_by=lambda p: (p.target, p.started_at, p.profile)),
     st.randoms(use_true_random=False),
@@ -250,7 +250,7 @@ def long(tmp_path_factory: Any) -> Iterator[Store]:
     store.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 61 * DAY), st.integers(1, 61 * DAY), st.booleans())
 def test_a_range_with_any_edges_and_grain_has_exactly_its_probes(
     long: Store, ago: int, length: int, coarse: bool
@@ -300,7 +300,6 @@ def test_forgetting_goes_in_steps(store: Store) -> None:
 
 
 @given(st.lists(st.floats(1e-3, 1e9), min_size=1, max_size=400), st.floats(0, 1))
-@settings(deadline=None)
 def test_a_quantile_of_a_sketch_is_within_one_percent_of_the_exact_one(values: list[float], share: float) -> None:
     counts: dict[int, int] = {}
     for value in values:
