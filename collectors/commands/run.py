@@ -64,9 +64,8 @@ def run(
     if unknown:
         raise typer.BadParameter(_no_collector(unknown[0], config))
     interval_s = _interval(every)
-    if (
-        interval_s is not None and not _has_terminal()
-    ):  # a reload that comes while it starts must not end it; on a terminal SIGHUP says that this is gone
+    if interval_s is not None and not _has_terminal():  # there it says that the terminal is gone
+        # until the loop is made: a reload that comes while it starts must not end it
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     loaded = load(config)
     watch = ConfigWatch(loaded)
@@ -128,7 +127,7 @@ def _run(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     if interval_s is not None and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, lambda _number, _frame: loop.reload.set())
+        signal.signal(signal.SIGHUP, lambda _number, _frame: setattr(loop, "is_asked_to_reload", True))
     try:
         loop.say_notices(interval_s)
         if interval_s is None:

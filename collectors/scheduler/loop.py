@@ -81,7 +81,7 @@ class Loop:
         self._report = report
         self._location = location
         self._names = tuple(only) or tuple(COLLECTORS)
-        self._ended: queue.SimpleQueue[Tick] = queue.SimpleQueue()
+        self._ended: queue.Queue[Tick] = queue.Queue()  # a SimpleQueue waits for ever when a signal meets its timeout
         self._ticks: list[Tick] = []
         self._unsaved: list[Row] = []
         self._unrecorded: list[Claim] = []
@@ -99,8 +99,8 @@ class Loop:
         self._interval_s: float | None = None
         self._warned: list[str] = []
         self.stop = threading.Event()
-        self.reload = threading.Event()
-        """Set it to have the configuration read at once."""
+        self.is_asked_to_reload = False
+        """The configuration is to be read at once. No event: a signal's handler may meet its own thread changing it."""
         self._shared = shared or SharedState(None, location)
         self._spool: Spool | None = None
         if self._shared.spool_path is not None:
@@ -235,8 +235,7 @@ class Loop:
         """Take over a configuration that was changed, and say so; keep the one in force when it is wrong."""
         if self._watch is None:
             return False
-        at_once = self.reload.is_set()
-        self.reload.clear()
+        at_once, self.is_asked_to_reload = self.is_asked_to_reload, False
         found = self._watch.look(at_once=at_once)
         if isinstance(found, Wrong):
             self._note_wrong(found, is_asked=at_once)
