@@ -142,6 +142,9 @@ def _errand(
         scene.ledger.cancel(target, reserved.at_most_usd, reserved.at)
 
     def go(stop: threading.Event) -> list[Finding]:
+        if not scene.is_wanted(target):  # the configuration was changed: its slot is open again
+            cancel()
+            return []
         if _now_ms() - claim.at >= claim.interval_ms:
             cancel()
             raise SkippedError(HELD_UP)

@@ -44,10 +44,10 @@ def check(
     from rich.table import Table
     from rich.text import Text
 
-    from collectors.commands.run import short_intervals
     from collectors.http.authorities import check_authorities
     from collectors.scheduler.config import load
     from collectors.scheduler.lock import lock_path
+    from collectors.scheduler.notices import short_intervals
     from collectors.scheduler.report import console_for
     from collectors.scheduler.room import make_room
     from collectors.scheduler.scene import Scene
@@ -58,7 +58,7 @@ def check(
     console = console_for(sys.stdout)
     console.print(f"{loaded.path} is right: {len(loaded.all_targets)} target(s){_disabled(loaded)}", highlight=False)
     shared = SharedState(None, location())
-    room = make_room(len(loaded.targets), len(loaded.targets))
+    room = make_room(loaded)
     for warning in room.warnings:
         console.print(warning, highlight=False)
     scene = Scene(loaded, _known(store_url(store)), shared, keeps_connections=room.keeps_connections)

@@ -18,13 +18,11 @@ from collectors.scheduler.durations import in_words, seconds
 
 if TYPE_CHECKING:
     from collectors.scheduler.config import Config
-    from collectors.scheduler.report import Report
+    from collectors.scheduler.config_watch import ConfigWatch
     from collectors.scheduler.shared_state import SharedState
     from store import Store
 
 BROKEN, INTERRUPTED = 1, 130
-SHORT = 0.9
-"""An interval below this share of the timer's step is too short for it."""
 
 
 def run(
@@ -57,6 +55,7 @@ def run(
     from collectors.http.authorities import check_authorities
     from collectors.registry import COLLECTORS
     from collectors.scheduler.config import load
+    from collectors.scheduler.config_watch import ConfigWatch
     from collectors.scheduler.lock import LockedError, lock_path
     from collectors.scheduler.shared_state import SharedState
     from store import StoreError, open_store
@@ -65,7 +64,11 @@ def run(
     if unknown:
         raise typer.BadParameter(_no_collector(unknown[0], config))
     interval_s = _interval(every)
+    if interval_s is not None and not _has_terminal():  # there it says that the terminal is gone
+        # until the loop is made: a reload that comes while it starts must not end it
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     loaded = load(config)
+    watch = ConfigWatch(loaded)
     check_authorities()
     forgive_output()
     url = store_url(store)
@@ -77,7 +80,7 @@ def run(
         with shared.exclusive():  # of two runs that begin at once, one makes or migrates the store
             opened = open_store(url)
         try:
-            return _run(loaded, opened, shared, interval_s, only or [], everything)
+            return _run(loaded, watch, opened, shared, interval_s, only or [], everything)
         finally:
             opened.close()
     except LockedError as problem:
@@ -100,16 +103,21 @@ def _interval(every: str | None) -> float | None:
 
 
 def _run(
-    loaded: Config, opened: Store, shared: SharedState, interval_s: float | None, only: list[str], everything: bool
+    loaded: Config,
+    watch: ConfigWatch,
+    opened: Store,
+    shared: SharedState,
+    interval_s: float | None,
+    only: list[str],
+    everything: bool,
 ) -> int:
     from collectors.scheduler.loop import Loop
+    from collectors.scheduler.notices import short_intervals
     from collectors.scheduler.report import Report
-    from collectors.scheduler.room import make_room
 
     on_terminal = sys.stdout.isatty()
     report = Report(bar=on_terminal and interval_s is None)
-    room = make_room(sum(len(target.schedules) for target in loaded.targets), len(loaded.targets))
-    loop = Loop(loaded, opened, location(), report, only, shared, room)
+    loop = Loop(loaded, opened, location(), report, only, shared, watch)
     caught: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -118,10 +126,10 @@ def _run(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    _say_what_waits(loaded, report)
-    for warning in room.warnings:
-        report.say(warning)
+    if interval_s is not None and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: setattr(loop, "is_asked_to_reload", True))
     try:
+        loop.say_notices(interval_s)
         if interval_s is None:
             for warning in short_intervals(loaded, shared.timer_step_s()):
                 report.say(warning)
@@ -130,7 +138,6 @@ def _run(
                 wait_s = max(1.0, later / 1_000 - time.time())
                 report.say(f"nothing is due; the next is in {in_words(round(wait_s))} (--all probes at once)")
         else:
-            _warn_of_slow_ticks(loaded, interval_s, report)
             loop.every(interval_s, everything=everything)
     finally:
         report.summary()
@@ -145,18 +152,12 @@ def _run(
     return code
 
 
-def short_intervals(loaded: Config, step_s: float | None) -> list[str]:
-    """What to change where a timer starts runs more rarely than targets are due; `step_s` is its usual step."""
-    if step_s is None:
-        return []
-    short = [target for target in loaded.targets if target.every_s < SHORT * step_s and not target.waits_for_key]
-    whole_s = round(step_s)
-    return [
-        f"{target.name} is to be probed every {target.every_s:g} s, but a run starts every {whole_s} s: "
-        f"{target.every_s / whole_s:.0%} of its slots can be decided, and below 50% it gets no uptime. Set "
-        f'every = "{whole_s}s" for it, start runs more often, or keep one running: run --every 5'
-        for target in short
-    ]
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _no_collector(name: str, config: ConfigPath) -> str:
@@ -173,23 +174,3 @@ def _no_collector(name: str, config: ConfigPath) -> str:
         return known
     state = "" if target.enabled else " and it is disabled (enabled = false)"
     return f"{known}. {name!r} is a target{state}; to probe some targets only, disable the others"
-
-
-def _say_what_waits(loaded: Config, report: Report) -> None:
-    if not loaded.targets:
-        which = "the only target is" if len(loaded.disabled) == 1 else f"all {len(loaded.disabled)} targets are"
-        report.say(
-            f"{which} disabled (enabled = false): nothing is probed. Set enabled = true for one in {loaded.path}"
-        )
-    for target in loaded.targets:
-        if target.waits_for_key:
-            report.say(f"waiting for a key: {target.name} is not probed before; {target.where_key_belongs}")
-
-
-def _warn_of_slow_ticks(loaded: Config, interval_s: float, report: Report) -> None:
-    quickest = min(loaded.targets, key=lambda target: target.every_s, default=None)
-    if quickest is not None and quickest.every_s < interval_s:
-        report.say(
-            f"--every {interval_s:g} is longer than the interval of {quickest.name} ({quickest.every_s:g} s): "
-            "it is probed once a tick, and its coverage will say so"
-        )

@@ -93,16 +93,14 @@ class SlotClaims:
     ) -> Planned | UnderWay | NotDue:
         """Claim what is due. `newest`: when the series' newest row in the store began; `lives`: whether a run does."""
         latest = schedule.slot_at(max(window.now, window.until)) + 1
-        claims = [
-            claim
-            for claim in self.claims.get(series, [])
-            if claim.interval_ms == schedule.interval_ms
-            and claim.last <= latest
-            and self._holds(claim, window.now, newest, lives)
-        ]
+        held = [claim for claim in self.claims.get(series, []) if self._holds(claim, window.now, newest, lives)]
+        claims = [claim for claim in held if claim.interval_ms == schedule.interval_ms and claim.last <= latest]
+        others = [claim for claim in held if claim.interval_ms != schedule.interval_ms and claim.at <= window.now]
+        # a probe from before the interval was changed decides the slot that it began in
+        newest = max([claim.at for claim in others] + ([newest] if newest is not None else []), default=None)
         decided = _decided(claims, schedule, newest, latest)
         slot = _slot(schedule, window, decided, max((claim.at for claim in claims), default=newest))
-        under_way = self._keep(series, claims, decided)
+        under_way = self._keep(series, claims, others, decided)
         if slot is None and not window.all:
             return NotDue(schedule.begins((schedule.slot_at(window.now) if decided is None else decided) + 1))
         at = _start(schedule, window, slot, under_way)
@@ -112,17 +110,23 @@ class SlotClaims:
         if under_way is not None and is_others and at <= window.now:
             under_way.last = under_way.last if slot is None else max(under_way.last, slot)
             return UnderWay()
-        missed = slot - decided - 1 if slot is not None and decided is not None and series in self._planned else 0
+        is_known = claims and series in self._planned  # else its slots were others, or it was not to be probed
+        missed = slot - decided - 1 if slot is not None and decided is not None and is_known else 0
         is_late = slot is not None and window.is_loop and decided is not None and schedule.begins(slot) < window.now
         first, last = (slot, slot) if slot is not None else ((decided or 0) + 1, decided or 0)
         claim = self._claim(series, first, last, at, schedule.interval_ms)
         return Planned(claim, max(0, missed), is_others, is_late)
 
-    def _keep(self, series: str, claims: list[Claim], decided: int | None) -> Claim | None:
-        """Keep of a series' claims what is under way, which is returned, and what decided last."""
-        self.claims[series] = kept = [claim for claim in claims if claim.state == "open" or claim.last == decided]
-        for claim in claims:
-            if claim not in kept and claim.run == self.run:
+    def _keep(self, series: str, claims: list[Claim], others: list[Claim], decided: int | None) -> Claim | None:
+        """Keep of a series' claims what is under way, which is returned, and what decided last; of those with another
+        interval the newest until there is one with this interval.
+        """
+        kept = [claim for claim in claims if claim.state == "open" or claim.last == decided]
+        latest = max((claim.at for claim in others), default=0)
+        old = [claim for claim in others if claim.state == "open" or (not claims and claim.at == latest)]
+        self.claims[series] = old + kept
+        for claim in (*claims, *others):
+            if claim.run == self.run and not any(claim is other for other in (*old, *kept)):
                 self._own.pop(claim.number, None)
         return next((claim for claim in kept if claim.state == "open"), None)
 
@@ -153,7 +157,8 @@ class SlotClaims:
             if running is None:
                 self._under_way[series] = claim
                 return True
-            running.last = max(running.last, claim.last)
+            if running.interval_ms == claim.interval_ms:
+                running.last = max(running.last, claim.last)
             self._forget(series, claim)
             return False
 
@@ -177,7 +182,8 @@ class SlotClaims:
         with self._lock:
             took_ms = self._took_ms.pop(claim.number, 0)
             overrun = claim.first + max(0, took_ms - 1) // claim.interval_ms
-            others = (c.first for c in self.claims.get(series, []) if c.first > claim.first and c.slots)
+            same = (c for c in self.claims.get(series, []) if c.interval_ms == claim.interval_ms)
+            others = (c.first for c in same if c.first > claim.first and c.slots)
             if claim.slots:
                 claim.last = max(claim.last, min(overrun, min(others, default=overrun + 1) - 1))
             claim.state, claim.row_at = "ended", row_at
@@ -203,13 +209,21 @@ class SlotClaims:
             others = {series: [c for c in found if c.run != self.run] for series, found in claims.items()}
             self.claims = {name: others.get(name, []) + ours.get(name, []) for name in others.keys() | ours.keys()}
 
+    def plan_only(self, wanted: set[str]) -> None:
+        """Say which series are to be probed from now on: one that comes back later has missed nothing meanwhile."""
+        self._planned &= wanted
+
     def forget_old(self, before: int) -> None:
         """Give up what began before a moment (milliseconds UTC) and what no target has asked for since."""
-        self.claims = {
-            series: kept
+        found = {
+            series: [c for c in claims if c.at + 2 * c.interval_ms >= before or self._is_open(c)]
             for series, claims in self.claims.items()
-            if (kept := [c for c in claims if c.at + 2 * c.interval_ms >= before or c.run == self.run])
         }
+        self.claims = {series: kept for series, kept in found.items() if kept}
+        self._own = {c.number: c for kept in self.claims.values() for c in kept if c.run == self.run}
+
+    def _is_open(self, claim: Claim) -> bool:
+        return claim.run == self.run and claim.state == "open"
 
     def forget_lost(self, newest: dict[str, int], lives: Callable[[int], bool]) -> None:
         """Give up what was recorded in a store that was replaced since, or never reached it. To be asked when `newest`

@@ -40,6 +40,10 @@ class Ledger:
         self._settled: list[tuple[int, str, int, Decimal]] = []
         self._elsewhere = DaySpending()
 
+    def take_over(self, config: Config, worst: Callable[[str, str], Decimal]) -> None:
+        """Keep to the budget and the quotas of another configuration from now on. What was spent stays spent."""
+        self._config, self._worst = config, worst
+
     def reserve(self, target: ProbeTarget, at_most_usd: Decimal, now: int) -> str | None:
         """Set aside one request and its worst cost; returns why not, or null when it may be sent."""
         with self._shared.exclusive():

@@ -12,16 +12,18 @@ import queue
 import threading
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
+from collectors.http.redaction import safe_error
 from collectors.registry import COLLECTORS
 from collectors.scheduler.claims import Claim
 from collectors.scheduler.clock import describe, passed_ms, read_clocks
 from collectors.scheduler.config import Config
+from collectors.scheduler.config_watch import ConfigWatch, Wrong
 from collectors.scheduler.lock import LockedError
+from collectors.scheduler.notices import changes, slow_ticks, waiting
 from collectors.scheduler.report import Report
 from collectors.scheduler.rests import rest_in_words
-from collectors.scheduler.room import Room
+from collectors.scheduler.room import in_use, make_room
 from collectors.scheduler.scene import Scene
 from collectors.scheduler.schedule import TickWindow, next_tick
 from collectors.scheduler.shared_state import PLANNING_WAIT_S, SharedState
@@ -29,13 +31,16 @@ from collectors.scheduler.spool import Spool
 from collectors.scheduler.targets import changed_targets
 from collectors.scheduler.tick import Ended, Tick
 from collectors.scheduler.workers import Workers
-from store import Store, StoreError
+from store import Selection, Store, StoreError
 from store.files import iso
 from store.horizon import horizon, late_probes
 from store.protocol import Compactable, upkeep_of
-from store.rows import Model, Probe, Row, Run
+from store.rows import RUNS, Model, Probe, Row, Run, Target
 
 PROBE = "probe"
+CONFIGURATION = "configuration"
+"""What its runs are called: each time it was taken over, or was wrong."""
+WRONG_NOTED_EVERY_S = 3_600.0
 GRACE_S = 2.0
 TAKE_IN_S = 2.0
 """How long a run writes what earlier ones could not, before it plans; the rest follows between ticks."""
@@ -65,9 +70,10 @@ class Loop:
         report: Report,
         only: Iterable[str] = (),
         shared: SharedState | None = None,
-        room: Room = Room(),  # noqa: B008  it is frozen
+        watch: ConfigWatch | None = None,
     ) -> None:
-        """`shared`: what overlapping runs have in common; without it this one is alone. `room`: for how many probes.
+        """`shared`: what overlapping runs have in common; without it this one is alone. `watch`: whether the
+        configuration was changed since; without it nobody looks.
 
         Raises StoreError, LockedError.
         """
@@ -75,7 +81,7 @@ class Loop:
         self._report = report
         self._location = location
         self._names = tuple(only) or tuple(COLLECTORS)
-        self._ended: queue.SimpleQueue[Tick] = queue.SimpleQueue()
+        self._ended: queue.Queue[Tick] = queue.Queue()  # a SimpleQueue waits for ever when a signal meets its timeout
         self._ticks: list[Tick] = []
         self._unsaved: list[Row] = []
         self._unrecorded: list[Claim] = []
@@ -88,8 +94,13 @@ class Loop:
         self.broke = False
         """Uptoken itself failed while probing, or the store refused probes."""
         self._unplanned: StoreError | None = None
-        self._config_changed_at = _changed_at(config.path)
+        self._watch = watch
+        self._wrong_until = 0.0
+        self._interval_s: float | None = None
+        self._warned: list[str] = []
         self.stop = threading.Event()
+        self.is_asked_to_reload = False
+        """The configuration is to be read at once. No event: a signal's handler may meet its own thread changing it."""
         self._shared = shared or SharedState(None, location)
         self._spool: Spool | None = None
         if self._shared.spool_path is not None:
@@ -97,14 +108,31 @@ class Loop:
             store.patience_s, patience_s = BETWEEN_TICKS_S, store.patience_s
             self._spool.take_in(store, TAKE_IN_S)
             store.patience_s = patience_s
-        self._scene = Scene(config, store, self._shared, keeps_connections=room.keeps_connections)
+        self._in_use = in_use()
+        self._room = make_room(config, self._in_use)
+        self._scene = Scene(config, store, self._shared, keeps_connections=self._room.keeps_connections)
         self._newest_at_start = self._scene.newest_anywhere
         self._began = read_clocks()
-        self._workers = Workers(room.most_parallel)
+        self._workers = Workers(self._room.most_parallel)
         changed = changed_targets(store, config, location, _now_ms())
         if changed:
             store.write(changed)
         self._say_what_is_from_the_future()
+        last = self._store.read(RUNS, Selection(targets=(CONFIGURATION,)), newest_first=True, limit=100)
+        mine = next((run for run in (Run(*row) for row in last) if run.location == location), None)
+        if mine is not None and mine.error is not None:  # this one is right
+            self._unsaved.append(self._configuration_run())
+
+    def say_notices(self, interval_s: float | None) -> None:
+        """Say what a person should know of the configuration, and was not told of the one before. `interval_s`: of a
+        loop's ticks.
+        """
+        self._interval_s, config = interval_s, self._scene.config
+        known, quick = self._warned, [] if interval_s is None else slow_ticks(config, interval_s)
+        self._warned = [*waiting(config), *self._room.warnings, *quick]
+        for text in self._warned:
+            if text not in known:
+                self._report.say(text)
 
     def once(self, *, everything: bool = False) -> int | None:
         """One tick over what is due. Returns null when something was, else when something will be (milliseconds UTC).
@@ -149,7 +177,7 @@ class Loop:
     def _take_over(self, step_s: float) -> None:
         """Make the tick of the timer's next run, unless that run came or would read another configuration."""
         now = _now_ms()
-        if _changed_at(self._scene.config.path) != self._config_changed_at:
+        if self._watch is not None and self._watch.is_changed:
             return
         try:
             with self._shared.exclusive():
@@ -173,6 +201,8 @@ class Loop:
         retry_at = 0.0
         while not self.stop.is_set():
             now = _now_ms()
+            if self._follow_configuration() and now < at:  # what is due until the next tick by what is so now
+                self._tick(TickWindow(now, at))
             if now >= at or at - now > 2 * seconds * 1_000:  # the second: the clock was set back
                 self._tick(TickWindow(now, next_tick(now, seconds)))
                 at = next_tick(now, seconds)
@@ -198,6 +228,58 @@ class Loop:
             self._report.say(str(problem))
         self._shared.close()
         return not self._ticks
+
+    # -- the configuration
+
+    def _follow_configuration(self) -> bool:
+        """Take over a configuration that was changed, and say so; keep the one in force when it is wrong."""
+        if self._watch is None:
+            return False
+        at_once, self.is_asked_to_reload = self.is_asked_to_reload, False
+        found = self._watch.look(at_once=at_once)
+        if isinstance(found, Wrong):
+            self._note_wrong(found, is_asked=at_once)
+        return isinstance(found, Config) and self._take_configuration(found, self._watch)
+
+    def _note_wrong(self, wrong: Wrong, *, is_asked: bool) -> None:
+        """Say it once, and each time that somebody asks; System shows the runs of a day, so one an hour tells it."""
+        if wrong.is_news or is_asked:
+            self._report.say(f"{wrong.why}\nThe configuration from before stays in force until that is mended")
+        if wrong.is_news or time.monotonic() >= self._wrong_until:
+            self._wrong_until = time.monotonic() + WRONG_NOTED_EVERY_S
+            self._unsaved.append(self._configuration_run(wrong.why))
+            self._try_to_save()
+
+    def _configuration_run(self, why: str | None = None, rows: int = 0) -> Run:
+        now = _now_ms()
+        return Run(CONFIGURATION, now, self._location, now, rows, 0, None if why is None else safe_error(why))
+
+    def _take_configuration(self, config: Config, watch: ConfigWatch) -> bool:
+        """Put another configuration in force; false when the store or another run do not let it be done yet."""
+        old = self._scene
+        room = make_room(config, self._in_use)
+        try:
+            fresh = old.prepare(config, keeps_connections=room.keeps_connections)
+            targets = changed_targets(self._store, config, self._location, _now_ms())
+            with self._shared.exclusive(self._wait_s):
+                old.hand_over(fresh)
+                budget = fresh.budget(_now_ms())
+        except (StoreError, LockedError) as problem:
+            watch.put_off()
+            if str(problem) != self._said:
+                self._said = str(problem)
+                self._report.say(f"{problem}: the changed configuration waits for that")
+            return False
+        watch.take(config)
+        self._scene, self._room = fresh, room
+        self._workers.limit(room.most_parallel)
+        self._keep_ms = config.collector.retention_days * DAY_MS
+        self._report.say(f"{config.path} was changed and is in force now; {changes(old.config, config)}")
+        self.say_notices(self._interval_s)
+        self._unsaved = [row for row in self._unsaved if not isinstance(row, Target)]  # of a configuration in between
+        self._unsaved += [*targets, *budget, self._configuration_run(rows=len(targets))]
+        self._try_to_save()
+        return True
 
     # -- ticks
 
@@ -406,13 +488,6 @@ class Loop:
                 f"{count:,} probes were refused: the store prunes what is older than {iso(since)}. This clock is "
                 "behind, or one that was ahead pruned: `python -m collectors remove-future` undoes that"
             )
-
-
-def _changed_at(path: Path) -> int | None:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return None
 
 
 def _now_ms() -> int:

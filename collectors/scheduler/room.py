@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from collectors.scheduler.config import Config
+
 MOST_PARALLEL = 512
 OWN_DESCRIPTORS = 24
 """The store, its WAL and its readers, the shared state, what is being imported."""
@@ -22,6 +24,14 @@ _M_ARENA_MAX = -8
 
 
 @dataclass(frozen=True)
+class InUse:
+    """What a process takes before it probes: open descriptors, and bytes of address space."""
+
+    descriptors: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
 class Room:
     """What the limits allow. Without room for kept connections each probe makes its own."""
 
@@ -30,14 +40,21 @@ class Room:
     warnings: tuple[str, ...] = ()
 
 
-def make_room(series: int, targets: int) -> Room:
-    """Raise the soft limit of descriptors to what so many targets need at worst, as far as the hard one allows, make
-    threads small, and say what there is room for.
+def in_use() -> InUse:
+    """What this process takes now."""
+    return InUse(_open_descriptors(), _taken_bytes())
+
+
+def make_room(config: Config, before: InUse | None = None) -> Room:
+    """Raise the soft limit of descriptors to what the targets need at worst, as far as the hard one allows, make
+    threads small, and say what there is room for. `before`: what was in use before the first probe.
     """
     threading.stack_size(STACK_BYTES)
-    wanted = min(series, MOST_PARALLEL)
-    room = _descriptors(wanted, targets)
-    most = _fit_in_memory()
+    before = before or in_use()
+    targets = len(config.targets)
+    wanted = min(sum(len(target.schedules) for target in config.targets), MOST_PARALLEL)
+    room = _descriptors(wanted, targets, before.descriptors)
+    most = _fit_in_memory(before.memory_bytes)
     if most is None or most >= wanted:
         return room
     warning = (
@@ -47,8 +64,8 @@ def make_room(series: int, targets: int) -> Room:
     return Room(min(most, room.most_parallel), room.keeps_connections, (*room.warnings, warning))
 
 
-def _descriptors(parallel: int, targets: int) -> Room:
-    base = OWN_DESCRIPTORS + _open_descriptors()
+def _descriptors(parallel: int, targets: int, taken: int) -> Room:
+    base = OWN_DESCRIPTORS + taken
     wanted = base + DESCRIPTORS_A_PROBE * parallel + targets
     limit = _raise_descriptors_to(wanted)
     if limit is None or limit >= wanted:
@@ -86,7 +103,7 @@ def _address_space() -> int:
     return resource.getrlimit(resource.RLIMIT_AS)[0]
 
 
-def _fit_in_memory() -> int | None:
+def _fit_in_memory(taken_bytes: int) -> int | None:
     """How many probes fit in what `ulimit -v` leaves; null without such a limit.
 
     A process that runs into it does not only fail: its threads die before they can say so.
@@ -100,8 +117,11 @@ def _fit_in_memory() -> int | None:
         AttributeError, OSError
     ):  # musl has no arenas: glibc would reserve 64 MB for each of the first threads
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+    return max(1, (limit - taken_bytes - OWN_BYTES) // BYTES_A_PROBE)
+
+
+def _taken_bytes() -> int:
     try:
-        taken = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     except (OSError, ValueError):
-        taken = 2 * OWN_BYTES
-    return max(1, (limit - taken - OWN_BYTES) // BYTES_A_PROBE)
+        return 2 * OWN_BYTES

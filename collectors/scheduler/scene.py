@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from collectors.http.adaptations import Change
@@ -145,15 +147,44 @@ class Scene:
         self._told: Budget | None = None
         self.refused: dict[tuple[str, str, str], list[tuple[str, str | None]]] = {}
         self._lines: dict[str, Line] = {}
+        self._successor: Scene | None = None
         self._prices: dict[str, Price | None] = {}
         self._elsewhere: dict[str, list[Price]] = {}
-        self.ledger = Ledger(config, shared, self._spent, self._worst)
+        self.ledger = Ledger(config, shared, partial(_spent, store), self._worst)
         self.seats = Seats(config, shared)
         self._store = store
         with shared.exclusive():  # what is read of the store is as new as the shared state
             if store is not None:
                 self._remember(store)
             self.read_prices()
+
+    def prepare(self, config: Config, *, keeps_connections: bool) -> Scene:
+        """The scene of another configuration: what was learned stays, and what is under way goes on in this one until
+        it is over. Nothing is changed before `hand_over`. Raises StoreError.
+        """
+        fresh = copy.copy(self)
+        fresh.config, fresh.keeps_connections = config, keeps_connections
+        fresh.seats = Seats(config, self.shared)
+        fresh.read_prices()
+        return fresh
+
+    def hand_over(self, fresh: Scene) -> None:
+        """Let another scene take the place of this one, which closes the connections that only it has."""
+        kept = {target.name for target in fresh.config.targets if target in self.config.targets}
+        fresh._lines = {name: line for name, line in self._lines.items() if name in kept}
+        fresh.ledger.take_over(fresh.config, fresh._worst)
+        wanted = {series_key(t.name, profile) for t in fresh.config.targets for profile, _ in t.schedules}
+        self.shared.claims.plan_only(wanted)
+        self._successor = fresh
+        for name in self._lines.keys() - kept:
+            self._lines[name].close()  # one that a probe has taken is closed when it is given back
+
+    def is_wanted(self, target: ProbeTarget) -> bool:
+        """Whether a target is still to be probed as it was when that was planned."""
+        scene = self
+        while scene._successor is not None:
+            scene = scene._successor
+        return scene is self or target in scene.config.targets
 
     def read_series(self) -> None:
         """Read what the newest probes say, those of other runs too. Raises StoreError."""
@@ -202,14 +233,6 @@ class Scene:
     def rate_limits(self, now: int) -> list[RateLimit]:
         """What servers said of their limits, and which targets rest, as rows that the store does not have yet."""
         return self.shared.rests.rows(self.location, now)
-
-    def _spent(self, since: int) -> dict[str, list[Spending]]:
-        if self._store is None:
-            return {}
-        rows: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-        for row in self._store.rollups("day", Selection(since, since + DAY_MS), SPENDING_COLUMNS):
-            rows[row[1]].append(row)
-        return {place: spending_of(found) for place, found in rows.items()}
 
     def _worst(self, name: str, profile: str) -> Decimal:
         target = next((target for target in self.config.all_targets if target.name == name), None)
@@ -300,6 +323,16 @@ class Scene:
         """Close the connections."""
         for line in self._lines.values():
             line.close()
+
+
+def _spent(store: Store | None, since: int) -> dict[str, list[Spending]]:
+    """What the store has of the day that began at `since`, by location. Raises StoreError."""
+    if store is None:
+        return {}
+    rows: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    for row in store.rollups("day", Selection(since, since + DAY_MS), SPENDING_COLUMNS):
+        rows[row[1]].append(row)
+    return {place: spending_of(found) for place, found in rows.items()}
 
 
 def _by_model(rows: Iterable[Listed]) -> defaultdict[str, list[Listed]]:

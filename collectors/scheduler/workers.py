@@ -33,6 +33,11 @@ class Workers:
             self._jobs.append(job)
             self._changed.notify()
 
+    def limit(self, most: int) -> None:
+        """Start no more threads than `most` from now on."""
+        with self._changed:
+            self._most = most
+
     def close(self) -> None:
         """Drop what has not begun, and let the threads end."""
         with self._changed:

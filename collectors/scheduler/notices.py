@@ -1,0 +1,62 @@
+"""What a person should know of a configuration that is right: what it does not probe, and what is too quick for it."""
+
+from __future__ import annotations
+
+from collectors.scheduler.config import Config
+
+SHORT = 0.9
+"""An interval below this share of the timer's step is too short for it."""
+
+
+def waiting(config: Config) -> list[str]:
+    """What is not probed, and what to do for it."""
+    said = []
+    if not config.targets:
+        which = "the only target is" if len(config.disabled) == 1 else f"all {len(config.disabled)} targets are"
+        said = [f"{which} disabled (enabled = false): nothing is probed. Set enabled = true for one in {config.path}"]
+    return said + [
+        f"waiting for a key: {target.name} is not probed before; {target.where_key_belongs}"
+        for target in config.targets
+        if target.waits_for_key
+    ]
+
+
+def slow_ticks(config: Config, interval_s: float) -> list[str]:
+    """What a loop that ticks each `interval_s` probes more rarely than it should."""
+    quickest = min(config.targets, key=lambda target: target.every_s, default=None)
+    if quickest is None or quickest.every_s >= interval_s:
+        return []
+    return [
+        f"--every {interval_s:g} is longer than the interval of {quickest.name} ({quickest.every_s:g} s): "
+        "it is probed once a tick, and its coverage will say so"
+    ]
+
+
+def short_intervals(config: Config, step_s: float | None) -> list[str]:
+    """What to change where a timer starts runs more rarely than targets are due; `step_s` is its usual step."""
+    if step_s is None:
+        return []
+    short = [target for target in config.targets if target.every_s < SHORT * step_s and not target.waits_for_key]
+    whole_s = round(step_s)
+    return [
+        f"{target.name} is to be probed every {target.every_s:g} s, but a run starts every {whole_s} s: "
+        f"{target.every_s / whole_s:.0%} of its slots can be decided, and below 50% it gets no uptime. Set "
+        f'every = "{whole_s}s" for it, start runs more often, or keep one running: run --every 5'
+        for target in short
+    ]
+
+
+def changes(old: Config, new: Config) -> str:
+    """`2 targets added (a, b), 1 changed (c)`: what another configuration means for the targets."""
+    before, after = ({target.name: target for target in config.all_targets} for config in (old, new))
+    found = {
+        "added": [name for name in after if name not in before],
+        "removed": [name for name in before if name not in after],
+        "changed": [name for name in after if name in before and before[name] != after[name]],
+    }
+    said = [f"{len(names)} {what} ({_few(names)})" for what, names in found.items() if names]
+    return f"targets: {', '.join(said)}" if said else "no target changed"
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
