@@ -98,7 +98,7 @@ def first_at(url: str) -> dict[str, int]:
     return began
 
 
-@st.cache_data(ttl=60, max_entries=4, show_spinner=False)
+@st.cache_data(ttl=10, max_entries=4, show_spinner=False)  # a newcomer's first screen waits for its context size
 def models(url: str) -> list[Model]:
     """What the catalogs say now."""
     return [model for row in _history(url, MODELS, ()) if (model := Model(*row)).valid_to is None]
