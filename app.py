@@ -2,7 +2,7 @@
 
     streamlit run app.py
 
-Streamlit runs `pages/shared/front.py` for every viewer; beside it are the routes that downloads stream through, and in
+Streamlit runs `pages/shell/main.py` for every viewer; beside it are the routes that downloads stream through, and in
 front of both a check of the host that a request is for, and what every response says to browsers. The script does not
 lie here, because Streamlit would take a `pages/` folder next to it for pages of their own, without their head, for
 whoever opens a link to one first.
@@ -13,11 +13,11 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 
-from pages.shared import access
-from pages.shared.host_check import HostCheck
-from pages.shared.routes import ROUTES
-from pages.shared.safeguards import Safeguards
-from pages.shared.warm import get_ready
+from api.downloads import ROUTES
+from pages.shell import access
+from pages.shell.host_check import HostCheck
+from pages.shell.preload import get_ready
+from pages.shell.safeguards import Safeguards
 
 access.refuse_wrong_settings()
 get_ready()

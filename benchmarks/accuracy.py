@@ -28,7 +28,7 @@ from collectors.http.connection import Line
 from collectors.http.exchange import Ask, exchange
 from collectors.http.proxies import parse_proxy
 from store import open_store
-from store.rows import PROBES
+from store.schema import PROBES
 
 PLAN = "first_ms=100,tokens=16,step_ms=10"
 MANY = 50

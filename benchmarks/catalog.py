@@ -17,7 +17,7 @@ from benchmarks import history, market
 from benchmarks.browser import FLAGS, dashboard
 from benchmarks.tools import median, table
 from store import open_store
-from store.rows import MODELS, RUNS, Model, Run
+from store.schema import MODELS, RUNS, Model, Run
 
 MODEL_COUNT, ENDPOINT_COUNT = 1_000, 5_000
 MOST_PAGE_S, MOST_MB = 1.0, 20.0

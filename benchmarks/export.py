@@ -10,7 +10,7 @@ from itertools import islice
 from benchmarks.history import DAY_MS, history
 from benchmarks.tools import Process, median, run, table
 from store import open_store
-from store.rows import PROBES, Probe
+from store.schema import PROBES, Probe
 
 ROWS = 1_000_000
 NOW = 1_795_521_600_000
@@ -54,7 +54,7 @@ def main() -> str:
 
 def str_of(moment: int) -> str:
     """A moment as the command line takes it."""
-    from store.files import iso
+    from store.formats import iso
 
     return iso(moment)
 

@@ -20,7 +20,7 @@ from benchmarks.pages import CALLS, OF_THE_YEAR, timed
 from benchmarks.tools import machine, table
 from store import Store, open_store
 from store.clickhouse import ClickHouseStore
-from store.rows import PROBES, Model, Target
+from store.schema import PROBES, Model, Target
 
 MOST_MS = 300.0
 TARGETS, EVERY_MS, HOUR_MS = 100, 15_000, 3_600_000

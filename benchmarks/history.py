@@ -17,7 +17,7 @@ import typer
 
 from benchmarks import market
 from store import open_store
-from store.rows import Budget, Endpoint, Model, Probe, Row, Run, Target
+from store.schema import Budget, Endpoint, Model, Probe, Row, Run, Target
 
 DAY_MS = 86_400_000
 PROFILES = (

@@ -22,7 +22,7 @@ from benchmarks.tools import ROOT, percentile, table
 from benchmarks.year import probes
 from store import Selection, StoreError, open_store
 from store.rollups import DAY_MS
-from store.rows import PROBES, Probe
+from store.schema import PROBES, Probe
 
 TARGETS, READERS, PROCESSES = 100, 32, 4
 LEAST_A_SECOND, LEAST_TICKS, MOST_COMMIT_MS, MOST_READ_MS, MOST_WAL_MB = 20_000, 500, 50.0, 200.0, 64.0

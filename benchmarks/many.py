@@ -14,12 +14,12 @@ import time
 from pathlib import Path
 
 from benchmarks.tools import endpoint, percentile, table
-from collectors.scheduler.config import parse
-from collectors.scheduler.loop import Loop
-from collectors.scheduler.report import Report
+from collectors.scheduler.console import Report
 from collectors.scheduler.schedule import schedule_of
+from collectors.scheduler.scheduler import Loop
+from settings.targets import parse
 from store import open_store
-from store.rows import PROBES, RUNS
+from store.schema import PROBES, RUNS
 
 TARGETS, HANGING = 2_000, 400
 EVERY_S, TIMEOUT_S, SECONDS = 20.0, 15.0, 75.0

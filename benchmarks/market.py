@@ -9,7 +9,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 
-from store.rows import Endpoint, EndpointStats, Model, Row, Usage
+from store.schema import Endpoint, EndpointStats, Model, Row, Usage
 
 DAY_MS = 86_400_000
 AUTHORS = ("aurora", "borealis", "cirrus", "delta", "ember", "fjord", "granite", "harbor", "indigo", "juniper")

@@ -19,13 +19,13 @@ import typer
 from benchmarks.tools import machine, percentile, table
 from stats.costs import COST_COUNTS, asked_since
 from stats.latency import median_line
-from stats.strip import Failure, strip
+from stats.status_bars import Failure, strip
 from stats.summary import by_series, summary
 from store import Selection, Store, open_store
+from store.rollup_plan import Range, raw_rollups, rollups_of
+from store.rollup_plan import days as days_of
 from store.rollups import DAY_MS, HOUR_MS, Grid, Rollup
-from store.rows import INCIDENTS, PROBES, Incident
-from store.windows import Range, raw_rollups, rollups_of
-from store.windows import days as days_of
+from store.schema import INCIDENTS, PROBES, Incident
 
 RUNS = 25
 MOST_MS, MOST_RATIO = 100.0, 1.5

@@ -26,7 +26,7 @@ from benchmarks.browser import FLAGS, dashboard, free_port
 from benchmarks.catalog import CHROMIUM
 from benchmarks.tools import ROOT
 from store import open_store
-from store.rows import Run
+from store.schema import Run
 
 MONTH = (  # name, address, mode, width, height
     ("overview-light", "?range=7+d", "light", 1_440, 1_000),

@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.tools import ROOT, endpoint, percentile, table
 from collectors.scheduler.schedule import schedule_of
 from store import open_store
-from store.rows import PROBES, RUNS
+from store.schema import PROBES, RUNS
 
 TARGETS, EVERY_S, SAMPLE_S = 500, 5.0, 5.0
 TICK = os.sysconf("SC_CLK_TCK")

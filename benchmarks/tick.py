@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.tools import Process, endpoint, median, run, table
 from store import open_store
-from store.rows import PROBES, RUNS
+from store.schema import PROBES, RUNS
 
 TARGETS = 100
 MOST_OVER_S, MOST_MB, MOST_START_S = 0.5, 100, 0.5

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from store import Store, open_store
-from store.rows import Model, Probe, Target
+from store.schema import Model, Probe, Target
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 BATCH = 20_000

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from charts.drawing import Drawing
+from charts.figure_builder import Drawing
 
 MOMENTS = {"moments": True}
 """The `layout.meta` of a chart of a time window: the page marks the same moment in all of these, and hears a drag."""

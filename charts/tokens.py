@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from charts.axes import MOMENTS
-from charts.drawing import Drawing
+from charts.figure_builder import Drawing
 from charts.palette import Palette
 from stats.tokens import DayTokens
 from stats.usage import TokensByPart

@@ -1,6 +1,6 @@
 """`python -m collectors`."""
 
-from collectors.commands import main
+from cli import main
 
 if __name__ == "__main__":
     main()

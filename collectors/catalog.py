@@ -12,14 +12,14 @@ from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import quote
 
-from collectors import openrouter
 from collectors.http.get_json import GoneError, get_json
-from collectors.openrouter import SOURCE, SentEndpoint, SentModel
-from collectors.scheduler.config import Config
+from collectors.scheduler.context import Due, Errand, Finding, Scene, unless_bad
 from collectors.scheduler.prices import is_routed
-from collectors.scheduler.scene import Due, Errand, Finding, Scene, unless_bad
 from collectors.scheduler.schedule import TickWindow
-from store.rows import ENDPOINTS, MODELS, Endpoint, Model
+from collectors.sources import openrouter
+from collectors.sources.openrouter import SOURCE, SentEndpoint, SentModel
+from settings.targets import Config
+from store.schema import ENDPOINTS, MODELS, Endpoint, Model
 
 Listed = TypeVar("Listed", Model, Endpoint)
 ANSWER_WITHIN_S = 75.0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from collectors import openrouter
 from collectors.catalog import endpoints_url, key_header, routed_models
 from collectors.http.get_json import get_json
-from collectors.openrouter import SOURCE, Percentiles, SentEndpoint
-from collectors.scheduler.scene import Due, Errand, Finding, Scene, unless_bad
+from collectors.scheduler.context import Due, Errand, Finding, Scene, unless_bad
 from collectors.scheduler.schedule import TickWindow
-from store.rows import EndpointStats
+from collectors.sources import openrouter
+from collectors.sources.openrouter import SOURCE, Percentiles, SentEndpoint
+from store.schema import EndpointStats
 
 
 def collect(scene: Scene, window: TickWindow) -> Due:

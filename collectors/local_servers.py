@@ -13,14 +13,14 @@ from dataclasses import replace
 from typing import Any
 
 from collectors.http.get_json import GoneError, get_json
-from collectors.known_prices import KnownPrice, known_prices
 from collectors.request import list_url, own_headers
-from collectors.scheduler.config import ProbeTarget
+from collectors.scheduler.context import Due, Errand, Finding, Scene
 from collectors.scheduler.prices import is_routed
-from collectors.scheduler.scene import Due, Errand, Finding, Scene
 from collectors.scheduler.schedule import TickWindow
-from collectors.served_models import find_model, served_models
-from store.rows import Model
+from collectors.sources.known_prices import KnownPrice, known_prices
+from collectors.sources.model_lists import find_model, served_models
+from settings.targets import ProbeTarget
+from store.schema import Model
 
 
 def collect(scene: Scene, window: TickWindow) -> Due:

@@ -18,16 +18,16 @@ from collectors.http.redaction import root_cause, safe_error
 from collectors.http.usage import Usage
 from collectors.request import dialect_of, request_body, request_headers
 from collectors.scheduler.claims import NotDue, Planned, UnderWay
-from collectors.scheduler.config import ProbeTarget
+from collectors.scheduler.console import report_bug
+from collectors.scheduler.context import Contact, Due, Errand, Finding, Scene, SkippedError
 from collectors.scheduler.failures import needs_confirmation
 from collectors.scheduler.lock import LockedError
 from collectors.scheduler.prices import is_plausible_usd, is_routed
-from collectors.scheduler.report import report_bug
 from collectors.scheduler.rests import Heard
-from collectors.scheduler.scene import Contact, Due, Errand, Finding, Scene, SkippedError
 from collectors.scheduler.schedule import TickWindow, schedule_of, series_key
 from routing.prices import BilledTokens, Price
-from store.rows import MAY_BE_BILLED, Adaptation, Probe
+from settings.targets import ProbeTarget
+from store.schema import MAY_BE_BILLED, Adaptation, Probe
 
 STILL_UNDER_WAY = "its last probe is still under way"
 HELD_UP = "its slot passed while this process was held up"
@@ -83,7 +83,7 @@ def _prepare(scene: Scene, targets: list[ProbeTarget]) -> None:
     import encodings.idna  # noqa: F401  for names that are looked up
 
     import collectors.http.exchange
-    import collectors.http.question  # noqa: F401
+    import collectors.http.prompt  # noqa: F401
     from collectors.http.deadline import watch
 
     with suppress(RuntimeError):  # then each probe says so
@@ -294,7 +294,7 @@ def probe_once(
     What it cost takes the place of what was `reserved` for it, if anything was.
     """
     from collectors.http.exchange import Ask, exchange
-    from collectors.http.question import ask
+    from collectors.http.prompt import ask
 
     # a number to ask for is no secret
     question = ask(profile, target.check, random.Random())  # nosec B311

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collectors import catalog, endpoint_stats, local_servers, probe, usage
-from collectors.scheduler.scene import Collect
+from collectors.scheduler.context import Collect
 
 COLLECTORS: dict[str, Collect] = {
     "probe": probe.collect,

@@ -12,8 +12,8 @@ from collectors.http.adaptations import Change, adapt, limit_of
 from collectors.http.addresses import below, names_in_query, path_of
 from collectors.http.dialects import DIALECTS
 from collectors.http.dialects.base import Dialect, Wish
-from collectors.http.question import MAX_TOKENS
-from collectors.scheduler.config import ProbeTarget
+from collectors.http.prompt import MAX_TOKENS
+from settings.targets import ProbeTarget
 
 USER_AGENT = "uptoken/1 (self-hosted model monitor)"
 

@@ -16,14 +16,14 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from collectors import openrouter
 from collectors.catalog import key_header
 from collectors.http.get_json import get_json
 from collectors.http.redaction import root_cause, safe_error
-from collectors.openrouter import STANDARD, SentActivity, SentApp, SentRanking, midnight, without_variant
-from collectors.scheduler.scene import Due, Errand, Finding, PartlyError, Scene, unless_bad
+from collectors.scheduler.context import Due, Errand, Finding, PartlyError, Scene, unless_bad
 from collectors.scheduler.schedule import TickWindow
-from store.rows import ALL_TOGETHER, Usage
+from collectors.sources import openrouter
+from collectors.sources.openrouter import STANDARD, SentActivity, SentApp, SentRanking, midnight, without_variant
+from store.schema import ALL_TOGETHER, Usage
 
 MODELS, APPS, ACCOUNT = "openrouter_models", "openrouter_apps", "openrouter_account"
 OTHER = "other"

@@ -2,42 +2,45 @@
 
 import streamlit as st
 
-from charts import market
-from pages.shared import catalog_parts, loader, looks, screens, source, window, words
+from charts import price_scatter
+from pages.components import formatting, theme
+from pages.queries import cache, source
+from pages.sections import catalog_table
+from pages.shell import empty_states, time_range
 from stats.catalog import filtered, spots
 
-screens.unless_store()
+empty_states.unless_store()
 url = source.store_url()
-models = catalog_parts.models(url)
-st.html(catalog_parts.head(len(models)))
+models = catalog_table.models(url)
+st.html(catalog_table.head(len(models)))
 if not models:
-    screens.no_catalog()
+    empty_states.no_catalog()
     st.stop()
-shown = filtered(models, catalog_parts.filters(models))
-measured = catalog_parts.measured(url, window.current())
-picked = catalog_parts.listed(shown, measured, len(models))
-catalog_parts.compare_link(url, picked)
+shown = filtered(models, catalog_table.filters(models))
+measured = catalog_table.measured(url, time_range.current())
+picked = catalog_table.listed(shown, measured, len(models))
+catalog_table.compare_link(url, picked)
 
 left, right = st.columns(2)
-palette = looks.palette()
-with left, looks.card("context_scatter", "Price against context", words.plural(len(shown), "model")):
-    looks.chart(
-        market.scatter(
+palette = theme.palette()
+with left, theme.card("context_scatter", "Price against context", formatting.plural(len(shown), "model")):
+    theme.chart(
+        price_scatter.scatter(
             spots((model, model.context_tokens) for model in shown),
             palette,
             label="tokens of context",
-            ticks_named=market.CONTEXT_TICKS,
+            ticks_named=price_scatter.CONTEXT_TICKS,
         ),
         key="context_scatter_chart",
         alt="Each model by its price and its context size",
     )
-with right, looks.card("speed_scatter", "Price against measured speed", "of the models that our own probes met"):
+with right, theme.card("speed_scatter", "Price against measured speed", "of the models that our own probes met"):
     met = [model for model in shown if model.model in measured]
-    looks.chart(
-        market.scatter(
+    theme.chart(
+        price_scatter.scatter(
             spots((model, measured[model.model].tokens_per_second) for model in met), palette, label="tokens per second"
         ),
         key="speed_scatter_chart",
         alt="Each probed model by its price and its measured output speed",
     )
-st.caption(loader.catalog_note(url, window.now_ms()))
+st.caption(cache.catalog_note(url, time_range.now_ms()))

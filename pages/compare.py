@@ -2,39 +2,42 @@
 
 import streamlit as st
 
-from charts import compare as charts
-from pages.shared import compare_parts, compare_table, looks, screens, source, window
+from charts import median_lines as charts
+from pages.components import theme
+from pages.queries import source
+from pages.sections import compare_table, compare_targets
+from pages.shell import empty_states, time_range
 
-screens.unless_store()
+empty_states.unless_store()
 url = source.store_url()
-st.html(compare_parts.HEAD)
-names = compare_parts.names(url)
+st.html(compare_targets.HEAD)
+names = compare_targets.names(url)
 if not names:
-    screens.empty()
+    empty_states.empty()
     st.stop()
-picked, wish = compare_parts.controls(names)
+picked, wish = compare_targets.controls(names)
 if len(picked) < 2:
-    st.html(compare_parts.suggestions(url))
+    st.html(compare_targets.suggestions(url))
     st.stop()
-chosen, now, zone = window.current(), window.now_ms(), window.zone()
-columns = compare_parts.columns(url, picked, chosen, wish, now)
+chosen, now, zone = time_range.current(), time_range.now_ms(), time_range.zone()
+columns = compare_targets.columns(url, picked, chosen, wish, now)
 st.html(compare_table.table(columns, wish, zone))
 if any(column.view is not None for column in columns):
-    since, until, palette = chosen.since, chosen.until, looks.palette()
+    since, until, palette = chosen.since, chosen.until, theme.palette()
     numbers = {column.name: column.number or 0 for column in columns}
     left, right = st.columns(2)
-    with left, looks.card("ttft", "Time to first token", "medians"):
-        looks.chart(
+    with left, theme.card("ttft", "Time to first token", "medians"):
+        theme.chart(
             charts.medians(
-                compare_parts.over_time(columns, "ttft_ms"), since, until, palette, numbers, unit="ms", zone=zone
+                compare_targets.over_time(columns, "ttft_ms"), since, until, palette, numbers, unit="ms", zone=zone
             ),
             key="ttft_chart",
             alt=f"Median time to first token of {', '.join(picked)} {chosen.words}",
         )
-    with right, looks.card("speed", "Output speed", "medians of throughput probes"):
-        looks.chart(
+    with right, theme.card("speed", "Output speed", "medians of throughput probes"):
+        theme.chart(
             charts.medians(
-                compare_parts.over_time(columns, "tokens_per_second"),
+                compare_targets.over_time(columns, "tokens_per_second"),
                 since,
                 until,
                 palette,

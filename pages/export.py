@@ -2,16 +2,19 @@
 
 import streamlit as st
 
-from pages.shared import code, export_parts, loader, looks, screens, source, window, words
-from pages.shared.numbers import Metric, metrics
-from pages.shared.routes import link
+from api.downloads import link
+from pages.components import code_block, formatting, theme
+from pages.components.metric import Metric, metrics
+from pages.queries import cache, source
+from pages.sections import export_form
+from pages.shell import empty_states, time_range
 from store import Selection
-from store.rows import TABLES
+from store.schema import TABLES
 
-screens.unless_store()
+empty_states.unless_store()
 url = source.store_url()
 st.html(
-    looks.head(
+    theme.head(
         "Export",
         "CSV with a header, ISO 8601 times, units in the names, an empty field for what is not known; the same file "
         "as the command below writes",
@@ -19,12 +22,12 @@ st.html(
 )
 left, right = st.columns([1, 2])
 with left:
-    name = st.selectbox("Table", list(TABLES), key="table", bind="query-params", help=export_parts.TABLE_HELP)
-chosen = window.current()
+    name = st.selectbox("Table", list(TABLES), key="table", bind="query-params", help=export_form.TABLE_HELP)
+chosen = time_range.current()
 with right:
-    known = export_parts.names(url, name)
+    known = export_form.names(url, name)
     picked = st.multiselect(
-        export_parts.CHOSEN_BY.get(TABLES[name].owner, "Targets"),
+        export_form.CHOSEN_BY.get(TABLES[name].owner, "Targets"),
         known,
         key="only",
         bind="query-params",
@@ -34,25 +37,25 @@ with right:
         "All that was ever kept, not only the time range above", key="all_time", bind="query-params", value=False
     )
 selection = Selection(
-    None if whole else loader.rounded(chosen.since, 60_000),
+    None if whole else cache.rounded(chosen.since, 60_000),
     None if whole or chosen.is_live else chosen.until,
     tuple(picked),
 )
-count = export_parts.count(url, name, selection)
-size = export_parts.size_words(url, name, selection, count)
+count = export_form.count(url, name, selection)
+size = export_form.size_words(url, name, selection, count)
 when = "ever" if whole else chosen.words
-metrics([Metric("Rows", words.count(count), "", f"{when}, {size}")])
+metrics([Metric("Rows", formatting.count(count), "", f"{when}, {size}")])
 with st.container(horizontal=True, vertical_alignment="center"):
-    st.html(export_parts.download(link(name, selection) if count else None))
+    st.html(export_form.download(link(name, selection) if count else None))
     st.caption("It streams: memory stays flat, whatever the number of rows.")
-code.show(export_parts.command(name, selection), "bash")
+code_block.show(export_form.command(name, selection), "bash")
 if count:
-    st.html(looks.title("Preview", f"the newest {min(count, export_parts.PREVIEW)} rows"))
+    st.html(theme.title("Preview", f"the newest {min(count, export_form.PREVIEW)} rows"))
     st.dataframe(
-        export_parts.preview(url, name, selection),
+        export_form.preview(url, name, selection),
         hide_index=True,
         height="auto",
-        placeholder=words.DASH,
+        placeholder=formatting.DASH,
         column_config={"outcome": st.column_config.TextColumn(width=110)},
         alt=f"The newest rows of {name}",
     )

@@ -2,50 +2,53 @@
 
 import streamlit as st
 
-from charts.field import field
-from pages.shared import access, freshness, loader, looks, overview_parts, overview_rows, screens, source, window
-from pages.shared.numbers import metrics
+from charts.latency_speed_scatter import field
+from pages.components import theme
+from pages.components.metric import metrics
+from pages.queries import cache, source
+from pages.sections import overview_summary, overview_table
+from pages.shell import access, empty_states, staleness, time_range
 
-screens.unless_store()
+empty_states.unless_store()
 url = source.store_url()
-wish = overview_parts.controls([target for target in loader.targets(url) if target.state != "removed"])
+wish = overview_summary.controls([target for target in cache.targets(url) if target.state != "removed"])
 
 
 @access.fragment(run_every="10s")
 def live() -> None:
     """All of it: numbers and strips may change under the reader's eyes, nothing here is zoomed or selected."""
-    targets = [target for target in loader.targets(url) if target.state != "removed"]
+    targets = [target for target in cache.targets(url) if target.state != "removed"]
     if not targets:
-        screens.empty()
+        empty_states.empty()
         return
-    shown = overview_rows.shown(url, window.current(), wish)
+    shown = overview_table.shown(url, time_range.current(), wish)
     if shown.is_new:
-        screens.no_probe_yet([target.api_key_env for target in targets if target.api_key_env])
+        empty_states.no_probe_yet([target.api_key_env for target in targets if target.api_key_env])
         return
-    freshness.banner()
+    staleness.banner()
     metrics(shown.metrics)
     st.html(shown.table)
-    st.html(looks.legend())
-    overview_parts.more(len(shown.rows), wish)
+    st.html(theme.legend())
+    overview_summary.more(len(shown.rows), wish)
 
 
-@access.fragment(run_every=window.pixel_s())
+@access.fragment(run_every=time_range.pixel_s())
 def side_by_side() -> None:
     """How the targets stand to each other, and what they cost."""
-    spots = overview_parts.spots(url, overview_rows.shown(url, window.current(), wish).rows)
-    spending = loader.costs(url, loader.rounded(window.now_ms(), 300_000))
+    spots = overview_summary.spots(url, overview_table.shown(url, time_range.current(), wish).rows)
+    spending = cache.costs(url, cache.rounded(time_range.now_ms(), 300_000))
     has_field = len(spots) > 1  # one alone stands beside nothing
     if not has_field and not spending:
         return
     left, right = st.columns([3, 2]) if has_field else (None, st.container())
     if left is not None:
-        with left, looks.card("field", "Latency against speed", "medians in this window; a target's colour is its own"):
-            looks.chart(field(spots, looks.palette()), key="field_chart", alt=overview_parts.field_words(spots))
-    with right, looks.card("costs", "Cost by target", "of the probes, in USD; days are UTC"):
-        st.html(overview_parts.costs(spending))
+        with left, theme.card("field", "Latency against speed", "medians in this window; a target's colour is its own"):
+            theme.chart(field(spots, theme.palette()), key="field_chart", alt=overview_summary.field_words(spots))
+    with right, theme.card("costs", "Cost by target", "of the probes, in USD; days are UTC"):
+        st.html(overview_summary.costs(spending))
 
 
 live()
-if loader.first_at(url):
+if cache.first_at(url):
     side_by_side()
-overview_parts.explanation(url)
+overview_summary.explanation(url)

@@ -2,32 +2,35 @@
 
 import streamlit as st
 
-from pages.shared import access, loader, looks, source, status_parts, window
+from pages.components import theme
+from pages.queries import cache, source
+from pages.sections import status_list
+from pages.shell import access, time_range
 from store import StoreError
 
 url = source.store_url()
-st.html(looks.head("Status"))
+st.html(theme.head("Status"))
 
 
 @access.fragment(run_every="30s")
 def live() -> None:
     """All of it."""
-    now = window.now_ms()
+    now = time_range.now_ms()
     try:
-        loader.store(url)
-        found = status_parts.lines(url, now)
+        cache.store(url)
+        found = status_list.lines(url, now)
     except StoreError:  # what is wrong, and where, is not for everybody
         found = []
     if not found:
         st.info("Nothing is known right now. This page looks again every half minute.", icon=":material/schedule:")
         return
-    st.html(status_parts.banner(found))
-    st.html(status_parts.table(found, now, window.zone()))
-    with looks.card(
-        "incidents", "Incidents", f"of the last {status_parts.DAYS} days, in the time zone {window.zone()}"
+    st.html(status_list.banner(found))
+    st.html(status_list.table(found, now, time_range.zone()))
+    with theme.card(
+        "incidents", "Incidents", f"of the last {status_list.DAYS} days, in the time zone {time_range.zone()}"
     ):
-        st.html(status_parts.incidents(found, now, window.zone()))
-    st.html(looks.legend())
+        st.html(status_list.incidents(found, now, time_range.zone()))
+    st.html(theme.legend())
 
 
 live()

@@ -2,43 +2,46 @@
 
 import streamlit as st
 
-from pages.shared import access, looks, screens, source, system_parts, window
-from pages.shared.numbers import metrics
+from pages.components import theme
+from pages.components.metric import metrics
+from pages.queries import source
+from pages.sections import system_health
+from pages.shell import access, empty_states, time_range
 
-screens.unless_store()
+empty_states.unless_store()
 url = source.store_url()
-st.html(looks.head("System", "Is what the other pages show fresh and complete, and what does it cost to keep?"))
+st.html(theme.head("System", "Is what the other pages show fresh and complete, and what does it cost to keep?"))
 
 
 @access.fragment(run_every="10s")
 def live() -> None:
     """Nothing here is zoomed or selected, so it may change under the reader's eyes."""
-    now = window.now_ms()
-    metrics(system_parts.metrics(url, now))
+    now = time_range.now_ms()
+    metrics(system_health.metrics(url, now))
     with st.container():  # kept when empty: what follows keeps its index, else it is drawn twice for a moment
-        if errors := system_parts.internal_errors(url, now, window.zone()):
-            with looks.card(
+        if errors := system_health.internal_errors(url, now, time_range.zone()):
+            with theme.card(
                 "internal_errors", "Errors in Uptoken", "of the last 24 h: no target's outage, and not counted"
             ):
                 st.html(errors)
-        if late := system_parts.from_the_future(url):
-            with looks.card("from_the_future", "Rows from the future", "not counted"):
+        if late := system_health.from_the_future(url):
+            with theme.card("from_the_future", "Rows from the future", "not counted"):
                 st.html(late)
-    with looks.card("budget", "Budget", "of this UTC day: spent or set aside, by the collector's own count"):
-        st.html(system_parts.budgets(url, now, window.zone()))
+    with theme.card("budget", "Budget", "of this UTC day: spent or set aside, by the collector's own count"):
+        st.html(system_health.budgets(url, now, time_range.zone()))
     with st.container():
-        if limits := system_parts.rate_limits(url, now, window.zone()):
-            with looks.card(
+        if limits := system_health.rate_limits(url, now, time_range.zone()):
+            with theme.card(
                 "rate_limits", "Rate limits", "as the servers say; a target rests when its server asks for it"
             ):
                 st.html(limits)
-    with looks.card("collectors", "Collectors", "each bar is half an hour: runs that went well, runs with an error"):
-        st.html(system_parts.collectors(url, now, window.zone()))
+    with theme.card("collectors", "Collectors", "each bar is half an hour: runs that went well, runs with an error"):
+        st.html(system_health.collectors(url, now, time_range.zone()))
 
 
 live()
-with looks.card("versions", "Versions", "of this dashboard"):
-    st.html(system_parts.versions())
+with theme.card("versions", "Versions", "of this dashboard"):
+    st.html(system_health.versions())
 st.caption(
     "For a supervisor: `python -m collectors check --health` exits with 1 when the collector has stopped. "
     "Copies: `python -m collectors backup FILE`."

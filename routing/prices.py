@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from store.rows import Endpoint, Model
+from store.schema import Endpoint, Model
 
 MILLION = Decimal(1_000_000)
 NOTHING = Decimal(0)

@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any, Literal
 
 from routing.prices import Rates, price_at
-from store.rows import Endpoint
+from store.schema import Endpoint
 
 Strategy = Literal["price", "good_response"]
 Sort = Literal["price", "throughput", "latency"]

@@ -12,7 +12,7 @@ from routing.prices import price_at
 from stats.samples import samples
 from stats.summary import summary
 from store.rollups import Rollup
-from store.rows import Model
+from store.schema import Model
 
 PARTS_IN, PARTS_OUT = 3, 1
 SPOT_DECADES = 0.05

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import store.rows
-from store.rows import DOWN, UP, Probe
+import store.schema
+from store.schema import DOWN, UP, Probe
 
 Status = Literal["up", "down", "not_counted", "stale", "never", "waiting", "disabled"]
 
@@ -42,7 +42,7 @@ class TargetState:
     outcome: str | None = None
 
 
-def incidents(rows: Iterable[store.rows.Incident], newest: Probe | None, now: int, every_s: float) -> list[Incident]:
+def incidents(rows: Iterable[store.schema.Incident], newest: Probe | None, now: int, every_s: float) -> list[Incident]:
     """The incidents of one series, oldest first. When the collector stopped during one, it does not grow."""
     is_known = newest is not None and not is_stale(newest, now, every_s)
     last_at = newest.started_at if newest is not None else 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from stats.samples import Percentiles, samples_of
-from store.rows import LAG_LIMIT_MS, UP
+from store.schema import LAG_LIMIT_MS, UP
 
 
 class RoutedProbe(NamedTuple):

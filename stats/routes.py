@@ -59,8 +59,8 @@ class Attempts:
 
 
 def routes_of(probes: Iterable[RoutedProbe]) -> list[list[Attempt]]:
-    """The attempts of each probe that has any (`route`: a JSON list as `collectors.http.reply.route_of` writes it), in
-    their order.
+    """The attempts of each probe that has any (`route`: a JSON list as
+    `collectors.http.response.route_of` writes it), in their order.
     """
     routes = (_route(probe.route) for probe in probes if probe.route is not None)
     return [route for route in routes if route]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from store.rows import Usage
+from store.schema import Usage
 
 PUBLIC_MODELS, PUBLIC_APPS, ACCOUNT = "openrouter_models", "openrouter_apps", "openrouter_account"
 MOST_SERIES = 8

@@ -37,7 +37,6 @@ from store.clickhouse_schema import (
     rollup_query,
     view_of,
 )
-from store.history import meet, until_later
 from store.horizon import as_of, horizon
 from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import (
@@ -53,9 +52,10 @@ from store.rollups import (
     cells_of,
     told,
 )
-from store.rows import INCIDENTS, PROBES, TABLE_OF, TABLES, Probe, Row, Table
+from store.schema import INCIDENTS, PROBES, TABLE_OF, TABLES, Probe, Row, Table
 from store.secrecy import HIDDEN, hidden
 from store.sketch import counts_of, merged
+from store.versioning import meet, until_later
 
 try:
     import clickhouse_connect

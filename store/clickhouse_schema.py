@@ -26,7 +26,7 @@ from store.rollups import (
     STEP_MS,
     Step,
 )
-from store.rows import DOWN, LAG_LIMIT_MS, MAY_BE_BILLED, PROBES, TABLES, UP, Kind, Table
+from store.schema import DOWN, LAG_LIMIT_MS, MAY_BE_BILLED, PROBES, TABLES, UP, Kind, Table
 from store.sketch import BUCKETS, GAMMA, SMALLEST
 
 TYPES: dict[Kind, str] = {"text": "String", "integer": "Int64", "real": "Float64", "flag": "UInt8", "moment": "Int64"}
@@ -76,7 +76,7 @@ class Layout:
             )
 
     def tables(self) -> Iterator[StoredTable]:
-        """Those of `store.rows` that are written, and what the views keep of the probes."""
+        """Those of `store.schema` that are written, and what the views keep of the probes."""
         for table in TABLES.values():
             if not table.is_derived:
                 yield StoredTable(table.name, _columns(table), _engine(table), _order(table), self._more(table))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from store.protocol import Selection, Store
-from store.rows import PROBES, RUNS, TABLES, Table
+from store.schema import PROBES, RUNS, TABLES, Table
 
 MARGIN_MS = 600_000
 """How far the clocks of the machines that share a store may differ; every smaller difference is believed."""

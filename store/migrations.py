@@ -11,7 +11,7 @@ from collections.abc import Callable
 import apsw
 
 from store.protocol import StoreError
-from store.upkeep import fold, rebuild
+from store.sqlite_derived import fold, rebuild
 
 
 def m001_first_tables(connection: apsw.Connection) -> None:

@@ -21,7 +21,7 @@ import orjson
 
 from store.part_files import part_file
 from store.protocol import Store, StoreError
-from store.rows import TABLE_OF, TABLES, Row, Table
+from store.schema import TABLE_OF, TABLES, Row, Table
 
 ROWS_AT_ONCE = 1_000
 """In one transaction: some 30 ms."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from store.rollups import COLUMNS, Step
-from store.rows import Probe, Row, Table
+from store.schema import Probe, Row, Table
 
 
 class StoreError(Exception):

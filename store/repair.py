@@ -17,9 +17,9 @@ from store.migrations import mark_finished, mark_unfinished, refuse_foreign
 from store.part_files import part_file
 from store.protocol import StoreError
 from store.rollups import COLUMNS, DAY_MS, STEP_MS, Step
-from store.rows import INCIDENTS, PROBES, TABLES, Row, Table
+from store.schema import INCIDENTS, PROBES, TABLES, Row, Table
 from store.sqlite import INTERNED, SqliteStore
-from store.upkeep import MASK, SHIFT, TABLE, fold, keep_incident, put_rollup_sql, retell_incidents
+from store.sqlite_derived import MASK, SHIFT, TABLE, fold, keep_incident, put_rollup_sql, retell_incidents
 
 _DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.SQLError, UnicodeDecodeError)
 

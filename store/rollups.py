@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
-from store.rows import DAILY, DOWN, HOURLY, LAG_LIMIT_MS, MAY_BE_BILLED, UP, Outcome, Probe, Table
+from store.schema import DAILY, DOWN, HOURLY, LAG_LIMIT_MS, MAY_BE_BILLED, UP, Outcome, Probe, Table
 from store.sketch import bucket_of, counts_of, merged, packed, quantiles
 
 Step = Literal["hour", "day", "block"]
@@ -312,7 +312,7 @@ def coarser(step: Step, finer: Sums) -> Sums:
 
 
 def told(step: Step, row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A row of roll-ups (`target, location, profile, at` and all `COLUMNS`) as it is exported: as `store.rows.Hour`."""
+    """A row of roll-ups (`target, location, profile, at` and all `COLUMNS`) as exported: as `store.schema.Hour`."""
     series_and_at, values = row[:4], row[4:]
     counted = dict(zip(COUNTED, values, strict=False))
     failed = sum(counted[outcome] for outcome in OUTCOMES if outcome in DOWN)

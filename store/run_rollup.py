@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 
 from store.rollups import DAY_MS, HOUR_MS
-from store.rows import RUNS
+from store.schema import RUNS
 
 HOURS_AT_ONCE = 4
 """Of up to 720 runs each: some 20 ms in one transaction."""

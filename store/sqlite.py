@@ -20,16 +20,16 @@ import apsw
 
 from store.backup import CANNOT_SHARE, back_up_before_migration
 from store.batches import KeyRange, Values, in_batches
-from store.history import meet, until_later
 from store.horizon import as_of, horizon
 from store.migrations import INCREMENTAL, due_from, migrate, refuse_newer, refuse_older
 from store.paths import has_log
 from store.private import make_private_folder
 from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import COLUMNS, EXPORTED, STEP_MS, Step, told
-from store.rows import PROBES, RUNS, TABLE_OF, Probe, Row, Table
 from store.run_rollup import roll_up_runs, without_merged
-from store.upkeep import forget, keep_probes, kept_since, rebuild, remove_from, rollups_sql
+from store.schema import PROBES, RUNS, TABLE_OF, Probe, Row, Table
+from store.sqlite_derived import forget, keep_probes, kept_since, rebuild, remove_from, rollups_sql
+from store.versioning import meet, until_later
 
 OLDEST_SQLITE = (3, 51, 3)
 INTERNED = {"models": ("description", "supported_parameters"), "endpoints": ("supported_parameters",)}
@@ -492,7 +492,7 @@ def _clear(
 
 
 def _history(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
-    """See `store.history`."""
+    """See `store.versioning`."""
     names, length = table.key[:-1], len(table.key)
     same = " AND ".join(f"{name} = ?" for name in names)
     found_sql = f"SELECT {', '.join(table.names)} FROM {table.name} WHERE {same} AND valid_from"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from benchmarks.browser import FLAGS
-from charts.drawing import Drawing
+from charts.figure_builder import Drawing
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

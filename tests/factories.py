@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from store.rows import Model, Probe, Target, Usage
+from store.schema import Model, Probe, Target, Usage
 
 NOON = 1_795_521_600_000
 """2026-11-24T12:00:00Z in milliseconds."""

@@ -19,9 +19,9 @@ from playwright.sync_api import Browser, Page
 
 from benchmarks.browser import free_port
 from deploy.run import taken
-from pages.shared.samples import SAMPLES, Callee
+from pages.components.sample_code import SAMPLES, Callee
 from store import open_store
-from store.rows import PROBES, Probe
+from store.schema import PROBES, Probe
 from tests.chromium import assert_fits, open_in
 
 ROOT = Path(__file__).resolve().parents[1]

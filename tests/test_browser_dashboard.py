@@ -17,7 +17,7 @@ from benchmarks import history, market
 from benchmarks.browser import dashboard_process
 from benchmarks.served import seconds
 from store import open_store
-from store.rows import Probe
+from store.schema import Probe
 from tests.chromium import assert_fits, open_in
 
 pytestmark = pytest.mark.timeout(300)

@@ -11,12 +11,12 @@ import apsw
 import pytest
 import typer
 
-from collectors.commands import app
+from cli import app
 from collectors.http.classifier import CODES, SPECIFIC_STATUSES, STATUS_WORDS
-from collectors.scheduler.config import CollectorSection, OpenRouterSection, TargetSection, parse
+from settings.targets import CollectorSection, OpenRouterSection, TargetSection, parse
 from store import open_store
 from store.rollups import EXPORTED
-from store.rows import DOWN, NOT_COUNTED, TABLES, UP
+from store.schema import DOWN, NOT_COUNTED, TABLES, UP
 from store.sqlite import INTERNED
 
 KINDS = {"text": "TEXT", "integer": "INTEGER", "moment": "INTEGER", "flag": "INTEGER", "real": "REAL"}

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from store.rows import TABLES
-from tests.collectors.place import ROOT, Place
+from store.schema import TABLES
+from tests.collectors.cli_fixture import ROOT, Place
 from tests.fault_server import GOOD, FaultServer, chunked
 from tests.store.stores import STORES
 
@@ -27,7 +27,7 @@ os.chdir(ROOT)  # where the dashboard's settings are
 from tests.pages.conftest import metric, open_page
 from tests.pages.reading import everything_on
 from tests.test_main_job import VIEWS
-from store.rows import TABLES
+from store.schema import TABLES
 
 views = {**VIEWS, **{f"export of {table}": ("export.py", {"table": table, "all_time": "true"}) for table in TABLES}}
 found = {}
@@ -51,7 +51,7 @@ VIEWS: dict[str, tuple[str, dict[str, str]]] = {
 
 COMMANDS = """
 import sys
-from collectors.commands import main
+from cli import main
 
 for words in WORDS:
     sys.argv = ["collectors", *words]

@@ -34,7 +34,7 @@ from collectors.http.own_limits import own_limit
 from collectors.http.proxy_failures import ProxyFailure, failed_before_target, keeps_connection, own_response
 from collectors.http.rate_limits import NOTHING_SAID, RateLimits, read_limits, wait_ms
 from collectors.http.redaction import innermost, root_cause, safe_error
-from collectors.http.reply import Reply, parse_object, parse_objects, read_events, read_whole
+from collectors.http.response import Reply, parse_object, parse_objects, read_events, read_whole
 from collectors.http.sse import LineTooLongError, events
 from store.sketch import interpolated
 

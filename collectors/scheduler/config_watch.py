@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from collectors.scheduler.config import Config, ConfigError, load
+from settings.targets import Config, ConfigError, load
 
 SETTLED_S = 0.5
 """Files are read when they have been as they are for so long: half of a file may be a configuration, too."""

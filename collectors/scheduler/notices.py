@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collectors.scheduler.config import Config
+from settings.targets import Config
 
 SHORT = 0.9
 """An interval below this share of the timer's step is too short for it."""

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from collectors.http.adaptations import Change
-from collectors.http.question import PROMPT_TOKENS_AT_MOST
+from collectors.http.prompt import PROMPT_TOKENS_AT_MOST
 from collectors.request import most_output_tokens
-from collectors.scheduler.config import Config, ProbeTarget
 from routing.prices import FREE, Price, highest_cost, listed_price
-from store.rows import Endpoint, Model
+from settings.targets import Config, ProbeTarget
+from store.schema import Endpoint, Model
 
 ASSUMED = Price({"input": Decimal(20), "output": Decimal(100)})
 """What a model of unknown price is reckoned at for the budget: dearer than nearly all, so that the budget holds."""

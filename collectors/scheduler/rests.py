@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 
-from collectors.scheduler.config import ProbeTarget
-from collectors.scheduler.durations import in_words
+from settings.durations import in_words
+from settings.targets import ProbeTarget
 from store.horizon import horizon
 from store.rests import LONGEST_REST_MS, resting_until
-from store.rows import UP, RateLimit
+from store.schema import UP, RateLimit
 
 QUIET_MS = 60_000
 """A row that only counts on is written so rarely; one whose target begins or ends to rest at once."""

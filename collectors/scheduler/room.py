@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from collectors.scheduler.config import Config
+from settings.targets import Config
 
 MOST_PARALLEL = 512
 OWN_DESCRIPTORS = 24

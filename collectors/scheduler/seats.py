@@ -12,10 +12,10 @@ from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 from collectors.request import dialect_of, own_headers
-from collectors.scheduler.config import Config, ProbeTarget
 from collectors.scheduler.lock import LockedError, seat
 from collectors.scheduler.prices import is_routed
 from collectors.scheduler.shared_state import SharedState
+from settings.targets import Config, ProbeTarget
 
 PROPS_TIMEOUT_S = 2.0
 ASK_AGAIN_MS = 60_000

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from store import Store, StoreError
 from store.pending import PendingFile, pending_bytes, pending_paths, write_pending
-from store.rows import Row
+from store.schema import Row
 
 MOST_BYTES = 64 << 20
 """Of all runs together that could not record what they did."""

@@ -12,11 +12,11 @@ from functools import partial
 from collectors.http.own_limits import own_limit
 from collectors.http.redaction import redacted, root_cause, safe_error
 from collectors.scheduler.claims import Claim
-from collectors.scheduler.network import judged
-from collectors.scheduler.report import report_bug
-from collectors.scheduler.scene import Due, Errand, Finding, PartlyError, SkippedError
+from collectors.scheduler.console import report_bug
+from collectors.scheduler.context import Due, Errand, Finding, PartlyError, SkippedError
+from collectors.scheduler.offline_detection import judged
 from collectors.scheduler.workers import Workers
-from store.rows import TABLE_OF, Probe, Row, Run
+from store.schema import TABLE_OF, Probe, Row, Run
 
 SPREAD_S = 0.0025
 LONGEST_SPREAD_S = 0.25

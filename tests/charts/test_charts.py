@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from charts import compare, history, market, times, tokens
+from charts import median_lines, percentile_bands, price_scatter, step_lines, tokens
 from charts.axes import log_ticks
 from charts.palette import PALETTES
 from stats.catalog import catalog, spots
+from stats.change_points import Shift
+from stats.downsampling import marks
 from stats.latency import bands
-from stats.shifts import Shift
-from stats.thinning import marks
 from stats.tokens import tokens_per_day
 from stats.usage import by_day, shares
 from store.rollups import Grid
@@ -22,7 +22,7 @@ LIGHT = PALETTES["light"]
 
 def _chart(probes: list, failures: object = (), **more: object):  # type: ignore[no-untyped-def, type-arg]
     table = bands(told(probes, Grid(NOON, 3_000, 3_000)), "ttft_ms", NOON, NOON + HOUR)
-    return times.bands(table, failures, NOON, NOON + HOUR, LIGHT, unit="ms", **more)  # type: ignore[arg-type]
+    return percentile_bands.bands(table, failures, NOON, NOON + HOUR, LIGHT, unit="ms", **more)  # type: ignore[arg-type]
 
 
 def test_bands_break_at_a_gap_instead_of_closing_over_it() -> None:
@@ -74,7 +74,7 @@ def test_no_chart_gets_more_points_than_it_has_pixels_however_many_probes_there_
     failed = ((p.started_at, p.outcome, 1) for p in probes)
     chart = _chart(probes, marks(failed, NOON, NOON + HOUR))
     assert max(len(trace.x) for trace in chart.data) <= 800
-    lines = history.step_lines({"in": [(NOON + n, n % 90 + 0.5) for n in range(50_000)]}, LIGHT, unit="USD")
+    lines = step_lines.step_lines({"in": [(NOON + n, n % 90 + 0.5) for n in range(50_000)]}, LIGHT, unit="USD")
     assert len(lines.data[0].x) <= 800
 
 
@@ -109,12 +109,12 @@ def test_days_have_few_labels_and_the_month_where_it_changes() -> None:
 
 def test_a_step_line_jumps_and_breaks() -> None:
     lines = {"in": [(NOON, 1.0), (NOON + HOUR, 1.0), (NOON + HOUR, None)], "out": [(NOON, None)]}
-    chart = history.step_lines(lines, LIGHT, unit="USD")
+    chart = step_lines.step_lines(lines, LIGHT, unit="USD")
     assert [(trace.name, trace.line.shape, list(trace.y)) for trace in chart.data] == [
         ("in", "hv", [1.0, 1.0, None]),
         ("out", "hv", [None]),
     ]
-    assert history.step_lines({"in": [(NOON, None)]}, LIGHT, unit="USD").layout.annotations[0].text == "not known"
+    assert step_lines.step_lines({"in": [(NOON, None)]}, LIGHT, unit="USD").layout.annotations[0].text == "not known"
 
 
 def test_versions_are_stacked_as_tokens_or_as_shares_and_a_missing_day_has_no_bar() -> None:
@@ -138,13 +138,15 @@ def test_what_is_free_stands_left_of_the_prices_and_unknown_prices_nowhere() -> 
         model(model="c"),
         model(model="d", usd_per_million_input="varies"),
     ]
-    chart = market.scatter(spots((row, row.context_tokens) for row in catalog(models, {}, NOON)), LIGHT, label="tokens")
+    chart = price_scatter.scatter(
+        spots((row, row.context_tokens) for row in catalog(models, {}, NOON)), LIGHT, label="tokens"
+    )
     paid, free = chart.data
     assert [round(x, 3) for x in paid.x] == [0.1, 10]
     assert paid.text[1] == "<b>&lt;b>B&lt;/b></b>"
     assert len(free.x) == 1 and free.x[0] < 0.1
     assert chart.layout.xaxis.ticktext == ("free", "$0.1", "$1", "$10")
-    empty = market.scatter(spots([]), LIGHT, label="tokens")
+    empty = price_scatter.scatter(spots([]), LIGHT, label="tokens")
     assert empty.layout.annotations[0].text == "no model here has both numbers"
 
 
@@ -159,12 +161,12 @@ def test_each_target_has_its_line_in_a_comparison() -> None:
         return bands(probes, "ttft_ms", NOON, NOON + HOUR)
 
     tables, numbers = {"<a>": table(100), "b": table(200), "c": table(300)}, {"<a>": 3, "b": 4, "c": 13}
-    chart = compare.medians(tables, NOON, NOON + HOUR, LIGHT, numbers, unit="ms")
+    chart = median_lines.medians(tables, NOON, NOON + HOUR, LIGHT, numbers, unit="ms")
     assert [(line.name, max(line.y)) for line in chart.data] == [("&lt;a>", 100), ("b", 200), ("c", 300)]
     # a target's colour is its own; the eleventh has the first's, and is told apart by its dashes
     assert [line.line.color for line in chart.data] == [LIGHT.series[3], LIGHT.series[4], LIGHT.series[3]]
     assert [line.line.dash for line in chart.data] == ["solid", "solid", "dash"]
     assert (
-        compare.medians({}, NOON, NOON + HOUR, LIGHT, {}, unit="ms").layout.annotations[0].text
+        median_lines.medians({}, NOON, NOON + HOUR, LIGHT, {}, unit="ms").layout.annotations[0].text
         == "no sample in this window"
     )

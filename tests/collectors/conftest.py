@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collectors.world import World
+from tests.collectors.router_fixture import World
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from collectors.openrouter import more_prices, usd_per_million, usd_per_request
-from collectors.scheduler.config import parse
-from store.rows import ENDPOINT_STATS, EndpointStats
-from tests.collectors.world import World
+from collectors.sources.openrouter import more_prices, usd_per_million, usd_per_request
+from settings.targets import parse
+from store.schema import ENDPOINT_STATS, EndpointStats
+from tests.collectors.router_fixture import World
 from tests.fault_server import answer, head, raw
 from tests.router import MODEL, sent_endpoint, sent_model
 

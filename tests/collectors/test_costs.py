@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from collectors.scheduler.config import parse
-from collectors.scheduler.loop import Loop
-from collectors.scheduler.report import Report
+from collectors.scheduler.console import Report
+from collectors.scheduler.scheduler import Loop
+from settings.targets import parse
 from store import Store
-from store.rows import PROBES, Endpoint, Model
-from tests.collectors.scenes import config, new_store, run_once
+from store.schema import PROBES, Endpoint, Model
+from tests.collectors.builders import config, new_store, run_once
 from tests.factories import probe
 from tests.fault_server import GOOD, FaultServer, answer, chunked, usage
 

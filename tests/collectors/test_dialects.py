@@ -15,9 +15,9 @@ from google import genai
 from google.genai import types as google
 
 from store import Store
-from store.rows import ADAPTATIONS, Adaptation, Probe
+from store.schema import ADAPTATIONS, Adaptation, Probe
 from tests.collectors import vendors
-from tests.collectors.scenes import config, new_store, run_once
+from tests.collectors.builders import config, new_store, run_once
 from tests.collectors.vendors import STEP_S, answering
 from tests.fault_server import FaultServer, Script, answer, chunked
 
@@ -910,7 +910,7 @@ def test_a_target_of_vectors_has_no_throughput_to_be_probed() -> None:
 def test_each_dialects_list_of_models_is_asked_for_in_its_way(
     store: Store, api: str, line: str | None, header: tuple[str, str], listed: Any
 ) -> None:
-    from store.rows import MODELS, Model
+    from store.schema import MODELS, Model
 
     with FaultServer(answer(200, listed)) as server:
         target = {"api": api, "base_url": f"http://127.0.0.1:{server.port}{ENDPOINTS[api]}", "api_key_env": "K"}

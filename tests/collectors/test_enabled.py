@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from store import Store
-from store.rows import BUDGETS, TARGETS, Budget, Target
-from tests.collectors.place import Place
-from tests.collectors.scenes import config, new_store, run_once
+from store.schema import BUDGETS, TARGETS, Budget, Target
+from tests.collectors.builders import config, new_store, run_once
+from tests.collectors.cli_fixture import Place
 from tests.fault_server import GOOD, FaultServer, answer, chunked
 
 
@@ -87,7 +87,7 @@ def test_a_disabled_target_needs_no_descriptors(place: Place) -> None:
             "import resource, sys\n"
             "resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))\n"
             "sys.argv = ['collectors', 'run', '--only', 'probe']\n"
-            "from collectors.commands import main\nmain()\n"
+            "from cli import main\nmain()\n"
         )
         said[enabled] = place.python(script).stdout
     assert "60 targets may need" in said["true"]

@@ -11,9 +11,9 @@ import pytest
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelPrice, Usage
 
-from collectors.known_prices import KEYS, KnownPrice, find_model, prices_of
+from collectors.sources.known_prices import KEYS, KnownPrice, find_model, prices_of
 from routing.prices import BilledTokens, Price, listed_price
-from store.rows import Model
+from store.schema import Model
 from tests.factories import NOON
 
 HOURS = (2, 8, 20)

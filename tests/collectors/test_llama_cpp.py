@@ -33,10 +33,10 @@ from collectors.http.exchange import Ask, exchange
 from collectors.http.get_json import get_json
 from collectors.http.sse import Event, events
 from collectors.local_servers import models_of
-from collectors.scheduler.config import Config
 from collectors.scheduler.lag import LagWatch
 from deploy import local_model
-from tests.collectors.scenes import config, new_store, run_once
+from settings.targets import Config
+from tests.collectors.builders import config, new_store, run_once
 from tests.factories import NOON
 
 pytestmark = [

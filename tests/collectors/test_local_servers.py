@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from collectors.known_prices import known_prices
 from collectors.local_servers import models_of
-from collectors.scheduler.config import ProbeTarget
-from collectors.scheduler.scene import Scene
+from collectors.scheduler.context import Scene
 from collectors.scheduler.shared_state import SharedState
-from store.rows import MODELS, RUNS, Model, Run
-from tests.collectors.scenes import config, new_store, run_once
+from collectors.sources.known_prices import known_prices
+from settings.targets import ProbeTarget
+from store.schema import MODELS, RUNS, Model, Run
+from tests.collectors.builders import config, new_store, run_once
 from tests.factories import NOON
 from tests.fault_server import GOOD, FaultServer, answer, chunked
 

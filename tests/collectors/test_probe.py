@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 
 from collectors.scheduler.clock import ClockState, read_clocks
-from collectors.scheduler.config import ConfigError, parse
-from collectors.scheduler.loop import Loop
-from collectors.scheduler.network import OWN_NETWORK, judged
-from collectors.scheduler.report import Report
-from collectors.scheduler.scene import Contact, Finding
+from collectors.scheduler.console import Report
+from collectors.scheduler.context import Contact, Finding
+from collectors.scheduler.offline_detection import OWN_NETWORK, judged
 from collectors.scheduler.schedule import day_began
+from collectors.scheduler.scheduler import Loop
 from collectors.scheduler.shared_state import DaySpending, SharedState
+from settings.targets import ConfigError, parse
 from store import Store, StoreError
-from store.rows import ADAPTATIONS, BUDGETS, MODELS, PROBES, RUNS, TARGETS, Budget, Probe, Run, Target
-from tests.collectors.place import until
-from tests.collectors.scenes import config, new_store, run_once
-from tests.collectors.world import World
+from store.schema import ADAPTATIONS, BUDGETS, MODELS, PROBES, RUNS, TARGETS, Budget, Probe, Run, Target
+from tests.collectors.builders import config, new_store, run_once
+from tests.collectors.cli_fixture import until
+from tests.collectors.router_fixture import World
 from tests.factories import probe
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, raw, usage
 

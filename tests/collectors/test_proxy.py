@@ -23,10 +23,10 @@ from collectors.http.exchange import Ask, Exchange, exchange
 from collectors.http.get_json import get_json
 from collectors.http.proxies import parse_proxy
 from collectors.http.redaction import redacted
-from tests.collectors.place import Place
-from tests.collectors.scenes import config, new_store, run_once
+from tests.collectors.builders import config, new_store, run_once
+from tests.collectors.cli_fixture import Place
 from tests.fault_server import GOOD, FaultServer, Script, answer, chunk, chunked, raw
-from tests.middle import LOGIN, Middle, squid, tinyproxy
+from tests.middlebox import LOGIN, Middle, squid, tinyproxy
 
 pytestmark = pytest.mark.waits
 

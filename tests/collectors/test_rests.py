@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from collectors.scheduler.config import ProbeTarget
 from collectors.scheduler.rests import Heard, Rest, Rests, rest_in_words
+from settings.targets import ProbeTarget
 from store.rests import LONGEST_REST_MS
-from store.rows import RATE_LIMITS, RateLimit
-from tests.collectors.scenes import config, run_once
+from store.schema import RATE_LIMITS, RateLimit
+from tests.collectors.builders import config, run_once
 from tests.fault_server import FaultServer, answer
 from tests.store.stores import STORES, opened
 

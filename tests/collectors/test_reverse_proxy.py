@@ -12,7 +12,7 @@ from benchmarks.browser import free_port
 from collectors.http.connection import Line
 from collectors.http.exchange import Ask, Exchange, exchange
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, raw, usage
-from tests.middle import nginx
+from tests.middlebox import nginx
 
 pytestmark = pytest.mark.waits
 

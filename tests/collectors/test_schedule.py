@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from benchmarks.timers import ATTEMPTS, Simulation, timer_moments
 from collectors.scheduler.claims import NotDue, Planned, SlotClaims, UnderWay
-from collectors.scheduler.durations import in_words, seconds
-from collectors.scheduler.scene import Contact, Due, Errand, Finding
+from collectors.scheduler.context import Contact, Due, Errand, Finding
 from collectors.scheduler.schedule import Schedule, TickWindow, next_tick, schedule_of
 from collectors.scheduler.tick import Ended, Tick
-from store.rows import Probe
-from tests.collectors.place import until
+from settings.durations import in_words, seconds
+from store.schema import Probe
+from tests.collectors.cli_fixture import until
 from tests.factories import NOON, SECOND, probe
 
 MINUTELY = Schedule(phase_ms=20_000, interval_ms=60_000)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from collectors.openrouter import SentActivity, midnight, validated
-from collectors.scheduler.config import Config, parse
+from collectors.sources.openrouter import SentActivity, midnight, validated
 from collectors.usage import account_of, app_days, apps_of
+from settings.targets import Config, parse
 from store import open_store
-from store.rows import USAGE, Usage
-from tests.collectors.scenes import config, run_once
-from tests.collectors.world import World
+from store.schema import USAGE, Usage
+from tests.collectors.builders import config, run_once
+from tests.collectors.router_fixture import World
 from tests.fault_server import GOOD, FaultServer, answer, chunked, event
 from tests.router import MODEL, sent_activity, sent_app, sent_chat_usage, sent_ranking
 
@@ -137,7 +137,7 @@ def test_missing_days_of_apps_are_filled_over_a_few_runs() -> None:
 
 
 def test_two_apps_of_one_name_count_together() -> None:
-    from collectors.openrouter import SentApp
+    from collectors.sources.openrouter import SentApp
 
     sent, bad = validated(
         SentApp, [sent_app("X", "1", 2), sent_app("X", "2", 3), {"app_name": "Y", "total_tokens": "4"}]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collectors.http.reply import Reply
+    from collectors.http.response import Reply
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = {
@@ -42,7 +42,7 @@ def stream(data: bytes) -> None:
     from collectors.http.dialects import DIALECTS
     from collectors.http.dialects.base import StreamEnd
     from collectors.http.redaction import safe_error
-    from collectors.http.reply import read_events
+    from collectors.http.response import read_events
     from collectors.http.sse import LineTooLongError, events
 
     size = data[0] + 1 if data else 1
@@ -62,7 +62,7 @@ def stream(data: bytes) -> None:
 def body(data: bytes) -> None:
     """A whole reply."""
     from collectors.http.dialects import DIALECTS
-    from collectors.http.reply import parse_objects, read_whole
+    from collectors.http.response import parse_objects, read_whole
 
     found = parse_objects(data)
     for dialect in DIALECTS.values() if found else ():
@@ -72,7 +72,7 @@ def body(data: bytes) -> None:
 def catalog(data: bytes) -> None:
     """A router's list of models."""
     from collectors.catalog import endpoints_of, models_of
-    from collectors.openrouter import SentEndpoint, SentModel, entries, validated
+    from collectors.sources.openrouter import SentEndpoint, SentModel, entries, validated
 
     try:
         raw = entries(json.loads(data), "data")

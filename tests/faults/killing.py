@@ -19,12 +19,12 @@ from pathlib import Path
 
 import apsw
 
-from collectors.scheduler.loop import Loop
-from collectors.scheduler.report import Report
+from collectors.scheduler.console import Report
+from collectors.scheduler.scheduler import Loop
 from store import open_store
-from store.rows import PROBES, RUNS
-from tests.collectors.scenes import config
-from tests.faults.sound import assert_sound
+from store.schema import PROBES, RUNS
+from tests.collectors.builders import config
+from tests.faults.integrity import assert_sound
 
 TARGETS = 5
 LIVES = 2.0

@@ -23,14 +23,14 @@ from typing import Any
 
 import apsw
 
-from collectors.scheduler.config import parse
-from collectors.scheduler.loop import Loop
-from collectors.scheduler.report import Report
+from collectors.scheduler.console import Report
 from collectors.scheduler.schedule import schedule_of
+from collectors.scheduler.scheduler import Loop
+from settings.targets import parse
 from store import open_store
-from store.rows import PROBES, RUNS
+from store.schema import PROBES, RUNS
 from tests.fault_server import GOOD, FaultServer, Script, answer, chunk, chunked, event, raw, reset
-from tests.faults.sound import assert_sound
+from tests.faults.integrity import assert_sound
 
 TARGETS, EVERY_S, TIMEOUT_S = 100, 1.0, 0.6
 SAMPLE_S = 2.0

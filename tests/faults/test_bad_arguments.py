@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from collectors.scheduler.config import ConfigError, parse
-from collectors.scheduler.durations import seconds
+from settings.durations import seconds
+from settings.targets import ConfigError, parse
 from store import open_store
-from tests.collectors.place import Place
+from tests.collectors.cli_fixture import Place
 from tests.factories import NOON, probe
 from tests.fault_server import GOOD, FaultServer, chunked
 
@@ -77,7 +77,7 @@ def test_an_output_that_is_no_file_is_written_to_and_not_replaced(place: Place) 
 
 NOBODY = """
 import os, pwd, sys
-import collectors.registry, collectors.scheduler.loop, collectors.http.exchange, store.sqlite, rich.table, rich.text
+import collectors.registry, collectors.scheduler.scheduler, collectors.http.exchange, store.sqlite, rich.table, rich.text
 os.setgroups([])
 os.setresgid(54_321, 54_321, 54_321)
 {change}
@@ -87,7 +87,7 @@ try:
 except KeyError:
     pass
 sys.argv = ["collectors", *sys.argv[1:]]
-from collectors.commands import main
+from cli import main
 main()
 """
 

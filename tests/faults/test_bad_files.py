@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from store import open_store
-from store.files import write_rows
-from store.rows import PROBES
-from tests.collectors.place import Place
+from store.formats import write_rows
+from store.schema import PROBES
+from tests.collectors.cli_fixture import Place
 from tests.factories import MINUTE, NOON, probe
 
 GOOD = {

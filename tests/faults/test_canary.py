@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.collectors.place import ROOT, Place, until
+from tests.collectors.cli_fixture import ROOT, Place, until
 from tests.fault_server import GOOD, FaultServer, answer, chunked, event, head, raw
 from tests.pages.conftest import FRONT
 
@@ -115,11 +115,11 @@ def test_no_key_is_in_any_byte_that_was_written(place: Place, monkeypatch: pytes
 
 def test_no_key_is_in_a_crash(place: Place) -> None:
     script = (
-        "import sys, collectors.scheduler.loop as loop\n"
+        "import sys, collectors.scheduler.scheduler as loop\n"
         "def broken(*_, **__): raise RuntimeError('Invalid header value: Bearer ' + __import__('os').environ['CANARY_KEY'])\n"
         "loop.Loop.once = broken\n"
         "sys.argv = ['collectors', 'run']\n"
-        "from collectors.commands import main\nmain()\n"
+        "from cli import main\nmain()\n"
     )
     done = place.python(script)
     assert done.returncode == 1
@@ -134,7 +134,7 @@ def test_an_errand_that_breaks_says_no_key(place: Place) -> None:
         "def broken(*_, **__): raise RuntimeError('it was ' + os.environ['CANARY_KEY'])\n"
         "probe.probe_once = broken\n"
         "sys.argv = ['collectors', 'run', '--all']\n"
-        "from collectors.commands import main\nmain()\n"
+        "from cli import main\nmain()\n"
     )
     done = place.python(script)
     assert "it was [key]" in done.stdout + done.stderr

@@ -13,8 +13,8 @@ import pytest
 
 from store import Selection, open_store
 from store.horizon import horizon
-from store.rows import BUDGETS, PROBES, RUNS, Probe
-from tests.collectors.place import Place, until
+from store.schema import BUDGETS, PROBES, RUNS, Probe
+from tests.collectors.cli_fixture import Place, until
 from tests.factories import DAY, probe
 from tests.fault_server import GOOD, FaultServer, chunked, usage
 

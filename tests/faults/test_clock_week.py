@@ -18,19 +18,19 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from collectors.scheduler import clock, loop
+from collectors.scheduler import clock, scheduler
 from collectors.scheduler.claims import Planned
 from collectors.scheduler.clock import Reading
-from collectors.scheduler.config import Config
-from collectors.scheduler.report import Report
-from collectors.scheduler.scene import Due, Errand, Finding, Scene
+from collectors.scheduler.console import Report
+from collectors.scheduler.context import Due, Errand, Finding, Scene
 from collectors.scheduler.schedule import TickWindow, schedule_of, series_key
 from collectors.scheduler.shared_state import SharedState
+from settings.targets import Config
 from store import Store, open_store
 from store.horizon import MARGIN_MS, horizon
 from store.protocol import upkeep_of
-from store.rows import MODELS, PROBES, Model, Probe, Row
-from tests.collectors.scenes import config
+from store.schema import MODELS, PROBES, Model, Probe, Row
+from tests.collectors.builders import config
 from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe
 from tests.store.stores import HAS_CHDB, opened
 
@@ -118,12 +118,12 @@ def _run(machine: Machine, settings_of_it: Config, store: Store, folder: Path) -
         patch.object(time, "time_ns", machine.time_ns),
         patch.object(time, "time", lambda: machine.time_ns() / 1e9),
         patch.object(clock, "read_clocks", machine.reading),
-        patch.object(loop, "read_clocks", machine.reading),
+        patch.object(scheduler, "read_clocks", machine.reading),
         patch("collectors.scheduler.shared_state.read_clocks", machine.reading),
-        patch.dict(loop.COLLECTORS, {"probe": _collect}, clear=True),
+        patch.dict(scheduler.COLLECTORS, {"probe": _collect}, clear=True),
     ):
         shared = SharedState(folder / "lock", "here")
-        one = loop.Loop(settings_of_it, store, "here", Report(io.StringIO()), ["probe"], shared)
+        one = scheduler.Loop(settings_of_it, store, "here", Report(io.StringIO()), ["probe"], shared)
         try:
             one.once()
         finally:

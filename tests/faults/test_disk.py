@@ -19,15 +19,15 @@ from pathlib import Path
 import apsw
 import pytest
 
-from collectors.scheduler.loop import Loop
-from collectors.scheduler.report import Report
+from collectors.scheduler.console import Report
+from collectors.scheduler.scheduler import Loop
 from store import StoreError, open_store
-from store.rows import PROBES
-from tests.collectors.place import ROOT, Place, until
-from tests.collectors.scenes import config
+from store.schema import PROBES
+from tests.collectors.builders import config
+from tests.collectors.cli_fixture import ROOT, Place, until
 from tests.factories import MINUTE, NOON, probe
 from tests.fault_server import GOOD, FaultServer, chunked
-from tests.faults.sound import assert_sound, probes_of
+from tests.faults.integrity import assert_sound, probes_of
 
 pytestmark = pytest.mark.waits
 
@@ -79,7 +79,7 @@ def test_a_file_that_may_grow_no_more_is_exit_code_3_and_keeps_what_it_had(place
 def test_what_a_full_disk_did_not_take_is_kept_in_memory_and_written_when_there_is_room(
     tmp_path: Path, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("collectors.scheduler.loop.RETRY_AFTER_S", 0.2)
+    monkeypatch.setattr("collectors.scheduler.scheduler.RETRY_AFTER_S", 0.2)
     path, said = tmp_path / "full.db", io.StringIO()
     store = open_store(f"sqlite:///{path}")
     loop = Loop(config({"base_url": server.url, "every": "1s"}), store, "here", Report(said), ["probe"])
@@ -112,7 +112,7 @@ def _no_room(_work: object) -> int:
 def test_what_cannot_be_kept_in_memory_is_counted_and_said(
     tmp_path: Path, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("collectors.scheduler.loop.MOST_UNSAVED_ROWS", 3)
+    monkeypatch.setattr("collectors.scheduler.scheduler.MOST_UNSAVED_ROWS", 3)
     said = io.StringIO()
     store = open_store(f"sqlite:///{tmp_path}/a.db")
     loop = Loop(config({"base_url": server.url}), store, "here", Report(said), ["probe"])
@@ -212,7 +212,7 @@ def test_a_store_of_somebody_else_is_exit_code_3(place: Place, tmp_path: Path) -
     store_of(place).parent.chmod(0o755)
     before = store_of(place).read_bytes()
     script = (
-        "import os, sys; from collectors.commands import main; import collectors.scheduler.loop, store.sqlite,"
+        "import os, sys; from cli import main; import collectors.scheduler.scheduler, store.sqlite,"
         " collectors.http.connection; os.setgid(65534); os.setuid(65534);"
         " sys.argv = ['collectors', 'run', '--all']; main()"
     )

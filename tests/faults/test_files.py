@@ -19,11 +19,11 @@ from store.backup import back_up, restore
 from store.part_files import part_file
 from store.paths import put_aside
 from store.repair import salvage
-from store.rows import INCIDENTS
-from tests.collectors.place import ROOT, Place, until
+from store.schema import INCIDENTS
+from tests.collectors.cli_fixture import ROOT, Place, until
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
 from tests.fault_server import GOOD, FaultServer, chunked
-from tests.faults.sound import assert_sound, probes_of
+from tests.faults.integrity import assert_sound, probes_of
 from tests.faults.test_rescue import closed, filled
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
@@ -428,7 +428,7 @@ def test_an_export_that_was_killed_is_cleared_away_by_the_next_one(place: Place)
     assert place.run("run")[0] == 0
     out = place.folder / "out.csv"
     script = (
-        "import os, signal, sys, collectors.commands.export as export; from collectors.commands import main\n"
+        "import os, signal, sys, cli.export as export; from cli import main\n"
         "export.write_rows = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"sys.argv = ['collectors', 'export', 'probes', '--output', '{out}']; main()"
     )

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.catalog import models_of
-from collectors.openrouter import SentModel, entries, validated
+from collectors.sources.openrouter import SentModel, entries, validated
 from store import open_store
-from store.rows import MODELS
+from store.schema import MODELS
 from tests.faults.fuzzing import body, catalog, stream
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()

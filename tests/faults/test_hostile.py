@@ -24,9 +24,9 @@ import trustme
 from collectors.http.connection import Line
 from collectors.http.exchange import Ask, Exchange, exchange
 from store import open_store
-from store.rows import PROBES, Probe
-from tests.collectors.place import ROOT
-from tests.collectors.scenes import config, run_once
+from store.schema import PROBES, Probe
+from tests.collectors.builders import config, run_once
+from tests.collectors.cli_fixture import ROOT
 from tests.fault_server import GOOD, FaultServer, Script, answer, chunk, chunked, event, head, raw
 
 TIMEOUT_S = 1.0

@@ -14,8 +14,8 @@ import pytest
 from collectors.http.connection import Line
 from collectors.http.exchange import Ask, exchange
 from store import open_store
-from store.rows import INCIDENTS
-from tests.collectors.place import Place
+from store.schema import INCIDENTS
+from tests.collectors.cli_fixture import Place
 from tests.fault_server import GOOD, FaultServer, chunked
 
 MB = 1_000_000
@@ -136,7 +136,7 @@ def start(function, *more, original=_thread.start_new_thread):
 _thread.start_new_thread = threading._start_new_thread = start
 import sys
 sys.argv = ["collectors", "run", "--only", "probe"]
-from collectors.commands import main
+from cli import main
 main()
 """
 
@@ -171,7 +171,7 @@ def test_memory_that_runs_out_while_probing_is_offline(place: Place, server: Fau
         "def fail(*_): raise MemoryError\n"
         "e._receive = fail\n"
         "sys.argv = ['collectors', 'run', '--only', 'probe']\n"
-        "from collectors.commands import main\n"
+        "from cli import main\n"
         "main()\n"
     )
     assert (done.returncode, done.stderr) == (0, "")

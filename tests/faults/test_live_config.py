@@ -17,8 +17,8 @@ import pytest
 
 from collectors.scheduler.schedule import schedule_of
 from store import open_store
-from store.rows import BUDGETS, RUNS, TARGETS, Budget, Probe, Run, Table, Target
-from tests.collectors.place import Place, until
+from store.schema import BUDGETS, RUNS, TARGETS, Budget, Probe, Run, Table, Target
+from tests.collectors.cli_fixture import Place, until
 from tests.fault_server import GOOD, FaultServer, chunked
 
 Kind = TypeVar("Kind")
@@ -287,9 +287,9 @@ def test_a_signal_that_comes_as_a_wait_ends_does_not_make_the_loop_wait_for_ever
     script = """
 import io, signal
 from pathlib import Path
-from collectors.scheduler.config import parse
-from collectors.scheduler.loop import Loop
-from collectors.scheduler.report import Report
+from settings.targets import parse
+from collectors.scheduler.scheduler import Loop
+from collectors.scheduler.console import Report
 from store import open_store
 config = parse('[[target]]\\nname="a"\\nmodel="m"\\nbase_url="http://127.0.0.1:9/v1"', Path("targets.toml"), {})
 loop = Loop(config, open_store("sqlite:///a.db"), "here", Report(io.StringIO()), ["probe"])

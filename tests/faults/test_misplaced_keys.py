@@ -12,8 +12,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from collectors.scheduler.config import CollectorSection, OpenRouterSection, TargetSection
-from tests.collectors.place import ROOT, Place
+from settings.targets import CollectorSection, OpenRouterSection, TargetSection
+from tests.collectors.cli_fixture import ROOT, Place
 from tests.fault_server import GOOD, FaultServer, chunked
 from tests.pages.conftest import FRONT
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collectors.place import Place, until
+from tests.collectors.cli_fixture import Place, until
 from tests.fault_server import GOOD, FaultServer, chunked
 
 pytestmark = pytest.mark.waits

@@ -17,8 +17,8 @@ import pytest
 from collectors.scheduler.lock import nobody_writes
 from collectors.scheduler.schedule import schedule_of
 from store import open_store
-from store.rows import BUDGETS, RUNS, Probe, Run
-from tests.collectors.place import Place, until
+from store.schema import BUDGETS, RUNS, Probe, Run
+from tests.collectors.cli_fixture import Place, until
 from tests.fault_server import GOOD, FaultServer, chunked, raw
 
 pytestmark = pytest.mark.waits
@@ -186,7 +186,7 @@ def test_an_interval_that_is_shorter_than_the_timers_is_said_with_the_one_to_set
 
 BREAKS = """
 import collectors.probe, sys
-from collectors.commands import main
+from cli import main
 real = collectors.probe.probe_once
 def probe_once(scene, target, *rest):
     if target.name == "a":
@@ -272,14 +272,14 @@ def test_what_a_run_saw_is_recorded_when_the_store_cannot_be_read_for_the_ticks_
     with _place(tmp_path, timeout_s=3, every_s=1) as place:
         done = place.python(
             "import os, sys\nos.environ['SYSTEMD_EXEC_PID'] = str(os.getpid())\n"
-            "from collectors.scheduler.scene import Scene\nfrom store import StoreError\n"
+            "from collectors.scheduler.context import Scene\nfrom store import StoreError\n"
             "read, calls = Scene.read_series, []\n"
             "def read_series(scene):\n"
             "    calls.append(1)\n"
             "    if len(calls) > 1: raise StoreError('the server is gone')\n"
             "    read(scene)\n"
             "Scene.read_series = read_series\n"
-            "from collectors.commands import main\nsys.argv = ['collectors', 'run']\nsys.exit(main())\n"
+            "from cli import main\nsys.argv = ['collectors', 'run']\nsys.exit(main())\n"
         )
         probes = _by_target(place)
     assert "the server is gone: nothing more is planned meanwhile" in done.stdout

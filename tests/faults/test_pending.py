@@ -13,13 +13,13 @@ import pytest
 
 from collectors.scheduler.spool import Spool
 from store import Store, StoreError, open_store
-from store.files import csv_chunks
+from store.formats import csv_chunks
 from store.pending import PendingFile, pending_paths, write_pending
-from store.rows import PROBES, RUNS, TABLES
-from tests.collectors.place import Place, until
+from store.schema import PROBES, RUNS, TABLES
+from tests.collectors.cli_fixture import Place, until
 from tests.factories import MINUTE, NOON, probe
 from tests.fault_server import GOOD, FaultServer, chunked
-from tests.faults.sound import assert_sound
+from tests.faults.integrity import assert_sound
 from tests.store.stores import STORES, opened
 from tests.store.test_every_table import rows_of
 
@@ -54,7 +54,7 @@ def store_of(place: Place) -> Path:
 # -- what a run could not record
 
 IMPATIENT = (
-    "import sys, store.sqlite; store.sqlite.PATIENCE_S = 0.3; from collectors.commands import main;"
+    "import sys, store.sqlite; store.sqlite.PATIENCE_S = 0.3; from cli import main;"
     " sys.argv = ['collectors', 'run', '--all']; main()"
 )
 
@@ -213,7 +213,7 @@ SLOW_IMPORT = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
 import sys, time, store.pending
-from collectors.commands import main
+from cli import main
 step = store.pending.PendingFile.step
 def slowly(self, store):
     again = step(self, store)
@@ -225,7 +225,7 @@ write = store.pending.write_pending
 def says(*args, **more):
     print("reading", flush=True)
     return write(*args, **more)
-import collectors.commands.import_ as it
+import cli.import_ as it
 it.write_pending = says
 sys.argv = ["collectors", "import", "probes", sys.argv[1]]
 main()

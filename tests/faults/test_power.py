@@ -9,10 +9,10 @@ import apsw
 import pytest
 
 from store import StoreError, open_store
-from store.rows import PROBES, RUNS, Run
+from store.schema import PROBES, RUNS, Run
 from tests.factories import MINUTE, NOON, probe
+from tests.faults.integrity import assert_sound
 from tests.faults.recording import Tape, recording
-from tests.faults.sound import assert_sound
 
 TICKS, TARGETS, POINTS, FLIPS = 60, "abcd", 500, 100
 

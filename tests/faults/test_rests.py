@@ -15,8 +15,8 @@ import pytest
 
 from collectors.scheduler.schedule import schedule_of
 from store import open_store
-from store.rows import RATE_LIMITS, RUNS, RateLimit, Run
-from tests.collectors.place import Place, until
+from store.schema import RATE_LIMITS, RUNS, RateLimit, Run
+from tests.collectors.cli_fixture import Place, until
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunked, event
 
 pytestmark = pytest.mark.waits

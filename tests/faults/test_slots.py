@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from collectors.scheduler.schedule import schedule_of
-from store.rows import Probe
-from tests.collectors.place import Place, until
+from store.schema import Probe
+from tests.collectors.cli_fixture import Place, until
 from tests.fault_server import GOOD, FaultServer, Script, chunked
 
 pytestmark = pytest.mark.waits

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from collectors.scheduler.loop import Loop
-from collectors.scheduler.report import Report
+from collectors.scheduler.console import Report
+from collectors.scheduler.scheduler import Loop
 from store import open_store
-from store.rows import PROBES, RUNS, Probe
-from tests.collectors.place import Place, until
-from tests.collectors.scenes import config
+from store.schema import PROBES, RUNS, Probe
+from tests.collectors.builders import config
+from tests.collectors.cli_fixture import Place, until
 from tests.fault_server import GOOD, FaultServer, chunked
 
 pytestmark = pytest.mark.waits
@@ -102,7 +102,7 @@ def test_health_says_whether_the_collector_runs(tmp_path: Path, server: FaultSer
     later = time.time_ns() - 3 * HOUR_NS
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(time, "time_ns", lambda: later + 6 * HOUR_NS)
-        from collectors.commands.check import _health
+        from cli.check import _health
 
         assert _health(place.url) == 1
 

@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from store import open_store
-from store.rows import Endpoint, EndpointStats, Model, Row, Run, Usage
+from store.schema import Endpoint, EndpointStats, Model, Row, Run, Usage
 from tests.factories import DAY, HOUR, MINUTE, probe, target
 
 FRONT = str(Path(__file__).resolve().parents[2] / "pages" / "shared" / "front.py")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import get_args
 
 from benchmarks.history import history
-from store.rows import Adaptation, Budget, Endpoint, EndpointStats, Model, Outcome, Probe, RateLimit, Row, Run, Usage
+from store.schema import Adaptation, Budget, Endpoint, EndpointStats, Model, Outcome, Probe, RateLimit, Row, Run, Usage
 from tests.factories import DAY, HOUR, MINUTE, SECOND, model, probe, target
 
 DAYS = 2.2

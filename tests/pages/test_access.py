@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks.browser import dashboard_process, free_port
 from benchmarks.tools import ROOT
-from pages.shared import access
+from pages.shell import access
 from store import open_store
 from tests.pages.conftest import FRONT, now_ms, rows
 

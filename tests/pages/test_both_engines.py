@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from store import Store, open_store
 from store.rollups import STEP_MS
-from store.rows import TABLES
+from store.schema import TABLES
 from tests.factories import MINUTE, NOON
 from tests.pages.conftest import open_page
 from tests.pages.odd import ODD_NAME, late, odd_history
@@ -91,7 +91,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Store
 
 @pytest.fixture
 def at_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.shared.window.time", SimpleNamespace(time_ns=lambda: NOW * 1_000_000))
+    monkeypatch.setattr("pages.shell.time_range.time", SimpleNamespace(time_ns=lambda: NOW * 1_000_000))
 
 
 def url_of(store: Store) -> str:
@@ -148,6 +148,6 @@ def test_every_number_of_every_page_is_the_same(
 def test_every_number_that_comes_from_roll_ups_is_the_same(
     stores: dict[str, Store], at_the_same_moment: None, monkeypatch: pytest.MonkeyPatch, engine: str, view: str
 ) -> None:
-    monkeypatch.setattr("pages.shared.target_history.RAW_AT_MOST", 0)
+    monkeypatch.setattr("pages.queries.target_history.RAW_AT_MOST", 0)
     sqlite, other = (read(stores[name], VIEWS[view], monkeypatch) for name in ("sqlite", engine))
     assert differences(sqlite, other) == []

@@ -19,7 +19,7 @@ from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
 from benchmarks.browser import dashboard_process, free_port
 from benchmarks.tools import ROOT
-from pages.shared.host_check import Authority, is_listed, parse_authority, refusal
+from pages.shell.host_check import Authority, is_listed, parse_authority, refusal
 from store import open_store
 from tests.pages.conftest import now_ms, rows
 

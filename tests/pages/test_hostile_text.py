@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from store import open_store
-from store.rows import TABLE_OF, Row
+from store.schema import TABLE_OF, Row
 from tests.pages.conftest import FRONT, now_ms, rows
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,9 +11,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from pages.shared import access
-from pages.shared.routes import ROUTES
-from tests.collectors.place import ROOT
+from api.downloads import ROUTES
+from pages.shell import access
+from tests.collectors.cli_fixture import ROOT
 from tests.pages.conftest import open_page
 
 PAGES = ("", "model.py", "compare.py", "routing.py", "catalog.py", "export.py", "system.py", "status.py")

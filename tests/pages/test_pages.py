@@ -11,9 +11,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from pages.shared.export_parts import TABLE_HELP
+from pages.sections.export_form import TABLE_HELP
 from store import Selection, open_store
-from store.rows import MODELS, TABLES, Budget, Model
+from store.schema import MODELS, TABLES, Budget, Model
 from tests.factories import DAY, HOUR, probe, target
 from tests.pages.conftest import code, html, metric, now_ms, open_page, rows
 
@@ -292,7 +292,7 @@ def test_a_custom_range_that_ends_before_it_begins_is_said(filled: Path) -> None
 
 @pytest.fixture
 def from_rollups(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.shared.target_history.RAW_AT_MOST", 0)
+    monkeypatch.setattr("pages.queries.target_history.RAW_AT_MOST", 0)
 
 
 def test_the_overview_says_the_same_from_roll_ups(from_rollups: None) -> None:

@@ -13,11 +13,12 @@ import streamlit as st
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from pages.shared import overview_rows, target_history
-from pages.shared.target_history import TargetHistory, target_histories
-from pages.shared.window import Window
+from pages.queries import target_history
+from pages.queries.target_history import TargetHistory, target_histories
+from pages.sections import overview_table
+from pages.shell.time_range import Window
 from store import Store
-from store.rows import INCIDENTS, PROBES, TARGETS, Probe, Target
+from store.schema import INCIDENTS, PROBES, TARGETS, Probe, Target
 from tests.factories import HOUR, MINUTE
 from tests.pages.odd import odd_history
 from tests.pages.test_both_engines import NOW, url_of
@@ -131,7 +132,7 @@ def test_any_range_of_any_target_is_what_plain_sql_says(
     monkeypatch.setenv("UPTOKEN_STORE", url_of(filled))
     st.cache_resource.clear()
     st.cache_data.clear()
-    monkeypatch.setattr("pages.shared.loader.store", lambda _url: filled)
+    monkeypatch.setattr("pages.queries.cache.store", lambda _url: filled)
     targets = [target for row in filled.read(TARGETS) if (target := Target(*row)).state == "active"]
     window = Window(since, until, False, "")
     histories = target_histories(url_of(filled), targets, window, NOW, parts=3, coarse=coarse)
@@ -146,7 +147,7 @@ def test_any_range_of_any_target_is_what_plain_sql_says(
         assert [(i.began_at, i.ended_at) for i in history.incidents] == [
             (row[3], row[4]) for row in rows if row[3] < until and (row[4] is None or row[4] > since)
         ]
-    shown = overview_rows.rows(url_of(filled), targets, window, NOW)
+    shown = overview_table.rows(url_of(filled), targets, window, NOW)
     alone = {(row.target.name, row.target.location): row for row in shown}
     for history in histories[::4]:
         row = alone[history.target.name, history.target.location]

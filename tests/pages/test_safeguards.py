@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage
 
 from benchmarks.browser import dashboard_process
-from pages.shared.safeguards import may_be_framed
+from pages.shell.safeguards import may_be_framed
 from store import open_store
 from tests.pages.conftest import now_ms, rows
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import access
-from pages.shared.status_parts import _of_most
+from pages.sections.status_list import _of_most
+from pages.shell import access
 from stats.incidents import TargetState
 from store import open_store
-from store.rows import RateLimit, Run
+from store.schema import RateLimit, Run
 from tests.factories import DAY, HOUR, probe, target
 from tests.pages.conftest import FRONT, html, metric, now_ms, open_page
 

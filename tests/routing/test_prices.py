@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from routing.prices import BilledTokens, Price, conditions_of, listed_price, price_at
-from store.rows import Endpoint
+from store.schema import Endpoint
 from tests.factories import HOUR, NOON
 
 

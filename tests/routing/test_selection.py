@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from routing.selection import Plan, Record, Wish, chances_after, inverse_square_shares, plan, provider_object
-from stats.records import measured, reported
 from stats.routes import attempts_by_provider, first_choices, routes_of
-from store.rows import Endpoint, EndpointStats
+from stats.routing_inputs import measured, reported
+from store.schema import Endpoint, EndpointStats
 from tests.factories import MINUTE, NOON, probe
 from tests.stats.samples import routed
 

@@ -9,7 +9,7 @@ from operator import attrgetter
 from stats.providers import RoutedProbe
 from stats.summary import Summary, summary
 from store.rollups import HOURS, Grid, Observation, Rollup, added_up
-from store.rows import Probe
+from store.schema import Probe
 from tests.factories import MINUTE, NOON
 
 MINUTES = Grid(NOON, MINUTE, MINUTE)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stats.catalog import Filters, ModelMeasurement, catalog, filtered, measured_by_model, spots
-from stats.reported import reported_bars
-from store.rows import EndpointStats
+from stats.reported_uptime import reported_bars
+from store.schema import EndpointStats
 from tests.factories import HOUR, MINUTE, NOON, model, probe
 from tests.stats.samples import told
 

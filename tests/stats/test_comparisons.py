@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stats.consensus import seen_by_most
 from stats.costs import asked_since, costs, month_began
-from stats.differences import difference
 from stats.distribution import DAYS, by_hour_of_week, histogram
-from stats.places import seen_by_most
+from stats.median_difference import difference
 from stats.samples import Samples, samples_of
 from stats.tokens import tokens_per_day
 from store.rollups import COUNTED, Rollup

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-import store.rows
+import store.schema
 from stats.incidents import (
     Incident,
     incidents,
@@ -12,7 +12,7 @@ from stats.incidents import (
     within,
 )
 from store.incidents import stretches
-from store.rows import Probe
+from store.schema import Probe
 from tests.factories import DAY, MINUTE, NOON, probe
 
 
@@ -23,7 +23,7 @@ def _minutes(*outcomes: str) -> list[Probe]:
 def seen(probes: list[Probe], now: int | None = None) -> list[Incident]:
     """The incidents of one target that is probed each minute, as the store keeps them."""
     rows = [
-        store.rows.Incident("Gemma", "here", "ping", s.began_at, s.ended_at, s.cause, s.probes, s.error)
+        store.schema.Incident("Gemma", "here", "ping", s.began_at, s.ended_at, s.cause, s.probes, s.error)
         for s in stretches((p.started_at, p.outcome, p.error) for p in probes)
     ]
     newest = probes[-1] if probes else None

@@ -10,11 +10,11 @@ from collections import Counter
 import pytest
 
 from stats.latency import bands, failures, median_line
-from stats.strip import Failure, strip, with_errors
+from stats.status_bars import Failure, strip, with_errors
 from stats.summary import summary
 from stats.tokens import tokens_per_day
 from store.rollups import DAY_MS
-from store.rows import Probe
+from store.schema import Probe
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
 from tests.stats.samples import kept, told
 

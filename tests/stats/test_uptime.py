@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stats.uptime import Uptime, wilson
-from store.rows import NOT_COUNTED, Probe
+from store.schema import NOT_COUNTED, Probe
 from tests.factories import DAY, HOUR, MINUTE, NOON, SECOND, probe
 from tests.stats.samples import whole
 

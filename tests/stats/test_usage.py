@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stats.usage import TokensByPart, by_day, shares, totals
-from store.rows import Usage
+from store.schema import Usage
 from tests.factories import DAY, NOON, usage
 
 MIDNIGHT = NOON - NOON % DAY

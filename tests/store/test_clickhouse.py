@@ -11,7 +11,7 @@ import pytest
 from store import Selection, Store, StoreError, open_store
 from store.clickhouse_schema import Layout, packed_sketch
 from store.rollups import STEP_MS
-from store.rows import BUDGETS, INCIDENTS, PROBES, RUNS, Budget, Probe, Run
+from store.schema import BUDGETS, INCIDENTS, PROBES, RUNS, Budget, Probe, Run
 from store.sketch import packed
 from tests.factories import DAY, MINUTE, NOON, probe
 from tests.stats.test_rollups import a_week

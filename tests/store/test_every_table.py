@@ -11,11 +11,11 @@ from typing import Any
 import apsw
 import pytest
 
-from store import Selection, Store, StoreError, migrations, open_store, rows
-from store.files import FORMATS, Format, read_rows, write_rows
+from store import Selection, Store, StoreError, migrations, open_store, schema
+from store.formats import FORMATS, Format, read_rows, write_rows
 from store.protocol import upkeep_of
 from store.repair import salvage
-from store.rows import PROBES, TABLE_OF, TABLES, Column, Moment, Row, Table, Text
+from store.schema import PROBES, TABLE_OF, TABLES, Column, Moment, Row, Table, Text
 from store.sqlite import SqliteStore
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
 from tests.store.stores import STORES, opened
@@ -208,10 +208,10 @@ def m999_notes(connection: apsw.Connection) -> None:
 @pytest.fixture
 def notes(monkeypatch: pytest.MonkeyPatch) -> Table:
     """A table that comes later: one declared class and, for SQLite, a migration."""
-    monkeypatch.setattr(rows, "TABLES", TABLES.copy())
-    monkeypatch.setattr(rows, "TABLE_OF", rows.TABLE_OF.copy())
-    rows.table("notes", key=("name", "at"), time="at", owner="name", on_conflict="replace")(Note)
-    table = rows.TABLES["notes"]
+    monkeypatch.setattr(schema, "TABLES", TABLES.copy())
+    monkeypatch.setattr(schema, "TABLE_OF", schema.TABLE_OF.copy())
+    schema.table("notes", key=("name", "at"), time="at", owner="name", on_conflict="replace")(Note)
+    table = schema.TABLES["notes"]
     monkeypatch.setitem(TABLES, "notes", table)
     monkeypatch.setitem(TABLE_OF, Note, table)
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, m999_notes))

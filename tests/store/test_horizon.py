@@ -14,7 +14,7 @@ from store import Selection, Store
 from store.horizon import MARGIN_MS, horizon, late_probes, late_rows
 from store.protocol import upkeep_of
 from store.rollups import STEP_MS
-from store.rows import (
+from store.schema import (
     ADAPTATIONS,
     BUDGETS,
     ENDPOINT_STATS,

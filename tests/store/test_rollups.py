@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from store import Selection, Store, open_store
 from store.incidents import stretches
+from store.rollup_plan import Range, effective, rollups_of
 from store.rollups import COLUMNS, COUNTED, STEP_MS
-from store.rows import DAILY, HOURLY, INCIDENTS, PROBES, Hour, Incident, Probe
+from store.schema import DAILY, HOURLY, INCIDENTS, PROBES, Hour, Incident, Probe
 from store.sketch import bucket_of, counts_of, merged, packed, quantiles, value_of
 from store.sqlite import SqliteStore
-from store.windows import Range, effective, rollups_of
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
 from tests.store.stores import STORES, opened
 

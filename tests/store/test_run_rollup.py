@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 
 from store import open_store
-from store.rows import PROBES, RUNS, Run
+from store.schema import PROBES, RUNS, Run
 from store.sqlite import FREE_PAGES, SqliteStore
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
 

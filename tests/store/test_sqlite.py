@@ -14,7 +14,7 @@ import pytest
 
 from store import StoreError, backup, migrations, open_store
 from store.rollups import COLUMNS, EXPORTED, STEP_MS
-from store.rows import ENDPOINTS, INCIDENTS, MODELS, PROBES, TABLES, TARGETS, Budget, Endpoint, Model
+from store.schema import ENDPOINTS, INCIDENTS, MODELS, PROBES, TABLES, TARGETS, Budget, Endpoint, Model
 from store.sqlite import INTERNED
 from tests.factories import DAY, HOUR, NOON, model, probe
 
@@ -294,7 +294,7 @@ def test_a_reader_without_writer_in_a_folder_it_may_not_write_still_reads(path: 
             folder.chmod(0o755)
     path.chmod(0o644)
     script = (
-        "import os,sys; sys.path.insert(0, os.getcwd()); from store import open_store; from store.rows import PROBES;"
+        "import os,sys; sys.path.insert(0, os.getcwd()); from store import open_store; from store.schema import PROBES;"
         "import store.sqlite; os.setuid(65534);"
         f"print(open_store('sqlite:///{path}', read_only=True).count(PROBES))"
     )

@@ -9,7 +9,7 @@ import pytest
 
 from store import Selection, Spending, Store
 from store.rollups import SPENDING_COLUMNS, spending_of
-from store.rows import ADAPTATIONS, MODELS, PROBES, RUNS, TARGETS, USAGE, Adaptation, Probe, Row, Run
+from store.schema import ADAPTATIONS, MODELS, PROBES, RUNS, TARGETS, USAGE, Adaptation, Probe, Row, Run
 from tests.factories import DAY, MINUTE, NOON, model, probe, target, usage
 from tests.store.stores import STORES, opened
 

@@ -1,0 +1,93 @@
+"""A table as a download that holds nothing once its client is gone, or has stopped reading."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Generator, Iterator
+from functools import partial
+
+import anyio
+from anyio.to_thread import run_sync
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from store import Selection, StoreError, open_store
+from store.formats import csv_chunks
+from store.schema import Table
+
+MOST_AT_ONCE = 4
+IDLE_S = 60.0
+"""How long a client may take for one piece."""
+PIECE_BYTES = 65_536
+_places = threading.BoundedSemaphore(MOST_AT_ONCE)
+_LOGGER = logging.getLogger(__name__)
+
+
+class Download:
+    """ASGI response: the rows of a table as CSV. It opens the store when it is sent, and closes it however it ends."""
+
+    def __init__(self, url: str, table: Table, selection: Selection) -> None:
+        self._url, self._table, self._selection = url, table, selection
+
+    def head(self) -> Response:
+        """The response without its body, made without the store."""
+        headers = {"Content-Disposition": f'attachment; filename="{self._table.name}.csv"', "Cache-Control": "no-store"}
+        response = Response(headers=headers, media_type="text/csv; charset=utf-8")
+        del response.headers["content-length"]  # the body's length is not known
+        return response
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, or say why not."""
+        if not _places.acquire(blocking=False):
+            words = f"{MOST_AT_ONCE} downloads are running, which is the limit: try again when one of them has ended\n"
+            await PlainTextResponse(words, 503, {"Retry-After": "30"})(scope, receive, send)
+            return
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            _places.release()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            store = await run_sync(partial(open_store, self._url, read_only=True))
+        except StoreError as problem:
+            await PlainTextResponse(f"{problem}\n", 503)(scope, receive, send)
+            return
+        pieces = self._pieces(csv_chunks(self._table, store.read(self._table, self._selection)))
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_end_with_client, receive, tasks.cancel_scope)
+                await self._send(pieces, send)
+                tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await run_sync(pieces.close)
+                await run_sync(store.close)
+
+    async def _send(self, pieces: Iterator[bytes], send: Send) -> None:
+        """Send all pieces. What ends early has no proper end, so that no client takes it for the whole table."""
+        await send({"type": "http.response.start", "status": 200, "headers": self.head().raw_headers})
+        try:
+            while (piece := await run_sync(next, pieces, b"")) != b"":
+                with anyio.fail_after(IDLE_S):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except TimeoutError:
+            _LOGGER.warning("a download of %s was ended: its client read nothing for %g s", self._table.name, IDLE_S)
+        except StoreError as problem:
+            _LOGGER.warning("a download of %s was ended: %s", self._table.name, problem)
+        else:
+            await send({"type": "http.response.body", "body": b""})
+
+    @staticmethod
+    def _pieces(chunks: Iterator[tuple[str, int]]) -> Generator[bytes, None, None]:
+        """A slow client gets its time for each piece, so that they must be small."""
+        for text, _ in chunks:
+            data = text.encode()
+            yield from (data[at : at + PIECE_BYTES] for at in range(0, len(data), PIECE_BYTES))
+
+
+async def _end_with_client(receive: Receive, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()

@@ -1,0 +1,91 @@
+"""Models as points: what they cost against what they offer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from charts.axes import log_ticks
+from charts.figure_builder import Drawing
+from charts.palette import Palette
+from stats.catalog import Spot
+
+HEIGHT = 360
+SIZE, GROWTH, MOST_SIZE = 7.0, 2.5, 16.0
+MOST_NAMES = 6
+MARGIN = {"t": 30, "l": 62, "b": 52, "r": 8}
+CONTEXT_TICKS = {
+    8_192: "8k",
+    32_768: "32k",
+    65_536: "64k",
+    131_072: "128k",
+    262_144: "256k",
+    1_048_576: "1M",
+    10_000_000: "10M",
+}
+
+
+def scatter(
+    spots: Sequence[Spot],
+    palette: Palette,
+    *,
+    label: str,
+    ticks_named: dict[int, str] | None = None,
+) -> go.Figure:
+    """The chart of `stats.catalog.spots`: price to the right (logarithmic; what is free stands left of it), `label`
+    upwards, logarithmic where `ticks_named` has its ticks. A mark is the larger the more models stand there.
+    """
+    chart = Drawing(palette, HEIGHT)
+    if not spots:
+        return chart.say("no model here has both numbers")
+    paid = [spot.usd_per_million for spot in spots if spot.usd_per_million > 0]
+    low, high = (min(paid), max(paid)) if paid else (0.1, 1.0)
+    free_at = low / 3
+    for is_free, name, colour in ((False, "paid", palette.accent), (True, "free", palette.second)):
+        part = [spot for spot in spots if (spot.usd_per_million == 0) == is_free]
+        if not part:
+            continue
+        chart.add_scatter(
+            x=[free_at if is_free else spot.usd_per_million for spot in part],
+            y=[spot.value for spot in part],
+            text=[_said(spot.names) for spot in part],
+            customdata=[spot.usd_per_million for spot in part],
+            mode="markers",
+            name=name,
+            marker={
+                "size": [min(MOST_SIZE, SIZE + GROWTH * math.sqrt(len(spot.names) - 1)) for spot in part],
+                "color": palette.faded(colour, 0.65),
+                "line": {"width": 0},
+            },
+            hovertemplate=f"%{{text}}<br>$%{{customdata:,.4~r}} per million<br>%{{y:,.4~r}} {label}<extra></extra>",
+        )
+    has_free = len(paid) < len(spots)
+    ticks = log_ticks(low, high)
+    small = {"color": palette.muted, "size": 12}
+    # finding margins by itself (automargin), the browser would draw all of it twice: 0.13 s for 1,000 models
+    x_axis = {
+        "type": "log",
+        "tickvals": ([free_at] if has_free else []) + ticks,
+        "ticktext": (["free"] if has_free else []) + [f"${tick:g}" for tick in ticks],
+        "tickangle": 0,
+        "range": [math.log10(free_at if has_free else low) - 0.15, math.log10(high) + 0.15],
+        "title": {"text": "USD per million tokens, 3 in to 1 out", "font": small},
+        "automargin": False,
+    }
+    y_axis: dict[str, object] = {"title": {"text": label, "font": small, "standoff": 4}, "automargin": False}
+    if ticks_named:
+        edges = [math.log10(bound(spot.value for spot in spots)) + more for bound, more in ((min, -0.1), (max, 0.1))]
+        names = list(ticks_named.values())
+        y_axis |= {"type": "log", "tickvals": list(ticks_named), "ticktext": names, "range": edges}
+    legend = {"y": 1.02, "yanchor": "bottom", "itemsizing": "constant"}
+    chart.update_layout(hovermode="closest", legend=legend, margin=MARGIN, xaxis=x_axis, yaxis=y_axis)
+    return chart.figure()
+
+
+def _said(names: Sequence[str]) -> str:
+    """The models of a spot, as text that Plotly does not take for markup."""
+    shown = [name.replace("&", "&amp;").replace("<", "&lt;") for name in names[:MOST_NAMES]]
+    more = len(names) - len(shown)
+    return "<br>".join(f"<b>{name}</b>" for name in shown) + (f"<br>and {more} more" if more else "")

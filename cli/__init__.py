@@ -1,0 +1,82 @@
+"""The command line: `python -m collectors run | check | export | import | backup | restore | repair | rebuild |
+remove-future`.
+
+Each command is one file. What a command needs is imported when it runs, so that a run with nothing due stays quick.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import typer
+
+from cli import backup, check, export, import_, rebuild, remove_future, run
+from cli.streams import OutputError, ReaderLeftError, take_over
+from store.secrecy import hidden
+
+OK, BROKEN, WRONG_USE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+UNEXPECTED = "this is a mistake in Uptoken: please report what is above (keys are taken out of it)"
+
+app = typer.Typer(
+    name="python -m collectors",
+    help="Probe language models, keep what was seen, and hand it out.",
+    epilog="Exit codes: 0 done, 1 the collector has stopped (check --health), 2 the configuration or a flag is wrong, "
+    "3 the store or this machine failed (disk, memory, output), 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.command("run")(run.run)
+app.command("check")(check.check)
+app.command("export")(export.export)
+app.command("import")(import_.import_)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
+app.command("repair")(backup.repair)
+app.command("rebuild")(rebuild.rebuild)
+app.command("remove-future")(remove_future.remove_future)
+
+
+def main() -> None:
+    """Run the command line; every expected failure is one sentence on standard error and an exit code."""
+    from collectors.http.authorities import AuthoritiesError
+    from collectors.http.own_limits import own_limit
+    from collectors.http.redaction import redacted
+    from settings.targets import ConfigError
+    from store import StoreError, StoreUrlError
+    from store.formats import FileError
+
+    take_over()
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except ReaderLeftError:
+        sys.exit(OK)
+    except (AuthoritiesError, ConfigError, FileError, StoreUrlError) as problem:
+        sys.exit(_fail(problem, WRONG_USE))
+    except (OSError, OutputError, StoreError) as problem:
+        sys.exit(_fail(problem, FAILED))
+    except typer.Abort:
+        sys.exit(INTERRUPTED)
+    except typer.Exit as problem:
+        sys.exit(problem.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except typer.TyperException as problem:
+        print(f"{hidden(problem.format_message())} (--help tells more)", file=sys.stderr)
+        sys.exit(WRONG_USE)
+    except Exception as problem:  # noqa: BLE001  a traceback could hold a key: requests puts headers into its messages
+        if limit := own_limit(problem):
+            sys.exit(_fail(limit, FAILED))
+        print(hidden(redacted(traceback.format_exc())), file=sys.stderr)
+        sys.exit(_fail(UNEXPECTED, BROKEN))
+    sys.exit(code if isinstance(code, int) else OK)
+
+
+def _fail(problem: Exception | str, code: int) -> int:
+    print(hidden(str(problem)), file=sys.stderr)
+    return code

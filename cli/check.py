@@ -1,0 +1,230 @@
+"""`check`: is the configuration right, does each target answer, and what will a day cost?"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import ConfigPath, StoreUrl, location, store_url
+
+if TYPE_CHECKING:
+    from collectors.http.adaptations import Change
+    from collectors.scheduler.context import Scene
+    from settings.targets import Config, ProbeTarget
+    from store import Store
+
+DAY_S = 86_400
+MOST_PARALLEL = 32
+STOPPED = 1
+BROKEN = "error in Uptoken"
+
+
+def check(
+    config: ConfigPath = None,
+    store: StoreUrl = None,
+    health: Annotated[
+        bool,
+        typer.Option("--health", help="Probe nothing: exit with 1 when the collector has stopped, for a supervisor."),
+    ] = False,
+) -> int:
+    """Validate the configuration, reach each target with one probe, and say what a day will cost.
+
+    Nothing is recorded. The probes count as little as any: a few tokens each.
+    With --health it only looks at the store: 0 while the collector feeds it, 1 when it has stopped.
+    """
+    if health:
+        return _health(store_url(store))
+    from rich.table import Table
+    from rich.text import Text
+
+    from collectors.http.authorities import check_authorities
+    from collectors.scheduler.console import console_for
+    from collectors.scheduler.context import Scene
+    from collectors.scheduler.lock import lock_path
+    from collectors.scheduler.notices import short_intervals
+    from collectors.scheduler.room import make_room
+    from collectors.scheduler.shared_state import SharedState, timer_step_s
+    from settings.targets import load
+
+    loaded = load(config)
+    check_authorities()
+    console = console_for(sys.stdout)
+    console.print(f"{loaded.path} is right: {len(loaded.all_targets)} target(s){_disabled(loaded)}", highlight=False)
+    shared = SharedState(None, location())
+    room = make_room(loaded)
+    for warning in room.warnings:
+        console.print(warning, highlight=False)
+    scene = Scene(loaded, _known(store_url(store)), shared, keeps_connections=room.keeps_connections)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("target", "answers", "probes a day", "most a day costs"):
+        table.add_column(heading, justify="left" if heading in ("target", "answers") else "right")
+    now = time.time_ns() // 1_000_000
+    rests = {target.name: scene.shared.rests.why(target, now) for target in loaded.targets}  # before they are reached
+    with ThreadPoolExecutor(min(MOST_PARALLEL, room.most_parallel)) as pool:
+        answers = list(pool.map(lambda target: _answer(scene, target), loaded.targets))
+    total = Decimal(0)
+    for target, answer in zip(loaded.targets, answers, strict=True):
+        count, usd, note = _day(scene, target)
+        total += usd
+        table.add_row(Text(target.name), Text(answer), f"{count:,.0f}", note)
+    for target in loaded.disabled:
+        table.add_row(Text(target.name), "disabled", "0", "nothing")
+    console.print(table)
+    for target in loaded.targets:
+        if special := _special(scene, target, rests[target.name]):
+            console.print(f"{target.name}: {special}", highlight=False, markup=False)
+    budget = loaded.collector.usd_per_day
+    console.print(f"at most ${total:.4f} a day in all, and never more than ${budget} (usd_per_day)", highlight=False)
+    if total > budget:
+        console.print(
+            "the budget stops probes before the day is over: raise usd_per_day, or probe less often", highlight=False
+        )
+    for warning in short_intervals(loaded, timer_step_s(lock_path(store_url(store)), location())):
+        console.print(warning, highlight=False)
+    scene.close()
+    shared.close()
+    return STOPPED if any(answer.startswith(BROKEN) for answer in answers) else 0
+
+
+def _disabled(loaded: Config) -> str:
+    return f", {len(loaded.disabled)} of them disabled" if loaded.disabled else ""
+
+
+def _special(scene: Scene, target: ProbeTarget, rest: str | None) -> str:
+    """What is not the usual request: another API, what this target's server wants to be changed, and that it is to be
+    left alone for now.
+    """
+    from collectors.http.redaction import safe_error
+
+    changes = sorted(scene.refused.get((target.name, target.base_url, target.model), []), key=_kind)
+    parts = [f"api {target.api}"] if target.api != "chat" else []
+    parts += [safe_error(describe_change(*change)) or "" for change in changes]
+    return "; ".join([*parts, rest] if rest is not None else parts)
+
+
+def _kind(change: Change) -> tuple[int, str]:
+    """Names first, then what is left out, then values: in the same order now and from the store."""
+    field, instead = change
+    return (1 if instead is None else 0 if instead.startswith('"') else 2), field
+
+
+def describe_change(field: str, instead: str | None) -> str:
+    """A change of a request that its server wanted, in a few words."""
+    if instead is None:
+        return f"no {field}"
+    value = json.loads(instead)
+    if isinstance(value, str):
+        return f"{value} instead of {field}"
+    if field == "stream" and value is False:
+        return "not streamed"
+    return f"limit {value}" if "tokens" in field.lower() else f"{field} {instead}"
+
+
+def _health(url: str) -> int:
+    """Whether the store is fed. Raises StoreError where there is none."""
+    from settings.durations import in_words
+    from store import Selection, open_store
+    from store.formats import iso
+    from store.horizon import horizon, late_probes
+    from store.protocol import upkeep_of
+    from store.schema import RUNS, TARGETS, Run, Target
+    from store.staleness import last_seen, stale_since
+
+    now = time.time_ns() // 1_000_000
+    opened = open_store(url, read_only=True)
+    try:
+        newest = [series.newest for series in opened.series(horizon(now))]
+        runs = [Run(*row) for row in opened.read(RUNS, Selection(until=horizon(now)), newest_first=True, limit=50)]
+        targets = [Target(*row) for row in opened.read(TARGETS)]
+        late, kept_since = late_probes(opened, now), upkeep_of(opened).kept_since()
+    finally:
+        opened.close()
+    if late:
+        print(f"{late:,} probes are from the future: see `python -m collectors remove-future`", file=sys.stderr)
+    if kept_since > horizon(now):
+        print(
+            f"the store refuses every row from before {iso(kept_since)}: a clock was ahead, or this one is behind; see "
+            "`python -m collectors remove-future`",
+            file=sys.stderr,
+        )
+        return STOPPED
+    stopped = stale_since(newest, runs, targets, now)
+    last = last_seen(newest, runs, now)
+    if last is None:
+        print("nothing was recorded yet", file=sys.stderr)
+        return STOPPED
+    if stopped is not None:
+        print(
+            f"the collector has stopped: nothing was recorded for {in_words((now - stopped) // 1_000)}", file=sys.stderr
+        )
+        return STOPPED
+    print(f"the collector runs: it last recorded something {in_words(max(0, now - last) // 1_000)} ago")
+    return 0
+
+
+def _answer(scene: Scene, target: ProbeTarget) -> str:
+    from collectors.http.own_limits import own_limit
+    from collectors.http.redaction import root_cause, safe_error
+    from collectors.probe import probe_once
+    from collectors.scheduler.console import WORD, report_bug, verdict
+    from store.schema import Probe
+
+    if target.waits_for_key:
+        return f"waiting for a key: {target.where_key_belongs}"
+    try:
+        with scene.seats.take(target, threading.Event()):
+            findings = probe_once(scene, target, target.profile, target.every_s)
+    except Exception as problem:  # noqa: BLE001  the other targets are to be reached, too
+        if limit := own_limit(problem):
+            return f"{WORD[None]}, offline: {limit}"
+        report_bug(target.name, problem)
+        return f"{BROKEN}: {safe_error(root_cause(problem))}"
+    probe: Probe = next(finding.row for finding in findings if isinstance(finding.row, Probe))
+    if probe.error is not None:
+        return f"{WORD[verdict(probe.outcome)]}, {probe.outcome}: {probe.error}"
+    if target.api == "embeddings":
+        return f"up, a vector after {probe.total_ms or 0:.0f} ms"
+    if probe.ttft_ms is None and probe.total_ms is None:
+        return "up (nothing visible came: its tokens were hidden reasoning, or a filter kept the text)"
+    if probe.ttft_ms is None:
+        return "up (it does not stream, so it has no time to first token)"
+    return f"up, first token after {probe.ttft_ms:.0f} ms"
+
+
+def _day(scene: Scene, target: ProbeTarget) -> tuple[float, Decimal, str]:
+    """Probes a day, the most that they cost, and that in words."""
+    if target.waits_for_key:
+        return 0, Decimal(0), "nothing before it has a key"
+    counts = {profile: DAY_S / every_s for profile, every_s in target.schedules}
+    if target.requests_per_day is not None:
+        counts = {profile: min(count, target.requests_per_day) for profile, count in counts.items()}
+    if target.is_free_variant:
+        quota = scene.config.collector.free_requests_per_day
+        counts = {profile: min(count, quota) for profile, count in counts.items()}
+    usd = sum((scene.most_it_costs(target, p) * Decimal(n) for p, n in counts.items()), Decimal(0))
+    if scene.price(target) is None:
+        if target.is_loopback:
+            return sum(counts.values()), usd, "price not known; this machine's own"
+        return sum(counts.values()), usd, f"${usd:.4f}, its price not known and reckoned high"
+    return sum(counts.values()), usd, f"${usd:.4f}" if usd else "free"
+
+
+def _known(url: str) -> Store | None:
+    """The store, for prices and for what servers refuse; null where there is none yet."""
+    from store import StoreError, open_store
+    from store.paths import refuse_unusable, sqlite_path
+
+    path = sqlite_path(url)
+    if path is not None:
+        refuse_unusable(path)
+    try:
+        return open_store(url, read_only=True)
+    except StoreError:
+        return None

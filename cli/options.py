@@ -1,0 +1,70 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from settings.durations import seconds, shorten
+from store import DEFAULT_URL
+from store.formats import moment
+from store.schema import TABLES
+from store.secrecy import looks_secret
+from store.url import check_url
+
+ConfigPath = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="The configuration. [default: $UPTOKEN_CONFIG, else targets.toml]"),
+]
+StoreUrl = Annotated[
+    str | None,
+    typer.Option("--store", metavar="URL", help=f"Where the rows are. [default: $UPTOKEN_STORE, else {DEFAULT_URL}]"),
+]
+TableName = Annotated[str, typer.Argument(metavar="TABLE", help=f"One of {', '.join(TABLES)}.")]
+
+
+def location() -> str:
+    """The name of the place that this collector runs at: `UPTOKEN_LOCATION`, else the host's name."""
+    named = as_text(os.environ.get("UPTOKEN_LOCATION") or socket.gethostname())
+    if looks_secret(named):
+        raise typer.BadParameter("UPTOKEN_LOCATION looks like a key: it is the name of this place, as in office")
+    return named
+
+
+def as_text(argument: str) -> str:
+    """An argument or a variable as UTF-8, also where the locale is another one. Raises typer.BadParameter."""
+    try:
+        return os.fsencode(argument).decode() if not _is_text(argument) else argument
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{argument!a} is not UTF-8") from None
+
+
+def _is_text(argument: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in argument)
+
+
+def store_url(url: str | None) -> str:
+    """The store's URL, from the option, the environment or the default. Raises StoreUrlError."""
+    found = url or os.environ.get("UPTOKEN_STORE") or DEFAULT_URL
+    check_url(found)
+    return found
+
+
+def moment_or_age(text: str | None) -> int | None:
+    """`2026-11-24`, `2026-11-24T12:00:00+01:00` or an age as `7d`, as milliseconds UTC. Raises typer.BadParameter."""
+    if text is None:
+        return None
+    try:
+        if re.fullmatch(r"[0-9.]+\s*[smhd]", text.strip()):
+            return time.time_ns() // 1_000_000 - round(seconds(text) * 1_000)
+        return moment(text)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(
+            f"{shorten(text)} is no time; write 2026-11-24, 2026-11-24T12:00:00+00:00, or an age as 7d or 12h"
+        ) from None

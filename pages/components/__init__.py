@@ -1,0 +1,1 @@
+"""Cards, tables, status bars, sparklines, number formatting, theme. No store, no session."""

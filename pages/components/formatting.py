@@ -1,0 +1,234 @@
+"""How numbers and moments are written. Pure; a page never formats a number itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from stats.uptime import Uptime
+from store.schema import INTERNAL_ERROR
+
+DASH = "–"
+
+
+def percent(share: float | None) -> str:
+    """`99.98%`: more digits the nearer to all or nothing, never rounded up to 100."""
+    if share is None:
+        return DASH
+    value = share * 100
+    if value in (0.0, 100.0):
+        return f"{value:.0f}%"
+    digits = 2 if value > 90 or value < 1 else 1
+    text = f"{value:.{digits}f}"
+    return f"{'99.99' if float(text) == 100 else text}%"
+
+
+def bounds(interval: tuple[float, float] | None) -> str:
+    """`98.7 to 99.5`: an interval of shares, in percent."""
+    if interval is None:
+        return ""
+    low, high = (share * 100 for share in interval)
+    digits = next((d for d in (1, 2, 3) if round(low, d) < 100 and round(low, d) != round(high, d)), 4)
+    return f"{low:.{digits}f} to {'100' if round(high, digits) == 100 else f'{high:.{digits}f}'}"
+
+
+def milliseconds(value: float | None) -> str:
+    """`412`, `1,180`, `0.8`: without the unit, three digits at least where they mean something."""
+    if value is None:
+        return DASH
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def rate(value: float | None) -> str:
+    """Tokens per second, without the unit."""
+    return DASH if value is None else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def count(value: int) -> str:
+    """`58,204`."""
+    return f"{value:,d}"
+
+
+def large(value: float) -> str:
+    """`1.23B`, `456M`, `7.8k`, `95`: a count of tokens with three digits."""
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= size * 0.9995:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.0f}"
+
+
+def probes(value: int) -> str:
+    """`1 probe`, `1,438 probes`."""
+    return plural(value, "probe")
+
+
+def plural(value: int, noun: str) -> str:
+    """`1 report`, `2 reports`."""
+    return f"{value:,d} {noun}" + ("" if value == 1 else "s")
+
+
+def context(tokens: int | None) -> str:
+    """`32k`, as model pages write it; `32,768` is said in the header."""
+    if tokens is None:
+        return "not known"
+    if tokens < 1_000:
+        return str(tokens)
+    if tokens >= 1_000_000:
+        return f"{tokens / 1_000_000:.3g}M"
+    return f"{tokens // 1_024 if tokens % 1_024 == 0 and tokens < 128_000 else tokens // 1_000}k"
+
+
+def price(usd_per_million: str | None) -> str:
+    """`$0.02`: an exact decimal of USD per million tokens."""
+    if usd_per_million is None:
+        return "not known"
+    if usd_per_million == "varies":
+        return "varies"
+    try:
+        value = Decimal(usd_per_million)
+    except InvalidOperation:
+        return "not known"
+    return "$0" if value == 0 else f"${value.normalize():f}"
+
+
+def money(usd: float) -> str:
+    """`$0.0121`, `$12.30`."""
+    if 0 < usd < 0.001:
+        return cost(usd)
+    return "$0" if usd == 0 else f"${usd:.4f}" if usd < 1 else f"${usd:,.2f}"
+
+
+def cost(usd: float | None) -> str:
+    """`$0.00042`, `$1.25`: of one request, with three digits, never written with an exponent."""
+    if usd is None or usd == float("inf"):
+        return DASH
+    if usd == 0 or usd >= 1:
+        return money(usd)
+    return f"${Decimal(f'{usd:.3g}'):f}"
+
+
+def seconds(value: float) -> str:
+    """`0.42 s`, `12.5 s`: a time that somebody waits."""
+    return f"{value:.2f} s" if value < 10 else f"{value:.1f} s" if value < 100 else f"{value:,.0f} s"
+
+
+def duration(seconds: float) -> str:
+    """`4 s`, `12 min`, `3 h`, `2 d`: one number and its unit."""
+    seconds = max(0.0, seconds)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 1.5 * size or seconds == size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def ago(moment: int | None, now: int) -> str:
+    """`4 s ago`; `never` for null."""
+    return "never" if moment is None else f"{duration((now - moment) / 1_000)} ago"
+
+
+def clock(moment: int, zone: str, now: int | None = None) -> str:
+    """`24 Nov, 14:20`, in the viewer's zone; with the year where it is another one than `now`'s."""
+    local = _local(moment, zone)
+    same_year = now is None or _local(now, zone).year == local.year
+    return f"{local.day} {local:%b}{'' if same_year else f' {local.year}'}, {local:%H:%M}"
+
+
+def until(moment: int, zone: str, now: int) -> str:
+    """`14:20:31`, with its day where that is not today, in the viewer's zone: when something will be."""
+    local = _local(moment, zone)
+    return f"{local:%H:%M:%S}" if local.date() == _local(now, zone).date() else f"{local.day} {local:%b, %H:%M}"
+
+
+def span(since: int, until: int, zone: str) -> str:
+    """`25 Nov, 04:00 to 04:16`: the second day only where it is another one."""
+    began, ended = _local(since, zone), _local(until, zone)
+    last = f"{ended:%H:%M}" if began.date() == ended.date() else clock(until, zone)
+    return f"{clock(since, zone)} to {last}"
+
+
+def exact(moment: int, zone: str) -> str:
+    """`2026-11-24 14:20:31 CET`, for a tooltip."""
+    return f"{_local(moment, zone):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def day(moment: int, zone: str) -> str:
+    """`14 March 2025`."""
+    local = _local(moment, zone)
+    return f"{local.day} {local:%B %Y}"
+
+
+def short_day(moment: int, zone: str) -> str:
+    """`14 Mar 2025`."""
+    local = _local(moment, zone)
+    return f"{local.day} {local:%b} {local.year}"
+
+
+def _local(moment: int, zone: str) -> datetime:
+    return datetime.fromtimestamp(moment / 1_000, ZoneInfo(zone))
+
+
+def uptime_note(uptime: Uptime) -> str:
+    """The quieter line below an uptime: its interval and its sample, or why there is no number."""
+    if uptime.share is None:
+        return f"not enough data: {percent(uptime.coverage)} of the time is covered"
+    return f"{bounds(uptime.interval)} · {probes(uptime.probes)}"
+
+
+def outcome(name: str | None) -> str:
+    """`server error`: how a probe ended. What Uptoken itself did wrong is not said as if a server had."""
+    return "error in Uptoken" if name == INTERNAL_ERROR else (name or "").replace("_", " ")
+
+
+def seen(probe: Mapping[str, Any]) -> str:
+    """What a probe's outcome rests on: `HTTP 200, finish reason length; 20 tokens in, 16 out, 16 of them reasoning`. Of
+    the columns of a probe those that are missing are not said, as those that are null.
+    """
+    status, finish, error = (probe.get(name) for name in ("http_status", "finish_reason", "error"))
+    response = [f"HTTP {status}"] if status is not None else []
+    response += [f"finish reason {finish}"] if finish else []
+    said = [", ".join(response) or "no response"] if "http_status" in probe else []
+    if error:
+        said.append(error.removeprefix(f"HTTP {status}, "))
+    return "; ".join([*said, *_billed(probe), *_checked(probe), *_paced(probe)])
+
+
+def _billed(probe: Mapping[str, Any]) -> list[str]:
+    """`20 tokens in, 16 out, 16 of them reasoning, $0.0004 billed`; nothing where nothing is known of any."""
+    prompt, completion = probe.get("prompt_tokens"), probe.get("completion_tokens")
+    parts = [] if prompt is None else [f"{plural(prompt, 'token')} in"]
+    if completion is not None:
+        parts.append(f"{plural(completion, 'token') if prompt is None else count(completion)} out")
+    parts += [f"{count(probe['reasoning_tokens'])} of them reasoning"] if probe.get("reasoning_tokens") else []
+    if parts and probe.get("tokens_source") == "chunks":
+        parts[-1] += " (counted here)"
+    parts += [f"{cost(probe['cost_usd'])} billed"] if probe.get("cost_usd") else []
+    return [", ".join(parts)] if parts else []
+
+
+def _paced(probe: Mapping[str, Any]) -> list[str]:
+    low, high, fingerprint = (probe.get(name) for name in ("itl_p50_ms", "itl_p99_ms", "system_fingerprint"))
+    said = [] if low is None else [f"gaps between chunks p50 {milliseconds(low)} ms, p99 {milliseconds(high)} ms"]
+    return said + ([f"fingerprint {fingerprint}"] if fingerprint else [])
+
+
+def _checked(probe: Mapping[str, Any]) -> list[str]:
+    right = probe.get("answer_ok")
+    return [] if right is None else ["the answer was right" if right else "the answer was wrong"]
+
+
+def waiting_for_key(variable: str | None) -> str:
+    """What a target that has no key yet is waiting for."""
+    return f"waiting for a key: set {variable}" if variable else "waiting for a key: write it into its file"
+
+
+def size(count: int) -> str:
+    """Bytes, with the unit that leaves up to three digits before the point."""
+    value = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1_000:
+            return f"{value:,.0f} {unit}" if unit == "bytes" or value >= 100 else f"{value:,.1f} {unit}"
+        value /= 1_000
+    return f"{value:,.1f} TB"

@@ -1,0 +1,335 @@
+"""The store, read-only, through one cached loader: short-lived and bounded."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import streamlit as st
+
+from pages.components import formatting
+from stats.costs import COST_COUNTS, Cost, asked_since
+from stats.costs import costs as to_costs
+from stats.latency import MeasuredProbe
+from stats.providers import RoutedProbe
+from stats.status_bars import Failure
+from store import Selection, Spending, Store, StoreError, open_store
+from store.horizon import as_of, horizon, late_rows
+from store.paths import sqlite_path
+from store.protocol import Sized
+from store.rests import resting_until
+from store.rollup_plan import Range, days, rollups_of
+from store.rollups import DAY_MS, HOUR_MS, SKETCHED, SPENDING_COLUMNS, spending_of
+from store.schema import (
+    BUDGETS,
+    ENDPOINT_STATS,
+    ENDPOINTS,
+    INCIDENTS,
+    INTERNAL_ERROR,
+    MODELS,
+    PROBES,
+    RATE_LIMITS,
+    RUNS,
+    TARGETS,
+    USAGE,
+    Budget,
+    Endpoint,
+    EndpointStats,
+    Incident,
+    Model,
+    Probe,
+    RateLimit,
+    Run,
+    Table,
+    Target,
+    Usage,
+)
+
+FRESH_S = 4
+REPORTS = 500
+"""More than any model has endpoints: the newest report of each is among so many."""
+
+
+def store(url: str) -> Store:
+    """The store at a URL. Raises StoreError when it is not there yet or cannot be opened."""
+    return _opened(url, _identity(url))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False, on_release=lambda store: store.close())
+def _opened(url: str, identity: tuple[int, bool]) -> Store:
+    return open_store(url, read_only=True)
+
+
+def _identity(url: str) -> tuple[int, bool]:
+    """Changes when the file is another one, or when a writer came to one that was read as if nobody wrote it."""
+    path = sqlite_path(url)
+    if path is None:  # a server is no file, and the same whatever it was started from
+        return 0, False
+    try:
+        return path.stat().st_ino, path.with_name(path.name + "-wal").exists()
+    except OSError as problem:
+        if isinstance(problem, FileNotFoundError):
+            return 0, False
+        raise StoreError(f"could not open the store {path}: {problem.strerror}") from problem
+
+
+# What every run of every page reads is not copied for each of them: the rows are frozen, and nobody changes the lists.
+@st.cache_resource(ttl=FRESH_S, max_entries=4, show_spinner=False)
+def targets(url: str) -> list[Target]:
+    """Every target that is or was configured, at every location."""
+    return [Target(*row) for row in store(url).read(TARGETS)]
+
+
+@st.cache_resource(ttl=FRESH_S, max_entries=4, show_spinner=False)
+def newest(url: str) -> list[Probe]:
+    """The newest probe of every series, rows from the future left aside."""
+    return [series.newest for series in store(url).series(_horizon())]
+
+
+@st.cache_resource(ttl=FRESH_S, max_entries=4, show_spinner=False)
+def first_at(url: str) -> dict[str, int]:
+    """When each target was first probed (milliseconds UTC)."""
+    began: dict[str, int] = {}
+    for series in store(url).series(_horizon()):
+        name = series.newest.target
+        began[name] = min(series.first_at, began.get(name, series.first_at))
+    return began
+
+
+@st.cache_data(ttl=10, max_entries=4, show_spinner=False)  # a newcomer's first screen waits for its context size
+def models(url: str) -> list[Model]:
+    """What the catalogs say now."""
+    return [model for row in _history(url, MODELS, ()) if (model := Model(*row)).valid_to is None]
+
+
+@st.cache_data(ttl=60, max_entries=32, show_spinner=False)
+def versions(url: str, model: str) -> list[Model]:
+    """Every version of a model that any source ever told."""
+    return [Model(*row) for row in _history(url, MODELS, (model,))]
+
+
+@st.cache_data(ttl=60, max_entries=32, show_spinner=False)
+def endpoints(url: str, model: str) -> list[Endpoint]:
+    """The endpoints that the router lists for a model now."""
+    return [endpoint for row in _history(url, ENDPOINTS, (model,)) if (endpoint := Endpoint(*row)).valid_to is None]
+
+
+@st.cache_data(ttl=60, max_entries=32, show_spinner=False)
+def reported(url: str, model: str) -> dict[str, EndpointStats]:
+    """The newest report of each of a model's endpoints, by tag."""
+    selection = Selection(until=_horizon(), targets=(model,))
+    rows = store(url).read(ENDPOINT_STATS, selection, newest_first=True, limit=REPORTS)
+    newest_of: dict[str, EndpointStats] = {}
+    for row in rows:
+        stats = EndpointStats(*row)
+        newest_of.setdefault(stats.tag, stats)
+    return newest_of
+
+
+@st.cache_data(ttl=60, max_entries=8, show_spinner=False)
+def reports(url: str, model: str, since: int, until: int) -> list[EndpointStats]:
+    """Every report of a model's endpoints in a window."""
+    return [EndpointStats(*row) for row in store(url).read(ENDPOINT_STATS, Selection(since, until, (model,)))]
+
+
+@st.cache_data(ttl=300, max_entries=4, show_spinner=False)
+def endpoint_counts(url: str) -> dict[str, int]:
+    """How many endpoints the router lists for a model now, for each of which it is known."""
+    rows = (Endpoint(*row) for row in _history(url, ENDPOINTS, ()))
+    return dict(Counter(endpoint.model for endpoint in rows if endpoint.valid_to is None))
+
+
+@st.cache_data(ttl=60, max_entries=16, show_spinner=False)
+def usage(url: str, model: str, since: int, until: int) -> list[Usage]:
+    """The tokens that a model's versions really processed, by day; `model` is its permanent name, or `all` for what is
+    told for all models together.
+    """
+    return [Usage(*row) for row in store(url).read(USAGE, Selection(since, until, (model,)))]
+
+
+@st.cache_data(ttl=60, max_entries=64, show_spinner=False)
+def names_routes(url: str, name: str) -> bool:
+    """Whether a target's newest probes say who was tried: also a router without a catalog (LiteLLM) may tell."""
+    rows = store(url).read(PROBES, Selection(targets=(name,)), columns=("route",), newest_first=True, limit=200)
+    return any(route is not None for (route,) in rows)
+
+
+@st.cache_data(ttl=60, max_entries=8, max_size="100MB", show_spinner=False)
+def routes(url: str, names: tuple[str, ...], since: int, until: int) -> list[RoutedProbe]:
+    """The probes of these targets in a window, with who was tried before the answer."""
+    if not names:
+        return []
+    rows = store(url).read(PROBES, Selection(since, until, names), columns=RoutedProbe._fields)
+    return [RoutedProbe._make(row) for row in rows]
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
+def last_runs(url: str) -> list[Run]:
+    """The newest runs of the collectors, newest first."""
+    return [Run(*row) for row in store(url).read(RUNS, Selection(until=_horizon()), newest_first=True, limit=50)]
+
+
+@st.cache_data(ttl=10, max_entries=4, show_spinner=False)
+def runs(url: str, since: int) -> list[Run]:
+    """Every run of the collectors that began since then."""
+    return [Run(*row) for row in store(url).read(RUNS, Selection(since, _horizon()))]
+
+
+@st.cache_data(ttl=10, max_entries=4, show_spinner=False)
+def internal_errors(url: str, since: int) -> list[Probe]:
+    """The probes since then in which Uptoken itself failed, newest first. The days name their targets, so that the
+    failures of the others are not read.
+    """
+    counted = days(store(url), (INTERNAL_ERROR,), since - since % DAY_MS)
+    names = tuple(sorted({day.target for day in counted if day[INTERNAL_ERROR]}))
+    if not names:
+        return []
+    rows = store(url).read(PROBES, Selection(since, targets=names, failed=True), newest_first=True)
+    return [probe for row in rows if (probe := Probe(*row)).outcome == INTERNAL_ERROR]
+
+
+@st.cache_data(ttl=60, max_entries=4, show_spinner=False)
+def from_the_future(url: str) -> dict[str, int]:
+    """By table, how many rows a clock that was ahead left; only tables with some. This clock may be behind, too."""
+    return {table.name: count for table, count in late_rows(store(url), time.time_ns() // 1_000_000).items()}
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
+def budgets(url: str, day: int) -> list[Budget]:
+    """What each collector may use of a UTC day, and has used."""
+    return [Budget(*row) for row in store(url).read(BUDGETS, Selection(day, day + DAY_MS))]
+
+
+@st.cache_resource(ttl=FRESH_S, max_entries=4, show_spinner=False)
+def rate_limits(url: str) -> list[RateLimit]:
+    """What servers last said of their limits, and which targets rest, rows from the future left aside."""
+    return [RateLimit(*row) for row in store(url).read(RATE_LIMITS, Selection(until=_horizon()))]
+
+
+def resting(url: str, target: Target, now: int) -> tuple[int, str] | None:
+    """Until when a target rests (milliseconds UTC), and why; null when it does not."""
+    for row in rate_limits(url):
+        until = resting_until(row.updated_at, row.rests_until, now)
+        if until is not None and (row.target, row.location) == (target.name, target.location):
+            return until, row.reason or ""
+    return None
+
+
+@st.cache_data(ttl=60, max_entries=4, show_spinner=False)
+def lags(url: str, since: int) -> list[float]:
+    """How late the collector's machine woke while each probe since then ran, in milliseconds, in order of size."""
+    rows = store(url).read(PROBES, Selection(since=since), columns=("lag_ms",))
+    return sorted(lag for (lag,) in rows if lag is not None)
+
+
+@st.cache_data(ttl=30, max_entries=4, show_spinner=False)
+def size_bytes(url: str) -> int | None:
+    """How much room the store takes; null where it does not know."""
+    opened = store(url)
+    return opened.size_bytes() if isinstance(opened, Sized) else None
+
+
+@st.cache_data(ttl=60, max_entries=4, show_spinner=False)
+def probes_by_day(url: str, now: int) -> dict[int, tuple[int, int]]:
+    """By UTC day (milliseconds): all probes, and those whose times are not believed, because the collector's machine
+    was overloaded. Days of long ago are told in blocks of 16, under the first one.
+    """
+    found: dict[int, tuple[int, int]] = {}
+    whole = Range(0, now + -now % HOUR_MS)
+    for rollup in rollups_of(store(url), (), whole, coarse=True, without=(*SKETCHED, "cells")):
+        day = rollup.began - rollup.began % DAY_MS
+        before = found.get(day, (0, 0))
+        found[day] = before[0] + rollup.requests, before[1] + rollup["lagged"]
+    return found
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=8, show_spinner=False)
+def spending(url: str, since: int, until: int) -> list[Spending]:
+    """Requests and cost by target, of whole days (UTC)."""
+    return spending_of(store(url).rollups("day", Selection(since, until), SPENDING_COLUMNS))
+
+
+@st.cache_data(ttl=300, max_entries=4, show_spinner=False)
+def costs(url: str, now: int) -> list[Cost]:
+    """What the probes cost by target: today, this month, and what it will come to."""
+    return to_costs(days(store(url), COST_COUNTS, asked_since(now)), now)
+
+
+@st.cache_data(ttl=30, max_entries=24, show_spinner=False)
+def newest_probes(url: str, name: str, since: int, until: int, most: int) -> list[MeasuredProbe]:
+    """The newest probes of a target in a window, of every place and profile."""
+    rows = store(url).read(
+        PROBES, Selection(since, until, (name,)), columns=MeasuredProbe._fields, newest_first=True, limit=most
+    )
+    return [MeasuredProbe._make(row) for row in rows]
+
+
+@st.cache_data(ttl=30, max_entries=24, show_spinner=False)
+def failures(url: str, name: str, since: int, until: int, most: int) -> list[Failure]:
+    """The newest probes of a target in a window that were no success, of every place and profile."""
+    selection = Selection(since, until, (name,), failed=True)
+    rows = store(url).read(PROBES, selection, columns=Failure._fields, newest_first=True, limit=most)
+    return [Failure._make(row) for row in rows]
+
+
+@st.cache_data(ttl=300, max_entries=256, show_spinner=False)
+def probe_at(url: str, name: str, location: str, profile: str, at: int) -> Probe | None:
+    """The probe of a series that began at a moment; null where it was pruned."""
+    rows = (Probe(*row) for row in store(url).read(PROBES, Selection(at, at + 1, (name,))))
+    return next((row for row in rows if (row.location, row.profile) == (location, profile)), None)
+
+
+def newest_of(url: str, target: Target) -> Probe | None:
+    """The newest probe of a target at its place, of the profile that decides its uptime."""
+    series = (target.name, target.location, target.profile)
+    return next((p for p in newest(url) if (p.target, p.location, p.profile) == series), None)
+
+
+@st.cache_data(ttl=10, max_entries=8, show_spinner=False)
+def incidents(url: str, names: tuple[str, ...], since: int, until: int) -> list[Incident]:
+    """The incidents that began in a window."""
+    return [Incident(*row) for row in store(url).read(INCIDENTS, Selection(since, until, names))]
+
+
+def _history(url: str, table: Table, models: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a table with a history, as of now."""
+    until, length = _horizon(), len(table.key)
+    return (as_of(row, length, until) for row in store(url).read(table, Selection(until=until, targets=models)))
+
+
+def _horizon() -> int:
+    return horizon(time.time_ns() // 1_000_000)
+
+
+def rounded(moment: int, step_ms: int = 5_000) -> int:
+    """A moment down to the step, so that what is asked for again within it is in the cache."""
+    return moment - moment % step_ms
+
+
+def model_of(target: Target, known: list[Model]) -> Model | None:
+    """What a catalog says of a target's model: its own server's row first, then the router's."""
+    own = [m for m in known if m.model == target.model and m.source == target.name]
+    routed = [m for m in known if m.model == target.model and m.source == "openrouter"]
+    return next(iter([*own, *routed]), None)
+
+
+def routed_model(target: Target, known: list[Model]) -> Model | None:
+    """What the router says of a target's model, when the target is behind it or the router lists its model."""
+    return next((m for m in known if m.model == target.model and m.source == "openrouter"), None)
+
+
+def catalog_note(url: str, now: int) -> str:
+    """When the catalog was last read, in words."""
+    runs = [run for run in last_runs_of(url, "catalog") if run.error is None]
+    if not runs:
+        return "The catalog's last run is not known."
+    return f"The catalog was last read {formatting.ago(runs[0].started_at, now)}."
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=8, show_spinner=False)
+def last_runs_of(url: str, collector: str) -> list[Run]:
+    """The newest runs of one collector, newest first."""
+    rows = store(url).read(RUNS, Selection(until=_horizon(), targets=(collector,)), newest_first=True, limit=10)
+    return [Run(*row) for row in rows]

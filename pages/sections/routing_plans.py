@@ -1,0 +1,206 @@
+"""The parts of the routing page: what is asked for, the plans side by side, and how they are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+import streamlit as st
+
+from pages.components import formatting, theme
+from pages.components.number_inputs import numeric
+from pages.queries import cache
+from pages.shell.time_range import Window
+from routing.selection import PARAMETERS, Data, Excluded, Offer, Plan, Record, Sort, Strategy, Wish, plan
+from stats.routing_inputs import measured, reported
+from store.schema import Endpoint
+
+HEAD = theme.head(
+    "Routing",
+    "Who would serve this request, in which order, at what cost and after what time. The rules are the router's "
+    "documented ones; the numbers are what it reports, beside what our own probes measured",
+)
+STRATEGIES: dict[str, tuple[Strategy, Sort | None]] = {
+    "What a good response costs": ("good_response", None),
+    "Price": ("price", None),
+    "Sort: cheapest": ("price", "price"),
+    "Sort: fastest output": ("price", "throughput"),
+    "Sort: first token soonest": ("price", "latency"),
+}
+STRATEGY_HELP = (
+    "**What a good response costs**: price with its cache share, divided by the chance of success, plus the time at "
+    "what it is worth to you; the chance to be picked falls with the square of that (the router does not publish its "
+    "curve). **Price**: endpoints without a recent outage first, with a chance that falls with the square of the "
+    "price. A **sort** switches chance off."
+)
+DATA: dict[str, Data] = {"Any": "any", "No training on prompts": "no_training", "Keeps nothing": "zero_retention"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the controls say."""
+
+    wish: Wish
+    strategy: Strategy
+    sort: Sort | None
+    usd_per_hour: float
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One plan and how it is headed."""
+
+    key: str
+    heading: str
+    note: str
+    plan: Plan
+
+
+def models(url: str) -> list[str]:
+    """The models whose endpoints are known: those of the targets first."""
+    counts = cache.endpoint_counts(url)
+    probed = {target.model for target in cache.targets(url) if target.state != "removed"}
+    return sorted(counts, key=lambda name: (name not in probed, name))
+
+
+def controls() -> Asked:
+    """The request's size and needs, in the URL."""
+    first, second, third, fourth = st.columns(4)
+    with first:
+        prompt = numeric(st.number_input, "Prompt, tokens", 0, 10_000_000, 2_000, step=500, key="prompt")
+        completion = numeric(st.number_input, "Output, tokens", 0, 1_000_000, 500, step=100, key="output")
+    with second:
+        cached = numeric(
+            st.slider,
+            "Of the prompt, from a cache",
+            0,
+            100,
+            0,
+            step=5,
+            format="%d%%",
+            key="cached",
+            help="What the provider has seen shortly before costs less where it has a price for that.",
+        )
+        usd_per_hour = numeric(
+            st.number_input,
+            "Worth of your time, USD per hour",
+            0.0,
+            10_000.0,
+            0.0,
+            step=5.0,
+            key="hour",
+            help="What an hour of waiting for replies costs you: 0 for a batch at night, a salary for a chat.",
+        )
+    with third:
+        needs = st.multiselect(
+            "Needs", [*PARAMETERS, "images"], key="needs", bind="query-params", placeholder="nothing special"
+        )
+        data = st.selectbox("Data policy", list(DATA), key="data", bind="query-params")
+    with fourth:
+        dear_in = numeric(
+            st.number_input, "At most, USD per million in", 0.0, None, None, key="most_in", placeholder="any"
+        )
+        dear_out = numeric(
+            st.number_input, "At most, USD per million out", 0.0, None, None, key="most_out", placeholder="any"
+        )
+    chosen = st.segmented_control(
+        "Strategy",
+        list(STRATEGIES),
+        default=next(iter(STRATEGIES)),
+        required=True,
+        key="strategy",
+        bind="query-params",
+        help=STRATEGY_HELP,
+    )
+    strategy, sort = STRATEGIES[chosen or next(iter(STRATEGIES))]
+    wish = Wish(
+        prompt_tokens=int(prompt),
+        completion_tokens=int(completion),
+        cached_share=cached / 100,
+        parameters=tuple(PARAMETERS[need] for need in needs if need in PARAMETERS),
+        has_images="images" in needs,
+        most_usd_per_million_input=dear_in,
+        most_usd_per_million_output=dear_out,
+        data=DATA[data],
+    )
+    return Asked(wish, strategy, sort, float(usd_per_hour))
+
+
+def plans(url: str, model: str, endpoints: list[Endpoint], asked: Asked, window: Window, now: int) -> list[Shown]:
+    """The plan by the router's own report, and the one by what our probes met in this window."""
+    said = {tag: reported(stats) for tag, stats in cache.reported(url, model).items()}
+    ours = _measured(url, model, endpoints, window)
+    takes = next((m.input_modalities or "" for m in cache.models(url) if m.model == model), "text").split(",")
+
+    def planned(records: dict[str, Record]) -> Plan:
+        return plan(
+            endpoints,
+            records,
+            asked.wish,
+            now,
+            input_modalities=takes,
+            strategy=asked.strategy,
+            sort=asked.sort,
+            usd_per_hour=asked.usd_per_hour,
+        )
+
+    none = "" if ours else "; no probe met any of them, so the price alone decides"
+    return [
+        Shown("reported", "By the router's report", "of the last minutes", planned(said)),
+        Shown("measured", "By our own probes", f"{window.words}{none}", planned(ours)),
+    ]
+
+
+def _measured(url: str, model: str, endpoints: list[Endpoint], window: Window) -> dict[str, Record]:
+    names = tuple(sorted({target.name for target in cache.targets(url) if target.model == model}))
+    met = measured(cache.routes(url, names, cache.rounded(window.since), cache.rounded(window.until) + 5_000))
+    return {row.tag: met[row.provider] for row in endpoints if row.provider in met}
+
+
+def drawn(found: Plan) -> str:
+    """What the request costs and takes on average, and the endpoints in their order."""
+    if not found.offers:
+        return '<div class="u">Nobody would serve this request.</div>'
+    seconds = found.expected_seconds
+    takes = f"{formatting.seconds(seconds)} until the reply is over" if seconds is not None else "its time is not known"
+    when = "at the first attempt" if found.is_sure else "on average at the first attempt"
+    heads = ("Provider", "Rank" if found.is_sure else "Chance", "This request", "Takes", "Good response", "Succeeds")
+    head = "".join(f"<th>{text}</th>" for text in heads)
+    rows = "".join(_row(number, offer) for number, offer in enumerate(found.offers, 1))
+    return (
+        f'<div class="u"><b>{formatting.cost(found.expected_usd)}</b> and {takes}, {when}<div class="u-scroll" '
+        f'style="margin-top:8px"><table class="u-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        "</div></div>"
+    )
+
+
+def _row(number: int, offer: Offer) -> str:
+    record, endpoint = offer.record, offer.endpoint
+    outage = '<span class="more">an outage just now</span>' if record.had_outage else ""
+    name = f"<b>{escape(endpoint.provider or endpoint.tag)}</b> {_quiet(endpoint.quantization or '')}{outage}"
+    cells = (
+        f"{number}." if offer.chance is None else formatting.percent(offer.chance),
+        formatting.cost(offer.cost_usd),
+        formatting.seconds(offer.seconds) if offer.seconds is not None else _quiet("not known"),
+        formatting.cost(offer.good_response_usd),
+        formatting.percent(record.success) if record.success is not None else _quiet("not known"),
+    )
+    return f"<tr><td>{name}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def excluded(found: Plan) -> str:
+    """The endpoints that may not serve it, each with its reasons."""
+    rows = "".join(_out(out) for out in found.excluded)
+    return (
+        f'<div class="u u-card"><div class="u-title">Left out</div><div class="u-scroll">'
+        f'<table class="u-table"><tbody>{rows}</tbody></table></div></div>'
+    )
+
+
+def _out(out: Excluded) -> str:
+    name = f"<b>{escape(out.endpoint.provider or out.endpoint.tag)}</b> {_quiet(out.endpoint.quantization or '')}"
+    return f'<tr class="out"><td>{name}</td><td class="left wrap">{escape("; ".join(out.reasons))}</td></tr>'
+
+
+def _quiet(text: str) -> str:
+    return f'<span class="q">{escape(text)}</span>'

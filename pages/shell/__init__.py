@@ -1,0 +1,1 @@
+"""What is around every page: navigation, sign-in, the time range, empty states."""

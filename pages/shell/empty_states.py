@@ -1,0 +1,90 @@
+"""The screens for when there is nothing to show, or nothing can be shown: each says what to do."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components import code_block
+from pages.queries import cache, source
+from pages.shell import access, help
+from store import StoreError
+
+START = "python -m collectors run --every 5"
+
+
+def unless_store() -> None:
+    """Go on when the store is there; else show what is wrong, look again every few seconds, and stop here."""
+    try:
+        cache.store(source.store_url())
+    except StoreError as problem:
+        _store_screen(str(problem))
+        st.stop()
+
+
+def _store_screen(problem: str) -> None:
+    if "yet" in problem:
+        st.header("Nothing was recorded yet")
+        st.markdown(
+            "The collector makes the store with its first probe. Start it in a terminal, in the same folder, and this "
+            "page fills by itself:"
+        )
+        code_block.show(START, "bash")
+        st.caption("`make run` starts the collector, a local model and this dashboard together.")
+        help.about(is_open=True)
+    else:
+        st.header("The store cannot be opened")
+        st.error(problem[:1].upper() + problem[1:] + ".", icon=":material/database_off:")
+        st.caption("Nothing was changed. This page looks again every few seconds.")
+    _look_again()
+
+
+@access.fragment(run_every="3s")
+def _look_again() -> None:
+    try:
+        cache.store(source.store_url())
+    except StoreError:
+        return
+    st.rerun()
+
+
+def no_probe_yet(waiting: list[str]) -> None:
+    """There are targets and no probe: say what is being waited for."""
+    st.header("Waiting for the first probe")
+    if waiting:
+        keys = ", ".join(f"`{name}`" for name in sorted(set(waiting)))
+        st.markdown(f"Some targets wait for a key: set {keys} where the collector runs, and start it again.")
+    st.markdown("The collector probes each target within one of its intervals. This page fills by itself.")
+    code_block.show(START, "bash")
+
+
+def no_catalog() -> None:
+    """The router's catalog was never read."""
+    st.info(
+        "The catalog is read as soon as a target with the router's base URL has its key, or a model is named to "
+        "`watch` in `targets.toml`; `python -m collectors run --only catalog --all` reads it now.",
+        title="The router's catalog is not known yet",
+        icon=":material/menu_book:",
+    )
+
+
+def no_endpoints() -> None:
+    """No model's endpoints are known: routing is a router's matter."""
+    st.info(
+        "Endpoints come from a router's catalog, for the models that are probed there. Add a target with the router's "
+        "base URL and its key, or name models to `watch` in `targets.toml`; the next run of the catalog brings them.",
+        title="No model with several endpoints is known yet",
+        icon=":material/alt_route:",
+    )
+    code_block.show('[openrouter]\nwatch = ["google/gemma-3-27b-it"]', "toml")
+
+
+def empty() -> None:
+    """No target is configured."""
+    st.header("No target is configured yet")
+    st.markdown(
+        "`targets.toml` says what is probed: a name, a model and a base URL for each. Once the collector has read it, "
+        "the targets are here."
+    )
+    code_block.show(
+        '[[target]]\nname = "My model"\nmodel = "gemma-3-270m"\nbase_url = "http://127.0.0.1:8095/v1"', "toml"
+    )

@@ -1,0 +1,46 @@
+"""What every viewer sees first: the pages, the looks and the time range that all pages share."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.components import theme
+from pages.queries import target_history
+from pages.shell import access, browser, staleness, time_range
+
+PAGES = Path(__file__).resolve().parents[1]
+
+st.set_page_config(page_title="Uptoken", page_icon=str(theme.ICON), layout="wide")
+everything = access.let_in()
+export = st.Page(PAGES / "export.py", title="Export")
+system = st.Page(PAGES / "system.py", title="System")
+status = st.Page(PAGES / "status.py", title="Status", default=not everything)
+page = st.navigation(
+    [
+        st.Page(PAGES / "overview.py", title="Overview", default=True),
+        st.Page(PAGES / "model.py", title="Model"),
+        st.Page(PAGES / "compare.py", title="Compare"),
+        st.Page(PAGES / "routing.py", title="Routing"),
+        st.Page(PAGES / "catalog.py", title="Catalog"),
+        export,
+        system,
+        status,
+    ]
+    if everything
+    else [status],
+    position="top" if everything else "hidden",
+)
+st.logo(theme.LOGO, size="large")
+theme.style()
+browser.together(has_charts=page not in (export, system, status))
+if page is not status:
+    with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="head"):
+        staleness.line()
+        if page is not system:  # which is about now
+            time_range.control()
+    if page is not system:
+        time_range.custom_control()
+        target_history.effective_range()
+page.run()
+if not everything:
+    st.button("Log in", on_click=st.login, type="tertiary", help="All pages are for those who are on the list")

@@ -1,0 +1,209 @@
+"""The one time range that all pages share. It is in the URL; a range of two moments is there in UTC, so that a link
+shows somebody in another time zone the same.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from pages.components import formatting
+
+RANGES: dict[str, timedelta] = {
+    "24 h": timedelta(hours=24),
+    "7 d": timedelta(days=7),
+    "30 d": timedelta(days=30),
+    "90 d": timedelta(days=90),
+    "1 y": timedelta(days=365),
+}
+CUSTOM = "custom"
+DEFAULT = "24 h"
+
+
+@dataclass(frozen=True)
+class Window:
+    """`since` <= t < `until`, milliseconds UTC; `is_live` when it ends now."""
+
+    since: int
+    until: int
+    is_live: bool
+    formatting: str
+
+    def fresh(self) -> Window:
+        """The same range, ending at this moment when it is a live one."""
+        if not self.is_live:
+            return self
+        now = now_ms()
+        return Window(now - (self.until - self.since), now, True, self.words)
+
+
+def now_ms() -> int:
+    """This moment, in milliseconds UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def pixel_s(began: int = 0) -> float | None:
+    """After how many seconds a chart of the window has moved by about two pixels; null for one that stands still.
+    `began`: when the charted target was first probed (milliseconds UTC), where that is within the window.
+
+    A chart loses what is hovered when it is drawn anew, so it is drawn no more often than it can differ; but what has
+    just failed should be in it soon.
+    """
+    chosen = current()
+    span_s = (chosen.until - max(chosen.since, began)) / 1_000
+    return min(300.0, max(5.0, span_s / 500)) if chosen.is_live else None
+
+
+def steady(began: int = 0) -> Window:
+    """The window, which moves in steps of `pixel_s`: what is charted of it is the same for all who look within one."""
+    chosen = current()
+    if not chosen.is_live:
+        return chosen
+    step_ms = int((pixel_s(began) or 1.0) * 1_000)
+    until = chosen.until - chosen.until % step_ms + step_ms
+    return Window(until - (chosen.until - chosen.since), until, True, chosen.words)
+
+
+def zone() -> str:
+    """The viewer's time zone, as the browser names it; UTC where it names none that is known here."""
+    name = st.context.timezone or "UTC"
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError):
+        return "UTC"
+    return name
+
+
+def control() -> None:
+    """The segmented control in the page's head."""
+    st.segmented_control(
+        "Time range",
+        [*RANGES, CUSTOM],
+        default=DEFAULT,
+        required=True,
+        key="range",
+        bind="query-params",
+        label_visibility="collapsed",
+        on_change=_chosen,
+    )
+    if (preset := st.session_state.get("range")) in RANGES:
+        st.session_state[_BEFORE] = preset
+
+
+def custom_control() -> None:
+    """Two moments, shown only for a custom range, and the way back."""
+    if st.session_state.get("range") != CUSTOM:
+        return
+    shown = _between() or _preset(DEFAULT, now_ms())
+    for key, moment in ((_FROM, shown.since), (_TO, shown.until)):
+        st.session_state[key] = datetime.fromtimestamp(moment // 1_000, ZoneInfo(zone())).replace(tzinfo=None)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="custom_range"):
+        for label, key in (("From", _FROM), ("To", _TO)):
+            st.datetime_input(label, key=key, on_change=_typed, width=220)
+        st.button(f"Back to {_before()}", on_click=reset, icon=":material/undo:", key="range_reset")
+        st.caption(f"{formatting.duration((shown.until - shown.since) / 1_000)}, in the time zone {zone()}")
+
+
+def current() -> Window:
+    """The window that the controls say."""
+    chosen = st.session_state.get("range") or DEFAULT
+    between = _between() if chosen == CUSTOM else None
+    if between is not None and between.since < between.until:
+        return between
+    if between is not None:
+        st.warning("The range ends before it begins: the last 24 hours are shown.", icon=":material/date_range:")
+    return _preset(chosen if chosen != CUSTOM else DEFAULT, now_ms())
+
+
+def pick(since: int, until: int) -> None:
+    """Make two moments (milliseconds UTC) the range, in a callback. It has whole minutes, as its inputs have."""
+    since, until = since - since % MINUTE_MS, until + -until % MINUTE_MS
+    st.session_state["range"] = CUSTOM
+    st.session_state[_PICKED] = {"from": _written(since), "to": _written(until)}
+    st.query_params.update(st.session_state[_PICKED])
+
+
+def pick_local(low: str, high: str) -> None:
+    """The same from wall-clock times of the viewer's, as a chart tells them; what is no time is left alone."""
+    try:
+        moments = sorted(_moment(datetime.fromisoformat(text)) for text in (low, high))
+    except ValueError:
+        return
+    pick(moments[0], max(moments[1], moments[0] + MINUTE_MS))
+
+
+def reset() -> None:
+    """Back to the range that was chosen before these moments were, in a callback."""
+    if st.session_state.get("range") == CUSTOM:
+        st.session_state["range"] = _before()
+        _forget()
+
+
+def in_link() -> dict[str, str]:
+    """What a link to another page carries along, so that the range stays the same there."""
+    return {name: str(st.query_params[name]) for name in ("range", "from", "to") if name in st.query_params}
+
+
+MINUTE_MS = 60_000
+_YEARS = (2000, 2100)
+_FROM, _TO, _BEFORE, _PICKED = "from_shown", "to_shown", "range_before", "range_picked"
+
+
+def _preset(name: str, now: int) -> Window:
+    return Window(now - int(RANGES[name].total_seconds() * 1_000), now, True, f"in the last {name.replace(' ', ' ')}")
+
+
+def _before() -> str:
+    return str(st.session_state.get(_BEFORE, DEFAULT))
+
+
+def _chosen() -> None:
+    """Custom begins with what was shown; a preset needs no moments in the URL."""
+    if st.session_state.get("range") == CUSTOM:
+        before = _preset(_before(), now_ms())
+        pick(before.since, before.until)
+    else:
+        _forget()
+
+
+def _typed() -> None:
+    typed = [st.session_state[key] for key in (_FROM, _TO)]
+    if None not in typed:  # a field that was emptied keeps what was there
+        with suppress(ValueError):
+            pick(*(_moment(value) for value in typed))
+
+
+def _forget() -> None:
+    st.session_state.pop(_PICKED, None)
+    for name in ("from", "to"):
+        st.query_params.pop(name, None)
+
+
+def _between() -> Window | None:
+    """The two moments of the URL; on another page, whose URL has none yet, those that were picked."""
+    told = {name: st.query_params.get(name) for name in ("from", "to")}
+    if not any(told.values()) and (kept := st.session_state.get(_PICKED)):
+        told = dict(kept)
+        st.query_params.update(kept)
+    try:
+        since, until = (_moment(datetime.fromisoformat(told[name] or "")) for name in ("from", "to"))
+    except ValueError:
+        return None
+    return Window(since, until, False, "in this range")
+
+
+def _written(moment: int) -> str:
+    """`20261124T1000Z`: ISO 8601 without what an address would have to escape."""
+    return f"{datetime.fromtimestamp(moment // 1_000, UTC):%Y%m%dT%H%MZ}"
+
+
+def _moment(value: datetime) -> int:
+    """Milliseconds UTC; a time without a zone is the viewer's. Raises ValueError for years without probes."""
+    if not _YEARS[0] <= value.year < _YEARS[1]:
+        raise ValueError(f"no year from {_YEARS[0]} to {_YEARS[1] - 1}")
+    return int((value if value.tzinfo else value.replace(tzinfo=ZoneInfo(zone()))).timestamp() * 1_000)

@@ -1,0 +1,87 @@
+"""A folder with a configuration and a store of its own, and the command line run over them in real processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from store import StoreError, open_store
+from store.schema import PROBES, Probe
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Place:
+    """A folder with a configuration and a store of its own."""
+
+    def __init__(self, folder: Path, base_url: str) -> None:
+        self.folder = folder
+        self.url = f"sqlite:///{folder}/data/uptoken.db"
+        self.config = folder / "targets.toml"
+        self.configure(base_url)
+
+    def configure(self, base_url: str, more: str = "") -> None:
+        self.config.write_text(
+            f'[collector]\nevery = "1s"\nthroughput_every = "off"\nconfirm_after = "50ms"\n{more}\n'
+            f'[[target]]\nname = "a"\nmodel = "m"\nbase_url = "{base_url}"\n'
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process over this place needs to know."""
+        return os.environ | {
+            "UPTOKEN_STORE": self.url,
+            "UPTOKEN_CONFIG": str(self.config),
+            "UPTOKEN_LOCATION": "here",
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def start(self, *words: str, **variables: str) -> subprocess.Popen[str]:
+        """`variables` are set in its environment."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "collectors", *words],
+            cwd=self.folder,
+            env=self.environment | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def python(self, script: str) -> subprocess.CompletedProcess[str]:
+        """A script that makes something break before it runs the command line."""
+        return subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        process = self.start(*words)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+    def probes(self) -> list[Probe]:
+        try:
+            store = open_store(self.url, read_only=True)
+        except StoreError:  # the collector is just making it
+            return []
+        rows = [Probe(*row) for row in store.read(PROBES)]
+        store.close()
+        return rows
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait for something to happen."""
+    ended = time.monotonic() + seconds
+    while time.monotonic() < ended:
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")
