@@ -14,7 +14,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from api.downloads import ROUTES
-from pages.shell import access
+from pages.queries import access
 from pages.shell.host_check import HostCheck
 from pages.shell.preload import get_ready
 from pages.shell.safeguards import Safeguards
@@ -22,7 +22,7 @@ from pages.shell.safeguards import Safeguards
 access.refuse_wrong_settings()
 get_ready()
 app = st.App(
-    Path(__file__).parent / "pages" / "shared" / "front.py",
+    Path(__file__).parent / "pages" / "shell" / "main.py",
     routes=ROUTES,
     middleware=[Middleware(Safeguards), Middleware(HostCheck)],
 )

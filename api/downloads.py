@@ -9,8 +9,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from api.table_stream import Download
+from pages.queries import access
 from pages.queries.source import store_url
-from pages.shell import access
 from store import Selection
 from store.schema import TABLES
 

@@ -24,8 +24,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.tools import TINYPROXY, certificate, endpoint, median, noted, percentile, run, table, tinyproxy
-from collectors.http.connection import Line
-from collectors.http.exchange import Ask, exchange
+from collectors.http.connection import ProbeConnection
+from collectors.http.exchange import ProbeRequest, exchange
 from collectors.http.proxies import parse_proxy
 from store import open_store
 from store.schema import PROBES
@@ -54,15 +54,15 @@ class Uptoken:
     name = "Uptoken"
 
     def __init__(self, base_url: str, model: str) -> None:
-        self._lines = [Line(f"{base_url}/chat/completions") for _ in range(MANY)]
+        self._lines = [ProbeConnection(f"{base_url}/chat/completions") for _ in range(MANY)]
         self._pool = ThreadPoolExecutor(MANY)
         self._body = _body(model)
 
-    def _one(self, line: Line, delay_s: float) -> tuple[str, tuple[float, float]]:
+    def _one(self, line: ProbeConnection, delay_s: float) -> tuple[str, tuple[float, float]]:
         time.sleep(delay_s)
         name = str(next(_ids))
         headers = {"Content-Type": "application/json", "X-Probe-Id": name}
-        seen = exchange(line, Ask(self._body, headers, 30.0))
+        seen = exchange(line, ProbeRequest(self._body, headers, 30.0))
         assert seen.outcome == "ok" and seen.ttft_ms is not None and seen.total_ms is not None, seen
         return name, (seen.ttft_ms, seen.total_ms)
 
@@ -84,7 +84,7 @@ class ThroughTinyproxy(Uptoken):
         super().__init__(base_url, model)
         self._proxy = ExitStack()
         proxy = parse_proxy("HTTP_PROXY", self._proxy.enter_context(tinyproxy()))
-        self._lines = [Line(line.url, proxy) for line in self._lines]
+        self._lines = [ProbeConnection(line.url, proxy) for line in self._lines]
 
     def close(self) -> None:
         super().close()

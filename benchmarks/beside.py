@@ -40,10 +40,10 @@ from store.schema import DOWN, PROBES, UP
 TARGETS, RUNS, SERVER_WAIT_S = 100, 7, 60
 COLUMNS = ("target", "started_at", "profile", "stands_for_s", "outcome", "lag_ms", "ttft_ms")
 GOOD, BAD = ", ".join(f"'{o}'" for o in UP), ", ".join(f"'{o}'" for o in DOWN)
-Ask = Callable[[], Any]
+ProbeRequest = Callable[[], Any]
 
 
-def timed(ask: Ask | None) -> str:
+def timed(ask: ProbeRequest | None) -> str:
     """The median of some runs, the first of them not counted."""
     if ask is None:
         return "cannot say"
@@ -55,7 +55,7 @@ def timed(ask: Ask | None) -> str:
     return f"{median(times[1:]):,.1f} ms"
 
 
-def of_uptoken(store: Store, name: str, since: int, now: int) -> dict[str, Ask]:
+def of_uptoken(store: Store, name: str, since: int, now: int) -> dict[str, ProbeRequest]:
     """From the roll-ups, as the pages ask."""
 
     def pings(began: int, finest: Step | None = None) -> list[Rollup]:
@@ -79,7 +79,7 @@ def of_uptoken(store: Store, name: str, since: int, now: int) -> dict[str, Ask]:
     }
 
 
-def of_sqlite(path: Path, name: str, since: int, now: int) -> dict[str, Ask]:
+def of_sqlite(path: Path, name: str, since: int, now: int) -> dict[str, ProbeRequest]:
     """From the raw rows of the same file, by SQL."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     seconds = "sum(stands_for_s) FILTER (WHERE outcome IN ({}))"
@@ -87,7 +87,7 @@ def of_sqlite(path: Path, name: str, since: int, now: int) -> dict[str, Ask]:
     p95 = f"percentile(ttft_ms, 95) FILTER (WHERE outcome IN ({GOOD}) AND lag_ms <= 20)"
     one = "FROM probes WHERE target = ? AND profile = 'ping' AND started_at >= ?"
 
-    def ask(sql: str, *bindings: Any) -> Ask:
+    def ask(sql: str, *bindings: Any) -> ProbeRequest:
         return lambda: list(connection.execute(sql, bindings))
 
     day = now - DAY_MS
@@ -110,7 +110,7 @@ def of_sqlite(path: Path, name: str, since: int, now: int) -> dict[str, Ask]:
     }  # fmt: skip
 
 
-def of_pandas(data: pd.DataFrame, name: str, since: int, now: int) -> dict[str, Ask]:
+def of_pandas(data: pd.DataFrame, name: str, since: int, now: int) -> dict[str, ProbeRequest]:
     """In memory, after the CSV was read."""
     day = now - DAY_MS
 
@@ -142,11 +142,11 @@ def of_pandas(data: pd.DataFrame, name: str, since: int, now: int) -> dict[str, 
     }
 
 
-def of_prometheus(url: str, name: str, since: int, now: int) -> dict[str, Ask]:
+def of_prometheus(url: str, name: str, since: int, now: int) -> dict[str, ProbeRequest]:
     """By PromQL. Its uptime is the mean of the samples, whatever time each stands for, and a gap is not seen."""
     all_s = (now - since) // 1_000
 
-    def ask(*queries: str, **more: Any) -> Ask:
+    def ask(*queries: str, **more: Any) -> ProbeRequest:
         kind = "query_range" if more else "query"
 
         def run() -> Any:

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 from benchmarks.tools import endpoint, percentile, table
-from collectors.scheduler.console import Report
+from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.schedule import schedule_of
-from collectors.scheduler.scheduler import Loop
+from collectors.scheduler.scheduler import Scheduler
 from settings.targets import parse
 from store import open_store
 from store.schema import PROBES, RUNS
@@ -42,7 +42,7 @@ def main() -> str:
     with endpoint() as good_url, tempfile.TemporaryDirectory() as folder:
         settings = parse(configuration(good_url, bad_url), Path("targets.toml"), {})
         store = open_store(f"sqlite:///{folder}/many.db")
-        loop = Loop(settings, store, "here", Report(io.StringIO()), ["probe"])
+        loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), ["probe"])
         thread = threading.Thread(target=loop.every, args=(1.0,))
         began = time.time_ns() // 1_000_000
         thread.start()

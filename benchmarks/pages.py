@@ -29,7 +29,7 @@ from store.schema import INCIDENTS, PROBES, Incident
 
 RUNS = 25
 MOST_MS, MOST_RATIO = 100.0, 1.5
-Ask = Callable[[Store, str, int], Any]
+ProbeRequest = Callable[[Store, str, int], Any]
 
 
 def _window(store: Store, names: tuple[str, ...], days: float, now: int) -> list[Rollup]:
@@ -58,7 +58,7 @@ def _failures(store: Store, name: str, days: int, now: int) -> list[Any]:
     return list(store.read(PROBES, selection, columns=Failure._fields, newest_first=True, limit=1_000))
 
 
-CALLS: dict[str, Ask] = {
+CALLS: dict[str, ProbeRequest] = {
     "every page: the series and their newest probes": lambda s, _n, _now: s.series(),
     "overview, 24 h: roll-ups of all targets": lambda s, _n, now: _overview(s, 1, now),
     "overview, 30 d: roll-ups of all targets": lambda s, _n, now: _overview(s, 30, now),
@@ -72,7 +72,7 @@ CALLS: dict[str, Ask] = {
     ),
     "model, 30 d: failures": lambda s, n, now: _failures(s, n, 30, now),
 }
-OF_THE_YEAR: dict[str, Ask] = {
+OF_THE_YEAR: dict[str, ProbeRequest] = {
     "overview, 1 y: roll-ups of all targets": lambda s, _n, now: _overview(s, 365, now),
     "model, 1 y: roll-ups": lambda s, n, now: _window(s, (n,), 365, now),
     "model, 1 y: failures": lambda s, n, now: _failures(s, n, 365, now),
@@ -82,7 +82,7 @@ OF_THE_YEAR: dict[str, Ask] = {
 }
 
 
-def timed(store: Store, ask: Ask, names: list[str], now: int) -> float:
+def timed(store: Store, ask: ProbeRequest, names: list[str], now: int) -> float:
     """The 95th percentile of some runs, in milliseconds, each of another target; the first two warm it."""
     chance = random.Random(4)
     times = []

@@ -18,7 +18,7 @@ MOST_NAMES = 12
 
 
 @dataclass(frozen=True)
-class Spot:
+class Point:
     """One target: its medians, and the place of its colour."""
 
     name: str
@@ -27,7 +27,7 @@ class Spot:
     number: int
 
 
-def field(spots: Sequence[Spot], palette: Palette) -> go.Figure:
+def field(spots: Sequence[Point], palette: Palette) -> go.Figure:
     """Time to first token to the right (logarithmic), output speed upwards: the upper left is the fast corner."""
     chart = Drawing(palette, HEIGHT)
     if not spots:

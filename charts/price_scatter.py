@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from charts.axes import log_ticks
 from charts.figure_builder import Drawing
 from charts.palette import Palette
-from stats.catalog import Spot
+from stats.catalog import Point
 
 HEIGHT = 360
 SIZE, GROWTH, MOST_SIZE = 7.0, 2.5, 16.0
@@ -28,7 +28,7 @@ CONTEXT_TICKS = {
 
 
 def scatter(
-    spots: Sequence[Spot],
+    spots: Sequence[Point],
     palette: Palette,
     *,
     label: str,

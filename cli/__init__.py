@@ -13,7 +13,7 @@ import typer
 
 from cli import backup, check, export, import_, rebuild, remove_future, run
 from cli.streams import OutputError, ReaderLeftError, take_over
-from store.secrecy import hidden
+from settings.secrecy import hidden
 
 OK, BROKEN, WRONG_USE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 UNEXPECTED = "this is a mistake in Uptoken: please report what is above (keys are taken out of it)"
@@ -44,7 +44,7 @@ def main() -> None:
     """Run the command line; every expected failure is one sentence on standard error and an exit code."""
     from collectors.http.authorities import AuthoritiesError
     from collectors.http.own_limits import own_limit
-    from collectors.http.redaction import redacted
+    from settings.secrecy import redacted
     from settings.targets import ConfigError
     from store import StoreError, StoreUrlError
     from store.formats import FileError

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import ConfigPath, StoreUrl, location, store_url
+from store.clock import now_ms
 
 if TYPE_CHECKING:
     from collectors.http.adaptations import Change
-    from collectors.scheduler.context import Scene
+    from collectors.scheduler.context import CollectorContext
     from settings.targets import Config, ProbeTarget
     from store import Store
 
@@ -46,7 +46,7 @@ def check(
 
     from collectors.http.authorities import check_authorities
     from collectors.scheduler.console import console_for
-    from collectors.scheduler.context import Scene
+    from collectors.scheduler.context import CollectorContext
     from collectors.scheduler.lock import lock_path
     from collectors.scheduler.notices import short_intervals
     from collectors.scheduler.room import make_room
@@ -61,11 +61,11 @@ def check(
     room = make_room(loaded)
     for warning in room.warnings:
         console.print(warning, highlight=False)
-    scene = Scene(loaded, _known(store_url(store)), shared, keeps_connections=room.keeps_connections)
+    scene = CollectorContext(loaded, _known(store_url(store)), shared, keeps_connections=room.keeps_connections)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("target", "answers", "probes a day", "most a day costs"):
         table.add_column(heading, justify="left" if heading in ("target", "answers") else "right")
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     rests = {target.name: scene.shared.rests.why(target, now) for target in loaded.targets}  # before they are reached
     with ThreadPoolExecutor(min(MOST_PARALLEL, room.most_parallel)) as pool:
         answers = list(pool.map(lambda target: _answer(scene, target), loaded.targets))
@@ -97,7 +97,7 @@ def _disabled(loaded: Config) -> str:
     return f", {len(loaded.disabled)} of them disabled" if loaded.disabled else ""
 
 
-def _special(scene: Scene, target: ProbeTarget, rest: str | None) -> str:
+def _special(scene: CollectorContext, target: ProbeTarget, rest: str | None) -> str:
     """What is not the usual request: another API, what this target's server wants to be changed, and that it is to be
     left alone for now.
     """
@@ -137,7 +137,7 @@ def _health(url: str) -> int:
     from store.schema import RUNS, TARGETS, Run, Target
     from store.staleness import last_seen, stale_since
 
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     opened = open_store(url, read_only=True)
     try:
         newest = [series.newest for series in opened.series(horizon(now))]
@@ -169,7 +169,7 @@ def _health(url: str) -> int:
     return 0
 
 
-def _answer(scene: Scene, target: ProbeTarget) -> str:
+def _answer(scene: CollectorContext, target: ProbeTarget) -> str:
     from collectors.http.own_limits import own_limit
     from collectors.http.redaction import root_cause, safe_error
     from collectors.probe import probe_once
@@ -198,7 +198,7 @@ def _answer(scene: Scene, target: ProbeTarget) -> str:
     return f"up, first token after {probe.ttft_ms:.0f} ms"
 
 
-def _day(scene: Scene, target: ProbeTarget) -> tuple[float, Decimal, str]:
+def _day(scene: CollectorContext, target: ProbeTarget) -> tuple[float, Decimal, str]:
     """Probes a day, the most that they cost, and that in words."""
     if target.waits_for_key:
         return 0, Decimal(0), "nothing before it has a key"

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import re
 import socket
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from settings.durations import seconds, shorten
+from settings.secrecy import looks_secret
 from store import DEFAULT_URL
+from store.clock import now_ms
 from store.formats import moment
 from store.schema import TABLES
-from store.secrecy import looks_secret
 from store.url import check_url
 
 ConfigPath = Annotated[
@@ -62,7 +62,7 @@ def moment_or_age(text: str | None) -> int | None:
         return None
     try:
         if re.fullmatch(r"[0-9.]+\s*[smhd]", text.strip()):
-            return time.time_ns() // 1_000_000 - round(seconds(text) * 1_000)
+            return now_ms() - round(seconds(text) * 1_000)
         return moment(text)
     except (ValueError, OverflowError):
         raise typer.BadParameter(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import StoreUrl, moment_or_age, store_url
+from store.clock import now_ms
 
 if TYPE_CHECKING:
     from store import Selection, Store
@@ -45,7 +46,7 @@ def remove_future(
     from store import open_store
 
     url, given = store_url(store), moment_or_age(now)
-    at = given if given is not None else time.time_ns() // 1_000_000
+    at = given if given is not None else now_ms()
     with nobody_writes(url) if yes else nullcontext():
         opened = open_store(url, read_only=not yes)
         try:

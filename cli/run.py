@@ -111,13 +111,13 @@ def _run(
     only: list[str],
     everything: bool,
 ) -> int:
-    from collectors.scheduler.console import Report
+    from collectors.scheduler.console import ConsoleReport
     from collectors.scheduler.notices import short_intervals
-    from collectors.scheduler.scheduler import Loop
+    from collectors.scheduler.scheduler import Scheduler
 
     on_terminal = sys.stdout.isatty()
-    report = Report(bar=on_terminal and interval_s is None)
-    loop = Loop(loaded, opened, location(), report, only, shared, watch)
+    report = ConsoleReport(bar=on_terminal and interval_s is None)
+    loop = Scheduler(loaded, opened, location(), report, only, shared, watch)
     caught: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from collectors.http.get_json import GoneError, get_json
-from collectors.scheduler.context import Due, Errand, Finding, Scene, unless_bad
+from collectors.scheduler.context import CollectorContext, Job, Plan, Result, unless_bad
 from collectors.scheduler.prices import is_routed
 from collectors.scheduler.schedule import TickWindow
 from collectors.sources import openrouter
@@ -26,20 +26,20 @@ ANSWER_WITHIN_S = 75.0
 """Longer than any list may take to come."""
 
 
-def collect(scene: Scene, window: TickWindow) -> Due:
+def collect(scene: CollectorContext, window: TickWindow) -> Plan:
     """All models in one errand, and one for the endpoints of each model that is probed or watched."""
     wanted = routed_models(scene.config)
     if not wanted:
-        return Due()
+        return Plan()
     is_due, next_at = scene.periodic("catalog", scene.config.collector.catalog_every, window)
     if not is_due:
-        return Due(next_at=next_at)
+        return Plan(next_at=next_at)
     base_url, headers = scene.config.openrouter.base_url, key_header(scene.config)
     open_models = [Model(*row) for row in scene.open_rows(MODELS)]
     open_endpoints = [Endpoint(*row) for row in scene.open_rows(ENDPOINTS)]
     keeps_nothing = ZeroRetention(base_url, headers)
 
-    def all_models(_stop: threading.Event) -> list[Finding]:
+    def all_models(_stop: threading.Event) -> list[Result]:
         sent, bad = openrouter.validated(SentModel, openrouter.entries(get_json(f"{base_url}/models", headers), "data"))
         if not sent:
             raise ValueError("the router lists no model: that is a broken answer, so nothing was changed")
@@ -47,8 +47,8 @@ def collect(scene: Scene, window: TickWindow) -> Due:
         # an entry that could not be read is still listed, so nothing is taken for gone then
         return unless_bad(_found([*rows, *([] if bad else gone(open_models, rows, window.now))]), bad)
 
-    def endpoints(name: str) -> Errand:
-        def go(_stop: threading.Event) -> list[Finding]:
+    def endpoints(name: str) -> Job:
+        def go(_stop: threading.Event) -> list[Result]:
             mine = [row for row in open_endpoints if row.model == name]
             try:
                 answer = get_json(endpoints_url(base_url, name), headers)
@@ -60,10 +60,10 @@ def collect(scene: Scene, window: TickWindow) -> Due:
             rows = [replace(row, zero_retention=keep_nothing[row.tag]) for row in endpoints_of(name, sent, window.now)]
             return unless_bad(_found([*rows, *([] if bad else gone(mine, rows, window.now))]), bad)
 
-        return Errand(name, go)
+        return Job(name, go)
 
-    errands = [Errand("models", all_models), Errand("zero retention", keeps_nothing.fetch)]
-    return Due([*errands, *(endpoints(name) for name in wanted)], next_at=next_at)
+    errands = [Job("models", all_models), Job("zero retention", keeps_nothing.fetch)]
+    return Plan([*errands, *(endpoints(name) for name in wanted)], next_at=next_at)
 
 
 class ZeroRetention:
@@ -76,7 +76,7 @@ class ZeroRetention:
         self._listed: set[tuple[str | None, str]] = set()
         self._is_whole = False
 
-    def fetch(self, _stop: threading.Event) -> list[Finding]:
+    def fetch(self, _stop: threading.Event) -> list[Result]:
         """An errand of its own. When the list does not come, what was known of an endpoint stays."""
         try:
             answer = get_json(self._url, self._headers)
@@ -173,5 +173,5 @@ def _name(row: Model | Endpoint) -> tuple[str, ...]:
     return (row.model, row.tag) if isinstance(row, Endpoint) else (row.model,)
 
 
-def _found(rows: Iterable[Model | Endpoint]) -> list[Finding]:
-    return [Finding(row) for row in rows]
+def _found(rows: Iterable[Model | Endpoint]) -> list[Result]:
+    return [Result(row) for row in rows]

@@ -7,30 +7,30 @@ from collections.abc import Iterable
 
 from collectors.catalog import endpoints_url, key_header, routed_models
 from collectors.http.get_json import get_json
-from collectors.scheduler.context import Due, Errand, Finding, Scene, unless_bad
+from collectors.scheduler.context import CollectorContext, Job, Plan, Result, unless_bad
 from collectors.scheduler.schedule import TickWindow
 from collectors.sources import openrouter
 from collectors.sources.openrouter import SOURCE, Percentiles, SentEndpoint
 from store.schema import EndpointStats
 
 
-def collect(scene: Scene, window: TickWindow) -> Due:
+def collect(scene: CollectorContext, window: TickWindow) -> Plan:
     """One errand for each model that is probed or watched, once in `endpoint_stats_every`."""
     wanted = routed_models(scene.config)
     if not wanted:
-        return Due()
+        return Plan()
     is_due, next_at = scene.periodic("endpoint_stats", scene.config.collector.endpoint_stats_every, window)
     base_url, headers = scene.config.openrouter.base_url, key_header(scene.config)
 
-    def errand(name: str) -> Errand:
-        def go(_stop: threading.Event) -> list[Finding]:
+    def errand(name: str) -> Job:
+        def go(_stop: threading.Event) -> list[Result]:
             answer = get_json(endpoints_url(base_url, name), headers)
             sent, bad = openrouter.validated(SentEndpoint, openrouter.entries(answer, "data", "endpoints"))
-            return unless_bad([Finding(row) for row in stats_of(name, sent, window.now)], bad)
+            return unless_bad([Result(row) for row in stats_of(name, sent, window.now)], bad)
 
-        return Errand(name, go)
+        return Job(name, go)
 
-    return Due([errand(name) for name in wanted] if is_due else [], next_at=next_at)
+    return Plan([errand(name) for name in wanted] if is_due else [], next_at=next_at)
 
 
 def stats_of(model: str, sent: Iterable[SentEndpoint], now: int) -> list[EndpointStats]:

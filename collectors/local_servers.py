@@ -14,7 +14,7 @@ from typing import Any
 
 from collectors.http.get_json import GoneError, get_json
 from collectors.request import list_url, own_headers
-from collectors.scheduler.context import Due, Errand, Finding, Scene
+from collectors.scheduler.context import CollectorContext, Job, Plan, Result
 from collectors.scheduler.prices import is_routed
 from collectors.scheduler.schedule import TickWindow
 from collectors.sources.known_prices import KnownPrice, known_prices
@@ -23,23 +23,23 @@ from settings.targets import ProbeTarget
 from store.schema import Model
 
 
-def collect(scene: Scene, window: TickWindow) -> Due:
+def collect(scene: CollectorContext, window: TickWindow) -> Plan:
     """One visit to each target that is not behind a router, once in `local_servers_every`."""
     targets = [t for t in scene.config.targets if not is_routed(t, scene.config) and not t.waits_for_key]
     if not targets:
-        return Due()
+        return Plan()
     is_due, next_at = scene.periodic("local_servers", scene.config.collector.local_servers_every, window)
-    return Due([_errand(scene, target, window.now) for target in targets] if is_due else [], next_at=next_at)
+    return Plan([_errand(scene, target, window.now) for target in targets] if is_due else [], next_at=next_at)
 
 
-def _errand(scene: Scene, target: ProbeTarget, now: int) -> Errand:
+def _errand(scene: CollectorContext, target: ProbeTarget, now: int) -> Job:
     served = scene.served_models.get(target.name)
     is_priced = scene.price(target) is not None and not target.is_free_variant
 
-    def go(_stop: threading.Event) -> list[Finding]:
-        return [Finding(row) for row in models_of(_fetched(target), target, now, served, is_priced=is_priced)]
+    def go(_stop: threading.Event) -> list[Result]:
+        return [Result(row) for row in models_of(_fetched(target), target, now, served, is_priced=is_priced)]
 
-    return Errand(target.name, go)
+    return Job(target.name, go)
 
 
 def _fetched(target: ProbeTarget) -> Any:

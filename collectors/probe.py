@@ -13,20 +13,21 @@ from decimal import Decimal
 
 from collectors.http.adaptations import Change
 from collectors.http.own_limits import own_limit
-from collectors.http.proxies import is_loopback
 from collectors.http.redaction import root_cause, safe_error
 from collectors.http.usage import Usage
 from collectors.request import dialect_of, request_body, request_headers
 from collectors.scheduler.claims import NotDue, Planned, UnderWay
 from collectors.scheduler.console import report_bug
-from collectors.scheduler.context import Contact, Due, Errand, Finding, Scene, SkippedError
+from collectors.scheduler.context import CollectorContext, Job, Plan, Reachability, Result, SkippedError
 from collectors.scheduler.failures import needs_confirmation
 from collectors.scheduler.lock import LockedError
 from collectors.scheduler.prices import is_plausible_usd, is_routed
 from collectors.scheduler.rests import Heard
 from collectors.scheduler.schedule import TickWindow, schedule_of, series_key
 from routing.prices import BilledTokens, Price
+from settings.addresses import is_loopback
 from settings.targets import ProbeTarget
+from store.clock import now_ms
 from store.schema import MAY_BE_BILLED, Adaptation, Probe
 
 STILL_UNDER_WAY = "its last probe is still under way"
@@ -37,9 +38,9 @@ WAITED_S = 0.5
 """A probe that waited this long for its turn may have been passed by slots, which it does not decide."""
 
 
-def collect(scene: Scene, window: TickWindow) -> Due:
+def collect(scene: CollectorContext, window: TickWindow) -> Plan:
     """The probes that are due, those that are skipped, and when the next one will be due."""
-    due = Due()
+    due = Plan()
     next_at: list[int] = []
     wanted: list[ProbeTarget] = []
     missed = 0
@@ -73,7 +74,7 @@ def collect(scene: Scene, window: TickWindow) -> Due:
     return replace(due, next_at=min(next_at, default=None), missed=missed, prepare=lambda: _prepare(scene, wanted))
 
 
-def _prepare(scene: Scene, targets: list[ProbeTarget]) -> None:
+def _prepare(scene: CollectorContext, targets: list[ProbeTarget]) -> None:
     """Load what a probe needs before any of them is timed or has a thread: a process that a timer starts has nothing
     yet, and what one probe loads would be in another one's times.
 
@@ -96,7 +97,7 @@ def _prepare(scene: Scene, targets: list[ProbeTarget]) -> None:
 
 
 def _plans(
-    scene: Scene, target: ProbeTarget, profile: str, every_s: float, window: TickWindow
+    scene: CollectorContext, target: ProbeTarget, profile: str, every_s: float, window: TickWindow
 ) -> Iterator[Planned | UnderWay | NotDue]:
     """What is due of a series. A loop that decides a slot late decides the next one at its beginning, in the same tick:
     else it would be late for every slot from then on, and by its tick's own jitter lose one now and then.
@@ -109,7 +110,7 @@ def _plans(
         yield scene.shared.claims.plan(series, schedule, window, newest, scene.shared.lives)
 
 
-def _after_rest(scene: Scene, target: ProbeTarget, profile: str, every_s: float, at: int) -> int:
+def _after_rest(scene: CollectorContext, target: ProbeTarget, profile: str, every_s: float, at: int) -> int:
     """When a target that would be due at a moment really is: at its first slot after its rest."""
     left_s = scene.shared.rests.left_s(target, at)
     if not left_s:
@@ -127,25 +128,25 @@ class Reservation:
 
 
 def _errand(
-    scene: Scene,
+    scene: CollectorContext,
     target: ProbeTarget,
     profile: str,
     every_s: float,
     plan: Planned,
     reserved: Reservation,
     is_asked: bool,
-) -> Errand:
+) -> Job:
     """`is_asked`: a person wants this probe, whether its target rests or not."""
     series, claim = series_key(target.name, profile), plan.claim
 
     def cancel() -> None:
         scene.ledger.cancel(target, reserved.at_most_usd, reserved.at)
 
-    def go(stop: threading.Event) -> list[Finding]:
+    def go(stop: threading.Event) -> list[Result]:
         if not scene.is_wanted(target):  # the configuration was changed: its slot is open again
             cancel()
             return []
-        if _now_ms() - claim.at >= claim.interval_ms:
+        if now_ms() - claim.at >= claim.interval_ms:
             cancel()
             raise SkippedError(HELD_UP)
         if not _begin(scene, series, plan):
@@ -158,7 +159,7 @@ def _errand(
             began_s = time.monotonic()
             with suppress(LockedError), scene.shared.exclusive():
                 pass  # what other runs added to the claim while this one waited
-            scene.shared.claims.restart(claim, _now_ms())
+            scene.shared.claims.restart(claim, now_ms())
 
         try:
             return _decide(scene, target, profile, every_s, reserved, stop, restart, is_asked)
@@ -168,13 +169,13 @@ def _errand(
         finally:
             scene.shared.claims.end(series, claim, round((time.monotonic() - began_s) * 1_000))
 
-    def broken(problem: BaseException) -> list[Finding]:
-        return [Finding(_not_made(scene, target, profile, every_s, claim.at, problem))]
+    def broken(problem: BaseException) -> list[Result]:
+        return [Result(_not_made(scene, target, profile, every_s, claim.at, problem))]
 
-    return Errand(target.name, go, (claim.at - reserved.at) / 1_000, series, claim, cancel, broken)
+    return Job(target.name, go, (claim.at - reserved.at) / 1_000, series, claim, cancel, broken)
 
 
-def _begin(scene: Scene, series: str, plan: Planned) -> bool:
+def _begin(scene: CollectorContext, series: str, plan: Planned) -> bool:
     if not plan.waits:
         return scene.shared.claims.begin(series, plan.claim)
     try:
@@ -185,7 +186,7 @@ def _begin(scene: Scene, series: str, plan: Planned) -> bool:
 
 
 def _decide(
-    scene: Scene,
+    scene: CollectorContext,
     target: ProbeTarget,
     profile: str,
     every_s: float,
@@ -193,7 +194,7 @@ def _decide(
     stop: threading.Event,
     restart: Callable[[], None],
     is_asked: bool,
-) -> list[Finding]:
+) -> list[Result]:
     """One probe and, when it failed outside an incident, the one that confirms or clears it, which then decides."""
     series = series_key(target.name, profile)
     first = _probe_in_turn(scene, target, profile, every_s, reserved, stop, restart, is_asked)
@@ -202,11 +203,11 @@ def _decide(
         return []  # ended by us, so it says nothing about the target
     needs_second = needs_confirmation(outcome, scene.failures.get(series, 0))
     scene.note_outcome(series, outcome)
-    pause_s = max(scene.config.collector.confirm_after, scene.shared.rests.left_s(target, _now_ms()))
+    pause_s = max(scene.config.collector.confirm_after, scene.shared.rests.left_s(target, now_ms()))
     is_too_long = pause_s > max(scene.config.collector.confirm_after, min(every_s / 2, LONGEST_PAUSE_S))
     if not needs_second or is_too_long or stop.wait(pause_s):
         return first
-    again = Reservation(scene.most_it_costs(target, profile), _now_ms())
+    again = Reservation(scene.most_it_costs(target, profile), now_ms())
     if not _may_confirm(scene, target, again):
         return first
     try:
@@ -221,7 +222,7 @@ def _decide(
     return undecided + second
 
 
-def _may_confirm(scene: Scene, target: ProbeTarget, again: Reservation) -> bool:
+def _may_confirm(scene: CollectorContext, target: ProbeTarget, again: Reservation) -> bool:
     try:
         with scene.shared.exclusive():  # other runs may have been asked to rest meanwhile
             if scene.shared.rests.why(target, again.at) is not None:
@@ -232,7 +233,7 @@ def _may_confirm(scene: Scene, target: ProbeTarget, again: Reservation) -> bool:
 
 
 def _probe_in_turn(
-    scene: Scene,
+    scene: CollectorContext,
     target: ProbeTarget,
     profile: str,
     every_s: float,
@@ -240,7 +241,7 @@ def _probe_in_turn(
     stop: threading.Event,
     restart: Callable[[], None] = lambda: None,
     is_asked: bool = False,
-) -> list[Finding]:
+) -> list[Result]:
     """Probe when nobody else's probe would slow it down; `restart` is called when that took a while. Raises
     SkippedError when the target's server asked for a rest meanwhile.
     """
@@ -250,7 +251,7 @@ def _probe_in_turn(
             if not is_ready:
                 scene.ledger.cancel(target, reserved.at_most_usd, reserved.at)
                 return []
-            if not is_asked and (rest := scene.shared.rests.why(target, _now_ms())):
+            if not is_asked and (rest := scene.shared.rests.why(target, now_ms())):
                 scene.ledger.cancel(target, reserved.at_most_usd, reserved.at)
                 raise SkippedError(rest)
             if time.monotonic() - began > WAITED_S:
@@ -263,15 +264,15 @@ def _probe_in_turn(
             report_bug(target.name, problem)
         else:
             scene.ledger.settle(reserved.at_most_usd, 0.0, reserved.at)  # nothing was sent
-        return [Finding(_not_made(scene, target, profile, every_s, _now_ms(), problem))]
+        return [Result(_not_made(scene, target, profile, every_s, now_ms(), problem))]
 
 
-def _outcome(findings: list[Finding]) -> str | None:
+def _outcome(findings: list[Result]) -> str | None:
     return next((finding.row.outcome for finding in findings if isinstance(finding.row, Probe)), None)
 
 
 def _not_made(
-    scene: Scene, target: ProbeTarget, profile: str, every_s: float, at: int, problem: BaseException
+    scene: CollectorContext, target: ProbeTarget, profile: str, every_s: float, at: int, problem: BaseException
 ) -> Probe:
     """The row of a probe that this machine was not able to make, or that failed by a bug of ours."""
     limit = own_limit(problem)
@@ -287,13 +288,13 @@ def _not_made(
 
 
 def probe_once(
-    scene: Scene, target: ProbeTarget, profile: str, every_s: float, reserved: Reservation | None = None
-) -> list[Finding]:
+    scene: CollectorContext, target: ProbeTarget, profile: str, every_s: float, reserved: Reservation | None = None
+) -> list[Result]:
     """Make one probe; the findings are its row and, when the server refused a field, what to leave out next time.
 
     What it cost takes the place of what was `reserved` for it, if anything was.
     """
-    from collectors.http.exchange import Ask, exchange
+    from collectors.http.exchange import ProbeRequest, exchange
     from collectors.http.prompt import ask
 
     # a number to ask for is no secret
@@ -315,14 +316,14 @@ def probe_once(
         if more <= 0:
             return True
         with suppress(LockedError):
-            if scene.ledger.reserve_more(more, _now_ms()):
+            if scene.ledger.reserve_more(more, now_ms()):
                 more_usd += more
                 return True
         return False
 
-    wanted = Ask(body, headers, target.timeout_s, secrets, dialect, target.max_tokens, affords)
+    wanted = ProbeRequest(body, headers, target.timeout_s, secrets, dialect, target.max_tokens, affords)
     line = scene.line(target)
-    started_at, watch = _now_ms(), scene.lag.begin()
+    started_at, watch = now_ms(), scene.lag.begin()
     try:
         result = exchange(line, wanted)
     finally:
@@ -375,15 +376,15 @@ def probe_once(
     host = line.first_host  # a proxy's, where there is one: whether the target itself was reached, only the proxy knows
     contact = None
     if host is not None and not is_loopback(host) and not result.own_limit:
-        contact = Contact(host, result.unreached, result.own_network)
+        contact = Reachability(host, result.unreached, result.own_network)
     heard = Heard(started_at, result.http_status, result.outcome, result.wait_ms, result.limits.figures)
-    if scene.shared.rests.hear(target, heard, _now_ms()):
+    if scene.shared.rests.hear(target, heard, now_ms()):
         with suppress(LockedError), scene.shared.exclusive():
             pass  # other runs know it at once
     refusals = [Adaptation(*where, name, instead, started_at) for name, instead in result.adaptations]
     for refusal in refusals:
         scene.note_refusal(refusal)
-    return [Finding(row, contact), *(Finding(refusal) for refusal in refusals)]
+    return [Result(row, contact), *(Result(refusal) for refusal in refusals)]
 
 
 def _cost(used: Usage, completion_tokens: int | None, price: Price | None, at: int) -> float | None:
@@ -406,7 +407,3 @@ def _cost(used: Usage, completion_tokens: int | None, price: Price | None, at: i
 def _rounded(value: float | None) -> float | None:
     """To the microsecond: what is behind it is noise, and takes room in the store."""
     return None if value is None else round(value, 3)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

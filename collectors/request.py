@@ -11,7 +11,7 @@ from typing import Any
 from collectors.http.adaptations import Change, adapt, limit_of
 from collectors.http.addresses import below, names_in_query, path_of
 from collectors.http.dialects import DIALECTS
-from collectors.http.dialects.base import Dialect, Wish
+from collectors.http.dialects.base import Dialect, RequestSpec
 from collectors.http.prompt import MAX_TOKENS
 from settings.targets import ProbeTarget
 
@@ -48,7 +48,7 @@ def _streams(target: ProbeTarget) -> bool:
 
 def request_body(target: ProbeTarget, profile: str, prompt: str, changes: list[Change] | None = None) -> dict[str, Any]:
     """The JSON that a probe sends, with what its server made of it (`changes`)."""
-    wish = Wish(
+    wish = RequestSpec(
         model=target.model,
         prompt=prompt,
         max_tokens=min(MAX_TOKENS[profile], target.max_tokens),

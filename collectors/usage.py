@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from collectors.catalog import key_header
 from collectors.http.get_json import get_json
 from collectors.http.redaction import root_cause, safe_error
-from collectors.scheduler.context import Due, Errand, Finding, PartlyError, Scene, unless_bad
+from collectors.scheduler.context import CollectorContext, Job, PartlyError, Plan, Result, unless_bad
 from collectors.scheduler.schedule import TickWindow
 from collectors.sources import openrouter
 from collectors.sources.openrouter import STANDARD, SentActivity, SentApp, SentRanking, midnight, without_variant
@@ -37,27 +37,27 @@ APPS_A_DAY = 50
 Sent = TypeVar("Sent", bound=BaseModel)
 
 
-def collect(scene: Scene, window: TickWindow) -> Due:
+def collect(scene: CollectorContext, window: TickWindow) -> Plan:
     """Two errands for the public figures where there is a key, and one for the account's where it may be asked."""
     headers, management_key = key_header(scene.config), scene.config.management_key
     if not headers and management_key is None:
-        return Due()
+        return Plan()
     is_due, next_at = scene.periodic("usage", scene.config.collector.usage_every, window)
     if not is_due:
-        return Due(next_at=next_at)
+        return Plan(next_at=next_at)
     base_url = scene.config.openrouter.base_url
     newest = datetime.fromtimestamp(window.now / 1_000, UTC).date() - timedelta(days=1)
     errands = []
     if headers:
         wanted = app_days(newest, scene.known_days(APPS, midnight(newest - timedelta(days=DAYS))))
-        errands.append(Errand("models", lambda _stop: _told(models_of, _rankings(base_url, headers, newest))))
-        errands.append(Errand("apps", lambda stop: _apps(base_url, headers, wanted, stop)))
+        errands.append(Job("models", lambda _stop: _told(models_of, _rankings(base_url, headers, newest))))
+        errands.append(Job("apps", lambda stop: _apps(base_url, headers, wanted, stop)))
     if management_key is not None:
         key = {"Authorization": f"Bearer {management_key}"}
         errands.append(
-            Errand("account", lambda _stop: _told(account_of, _entries(SentActivity, f"{base_url}/activity", key)))
+            Job("account", lambda _stop: _told(account_of, _entries(SentActivity, f"{base_url}/activity", key)))
         )
-    return Due(errands, next_at=next_at)
+    return Plan(errands, next_at=next_at)
 
 
 def app_days(newest: date, known: set[int]) -> list[date]:
@@ -72,8 +72,8 @@ def _rankings(base_url: str, headers: dict[str, str], newest: date) -> tuple[lis
     return _entries(SentRanking, f"{base_url}/datasets/rankings-daily?start_date={since}&end_date={newest}", headers)
 
 
-def _apps(base_url: str, headers: dict[str, str], days: Iterable[date], stop: threading.Event) -> list[Finding]:
-    findings: list[Finding] = []
+def _apps(base_url: str, headers: dict[str, str], days: Iterable[date], stop: threading.Event) -> list[Result]:
+    findings: list[Result] = []
     all_bad = 0
     for day in days:
         if stop.is_set():
@@ -83,7 +83,7 @@ def _apps(base_url: str, headers: dict[str, str], days: Iterable[date], stop: th
             sent, bad = _entries(SentApp, f"{base_url}/datasets/app-rankings?{query}", headers)
         except (OSError, ValueError) as problem:  # the days that came are kept
             raise PartlyError(f"{day}: {safe_error(root_cause(problem))}", findings) from problem
-        findings += [Finding(row) for row in apps_of(day, sent)]
+        findings += [Result(row) for row in apps_of(day, sent)]
         all_bad += bad
     return unless_bad(findings, all_bad)
 
@@ -92,9 +92,9 @@ def _entries(kind: type[Sent], url: str, headers: dict[str, str]) -> tuple[list[
     return openrouter.validated(kind, openrouter.entries(get_json(url, headers), "data"))
 
 
-def _told(convert: Callable[[list[Sent]], list[Usage]], answer: tuple[list[Sent], int]) -> list[Finding]:
+def _told(convert: Callable[[list[Sent]], list[Usage]], answer: tuple[list[Sent], int]) -> list[Result]:
     sent, bad = answer
-    return unless_bad([Finding(row) for row in convert(sent)], bad)
+    return unless_bad([Result(row) for row in convert(sent)], bad)
 
 
 # -- pure

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 from urllib.request import ProxyHandler, build_opener
 
-from store.secrecy import hidden
+from settings.secrecy import hidden
 
 MODEL = "gemma-3-270m"
 PORT = 8095

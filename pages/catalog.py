@@ -8,6 +8,7 @@ from pages.queries import cache, source
 from pages.sections import catalog_table
 from pages.shell import empty_states, time_range
 from stats.catalog import filtered, spots
+from store.clock import now_ms
 
 empty_states.unless_store()
 url = source.store_url()
@@ -43,4 +44,4 @@ with right, theme.card("speed_scatter", "Price against measured speed", "of the 
         key="speed_scatter_chart",
         alt="Each probed model by its price and its measured output speed",
     )
-st.caption(cache.catalog_note(url, time_range.now_ms()))
+st.caption(cache.catalog_note(url, now_ms()))

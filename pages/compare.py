@@ -7,6 +7,7 @@ from pages.components import theme
 from pages.queries import source
 from pages.sections import compare_table, compare_targets
 from pages.shell import empty_states, time_range
+from store.clock import now_ms
 
 empty_states.unless_store()
 url = source.store_url()
@@ -19,7 +20,7 @@ picked, wish = compare_targets.controls(names)
 if len(picked) < 2:
     st.html(compare_targets.suggestions(url))
     st.stop()
-chosen, now, zone = time_range.current(), time_range.now_ms(), time_range.zone()
+chosen, now, zone = time_range.current(), now_ms(), time_range.zone()
 columns = compare_targets.columns(url, picked, chosen, wish, now)
 st.html(compare_table.table(columns, wish, zone))
 if any(column.view is not None for column in columns):

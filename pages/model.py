@@ -8,9 +8,10 @@ from pages.components.sample_code import SAMPLES, label
 from pages.queries import cache, series_colours, source
 from pages.queries.target_history import target_history
 from pages.sections import model_fallbacks, model_header, model_prices, model_providers, model_trends, model_usage
-from pages.shell import access, empty_states, staleness, time_range
+from pages.shell import empty_states, sign_in, staleness, time_range
 from stats.providers import by_provider
 from stats.routes import attempts_by_provider, first_choices, routes_of
+from store.clock import now_ms
 
 empty_states.unless_store()
 url = source.store_url()
@@ -30,10 +31,10 @@ target = next(t for t in targets if t.name == name and t.location == place)
 number = series_colours.numbers(url)[name]
 
 
-@access.fragment(run_every="10s")
+@sign_in.fragment(run_every="10s")
 def live() -> None:
     """The numbers and the strip follow along."""
-    now = time_range.now_ms()
+    now = now_ms()
     chosen = time_range.current().fresh()
     staleness.banner()
     view = model_header.view(url, target, chosen, now)
@@ -64,7 +65,7 @@ if name in waiting and name not in cache.first_at(url):
 model_trends.over_time(url, target, number)
 model_trends.spread_card(url, target, number)
 chosen, zone = time_range.current(), time_range.zone()
-history = target_history(url, target, chosen, time_range.now_ms())
+history = target_history(url, target, chosen, now_ms())
 since, until = history.since, history.until
 
 routed = cache.routed_model(target, cache.models(url))
@@ -91,10 +92,10 @@ if versions:
     model_prices.card(name, versions)
 
 with theme.card("last", "Last probes", f"the newest {model_header.LAST_PROBES}, of every profile"):
-    st.html(model_header.last_probes(url, target, time_range.now_ms(), zone))
+    st.html(model_header.last_probes(url, target, now_ms(), zone))
 
 
-@access.fragment()
+@sign_in.fragment()
 def api() -> None:
     """Sample code; another language draws this card alone."""
     with theme.card("api", "API", "sample code for this model"):

@@ -7,14 +7,15 @@ from pages.components import theme
 from pages.components.metric import metrics
 from pages.queries import cache, source
 from pages.sections import overview_summary, overview_table
-from pages.shell import access, empty_states, staleness, time_range
+from pages.shell import empty_states, sign_in, staleness, time_range
+from store.clock import now_ms
 
 empty_states.unless_store()
 url = source.store_url()
 wish = overview_summary.controls([target for target in cache.targets(url) if target.state != "removed"])
 
 
-@access.fragment(run_every="10s")
+@sign_in.fragment(run_every="10s")
 def live() -> None:
     """All of it: numbers and strips may change under the reader's eyes, nothing here is zoomed or selected."""
     targets = [target for target in cache.targets(url) if target.state != "removed"]
@@ -32,11 +33,11 @@ def live() -> None:
     overview_summary.more(len(shown.rows), wish)
 
 
-@access.fragment(run_every=time_range.pixel_s())
+@sign_in.fragment(run_every=time_range.pixel_s())
 def side_by_side() -> None:
     """How the targets stand to each other, and what they cost."""
     spots = overview_summary.spots(url, overview_table.shown(url, time_range.current(), wish).rows)
-    spending = cache.costs(url, cache.rounded(time_range.now_ms(), 300_000))
+    spending = cache.costs(url, cache.rounded(now_ms(), 300_000))
     has_field = len(spots) > 1  # one alone stands beside nothing
     if not has_field and not spending:
         return

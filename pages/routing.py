@@ -9,6 +9,7 @@ from pages.queries import cache, source
 from pages.sections import routing_plans
 from pages.shell import empty_states, time_range
 from routing.selection import provider_object
+from store.clock import now_ms
 
 empty_states.unless_store()
 url = source.store_url()
@@ -21,7 +22,7 @@ model = st.selectbox("Model", names, key="model", bind="query-params", width=460
 with st.container(border=True, key="card_request"):
     asked = routing_plans.controls()
 endpoints = cache.endpoints(url, model)
-plans = routing_plans.plans(url, model, endpoints, asked, time_range.current(), time_range.now_ms())
+plans = routing_plans.plans(url, model, endpoints, asked, time_range.current(), now_ms())
 for plan, part in zip(plans, st.columns(len(plans)), strict=True):
     with part, theme.card(plan.key, plan.heading, plan.note):
         st.html(routing_plans.drawn(plan.plan))

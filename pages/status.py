@@ -5,17 +5,18 @@ import streamlit as st
 from pages.components import theme
 from pages.queries import cache, source
 from pages.sections import status_list
-from pages.shell import access, time_range
+from pages.shell import sign_in, time_range
 from store import StoreError
+from store.clock import now_ms
 
 url = source.store_url()
 st.html(theme.head("Status"))
 
 
-@access.fragment(run_every="30s")
+@sign_in.fragment(run_every="30s")
 def live() -> None:
     """All of it."""
-    now = time_range.now_ms()
+    now = now_ms()
     try:
         cache.store(url)
         found = status_list.lines(url, now)

@@ -6,17 +6,18 @@ from pages.components import theme
 from pages.components.metric import metrics
 from pages.queries import source
 from pages.sections import system_health
-from pages.shell import access, empty_states, time_range
+from pages.shell import empty_states, sign_in, time_range
+from store.clock import now_ms
 
 empty_states.unless_store()
 url = source.store_url()
 st.html(theme.head("System", "Is what the other pages show fresh and complete, and what does it cost to keep?"))
 
 
-@access.fragment(run_every="10s")
+@sign_in.fragment(run_every="10s")
 def live() -> None:
     """Nothing here is zoomed or selected, so it may change under the reader's eyes."""
-    now = time_range.now_ms()
+    now = now_ms()
     metrics(system_health.metrics(url, now))
     with st.container():  # kept when empty: what follows keeps its index, else it is drawn twice for a moment
         if errors := system_health.internal_errors(url, now, time_range.zone()):

@@ -27,7 +27,7 @@ SECONDS_AN_HOUR = 3_600.0
 
 
 @dataclass(frozen=True)
-class Wish:
+class RoutingRequest:
     """A request: its size in tokens, what it needs, and what it may cost (USD per million tokens; null: anything)."""
 
     prompt_tokens: int = 1_000
@@ -41,7 +41,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Record:
+class EndpointPerformance:
     """How an endpoint does, as somebody saw it: the provider's report, or our own probes. Null: not known.
 
     `success` is the share of requests that succeed, 0 to 1; `had_outage`: within the last minutes.
@@ -53,11 +53,11 @@ class Record:
     had_outage: bool = False
 
 
-UNKNOWN = Record()
+UNKNOWN = EndpointPerformance()
 
 
 @dataclass(frozen=True)
-class Offer:
+class Candidate:
     """One endpoint that may serve the request.
 
     `chance`: to be tried first, 0 to 1 (null where a sort fixes the order). `cost_usd`: of one request there.
@@ -66,7 +66,7 @@ class Offer:
 
     endpoint: Endpoint
     price: Rates
-    record: Record
+    record: EndpointPerformance
     cost_usd: float
     seconds: float | None
     good_response_usd: float
@@ -74,7 +74,7 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Excluded:
+class Rejected:
     """One endpoint that may not serve it, and why."""
 
     endpoint: Endpoint
@@ -85,8 +85,8 @@ class Excluded:
 class Plan:
     """The endpoints in the order in which they would be tried, and those that are out."""
 
-    offers: tuple[Offer, ...]
-    excluded: tuple[Excluded, ...]
+    offers: tuple[Candidate, ...]
+    excluded: tuple[Rejected, ...]
 
     @property
     def is_sure(self) -> bool:
@@ -115,8 +115,8 @@ class Plan:
 
 def plan(
     endpoints: Iterable[Endpoint],
-    records: Mapping[str, Record],
-    wish: Wish,
+    records: Mapping[str, EndpointPerformance],
+    wish: RoutingRequest,
     now: int,
     *,
     input_modalities: Sequence[str] = ("text",),
@@ -124,17 +124,17 @@ def plan(
     sort: Sort | None = None,
     usd_per_hour: float = 0.0,
 ) -> Plan:
-    """Who would serve `wish` at `now` (milliseconds UTC), each endpoint's `Record` by its tag.
+    """Who would serve `wish` at `now` (milliseconds UTC), each endpoint's `EndpointPerformance` by its tag.
 
     `usd_per_hour` is what an hour of waiting is worth. With a `sort` nothing is left to chance.
     """
-    offers: list[Offer] = []
-    excluded: list[Excluded] = []
+    offers: list[Candidate] = []
+    excluded: list[Rejected] = []
     for endpoint in endpoints:
         price = price_at(endpoint, wish.prompt_tokens, now)
         reasons = _reasons(endpoint, price, wish, input_modalities)
         if reasons or price is None:
-            excluded.append(Excluded(endpoint, reasons))
+            excluded.append(Rejected(endpoint, reasons))
         else:
             offers.append(_offer(endpoint, price, records.get(endpoint.tag, UNKNOWN), wish))
     valued = [replace(offer, good_response_usd=_good_response(offer, offers, usd_per_hour)) for offer in offers]
@@ -142,7 +142,9 @@ def plan(
     return Plan(tuple(ordered), tuple(excluded))
 
 
-def _reasons(endpoint: Endpoint, price: Rates | None, wish: Wish, input_modalities: Sequence[str]) -> tuple[str, ...]:
+def _reasons(
+    endpoint: Endpoint, price: Rates | None, wish: RoutingRequest, input_modalities: Sequence[str]
+) -> tuple[str, ...]:
     reasons = []
     needed = wish.prompt_tokens + wish.completion_tokens
     if endpoint.context_tokens is not None and needed > endpoint.context_tokens:
@@ -169,7 +171,7 @@ def _reasons(endpoint: Endpoint, price: Rates | None, wish: Wish, input_modaliti
     return tuple(reasons)
 
 
-def _too_dear(price: Rates, wish: Wish) -> list[str]:
+def _too_dear(price: Rates, wish: RoutingRequest) -> list[str]:
     ceilings = (
         ("input", price.input, wish.most_usd_per_million_input),
         ("output", price.output, wish.most_usd_per_million_output),
@@ -181,15 +183,15 @@ def _too_dear(price: Rates, wish: Wish) -> list[str]:
     ]
 
 
-def _offer(endpoint: Endpoint, price: Rates, record: Record, wish: Wish) -> Offer:
+def _offer(endpoint: Endpoint, price: Rates, record: EndpointPerformance, wish: RoutingRequest) -> Candidate:
     cost_usd = price.request_usd(wish.prompt_tokens, wish.completion_tokens, wish.cached_share)
     seconds = None
     if record.ttft_ms is not None and record.tokens_per_second:
         seconds = record.ttft_ms / 1_000 + wish.completion_tokens / record.tokens_per_second
-    return Offer(endpoint, price, record, cost_usd, seconds, inf)
+    return Candidate(endpoint, price, record, cost_usd, seconds, inf)
 
 
-def _good_response(offer: Offer, others: Sequence[Offer], usd_per_hour: float) -> float:
+def _good_response(offer: Candidate, others: Sequence[Candidate], usd_per_hour: float) -> float:
     """The price over the chance of success, plus the worth of the time. What is not known of an endpoint is taken to be
     as the middle one of those that are known; where none is known, success is certain and time costs nothing.
     """
@@ -205,7 +207,7 @@ def _middle(value: float | None, others: Iterable[float | None], otherwise: floa
     return median(known) if known else otherwise
 
 
-def _by_chance(offers: list[Offer], strategy: Strategy) -> list[Offer]:
+def _by_chance(offers: list[Candidate], strategy: Strategy) -> list[Candidate]:
     if strategy == "good_response":
         return _drawn(offers, [offer.good_response_usd for offer in offers])
     steady = [offer for offer in offers if not offer.record.had_outage]
@@ -215,7 +217,7 @@ def _by_chance(offers: list[Offer], strategy: Strategy) -> list[Offer]:
     return first + ([replace(offer, chance=0.0) for offer in after] if first else after)
 
 
-def _drawn(offers: list[Offer], costs: list[float]) -> list[Offer]:
+def _drawn(offers: list[Candidate], costs: list[float]) -> list[Candidate]:
     chances = inverse_square_shares(costs)
     chosen = [replace(offer, chance=chance) for offer, chance in zip(offers, chances, strict=True)]
     return sorted(chosen, key=lambda offer: (-(offer.chance or 0.0), offer.good_response_usd, offer.endpoint.tag))
@@ -238,8 +240,8 @@ def inverse_square_shares(costs: Sequence[float]) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def _sorted(offers: list[Offer], sort: Sort) -> list[Offer]:
-    def rank(offer: Offer) -> tuple[float, str]:
+def _sorted(offers: list[Candidate], sort: Sort) -> list[Candidate]:
+    def rank(offer: Candidate) -> tuple[float, str]:
         known = {
             "price": offer.cost_usd,
             "throughput": -offer.record.tokens_per_second if offer.record.tokens_per_second is not None else inf,
@@ -250,7 +252,7 @@ def _sorted(offers: list[Offer], sort: Sort) -> list[Offer]:
     return sorted(offers, key=rank)
 
 
-def chances_after(offers: Sequence[Offer], failed: str) -> dict[str, float]:
+def chances_after(offers: Sequence[Candidate], failed: str) -> dict[str, float]:
     """The chances, by tag, of a retry after the endpoint with the tag `failed` did: those that are left keep their
     proportions; when none of them had a chance, they come in their order.
     """
@@ -261,7 +263,7 @@ def chances_after(offers: Sequence[Offer], failed: str) -> dict[str, float]:
     return {offer.endpoint.tag: (offer.chance or 0.0) / total for offer in left}
 
 
-def provider_object(wish: Wish, sort: Sort | None, order: Sequence[str] = ()) -> dict[str, Any]:
+def provider_object(wish: RoutingRequest, sort: Sort | None, order: Sequence[str] = ()) -> dict[str, Any]:
     """The `provider` object of a request that asks for the same (OpenRouter's `ProviderPreferences`); with an `order`
     of tags exactly these are tried, one after the other.
     """

@@ -18,18 +18,20 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from collectors.http.adaptations import LARGEST_LIMIT
-from collectors.http.proxies import is_loopback
-from collectors.http.redaction import keep_secret
+from settings.addresses import is_loopback
 from settings.durations import seconds
 from settings.request_settings import HEADER_NAME, checked_body, checked_headers, checked_key_header, checked_params
+from settings.secrecy import keep_secret, looks_secret
 from settings.unknown_keys import suggestion, value_suggestion
-from store.secrecy import looks_secret
 
 DEFAULT_PATH = Path("targets.toml")
 FREE_EVERY_S = 1_800.0
 """Free models allow 50 requests a day in all, so they are asked less often unless the file says otherwise."""
 THROUGHPUT_EVERY_S = 3_600.0
+LARGEST_LIMIT = 1_024
+"""The most output tokens that a probe asks for where a server wants more than the profile does, unless its target says
+otherwise.
+"""
 
 
 class ConfigError(Exception):

@@ -103,7 +103,7 @@ def _fits(model: CatalogModel, filters: Filters) -> bool:
 
 
 @dataclass(frozen=True)
-class Spot:
+class Point:
     """Models that nobody could tell apart in a chart: their medians, and their names in their order."""
 
     usd_per_million: float
@@ -111,7 +111,7 @@ class Spot:
     names: tuple[str, ...]
 
 
-def spots(points: Iterable[tuple[CatalogModel, float | None]]) -> list[Spot]:
+def spots(points: Iterable[tuple[CatalogModel, float | None]]) -> list[Point]:
     """Where models stand by blended price and by a value. Models without the one or the other are nowhere."""
     found: dict[tuple[float, float], list[tuple[float, float, str]]] = defaultdict(list)
     for model, value in points:
@@ -119,7 +119,7 @@ def spots(points: Iterable[tuple[CatalogModel, float | None]]) -> list[Spot]:
         if price is not None and value is not None:
             found[_place(price), _place(value)].append((price, float(value), model.name))
     return [
-        Spot(median(price for price, _, _ in here), median(value for _, value, _ in here), tuple(n for *_, n in here))
+        Point(median(price for price, _, _ in here), median(value for _, value, _ in here), tuple(n for *_, n in here))
         for _, here in sorted(found.items())
     ]
 

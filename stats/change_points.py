@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from store.clock import DAY_MS, HOUR_MS
+
 ALPHA = 0.01
 """The chance of a false alarm, for each series that is looked at."""
 LEAST_SIDE = 20
@@ -24,7 +26,6 @@ LEAST_SHIFT = 0.1
 """A smaller change of the median than 10% is not worth a word, however sure it is."""
 MOST_VALUES = 2_000
 DAYS_FOR_HOURS = 3
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
 Values = npt.NDArray[np.float64]
 

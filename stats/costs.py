@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from store.rollups import DAY_MS, PICO, Rollup
+from store.clock import DAY_MS
+from store.rollups import PICO, Rollup
 
 
 @dataclass(frozen=True)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from routing.selection import Record
+from routing.selection import EndpointPerformance
 from stats.providers import RoutedProbe, by_provider
 from stats.routes import attempts_by_provider, routes_of
 from store.schema import EndpointStats
 
 
-def reported(said: EndpointStats) -> Record:
+def reported(said: EndpointStats) -> EndpointPerformance:
     """The router's report. Its uptime (the share of minutes in which at least 80% of attempts succeeded) stands for the
     chance of success; an outage is a minute below that within the last five, or a status below 0.
     """
     uptime = said.uptime_30m if said.uptime_30m is not None else said.uptime_1d
     outage = (said.status is not None and said.status < 0) or (said.uptime_5m is not None and said.uptime_5m < 1)
-    return Record(uptime, said.latency_p50_ms, said.tokens_per_second_p50, outage)
+    return EndpointPerformance(uptime, said.latency_p50_ms, said.tokens_per_second_p50, outage)
 
 
-def measured(probes: Iterable[RoutedProbe]) -> dict[str, Record]:
+def measured(probes: Iterable[RoutedProbe]) -> dict[str, EndpointPerformance]:
     """By the provider's name, of probes: the share of attempts that it answered (rate limits count against it),
     medians, and whether the newest attempt failed.
     """
@@ -28,7 +28,7 @@ def measured(probes: Iterable[RoutedProbe]) -> dict[str, Record]:
     attempts, met = attempts_by_provider(routes), by_provider(listed)
     newest_ok = {attempt.provider: attempt.is_ok or attempt.is_limited for route in routes for attempt in route}
     return {
-        name: Record(
+        name: EndpointPerformance(
             attempts[name].success if name in attempts else None,
             met[name].ttft.p50 if name in met else None,
             met[name].speed.p50 if name in met else None,

@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
+from settings.secrecy import HIDDEN, hidden
 from store.batches import KeyRange, Values, in_batches
 from store.clickhouse_schema import (
     FIRST,
@@ -37,23 +38,11 @@ from store.clickhouse_schema import (
     rollup_query,
     view_of,
 )
+from store.clock import DAY_MS, now_ms
 from store.horizon import as_of, horizon
 from store.protocol import ALL, Selection, Series, StoreError
-from store.rollups import (
-    BLOCK_MS,
-    CELL_MS,
-    COLUMNS,
-    DAY_MS,
-    EXPORTED,
-    SKETCHED,
-    STEP_MS,
-    Step,
-    by_place,
-    cells_of,
-    told,
-)
+from store.rollups import BLOCK_MS, CELL_MS, COLUMNS, EXPORTED, SKETCHED, STEP_MS, Step, by_place, cells_of, told
 from store.schema import INCIDENTS, PROBES, TABLE_OF, TABLES, Probe, Row, Table
-from store.secrecy import HIDDEN, hidden
 from store.sketch import counts_of, merged
 from store.versioning import meet, until_later
 
@@ -271,7 +260,7 @@ class ClickHouseStore:
         known: dict[Values, dict[int, Values]] = defaultdict(dict)
         for row in self.read(table):
             known[row[: length - 1]][row[length - 1]] = row
-        future = horizon(time.time_ns() // 1_000_000)
+        future = horizon(now_ms())
         changed: dict[Values, Values] = {}
         new = 0
         for row in values:

@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from store.clock import DAY_MS
 from store.incidents import CONFIRMED_BY
 from store.rollups import (
     BLOCK_MS,
     CELL_MS,
     COUNTED,
-    DAY_MS,
     LAST_MS,
     LONGEST_S,
     MOST_TOKENS,
@@ -193,7 +193,7 @@ def _in(words: frozenset[str], column: str = "outcome") -> str:
 
 
 def rollup_query(source: str, step: Step, where: str = "") -> str:
-    """What the probes in `source` come to, as `store.rollups.Sum.add` reckons it."""
+    """What the probes in `source` come to, as `store.rollups.Accumulator.add` reckons it."""
     ms = f"toInt64(round(least(greatest(stands_for_s, 0), {LONGEST_S}) * 1000))"
     kind = f"multiIf({_in(UP)}, 0, {_in(DOWN)}, 1, 2)"
     believed = f"{_in(UP)} AND NOT ifNull(lag_ms > {LAG_LIMIT_MS}, 0)"

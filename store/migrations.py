@@ -5,11 +5,11 @@ To change the schema, add a function at the end of `MIGRATIONS`; never edit one 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import apsw
 
+from store.clock import now_ms
 from store.protocol import StoreError
 from store.sqlite_derived import fold, rebuild
 
@@ -508,9 +508,7 @@ def migrate(connection: apsw.Connection, where: str) -> None:
             )
             function = MIGRATIONS[number - 1]
             function(connection)
-            connection.execute(
-                "INSERT INTO migrations VALUES (?, ?, ?)", (number, function.__name__, time.time_ns() // 1_000_000)
-            )
+            connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (number, function.__name__, now_ms()))
         if before < FIRST_WITH_BLOCKS <= len(MIGRATIONS):
             _fill_rollups(connection)
         connection.execute("COMMIT")

@@ -12,11 +12,12 @@ from typing import Any
 import apsw
 
 from store.backup import Count, copied, plain_errors, refuse_existing
+from store.clock import DAY_MS
 from store.horizon import horizon
 from store.migrations import mark_finished, mark_unfinished, refuse_foreign
 from store.part_files import part_file
 from store.protocol import StoreError
-from store.rollups import COLUMNS, DAY_MS, STEP_MS, Step
+from store.rollups import COLUMNS, STEP_MS, Step
 from store.schema import INCIDENTS, PROBES, TABLES, Row, Table
 from store.sqlite import INTERNED, SqliteStore
 from store.sqlite_derived import MASK, SHIFT, TABLE, fold, keep_incident, put_rollup_sql, retell_incidents

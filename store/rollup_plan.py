@@ -8,20 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from store.clock import DAY_MS, HOUR_MS
 from store.protocol import Selection, Store, upkeep_of
-from store.rollups import (
-    BLOCK_MS,
-    COLUMNS,
-    DAY_MS,
-    HOUR_MS,
-    HOURS,
-    Grid,
-    Observation,
-    Rollup,
-    Series,
-    Step,
-    added_up,
-)
+from store.rollups import BLOCK_MS, COLUMNS, HOURS, Grid, Observation, Rollup, Series, Step, added_up
 from store.schema import PROBES
 
 HOURS_UP_TO_MS, COARSE_HOURS_UP_TO_MS = 8 * DAY_MS, 2 * DAY_MS

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
+from store.clock import DAY_MS, HOUR_MS
 from store.schema import DAILY, DOWN, HOURLY, LAG_LIMIT_MS, MAY_BE_BILLED, UP, Outcome, Probe, Table
 from store.sketch import bucket_of, counts_of, merged, packed, quantiles
 
 Step = Literal["hour", "day", "block"]
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 BLOCK_MS = 16 * DAY_MS
 """A year of many targets is 23 rows each, and some days at its ends: fewer than with blocks of 8 or 32 days."""
 STEP_MS: dict[Step, int] = {"hour": HOUR_MS, "day": DAY_MS, "block": BLOCK_MS}
@@ -137,7 +137,7 @@ class Rollup:
 
 
 @dataclass(slots=True)
-class Sum:
+class Accumulator:
     """What is being added up for one series and stretch."""
 
     at: int
@@ -149,7 +149,7 @@ class Sum:
     values: tuple[list[float], ...] | None = None
 
     @classmethod
-    def of(cls, step: Step, at: int) -> Sum:
+    def of(cls, step: Step, at: int) -> Accumulator:
         """Of a step of the store's."""
         return cls(at, STEP_MS[step], CELL_MS[step])
 
@@ -193,7 +193,7 @@ class Sum:
                 if self.values is not None:
                     self.values[place].append(value)
 
-    def include(self, finer: Sum) -> None:
+    def include(self, finer: Accumulator) -> None:
         """Add an hour to its day, or a day to its block."""
         self.counted = [a + b for a, b in zip(self.counted, finer.counted, strict=True)]
         for mine, its in zip(self.sketches, finer.sketches, strict=True):
@@ -205,7 +205,7 @@ class Sum:
             self.cells[cell] = self.cells.get(cell, 0) + ms
 
     @classmethod
-    def kept(cls, step: Step, at: int, values: tuple[Any, ...]) -> Sum:
+    def kept(cls, step: Step, at: int, values: tuple[Any, ...]) -> Accumulator:
         """A kept row's values (`COLUMNS`), to be added to something coarser."""
         sketches = [counts_of(blob) for blob in values[len(COUNTED) : len(COUNTED) + len(SKETCHED)]]
         return cls(at, STEP_MS[step], CELL_MS[step], list(values[: len(COUNTED)]), sketches, by_place(values[-1]))
@@ -251,7 +251,7 @@ def by_place(cells: bytes | None) -> dict[int, int]:
     return {place: ms for place, ms in enumerate(numbers) if ms}
 
 
-Sums = dict[tuple[Series, int], Sum]
+Sums = dict[tuple[Series, int], Accumulator]
 
 
 def sums_of(probes: Iterable[Probe]) -> dict[Step, Sums]:
@@ -264,7 +264,7 @@ def sums_of(probes: Iterable[Probe]) -> dict[Step, Sums]:
         key = ((probe.target, probe.location, probe.profile), at)
         hour = hours.get(key)
         if hour is None:
-            hour = hours[key] = Sum.of("hour", at)
+            hour = hours[key] = Accumulator.of("hour", at)
         hour.add(probe)
     days = coarser("day", hours)
     return {"hour": hours, "day": days, "block": coarser("block", days)}
@@ -282,7 +282,7 @@ def added_up(probes: Iterable[Observation], grid: Callable[[Series], Grid]) -> l
         at = probe.started_at - (probe.started_at - on.began) % on.length_ms
         found = sums.get((series, at))
         if found is None:
-            found = sums[series, at] = Sum(at, on.length_ms, on.cell_ms, values=tuple([] for _ in SKETCHED))
+            found = sums[series, at] = Accumulator(at, on.length_ms, on.cell_ms, values=tuple([] for _ in SKETCHED))
         found.add(probe)
     return [found.rollup(series) for (series, _), found in sorted(sums.items())]
 
@@ -306,7 +306,7 @@ def coarser(step: Step, finer: Sums) -> Sums:
         began = at - at % STEP_MS[step]
         whole = found.get((series, began))
         if whole is None:
-            whole = found[series, began] = Sum.of(step, began)
+            whole = found[series, began] = Accumulator.of(step, began)
         whole.include(part)
     return found
 

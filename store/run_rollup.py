@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from store.rollups import DAY_MS, HOUR_MS
+from store.clock import DAY_MS, HOUR_MS
 from store.schema import RUNS
 
 HOURS_AT_ONCE = 4

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +19,7 @@ import apsw
 
 from store.backup import CANNOT_SHARE, back_up_before_migration
 from store.batches import KeyRange, Values, in_batches
+from store.clock import now_ms
 from store.horizon import as_of, horizon
 from store.migrations import INCREMENTAL, due_from, migrate, refuse_newer, refuse_older
 from store.paths import has_log
@@ -499,7 +499,7 @@ def _history(connection: apsw.Connection, table: Table, values: list[tuple[Any, 
     newest_sql = f"{found_sql} < ? ORDER BY valid_from DESC LIMIT 1"
     later_sql = f"{found_sql} >= ? ORDER BY valid_from LIMIT 1"
     close_sql = f"UPDATE {table.name} SET valid_to = ? WHERE {same} AND valid_from = ?"
-    future = horizon(time.time_ns() // 1_000_000)
+    future = horizon(now_ms())
     new = 0
     for row in values:
         key, until = row[: len(names)], future if row[length - 1] < future else 2**62

@@ -15,9 +15,10 @@ from typing import Any
 
 import apsw
 
+from store.clock import DAY_MS
 from store.incidents import stretches
 from store.protocol import Selection
-from store.rollups import BLOCK_MS, COLUMNS, DAY_MS, STEP_MS, Step, Sum, Sums, coarser, sums_of
+from store.rollups import BLOCK_MS, COLUMNS, STEP_MS, Accumulator, Step, Sums, coarser, sums_of
 from store.schema import DOWN, INCIDENTS, PROBES, TABLES, UP, Probe, Table
 
 SHIFT = 24
@@ -284,7 +285,7 @@ def fold(connection: apsw.Connection, since: int = 0) -> None:
             f"SELECT (id & {MASK}) * {DAY_MS}, {names} FROM daily WHERE id >= ? AND id < ?",
             (first + since // DAY_MS, last),
         )
-        days: Sums = {(key, at): Sum.kept("day", at, tuple(values)) for at, *values in rows}
+        days: Sums = {(key, at): Accumulator.kept("day", at, tuple(values)) for at, *values in rows}
         _add(connection, "block", coarser("block", days), {key: number})
 
 

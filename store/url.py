@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
+from settings.secrecy import hidden
 from store.paths import refuse_unusable, sqlite_path
 from store.protocol import Store, StoreUrlError
-from store.secrecy import hidden
 
 DEFAULT_URL = "sqlite:///data/uptoken.db"
 

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page
 
 from benchmarks.browser import free_port
 from deploy.run import taken
-from pages.components.sample_code import SAMPLES, Callee
+from pages.components.sample_code import SAMPLES, SampleRequest
 from store import open_store
 from store.schema import PROBES, Probe
 from tests.chromium import assert_fits, open_in
@@ -195,7 +195,7 @@ def test_the_download_is_the_stores_rows(everything: Everything, browser: Browse
 @pytest.mark.parametrize("name", ["Python (openai)", "Python (requests)", "curl"])
 def test_the_sample_code_runs_against_the_real_model(everything: Everything, name: str, tmp_path: Path) -> None:
     language, write = SAMPLES[name]
-    code = write(Callee("gemma-3-270m", f"http://127.0.0.1:{everything.ports[0]}/v1", None))
+    code = write(SampleRequest("gemma-3-270m", f"http://127.0.0.1:{everything.ports[0]}/v1", None))
     code = code.replace("What is the meaning of life?", "Say one word.")
     command = [sys.executable, "-c", code] if language == "python" else ["bash", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from store.schema import TABLES
-from tests.collectors.cli_fixture import ROOT, Place
+from tests.collectors.cli_fixture import ROOT, CliFixture
 from tests.fault_server import GOOD, FaultServer, chunked
 from tests.store.stores import STORES
 
@@ -63,10 +63,10 @@ for words in WORDS:
 
 
 @pytest.fixture(params=STORES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CliFixture]:
     """One target that is up and one that is down. Where ClickHouse's engine is the store, one process at a time has it."""
     with FaultServer(chunked(*GOOD)) as server:
-        made = Place(tmp_path, server.url)
+        made = CliFixture(tmp_path, server.url)
         made.config.write_text(made.config.read_text() + f'[[target]]\nname = "b"\nmodel = "m"\nbase_url = "{DOWN}"\n')
         made.url = _url(request.param, tmp_path / "data" / "first")
         yield made
@@ -76,13 +76,13 @@ def _url(engine: str, path: Path) -> str:
     return f"{engine}:///{path}"
 
 
-def _all(place: Place, words: list[list[str]]) -> None:
+def _all(place: CliFixture, words: list[list[str]]) -> None:
     """The real command line, one command after the other in one process: starting one takes longer than the work."""
     done = place.python(COMMANDS.replace("WORDS", repr(words)))
     assert done.returncode == 0, done.stderr
 
 
-def test_two_ticks_are_recorded_charted_exported_imported_and_watched_over(place: Place) -> None:
+def test_two_ticks_are_recorded_charted_exported_imported_and_watched_over(place: CliFixture) -> None:
     for number in range(2):
         if number:
             time.sleep(1.1)  # an interval

@@ -12,14 +12,11 @@ import re
 from typing import Any
 
 from collectors.http.errors import ReportedError
+from settings.targets import LARGEST_LIMIT
 
 Change = tuple[str, str | None]
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "generationConfig.maxOutputTokens")
 """What the dialects call the most output tokens."""
-LARGEST_LIMIT = 1_024
-"""The most output tokens that a probe asks for where a server wants more than the profile does, unless its target says
-otherwise.
-"""
 GROWTH = 4
 NEVER_LEFT_OUT = frozenset({"model", "messages", "input", "contents"})
 REFUSED_BY_NAME: tuple[tuple[str, tuple[str, ...]], ...] = (

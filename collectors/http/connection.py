@@ -1,7 +1,6 @@
 """`requests` over connections that stamp when they were usable and when the request's last byte left.
 
-The stamps of the exchange that a thread is making are in that thread's `Marks`: an exchange is made by one thread from
-its beginning to its end.
+Each thread keeps the stamps of its exchange in its own `Timings`: one thread makes an exchange from beginning to end.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from collectors.http.authorities import authorities
 from collectors.http.deadline import Deadline
 from collectors.http.proxies import Proxy, proxy_for
-from collectors.http.redaction import keep_secret
+from settings.secrecy import keep_secret
 
 BUFFER_BYTES = 65_536
 
 
-class Marks:
+class Timings:
     """The stamps of one exchange, from `time.perf_counter()`, in seconds; null where it did not come to that."""
 
     def __init__(self, deadline: Deadline) -> None:
@@ -59,7 +58,7 @@ class Marks:
 
 
 class _Current(threading.local):
-    marks: Marks | None = None
+    marks: Timings | None = None
 
 
 _current = _Current()
@@ -68,13 +67,13 @@ _current = _Current()
 class _StampedReader(io.RawIOBase):
     """What a response reads from: the socket, with a stamp a read."""
 
-    def __init__(self, raw: io.RawIOBase, marks: Marks) -> None:
+    def __init__(self, raw: io.RawIOBase, marks: Timings) -> None:
         self._raw = raw
         self._marks = marks
         marks.reader = self
 
     def wait_at_most(self, seconds: float) -> None:
-        """See `Marks.wait_at_most`."""
+        """See `Timings.wait_at_most`."""
         connected = getattr(self._raw, "_sock", None)  # socket.SocketIO's own
         if connected is not None:
             connected.settimeout(seconds)
@@ -255,7 +254,7 @@ def session_for(url: str) -> requests.Session:
     return session
 
 
-class Line:
+class ProbeConnection:
     """A way to one server that keeps its connection open between exchanges. Used by one thread at a time."""
 
     def __init__(self, url: str, proxy: Proxy | None = None) -> None:
@@ -272,7 +271,7 @@ class Line:
         """The host that it connects to, the proxy's where there is one; null where there is none to connect to."""
         return self.proxy.host or None if self.proxy is not None else urlsplit(self.url).hostname
 
-    def post(self, body: bytes, headers: dict[str, str], marks: Marks) -> requests.Response:
+    def post(self, body: bytes, headers: dict[str, str], marks: Timings) -> requests.Response:
         """Send, and return when the response's headers are in. Redirects are not followed.
 
         The request is prepared once and sent by the adapter itself: a session would prepare it anew each time, which

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -21,10 +20,10 @@ import requests
 import urllib3
 from requests.exceptions import SSLError
 
-from collectors.http.adaptations import LARGEST_LIMIT, LIMITS, Change, adapt, change_for
+from collectors.http.adaptations import LIMITS, Change, adapt, change_for
 from collectors.http.authorities import AuthoritiesError, check_authorities
 from collectors.http.classifier import outcome_of
-from collectors.http.connection import Line, Marks
+from collectors.http.connection import ProbeConnection, Timings
 from collectors.http.deadline import Deadline
 from collectors.http.dialects.base import GAVE_UP, Dialect, StreamEnd, word
 from collectors.http.dialects.chat import CHAT, route_of
@@ -34,8 +33,10 @@ from collectors.http.own_limits import own_limit
 from collectors.http.proxy_failures import ProxyFailure, failed_before_target, keeps_connection, own_response
 from collectors.http.rate_limits import NOTHING_SAID, RateLimits, read_limits, wait_ms
 from collectors.http.redaction import innermost, root_cause, safe_error
-from collectors.http.response import Reply, parse_object, parse_objects, read_events, read_whole
+from collectors.http.response import ProbeResponse, parse_object, parse_objects, read_events, read_whole
 from collectors.http.sse import LineTooLongError, events
+from settings.targets import LARGEST_LIMIT
+from store.clock import now_ms
 from store.sketch import interpolated
 
 MOST_BYTES = 1024 * 1024
@@ -54,7 +55,7 @@ READABLE = ("text/event-stream", "application/json", "")
 
 
 @dataclass(frozen=True)
-class Ask:
+class ProbeRequest:
     """What one exchange sends. `body` is the JSON object; `secrets` never appear in an error text. Where its server
     wants a larger limit of output tokens, it gets up to `most_tokens`.
     """
@@ -93,11 +94,11 @@ class Exchange:
     limits: RateLimits = NOTHING_SAID
     wait_ms: int | None = None
     """How long the server asked to be left alone, from the end of the exchange on."""
-    reply: Reply = field(default_factory=Reply)
+    reply: ProbeResponse = field(default_factory=ProbeResponse)
     adaptations: tuple[tuple[str, str | None], ...] = ()
 
 
-def exchange(line: Line, ask: Ask) -> Exchange:
+def exchange(line: ProbeConnection, ask: ProbeRequest) -> Exchange:
     """Make one exchange, again without each field that the server refuses, all within one deadline.
 
     What was left out or replaced is in `adaptations`: pairs of a field and the JSON of what was sent in its place
@@ -112,7 +113,7 @@ def exchange(line: Line, ask: Ask) -> Exchange:
         return Exchange("offline", limit, own_limit=True)
 
 
-def _within(deadline: Deadline, line: Line, ask: Ask) -> Exchange:
+def _within(deadline: Deadline, line: ProbeConnection, ask: ProbeRequest) -> Exchange:
     adapted: list[Change] = []
     change: Change | None = None
     try:
@@ -136,9 +137,9 @@ def _is_good(status: int | None) -> bool:
     return status is not None and HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
-def _once(line: Line, ask: Ask, deadline: Deadline) -> tuple[Exchange, ReportedError | None]:
+def _once(line: ProbeConnection, ask: ProbeRequest, deadline: Deadline) -> tuple[Exchange, ReportedError | None]:
     """One request and its outcome, and the server's own words where it refused, inside a 200, too."""
-    marks = Marks(deadline)
+    marks = Timings(deadline)
     body = json.dumps(ask.body).encode()
     try:
         try:
@@ -147,7 +148,7 @@ def _once(line: Line, ask: Ask, deadline: Deadline) -> tuple[Exchange, ReportedE
             # a connection kept open that the server had closed meanwhile says nothing about the server
             if marks.connected is not None or marks.sent is None or deadline.passed:
                 raise
-            marks = Marks(deadline)
+            marks = Timings(deadline)
             response = line.post(body, ask.headers, marks)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as problem:
         return _unanswered(problem, marks, ask), None
@@ -157,11 +158,11 @@ def _once(line: Line, ask: Ask, deadline: Deadline) -> tuple[Exchange, ReportedE
         response.close()
 
 
-def _connect_ms(marks: Marks) -> float | None:
+def _connect_ms(marks: Timings) -> float | None:
     return _since(marks.connect_began, marks.connected)
 
 
-def _unanswered(problem: BaseException, marks: Marks, ask: Ask) -> Exchange:
+def _unanswered(problem: BaseException, marks: Timings, ask: ProbeRequest) -> Exchange:
     """No status line came: too late, no connection, or no HTTP."""
     if limit := own_limit(problem):
         return Exchange("offline", limit, own_limit=True)
@@ -202,7 +203,7 @@ def _unusable_authorities(problem: BaseException) -> str | None:
     return None
 
 
-def _is_late(problem: BaseException, marks: Marks) -> bool:
+def _is_late(problem: BaseException, marks: Timings) -> bool:
     cause = innermost(problem)
     timed_out = isinstance(problem, requests.Timeout) or isinstance(
         cause, TimeoutError | urllib3.exceptions.TimeoutError
@@ -210,7 +211,7 @@ def _is_late(problem: BaseException, marks: Marks) -> bool:
     return marks.deadline.passed or (timed_out and not isinstance(cause, urllib3.exceptions.NewConnectionError))
 
 
-def _of_proxy(failure: ProxyFailure, result: Exchange, ask: Ask) -> Exchange:
+def _of_proxy(failure: ProxyFailure, result: Exchange, ask: ProbeRequest) -> Exchange:
     error = safe_error(failure.error, ask.secrets)
     return replace(result, outcome=failure.outcome, error=error, http_status=failure.status)
 
@@ -227,7 +228,9 @@ _COMMENTS = re.compile(rb"(?:\s*:[^\r\n]*[\r\n]+)+\s*(?=[\[{])")
 """The keep-alives of a stream, before a JSON body."""
 
 
-def _receive(response: requests.Response, most: int, marks: Marks, dialect: Dialect) -> tuple[list[Piece], str | None]:
+def _receive(
+    response: requests.Response, most: int, marks: Timings, dialect: Dialect
+) -> tuple[list[Piece], str | None]:
     """The body in stamped pieces, and why it ended early, if it did. A piece has the stamp of the moment at which its
     last bytes came out of the socket; what is zipped is unzipped when all of it is here.
 
@@ -302,11 +305,11 @@ def _unzipped(pieces: list[Piece], response: requests.Response, most: int) -> tu
     return plain, None if unpacker.eof else "what was zipped has no end"
 
 
-def _answered(response: requests.Response, marks: Marks, ask: Ask) -> tuple[Exchange, ReportedError | None]:
+def _answered(response: requests.Response, marks: Timings, ask: ProbeRequest) -> tuple[Exchange, ReportedError | None]:
     status = response.status_code
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     base = Exchange("ok", http_status=status, connect_ms=_connect_ms(marks))
-    came_at = _now_ms()
+    came_at = now_ms()
     if not _is_good(status):
         return _refused(response, base, marks, ask, came_at)
     pieces, cut = _receive(response, MOST_BYTES, marks, ask.dialect)
@@ -325,13 +328,13 @@ def _answered(response: requests.Response, marks: Marks, ask: Ask) -> tuple[Exch
         error=_kept(error, ask) if error else None,
         reply=reply,
         limits=read_limits(response.headers, came_at),
-        wait_ms=wait_ms(response.headers, status, reply.reported, _now_ms()),
+        wait_ms=wait_ms(response.headers, status, reply.reported, now_ms()),
     )
     is_refused = outcome == "caller_error" and not reply.has_token
     return _timed(base, marks.sent), reply.reported if is_refused else None
 
 
-def _read(pieces: list[Piece], kind: str, dialect: Dialect) -> Reply:
+def _read(pieces: list[Piece], kind: str, dialect: Dialect) -> ProbeResponse:
     """What came, by its first bytes: a JSON object or events, whichever type it has. Raises LineTooLongError."""
     body = b"".join(piece for _, piece in pieces)
     keep_alives = _COMMENTS.match(body)
@@ -341,10 +344,12 @@ def _read(pieces: list[Piece], kind: str, dialect: Dialect) -> Reply:
         return whole
     reply = read_events(events(pieces), dialect)
     is_of_lines = reply.events > reply.broken_events
-    return reply if is_of_lines or not is_json or kind != "application/json" else Reply(events=1, broken_events=1)
+    return (
+        reply if is_of_lines or not is_json or kind != "application/json" else ProbeResponse(events=1, broken_events=1)
+    )
 
 
-def _whole(body: bytes, pieces: list[Piece], dialect: Dialect) -> Reply | None:
+def _whole(body: bytes, pieces: list[Piece], dialect: Dialect) -> ProbeResponse | None:
     """The reply of a body that is a JSON object, or a list of them (Gemini's without `alt=sse`); null for any other."""
     bodies = parse_objects(body)
     if not bodies:
@@ -354,19 +359,21 @@ def _whole(body: bytes, pieces: list[Piece], dialect: Dialect) -> Reply | None:
     return reply
 
 
-def _note_headers(reply: Reply, response: requests.Response, ask: Ask) -> None:
+def _note_headers(reply: ProbeResponse, response: requests.Response, ask: ProbeRequest) -> None:
     """What a router says in its headers, where the body did not say it."""
     reply.route = reply.route or litellm_route(response.headers, ask.body.get("model"), response.status_code)
     if reply.usage.cost_usd is None:
         reply.usage = replace(reply.usage, cost_usd=litellm_cost_usd(response.headers))
 
 
-def _kept(text: str, ask: Ask) -> str | None:
+def _kept(text: str, ask: ProbeRequest) -> str | None:
     """An error text as it may be kept: without the key and without the prompt."""
     return safe_error(without_prompt(text, ask.body), ask.secrets)
 
 
-def _judge(reply: Reply, kind: str, cut: str | None, ask: Ask, marks: Marks) -> tuple[str, str | None]:
+def _judge(
+    reply: ProbeResponse, kind: str, cut: str | None, ask: ProbeRequest, marks: Timings
+) -> tuple[str, str | None]:
     """The outcome of a 2xx and its reason."""
     if marks.deadline.passed and not marks.stream_ended:
         return "timeout", f"not over after {ask.timeout_s:g} s"
@@ -392,7 +399,7 @@ def _judge(reply: Reply, kind: str, cut: str | None, ask: Ask, marks: Marks) -> 
     return "ok", None
 
 
-def _cut_reason(reply: Reply, dialect: Dialect) -> str:
+def _cut_reason(reply: ProbeResponse, dialect: Dialect) -> str:
     """A connection that was closed in good order says nothing of a cut; the events do."""
     if reply.cut_in_event:
         return "the stream was cut in the middle of an event"
@@ -420,7 +427,7 @@ def _timed(base: Exchange, sent: float | None) -> Exchange:
     )
 
 
-def _gap_ms(reply: Reply, share: float) -> float | None:
+def _gap_ms(reply: ProbeResponse, share: float) -> float | None:
     """The gap between two chunks with a token that this share of them does not exceed; null for too few chunks."""
     if reply.token_chunks < FEWEST_CHUNKS_FOR_A_RATE or not reply.token_stamps:
         return None
@@ -432,7 +439,7 @@ def _since(began: float | None, at: float | None) -> float | None:
     return None if began is None or at is None else (at - began) * 1_000
 
 
-def _rate(reply: Reply, tokens: int | None) -> float | None:
+def _rate(reply: ProbeResponse, tokens: int | None) -> float | None:
     """Tokens x (chunks - 1) / chunks / (last - first content chunk): what came after the first chunk, in its time.
 
     Where each chunk is a token, that is (tokens - 1) / span, as Artificial Analysis measures output speed. Reasoning
@@ -450,7 +457,7 @@ def _rate(reply: Reply, tokens: int | None) -> float | None:
 
 
 def _refused(
-    response: requests.Response, base: Exchange, marks: Marks, ask: Ask, came_at: int
+    response: requests.Response, base: Exchange, marks: Timings, ask: ProbeRequest, came_at: int
 ) -> tuple[Exchange, ReportedError | None]:
     """Anything but a 2xx. A redirect is not followed: it could carry the key to another host."""
     status = base.http_status or 0
@@ -470,7 +477,7 @@ def _refused(
     body = parse_object(content) or {}
     error = body.get("error")
     route = route_of(body) or (route_of(error) if isinstance(error, dict) else None)
-    reply = Reply(route=route, provider=word(reported.provider) if reported else None)
+    reply = ProbeResponse(route=route, provider=word(reported.provider) if reported else None)
     result = replace(
         base,
         outcome=outcome,
@@ -481,10 +488,6 @@ def _refused(
         reply=reply,
     )
     return result, reported if status in REFUSALS else None
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _place(url: str, location: str) -> str:

@@ -15,7 +15,7 @@ deploy/local_model.py take more, and are free.)"""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Prompt:
     """A prompt and, where the answer can be checked, the check."""
 
     prompt: str
@@ -28,18 +28,18 @@ class Question:
         return self.is_right(text)
 
 
-def ask(profile: str, check: str, chance: random.Random) -> Question:
+def ask(profile: str, check: str, chance: random.Random) -> Prompt:
     """A new prompt: a tiny sum or a number to repeat, as `check` says (`sum`, `echo`, or `off`: a sum that is not
     checked); or, to keep a model talking, counting on from a fresh number.
     """
     a, b = chance.randint(11, 89), chance.randint(11, 89)
     if profile == "throughput":
-        return Question(f"Count upward from {a * 100 + b}, one number a line, for at least 100 lines.")
+        return Prompt(f"Count upward from {a * 100 + b}, one number a line, for at least 100 lines.")
     if check == "echo":
         number = str(a * 100 + b)
-        return Question(f"Repeat this number: {number}", lambda text: _repeats(text, number))
+        return Prompt(f"Repeat this number: {number}", lambda text: _repeats(text, number))
     prompt = f"What is {a} + {b}? Reply with the number only."
-    return Question(prompt, None if check == "off" else lambda text: _names(text, a + b))
+    return Prompt(prompt, None if check == "off" else lambda text: _names(text, a + b))
 
 
 def _names(text: str, number: int) -> bool:

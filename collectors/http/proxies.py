@@ -1,4 +1,4 @@
-"""Which proxy a URL is reached through, by the variables that curl and requests read, and which hosts are this machine.
+"""Which proxy a URL is reached through, by the variables that curl and requests read.
 
 Pure and cheap to import: the configuration asks here, too.
 """
@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
+from settings.addresses import Address, ip_address_of, is_loopback
+
 DEFAULT_PORT = {"http": 80, "https": 443}
+
 _HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True)
@@ -73,36 +74,15 @@ def parse_proxy(variable: str, value: str) -> Proxy:
         return unusable("write it as http://host:port, special characters of a password percent-encoded")
     if parts.scheme not in DEFAULT_PORT:
         return unusable(f"only http:// and https:// proxies are supported, not {parts.scheme}://")
-    if not host or not (_HOST_NAME.fullmatch(host) or _address(host)) or port == 0:
+    if not host or not (_HOST_NAME.fullmatch(host) or ip_address_of(host)) or port == 0:
         return unusable("write it as http://host:port")
     user = None if parts.username is None else unquote(parts.username)
     return Proxy(variable, parts.scheme, host, port or DEFAULT_PORT[parts.scheme], user, unquote(parts.password or ""))
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a URL's host is this machine itself, however it is written; `0.0.0.0` and `::` connect to it, too."""
-    host = host.strip("[]").rstrip(".").lower()
-    address = _address(host)
-    if address is not None:
-        return address.is_loopback or address.is_unspecified
-    return host == "localhost" or host.endswith(".localhost")
-
-
 def _plain_host(host: str) -> str:
     """A host in ASCII, without a root dot. Raises ValueError (UnicodeError) for what is no name."""
     return (host if host.isascii() else host.encode("idna").decode()).rstrip(".")
-
-
-def _address(host: str) -> _Address | None:
-    """The address that a host is, as `connect` would take it: `127.1` is 127.0.0.1, and so is `::ffff:127.0.0.1`."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        try:
-            return ipaddress.IPv4Address(socket.inet_aton(host)) if re.fullmatch(r"[0-9a-fx.]+", host) else None
-        except OSError:
-            return None
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _is_excepted(host: str, port: int, environment: Mapping[str, str]) -> bool:
@@ -115,7 +95,7 @@ def _is_excepted(host: str, port: int, environment: Mapping[str, str]) -> bool:
 def _matches(entry: str, host: str, port: int) -> bool:
     if entry == "*":
         return True
-    address = _address(host)
+    address = ip_address_of(host)
     if "/" in entry:
         return address is not None and _is_in_network(address, entry)
     with_port = re.fullmatch(r"(\[[^\]]*\]|[^:]*):(\d+)", entry)
@@ -123,12 +103,12 @@ def _matches(entry: str, host: str, port: int) -> bool:
     if int(only_port) != port:
         return False
     if address is not None:
-        return _address(name.strip("[]")) == address
+        return ip_address_of(name.strip("[]")) == address
     name = name.removeprefix("*").strip(".")
     return name != "" and (host == name or host.endswith(f".{name}"))
 
 
-def _is_in_network(address: _Address, entry: str) -> bool:
+def _is_in_network(address: Address, entry: str) -> bool:
     try:
         network = ipaddress.ip_network(entry.replace("[", "").replace("]", ""), strict=False)
     except ValueError:

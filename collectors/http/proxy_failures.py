@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from collectors.http.connection import Marks
+from collectors.http.connection import Timings
 from collectors.http.proxies import Proxy
 
 
@@ -29,7 +29,7 @@ class ProxyFailure:
     status: int | None = None
 
 
-def failed_before_target(marks: Marks, words: str, late_s: float | None) -> ProxyFailure | None:
+def failed_before_target(marks: Timings, words: str, late_s: float | None) -> ProxyFailure | None:
     """The failure of a request that no response came for, when it failed on this side of the target; else null.
 
     `words` are the reason; `late_s` is the time-out where that is the reason.
@@ -51,7 +51,7 @@ def failed_before_target(marks: Marks, words: str, late_s: float | None) -> Prox
     return ProxyFailure("offline", f"{named} opened no connection and gave no reason: {words}")
 
 
-def own_response(marks: Marks, status: int, reason: str, headers: Mapping[str, str]) -> ProxyFailure | None:
+def own_response(marks: Timings, status: int, reason: str, headers: Mapping[str, str]) -> ProxyFailure | None:
     """The failure that a response is when the proxy made it and not the target; else null.
 
     Without a tunnel both come the same way. A 407 is always the proxy's; otherwise it is where squid, tinyproxy or RFC

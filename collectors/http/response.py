@@ -24,7 +24,7 @@ LONGEST_WORD = 32
 
 
 @dataclass
-class Reply:
+class ProbeResponse:
     """What a response said. Stamps are in seconds, from the same clock as the events'."""
 
     first_answer_at: float | None = None
@@ -84,9 +84,9 @@ class Reply:
         return None if self.reported is None else self.reported.describe()
 
 
-def read_events(stream: Iterable[Event], dialect: Dialect = CHAT) -> Reply:
+def read_events(stream: Iterable[Event], dialect: Dialect = CHAT) -> ProbeResponse:
     """The reply that a stream of events makes. Raises `sse.LineTooLongError` as `stream` does."""
-    reply = Reply()
+    reply = ProbeResponse()
     for event in stream:
         said = event.data.strip().strip('"').lower() if len(event.data) <= LONGEST_WORD else "{"
         if said == "[done]":
@@ -114,11 +114,11 @@ def read_events(stream: Iterable[Event], dialect: Dialect = CHAT) -> Reply:
     return reply
 
 
-def read_whole(bodies: list[dict[str, Any]], dialect: Dialect = CHAT) -> Reply:
+def read_whole(bodies: list[dict[str, Any]], dialect: Dialect = CHAT) -> ProbeResponse:
     """The reply that a plain JSON body makes, or a list of its parts. It has no time to first token: nobody saw the
     first token arrive.
     """
-    reply = Reply(streamed=False, done=True, events=1)
+    reply = ProbeResponse(streamed=False, done=True, events=1)
     for body in bodies:
         _note(reply, dialect.whole(body), None)
     _note_text(reply)
@@ -143,7 +143,7 @@ def parse_objects(text: str | bytes) -> list[dict[str, Any]]:
     return objects(value if isinstance(value, list) else [value])
 
 
-def _note(reply: Reply, chunk: Chunk, at: float | None) -> None:
+def _note(reply: ProbeResponse, chunk: Chunk, at: float | None) -> None:
     if reply.reported is None and chunk.error is not None:
         reply.reported = chunk.error
         reply.provider = reply.provider or word(chunk.error.provider)
@@ -166,12 +166,12 @@ def _note(reply: Reply, chunk: Chunk, at: float | None) -> None:
         reply._texts.append((at, chunk.text))
 
 
-def _note_usages(reply: Reply, chunk: Chunk) -> None:
+def _note_usages(reply: ProbeResponse, chunk: Chunk) -> None:
     for usage in chunk.usages:
         reply.usage = reply.usage.followed_by(usage)
 
 
-def _note_text(reply: Reply) -> None:
+def _note_text(reply: ProbeResponse) -> None:
     """The answer, and when the first of it came: behind the reasoning that some servers leave in the text."""
     text = "".join(piece for _, piece in reply._texts)
     thought = first_thought(text)

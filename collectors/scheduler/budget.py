@@ -19,7 +19,7 @@ from store import Spending, StoreError
 from store.schema import Budget
 
 
-class Ledger:
+class DailyBudget:
     """Requests and USD of one UTC day. Safe to use from several threads and processes."""
 
     def __init__(

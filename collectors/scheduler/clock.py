@@ -16,8 +16,8 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from store.clock import DAY_MS, now_ms
 from store.horizon import MARGIN_MS
-from store.rollups import DAY_MS
 
 SURE_AFTER_MS = 7 * DAY_MS
 """A clock that has been steady for so long is believed. It is also the longest stop of a machine that is no doubt."""
@@ -62,7 +62,7 @@ class Step:
 
 def read_clocks() -> Reading:
     """Both clocks now."""
-    return Reading(time.time_ns() // 1_000_000, boot_ms(), _boot())
+    return Reading(now_ms(), boot_ms(), _boot())
 
 
 def boot_ms() -> int:

@@ -11,10 +11,9 @@ from contextlib import suppress
 from statistics import median
 from typing import TYPE_CHECKING, TextIO
 
-from collectors.http.redaction import redacted
-from collectors.scheduler.context import Finding
+from collectors.scheduler.context import Result
+from settings.secrecy import hidden, redacted
 from store.schema import DOWN, UP, Model, Probe
-from store.secrecy import hidden
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +55,7 @@ def report_bug(name: str, problem: BaseException) -> None:
         print(f"{name}: Uptoken itself failed; please report this:\n{told}", file=sys.stderr, flush=True)
 
 
-class Report:
+class ConsoleReport:
     """Tells of probes as they end; safe to call from any thread."""
 
     def __init__(self, stream: TextIO | None = None, *, bar: bool = False) -> None:
@@ -79,7 +78,7 @@ class Report:
             if self._wants_bar and count:
                 self._grow_bar(count)
 
-    def seen(self, name: str, findings: list[Finding]) -> None:
+    def seen(self, name: str, findings: list[Result]) -> None:
         """One errand has ended."""
         with self._lock:
             for finding in findings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from collectors.http.adaptations import Change
 from collectors.request import request_url
-from collectors.scheduler.budget import Ledger
+from collectors.scheduler.budget import DailyBudget
 from collectors.scheduler.claims import Claim
 from collectors.scheduler.failures import consecutive_failures, failures_after
 from collectors.scheduler.lag import LagWatch
@@ -25,9 +24,10 @@ from collectors.scheduler.shared_state import CollectorRun, SharedState
 from routing.prices import Price
 from settings.targets import Config, ProbeTarget
 from store import Selection, Spending, Store
+from store.clock import DAY_MS, now_ms
 from store.horizon import as_of, horizon
 from store.pending import pending_paths
-from store.rollups import DAY_MS, SPENDING_COLUMNS, spending_of
+from store.rollups import SPENDING_COLUMNS, spending_of
 from store.schema import (
     ADAPTATIONS,
     ENDPOINTS,
@@ -47,7 +47,7 @@ from store.schema import (
 )
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
-    from collectors.http.connection import Line
+    from collectors.http.connection import ProbeConnection
 
 
 PERIODIC = ("local_servers", "catalog", "endpoint_stats", "usage")
@@ -57,7 +57,7 @@ Listed = TypeVar("Listed", Model, Endpoint)
 
 
 @dataclass(frozen=True)
-class Contact:
+class Reachability:
     """What a finding says of the network: `host` was reached or not; `own_network`: this machine has none."""
 
     host: str
@@ -66,22 +66,22 @@ class Contact:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Result:
     """One row that a collector saw, and the contact with the network behind it, if there was one worth telling."""
 
     row: Row
-    contact: Contact | None = None
+    contact: Reachability | None = None
 
 
 class PartlyError(ValueError):
     """Something in what came could not be read; the `findings` from the rest of it are kept."""
 
-    def __init__(self, message: str, findings: list[Finding]) -> None:
+    def __init__(self, message: str, findings: list[Result]) -> None:
         super().__init__(message)
         self.findings = findings
 
 
-def unless_bad(findings: list[Finding], bad: int) -> list[Finding]:
+def unless_bad(findings: list[Result], bad: int) -> list[Result]:
     """The findings; when `bad` entries of the answer could not be read, they come with a PartlyError that says so."""
     if bad:
         said = "1 entry that is" if bad == 1 else f"{bad} entries that are"
@@ -94,7 +94,7 @@ class SkippedError(Exception):
 
 
 @dataclass(frozen=True)
-class Errand:
+class Job:
     """One thing to do in a tick, in a thread of its own, `delay_s` after the tick began.
 
     `claim`: the slots of a `series` that its probe decides. `cancel` undoes its preparation when it never began;
@@ -102,30 +102,30 @@ class Errand:
     """
 
     name: str
-    go: Callable[[threading.Event], list[Finding]]
+    go: Callable[[threading.Event], list[Result]]
     delay_s: float = 0.0
     series: str = ""
     claim: Claim | None = None
     cancel: Callable[[], None] = lambda: None
-    broken: Callable[[BaseException], list[Finding]] | None = None
+    broken: Callable[[BaseException], list[Result]] | None = None
 
 
 @dataclass(frozen=True)
-class Due:
+class Plan:
     """What a collector wants done now, what it leaves out (name and reason), and when it wants to be asked again.
 
     `missed`: how many more were due while this process was held up, and too late to be made up for. `prepare` is called
     once before the errands begin, for what would otherwise take time from one that is being measured.
     """
 
-    errands: list[Errand] = field(default_factory=list)
+    errands: list[Job] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     next_at: int | None = None
     missed: int = 0
     prepare: Callable[[], None] = lambda: None
 
 
-class Scene:
+class CollectorContext:
     """The state of one collector process. Built from the store, so that a restart changes nothing."""
 
     def __init__(
@@ -146,11 +146,11 @@ class Scene:
         self.failed: set[str] = set()
         self._told: Budget | None = None
         self.refused: dict[tuple[str, str, str], list[tuple[str, str | None]]] = {}
-        self._lines: dict[str, Line] = {}
-        self._successor: Scene | None = None
+        self._lines: dict[str, ProbeConnection] = {}
+        self._successor: CollectorContext | None = None
         self._prices: dict[str, Price | None] = {}
         self._elsewhere: dict[str, list[Price]] = {}
-        self.ledger = Ledger(config, shared, partial(_spent, store), self._worst)
+        self.ledger = DailyBudget(config, shared, partial(_spent, store), self._worst)
         self.seats = Seats(config, shared)
         self._store = store
         with shared.exclusive():  # what is read of the store is as new as the shared state
@@ -158,7 +158,7 @@ class Scene:
                 self._remember(store)
             self.read_prices()
 
-    def prepare(self, config: Config, *, keeps_connections: bool) -> Scene:
+    def prepare(self, config: Config, *, keeps_connections: bool) -> CollectorContext:
         """The scene of another configuration: what was learned stays, and what is under way goes on in this one until
         it is over. Nothing is changed before `hand_over`. Raises StoreError.
         """
@@ -168,7 +168,7 @@ class Scene:
         fresh.read_prices()
         return fresh
 
-    def hand_over(self, fresh: Scene) -> None:
+    def hand_over(self, fresh: CollectorContext) -> None:
         """Let another scene take the place of this one, which closes the connections that only it has."""
         kept = {target.name for target in fresh.config.targets if target in self.config.targets}
         fresh._lines = {name: line for name, line in self._lines.items() if name in kept}
@@ -210,7 +210,7 @@ class Scene:
         for values in store.read(ADAPTATIONS):
             self.note_refusal(Adaptation(*values))
         limits = (RateLimit(*values) for values in store.read(RATE_LIMITS, Selection(until=_horizon())))
-        self.shared.rests.seed((row for row in limits if row.location == self.location), _now_ms())
+        self.shared.rests.seed((row for row in limits if row.location == self.location), now_ms())
         if self.shared.spool_path is not None and pending_paths(self.shared.spool_path):
             return  # what was done is not all in the store yet
         self.shared.claims.forget_lost(self.newest, self.shared.lives)
@@ -291,7 +291,7 @@ class Scene:
         elsewhere = self._elsewhere.get(target.name, ())
         by_price = most_a_probe_costs(target, profile, self._prices[target.name], changes, elsewhere)
         at, usd = self._last_cost.get(series_key(target.name, profile), (0, 0.0))
-        is_of_today = day_began(at) == day_began(time.time_ns() // 1_000_000)
+        is_of_today = day_began(at) == day_began(now_ms())
         return max(by_price, Decimal(str(usd))) if is_of_today else by_price
 
     def note_cost(self, series: str, at: int, usd: float | None) -> None:
@@ -310,13 +310,13 @@ class Scene:
         """Whether the target's connection was made ready."""
         return target.name in self._lines
 
-    def line(self, target: ProbeTarget) -> Line:
+    def line(self, target: ProbeTarget) -> ProbeConnection:
         """The target's connection, kept open between probes."""
         line = self._lines.get(target.name)
         if line is None:
-            from collectors.http.connection import Line
+            from collectors.http.connection import ProbeConnection
 
-            line = self._lines[target.name] = Line(request_url(target))
+            line = self._lines[target.name] = ProbeConnection(request_url(target))
         return line
 
     def close(self) -> None:
@@ -343,12 +343,8 @@ def _by_model(rows: Iterable[Listed]) -> defaultdict[str, list[Listed]]:
 
 
 def _horizon() -> int:
-    return horizon(_now_ms())
+    return horizon(now_ms())
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-Collect = Callable[[Scene, TickWindow], Due]
+Collect = Callable[[CollectorContext, TickWindow], Plan]
 """A collector: what it would do at this moment. It does nothing itself; the tick does its errands."""

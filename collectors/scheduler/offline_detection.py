@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from collectors.scheduler.context import Finding
+from collectors.scheduler.context import Result
 from store.schema import DOWN, Probe
 
 OWN_NETWORK = "this machine's own network was down: none of the tick's hosts could be reached"
 
 
-def judged(findings: Iterable[Finding]) -> list[Finding]:
+def judged(findings: Iterable[Result]) -> list[Result]:
     """The findings of a tick, its failures turned to `offline` when every remote host was unreachable.
 
     One host alone proves nothing unless the system itself says that it has no network or no name service. Hosts on
@@ -26,7 +26,7 @@ def judged(findings: Iterable[Finding]) -> list[Finding]:
     return [_offline(finding) for finding in findings]
 
 
-def _offline(finding: Finding) -> Finding:
+def _offline(finding: Result) -> Result:
     if finding.contact is None or not isinstance(finding.row, Probe) or finding.row.outcome not in DOWN:
         return finding
     return replace(finding, row=replace(finding.row, outcome="offline", error=OWN_NETWORK))

@@ -18,8 +18,8 @@ from collectors.registry import COLLECTORS
 from collectors.scheduler.claims import Claim
 from collectors.scheduler.clock import describe, passed_ms, read_clocks
 from collectors.scheduler.config_watch import ConfigWatch, Wrong
-from collectors.scheduler.console import Report
-from collectors.scheduler.context import Scene
+from collectors.scheduler.console import ConsoleReport
+from collectors.scheduler.context import CollectorContext
 from collectors.scheduler.lock import LockedError
 from collectors.scheduler.notices import changes, slow_ticks, waiting
 from collectors.scheduler.rests import rest_in_words
@@ -32,6 +32,7 @@ from collectors.scheduler.tick import Ended, Tick
 from collectors.scheduler.workers import Workers
 from settings.targets import Config
 from store import Selection, Store, StoreError
+from store.clock import DAY_MS, now_ms
 from store.formats import iso
 from store.horizon import horizon, late_probes
 from store.protocol import Compactable, upkeep_of
@@ -46,7 +47,6 @@ TAKE_IN_S = 2.0
 """How long a run writes what earlier ones could not, before it plans; the rest follows between ticks."""
 TIDY_S = 0.1
 """How long pruning old probes may take after a tick; what is left waits for the next one."""
-DAY_MS = 86_400_000
 RUNS_KEPT_MS = 30 * DAY_MS
 """Runs are kept one by one for so long, and by hour from then on."""
 MOST_UNSAVED_ROWS = 100_000
@@ -59,7 +59,7 @@ TAKE_OVER_AFTER = 1.1
 """In steps of the timer. systemd starts no run while this one lasts, so this one does what the next would have done."""
 
 
-class Loop:
+class Scheduler:
     """One process of collectors over one store."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Loop:
         config: Config,
         store: Store,
         location: str,
-        report: Report,
+        report: ConsoleReport,
         only: Iterable[str] = (),
         shared: SharedState | None = None,
         watch: ConfigWatch | None = None,
@@ -110,11 +110,11 @@ class Loop:
             store.patience_s = patience_s
         self._in_use = in_use()
         self._room = make_room(config, self._in_use)
-        self._scene = Scene(config, store, self._shared, keeps_connections=self._room.keeps_connections)
+        self._scene = CollectorContext(config, store, self._shared, keeps_connections=self._room.keeps_connections)
         self._newest_at_start = self._scene.newest_anywhere
         self._began = read_clocks()
         self._workers = Workers(self._room.most_parallel)
-        changed = changed_targets(store, config, location, _now_ms())
+        changed = changed_targets(store, config, location, now_ms())
         if changed:
             store.write(changed)
         self._say_what_is_from_the_future()
@@ -140,7 +140,7 @@ class Loop:
         While a probe hangs, the ticks are made that a timer did not start in the meantime.
         Raises StoreError when what was seen could not be recorded, LockedError when another run does not stop planning.
         """
-        now = _now_ms()
+        now = now_ms()
         with self._shared.exclusive():
             step_s = self._timer_step_s() if PROBE in self._names else None
             if PROBE in self._names:
@@ -160,7 +160,7 @@ class Loop:
             self._tidy()
         if self._unplanned is not None:
             raise self._unplanned
-        while _now_ms() == now:  # a run is known by the millisecond it began in: the next one begins in another
+        while now_ms() == now:  # a run is known by the millisecond it began in: the next one begins in another
             time.sleep(0.0002)
         return later if idle and later is not None else None
 
@@ -176,7 +176,7 @@ class Loop:
 
     def _take_over(self, step_s: float) -> None:
         """Make the tick of the timer's next run, unless that run came or would read another configuration."""
-        now = _now_ms()
+        now = now_ms()
         if self._watch is not None and self._watch.is_changed:
             return
         try:
@@ -195,18 +195,18 @@ class Loop:
         """Tick at each multiple of `seconds` on the clock until `stop` is set. Raises StoreError as `once` does."""
         patience_s, self._store.patience_s = self._store.patience_s, BETWEEN_TICKS_S
         self._wait_s = BETWEEN_TICKS_S
-        now = _now_ms()
+        now = now_ms()
         self._tick(TickWindow(now, next_tick(now, seconds), everything))
         at = next_tick(now, seconds)
         retry_at = 0.0
         while not self.stop.is_set():
-            now = _now_ms()
+            now = now_ms()
             if self._follow_configuration() and now < at:  # what is due until the next tick by what is so now
                 self._tick(TickWindow(now, at))
             if now >= at or at - now > 2 * seconds * 1_000:  # the second: the clock was set back
                 self._tick(TickWindow(now, next_tick(now, seconds)))
                 at = next_tick(now, seconds)
-            self._take(timeout_s=min(0.5, max(0.001, (at - _now_ms()) / 1_000)))
+            self._take(timeout_s=min(0.5, max(0.001, (at - now_ms()) / 1_000)))
             if not self._ticks:
                 self._tidy()
             if self._unsaved and time.monotonic() >= retry_at:
@@ -223,7 +223,7 @@ class Loop:
         self._keep_unsaved()
         try:
             with self._shared.exclusive():
-                self._scene.budget(_now_ms())  # what was settled or given back last
+                self._scene.budget(now_ms())  # what was settled or given back last
         except (LockedError, StoreError) as problem:
             self._report.say(str(problem))
         self._shared.close()
@@ -251,7 +251,7 @@ class Loop:
             self._try_to_save()
 
     def _configuration_run(self, why: str | None = None, rows: int = 0) -> Run:
-        now = _now_ms()
+        now = now_ms()
         return Run(CONFIGURATION, now, self._location, now, rows, 0, None if why is None else safe_error(why))
 
     def _take_configuration(self, config: Config, watch: ConfigWatch) -> bool:
@@ -260,10 +260,10 @@ class Loop:
         room = make_room(config, self._in_use)
         try:
             fresh = old.prepare(config, keeps_connections=room.keeps_connections)
-            targets = changed_targets(self._store, config, self._location, _now_ms())
+            targets = changed_targets(self._store, config, self._location, now_ms())
             with self._shared.exclusive(self._wait_s):
                 old.hand_over(fresh)
-                budget = fresh.budget(_now_ms())
+                budget = fresh.budget(now_ms())
         except (StoreError, LockedError) as problem:
             watch.put_off()
             if str(problem) != self._said:
@@ -360,8 +360,8 @@ class Loop:
         self._unrecorded += claims
         self.broke = self.broke or any(isinstance(r, Probe) and r.outcome == "internal_error" for r in rows)
         if rows:
-            self._unsaved += self._scene.budget(_now_ms())
-        for row in self._scene.rate_limits(_now_ms()):
+            self._unsaved += self._scene.budget(now_ms())
+        for row in self._scene.rate_limits(now_ms()):
             self._unsaved.append(row)
             if row.rests_until is not None:
                 self._report.say(f"{row.target} {rest_in_words(row.rests_until, row.reason)}")
@@ -384,7 +384,7 @@ class Loop:
     def _end(self, tick: Tick) -> None:
         self._ticks.remove(tick)
         if tick.row_count or tick.errors or not self.stop.is_set():  # a tick that never began is no run
-            self._unsaved += [tick.run_row(_now_ms()), *self._scene.budget(_now_ms())]
+            self._unsaved += [tick.run_row(now_ms()), *self._scene.budget(now_ms())]
         (self._scene.failed.add if tick.errors else self._scene.failed.discard)(tick.collector)
         for error in tick.errors:
             self._report.say(f"{tick.collector}: {error}")
@@ -471,7 +471,7 @@ class Loop:
         """Rows that a clock which was ahead left, and what it pruned: they are not believed, and not passed over in
         silence. Raises StoreError.
         """
-        now = _now_ms()
+        now = now_ms()
         count = late_probes(self._store, now)
         if count or upkeep_of(self._store).kept_since() > horizon(now):
             self._report.say(
@@ -488,7 +488,3 @@ class Loop:
                 f"{count:,} probes were refused: the store prunes what is older than {iso(since)}. This clock is "
                 "behind, or one that was ahead pruned: `python -m collectors remove-future` undoes that"
             )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -5,7 +5,6 @@ at once gets no more of them, in all runs together. Otherwise one probe's time w
 from __future__ import annotations
 
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from collectors.scheduler.lock import LockedError, seat
 from collectors.scheduler.prices import is_routed
 from collectors.scheduler.shared_state import SharedState
 from settings.targets import Config, ProbeTarget
+from store.clock import now_ms
 
 PROPS_TIMEOUT_S = 2.0
 ASK_AGAIN_MS = 60_000
@@ -81,7 +81,7 @@ class Seats:
         if not dialect_of(target).may_be_llama_cpp:
             return NO_LIMIT
         with self._asking[server]:
-            now, every_ms = time.time_ns() // 1_000_000, round(self._config.collector.local_servers_every * 1_000)
+            now, every_ms = now_ms(), round(self._config.collector.local_servers_every * 1_000)
             slots, asked_at = self._shared.server_slots.get(server, (NO_LIMIT, 0))
             if abs(now - asked_at) < every_ms:
                 return slots

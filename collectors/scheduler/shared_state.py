@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import tempfile
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +25,7 @@ from collectors.scheduler.claims import Claim, SlotClaims
 from collectors.scheduler.clock import ClockState, Step, observe, read_clocks
 from collectors.scheduler.lock import LockFile, new_run
 from collectors.scheduler.rests import Rest, Rests
+from store.clock import now_ms
 
 PLANNING_WAIT_S = 10.0
 MOST_TIMER_RUNS = 12
@@ -176,7 +176,7 @@ class SharedState:
         clock = section.get("clock")
         self.clock = ClockState(**clock) if clock is not None else self.clock
         self.claims.merge(claims)
-        self.rests.merge({str(name): _rest(values) for name, values in section.get("rests", {}).items()}, _now_ms())
+        self.rests.merge({str(name): _rest(values) for name, values in section.get("rests", {}).items()}, now_ms())
         self._sections = sections
 
     def _save(self) -> None:
@@ -191,7 +191,7 @@ class SharedState:
             "claims": {
                 name: [astuple(claim) for claim in found] for name, found in self.claims.claims.items() if found
             },
-            "rests": {name: astuple(rest) for name, rest in self.rests.shared(_now_ms()).items()},
+            "rests": {name: astuple(rest) for name, rest in self.rests.shared(now_ms()).items()},
             "spending": spending,
             "collector_runs": {name: asdict(run) for name, run in self.collector_runs.items()},
             "timer_runs": self.timer_runs,
@@ -244,10 +244,6 @@ def _claim(values: list[Any]) -> Claim:
 def _rest(values: list[Any]) -> Rest:
     noted_at, until, reason, server = values
     return Rest(int(noted_at), int(until), str(reason), str(server))
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _spending(values: dict[str, Any]) -> DaySpending:

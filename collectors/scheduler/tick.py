@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from collectors.http.own_limits import own_limit
-from collectors.http.redaction import redacted, root_cause, safe_error
+from collectors.http.redaction import root_cause, safe_error
 from collectors.scheduler.claims import Claim
 from collectors.scheduler.console import report_bug
-from collectors.scheduler.context import Due, Errand, Finding, PartlyError, SkippedError
+from collectors.scheduler.context import Job, PartlyError, Plan, Result, SkippedError
 from collectors.scheduler.offline_detection import judged
 from collectors.scheduler.workers import Workers
+from settings.secrecy import redacted
 from store.schema import TABLE_OF, Probe, Row, Run
 
 SPREAD_S = 0.0025
@@ -36,8 +37,8 @@ def _without_secrets(row: Row) -> Row:
 class Ended:
     """An errand that is over: what it found, and whether it ever began."""
 
-    errand: Errand
-    findings: list[Finding]
+    errand: Job
+    findings: list[Result]
     began: bool = True
 
     @property
@@ -53,9 +54,9 @@ class Tick:
     collector: str
     location: str
     started_at: int
-    due: Due
+    due: Plan
     done: Callable[[Tick], None]
-    seen: Callable[[str, list[Finding]], None]
+    seen: Callable[[str, list[Result]], None]
     errors: list[str] = field(default_factory=list)
     row_count: int = 0
     _ended: list[Ended] = field(default_factory=list)
@@ -79,7 +80,7 @@ class Tick:
                 errand.cancel()
                 self._end(self._broken_at_last(errand, problem))
 
-    def _go(self, errand: Errand, starts_at: float, stop: threading.Event) -> None:
+    def _go(self, errand: Job, starts_at: float, stop: threading.Event) -> None:
         if stop.wait(max(0.0, starts_at - time.monotonic())):
             errand.cancel()
             self._end(Ended(errand, [], began=False))
@@ -97,7 +98,7 @@ class Tick:
             ended = self._broken_at_last(errand, problem)
         self._end(ended)
 
-    def _broken_at_last(self, errand: Errand, problem: BaseException) -> Ended:
+    def _broken_at_last(self, errand: Job, problem: BaseException) -> Ended:
         """An errand always ends: without memory, even telling of it fails, and its tick must not stay open for ever."""
         try:
             return self._broken(errand, problem)
@@ -105,7 +106,7 @@ class Tick:
             self.errors.append(NO_MEMORY)
             return Ended(errand, [])
 
-    def _broken(self, errand: Errand, problem: BaseException) -> Ended:
+    def _broken(self, errand: Job, problem: BaseException) -> Ended:
         limit = own_limit(problem)
         if errand.broken is None:
             self.errors.append(f"{errand.name}: {limit or safe_error(root_cause(problem))}")

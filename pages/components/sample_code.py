@@ -15,7 +15,7 @@ ANTHROPIC_VERSION = "2023-06-01"
 
 
 @dataclass(frozen=True)
-class Callee:
+class SampleRequest:
     """What is called: an image goes into the message only for a model that takes images."""
 
     model: str
@@ -78,23 +78,23 @@ class Callee:
 class SampleDialect:
     """How one API is called: below the base URL, and where the answer is in its JSON, in Python and JavaScript."""
 
-    path: Callable[[Callee], str]
-    body: Callable[[Callee], dict[str, object]]
+    path: Callable[[SampleRequest], str]
+    body: Callable[[SampleRequest], dict[str, object]]
     python_answer: str
     js_answer: str
     sdk: str
-    write_sdk: Callable[[Callee], str]
+    write_sdk: Callable[[SampleRequest], str]
     key_header: str = "Authorization"
     headers: Mapping[str, str] = field(default_factory=dict)
-    query: Callable[[Callee], dict[str, str]] = lambda _callee: {}
+    query: Callable[[SampleRequest], dict[str, str]] = lambda _callee: {}
 
 
-def python_sdk(callee: Callee) -> str:
+def python_sdk(callee: SampleRequest) -> str:
     """With the vendor's own package."""
     return DIALECTS[callee.api].write_sdk(callee)
 
 
-def python_openai(callee: Callee) -> str:
+def python_openai(callee: SampleRequest) -> str:
     """With the openai package."""
     extra = f"    extra_headers={_python(callee.attribution, 4)},  # optional\n" if callee.attribution else ""
     return _openai(
@@ -107,7 +107,7 @@ def python_openai(callee: Callee) -> str:
     )
 
 
-def _openai_responses(callee: Callee) -> str:
+def _openai_responses(callee: SampleRequest) -> str:
     given = _python(callee.body["input"], 4)
     return _openai(
         callee,
@@ -116,7 +116,7 @@ def _openai_responses(callee: Callee) -> str:
     )
 
 
-def _openai_embeddings(callee: Callee) -> str:
+def _openai_embeddings(callee: SampleRequest) -> str:
     return _openai(
         callee,
         f"response = client.embeddings.create(\n    model={_text(callee.model)},\n    input={_text(QUESTION)},\n)\n"
@@ -124,7 +124,7 @@ def _openai_embeddings(callee: Callee) -> str:
     )
 
 
-def _openai(callee: Callee, call: str) -> str:
+def _openai(callee: SampleRequest, call: str) -> str:
     """A client of the openai package, and a call. The key is an Authorization header unless the target says another."""
     is_usual = callee.key_header is None or callee.key_header.lower() == "authorization"
     key = _environment(callee) if callee.key_header and is_usual else '"none"'
@@ -137,7 +137,7 @@ def _openai(callee: Callee, call: str) -> str:
     )
 
 
-def _openai_azure(callee: Callee) -> str:
+def _openai_azure(callee: SampleRequest) -> str:
     if callee.root.endswith("/v1"):  # the newer URLs are plain OpenAI
         return python_openai(callee)
     is_deployment = "/deployments/" in f"{callee.root}/"
@@ -157,7 +157,7 @@ def _openai_azure(callee: Callee) -> str:
     )
 
 
-def _anthropic(callee: Callee) -> str:
+def _anthropic(callee: SampleRequest) -> str:
     is_usual = callee.key_header is None or callee.key_header.lower() == "x-api-key"
     more = "" if is_usual else f"    default_headers={{{_text(callee.key_header or '')}: {_python_key(callee)}}},\n"
     more += f"    default_query={_python(callee.query, 4)},\n" if callee.query else ""
@@ -171,7 +171,7 @@ def _anthropic(callee: Callee) -> str:
     )
 
 
-def _google_genai(callee: Callee) -> str:
+def _google_genai(callee: SampleRequest) -> str:
     root, _, version = callee.root.rpartition("/")
     if not version.startswith("v1"):
         root, version = callee.root, "v1beta"
@@ -187,7 +187,7 @@ def _google_genai(callee: Callee) -> str:
     )
 
 
-def python_requests(callee: Callee) -> str:
+def python_requests(callee: SampleRequest) -> str:
     """With requests."""
     auth = f"        {_text(callee.key_header)}: {_python_key(callee)},\n" if callee.key_header else ""
     more = "".join(f'        "{name}": "{value}",\n' for name, value in DIALECTS[callee.api].headers.items())
@@ -202,7 +202,7 @@ def python_requests(callee: Callee) -> str:
     )
 
 
-def typescript(callee: Callee) -> str:
+def typescript(callee: SampleRequest) -> str:
     """With fetch."""
     dialect = DIALECTS[callee.api]
     value = callee.key_value(f"${{process.env.{callee.key}}}")
@@ -218,16 +218,16 @@ def typescript(callee: Callee) -> str:
     )
 
 
-def curl(callee: Callee) -> str:
+def curl(callee: SampleRequest) -> str:
     """On a command line."""
     auth = f'  -H "{callee.key_header}: {callee.key_value(f"${callee.key}")}" \\\n' if callee.key_header else ""
     body = json.dumps(callee.body, indent=2).replace("'", "'\\''")
-    more = DIALECTS[callee.api].headers | callee.attribution
+    more = {**DIALECTS[callee.api].headers, **callee.attribution}
     lines = auth + "".join(f'  -H "{name}: {value}" \\\n' for name, value in more.items())
     return f"curl {shlex.quote(callee.url)} \\\n{lines}  -H \"Content-Type: application/json\" \\\n  -d '{body}'\n"
 
 
-def _chat_body(callee: Callee) -> dict[str, object]:
+def _chat_body(callee: SampleRequest) -> dict[str, object]:
     content: object = QUESTION
     if callee.takes_images:
         text, image = {"type": "text", "text": "What is in this image?"}, {"url": IMAGE}
@@ -235,7 +235,7 @@ def _chat_body(callee: Callee) -> dict[str, object]:
     return {"model": callee.model, "messages": [{"role": "user", "content": content}]}
 
 
-def _responses_body(callee: Callee) -> dict[str, object]:
+def _responses_body(callee: SampleRequest) -> dict[str, object]:
     if not callee.takes_images:
         return {"model": callee.model, "input": QUESTION}
     parts = [
@@ -245,7 +245,7 @@ def _responses_body(callee: Callee) -> dict[str, object]:
     return {"model": callee.model, "input": [{"role": "user", "content": parts}]}
 
 
-def _anthropic_body(callee: Callee) -> dict[str, object]:
+def _anthropic_body(callee: SampleRequest) -> dict[str, object]:
     content: object = QUESTION
     if callee.takes_images:
         image = {"type": "image", "source": {"type": "url", "url": IMAGE}}
@@ -253,23 +253,23 @@ def _anthropic_body(callee: Callee) -> dict[str, object]:
     return {"model": callee.model, "max_tokens": 1024, "messages": [{"role": "user", "content": content}]}
 
 
-def _gemini_body(_callee: Callee) -> dict[str, object]:
+def _gemini_body(_callee: SampleRequest) -> dict[str, object]:
     return {"contents": [{"role": "user", "parts": [{"text": QUESTION}]}]}
 
 
-def _gemini_path(callee: Callee) -> str:
+def _gemini_path(callee: SampleRequest) -> str:
     named = callee.model if callee.model.startswith(("models/", "tunedModels/")) else f"models/{callee.model}"
     return f"{'' if urlsplit(callee.root).path else 'v1beta/'}{quote(named, safe='/@.-_')}:generateContent"
 
 
-def _azure_path(callee: Callee) -> str:
+def _azure_path(callee: SampleRequest) -> str:
     if "/deployments/" in f"{callee.root}/" or callee.root.endswith("/v1"):
         return "chat/completions"
     below = "" if callee.root.endswith("/openai") else "openai/"
     return f"{below}deployments/{quote(callee.model, safe='')}/chat/completions"
 
 
-def _azure_query(callee: Callee) -> dict[str, str]:
+def _azure_query(callee: SampleRequest) -> dict[str, str]:
     return {} if callee.root.endswith("/v1") else {"api-version": AZURE_VERSION}
 
 
@@ -343,12 +343,12 @@ def label(sample: str, api: str) -> str:
     return f"Python ({DIALECTS[api].sdk})" if sample == "Python (openai)" else sample
 
 
-def _environment(callee: Callee) -> str:
+def _environment(callee: SampleRequest) -> str:
     """The key in Python, as its own package wants it."""
     return f'os.environ["{callee.key}"]' if callee.api_key_env else '"none"'
 
 
-def _python_key(callee: Callee) -> str:
+def _python_key(callee: SampleRequest) -> str:
     """The value of the key's header in Python."""
     key = f"os.environ['{callee.key}']"
     value = callee.key_value(f"{{{key}}}")

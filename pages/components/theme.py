@@ -17,10 +17,10 @@ import streamlit as st
 
 from charts.palette import PALETTES, Mode, Palette
 from pages.components import formatting
-from stats.status_bars import Bar
+from stats.status_bars import Bar, State
 
 LONGEST_ERROR = 120
-BAR_WORDS = {
+BAR_WORDS: dict[State, str] = {
     "up": "up",
     "partly": "partly down",
     "down": "down",
@@ -124,13 +124,15 @@ def _runs(bars: Sequence[Bar], zone: str, unit: str) -> Iterator[str]:
         if state == "partly":  # each has its own height
             yield from (_bar(bar, 1, zone, unit) for bar in run)
             continue
-        seconds = (sum(getattr(bar, name) for bar in run) for name in ("up_s", "down_s", "not_counted_s"))
+        seconds = {name: sum(getattr(bar, name) for bar in run) for name in ("up_s", "down_s", "not_counted_s")}
         probes, seen = sum(bar.probes for bar in run), Counter[str]()
         for bar in run:
             seen.update(dict(bar.seen))
         error = next((bar.error for bar in run if bar.error), None)
-        whole = Bar(run[0].since, run[-1].until, *seconds, probes, tuple(seen.most_common()), error)
-        yield _bar(whole, len(run), zone, unit)
+        together = Bar(
+            run[0].since, run[-1].until, **seconds, probes=probes, seen=tuple(seen.most_common()), error=error
+        )
+        yield _bar(together, len(run), zone, unit)
 
 
 def _bar(bar: Bar, count: int, zone: str, unit: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -16,12 +15,13 @@ from stats.latency import MeasuredProbe
 from stats.providers import RoutedProbe
 from stats.status_bars import Failure
 from store import Selection, Spending, Store, StoreError, open_store
+from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import as_of, horizon, late_rows
 from store.paths import sqlite_path
 from store.protocol import Sized
 from store.rests import resting_until
 from store.rollup_plan import Range, days, rollups_of
-from store.rollups import DAY_MS, HOUR_MS, SKETCHED, SPENDING_COLUMNS, spending_of
+from store.rollups import SKETCHED, SPENDING_COLUMNS, spending_of
 from store.schema import (
     BUDGETS,
     ENDPOINT_STATS,
@@ -193,7 +193,7 @@ def internal_errors(url: str, since: int) -> list[Probe]:
 @st.cache_data(ttl=60, max_entries=4, show_spinner=False)
 def from_the_future(url: str) -> dict[str, int]:
     """By table, how many rows a clock that was ahead left; only tables with some. This clock may be behind, too."""
-    return {table.name: count for table, count in late_rows(store(url), time.time_ns() // 1_000_000).items()}
+    return {table.name: count for table, count in late_rows(store(url), now_ms()).items()}
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
@@ -300,7 +300,7 @@ def _history(url: str, table: Table, models: tuple[str, ...]) -> Iterator[tuple[
 
 
 def _horizon() -> int:
-    return horizon(time.time_ns() // 1_000_000)
+    return horizon(now_ms())
 
 
 def rounded(moment: int, step_ms: int = 5_000) -> int:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 import streamlit as st
 
-from pages.components import formatting
-from pages.queries import cache, source
-from pages.shell.time_range import Window, current, zone
+from pages.queries import cache
+from pages.queries.time_range import TimeRange
 from stats import latency, status_bars, tokens
 from stats.change_points import Shift, shifts
 from stats.correctness import Answers
@@ -21,9 +19,9 @@ from stats.incidents import Incident, TargetState, incidents, state, unprobed, w
 from stats.samples import Percentiles, Samples, samples_of
 from stats.summary import Summary, summary
 from stats.uptime import SuccessRate, Uptime
-from store import StoreError
+from store.clock import DAY_MS, HOUR_MS
 from store.rollup_plan import Range, effective, raw_rollups, rollups_of
-from store.rollups import DAY_MS, HOUR_MS, Grid, Rollup, Series
+from store.rollups import Grid, Rollup, Series
 from store.schema import DOWN, Target
 
 RAW_AT_MOST = 5_000
@@ -199,25 +197,14 @@ class TargetHistory:
         return [rollup for rollup in found if rollup.location == self.target.location]
 
 
-def effective_range() -> None:
-    """Say which range is really told, where it is another one than was chosen."""
-    chosen = current()
-    with suppress(StoreError):  # the page itself says what is wrong
-        told = effective(cache.store(source.store_url()), Range(chosen.since, chosen.until))
-        if told.since != chosen.since or (told.until != chosen.until and not chosen.is_live):
-            since, until = (formatting.clock(moment, zone()) for moment in (told.since, told.until))
-            end = "now" if chosen.is_live else until
-            st.caption(f"Older probes are pruned, so that this range is whole hours: from {since} until {end}.")
-
-
-def target_history(url: str, target: Target, window: Window, now: int) -> TargetHistory:
+def target_history(url: str, target: Target, window: TimeRange, now: int) -> TargetHistory:
     """How a target did; `now` ends a live range (milliseconds UTC)."""
     [found] = target_histories(url, [target], window, now, parts=PARTS_OF_A_BAR)
     return found
 
 
 def target_histories(
-    url: str, targets: list[Target], window: Window, now: int, *, parts: int = 1, coarse: bool = False
+    url: str, targets: list[Target], window: TimeRange, now: int, *, parts: int = 1, coarse: bool = False
 ) -> list[TargetHistory]:
     """How targets did, in their order. `coarse` rows are fewer, for long ranges; `parts` of a bar each are told."""
     until = now if window.is_live else window.until

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -12,9 +13,10 @@ import streamlit as st
 from pages.components import formatting, theme
 from pages.queries import cache
 from pages.queries.target_history import target_histories
+from pages.queries.time_range import TimeRange
 from pages.sections import compare_targets
-from pages.shell.time_range import Window, now_ms
 from stats.catalog import CatalogModel, Filters, ModelMeasurement, catalog, measured_by_model
+from store.clock import now_ms
 
 COMPARE = Path(__file__).resolve().parents[1] / "compare.py"
 CONTEXTS = {"any": None, "8k": 8_000, "32k": 32_000, "128k": 128_000, "256k": 256_000, "1M": 1_000_000}
@@ -80,7 +82,7 @@ def _all(lists: Iterable[Sequence[str]]) -> list[str]:
     return sorted({word for words_of_one in lists for word in words_of_one})
 
 
-def measured(url: str, window: Window) -> dict[str, ModelMeasurement]:
+def measured(url: str, window: TimeRange) -> dict[str, ModelMeasurement]:
     """What our own probes measured of each model in this window."""
     targets = [target for target in cache.targets(url) if target.state != "removed"]
     histories = target_histories(url, targets, window, now_ms(), coarse=True)
@@ -118,7 +120,7 @@ def _leaves(shown: Sequence[CatalogModel]) -> bool:
     return any(model.expires_at is not None for model in shown)
 
 
-def _columns() -> dict[str, object]:
+def _columns() -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
         "name": st.column_config.TextColumn("model", width=260, pinned=True),

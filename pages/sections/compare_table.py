@@ -9,13 +9,13 @@ from pages.components import formatting, glossary, theme
 from pages.queries import series_colours
 from pages.sections.compare_targets import REQUESTS, Column
 from pages.sections.model_header import View
-from routing.selection import Wish
+from routing.selection import RoutingRequest
 from stats.median_difference import Difference
 from stats.samples import Percentiles
 from store.schema import Model
 
 
-def table(found: list[Column], wish: Wish, zone: str) -> str:
+def table(found: list[Column], wish: RoutingRequest, zone: str) -> str:
     """All of it; what is measured only where something is."""
     size = f"{wish.prompt_tokens:,d} in, {wish.completion_tokens:,d} out"
     lines = []
@@ -140,7 +140,7 @@ _MEASURED: tuple[tuple[str, Callable[[Column, View, str], str]], ...] = (
     ("TTFT, p95", lambda _column, view, _zone: _times(view.ttft, view.ttft.p95)),
     ("TTFT, p99", lambda _column, view, _zone: _times(view.ttft, view.ttft.p99)),
     (FIRST_ANSWER, lambda _column, view, _zone: _answer(view)),
-    ("Total time, p50", lambda column, _view, _zone: _times(column.total, column.total and column.total.p50)),
+    ("Total time, p50", lambda column, _view, _zone: _times(column.total, column.total.p50 if column.total else None)),
     ("Output speed, p50", _speed),
     ("against the first", lambda column, _view, _zone: _difference(column.faster, formatting.rate, "tok/s")),
     (GAPS, lambda _column, view, _zone: _gaps(view)),

@@ -13,11 +13,12 @@ from pages.components import theme
 from pages.components.number_inputs import numeric
 from pages.queries import cache, series_colours
 from pages.queries.target_history import THROUGHPUT, TargetHistory, target_history
+from pages.queries.time_range import TimeRange
 from pages.sections import model_header
 from pages.sections.model_header import View
-from pages.shell.time_range import Window, in_link
+from pages.shell.time_range import in_link
 from routing.prices import price_at
-from routing.selection import Wish
+from routing.selection import RoutingRequest
 from stats.latency import Band
 from stats.median_difference import Difference, difference
 from stats.samples import Percentiles
@@ -63,7 +64,7 @@ def name_of(url: str, model: str) -> str:
     return next(iter(probing), model)
 
 
-def controls(known: list[str]) -> tuple[list[str], Wish]:
+def controls(known: list[str]) -> tuple[list[str], RoutingRequest]:
     """What is compared, and the size of a request, in the URL."""
     left, middle, right = st.columns([4, 1, 1], vertical_alignment="bottom")
     with left:
@@ -74,7 +75,7 @@ def controls(known: list[str]) -> tuple[list[str], Wish]:
         prompt = numeric(st.number_input, "Prompt, tokens", 0, 10_000_000, 1_000, step=500, key="prompt")
     with right:
         output = numeric(st.number_input, "Output, tokens", 0, 1_000_000, 500, step=100, key="output")
-    return picked, Wish(int(prompt), int(output))
+    return picked, RoutingRequest(int(prompt), int(output))
 
 
 def suggestions(url: str) -> str:
@@ -98,7 +99,7 @@ def _link(text: str, names: list[str]) -> str:
     return f'<li><a href="compare?{query}" target="_self">{escape(text)}</a> <span class="q">{said}</span></li>'
 
 
-def columns(url: str, picked: list[str], window: Window, wish: Wish, now: int) -> list[Column]:
+def columns(url: str, picked: list[str], window: TimeRange, wish: RoutingRequest, now: int) -> list[Column]:
     """All that is said of each."""
     by_name = {target.name: target for target in reversed(cache.targets(url)) if target.state != "removed"}
     found = [_column(url, name, by_name.get(name), window, wish, now) for name in picked]
@@ -112,12 +113,12 @@ def _against(column: Column, first: TargetHistory | None) -> Column:
     if history is None or first is None or history is first:
         return column
     profiles = first.target.profile, history.target.profile
-    ttft = [h.samples(profile, "ttft_ms") for h, profile in zip((first, history), profiles, strict=True)]
-    speed = [h.samples(THROUGHPUT, "tokens_per_second") for h in (first, history)]
-    return replace(column, slower=difference(*ttft), faster=difference(*speed))
+    ttft, ttft_here = (h.samples(p, "ttft_ms") for h, p in zip((first, history), profiles, strict=True))
+    speed, speed_here = (h.samples(THROUGHPUT, "tokens_per_second") for h in (first, history))
+    return replace(column, slower=difference(ttft, ttft_here), faster=difference(speed, speed_here))
 
 
-def _column(url: str, name: str, target: Target | None, window: Window, wish: Wish, now: int) -> Column:
+def _column(url: str, name: str, target: Target | None, window: TimeRange, wish: RoutingRequest, now: int) -> Column:
     known = cache.models(url)
     if target is None:
         model = next((m for m in known if m.model == name and m.source == "openrouter"), None)
@@ -143,7 +144,7 @@ def _pinned(url: str, target: Target) -> Endpoint | None:
     return next((row for row in listed if target.provider in (row.provider, row.tag, row.tag.partition("/")[0])), None)
 
 
-def _cost(row: Model | Endpoint | None, wish: Wish, now: int) -> float | None:
+def _cost(row: Model | Endpoint | None, wish: RoutingRequest, now: int) -> float | None:
     price = price_at(row, wish.prompt_tokens, now) if row is not None else None
     return None if price is None else price.request_usd(wish.prompt_tokens, wish.completion_tokens) * REQUESTS
 

@@ -75,8 +75,8 @@ def fallbacks(choices: list[FirstChoice]) -> str:
     again = sum(sum(choice.fell_back_to.values()) for choice in choices)
     return (
         f'<div class="u u-scroll"><table class="u-table"><thead>{head}</thead><tbody>{rows}</tbody></table>'
-        f'<div class="q" style="margin-top:8px">{formatting.percent(again / total)} of {formatting.count(total)} routed requests '
-        "were not answered by the provider that was tried first.</div></div>"
+        f'<div class="q" style="margin-top:8px">{formatting.percent(again / total)} of {formatting.count(total)} '
+        "routed requests were not answered by the provider that was tried first.</div></div>"
     )
 
 

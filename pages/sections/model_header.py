@@ -12,8 +12,9 @@ from pages.components import formatting, glossary, theme
 from pages.components.metric import Metric
 from pages.queries import cache
 from pages.queries.target_history import BARS, PARTS_OF_A_BAR, THROUGHPUT, Gaps, target_histories, target_history
+from pages.queries.time_range import TimeRange
 from pages.sections.model_providers import other_prices
-from pages.shell.time_range import Window, in_link
+from pages.shell.time_range import in_link
 from stats.consensus import seen_by_most
 from stats.correctness import Answers
 from stats.incidents import (
@@ -26,7 +27,7 @@ from stats.samples import Percentiles
 from stats.status_bars import Bar
 from stats.uptime import SuccessRate, Uptime
 from store import Selection
-from store.rollups import DAY_MS
+from store.clock import DAY_MS
 from store.schema import DOWN, PROBES, Model, Probe, Target
 
 LAST_PROBES = 50
@@ -101,7 +102,7 @@ class View:
     gaps: Gaps | None = None
 
 
-def view(url: str, target: Target, window: Window, now: int) -> View:
+def view(url: str, target: Target, window: TimeRange, now: int) -> View:
     """Ask for everything that the live part says."""
     history = target_history(url, target, window, now)
     return View(
@@ -127,7 +128,7 @@ def view(url: str, target: Target, window: Window, now: int) -> View:
     )
 
 
-def everywhere(url: str, target: Target, places: list[str], window: Window, now: int, zone: str) -> str:
+def everywhere(url: str, target: Target, places: list[str], window: TimeRange, now: int, zone: str) -> str:
     """A target that is probed from several places: its strip as most of them see it."""
     everyone = [other for other in cache.targets(url) if other.name == target.name and other.location in places]
     histories = target_histories(url, everyone, window, now, parts=PARTS_OF_A_BAR)
@@ -220,7 +221,8 @@ def numbers(seen: View, colour: str) -> list[Metric]:
     )
     note = formatting.uptime_note(up)
     if up.share is not None:
-        note = f"{formatting.bounds(up.interval)} (95%), {formatting.probes(up.probes)}, coverage {formatting.percent(up.coverage)}"
+        interval, coverage = formatting.bounds(up.interval), formatting.percent(up.coverage)
+        note = f"{interval} (95%), {formatting.probes(up.probes)}, coverage {coverage}"
     p95 = f"/ {formatting.milliseconds(seen.ttft.p95)}" if seen.ttft.p95 is not None else ""
     left_out = f", {seen.ttft.left_out} left out (this machine was overloaded)" if seen.ttft.left_out else ""
     checked = _CHECKED.get(seen.target.answer_check or "sum", "checked answers")
@@ -282,7 +284,7 @@ def _first_answer(seen: View) -> list[Metric]:
     ]
 
 
-def uptime_card(url: str, seen: View, window: Window, now: int, zone: str) -> str:
+def uptime_card(url: str, seen: View, window: TimeRange, now: int, zone: str) -> str:
     """The strip, and the incidents below it in words."""
     count = len(seen.incidents)
     if count:
@@ -386,14 +388,16 @@ def _last(probe: Mapping[str, Any], now: int, zone: str, reasons: bool, before: 
         for name in ("prompt_tokens", "completion_tokens")
     )
     lag = "" if probe["lag_ms"] is None else f"{formatting.milliseconds(probe['lag_ms'])} ms"
+    outcome_state = theme.state(kind, formatting.outcome(outcome), formatting.seen(probe))
+    speed = "" if probe["tokens_per_second"] is None else " tok/s"
     cells = (
         f'<td data-tip="{formatting.exact(probe["started_at"], zone)}">{formatting.ago(probe["started_at"], now)}</td>',
         f"<td>{escape(probe['profile'])}</td>",
-        f"<td>{theme.state(kind, formatting.outcome(outcome), formatting.seen(probe))}{_fingerprint(probe, before)}</td>",
+        f"<td>{outcome_state}{_fingerprint(probe, before)}</td>",
         f"<td>{_ms(probe['ttft_ms'])}</td>",
         *([f"<td>{_ms(probe['first_answer_ms'])}</td>"] if reasons else []),
         f"<td>{_ms(probe['total_ms'])}</td>",
-        f"<td>{formatting.rate(probe['tokens_per_second'])}{'' if probe['tokens_per_second'] is None else ' tok/s'}</td>",
+        f"<td>{formatting.rate(probe['tokens_per_second'])}{speed}</td>",
         f"<td>{tokens}</td>",
         f"<td>{formatting.cost(probe['cost_usd'])}</td>",
         f"<td>{escape(probe['provider'] or formatting.DASH)}</td>",

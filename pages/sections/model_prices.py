@@ -13,7 +13,7 @@ from pages.queries import cache
 from pages.sections import model_providers
 from pages.shell import time_range
 from stats.catalog_changes import changes, steps
-from store.rollups import HOUR_MS
+from store.clock import HOUR_MS, now_ms
 from store.schema import Model
 
 CHARTED = {
@@ -55,7 +55,7 @@ def _said(what: str, model: Model) -> str:
 
 
 def _chart(what: str, name: str, versions: Sequence[Model], zone: str) -> None:
-    until = cache.rounded(time_range.now_ms(), HOUR_MS)  # as long as nothing changes it is the same chart
+    until = cache.rounded(now_ms(), HOUR_MS)  # as long as nothing changes it is the same chart
     lines = {label: steps(versions, fact, until) for label, fact in CHARTED[what].items()}
     unit, heading = {
         "price": ("USD per million", f"Price of {name} in USD per million tokens"),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 
 from pages.components import formatting
-from pages.components.sample_code import DIALECTS, Callee
+from pages.components.sample_code import DIALECTS, SampleRequest
 from routing.prices import conditions_of, discount_of
 from routing.selection import PARAMETERS
 from stats.catalog_changes import Change
@@ -121,10 +121,10 @@ def _change(change: Change, zone: str) -> str:
     return f"{when}: {change.what} from {before} to {after}"
 
 
-def callee(target: Target, model: Model | None) -> Callee:
+def callee(target: Target, model: Model | None) -> SampleRequest:
     """What the sample code calls."""
     takes_images = model is not None and "image" in (model.input_modalities or "").split(",")
-    return Callee(
+    return SampleRequest(
         target.model,
         target.base_url,
         target.api_key_env,
@@ -148,8 +148,8 @@ def _params(said: str | None) -> dict[str, str]:
 def shifts_list(what: str, unit: str, found: Iterable[Shift], zone: str) -> str:
     """Each change point in words, newest first."""
     lines = "".join(
-        f"<div><b>{escape(what)} went from {formatting.milliseconds(shift.before)} to {formatting.milliseconds(shift.after)} "
-        f"{escape(unit)}</b> on {formatting.clock(shift.at, zone, 0)}</div>"
+        f"<div><b>{escape(what)} went from {formatting.milliseconds(shift.before)} to "
+        f"{formatting.milliseconds(shift.after)} {escape(unit)}</b> on {formatting.clock(shift.at, zone, 0)}</div>"
         for shift in sorted(found, key=lambda shift: -shift.at)
     )
     note = "A rank test: of a hundred series that do not change, about one would be said to."

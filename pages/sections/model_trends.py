@@ -13,9 +13,9 @@ from charts.palette import PALETTES, Mode
 from pages.components import distribution_boxes, formatting, glossary, theme
 from pages.queries import cache, series_colours
 from pages.queries.target_history import THROUGHPUT, Gaps, target_history
+from pages.queries.time_range import TimeRange
 from pages.sections import model_header, model_providers
-from pages.shell import access, time_range
-from pages.shell.time_range import Window
+from pages.shell import sign_in, time_range
 from stats.change_points import Shift
 from stats.distribution import by_hour_of_week, histogram
 from store.schema import Target
@@ -37,7 +37,7 @@ def over_time(url: str, target: Target, number: int) -> None:
     """The four charts over time, drawn anew when a live window has moved by a pixel."""
     began = cache.first_at(url).get(target.name, 0)
 
-    @access.fragment(run_every=time_range.pixel_s(began))
+    @sign_in.fragment(run_every=time_range.pixel_s(began))
     def drawn() -> None:
         chosen = time_range.steady(began)
         edges = (chosen.since, chosen.until, chosen.is_live)
@@ -55,7 +55,7 @@ def _over_time(
     url: str, name: str, location: str, since: int, until: int, is_live: bool, mode: Mode, zone: str, number: int,
     *, _target: Target,
 ) -> OverTime:  # fmt: skip
-    history = target_history(url, _target, Window(since, until, is_live, ""), until)
+    history = target_history(url, _target, TimeRange(since, until, is_live, ""), until)
     palette, profile = PALETTES[mode], _target.profile
     changed = history.shifts(profile, "ttft_ms")
 
@@ -91,7 +91,8 @@ def _gaps(found: Gaps | None, note: str) -> str:
     term = glossary.term("inter-token latency", "Inter-token latency")
     return (
         f'<div class="u q">{term} p50 <b>{formatting.milliseconds(found.p50_ms)} ms</b>, p99 '
-        f"<b>{formatting.milliseconds(found.p99_ms)} ms</b> · {formatting.plural(found.count, 'throughput probe')}{note}</div>"
+        f"<b>{formatting.milliseconds(found.p99_ms)} ms</b> · "
+        f"{formatting.plural(found.count, 'throughput probe')}{note}</div>"
     )
 
 
@@ -126,7 +127,7 @@ def _draw(found: OverTime, name: str, when: str) -> None:
             st.html(found.gaps)
 
 
-@access.fragment()
+@sign_in.fragment()
 def spread_card(url: str, target: Target, number: int) -> None:
     """How what was measured is spread; another measure draws this card alone."""
     chosen = time_range.steady(cache.first_at(url).get(target.name, 0))
@@ -153,7 +154,7 @@ def _spread(
     url: str, name: str, location: str, since: int, until: int, is_live: bool, zone: str, number: int, measure: str,
     *, _target: Target,
 ) -> tuple[str, str]:  # fmt: skip
-    history = target_history(url, _target, Window(since, until, is_live, ""), until)
+    history = target_history(url, _target, TimeRange(since, until, is_live, ""), until)
     of, colour = model_header.MEASURES[measure], series_colours.variable(number)
     profile = of.profile or _target.profile
     week = by_hour_of_week(history.hours(profile), of.column, zone)

@@ -9,11 +9,11 @@ import streamlit as st
 from charts import tokens
 from pages.components import formatting, theme
 from pages.queries import cache
-from pages.shell.time_range import Window
+from pages.queries.time_range import TimeRange
 from stats.usage import ACCOUNT, PUBLIC_APPS, PUBLIC_MODELS, by_day, shares, totals
+from store.clock import DAY_MS
 from store.schema import ALL_TOGETHER, Model, Usage
 
-DAY_MS = 86_400_000
 AT_LEAST_DAYS = 30
 TOP_APPS = 10
 PUBLIC, OWN = "Everybody", "Your account"
@@ -24,14 +24,14 @@ SOURCE = (
 )
 
 
-def told(url: str, model: str, window: Window) -> list[Usage]:
+def told(url: str, model: str, window: TimeRange) -> list[Usage]:
     """The usage of a model (or of `all`) by day, of the window or at least of the last 30 days."""
     until = window.until - window.until % DAY_MS + DAY_MS
     since = min(window.since - window.since % DAY_MS, until - (AT_LEAST_DAYS + 1) * DAY_MS)
     return cache.usage(url, model, since, until)
 
 
-def activity(url: str, model: Model, window: Window) -> None:
+def activity(url: str, model: Model, window: TimeRange) -> None:
     """Tokens per day by version or provider, as bars or as shares."""
     rows = told(url, model.canonical_slug or model.model, window)
     with theme.card("activity", "Activity", "tokens really processed per day (UTC), probes are not in it"):
@@ -77,7 +77,7 @@ def _note(own: bool, empty: bool) -> str:
     return f"By version. A day without a bar is one on which it was not among the 50 that are told. {SOURCE}"
 
 
-def apps(url: str, model: Model, window: Window) -> None:
+def apps(url: str, model: Model, window: TimeRange) -> None:
     """The router's largest apps, which it tells for all models together, beside one's own use of this model."""
     left, right = st.columns(2)
     public = [row for row in told(url, ALL_TOGETHER, window) if row.source == PUBLIC_APPS]

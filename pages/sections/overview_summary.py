@@ -7,13 +7,13 @@ from html import escape
 
 import streamlit as st
 
-from charts.latency_speed_scatter import Spot
+from charts.latency_speed_scatter import Point
 from pages.components import formatting
 from pages.queries import cache, series_colours
-from pages.sections.overview_table import MOST_ROWS, Row, Wish
+from pages.sections.overview_table import MOST_ROWS, Row, RowFilter
 from pages.shell import help
-from pages.shell.time_range import now_ms
 from stats.costs import Cost
+from store.clock import now_ms
 from store.schema import Target
 
 MOST_COSTS, FEW = 12, 8
@@ -21,10 +21,10 @@ NEW_MS = 3_600_000
 """So long after the first probe of all the explanation is open by itself."""
 
 
-def controls(targets: Sequence[Target]) -> Wish:
+def controls(targets: Sequence[Target]) -> RowFilter:
     """What is looked for, in the URL; offered where there is more than fits on a screen."""
     if len(targets) <= FEW:
-        return Wish()
+        return RowFilter()
     with st.container(horizontal=True, vertical_alignment="center", key="find_row"):
         text = st.text_input(
             "Find",
@@ -36,26 +36,26 @@ def controls(targets: Sequence[Target]) -> Wish:
         )
         only = st.toggle("Only those that are not up", key="troubled", bind="query-params")
         everything = st.toggle("All rows", key="all_rows", bind="query-params") if len(targets) > MOST_ROWS else False
-    return Wish(text, only, everything)
+    return RowFilter(text, only, everything)
 
 
-def more(count: int, wish: Wish) -> None:
+def more(count: int, wish: RowFilter) -> None:
     """Say that there are more rows than are drawn."""
     if count > MOST_ROWS and not wish.everything:
         st.caption(f"The first {MOST_ROWS} of {count}: what is down comes first. Find others above, or show all rows.")
 
 
-def spots(url: str, rows: Sequence[Row]) -> list[Spot]:
+def spots(url: str, rows: Sequence[Row]) -> list[Point]:
     """The targets whose latency and speed are both known."""
     numbers = series_colours.numbers(url)
     return [
-        Spot(row.target.name, row.ttft.p50, row.speed.p50, numbers.get(row.target.name, 0))
+        Point(row.target.name, row.ttft.p50, row.speed.p50, numbers.get(row.target.name, 0))
         for row in rows
         if row.ttft.p50 is not None and row.speed.p50 is not None
     ]
 
 
-def field_words(found: Sequence[Spot]) -> str:
+def field_words(found: Sequence[Point]) -> str:
     """The chart for a screen reader."""
     if not found:
         return "No target has both a latency and a speed in this window"

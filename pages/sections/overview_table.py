@@ -15,12 +15,14 @@ from pages.components import formatting, glossary, theme
 from pages.components.metric import Metric
 from pages.queries import cache, series_colours
 from pages.queries.target_history import THROUGHPUT, TargetHistory, target_histories
+from pages.queries.time_range import TimeRange
 from pages.sections.model_header import RESTING_WORDS, last_seen
-from pages.shell.time_range import Window, in_link, now_ms, zone
+from pages.shell.time_range import in_link, zone
 from stats.incidents import TargetState
 from stats.samples import Percentiles
 from stats.status_bars import MOST_BARS, Bar
 from stats.uptime import Uptime
+from store.clock import now_ms
 from store.schema import Model, Probe, Target
 
 
@@ -50,7 +52,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Wish:
+class RowFilter:
     """Which targets are looked for: a part of their name, model or tags; whether only those that are not up; whether
     all of them, or the first `MOST_ROWS`.
     """
@@ -69,7 +71,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Shown:
+class OverviewContent:
     """What the live part shows, ready to be sent; `is_new` when no target was ever probed."""
 
     is_new: bool
@@ -84,7 +86,7 @@ SLOT_MS = 10_000
 """So long the live part is the same for all who look at the same range."""
 
 
-def shown(url: str, window: Window, wish: Wish) -> Shown:
+def shown(url: str, window: TimeRange, wish: RowFilter) -> OverviewContent:
     """The live part's content: made once in `SLOT_MS`, however many look at it."""
     since = None if window.is_live else window.since
     asked = (since, window.until - window.since, window.words, wish.text, wish.only_troubled, wish.everything)
@@ -103,19 +105,19 @@ def _shown(
     zone: str,
     link: tuple[tuple[str, str], ...],
     slot: int,
-) -> Shown:
+) -> OverviewContent:
     now = now_ms()
-    window = Window(now - span, now, True, said) if since is None else Window(since, since + span, False, said)
+    window = TimeRange(now - span, now, True, said) if since is None else TimeRange(since, since + span, False, said)
     found = rows(url, [target for target in cache.targets(url) if target.state != "removed"], window, now)
     if all(row.last_at is None for row in found):
-        return Shown(True, [], [], "")
-    wish = Wish(text, only_troubled)
+        return OverviewContent(True, [], [], "")
+    wish = RowFilter(text, only_troubled)
     wanted = [row for row in found if wish.fits(row)]
     rows_html = table(url, wanted, now, zone, dict(link), everything=everything)
-    return Shown(False, wanted, summary(url, wanted, window, now), rows_html)
+    return OverviewContent(False, wanted, summary(url, wanted, window, now), rows_html)
 
 
-def rows(url: str, targets: list[Target], window: Window, now: int) -> list[Row]:
+def rows(url: str, targets: list[Target], window: TimeRange, now: int) -> list[Row]:
     """A row for each target at each location, as configured: those that are down first, then by name."""
     models = cache.models(url)
     found = []
@@ -146,7 +148,7 @@ def _trends(history: TargetHistory) -> Trends:
     )
 
 
-def summary(url: str, found: list[Row], window: Window, now: int) -> list[Metric]:
+def summary(url: str, found: list[Row], window: TimeRange, now: int) -> list[Metric]:
     """The four numbers on top."""
     judged = [row for row in found if row.state.status in ("up", "down", "not_counted", "stale")]
     up = [row for row in judged if row.state.status == "up"]

@@ -10,8 +10,19 @@ import streamlit as st
 from pages.components import formatting, theme
 from pages.components.number_inputs import numeric
 from pages.queries import cache
-from pages.shell.time_range import Window
-from routing.selection import PARAMETERS, Data, Excluded, Offer, Plan, Record, Sort, Strategy, Wish, plan
+from pages.queries.time_range import TimeRange
+from routing.selection import (
+    PARAMETERS,
+    Candidate,
+    Data,
+    EndpointPerformance,
+    Plan,
+    Rejected,
+    RoutingRequest,
+    Sort,
+    Strategy,
+    plan,
+)
 from stats.routing_inputs import measured, reported
 from store.schema import Endpoint
 
@@ -37,17 +48,17 @@ DATA: dict[str, Data] = {"Any": "any", "No training on prompts": "no_training", 
 
 
 @dataclass(frozen=True)
-class Asked:
+class RoutingForm:
     """What the controls say."""
 
-    wish: Wish
+    wish: RoutingRequest
     strategy: Strategy
     sort: Sort | None
     usd_per_hour: float
 
 
 @dataclass(frozen=True)
-class Shown:
+class PlanCard:
     """One plan and how it is headed."""
 
     key: str
@@ -63,7 +74,7 @@ def models(url: str) -> list[str]:
     return sorted(counts, key=lambda name: (name not in probed, name))
 
 
-def controls() -> Asked:
+def controls() -> RoutingForm:
     """The request's size and needs, in the URL."""
     first, second, third, fourth = st.columns(4)
     with first:
@@ -113,7 +124,7 @@ def controls() -> Asked:
         help=STRATEGY_HELP,
     )
     strategy, sort = STRATEGIES[chosen or next(iter(STRATEGIES))]
-    wish = Wish(
+    wish = RoutingRequest(
         prompt_tokens=int(prompt),
         completion_tokens=int(completion),
         cached_share=cached / 100,
@@ -123,16 +134,18 @@ def controls() -> Asked:
         most_usd_per_million_output=dear_out,
         data=DATA[data],
     )
-    return Asked(wish, strategy, sort, float(usd_per_hour))
+    return RoutingForm(wish, strategy, sort, float(usd_per_hour))
 
 
-def plans(url: str, model: str, endpoints: list[Endpoint], asked: Asked, window: Window, now: int) -> list[Shown]:
+def plans(
+    url: str, model: str, endpoints: list[Endpoint], asked: RoutingForm, window: TimeRange, now: int
+) -> list[PlanCard]:
     """The plan by the router's own report, and the one by what our probes met in this window."""
     said = {tag: reported(stats) for tag, stats in cache.reported(url, model).items()}
     ours = _measured(url, model, endpoints, window)
     takes = next((m.input_modalities or "" for m in cache.models(url) if m.model == model), "text").split(",")
 
-    def planned(records: dict[str, Record]) -> Plan:
+    def planned(records: dict[str, EndpointPerformance]) -> Plan:
         return plan(
             endpoints,
             records,
@@ -146,12 +159,12 @@ def plans(url: str, model: str, endpoints: list[Endpoint], asked: Asked, window:
 
     none = "" if ours else "; no probe met any of them, so the price alone decides"
     return [
-        Shown("reported", "By the router's report", "of the last minutes", planned(said)),
-        Shown("measured", "By our own probes", f"{window.words}{none}", planned(ours)),
+        PlanCard("reported", "By the router's report", "of the last minutes", planned(said)),
+        PlanCard("measured", "By our own probes", f"{window.words}{none}", planned(ours)),
     ]
 
 
-def _measured(url: str, model: str, endpoints: list[Endpoint], window: Window) -> dict[str, Record]:
+def _measured(url: str, model: str, endpoints: list[Endpoint], window: TimeRange) -> dict[str, EndpointPerformance]:
     names = tuple(sorted({target.name for target in cache.targets(url) if target.model == model}))
     met = measured(cache.routes(url, names, cache.rounded(window.since), cache.rounded(window.until) + 5_000))
     return {row.tag: met[row.provider] for row in endpoints if row.provider in met}
@@ -174,7 +187,7 @@ def drawn(found: Plan) -> str:
     )
 
 
-def _row(number: int, offer: Offer) -> str:
+def _row(number: int, offer: Candidate) -> str:
     record, endpoint = offer.record, offer.endpoint
     outage = '<span class="more">an outage just now</span>' if record.had_outage else ""
     name = f"<b>{escape(endpoint.provider or endpoint.tag)}</b> {_quiet(endpoint.quantization or '')}{outage}"
@@ -197,7 +210,7 @@ def excluded(found: Plan) -> str:
     )
 
 
-def _out(out: Excluded) -> str:
+def _out(out: Rejected) -> str:
     name = f"<b>{escape(out.endpoint.provider or out.endpoint.tag)}</b> {_quiet(out.endpoint.quantization or '')}"
     return f'<tr class="out"><td>{name}</td><td class="left wrap">{escape("; ".join(out.reasons))}</td></tr>'
 

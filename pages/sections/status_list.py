@@ -10,19 +10,19 @@ from itertools import chain
 from pages.components import formatting, theme
 from pages.queries import cache
 from pages.queries.target_history import target_histories
-from pages.shell.time_range import Window
+from pages.queries.time_range import TimeRange
 from stats.consensus import seen_by_most
 from stats.incidents import Incident, TargetState
 from stats.status_bars import Bar
 from stats.uptime import Uptime
-from store.rollups import DAY_MS
+from store.clock import DAY_MS
 
 DAYS = 90
 SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Line:
+class StatusRow:
     """One target, over all places that probe it."""
 
     name: str
@@ -32,10 +32,10 @@ class Line:
     incidents: list[Incident]
 
 
-def lines(url: str, now: int) -> list[Line]:
+def lines(url: str, now: int) -> list[StatusRow]:
     """A line for each target, those that are down first."""
     until = now - now % DAY_MS + DAY_MS
-    window = Window(until - DAYS * DAY_MS, now, True, "")
+    window = TimeRange(until - DAYS * DAY_MS, now, True, "")
     active = [target for target in cache.targets(url) if target.state == "active"]
     places = defaultdict(list)
     for history in target_histories(url, active, window, now, coarse=True):
@@ -46,7 +46,7 @@ def lines(url: str, now: int) -> list[Line]:
         seen = seen_by_most(each, window.since, until, histories[0].first_at, DAY_MS / 1_000, DAYS)
         listed = sorted(chain(*(history.incidents for history in histories)), key=_began)
         bars = [replace(bar, seen=()) for bar in seen.bars]  # how it failed is not for others
-        found.append(Line(name, _of_most([history.state for history in histories]), bars, seen.uptime, listed))
+        found.append(StatusRow(name, _of_most([history.state for history in histories]), bars, seen.uptime, listed))
     order = {"down": 0, "stale": 1, "not_counted": 2}
     return sorted(found, key=lambda line: (order.get(line.state.status, 3), line.name.lower()))
 
@@ -64,7 +64,7 @@ def _of_most(states: list[TargetState]) -> TargetState:
     return min(states, key=lambda state: order.index(state.status))
 
 
-def banner(found: list[Line]) -> str:
+def banner(found: list[StatusRow]) -> str:
     """All of it in one sentence."""
     down = [line for line in found if line.state.status == "down"]
     unknown = [line for line in found if line.state.status in ("stale", "never")]
@@ -77,7 +77,7 @@ def banner(found: list[Line]) -> str:
     return f'<div class="u u-card u-status {kind}" role="status">{theme.state(kind, text)}</div>'
 
 
-def table(found: list[Line], now: int, zone: str) -> str:
+def table(found: list[StatusRow], now: int, zone: str) -> str:
     """A row a target."""
     body = "".join(
         '<div class="u-status-row">'
@@ -89,7 +89,7 @@ def table(found: list[Line], now: int, zone: str) -> str:
     return f'<div class="u u-list u-statuses">{body}</div>'
 
 
-def _share(line: Line) -> str:
+def _share(line: StatusRow) -> str:
     if line.uptime.share is not None:
         return f"{formatting.percent(line.uptime.share)} up"
     return "not enough data" if line.uptime.probes else "no data"
@@ -111,7 +111,7 @@ def _goes_on(incident: Incident, zone: str, now: int) -> str:
     )
 
 
-def incidents(found: list[Line], now: int, zone: str) -> str:
+def incidents(found: list[StatusRow], now: int, zone: str) -> str:
     """The newest incidents of all targets."""
     listed = sorted(((i, line.name) for line in found for i in line.incidents), key=lambda pair: -pair[0].began_at)
     if not listed:

@@ -11,8 +11,8 @@ from pages.components import formatting, theme
 from pages.components.metric import Metric
 from pages.queries import cache
 from stats.collector_health import Activity, activities, strip_of_runs
+from store.clock import DAY_MS, HOUR_MS
 from store.rests import resting_until
-from store.rollups import DAY_MS, HOUR_MS
 from store.schema import LAG_LIMIT_MS, RateLimit
 from store.staleness import last_seen, stale_since
 
@@ -99,7 +99,8 @@ def budgets(url: str, now: int, zone: str) -> str:
     body = "".join(
         f"<tr><td><b>{escape(each.location)}</b></td>"
         f'<td class="left">{_meter(each.usd, each.usd_per_day, formatting.money(each.usd))}</td>'
-        f"<td>{formatting.money(each.usd_per_day)}</td><td>{formatting.money(max(0.0, each.usd_per_day - each.usd))}</td>"
+        f"<td>{formatting.money(each.usd_per_day)}</td>"
+        f"<td>{formatting.money(max(0.0, each.usd_per_day - each.usd))}</td>"
         f'<td class="left">'
         f"{_meter(each.free_requests, each.free_requests_per_day, formatting.count(each.free_requests))}</td>"
         f"<td>{formatting.count(each.free_requests_per_day)}</td>"

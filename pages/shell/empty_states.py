@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.components import code_block
 from pages.queries import cache, source
-from pages.shell import access, help
+from pages.shell import help, sign_in
 from store import StoreError
 
 START = "python -m collectors run --every 5"
@@ -38,7 +38,7 @@ def _store_screen(problem: str) -> None:
     _look_again()
 
 
-@access.fragment(run_every="3s")
+@sign_in.fragment(run_every="3s")
 def _look_again() -> None:
     try:
         cache.store(source.store_url())

@@ -5,13 +5,12 @@ from pathlib import Path
 import streamlit as st
 
 from pages.components import theme
-from pages.queries import target_history
-from pages.shell import access, browser, staleness, time_range
+from pages.shell import browser, sign_in, staleness, time_range
 
 PAGES = Path(__file__).resolve().parents[1]
 
 st.set_page_config(page_title="Uptoken", page_icon=str(theme.ICON), layout="wide")
-everything = access.let_in()
+everything = sign_in.let_in()
 export = st.Page(PAGES / "export.py", title="Export")
 system = st.Page(PAGES / "system.py", title="System")
 status = st.Page(PAGES / "status.py", title="Status", default=not everything)
@@ -40,7 +39,7 @@ if page is not status:
             time_range.control()
     if page is not system:
         time_range.custom_control()
-        target_history.effective_range()
+        time_range.effective_range()
 page.run()
 if not everything:
     st.button("Log in", on_click=st.login, type="tertiary", help="All pages are for those who are on the list")

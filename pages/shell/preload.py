@@ -6,9 +6,9 @@ import gc
 import importlib
 import pkgutil
 
-from pages import shared
+import pages
 
-FRONT = "front"  # the script itself, which runs for a viewer
+MAIN = "pages.shell.main"  # the script itself, which runs for a viewer
 
 
 def get_ready() -> None:
@@ -17,9 +17,9 @@ def get_ready() -> None:
     Streamlit collects after each run of a script, fragments included, and no message reaches a browser meanwhile. Of
     120,000 objects, nearly all of them modules that stay, a collection takes 0.14 s; of what runs made, 0.02 to 0.05 s.
     """
-    for module in pkgutil.iter_modules(shared.__path__):
-        if module.name != FRONT:
-            importlib.import_module(f"{shared.__name__}.{module.name}")
+    for module in pkgutil.walk_packages(pages.__path__, "pages."):
+        if module.name.count(".") > 1 and module.name != MAIN:
+            importlib.import_module(module.name)
     importlib.import_module("plotly.io")
     gc.collect()
     gc.freeze()

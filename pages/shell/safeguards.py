@@ -8,7 +8,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pages.shell import access
+from pages.queries import access
 
 FRAMES = "frame-ancestors 'self'"
 _METRICS = "/_stcore/metrics"

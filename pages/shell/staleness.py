@@ -6,13 +6,14 @@ import streamlit as st
 
 from pages.components import formatting
 from pages.queries import cache, source
-from pages.shell import access
-from pages.shell.time_range import now_ms, zone
+from pages.shell import sign_in
+from pages.shell.time_range import zone
 from store import StoreError
+from store.clock import now_ms
 from store.staleness import stale_since
 
 
-@access.fragment(run_every="5s")
+@sign_in.fragment(run_every="5s")
 def line() -> None:
     """`live, last probe 4 s ago`."""
     url, now = source.store_url(), now_ms()
@@ -42,8 +43,9 @@ def banner() -> None:
     if stopped is not None:
         with place:
             st.warning(
-                f"No probe since {formatting.clock(stopped, zone(), now)} ({formatting.ago(stopped, now)}). What is shown was "
-                "seen until then; the time since counts as a gap, neither up nor down. Start it again with "
+                f"No probe since {formatting.clock(stopped, zone(), now)} ({formatting.ago(stopped, now)}). "
+                "What is shown was seen until then; "
+                "the time since counts as a gap, neither up nor down. Start it again with "
                 "`python -m collectors run --every 5`, or look at its timer.",
                 title="The collector has stopped",
                 icon=":material/pause_circle:",

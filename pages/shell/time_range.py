@@ -4,15 +4,18 @@ shows somebody in another time zone the same.
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from pages.components import formatting
+from pages.queries import cache, source
+from pages.queries.time_range import TimeRange
+from store import StoreError
+from store.clock import MINUTE_MS, now_ms
+from store.rollup_plan import Range, effective
 
 RANGES: dict[str, timedelta] = {
     "24 h": timedelta(hours=24),
@@ -23,28 +26,6 @@ RANGES: dict[str, timedelta] = {
 }
 CUSTOM = "custom"
 DEFAULT = "24 h"
-
-
-@dataclass(frozen=True)
-class Window:
-    """`since` <= t < `until`, milliseconds UTC; `is_live` when it ends now."""
-
-    since: int
-    until: int
-    is_live: bool
-    formatting: str
-
-    def fresh(self) -> Window:
-        """The same range, ending at this moment when it is a live one."""
-        if not self.is_live:
-            return self
-        now = now_ms()
-        return Window(now - (self.until - self.since), now, True, self.words)
-
-
-def now_ms() -> int:
-    """This moment, in milliseconds UTC."""
-    return time.time_ns() // 1_000_000
 
 
 def pixel_s(began: int = 0) -> float | None:
@@ -59,14 +40,14 @@ def pixel_s(began: int = 0) -> float | None:
     return min(300.0, max(5.0, span_s / 500)) if chosen.is_live else None
 
 
-def steady(began: int = 0) -> Window:
+def steady(began: int = 0) -> TimeRange:
     """The window, which moves in steps of `pixel_s`: what is charted of it is the same for all who look within one."""
     chosen = current()
     if not chosen.is_live:
         return chosen
     step_ms = int((pixel_s(began) or 1.0) * 1_000)
     until = chosen.until - chosen.until % step_ms + step_ms
-    return Window(until - (chosen.until - chosen.since), until, True, chosen.words)
+    return TimeRange(until - (chosen.until - chosen.since), until, True, chosen.words)
 
 
 def zone() -> str:
@@ -109,7 +90,7 @@ def custom_control() -> None:
         st.caption(f"{formatting.duration((shown.until - shown.since) / 1_000)}, in the time zone {zone()}")
 
 
-def current() -> Window:
+def current() -> TimeRange:
     """The window that the controls say."""
     chosen = st.session_state.get("range") or DEFAULT
     between = _between() if chosen == CUSTOM else None
@@ -149,13 +130,14 @@ def in_link() -> dict[str, str]:
     return {name: str(st.query_params[name]) for name in ("range", "from", "to") if name in st.query_params}
 
 
-MINUTE_MS = 60_000
 _YEARS = (2000, 2100)
 _FROM, _TO, _BEFORE, _PICKED = "from_shown", "to_shown", "range_before", "range_picked"
 
 
-def _preset(name: str, now: int) -> Window:
-    return Window(now - int(RANGES[name].total_seconds() * 1_000), now, True, f"in the last {name.replace(' ', ' ')}")
+def _preset(name: str, now: int) -> TimeRange:
+    return TimeRange(
+        now - int(RANGES[name].total_seconds() * 1_000), now, True, f"in the last {name.replace(' ', ' ')}"
+    )
 
 
 def _before() -> str:
@@ -184,7 +166,7 @@ def _forget() -> None:
         st.query_params.pop(name, None)
 
 
-def _between() -> Window | None:
+def _between() -> TimeRange | None:
     """The two moments of the URL; on another page, whose URL has none yet, those that were picked."""
     told = {name: st.query_params.get(name) for name in ("from", "to")}
     if not any(told.values()) and (kept := st.session_state.get(_PICKED)):
@@ -194,7 +176,7 @@ def _between() -> Window | None:
         since, until = (_moment(datetime.fromisoformat(told[name] or "")) for name in ("from", "to"))
     except ValueError:
         return None
-    return Window(since, until, False, "in this range")
+    return TimeRange(since, until, False, "in this range")
 
 
 def _written(moment: int) -> str:
@@ -207,3 +189,14 @@ def _moment(value: datetime) -> int:
     if not _YEARS[0] <= value.year < _YEARS[1]:
         raise ValueError(f"no year from {_YEARS[0]} to {_YEARS[1] - 1}")
     return int((value if value.tzinfo else value.replace(tzinfo=ZoneInfo(zone()))).timestamp() * 1_000)
+
+
+def effective_range() -> None:
+    """Say which range is really told, where it is another one than was chosen."""
+    chosen = current()
+    with suppress(StoreError):  # the page itself says what is wrong
+        told = effective(cache.store(source.store_url()), Range(chosen.since, chosen.until))
+        if told.since != chosen.since or (told.until != chosen.until and not chosen.is_live):
+            since, until = (formatting.clock(moment, zone()) for moment in (told.since, told.until))
+            end = "now" if chosen.is_live else until
+            st.caption(f"Older probes are pruned, so that this range is whole hours: from {since} until {end}.")

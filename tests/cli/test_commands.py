@@ -18,7 +18,7 @@ import pytest
 from collectors.scheduler.lock import LockFile, lock_path, new_run
 from store import Selection, open_store
 from store.schema import RUNS
-from tests.collectors.cli_fixture import Place, until
+from tests.collectors.cli_fixture import CliFixture, until
 from tests.factories import DAY, NOON, probe
 from tests.fault_server import DONE, GOOD, FaultServer, answer, chunk, chunked, raw, usage
 
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.waits
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path) -> Iterator[CliFixture]:
     with FaultServer(chunked(*GOOD)) as server:
-        yield Place(tmp_path, server.url)
+        yield CliFixture(tmp_path, server.url)
 
 
-def test_a_run_says_a_line_a_probe_and_ends_with_a_table(place: Place) -> None:
+def test_a_run_says_a_line_a_probe_and_ends_with_a_table(place: CliFixture) -> None:
     code, out, err = place.run("run")
     assert (code, err) == (0, "")
     lines = out.splitlines()
@@ -40,14 +40,14 @@ def test_a_run_says_a_line_a_probe_and_ends_with_a_table(place: Place) -> None:
     assert lines[-1].startswith("a ") and lines[-1].rstrip().endswith("1 ok")
 
 
-def test_a_target_that_is_down_is_no_error_of_the_run(place: Place) -> None:
+def test_a_target_that_is_down_is_no_error_of_the_run(place: CliFixture) -> None:
     place.configure("http://127.0.0.1:9/v1")
     code, out, _ = place.run("run")
     assert code == 0
     assert "DOWN  a  connection_error" in out
 
 
-def test_a_list_of_models_that_fails_is_no_error_of_uptoken_itself(place: Place) -> None:
+def test_a_list_of_models_that_fails_is_no_error_of_uptoken_itself(place: CliFixture) -> None:
     def script(connection: socket.socket, request: dict[str, Any]) -> None:
         (answer(500, {}) if request["line"].startswith("GET") else chunked(*GOOD))(connection, request)
 
@@ -59,7 +59,7 @@ def test_a_list_of_models_that_fails_is_no_error_of_uptoken_itself(place: Place)
     assert [row.outcome for row in place.probes()] == ["ok"]
 
 
-def test_when_nothing_is_due_it_says_when_the_next_probe_is(place: Place) -> None:
+def test_when_nothing_is_due_it_says_when_the_next_probe_is(place: CliFixture) -> None:
     place.config.write_text(place.config.read_text().replace("1s", "1h"))
     place.run("run")
     code, out, _ = place.run("run")
@@ -67,7 +67,7 @@ def test_when_nothing_is_due_it_says_when_the_next_probe_is(place: Place) -> Non
     assert out.startswith("nothing is due; the next is in ")
 
 
-def test_a_wrong_configuration_is_exit_code_2_and_nothing_is_probed(place: Place) -> None:
+def test_a_wrong_configuration_is_exit_code_2_and_nothing_is_probed(place: CliFixture) -> None:
     place.config.write_text(place.config.read_text() + 'evry = "5s"\n')
     code, out, err = place.run("run")
     assert (code, out) == (2, "")
@@ -90,14 +90,14 @@ def test_a_wrong_configuration_is_exit_code_2_and_nothing_is_probed(place: Place
         (("frobnicate",), "No such command 'frobnicate'"),
     ],
 )
-def test_a_wrong_flag_is_exit_code_2_and_one_sentence(place: Place, words: tuple[str, ...], said: str) -> None:
+def test_a_wrong_flag_is_exit_code_2_and_one_sentence(place: CliFixture, words: tuple[str, ...], said: str) -> None:
     code, out, err = place.run(*words)
     assert (code, out) == (2, "")
     assert said in err
     assert err.count("\n") == 1
 
 
-def test_a_store_that_cannot_be_opened_is_exit_code_3(place: Place) -> None:
+def test_a_store_that_cannot_be_opened_is_exit_code_3(place: CliFixture) -> None:
     (place.folder / "data").mkdir()
     (place.folder / "data" / "uptoken.db").write_bytes(b"this was never a database" * 400)
     code, _, err = place.run("run")
@@ -106,7 +106,7 @@ def test_a_store_that_cannot_be_opened_is_exit_code_3(place: Place) -> None:
     assert place.run("export", "probes")[0] == 3
 
 
-def test_a_loop_keeps_running_aligned_and_ends_cleanly_on_sigterm(place: Place) -> None:
+def test_a_loop_keeps_running_aligned_and_ends_cleanly_on_sigterm(place: CliFixture) -> None:
     process = place.start("run", "--every", "1")
     until(lambda: (place.folder / "data" / "uptoken.db").exists() and len(place.probes()) >= 4)
     process.send_signal(signal.SIGTERM)
@@ -122,7 +122,7 @@ def test_a_loop_keeps_running_aligned_and_ends_cleanly_on_sigterm(place: Place) 
     store.close()
 
 
-def test_ctrl_c_is_exit_code_130(place: Place) -> None:
+def test_ctrl_c_is_exit_code_130(place: CliFixture) -> None:
     process = place.start("run", "--every", "1")
     until(lambda: (place.folder / "data" / "uptoken.db").exists() and place.probes())
     process.send_signal(signal.SIGINT)
@@ -130,7 +130,7 @@ def test_ctrl_c_is_exit_code_130(place: Place) -> None:
     assert process.returncode == 130
 
 
-def test_sigterm_does_not_wait_for_a_target_that_hangs_and_blames_nobody(place: Place) -> None:
+def test_sigterm_does_not_wait_for_a_target_that_hangs_and_blames_nobody(place: CliFixture) -> None:
     with FaultServer(raw(60.0)) as hanging:
         place.configure(hanging.url)
         process = place.start("run", "--every", "1")
@@ -143,7 +143,7 @@ def test_sigterm_does_not_wait_for_a_target_that_hangs_and_blames_nobody(place: 
     assert place.probes() == []
 
 
-def test_a_target_that_hangs_does_not_delay_the_others(place: Place) -> None:
+def test_a_target_that_hangs_does_not_delay_the_others(place: CliFixture) -> None:
     with FaultServer(raw(60.0)) as hanging:
         place.config.write_text(
             place.config.read_text() + f'[[target]]\nname = "h"\nmodel = "m"\nbase_url = "{hanging.url}"\n'
@@ -155,7 +155,7 @@ def test_a_target_that_hangs_does_not_delay_the_others(place: Place) -> None:
     assert {row.target for row in place.probes()} == {"a"}
 
 
-def test_check_reaches_each_target_and_says_what_a_day_costs(place: Place) -> None:
+def test_check_reaches_each_target_and_says_what_a_day_costs(place: CliFixture) -> None:
     text = place.config.read_text() + (
         'usd_per_million_input = 1\nusd_per_million_output = 1\nevery = "1h"\n'
         '[[target]]\nname = "b"\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\n'
@@ -175,14 +175,14 @@ def test_check_reaches_each_target_and_says_what_a_day_costs(place: Place) -> No
 
 
 @pytest.fixture
-def filled(place: Place) -> Place:
+def filled(place: CliFixture) -> CliFixture:
     store = open_store(place.url)
     store.write([probe(NOON + n * DAY, target=name, error=None) for n in range(5) for name in "ab"])
     store.close()
     return place
 
 
-def test_export_writes_what_was_asked_for(filled: Place) -> None:
+def test_export_writes_what_was_asked_for(filled: CliFixture) -> None:
     code, out, err = filled.run(
         "export", "probes", "--since", "2026-11-25", "--until", "2026-11-27T12:00:00Z", "--target", "b"
     )
@@ -193,7 +193,7 @@ def test_export_writes_what_was_asked_for(filled: Place) -> None:
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
-def test_import_takes_back_what_export_wrote_and_a_second_time_changes_nothing(filled: Place, form: str) -> None:
+def test_import_takes_back_what_export_wrote_and_a_second_time_changes_nothing(filled: CliFixture, form: str) -> None:
     file = filled.folder / f"rows.{form}"
     assert filled.run("export", "probes", "--output", str(file))[0] == 0
     before = filled.probes()
@@ -203,7 +203,7 @@ def test_import_takes_back_what_export_wrote_and_a_second_time_changes_nothing(f
     assert filled.probes() == before
 
 
-def test_rebuild_says_of_how_many_probes_and_leaves_a_running_collector_alone(filled: Place) -> None:
+def test_rebuild_says_of_how_many_probes_and_leaves_a_running_collector_alone(filled: CliFixture) -> None:
     code, _, said = filled.run("rebuild")
     assert code == 0
     assert re.fullmatch(r"roll-ups and incidents made anew from [1-9][\d,]* probes\n", said)
@@ -214,12 +214,12 @@ def test_rebuild_says_of_how_many_probes_and_leaves_a_running_collector_alone(fi
     assert (code, "another collector is running" in said) == (3, True)
 
 
-def test_a_table_that_the_store_makes_cannot_be_imported(filled: Place) -> None:
+def test_a_table_that_the_store_makes_cannot_be_imported(filled: CliFixture) -> None:
     code, _, said = filled.run("import", "daily", "daily.csv")
     assert (code, "daily is made from the probes" in said) == (2, True)
 
 
-def test_a_file_that_is_wrong_imports_nothing(filled: Place) -> None:
+def test_a_file_that_is_wrong_imports_nothing(filled: CliFixture) -> None:
     file = filled.folder / "rows.csv"
     filled.run("export", "probes", "--output", str(file))
     file.write_text(file.read_text().replace("ping", "ping", 1)[:-200])
@@ -230,7 +230,7 @@ def test_a_file_that_is_wrong_imports_nothing(filled: Place) -> None:
     assert filled.probes() == []
 
 
-def test_a_file_gets_its_name_only_when_it_is_whole(filled: Place) -> None:
+def test_a_file_gets_its_name_only_when_it_is_whole(filled: CliFixture) -> None:
     code, _, err = filled.run("export", "probes", "--output", str(filled.folder / "no" / "such.csv"))
     assert code == 3
     assert "could not be written: No such file or directory" in err
@@ -239,7 +239,7 @@ def test_a_file_gets_its_name_only_when_it_is_whole(filled: Place) -> None:
     assert not list(filled.folder.glob(".*part"))
 
 
-def test_a_reader_that_leaves_early_is_no_error(filled: Place) -> None:
+def test_a_reader_that_leaves_early_is_no_error(filled: CliFixture) -> None:
     process = filled.start("export", "probes")
     assert process.stdout is not None
     process.stdout.close()
@@ -247,7 +247,7 @@ def test_a_reader_that_leaves_early_is_no_error(filled: Place) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "check", "export", "import"])
-def test_every_command_and_every_option_explains_itself(place: Place, command: str) -> None:
+def test_every_command_and_every_option_explains_itself(place: CliFixture, command: str) -> None:
     code, out, _ = place.run(command, "--help")
     assert code == 0
     assert len(out.split("Options:")[0].split()) > 15
@@ -256,7 +256,7 @@ def test_every_command_and_every_option_explains_itself(place: Place, command: s
             assert len(line.split(maxsplit=2)) == 3 or line.strip().endswith(("T", "FILE|-", "csv|jsonl|parquet"))
 
 
-def test_check_says_what_was_changed_for_a_server_now_and_before(place: Place) -> None:
+def test_check_says_what_was_changed_for_a_server_now_and_before(place: CliFixture) -> None:
     def picky(connection: socket.socket, request: dict[str, Any]) -> None:
         body = request["body"]
         if "temperature" in body:
@@ -282,13 +282,13 @@ def test_check_says_what_was_changed_for_a_server_now_and_before(place: Place) -
     assert wanted in out.splitlines()
 
 
-def test_check_says_which_api_a_target_has_when_it_is_not_chat(place: Place) -> None:
+def test_check_says_which_api_a_target_has_when_it_is_not_chat(place: CliFixture) -> None:
     place.config.write_text(place.config.read_text() + 'api = "anthropic"\n')
     code, out, _ = place.run("check")
     assert (code, "a: api anthropic" in out.splitlines()) == (0, True)
 
 
-def test_check_says_that_a_target_rests(place: Place) -> None:
+def test_check_says_that_a_target_rests(place: CliFixture) -> None:
     with FaultServer(answer(429, {"error": {"message": "slow down"}}, Retry_After="600")) as server:
         place.configure(server.url)
         _, out, _ = place.run("check")
@@ -314,7 +314,7 @@ def test_check_says_that_a_target_rests(place: Place) -> None:
         ("embeddings", answer(200, {"data": [{"embedding": [0.1]}]}), "up, a vector after "),
     ],
 )
-def test_check_says_why_there_is_no_first_token(place: Place, api: str, script: Any, said: str) -> None:
+def test_check_says_why_there_is_no_first_token(place: CliFixture, api: str, script: Any, said: str) -> None:
     with FaultServer(script) as server:
         place.configure(server.url)
         place.config.write_text(place.config.read_text() + f'api = "{api}"\n')

@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 from typing import Any
 
-from collectors.scheduler.console import Report
-from collectors.scheduler.scheduler import Loop
+from collectors.scheduler.console import ConsoleReport
+from collectors.scheduler.scheduler import Scheduler
 from settings.targets import Config, parse
 from store import Store, open_store
 from store.schema import PROBES, Probe
@@ -36,8 +36,8 @@ def new_store(folder: Path) -> Store:
 def run_once(settings: Config, store: Store, **options: Any) -> tuple[list[Probe], str]:
     """One tick of the probe collector; the probes that the store has afterwards, and what was said."""
     said = io.StringIO()
-    loop = Loop(
-        settings, store, "here", Report(said), options.pop("only", ["probe"]), shared=options.pop("shared", None)
+    loop = Scheduler(
+        settings, store, "here", ConsoleReport(said), options.pop("only", ["probe"]), shared=options.pop("shared", None)
     )
     loop.once(**options)
     loop.close()

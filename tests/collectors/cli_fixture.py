@@ -15,7 +15,7 @@ from store.schema import PROBES, Probe
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Place:
+class CliFixture:
     """A folder with a configuration and a store of its own."""
 
     def __init__(self, folder: Path, base_url: str) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.collectors.router_fixture import World
+from tests.collectors.router_fixture import RouterFixture
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
+def world(tmp_path: Path) -> Iterator[RouterFixture]:
+    made = RouterFixture(tmp_path)
     with made.server:
         yield made
     made.store.close()

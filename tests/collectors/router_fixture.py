@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from collectors.scheduler.console import Report
-from collectors.scheduler.scheduler import Loop
+from collectors.scheduler.console import ConsoleReport
+from collectors.scheduler.scheduler import Scheduler
 from settings.targets import Config, parse
 from store import Store
 from store.schema import ENDPOINTS, MODELS, RUNS, Endpoint, Model, Run
@@ -15,7 +15,7 @@ from tests.fault_server import FaultServer
 from tests.router import MODEL, Router
 
 
-class World:
+class RouterFixture:
     """A router, a store, and a collector over both."""
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +37,7 @@ api_key_env = "K"
 
     def collect(self, name: str = "catalog", settings: Config | None = None) -> str:
         said = io.StringIO()
-        loop = Loop(settings or self.config(), self.store, "here", Report(said), [name])
+        loop = Scheduler(settings or self.config(), self.store, "here", ConsoleReport(said), [name])
         loop.once(everything=True)
         loop.close()
         return said.getvalue()

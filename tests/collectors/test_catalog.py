@@ -11,12 +11,12 @@ import pytest
 from collectors.sources.openrouter import more_prices, usd_per_million, usd_per_request
 from settings.targets import parse
 from store.schema import ENDPOINT_STATS, EndpointStats
-from tests.collectors.router_fixture import World
+from tests.collectors.router_fixture import RouterFixture
 from tests.fault_server import answer, head, raw
 from tests.router import MODEL, sent_endpoint, sent_model
 
 
-def test_every_field_of_the_reference_page_comes_through(world: World) -> None:
+def test_every_field_of_the_reference_page_comes_through(world: RouterFixture) -> None:
     world.collect()
     [model] = world.models()
     assert (model.source, model.model, model.name) == ("openrouter", MODEL, "Google: Gemma 3 1B (free)")
@@ -34,7 +34,7 @@ def test_every_field_of_the_reference_page_comes_through(world: World) -> None:
     assert world.errors() == [None]
 
 
-def test_the_key_goes_to_the_router_and_the_slug_keeps_its_variant(world: World) -> None:
+def test_the_key_goes_to_the_router_and_the_slug_keeps_its_variant(world: RouterFixture) -> None:
     world.collect()
     assert {request["line"] for request in world.server.requests} == {
         "GET /v1/models HTTP/1.1",
@@ -44,7 +44,7 @@ def test_the_key_goes_to_the_router_and_the_slug_keeps_its_variant(world: World)
     assert all(request["headers"]["authorization"] == "Bearer sk-canary-123456" for request in world.server.requests)
 
 
-def test_a_run_that_finds_no_change_writes_nothing_but_its_run(world: World) -> None:
+def test_a_run_that_finds_no_change_writes_nothing_but_its_run(world: RouterFixture) -> None:
     for order in (["a", "b"], ["b", "a"], ["a", "b"]):
         world.router.models = [
             sent_model(
@@ -58,7 +58,7 @@ def test_a_run_that_finds_no_change_writes_nothing_but_its_run(world: World) -> 
     assert len(world.errors()) == 3
 
 
-def test_a_price_that_changed_has_its_date_and_the_old_one_its_end(world: World) -> None:
+def test_a_price_that_changed_has_its_date_and_the_old_one_its_end(world: RouterFixture) -> None:
     world.collect()
     world.router.models = [sent_model(pricing={"prompt": "0.00000015", "completion": "0.0000006"})]
     world.collect()
@@ -68,7 +68,7 @@ def test_a_price_that_changed_has_its_date_and_the_old_one_its_end(world: World)
     assert new.valid_to is None
 
 
-def test_a_model_that_is_gone_is_closed_and_one_that_comes_back_is_opened_again(world: World) -> None:
+def test_a_model_that_is_gone_is_closed_and_one_that_comes_back_is_opened_again(world: RouterFixture) -> None:
     world.router.models = [sent_model(), sent_model(id="x/y")]
     world.collect()
     world.router.models = [sent_model()]
@@ -79,14 +79,14 @@ def test_a_model_that_is_gone_is_closed_and_one_that_comes_back_is_opened_again(
     assert [row.valid_to is None for row in world.models() if row.model == "x/y"] == [False, True]
 
 
-def test_a_model_that_was_renamed_is_a_change_of_its_name(world: World) -> None:
+def test_a_model_that_was_renamed_is_a_change_of_its_name(world: RouterFixture) -> None:
     world.collect()
     world.router.models = [sent_model(name="Google: Gemma 3 1B")]
     world.collect()
     assert [row.name for row in world.models()] == ["Google: Gemma 3 1B (free)", "Google: Gemma 3 1B"]
 
 
-def test_an_endpoint_that_left_is_closed_and_so_are_all_when_the_model_is_gone(world: World) -> None:
+def test_an_endpoint_that_left_is_closed_and_so_are_all_when_the_model_is_gone(world: RouterFixture) -> None:
     world.router.endpoints[MODEL] = [sent_endpoint(), sent_endpoint(tag="together/fp8", provider_name="Together")]
     world.collect()
     world.router.endpoints[MODEL] = [sent_endpoint()]
@@ -100,7 +100,7 @@ def test_an_endpoint_that_left_is_closed_and_so_are_all_when_the_model_is_gone(w
     assert all(row.valid_to is not None for row in world.endpoints())
 
 
-def test_a_missing_optional_field_is_null_and_an_unknown_one_is_ignored(world: World) -> None:
+def test_a_missing_optional_field_is_null_and_an_unknown_one_is_ignored(world: RouterFixture) -> None:
     entry = sent_model()
     del entry["description"], entry["top_provider"]
     world.router.models = [entry | {"brand_new": {"a": 1}}]
@@ -112,7 +112,9 @@ def test_a_missing_optional_field_is_null_and_an_unknown_one_is_ignored(world: W
     assert world.errors() == [None]
 
 
-def test_an_entry_that_is_wrong_is_counted_and_the_rest_is_kept_and_nothing_taken_for_gone(world: World) -> None:
+def test_an_entry_that_is_wrong_is_counted_and_the_rest_is_kept_and_nothing_taken_for_gone(
+    world: RouterFixture,
+) -> None:
     world.router.models = [sent_model(), sent_model(id="x/y")]
     world.collect()
     world.router.models = [sent_model(context_length=65_536), sent_model(id="x/y") | {"context_length": "many"}, 5]
@@ -135,7 +137,7 @@ def test_an_entry_that_is_wrong_is_counted_and_the_rest_is_kept_and_nothing_take
     ],
     ids=["500", "html", "truncated", "empty list", "no list", "another shape", "cut"],
 )
-def test_what_is_no_catalog_changes_nothing_and_is_an_error_of_that_run(world: World, broken: Any) -> None:
+def test_what_is_no_catalog_changes_nothing_and_is_an_error_of_that_run(world: RouterFixture, broken: Any) -> None:
     world.collect()
     before = world.models()
     world.router.instead = broken
@@ -147,7 +149,7 @@ def test_what_is_no_catalog_changes_nothing_and_is_an_error_of_that_run(world: W
     assert world.errors()[1] is not None
 
 
-def test_which_endpoints_keep_nothing_of_a_prompt_and_what_is_known_of_it_stays(world: World) -> None:
+def test_which_endpoints_keep_nothing_of_a_prompt_and_what_is_known_of_it_stays(world: RouterFixture) -> None:
     world.router.endpoints[MODEL] = [sent_endpoint(), sent_endpoint(tag="together/fp8", provider_name="Together")]
     world.router.zero_retention = [sent_endpoint(tag="together/fp8"), sent_endpoint(model_id="x/y")]
     world.collect()
@@ -159,7 +161,7 @@ def test_which_endpoints_keep_nothing_of_a_prompt_and_what_is_known_of_it_stays(
     assert [row.zero_retention for row in world.endpoints() if row.valid_to is None] == [0, 1]
 
 
-def test_what_is_watched_is_listed_too_and_without_a_routed_target_nothing_is_asked(world: World) -> None:
+def test_what_is_watched_is_listed_too_and_without_a_routed_target_nothing_is_asked(world: RouterFixture) -> None:
     world.router.endpoints["x/y"] = [sent_endpoint(tag="t")]
     settings = parse(
         f'[openrouter]\nbase_url = "{world.server.url}"\nwatch = ["x/y"]\n[[target]]\nname = "a"\nmodel = "m"\n'
@@ -181,7 +183,7 @@ def test_what_is_watched_is_listed_too_and_without_a_routed_target_nothing_is_as
     assert len(world.server.requests) == asked
 
 
-def test_endpoint_stats_are_shares_of_one_and_milliseconds(world: World) -> None:
+def test_endpoint_stats_are_shares_of_one_and_milliseconds(world: RouterFixture) -> None:
     world.router.endpoints[MODEL] = [
         sent_endpoint(),
         sent_endpoint(tag="quiet", latency_last_30m=None, throughput_last_30m=None, uptime_last_5m=None, status=-5),
@@ -244,7 +246,7 @@ def test_all_else_that_is_said_of_the_price_is_kept_as_it_was_sent() -> None:
     ],
 )
 def test_the_day_on_which_a_model_leaves_is_kept_and_a_bad_one_costs_no_entry(
-    world: World, sent: Any, expires_at: int | None
+    world: RouterFixture, sent: Any, expires_at: int | None
 ) -> None:
     world.router.models = [sent_model() | {"expiration_date": sent}]
     world.collect()

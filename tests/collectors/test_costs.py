@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from collectors.scheduler.console import Report
-from collectors.scheduler.scheduler import Loop
+from collectors.scheduler.console import ConsoleReport
+from collectors.scheduler.scheduler import Scheduler
 from settings.targets import parse
 from store import Store
 from store.schema import PROBES, Endpoint, Model
@@ -190,11 +190,11 @@ def test_a_router_on_this_machine_that_reports_costs_is_stopped_by_the_budget(st
     with FaultServer(chunked(*GOOD[:-2], usage(cost=0.2), GOOD[-1])) as server:
         settings = config({"base_url": server.url}, usd_per_day=0.5)
         said = io.StringIO()
-        loop = Loop(settings, store, "here", Report(said), ["probe"])
+        loop = Scheduler(settings, store, "here", ConsoleReport(said), ["probe"])
         for _ in range(4):
             if runs_apart:
                 loop.close()
-                loop = Loop(settings, store, "here", Report(said), ["probe"])
+                loop = Scheduler(settings, store, "here", ConsoleReport(said), ["probe"])
             loop.once(everything=True)
         loop.close()
     assert [row[0] for row in store.read(PROBES, columns=("cost_usd",))] == [0.2, 0.2]

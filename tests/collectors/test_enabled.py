@@ -11,7 +11,7 @@ import pytest
 from store import Store
 from store.schema import BUDGETS, TARGETS, Budget, Target
 from tests.collectors.builders import config, new_store, run_once
-from tests.collectors.cli_fixture import Place
+from tests.collectors.cli_fixture import CliFixture
 from tests.fault_server import GOOD, FaultServer, answer, chunked
 
 
@@ -21,9 +21,9 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path) -> Iterator[CliFixture]:
     with FaultServer(chunked(*GOOD)) as server:
-        yield Place(tmp_path, server.url)
+        yield CliFixture(tmp_path, server.url)
 
 
 def _states(store: Store) -> dict[str, str]:
@@ -73,7 +73,7 @@ def test_what_a_disabled_target_has_used_of_a_quota_today_is_used(store: Store) 
     assert [Budget(*row).free_requests for row in store.read(BUDGETS)] == [3]
 
 
-def test_a_disabled_target_needs_no_descriptors(place: Place) -> None:
+def test_a_disabled_target_needs_no_descriptors(place: CliFixture) -> None:
     """60 targets need six descriptors each; 59 that are disabled need none."""
     more = "".join(
         f'[[target]]\nname = "t{n}"\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\nenabled = ENABLED\n'
@@ -94,7 +94,7 @@ def test_a_disabled_target_needs_no_descriptors(place: Place) -> None:
     assert "file descriptors" not in said["false"]
 
 
-def test_a_run_over_disabled_targets_alone_says_so_and_is_no_error(place: Place) -> None:
+def test_a_run_over_disabled_targets_alone_says_so_and_is_no_error(place: CliFixture) -> None:
     place.config.write_text(place.config.read_text() + "enabled = false\n")
     code, out, err = place.run("run")
     assert (code, err) == (0, "")
@@ -108,7 +108,7 @@ def test_a_run_over_disabled_targets_alone_says_so_and_is_no_error(place: Place)
     assert out.startswith("all 2 targets are disabled (enabled = false): nothing is probed")
 
 
-def test_only_with_a_target_instead_of_a_collector_says_whether_it_is_disabled(place: Place) -> None:
+def test_only_with_a_target_instead_of_a_collector_says_whether_it_is_disabled(place: CliFixture) -> None:
     code, _, err = place.run("run", "--only", "a")
     assert (code, "'a' is a target; to probe some targets only, disable the others" in err) == (2, True)
     place.config.write_text(place.config.read_text() + "enabled = false\n")
@@ -116,7 +116,7 @@ def test_only_with_a_target_instead_of_a_collector_says_whether_it_is_disabled(p
     assert (code, "'a' is a target and it is disabled (enabled = false)" in err) == (2, True)
 
 
-def test_check_lists_a_disabled_target_and_does_not_reach_it(place: Place) -> None:
+def test_check_lists_a_disabled_target_and_does_not_reach_it(place: CliFixture) -> None:
     with FaultServer(chunked(*GOOD)) as quiet:
         place.config.write_text(
             place.config.read_text()

@@ -15,8 +15,8 @@ import pytest
 
 from benchmarks.browser import free_port
 from collectors.http.adaptations import adapt
-from collectors.http.connection import Line
-from collectors.http.exchange import Ask, Exchange, exchange
+from collectors.http.connection import ProbeConnection
+from collectors.http.exchange import Exchange, ProbeRequest, exchange
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, event, head, raw, reset, usage
 
 pytestmark = pytest.mark.alone
@@ -35,9 +35,9 @@ HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
 
 def probe(script: Script, timeout_s: float = 5.0, times: int = 1) -> tuple[Exchange, FaultServer]:
     with FaultServer(script) as server:
-        line = Line(server.url + "/chat/completions")
+        line = ProbeConnection(server.url + "/chat/completions")
         for _ in range(times):
-            result = exchange(line, Ask(BODY, HEADERS, timeout_s, (KEY,)))
+            result = exchange(line, ProbeRequest(BODY, HEADERS, timeout_s, (KEY,)))
         line.close()
     return result, server
 
@@ -320,7 +320,7 @@ def test_a_json_body_is_a_good_reply_without_a_time_to_first_token() -> None:
 
 
 def test_a_refused_connection() -> None:
-    result = exchange(Line(f"http://127.0.0.1:{free_port()}/v1"), Ask(BODY, HEADERS, 2.0))
+    result = exchange(ProbeConnection(f"http://127.0.0.1:{free_port()}/v1"), ProbeRequest(BODY, HEADERS, 2.0))
     assert (result.outcome, result.unreached) == ("connection_error", False)
     assert "refused" in (result.error or "")
 
@@ -389,8 +389,8 @@ def test_done_is_found_however_it_is_split_and_not_in_what_the_model_says() -> N
 
 def test_a_connection_is_used_again_after_done() -> None:
     with FaultServer(chunked(*GOOD)) as server:
-        line = Line(f"{server.url}/chat/completions")
-        first, second = (exchange(line, Ask(BODY, HEADERS, 5.0)) for _ in range(2))
+        line = ProbeConnection(f"{server.url}/chat/completions")
+        first, second = (exchange(line, ProbeRequest(BODY, HEADERS, 5.0)) for _ in range(2))
         line.close()
     assert (first.outcome, second.outcome) == ("ok", "ok")
     assert first.connect_ms is not None and second.connect_ms is None
@@ -558,9 +558,9 @@ def test_a_response_that_comes_before_the_request_has_left_is_read_and_nothing_r
             time.sleep(0.3)
 
     threading.Thread(target=serve, daemon=True).start()
-    line = Line(f"http://127.0.0.1:{listener.getsockname()[1]}/v1/chat/completions")
+    line = ProbeConnection(f"http://127.0.0.1:{listener.getsockname()[1]}/v1/chat/completions")
     body = BODY | {"messages": [{"role": "user", "content": "x" * 16_000_000}]}
     with listener:
-        result = exchange(line, Ask(body, HEADERS, 5.0))
+        result = exchange(line, ProbeRequest(body, HEADERS, 5.0))
     line.close()
     assert result.outcome in ("ok", "connection_error"), result

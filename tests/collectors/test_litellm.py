@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from collectors.http.connection import Line
-from collectors.http.exchange import Ask, Exchange, exchange
+from collectors.http.connection import ProbeConnection
+from collectors.http.exchange import Exchange, ProbeRequest, exchange
 from collectors.http.litellm import litellm_cost_usd, litellm_route
 from stats.routes import _route as read_route
 from stats.routes import attempts_by_provider, first_choices
@@ -38,9 +38,9 @@ TOKENS = [chunk(role="assistant", content=""), chunk("4"), chunk("2"), chunk(fin
 
 def probe(script: Script, model: str = "good") -> Exchange:
     with FaultServer(script) as server:
-        line = Line(server.url + "/chat/completions")
+        line = ProbeConnection(server.url + "/chat/completions")
         body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "stream": True}
-        result = exchange(line, Ask(body, {}, 5.0))
+        result = exchange(line, ProbeRequest(body, {}, 5.0))
         line.close()
     return result
 

@@ -28,8 +28,8 @@ import pytest
 
 from benchmarks.browser import free_port
 from collectors.http import exchange as exchange_module
-from collectors.http.connection import Line
-from collectors.http.exchange import Ask, exchange
+from collectors.http.connection import ProbeConnection
+from collectors.http.exchange import ProbeRequest, exchange
 from collectors.http.get_json import get_json
 from collectors.http.sse import Event, events
 from collectors.local_servers import models_of
@@ -90,7 +90,11 @@ def port() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def compared(port: int) -> list[Compared]:
     """About twenty probes, one after the other; fewer where they take more than a minute."""
-    line, lag, until = Line(f"http://127.0.0.1:{port}/v1/chat/completions"), LagWatch(), time.monotonic() + LONGEST_S
+    line, lag, until = (
+        ProbeConnection(f"http://127.0.0.1:{port}/v1/chat/completions"),
+        LagWatch(),
+        time.monotonic() + LONGEST_S,
+    )
     _probe(line, lag, 0)  # the first one warms the server up
     done: list[Compared] = []
     while len(done) < PROBES and (len(done) < FEWEST_PROBES or time.monotonic() < until):
@@ -99,7 +103,7 @@ def compared(port: int) -> list[Compared]:
     return done
 
 
-def _probe(line: Line, lag: LagWatch, number: int) -> Compared:
+def _probe(line: ProbeConnection, lag: LagWatch, number: int) -> Compared:
     body = {
         "model": local_model.MODEL,
         "messages": [
@@ -121,7 +125,7 @@ def _probe(line: Line, lag: LagWatch, number: int) -> Compared:
 
     began = lag.begin()
     with patch.object(exchange_module, "events", noted):  # after the end of the response: it costs no time of a probe
-        result = exchange(line, Ask(body, {"Content-Type": "application/json"}, 60.0))
+        result = exchange(line, ProbeRequest(body, {"Content-Type": "application/json"}, 60.0))
     lag_ms = lag.end(began)
     said: dict[str, Any] = [json.loads(event.data) for event in came if '"timings"' in event.data][-1]["timings"]
     assert (result.outcome, result.completion_tokens, said["predicted_n"]) == ("ok", TOKENS, TOKENS), result

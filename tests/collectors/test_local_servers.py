@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from collectors.local_servers import models_of
-from collectors.scheduler.context import Scene
+from collectors.scheduler.context import CollectorContext
 from collectors.scheduler.shared_state import SharedState
 from collectors.sources.known_prices import known_prices
 from settings.targets import ProbeTarget
@@ -151,7 +151,7 @@ def test_what_the_last_response_said_it_is_is_known_to_the_next_run(tmp_path: Pa
         settings = config({"base_url": server.url})
         [row], _ = run_once(settings, store)
         assert row.served_model == "m-1"
-        scene = Scene(settings, store, SharedState(None, "here"))
+        scene = CollectorContext(settings, store, SharedState(None, "here"))
     assert scene.served_models == {"t0": "m-1"}
 
 

@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 
 from collectors.scheduler.clock import ClockState, read_clocks
-from collectors.scheduler.console import Report
-from collectors.scheduler.context import Contact, Finding
+from collectors.scheduler.console import ConsoleReport
+from collectors.scheduler.context import Reachability, Result
 from collectors.scheduler.offline_detection import OWN_NETWORK, judged
 from collectors.scheduler.schedule import day_began
-from collectors.scheduler.scheduler import Loop
+from collectors.scheduler.scheduler import Scheduler
 from collectors.scheduler.shared_state import DaySpending, SharedState
 from settings.targets import ConfigError, parse
 from store import Store, StoreError
 from store.schema import ADAPTATIONS, BUDGETS, MODELS, PROBES, RUNS, TARGETS, Budget, Probe, Run, Target
 from tests.collectors.builders import config, new_store, run_once
 from tests.collectors.cli_fixture import until
-from tests.collectors.router_fixture import World
+from tests.collectors.router_fixture import RouterFixture
 from tests.factories import probe
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, raw, usage
 
@@ -193,7 +193,7 @@ def test_one_target_that_breaks_does_not_take_the_others_with_it(store: Store, m
 
     real = module.probe_once
 
-    def breaks(scene: Any, target: Any, *rest: Any) -> list[Finding]:
+    def breaks(scene: Any, target: Any, *rest: Any) -> list[Result]:
         if target.name == "t0":
             raise RuntimeError("a bug")
         return real(scene, target, *rest)
@@ -347,7 +347,7 @@ def test_the_days_budget_is_kept_as_one_row_that_follows_and_is_left_alone_when_
     with FaultServer(chunked(*GOOD)) as server:
         free = {"base_url": server.url, "model": "some/model:free", "api_key_env": "SOME_KEY", "every": "1s"}
         settings = config(free, free_requests_per_day=2, environment={"SOME_KEY": "secret"})
-        loop = Loop(settings, store, "here", Report(io.StringIO()), ["probe"])
+        loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), ["probe"])
         seen = []
         for _ in range(3):
             loop.once(everything=True)
@@ -362,7 +362,7 @@ def test_a_refused_connection_costs_nothing_and_uses_up_no_budget(store: Store) 
     # at most $0.08 a probe: a second one would pass the budget if refusals were reckoned. The first failure is probed
     # again; from then on it is an incident
     target = {"usd_per_million_input": 1_000, "usd_per_million_output": 1_000}
-    loop = Loop(config(target, usd_per_day=0.1), store, "here", Report(io.StringIO()), ["probe"])
+    loop = Scheduler(config(target, usd_per_day=0.1), store, "here", ConsoleReport(io.StringIO()), ["probe"])
     for _ in range(3):
         loop.once(everything=True)
     loop.close()
@@ -412,8 +412,8 @@ def test_a_target_has_its_own_limit(store: Store) -> None:
 # -- whose network
 
 
-def _failed(host: str, *, unreached: bool = True, own: bool = False) -> Finding:
-    return Finding(probe(outcome="connection_error", target=host), Contact(host, unreached, own))
+def _failed(host: str, *, unreached: bool = True, own: bool = False) -> Result:
+    return Result(probe(outcome="connection_error", target=host), Reachability(host, unreached, own))
 
 
 def test_when_every_host_is_unreachable_it_is_our_own_network() -> None:
@@ -427,11 +427,11 @@ def test_when_every_host_is_unreachable_it_is_our_own_network() -> None:
         [_failed("a")],
         [_failed("a"), _failed("a")],
         [_failed("a"), _failed("b", unreached=False)],
-        [_failed("a"), Finding(probe(), Contact("b", False, False))],
+        [_failed("a"), Result(probe(), Reachability("b", False, False))],
     ],
     ids=["one host", "one host twice", "one was reached", "one answered"],
 )
-def test_otherwise_it_is_theirs(findings: list[Finding]) -> None:
+def test_otherwise_it_is_theirs(findings: list[Result]) -> None:
     assert all(finding.row.outcome != "offline" for finding in judged(findings) if isinstance(finding.row, Probe))
 
 
@@ -457,7 +457,7 @@ def test_no_target_is_no_configuration() -> None:
 def test_what_cannot_be_planned_because_the_store_cannot_be_read_takes_no_probe_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = World(tmp_path)
+    world = RouterFixture(tmp_path)
     read = world.store.read
 
     def read_no_models(table: Any, *words: Any, **options: Any) -> Any:
@@ -468,7 +468,7 @@ def test_what_cannot_be_planned_because_the_store_cannot_be_read_takes_no_probe_
     catalog_is_due = False
     monkeypatch.setattr(world.store, "read", read_no_models)
     said = io.StringIO()
-    loop = Loop(world.config(), world.store, "here", Report(said), ["probe", "catalog"])
+    loop = Scheduler(world.config(), world.store, "here", ConsoleReport(said), ["probe", "catalog"])
     catalog_is_due = True
     with pytest.raises(StoreError, match="the server is gone"):
         loop.once()
@@ -482,7 +482,9 @@ def test_a_day_begins_without_the_store_when_the_shared_state_knows_the_last_one
 ) -> None:
     with FaultServer(chunked(*GOOD)) as server:
         shared = SharedState(None, "here")
-        loop = Loop(config({"base_url": server.url}), store, "here", Report(io.StringIO()), ["probe"], shared)
+        loop = Scheduler(
+            config({"base_url": server.url}), store, "here", ConsoleReport(io.StringIO()), ["probe"], shared
+        )
 
         def rollups(*_: object, **__: object) -> None:
             raise StoreError("the server is gone")
@@ -501,7 +503,7 @@ def test_what_was_set_aside_for_a_probe_that_waits_for_its_turn_is_given_back_wh
     with FaultServer(raw(20.0)) as server:
         shared = SharedState(None, "here")
         targets = ({"base_url": server.url, "max_parallel": 1} for _ in range(2))
-        loop = Loop(config(*targets), store, "here", Report(io.StringIO()), ["probe"], shared)
+        loop = Scheduler(config(*targets), store, "here", ConsoleReport(io.StringIO()), ["probe"], shared)
         run = threading.Thread(target=loop.once)
         run.start()
         until(lambda: any(request["line"].startswith("POST") for request in server.requests))

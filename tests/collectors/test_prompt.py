@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from collectors.http.prompt import Question, ask
+from collectors.http.prompt import Prompt, ask
 
 
-def _echo() -> tuple[Question, str]:
+def _echo() -> tuple[Prompt, str]:
     question = ask("ping", "echo", random.Random(3))
     number = re.fullmatch(r"Repeat this number: (\d{4})", question.prompt)
     assert number is not None

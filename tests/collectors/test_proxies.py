@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from collectors.http.proxies import is_loopback, parse_proxy, proxy_for
+from collectors.http.proxies import parse_proxy, proxy_for
+from settings.addresses import is_loopback
 
 PROXY = "http://proxy.test:3128"
 

@@ -18,13 +18,13 @@ import pytest
 import trustme
 
 from benchmarks.browser import free_port
-from collectors.http.connection import Line
-from collectors.http.exchange import Ask, Exchange, exchange
+from collectors.http.connection import ProbeConnection
+from collectors.http.exchange import Exchange, ProbeRequest, exchange
 from collectors.http.get_json import get_json
 from collectors.http.proxies import parse_proxy
-from collectors.http.redaction import redacted
+from settings.secrecy import redacted
 from tests.collectors.builders import config, new_store, run_once
-from tests.collectors.cli_fixture import Place
+from tests.collectors.cli_fixture import CliFixture
 from tests.fault_server import GOOD, FaultServer, Script, answer, chunk, chunked, raw
 from tests.middlebox import LOGIN, Middle, squid, tinyproxy
 
@@ -72,15 +72,15 @@ def credentials(kind: str) -> str:
 
 
 @contextlib.contextmanager
-def way(url: str, proxy: str) -> Iterator[Line]:
+def way(url: str, proxy: str) -> Iterator[ProbeConnection]:
     """Through that proxy although the target is on this machine."""
-    line = Line(f"{url}/chat/completions", parse_proxy("HTTPS_PROXY", proxy))
+    line = ProbeConnection(f"{url}/chat/completions", parse_proxy("HTTPS_PROXY", proxy))
     yield line
     line.close()
 
 
-def ask(line: Line, timeout_s: float = 5.0) -> Exchange:
-    return exchange(line, Ask(BODY, HEADERS, timeout_s))
+def ask(line: ProbeConnection, timeout_s: float = 5.0) -> Exchange:
+    return exchange(line, ProbeRequest(BODY, HEADERS, timeout_s))
 
 
 def asked(url: str, proxy: str, timeout_s: float = 5.0) -> Exchange:
@@ -434,9 +434,12 @@ def test_a_tick_through_a_dead_proxy_is_offline_and_judges_no_other_target(
 
 def test_who_was_reached_is_the_proxy_and_not_the_target_behind_it() -> None:
     """The judgement of this machine's own network goes by the hosts that it connects to itself."""
-    assert Line("https://a.test/v1").first_host == "a.test"
-    assert Line("https://a.test/v1", parse_proxy("HTTPS_PROXY", "http://corp.test:3128")).first_host == "corp.test"
-    assert Line("https://a.test/v1", parse_proxy("HTTPS_PROXY", "socks5://corp.test")).first_host is None
+    assert ProbeConnection("https://a.test/v1").first_host == "a.test"
+    assert (
+        ProbeConnection("https://a.test/v1", parse_proxy("HTTPS_PROXY", "http://corp.test:3128")).first_host
+        == "corp.test"
+    )
+    assert ProbeConnection("https://a.test/v1", parse_proxy("HTTPS_PROXY", "socks5://corp.test")).first_host is None
 
 
 def test_a_list_is_read_through_the_proxy_and_its_failure_names_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -462,7 +465,7 @@ def test_the_collector_records_successes_behind_tinyproxy(tmp_path: Path, monkey
     ):
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1,[::1]")
-        recorded(Place(tmp_path, "http://model.test/v1"))
+        recorded(CliFixture(tmp_path, "http://model.test/v1"))
     assert "POST http://model.test:80/v1/chat/completions HTTP/1.1" in [request["line"] for request in server.requests]
 
 
@@ -473,13 +476,13 @@ def test_the_collector_records_successes_behind_squid_with_a_companys_authority(
         monkeypatch.setenv("https_proxy", f"http://{credentials('squid')}{proxy.name}")
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", os.environ["SSL_CERT_FILE"])
         monkeypatch.delenv("SSL_CERT_FILE")
-        place = Place(tmp_path, f"https://model.test:{server.port}/v1")
+        place = CliFixture(tmp_path, f"https://model.test:{server.port}/v1")
         recorded(place)
     written = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir() if path.is_file())
     assert LOGIN[1].encode() not in written
 
 
-def recorded(place: Place) -> None:
+def recorded(place: CliFixture) -> None:
     """One run of the collector, as cron makes it."""
     code, out, err = place.run("run", "--all")
     assert code == 0, (out, err)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from collectors.http.exchange import _gap_ms
-from collectors.http.response import Reply, parse_object, read_events, read_whole
+from collectors.http.response import ProbeResponse, parse_object, read_events, read_whole
 from collectors.http.sse import Event
 from collectors.http.usage import count
 
 
-def _stream(*chunks: Any) -> Reply:
+def _stream(*chunks: Any) -> ProbeResponse:
     return read_events(
         Event(float(n), "", chunk if isinstance(chunk, str) else json.dumps(chunk)) for n, chunk in enumerate(chunks)
     )
@@ -124,5 +124,5 @@ def test_a_shape_that_is_wrong_is_no_token_and_no_exception(chunk: dict[str, Any
 
 def test_the_gaps_between_chunks_are_read_as_numpy_would() -> None:
     """Gaps of 1, 2, 3 and 10 s: the median is halfway from 2 to 3, the 99th percentile 0.97 of the way from 3 to 10."""
-    reply = Reply(token_stamps=[0.0, 1.0, 3.0, 6.0, 16.0], token_chunks=5)
+    reply = ProbeResponse(token_stamps=[0.0, 1.0, 3.0, 6.0, 16.0], token_chunks=5)
     assert [_gap_ms(reply, share) for share in (0.50, 0.99)] == [2_500.0, pytest.approx(9_790.0)]

@@ -9,8 +9,8 @@ import pytest
 import trustme
 
 from benchmarks.browser import free_port
-from collectors.http.connection import Line
-from collectors.http.exchange import Ask, Exchange, exchange
+from collectors.http.connection import ProbeConnection
+from collectors.http.exchange import Exchange, ProbeRequest, exchange
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, raw, usage
 from tests.middlebox import nginx
 
@@ -21,8 +21,8 @@ LONG = [chunk("word ") for _ in range(40)]
 
 
 def probes(url: str, times: int = 1, timeout_s: float = 5.0, **headers: str) -> list[Exchange]:
-    line = Line(f"{url}/v1/chat/completions")
-    results = [exchange(line, Ask(BODY, headers, timeout_s)) for _ in range(times)]
+    line = ProbeConnection(f"{url}/v1/chat/completions")
+    results = [exchange(line, ProbeRequest(BODY, headers, timeout_s)) for _ in range(times)]
     line.close()
     return results
 
@@ -62,9 +62,9 @@ def test_a_connection_that_the_front_closed_meanwhile_costs_no_probe(tmp_path: P
         FaultServer(chunked(*GOOD)) as server,
         nginx(tmp_path, server.port, server="keepalive_timeout 200ms;") as front,
     ):
-        line = Line(f"{front.url}/v1/chat/completions")
+        line = ProbeConnection(f"{front.url}/v1/chat/completions")
         for pause_s in (0.05, 0.19, 0.2, 0.21, 0.4):
-            assert exchange(line, Ask(BODY, {}, 5.0)).outcome == "ok", pause_s
+            assert exchange(line, ProbeRequest(BODY, {}, 5.0)).outcome == "ok", pause_s
             time.sleep(pause_s)
         line.close()
 

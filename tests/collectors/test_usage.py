@@ -14,7 +14,7 @@ from settings.targets import Config, parse
 from store import open_store
 from store.schema import USAGE, Usage
 from tests.collectors.builders import config, run_once
-from tests.collectors.router_fixture import World
+from tests.collectors.router_fixture import RouterFixture
 from tests.fault_server import GOOD, FaultServer, answer, chunked, event
 from tests.router import MODEL, sent_activity, sent_app, sent_chat_usage, sent_ranking
 
@@ -23,16 +23,16 @@ YESTERDAY = TODAY - timedelta(days=1)
 BEFORE = TODAY - timedelta(days=2)
 
 
-def usage(world: World) -> list[Usage]:
+def usage(world: RouterFixture) -> list[Usage]:
     return [Usage(*row) for row in world.store.read(USAGE)]
 
 
-def account(world: World) -> Config:
+def account(world: RouterFixture) -> Config:
     text = f'[openrouter]\nbase_url = "{world.server.url}"\n[[target]]\nname = "a"\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\n'
     return parse(text, Path("t.toml"), {"OPENROUTER_MANAGEMENT_KEY": "sk-management-1"})
 
 
-def test_tokens_by_model_and_variant_and_those_of_all_others(world: World) -> None:
+def test_tokens_by_model_and_variant_and_those_of_all_others(world: RouterFixture) -> None:
     world.router.rankings = [
         sent_ranking(str(YESTERDAY), "google/gemma-3-1b-it", "9007199254740993"),  # more than a double can tell
         sent_ranking(str(YESTERDAY), "google/gemma-3-1b-it:free", "120"),
@@ -51,7 +51,7 @@ def test_tokens_by_model_and_variant_and_those_of_all_others(world: World) -> No
     assert world.errors() == [None]
 
 
-def test_a_day_that_is_told_again_is_replaced_and_never_added_to(world: World) -> None:
+def test_a_day_that_is_told_again_is_replaced_and_never_added_to(world: RouterFixture) -> None:
     world.router.rankings = [sent_ranking(str(YESTERDAY), "a/a", "1"), sent_ranking(str(BEFORE), "a/a", "7")]
     world.router.apps = {str(YESTERDAY): [sent_app("Chat", "10"), sent_app("Gone", "3")]}
     world.collect("usage")
@@ -66,7 +66,7 @@ def test_a_day_that_is_told_again_is_replaced_and_never_added_to(world: World) -
     ]
 
 
-def test_the_public_figures_are_asked_with_the_key_and_within_the_routers_limits(world: World) -> None:
+def test_the_public_figures_are_asked_with_the_key_and_within_the_routers_limits(world: RouterFixture) -> None:
     world.collect("usage")
     lines = [request["line"] for request in world.server.requests]
     assert all(request["headers"]["authorization"] == "Bearer sk-canary-123456" for request in world.server.requests)
@@ -76,7 +76,7 @@ def test_the_public_figures_are_asked_with_the_key_and_within_the_routers_limits
     assert not any("/activity" in line for line in lines)
 
 
-def test_the_accounts_own_use_is_asked_only_with_a_management_key(world: World) -> None:
+def test_the_accounts_own_use_is_asked_only_with_a_management_key(world: RouterFixture) -> None:
     world.router.activity = [
         sent_activity(str(YESTERDAY)),
         sent_activity(str(YESTERDAY), endpoint_id="e2", byok_usage_inference=0.5),
@@ -95,7 +95,7 @@ def test_the_accounts_own_use_is_asked_only_with_a_management_key(world: World) 
     assert (paid.variant, paid.provider, paid.cost_usd) == ("standard", "Together", 0.25)
 
 
-def test_without_any_key_nothing_is_asked(world: World) -> None:
+def test_without_any_key_nothing_is_asked(world: RouterFixture) -> None:
     text = f'[openrouter]\nbase_url = "{world.server.url}"\n[[target]]\nname = "a"\nmodel = "{MODEL}"\nbase_url = "{world.server.url}"\napi_key_env = "NOT_SET"\n'
     world.collect("usage", parse(text, Path("t.toml"), {}))
     assert world.server.requests == []
@@ -105,14 +105,14 @@ def test_without_any_key_nothing_is_asked(world: World) -> None:
     ("sent", "kept"),
     [({"date": "2026-11-23", "model_permaslug": "a/b", "total_tokens": "many"}, 0), ({"nothing": 1}, 0), (5, 0)],
 )
-def test_an_entry_that_is_wrong_is_counted_and_the_rest_is_kept(world: World, sent: object, kept: int) -> None:
+def test_an_entry_that_is_wrong_is_counted_and_the_rest_is_kept(world: RouterFixture, sent: object, kept: int) -> None:
     world.router.rankings = [sent, sent_ranking(str(YESTERDAY), "a/a", "1")]
     said = world.collect("usage")
     assert "models: left out 1 entry that is not what the router's documents say" in said
     assert [row.model for row in usage(world)] == ["a/a"]
 
 
-def test_when_the_router_breaks_half_way_the_days_that_came_are_kept(world: World) -> None:
+def test_when_the_router_breaks_half_way_the_days_that_came_are_kept(world: RouterFixture) -> None:
     world.router.apps = {str(YESTERDAY): [sent_app("Chat", "10")]}
 
     def breaks(connection, request):  # type: ignore[no-untyped-def]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collectors.http.response import Reply
+    from collectors.http.response import ProbeResponse
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = {
@@ -85,7 +85,7 @@ def catalog(data: bytes) -> None:
             assert not isinstance(value, int) or -(2**63) <= value < 2**63, row
 
 
-def _holds(reply: Reply) -> None:
+def _holds(reply: ProbeResponse) -> None:
     for name in ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "cost_usd"):
         value = getattr(reply.usage, name)
         assert value is None or 0 <= value <= 1e9, (name, value)

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import apsw
 
-from collectors.scheduler.console import Report
-from collectors.scheduler.scheduler import Loop
+from collectors.scheduler.console import ConsoleReport
+from collectors.scheduler.scheduler import Scheduler
 from store import open_store
 from store.schema import PROBES, RUNS
 from tests.collectors.builders import config
@@ -45,7 +45,7 @@ def collect(path: Path, base_url: str, told: int) -> None:
     """Tick after tick for ever; each run's moment goes into the pipe once the tick is recorded."""
     settings = config(*({"base_url": base_url} for _ in range(TARGETS)))
     store = open_store(f"sqlite:///{path}")
-    loop = Loop(settings, store, "here", Report(io.StringIO()), ["probe"])
+    loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), ["probe"])
     while True:
         loop.once(everything=True)
         [newest] = store.read(RUNS, columns=("started_at",), newest_first=True, limit=1)

@@ -23,9 +23,9 @@ from typing import Any
 
 import apsw
 
-from collectors.scheduler.console import Report
+from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.schedule import schedule_of
-from collectors.scheduler.scheduler import Loop
+from collectors.scheduler.scheduler import Scheduler
 from settings.targets import parse
 from store import open_store
 from store.schema import PROBES, RUNS
@@ -85,7 +85,9 @@ def soak(url: str, folder: Path, seconds: float) -> str:
     lines += [f'[[target]]\nname = "t{n:03d}"\nmodel = "m"\nbase_url = "{url}"' for n in range(TARGETS)]
     path, over = folder / "soak.db", threading.Event()
     store = open_store(f"sqlite:///{path}")
-    loop = Loop(parse("\n".join(lines), Path("targets.toml"), {}), store, "here", Report(io.StringIO()), ["probe"])
+    loop = Scheduler(
+        parse("\n".join(lines), Path("targets.toml"), {}), store, "here", ConsoleReport(io.StringIO()), ["probe"]
+    )
     runner = threading.Thread(target=loop.every, args=(1.0,))
     holder = threading.Thread(target=hold_now_and_then, args=(path, random.Random(2), over))
     began = time.monotonic()

@@ -14,14 +14,14 @@ import pytest
 from settings.durations import seconds
 from settings.targets import ConfigError, parse
 from store import open_store
-from tests.collectors.cli_fixture import Place
+from tests.collectors.cli_fixture import CliFixture
 from tests.factories import NOON, probe
 from tests.fault_server import GOOD, FaultServer, chunked
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    made = Place(tmp_path_factory.mktemp("arguments"), "http://127.0.0.1:9/v1")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliFixture]:
+    made = CliFixture(tmp_path_factory.mktemp("arguments"), "http://127.0.0.1:9/v1")
     store = open_store(made.url)
     store.write([probe(NOON)])
     store.close()
@@ -53,7 +53,7 @@ TOO_LONG = "9" * 400
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
 )
 def test_an_argument_that_cannot_be_meant_is_exit_code_2_and_a_sentence(
-    place: Place, words: tuple[str, ...], message: str
+    place: CliFixture, words: tuple[str, ...], message: str
 ) -> None:
     code, out, errors = place.run(*words)
     assert (code, out) == (2, ""), errors
@@ -61,11 +61,11 @@ def test_an_argument_that_cannot_be_meant_is_exit_code_2_and_a_sentence(
 
 
 @pytest.mark.parametrize(("age", "rows"), [("0d", 0), ("99999d", 1), ("0." + "0" * 300 + "1s", 0)])
-def test_an_age_of_any_possible_length_is_one(place: Place, age: str, rows: int) -> None:
+def test_an_age_of_any_possible_length_is_one(place: CliFixture, age: str, rows: int) -> None:
     assert place.run("export", "probes", "--since", age)[::2] == (0, f"{rows} rows of probes in standard output\n")
 
 
-def test_an_output_that_is_no_file_is_written_to_and_not_replaced(place: Place) -> None:
+def test_an_output_that_is_no_file_is_written_to_and_not_replaced(place: CliFixture) -> None:
     link = place.folder / "device"
     link.symlink_to("/dev/full")
     code, _, errors = place.run("export", "probes", "--output", str(link))
@@ -96,7 +96,7 @@ def test_a_process_without_a_home_and_without_a_passwd_entry_works() -> None:
     if os.getuid() != 0:
         pytest.skip("only root can become a user that has no passwd entry")
     with FaultServer(chunked(*GOOD)) as server, tempfile.TemporaryDirectory() as folder:
-        place = Place(Path(folder), server.url)
+        place = CliFixture(Path(folder), server.url)
         Path(folder).chmod(0o777)
         environment = {name: value for name, value in place.environment.items() if name not in ("HOME", "USER")}
         # a user that may still read this Python, which may be root's own: all but the passwd entry is the same

@@ -17,7 +17,7 @@ import pytest
 from store import open_store
 from store.formats import write_rows
 from store.schema import PROBES
-from tests.collectors.cli_fixture import Place
+from tests.collectors.cli_fixture import CliFixture
 from tests.factories import MINUTE, NOON, probe
 
 GOOD = {
@@ -33,16 +33,16 @@ TWO_GB = 2_000_000_000
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliFixture]:
     """A store with one row."""
-    made = Place(tmp_path_factory.mktemp("bad"), "http://127.0.0.1:9/v1")
+    made = CliFixture(tmp_path_factory.mktemp("bad"), "http://127.0.0.1:9/v1")
     store = open_store(made.url)
     store.write([probe(NOON)])
     store.close()
     yield made
 
 
-def import_file(place: Place, name: str) -> tuple[int, str]:
+def import_file(place: CliFixture, name: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "collectors", "import", "probes", name],
         cwd=place.folder,
@@ -89,14 +89,14 @@ CSV: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("what", [*JSON_LINES, *CSV])
-def test_a_text_file_that_export_never_wrote_is_refused_in_a_sentence(place: Place, what: str) -> None:
+def test_a_text_file_that_export_never_wrote_is_refused_in_a_sentence(place: CliFixture, what: str) -> None:
     content, reason = (JSON_LINES | CSV)[what]
     name = "rows.jsonl" if what in JSON_LINES else "rows.csv"
     (place.folder / name).write_bytes(content)
     assert_refused(place, name, reason)
 
 
-def assert_refused(place: Place, name: str, reason: str) -> None:
+def assert_refused(place: CliFixture, name: str, reason: str) -> None:
     code, errors = import_file(place, name)
     assert code == 2, errors
     assert errors.startswith(name) and reason in errors
@@ -104,7 +104,7 @@ def assert_refused(place: Place, name: str, reason: str) -> None:
     assert [row.started_at for row in place.probes()] == [NOON]
 
 
-def parquet(place: Place, name: str, **columns: Any) -> str:
+def parquet(place: CliFixture, name: str, **columns: Any) -> str:
     path = place.folder / name
     with path.open("wb") as file:
         write_rows(PROBES, [PROBES.values(probe(NOON + MINUTE))], file, "parquet")
@@ -131,18 +131,18 @@ PARQUET: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("what", PARQUET)
-def test_a_parquet_file_that_export_never_wrote_is_refused_in_a_sentence(place: Place, what: str) -> None:
+def test_a_parquet_file_that_export_never_wrote_is_refused_in_a_sentence(place: CliFixture, what: str) -> None:
     columns, reason = PARQUET[what]
     assert_refused(place, parquet(place, "rows.parquet", **columns), reason)
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"\0" * 100 + b"PAR1"])
-def test_what_is_no_parquet_file_is_refused_in_a_sentence(place: Place, content: bytes) -> None:
+def test_what_is_no_parquet_file_is_refused_in_a_sentence(place: CliFixture, content: bytes) -> None:
     (place.folder / "rows.parquet").write_bytes(content)
     assert_refused(place, "rows.parquet", "not a Parquet file (")
 
 
-def test_a_parquet_file_that_is_damaged_after_its_first_rows_changes_nothing(place: Place) -> None:
+def test_a_parquet_file_that_is_damaged_after_its_first_rows_changes_nothing(place: CliFixture) -> None:
     path = place.folder / "rows.parquet"
     with path.open("wb") as file:
         write_rows(PROBES, (PROBES.values(probe(NOON + n, error=f"e{n}")) for n in range(9_000)), file, "parquet")
@@ -155,7 +155,7 @@ def test_a_parquet_file_that_is_damaged_after_its_first_rows_changes_nothing(pla
 
 
 def test_a_small_parquet_file_of_6_gigabytes_is_read_in_little_memory(tmp_path: Path) -> None:
-    place = Place(tmp_path, "http://127.0.0.1:9/v1")
+    place = CliFixture(tmp_path, "http://127.0.0.1:9/v1")
     text = pa.DictionaryArray.from_arrays(pa.array([0] * 60_000, pa.int32()), pa.array(["x" * 100_000]))
     name = parquet(place, "bomb.parquet", error=text)
     assert (place.folder / name).stat().st_size < 40_000
@@ -164,7 +164,7 @@ def test_a_small_parquet_file_of_6_gigabytes_is_read_in_little_memory(tmp_path: 
 
 
 def test_the_greatest_numbers_are_imported_and_exported_as_they_are(tmp_path: Path) -> None:
-    place = Place(tmp_path, "http://127.0.0.1:9/v1")
+    place = CliFixture(tmp_path, "http://127.0.0.1:9/v1")
     extremes: list[dict[str, Any]] = [
         {"ttft_ms": 1e308, "total_ms": 1e308, "tokens_per_second": 1e308},
         {"cost_usd": 1e308},

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.collectors.cli_fixture import ROOT, Place, until
+from tests.collectors.cli_fixture import ROOT, CliFixture, until
 from tests.fault_server import GOOD, FaultServer, answer, chunked, event, head, raw
 from tests.pages.conftest import FRONT
 
@@ -44,11 +44,11 @@ SCRIPTS = 11
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CliFixture]:
     monkeypatch.setenv("CANARY_KEY", CANARY)
     monkeypatch.setenv("OPENROUTER_MANAGEMENT_KEY", CANARY)
     with FaultServer(echo) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         key_file = tmp_path / "key"
         key_file.write_text(CANARY)
         key_file.chmod(0o600)
@@ -80,7 +80,7 @@ def searched(where: str, content: bytes) -> None:
         assert form not in content, f"the key is in {where}"
 
 
-def test_no_key_is_in_any_byte_that_was_written(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_key_is_in_any_byte_that_was_written(place: CliFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     said = []
     for _ in range(SCRIPTS):
         said.append(place.run("run", "--all"))
@@ -113,11 +113,11 @@ def test_no_key_is_in_any_byte_that_was_written(place: Place, monkeypatch: pytes
         searched(f"the page {page or 'overview'}", shown.encode())
 
 
-def test_no_key_is_in_a_crash(place: Place) -> None:
+def test_no_key_is_in_a_crash(place: CliFixture) -> None:
     script = (
         "import sys, collectors.scheduler.scheduler as loop\n"
         "def broken(*_, **__): raise RuntimeError('Invalid header value: Bearer ' + __import__('os').environ['CANARY_KEY'])\n"
-        "loop.Loop.once = broken\n"
+        "loop.Scheduler.once = broken\n"
         "sys.argv = ['collectors', 'run']\n"
         "from cli import main\nmain()\n"
     )
@@ -128,7 +128,7 @@ def test_no_key_is_in_a_crash(place: Place) -> None:
     searched("the crash", done.stderr.encode())
 
 
-def test_an_errand_that_breaks_says_no_key(place: Place) -> None:
+def test_an_errand_that_breaks_says_no_key(place: CliFixture) -> None:
     script = (
         "import sys, os, collectors.probe as probe\n"
         "def broken(*_, **__): raise RuntimeError('it was ' + os.environ['CANARY_KEY'])\n"
@@ -143,7 +143,7 @@ def test_an_errand_that_breaks_says_no_key(place: Place) -> None:
     searched("what was said", (done.stdout + done.stderr).encode())
 
 
-def test_a_key_file_that_others_may_read_is_refused_and_one_that_is_missing_is_waited_for(place: Place) -> None:
+def test_a_key_file_that_others_may_read_is_refused_and_one_that_is_missing_is_waited_for(place: CliFixture) -> None:
     key = place.folder / "key"
     key.chmod(0o640)
     code, _, err = place.run("run")
@@ -161,7 +161,7 @@ def test_a_key_file_that_others_may_read_is_refused_and_one_that_is_missing_is_w
     assert (code, "has its key in api_key_env and in api_key_file: leave one" in err) == (2, True)
 
 
-def test_what_is_written_is_for_its_owner_alone(place: Place) -> None:
+def test_what_is_written_is_for_its_owner_alone(place: CliFixture) -> None:
     """Also in the `data/` that git made, whatever the umask was."""
     checkout = place.folder / "data"
     checkout.mkdir(mode=0o755)
@@ -177,7 +177,7 @@ def test_what_is_written_is_for_its_owner_alone(place: Place) -> None:
     assert {path.name: oct(path.stat().st_mode & 0o777) for path in written if path.stat().st_mode & 0o077} == {}
 
 
-def test_a_folder_that_somebody_shares_keeps_its_rights(place: Place) -> None:
+def test_a_folder_that_somebody_shares_keeps_its_rights(place: CliFixture) -> None:
     shared = place.folder / "data"
     shared.mkdir()
     shared.chmod(0o750)

@@ -14,7 +14,7 @@ import pytest
 from store import Selection, open_store
 from store.horizon import horizon
 from store.schema import BUDGETS, PROBES, RUNS, Probe
-from tests.collectors.cli_fixture import Place, until
+from tests.collectors.cli_fixture import CliFixture, until
 from tests.factories import DAY, probe
 from tests.fault_server import GOOD, FaultServer, chunked, usage
 
@@ -30,7 +30,7 @@ time.time = lambda: _shifted() / 1e9
 """
 
 
-class ShiftedPlace(Place):
+class ShiftedPlace(CliFixture):
     """A place whose processes have a clock that is off by `days`, which may change while they run."""
 
     def __init__(self, folder: Path, base_url: str) -> None:
@@ -60,7 +60,7 @@ def place(tmp_path: Path, server: FaultServer) -> ShiftedPlace:
     return ShiftedPlace(tmp_path, server.url)
 
 
-def _now(place: Place) -> int:
+def _now(place: CliFixture) -> int:
     return max(probe.started_at for probe in place.probes() if probe.target == "a")
 
 
@@ -203,7 +203,7 @@ def test_the_same_with_the_systems_own_clock(tmp_path: Path, server: FaultServer
         if os.environ.get("CI"):
             pytest.fail("faketime is not installed, and CI must not skip this test")
         pytest.skip("faketime is not installed: apt-get install faketime")
-    place = Place(tmp_path, server.url)
+    place = CliFixture(tmp_path, server.url)
     place.run("run")
     now = _now(place)
     done = subprocess.run(

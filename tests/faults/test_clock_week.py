@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from collectors.scheduler import clock, scheduler
 from collectors.scheduler.claims import Planned
 from collectors.scheduler.clock import Reading
-from collectors.scheduler.console import Report
-from collectors.scheduler.context import Due, Errand, Finding, Scene
+from collectors.scheduler.console import ConsoleReport
+from collectors.scheduler.context import CollectorContext, Job, Plan, Result
 from collectors.scheduler.schedule import TickWindow, schedule_of, series_key
 from collectors.scheduler.shared_state import SharedState
 from settings.targets import Config
@@ -85,9 +85,9 @@ class Machine:
         return Reading(wall_ms, wall_ms - self.shift - self.booted_ms, str(self.boots))
 
 
-def _collect(scene: Scene, window: TickWindow) -> Due:
+def _collect(scene: CollectorContext, window: TickWindow) -> Plan:
     """The real claims; a probe that is good at once, and what a model costs, which changes each day of the clock."""
-    due = Due()
+    due = Plan()
     for target in scene.config.targets:
         series, schedule = series_key(target.name, "ping"), schedule_of(target.name, "ping", target.every_s)
         plan = scene.shared.claims.plan(series, schedule, window, scene.newest.get(series), scene.shared.lives)
@@ -96,15 +96,15 @@ def _collect(scene: Scene, window: TickWindow) -> Due:
     return due
 
 
-def _errand(scene: Scene, name: str, series: str, plan: Planned) -> Errand:
-    def go(_: threading.Event) -> list[Finding]:
+def _errand(scene: CollectorContext, name: str, series: str, plan: Planned) -> Job:
+    def go(_: threading.Event) -> list[Result]:
         assert scene.shared.claims.begin(series, plan.claim)
         at = time.time_ns() // 1_000_000
         scene.shared.claims.end(series, plan.claim, 1)
         rows: list[Row] = [probe(at, target=name, location="here", stands_for_s=TICK / 1_000)]
-        return [Finding(row) for row in [*rows, model(at, model=name, usd_per_million_input=str(at // DAY))]]
+        return [Result(row) for row in [*rows, model(at, model=name, usd_per_million_input=str(at // DAY))]]
 
-    return Errand(name, go, series=series, claim=plan.claim)
+    return Job(name, go, series=series, claim=plan.claim)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def _run(machine: Machine, settings_of_it: Config, store: Store, folder: Path) -
         patch.dict(scheduler.COLLECTORS, {"probe": _collect}, clear=True),
     ):
         shared = SharedState(folder / "lock", "here")
-        one = scheduler.Loop(settings_of_it, store, "here", Report(io.StringIO()), ["probe"], shared)
+        one = scheduler.Scheduler(settings_of_it, store, "here", ConsoleReport(io.StringIO()), ["probe"], shared)
         try:
             one.once()
         finally:

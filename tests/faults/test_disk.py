@@ -19,12 +19,12 @@ from pathlib import Path
 import apsw
 import pytest
 
-from collectors.scheduler.console import Report
-from collectors.scheduler.scheduler import Loop
+from collectors.scheduler.console import ConsoleReport
+from collectors.scheduler.scheduler import Scheduler
 from store import StoreError, open_store
 from store.schema import PROBES
 from tests.collectors.builders import config
-from tests.collectors.cli_fixture import ROOT, Place, until
+from tests.collectors.cli_fixture import ROOT, CliFixture, until
 from tests.factories import MINUTE, NOON, probe
 from tests.fault_server import GOOD, FaultServer, chunked
 from tests.faults.integrity import assert_sound, probes_of
@@ -39,18 +39,18 @@ def server() -> Iterator[FaultServer]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, server: FaultServer) -> Place:
-    return Place(tmp_path, server.url)
+def place(tmp_path: Path, server: FaultServer) -> CliFixture:
+    return CliFixture(tmp_path, server.url)
 
 
-def store_of(place: Place) -> Path:
+def store_of(place: CliFixture) -> Path:
     return place.folder / "data" / "uptoken.db"
 
 
 # -- a full disk
 
 
-def test_a_file_that_may_grow_no_more_is_exit_code_3_and_keeps_what_it_had(place: Place) -> None:
+def test_a_file_that_may_grow_no_more_is_exit_code_3_and_keeps_what_it_had(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     before = place.probes()
     room = store_of(place).stat().st_size
@@ -82,7 +82,7 @@ def test_what_a_full_disk_did_not_take_is_kept_in_memory_and_written_when_there_
     monkeypatch.setattr("collectors.scheduler.scheduler.RETRY_AFTER_S", 0.2)
     path, said = tmp_path / "full.db", io.StringIO()
     store = open_store(f"sqlite:///{path}")
-    loop = Loop(config({"base_url": server.url, "every": "1s"}), store, "here", Report(said), ["probe"])
+    loop = Scheduler(config({"base_url": server.url, "every": "1s"}), store, "here", ConsoleReport(said), ["probe"])
     thread = threading.Thread(target=loop.every, args=(1.0,))
     thread.start()
     try:
@@ -115,7 +115,7 @@ def test_what_cannot_be_kept_in_memory_is_counted_and_said(
     monkeypatch.setattr("collectors.scheduler.scheduler.MOST_UNSAVED_ROWS", 3)
     said = io.StringIO()
     store = open_store(f"sqlite:///{tmp_path}/a.db")
-    loop = Loop(config({"base_url": server.url}), store, "here", Report(said), ["probe"])
+    loop = Scheduler(config({"base_url": server.url}), store, "here", ConsoleReport(said), ["probe"])
 
     def refuse(*_: object, **__: object) -> int:
         raise StoreError("the disk is full")
@@ -132,7 +132,7 @@ def test_what_cannot_be_kept_in_memory_is_counted_and_said(
 # -- a file that is gone, and one that came back
 
 
-def test_a_store_that_is_removed_while_it_is_written_is_said_and_goes_on_when_it_is_back(place: Place) -> None:
+def test_a_store_that_is_removed_while_it_is_written_is_said_and_goes_on_when_it_is_back(place: CliFixture) -> None:
     process = place.start("run", "--every", "1")
     until(lambda: len(place.probes()) >= 2)
     away = place.folder / "away"
@@ -155,7 +155,7 @@ def test_a_store_that_is_removed_while_it_is_written_is_said_and_goes_on_when_it
     assert_sound(store_of(place))
 
 
-def test_a_store_that_stays_away_is_exit_code_3(place: Place, server: FaultServer) -> None:
+def test_a_store_that_stays_away_is_exit_code_3(place: CliFixture, server: FaultServer) -> None:
     process = place.start("run", "--every", "1")
     until(lambda: len(place.probes()) >= 1)
     for path in store_of(place).parent.glob("uptoken.db*"):
@@ -172,7 +172,7 @@ def test_a_store_that_stays_away_is_exit_code_3(place: Place, server: FaultServe
 
 
 @pytest.mark.parametrize("how", ["header", "cut", "emptied of sense"])
-def test_a_damaged_store_is_exit_code_3_stays_as_it_is_and_can_be_repaired(place: Place, how: str) -> None:
+def test_a_damaged_store_is_exit_code_3_stays_as_it_is_and_can_be_repaired(place: CliFixture, how: str) -> None:
     store = open_store(place.url)
     store.write(probe(NOON + n * MINUTE) for n in range(3_000))
     store.close()
@@ -204,7 +204,7 @@ def test_a_damaged_store_is_exit_code_3_stays_as_it_is_and_can_be_repaired(place
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to write as somebody else")
-def test_a_store_of_somebody_else_is_exit_code_3(place: Place, tmp_path: Path) -> None:
+def test_a_store_of_somebody_else_is_exit_code_3(place: CliFixture, tmp_path: Path) -> None:
     assert place.run("run")[0] == 0
     for folder in (tmp_path, *tmp_path.parents):
         if str(folder).startswith("/tmp/"):
@@ -222,7 +222,7 @@ def test_a_store_of_somebody_else_is_exit_code_3(place: Place, tmp_path: Path) -
     assert store_of(place).read_bytes() == before
 
 
-def test_a_store_that_another_program_holds_delays_no_probe_and_loses_none(place: Place) -> None:
+def test_a_store_that_another_program_holds_delays_no_probe_and_loses_none(place: CliFixture) -> None:
     process = place.start("run", "--every", "1")
     until(lambda: len(place.probes()) >= 2)
     other = apsw.Connection(str(store_of(place)))

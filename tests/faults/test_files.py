@@ -20,11 +20,11 @@ from store.part_files import part_file
 from store.paths import put_aside
 from store.repair import salvage
 from store.schema import INCIDENTS
-from tests.collectors.cli_fixture import ROOT, Place, until
+from tests.collectors.cli_fixture import ROOT, CliFixture, until
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
 from tests.fault_server import GOOD, FaultServer, chunked
 from tests.faults.integrity import assert_sound, probes_of
-from tests.faults.test_rescue import closed, filled
+from tests.faults.test_repair import closed, filled
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
 
@@ -36,11 +36,11 @@ def server() -> Iterator[FaultServer]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, server: FaultServer) -> Place:
-    return Place(tmp_path, server.url)
+def place(tmp_path: Path, server: FaultServer) -> CliFixture:
+    return CliFixture(tmp_path, server.url)
 
 
-def store_of(place: Place) -> Path:
+def store_of(place: CliFixture) -> Path:
     return place.folder / "data" / "uptoken.db"
 
 
@@ -256,7 +256,7 @@ def test_what_cannot_be_written_into_the_old_file_is_put_aside_with_it_and_an_in
     assert_sound(path)
 
 
-def test_a_missing_store_beside_one_that_was_put_aside_is_refused_by_every_command(place: Place) -> None:
+def test_a_missing_store_beside_one_that_was_put_aside_is_refused_by_every_command(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     path = store_of(place)
     assert place.run("backup", str(place.folder / "copy.db"))[0] == 0
@@ -282,7 +282,7 @@ def test_a_missing_store_beside_one_that_was_put_aside_is_refused_by_every_comma
 
 
 @pytest.mark.waits
-def test_two_loops_over_a_store_and_a_symbolic_link_to_it_share_the_work(place: Place) -> None:
+def test_two_loops_over_a_store_and_a_symbolic_link_to_it_share_the_work(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     link = place.folder / "link.db"
     link.symlink_to(store_of(place))
@@ -298,7 +298,7 @@ def test_two_loops_over_a_store_and_a_symbolic_link_to_it_share_the_work(place: 
     assert not list(place.folder.glob("link.db?*"))
 
 
-def test_a_restore_through_a_symbolic_link_replaces_the_store_and_not_the_link(place: Place) -> None:
+def test_a_restore_through_a_symbolic_link_replaces_the_store_and_not_the_link(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     link, copy = place.folder / "link.db", place.folder / "copy.db"
     link.symlink_to(store_of(place))
@@ -320,7 +320,7 @@ def test_a_restore_through_a_symbolic_link_replaces_the_store_and_not_the_link(p
     assert len(probes_of(store_of(place).with_name("uptoken.db.repaired"))) == rows
 
 
-def test_a_hard_link_is_refused(place: Place) -> None:
+def test_a_hard_link_is_refused(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     other = place.folder / "other.db"
     other.hardlink_to(store_of(place))
@@ -329,7 +329,7 @@ def test_a_hard_link_is_refused(place: Place) -> None:
 
 
 @ROOT_ONLY
-def test_a_folder_that_is_mounted_twice_has_one_lock_and_a_file_mounted_alone_is_refused(place: Place) -> None:
+def test_a_folder_that_is_mounted_twice_has_one_lock_and_a_file_mounted_alone_is_refused(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     again, alone = place.folder / "again", place.folder / "alone.db"
     again.mkdir()
@@ -366,7 +366,7 @@ def left_open(path: Path) -> None:
 @pytest.mark.parametrize("state", ["closed", "killed"])
 @pytest.mark.parametrize("command", ["backup", "repair", "export"])
 def test_a_store_in_a_folder_that_may_not_be_written_can_be_saved_elsewhere(
-    place: Place, command: str, state: str
+    place: CliFixture, command: str, state: str
 ) -> None:
     path = store_of(place)
     path.parent.mkdir()
@@ -393,7 +393,7 @@ def test_a_store_in_a_folder_that_may_not_be_written_can_be_saved_elsewhere(
 @ROOT_ONLY
 @pytest.mark.parametrize("state", ["closed", "killed", "running"])
 @pytest.mark.parametrize("command", ["backup", "repair"])
-def test_a_store_on_a_full_disk_can_be_saved_elsewhere(place: Place, command: str, state: str) -> None:
+def test_a_store_on_a_full_disk_can_be_saved_elsewhere(place: CliFixture, command: str, state: str) -> None:
     path = store_of(place)
     path.parent.mkdir()
     with mounted(path.parent, "-t", "tmpfs", "-o", "size=8m,nr_inodes=40", "tmpfs"):
@@ -424,7 +424,7 @@ def fill_up(folder: Path) -> None:
             (folder / f"filling{number}").touch()
 
 
-def test_an_export_that_was_killed_is_cleared_away_by_the_next_one(place: Place) -> None:
+def test_an_export_that_was_killed_is_cleared_away_by_the_next_one(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     out = place.folder / "out.csv"
     script = (
@@ -439,7 +439,7 @@ def test_an_export_that_was_killed_is_cleared_away_by_the_next_one(place: Place)
     assert not list(place.folder.glob(".out.csv.*.part"))
 
 
-def test_what_a_run_left_that_was_killed_while_it_wrote_the_shared_state_is_cleared_away(place: Place) -> None:
+def test_what_a_run_left_that_was_killed_while_it_wrote_the_shared_state_is_cleared_away(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     state = store_of(place).with_name("uptoken.db.collector-state")
     left = state.with_name(f".{state.name}.{4_000_000 << 16}")

@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 import trustme
 
-from collectors.http.connection import Line
-from collectors.http.exchange import Ask, Exchange, exchange
+from collectors.http.connection import ProbeConnection
+from collectors.http.exchange import Exchange, ProbeRequest, exchange
 from store import open_store
 from store.schema import PROBES, Probe
 from tests.collectors.builders import config, run_once
@@ -41,10 +41,10 @@ def asked(script: Script, timeout_s: float = TIMEOUT_S) -> tuple[Exchange, float
 
 
 def asked_at(url: str, timeout_s: float = TIMEOUT_S) -> tuple[Exchange, float]:
-    line = Line(f"{url}/chat/completions")
+    line = ProbeConnection(f"{url}/chat/completions")
     began = time.monotonic()
     try:
-        result = exchange(line, Ask({"model": "m"}, {"Authorization": "Bearer sk-canary-1"}, timeout_s))
+        result = exchange(line, ProbeRequest({"model": "m"}, {"Authorization": "Bearer sk-canary-1"}, timeout_s))
     finally:
         line.close()
     return result, time.monotonic() - began

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from collectors.http.connection import Line
-from collectors.http.exchange import Ask, exchange
+from collectors.http.connection import ProbeConnection
+from collectors.http.exchange import ProbeRequest, exchange
 from store import open_store
 from store.schema import INCIDENTS
-from tests.collectors.cli_fixture import Place
+from tests.collectors.cli_fixture import CliFixture
 from tests.fault_server import GOOD, FaultServer, chunked
 
 MB = 1_000_000
@@ -29,11 +29,11 @@ def server() -> Iterator[FaultServer]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, server: FaultServer) -> Place:
-    return Place(tmp_path, server.url)
+def place(tmp_path: Path, server: FaultServer) -> CliFixture:
+    return CliFixture(tmp_path, server.url)
 
 
-def configure(place: Place, server: FaultServer, count: int, more: str = "") -> None:
+def configure(place: CliFixture, server: FaultServer, count: int, more: str = "") -> None:
     targets = "".join(
         f'[[target]]\nname = "t{number}"\nmodel = "m"\nbase_url = "{server.url}"\n{more}' for number in range(count)
     )
@@ -41,7 +41,7 @@ def configure(place: Place, server: FaultServer, count: int, more: str = "") -> 
 
 
 def run_within(
-    place: Place, limit: int, soft: int, hard: int, *words: str, **variables: str
+    place: CliFixture, limit: int, soft: int, hard: int, *words: str, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "collectors", *words],
@@ -55,14 +55,14 @@ def run_within(
     )
 
 
-def outcomes(place: Place) -> Counter[str]:
+def outcomes(place: CliFixture) -> Counter[str]:
     return Counter(probe.outcome for probe in place.probes())
 
 
 # -- descriptors, memory, threads
 
 
-def test_100_targets_with_64_descriptors_are_probed_a_few_at_a_time(place: Place, server: FaultServer) -> None:
+def test_100_targets_with_64_descriptors_are_probed_a_few_at_a_time(place: CliFixture, server: FaultServer) -> None:
     configure(place, server, 100)
     done = run_within(place, resource.RLIMIT_NOFILE, 64, 64, "run", "--only", "probe")
     assert (done.returncode, done.stderr) == (0, "")
@@ -71,7 +71,7 @@ def test_100_targets_with_64_descriptors_are_probed_a_few_at_a_time(place: Place
     assert "Raise the limit (ulimit -n " in done.stdout
 
 
-def test_the_soft_limit_of_descriptors_is_raised_where_that_is_allowed(place: Place, server: FaultServer) -> None:
+def test_the_soft_limit_of_descriptors_is_raised_where_that_is_allowed(place: CliFixture, server: FaultServer) -> None:
     configure(place, server, 100)
     done = run_within(place, resource.RLIMIT_NOFILE, 64, 4_096, "run", "--only", "probe")
     assert (done.returncode, done.stderr) == (0, "")
@@ -102,7 +102,9 @@ print(result.outcome, "|", result.error, "|", result.own_limit)
 
 @pytest.mark.parametrize("left", [0, 1])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_an_exchange_without_a_descriptor_is_offline(place: Place, server: FaultServer, host: str, left: int) -> None:
+def test_an_exchange_without_a_descriptor_is_offline(
+    place: CliFixture, server: FaultServer, host: str, left: int
+) -> None:
     url = server.url.replace("127.0.0.1", host) + "/chat/completions"
     done = subprocess.run(
         [sys.executable, "-c", EXHAUSTED.format(left=left), url],
@@ -116,7 +118,7 @@ def test_an_exchange_without_a_descriptor_is_offline(place: Place, server: Fault
     ), done.stderr
 
 
-def test_60_targets_with_150_mb_are_probed_a_few_at_a_time(place: Place, server: FaultServer) -> None:
+def test_60_targets_with_150_mb_are_probed_a_few_at_a_time(place: CliFixture, server: FaultServer) -> None:
     configure(place, server, 60)
     done = run_within(place, resource.RLIMIT_AS, 150 * MB, 150 * MB, "run", "--only", "probe")
     assert (done.returncode, done.stderr) == (0, "")
@@ -141,7 +143,7 @@ main()
 """
 
 
-def test_targets_share_the_threads_that_there_are(place: Place, server: FaultServer) -> None:
+def test_targets_share_the_threads_that_there_are(place: CliFixture, server: FaultServer) -> None:
     configure(place, server, 20)
     done = place.python(THREADS.format(limit=4))  # two of them watch
     assert (done.returncode, done.stderr) == (0, "")
@@ -149,7 +151,7 @@ def test_targets_share_the_threads_that_there_are(place: Place, server: FaultSer
 
 
 def test_without_any_thread_probes_are_offline_once_each_and_nothing_is_an_outage(
-    place: Place, server: FaultServer
+    place: CliFixture, server: FaultServer
 ) -> None:
     configure(place, server, 20)
     done = place.python(THREADS.format(limit=0))
@@ -164,7 +166,7 @@ def test_without_any_thread_probes_are_offline_once_each_and_nothing_is_an_outag
     store.close()
 
 
-def test_memory_that_runs_out_while_probing_is_offline(place: Place, server: FaultServer) -> None:
+def test_memory_that_runs_out_while_probing_is_offline(place: CliFixture, server: FaultServer) -> None:
     configure(place, server, 2)
     done = place.python(
         "import sys, collectors.http.exchange as e\n"
@@ -204,7 +206,7 @@ def no_pem(path: Path) -> Path:
     ids=["missing", "folder", "no PEM", "unreadable"],
 )
 def test_certificates_that_cannot_be_used_are_refused_at_the_start(
-    place: Place, command: str, variable: str, make: object, reason: str
+    place: CliFixture, command: str, variable: str, make: object, reason: str
 ) -> None:
     named = make(place.folder / "company")  # type: ignore[operator]
     done = run_within(place, resource.RLIMIT_CORE, 0, 0, command, **{variable: str(named)})
@@ -222,8 +224,8 @@ def test_certificates_that_break_meanwhile_are_the_callers_error(
 ) -> None:
     named = make(tmp_path / "company")  # type: ignore[operator]
     monkeypatch.setenv("SSL_CERT_FILE", str(named))
-    line = Line(f"https://127.0.0.1:{server.port}/v1/chat/completions")
-    result = exchange(line, Ask({}, {}, 5.0))
+    line = ProbeConnection(f"https://127.0.0.1:{server.port}/v1/chat/completions")
+    result = exchange(line, ProbeRequest({}, {}, 5.0))
     assert result.outcome == "caller_error"
     assert result.error is not None and result.error.startswith(f"SSL_CERT_FILE names {named}, and ")
 
@@ -235,8 +237,8 @@ def test_certificates_that_break_meanwhile_are_the_callers_error(
 def test_a_request_that_cannot_be_written_is_the_callers_error_and_never_has_the_key(
     server: FaultServer, key: str
 ) -> None:
-    line = Line(f"{server.url}/chat/completions")
-    result = exchange(line, Ask({}, {"Authorization": f"Bearer {key}"}, 5.0))
+    line = ProbeConnection(f"{server.url}/chat/completions")
+    result = exchange(line, ProbeRequest({}, {"Authorization": f"Bearer {key}"}, 5.0))
     assert (result.outcome, result.error) == (
         "caller_error",
         "the request cannot be sent: its URL, its key or a header has characters that HTTP does not allow",
@@ -258,7 +260,7 @@ ODD = [
 @pytest.mark.parametrize("command", ["run", "check"])
 @pytest.mark.parametrize(("key", "odd"), ODD)
 def test_a_key_that_http_cannot_carry_is_refused_at_the_start(
-    place: Place, server: FaultServer, command: str, key: str, odd: str
+    place: CliFixture, server: FaultServer, command: str, key: str, odd: str
 ) -> None:
     configure(place, server, 1, 'api_key_env = "ACME_KEY"\n')
     done = run_within(place, resource.RLIMIT_CORE, 0, 0, command, ACME_KEY=key)
@@ -267,7 +269,7 @@ def test_a_key_that_http_cannot_carry_is_refused_at_the_start(
     assert not server.requests
 
 
-def test_a_key_file_with_a_nul_is_refused_at_the_start(place: Place, server: FaultServer) -> None:
+def test_a_key_file_with_a_nul_is_refused_at_the_start(place: CliFixture, server: FaultServer) -> None:
     file = place.folder / "key"
     file.write_bytes(b"sk-abc\0def\n")
     file.chmod(0o600)
@@ -280,7 +282,7 @@ def test_a_key_file_with_a_nul_is_refused_at_the_start(place: Place, server: Fau
     )
 
 
-def test_a_header_that_http_cannot_carry_is_refused_at_the_start(place: Place, server: FaultServer) -> None:
+def test_a_header_that_http_cannot_carry_is_refused_at_the_start(place: CliFixture, server: FaultServer) -> None:
     configure(place, server, 1, 'headers = {X-Title = "Uptoken \u2013 here"}\n')
     assert place.run("run")[::2] == (
         2,

@@ -18,7 +18,7 @@ import pytest
 from collectors.scheduler.schedule import schedule_of
 from store import open_store
 from store.schema import BUDGETS, RUNS, TARGETS, Budget, Probe, Run, Table, Target
-from tests.collectors.cli_fixture import Place, until
+from tests.collectors.cli_fixture import CliFixture, until
 from tests.fault_server import GOOD, FaultServer, chunked
 
 Kind = TypeVar("Kind")
@@ -47,7 +47,7 @@ def _target(name: str, url: str, more: str = "") -> str:
 class Collector:
     """A loop over a place, and what it says."""
 
-    def __init__(self, place: Place, *words: str) -> None:
+    def __init__(self, place: CliFixture, *words: str) -> None:
         self.place = place
         self.log = place.folder / "log"
         with self.log.open("w") as log:
@@ -83,7 +83,7 @@ class Collector:
 
 @contextmanager
 def _collector(folder: Path, text: str, *words: str) -> Iterator[Collector]:
-    place = Place(folder, "http://127.0.0.1:9/v1")
+    place = CliFixture(folder, "http://127.0.0.1:9/v1")
     place.config.write_text(text)
     collector = Collector(place, *words)
     try:
@@ -299,7 +299,7 @@ for n in range(1500):
     loop._take(timeout_s=0.002)
 loop.close()
 """
-    place = Place(tmp_path, "http://127.0.0.1:9/v1")
+    place = CliFixture(tmp_path, "http://127.0.0.1:9/v1")
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=place.environment, timeout=30, capture_output=True, text=True
     )

@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from settings.targets import CollectorSection, OpenRouterSection, TargetSection
-from tests.collectors.cli_fixture import ROOT, Place
+from tests.collectors.cli_fixture import ROOT, CliFixture
 from tests.fault_server import GOOD, FaultServer, chunked
 from tests.pages.conftest import FRONT
 
@@ -92,9 +92,9 @@ COMMANDS = [
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path) -> Iterator[CliFixture]:
     with FaultServer(chunked(*GOOD)) as server:
-        yield Place(tmp_path, server.url)
+        yield CliFixture(tmp_path, server.url)
 
 
 def searched(where: str, content: bytes) -> None:
@@ -115,14 +115,14 @@ def pages_are_clean() -> None:
     st.cache_resource.clear()
 
 
-def files_are_clean(place: Place) -> None:
+def files_are_clean(place: CliFixture) -> None:
     for path in place.folder.rglob("*"):
         searched("a file's name", str(path).encode())
         if path.is_file() and path.name != "targets.toml":
             searched(path.name, path.read_bytes())
 
 
-def commands_are_clean(place: Place, commands: list[tuple[str, ...]] = COMMANDS) -> int:
+def commands_are_clean(place: CliFixture, commands: list[tuple[str, ...]] = COMMANDS) -> int:
     """Run every command, the first one's exit code decides whether there is anything that the others can be run over."""
     codes = []
     for words in commands:
@@ -136,7 +136,9 @@ def commands_are_clean(place: Place, commands: list[tuple[str, ...]] = COMMANDS)
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS, ids=[".".join(pair) for pair in KEYS])
-def test_a_key_in_any_place_of_the_configuration_is_neither_said_nor_kept(place: Place, section: str, key: str) -> None:
+def test_a_key_in_any_place_of_the_configuration_is_neither_said_nor_kept(
+    place: CliFixture, section: str, key: str
+) -> None:
     written = place.config.read_text()
     for form in FORMS.get(key, [f'"{CANARY}"']):
         if f"\n{key} = " in written.partition(f"[{section}]")[2]:
@@ -168,7 +170,7 @@ def test_a_key_in_any_place_of_the_configuration_is_neither_said_nor_kept(place:
         "[[target]]\nname = 'a'\nmodel = 'm'\nbase_url = 'http://127.0.0.1:1'\napi_key_env = '0f8d3c2b1a09f8e7d6c5b4a392817'\n",
     ],
 )
-def test_a_key_that_makes_the_file_wrong_is_not_said(place: Place, text: str) -> None:
+def test_a_key_that_makes_the_file_wrong_is_not_said(place: CliFixture, text: str) -> None:
     place.config.write_text(text)
     code, out, err = place.run("check")
     assert code == 2
@@ -178,7 +180,7 @@ def test_a_key_that_makes_the_file_wrong_is_not_said(place: Place, text: str) ->
 
 @pytest.mark.parametrize("name", VARIABLES)
 def test_a_key_in_any_variable_is_neither_said_nor_kept(
-    place: Place, name: str, monkeypatch: pytest.MonkeyPatch
+    place: CliFixture, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for other in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(other, raising=False)
@@ -192,7 +194,7 @@ def test_a_key_in_any_variable_is_neither_said_nor_kept(
     own = place.environment
     for value in VARIABLES[name]:
         environment = own | {name: value}
-        monkeypatch.setattr(Place, "environment", property(lambda _: environment))  # noqa: B023
+        monkeypatch.setattr(CliFixture, "environment", property(lambda _: environment))  # noqa: B023
         is_first = value == VARIABLES[name][0]
         commands_are_clean(place, COMMANDS if is_first else COMMANDS[:2])
         files_are_clean(place)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collectors.cli_fixture import Place, until
+from tests.collectors.cli_fixture import CliFixture, until
 from tests.fault_server import GOOD, FaultServer, chunked
 
 pytestmark = pytest.mark.waits
@@ -26,11 +26,11 @@ def server() -> Iterator[FaultServer]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, server: FaultServer) -> Place:
-    return Place(tmp_path, server.url)
+def place(tmp_path: Path, server: FaultServer) -> CliFixture:
+    return CliFixture(tmp_path, server.url)
 
 
-def run(place: Place, *words: str, out: str, **variables: str) -> tuple[int, bytes]:
+def run(place: CliFixture, *words: str, out: str, **variables: str) -> tuple[int, bytes]:
     """The exit code and what was said on standard error of a command whose output goes to a file, or nowhere."""
     closed: Callable[[], None] = lambda: os.close(1)  # noqa: E731
     with Path("/dev/null" if out == "closed" else out).open("wb") as stream:
@@ -49,7 +49,7 @@ def run(place: Place, *words: str, out: str, **variables: str) -> tuple[int, byt
 
 @pytest.mark.parametrize("out", ["/dev/full", "closed", "a pipe without a reader"])
 @pytest.mark.parametrize("errors_too", [False, True])
-def test_a_loop_goes_on_recording_when_its_log_cannot_be_written(place: Place, out: str, errors_too: bool) -> None:
+def test_a_loop_goes_on_recording_when_its_log_cannot_be_written(place: CliFixture, out: str, errors_too: bool) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     full = os.open("/dev/full", os.O_WRONLY)
@@ -90,14 +90,16 @@ def test_a_loop_goes_on_recording_when_its_log_cannot_be_written(place: Place, o
     ids=" ".join,
 )
 def test_output_that_was_asked_for_and_cannot_be_written_is_exit_code_3(
-    place: Place, words: tuple[str, ...], out: str, reason: str
+    place: CliFixture, words: tuple[str, ...], out: str, reason: str
 ) -> None:
     assert place.run("run")[0] == 0
     assert run(place, *words, out=out) == (3, f"standard output could not be written: {reason}\n".encode())
 
 
 @pytest.mark.parametrize("words", [("run", "--all"), ("export", "probes", "--output", "probes.csv")], ids=" ".join)
-def test_a_command_whose_purpose_is_no_output_does_its_work_without_one(place: Place, words: tuple[str, ...]) -> None:
+def test_a_command_whose_purpose_is_no_output_does_its_work_without_one(
+    place: CliFixture, words: tuple[str, ...]
+) -> None:
     assert place.run("run")[0] == 0
     for out in ("/dev/full", "closed"):
         assert run(place, *words, out=out)[0] == 0
@@ -115,7 +117,7 @@ def test_a_command_whose_purpose_is_no_output_does_its_work_without_one(place: P
     ids=str,
 )
 def test_a_name_outside_ascii_is_recorded_shown_and_exported_in_any_locale(
-    place: Place, locale: dict[str, str]
+    place: CliFixture, locale: dict[str, str]
 ) -> None:
     place.config.write_text(place.config.read_text().replace('name = "a"', f'name = "{NAME}"'))
     for words in (("run",), ("check",), ("export", "probes", "--target", NAME)):
@@ -126,7 +128,7 @@ def test_a_name_outside_ascii_is_recorded_shown_and_exported_in_any_locale(
     assert (probe.target, probe.location) == (NAME, "Zürich")
 
 
-def test_an_argument_that_is_not_utf_8_is_a_sentence(place: Place) -> None:
+def test_an_argument_that_is_not_utf_8_is_a_sentence(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     code, errors = run(place, "export", "probes", "--target", os.fsdecode(b"caf\xe9"), out="/dev/null")
     assert (code, errors) == (2, b"Invalid value: 'caf\\udce9' is not UTF-8 (--help tells more)\n")

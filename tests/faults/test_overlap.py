@@ -18,7 +18,7 @@ from collectors.scheduler.lock import nobody_writes
 from collectors.scheduler.schedule import schedule_of
 from store import open_store
 from store.schema import BUDGETS, RUNS, Probe, Run
-from tests.collectors.cli_fixture import Place, until
+from tests.collectors.cli_fixture import CliFixture, until
 from tests.fault_server import GOOD, FaultServer, chunked, raw
 
 pytestmark = pytest.mark.waits
@@ -27,10 +27,10 @@ EVERY_S = 3.0
 
 
 @contextmanager
-def _place(folder: Path, *, timeout_s: float = 5.0, more: str = "", every_s: float = EVERY_S) -> Iterator[Place]:
+def _place(folder: Path, *, timeout_s: float = 5.0, more: str = "", every_s: float = EVERY_S) -> Iterator[CliFixture]:
     """A healthy target `a` and one that hangs, `h`: 5 s, 1 s, 5 s make 11 s of a first failure."""
     with FaultServer(chunked(*GOOD)) as good, FaultServer(raw(60.0)) as hanging:
-        place = Place(folder, good.url)
+        place = CliFixture(folder, good.url)
         place.config.write_text(
             f'[collector]\nevery = "{every_s:g}s"\ntimeout = "{timeout_s:g}s"\nconfirm_after = "1s"\n'
             f'throughput_every = "off"\n{more}\n'
@@ -40,7 +40,7 @@ def _place(folder: Path, *, timeout_s: float = 5.0, more: str = "", every_s: flo
         yield place
 
 
-def _timer(place: Place, runs: int, every_s: float = EVERY_S) -> list[subprocess.Popen[str]]:
+def _timer(place: CliFixture, runs: int, every_s: float = EVERY_S) -> list[subprocess.Popen[str]]:
     """Start a run each interval, whether the last one has ended or not."""
     began = time.monotonic()
     processes = []
@@ -62,14 +62,14 @@ def _posts(server: FaultServer) -> list[dict[str, object]]:
     return [request for request in server.requests if request["line"].startswith("POST")]
 
 
-def _by_target(place: Place) -> dict[str, list[Probe]]:
+def _by_target(place: CliFixture) -> dict[str, list[Probe]]:
     found: dict[str, list[Probe]] = {"a": [], "h": []}
     for probe in place.probes():
         found[probe.target].append(probe)
     return found
 
 
-def _runs(place: Place) -> list[Run]:
+def _runs(place: CliFixture) -> list[Run]:
     store = open_store(place.url, read_only=True)
     found = [Run(*row) for row in store.read(RUNS)]
     store.close()
@@ -124,7 +124,7 @@ def test_a_run_that_is_killed_loses_only_its_own_probes_and_the_others_take_its_
 def test_a_budget_holds_across_runs_that_overlap_and_one_that_is_killed(tmp_path: Path) -> None:
     # at most 64 x $1,000 + 16 x $1,000 per million = $0.08 a probe: three of them fit, whichever run makes them
     with FaultServer(raw(60.0)) as hanging:
-        place = Place(tmp_path, hanging.url)
+        place = CliFixture(tmp_path, hanging.url)
         targets = "".join(
             f'[[target]]\nname = "t{n}"\nmodel = "m"\nbase_url = "{hanging.url}"\n'
             "usd_per_million_input = 1000\nusd_per_million_output = 1000\n"
@@ -147,7 +147,7 @@ def test_a_budget_holds_across_runs_that_overlap_and_one_that_is_killed(tmp_path
 
 def test_requests_per_day_hold_across_runs_that_overlap(tmp_path: Path) -> None:
     with FaultServer(chunked(*GOOD)) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         place.config.write_text(place.config.read_text() + "requests_per_day = 3\n")
         _ended([place.start("run", "--all") for _ in range(6)])
     assert len(place.probes()) <= 3
@@ -173,7 +173,7 @@ def test_a_run_that_lasts_makes_the_ticks_that_systemd_does_not_start_meanwhile(
 
 def test_an_interval_that_is_shorter_than_the_timers_is_said_with_the_one_to_set(tmp_path: Path) -> None:
     with FaultServer(chunked(*GOOD)) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         ended = _ended(_timer(place, 5, 3.0))
         code, out, _ = place.run("check")
     assert "a run starts every" not in ended[0][1]
@@ -201,7 +201,7 @@ main()
 def test_a_bug_of_ours_is_a_row_and_exit_code_1_and_no_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("K", "sk-canary-0123456789")
     with FaultServer(chunked(*GOOD)) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         text = place.config.read_text() + 'api_key_env = "K"\nusd_per_million_input = 1\nusd_per_million_output = 1\n'
         place.config.write_text(text + f'[[target]]\nname = "b"\nmodel = "m"\nbase_url = "{server.url}"\n')
         done = place.python(BREAKS)
@@ -221,7 +221,7 @@ def test_a_bug_of_ours_is_a_row_and_exit_code_1_and_no_outage(tmp_path: Path, mo
 
 def test_two_locations_over_one_store_do_not_wait_for_each_others_probes(tmp_path: Path) -> None:
     with FaultServer(raw(60.0)) as hanging:
-        place = Place(tmp_path, hanging.url)
+        place = CliFixture(tmp_path, hanging.url)
         place.config.write_text(place.config.read_text().replace('confirm_after = "50ms"', 'timeout = "8s"'))
         processes = [place.start("run", UPTOKEN_LOCATION=name) for name in ("here", "there")]
         until(lambda: len(_posts(hanging)) == 2, 7)
@@ -230,7 +230,7 @@ def test_two_locations_over_one_store_do_not_wait_for_each_others_probes(tmp_pat
             process.communicate(timeout=10)
 
 
-def _service(place: Place) -> subprocess.Popen[str]:
+def _service(place: CliFixture) -> subprocess.Popen[str]:
     """A run as systemd starts it."""
     return subprocess.Popen(
         ["sh", "-c", f"SYSTEMD_EXEC_PID=$$ exec {sys.executable} -m collectors run"],
@@ -289,7 +289,7 @@ def test_what_a_run_saw_is_recorded_when_the_store_cannot_be_read_for_the_ticks_
 
 def test_a_loop_that_may_not_start_fails_so_that_a_supervisor_starts_it_again(tmp_path: Path) -> None:
     with FaultServer(chunked(*GOOD)) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         with nobody_writes(place.url):
             code, _, err = place.run("run", "--every", "1")
             assert code == 3
@@ -297,7 +297,7 @@ def test_a_loop_that_may_not_start_fails_so_that_a_supervisor_starts_it_again(tm
             assert place.run("run")[0] == 0, "a timer starts the next one anyway"
 
 
-def _with_files(place: Place, soft: int, hard: int) -> subprocess.CompletedProcess[str]:
+def _with_files(place: CliFixture, soft: int, hard: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "collectors", "run"],
         cwd=place.folder,
@@ -311,7 +311,7 @@ def _with_files(place: Place, soft: int, hard: int) -> subprocess.CompletedProce
 
 def test_more_targets_than_files_are_allowed_are_no_outage_of_theirs(tmp_path: Path) -> None:
     with FaultServer(raw(60.0)) as hanging:
-        place = Place(tmp_path, hanging.url)
+        place = CliFixture(tmp_path, hanging.url)
         names = "".join(
             f'[[target]]\nname = "t{n}"\nmodel = "m"\nbase_url = "{hanging.url}"\nmax_parallel = 200\n'
             for n in range(80)

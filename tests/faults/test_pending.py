@@ -16,7 +16,7 @@ from store import Store, StoreError, open_store
 from store.formats import csv_chunks
 from store.pending import PendingFile, pending_paths, write_pending
 from store.schema import PROBES, RUNS, TABLES
-from tests.collectors.cli_fixture import Place, until
+from tests.collectors.cli_fixture import CliFixture, until
 from tests.factories import MINUTE, NOON, probe
 from tests.fault_server import GOOD, FaultServer, chunked
 from tests.faults.integrity import assert_sound
@@ -33,8 +33,8 @@ def server() -> Iterator[FaultServer]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, server: FaultServer) -> Place:
-    return Place(tmp_path, server.url)
+def place(tmp_path: Path, server: FaultServer) -> CliFixture:
+    return CliFixture(tmp_path, server.url)
 
 
 @pytest.fixture(params=STORES)
@@ -47,7 +47,7 @@ def probes_of(server: FaultServer) -> int:
     return sum(request["line"].startswith("POST") for request in server.requests)
 
 
-def store_of(place: Place) -> Path:
+def store_of(place: CliFixture) -> Path:
     return place.folder / "data" / "uptoken.db"
 
 
@@ -60,7 +60,7 @@ IMPATIENT = (
 
 
 def test_what_a_run_probed_while_the_store_was_locked_is_recorded_by_the_next_run_once(
-    place: Place, server: FaultServer
+    place: CliFixture, server: FaultServer
 ) -> None:
     assert place.run("run")[0] == 0
     other = apsw.Connection(str(store_of(place)))
@@ -92,14 +92,14 @@ def test_what_a_run_probed_while_the_store_was_locked_is_recorded_by_the_next_ru
     assert_sound(store_of(place))
 
 
-def _runs(place: Place) -> list[tuple[object, ...]]:
+def _runs(place: CliFixture) -> list[tuple[object, ...]]:
     store = open_store(place.url, read_only=True)
     rows = [row for row in store.read(RUNS) if row[0] == "probe"]
     store.close()
     return rows
 
 
-def test_a_loop_that_is_ended_while_the_store_is_locked_loses_no_probe(place: Place) -> None:
+def test_a_loop_that_is_ended_while_the_store_is_locked_loses_no_probe(place: CliFixture) -> None:
     process = place.start("run", "--every", "1")
     until(lambda: len(place.probes()) >= 2)
     other = apsw.Connection(str(store_of(place)))
@@ -119,7 +119,7 @@ def test_a_loop_that_is_ended_while_the_store_is_locked_loses_no_probe(place: Pl
     assert_sound(store_of(place))
 
 
-def test_slots_that_wait_in_a_file_are_not_probed_again(place: Place, server: FaultServer) -> None:
+def test_slots_that_wait_in_a_file_are_not_probed_again(place: CliFixture, server: FaultServer) -> None:
     place.config.write_text(place.config.read_text().replace('every = "1s"', 'every = "1h"'))
     assert place.run("run")[0] == 0
     assert place.run("export", "targets")[0] == 0
@@ -181,7 +181,7 @@ def test_every_table_comes_through_a_file_unchanged_on_every_engine(store: Store
 # -- imports
 
 
-def rows_file(place: Place, count: int, name: str = "rows.csv") -> Path:
+def rows_file(place: CliFixture, count: int, name: str = "rows.csv") -> Path:
     path = place.folder / name
     rows = (
         PROBES.values(probe(NOON + n * MINUTE, "ok" if n % 50 else "timeout", location="far")) for n in range(count)
@@ -192,7 +192,7 @@ def rows_file(place: Place, count: int, name: str = "rows.csv") -> Path:
     return path
 
 
-def test_an_import_holds_up_no_loop(place: Place) -> None:
+def test_an_import_holds_up_no_loop(place: CliFixture) -> None:
     path = rows_file(place, 40_000)
     process = place.start("run", "--every", "1")
     until(lambda: len(place.probes()) >= 2)
@@ -234,7 +234,7 @@ main()
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_an_import_that_is_interrupted_is_there_not_at_all_or_whole_after_the_next_run(
-    place: Place, number: signal.Signals
+    place: CliFixture, number: signal.Signals
 ) -> None:
     import subprocess
     import sys
@@ -274,7 +274,7 @@ def test_an_import_that_is_interrupted_is_there_not_at_all_or_whole_after_the_ne
     assert_sound(store_of(place))
 
 
-def test_a_file_that_is_wrong_at_its_end_leaves_nothing(place: Place) -> None:
+def test_a_file_that_is_wrong_at_its_end_leaves_nothing(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     path = rows_file(place, 5_000)
     path.write_text(path.read_text()[:-200])
@@ -284,7 +284,7 @@ def test_a_file_that_is_wrong_at_its_end_leaves_nothing(place: Place) -> None:
     assert not [each.name for each in store_of(place).parent.iterdir() if "import" in each.name]
 
 
-def test_an_import_and_a_restore_keep_away_from_each_other(place: Place) -> None:
+def test_an_import_and_a_restore_keep_away_from_each_other(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     from collectors.scheduler.lock import nobody_writes, writing
 

@@ -16,7 +16,7 @@ import pytest
 from collectors.scheduler.schedule import schedule_of
 from store import open_store
 from store.schema import RATE_LIMITS, RUNS, RateLimit, Run
-from tests.collectors.cli_fixture import Place, until
+from tests.collectors.cli_fixture import CliFixture, until
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunked, event
 
 pytestmark = pytest.mark.waits
@@ -39,21 +39,21 @@ def _first(first: Script, then: Script = GOOD_RESPONSE) -> tuple[Script, list[fl
     return script, times
 
 
-def _limits(place: Place) -> list[RateLimit]:
+def _limits(place: CliFixture) -> list[RateLimit]:
     store = open_store(place.url, read_only=True)
     found = [RateLimit(*row) for row in store.read(RATE_LIMITS)]
     store.close()
     return found
 
 
-def _runs(place: Place) -> list[Run]:
+def _runs(place: CliFixture) -> list[Run]:
     store = open_store(place.url, read_only=True)
     found = [Run(*row) for row in store.read(RUNS)]
     store.close()
     return [run for run in found if run.collector == "probe"]
 
 
-def _skipped(place: Place) -> int:
+def _skipped(place: CliFixture) -> int:
     return sum(run.skipped for run in _runs(place))
 
 
@@ -65,7 +65,7 @@ def _next_slot(every_s: float = 1.0) -> None:
 def test_a_timers_next_runs_leave_a_server_alone_until_the_moment_that_it_named(tmp_path: Path) -> None:
     script, times = _first(answer(429, SLOW_DOWN, Retry_After="3600"))
     with FaultServer(script) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         code, out, _ = place.run("run")
         assert code == 0
         said = r"a rests until [0-9:-]+ ?[0-9:]* because the server asked for it \(HTTP 429, retry after 1 h\)"
@@ -89,7 +89,7 @@ def test_a_timers_next_runs_leave_a_server_alone_until_the_moment_that_it_named(
 def test_a_person_who_asks_for_a_probe_gets_one_and_a_good_response_ends_the_rest(tmp_path: Path) -> None:
     script, times = _first(answer(429, SLOW_DOWN, Retry_After="3600"))
     with FaultServer(script) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         place.run("run")
         _next_slot()
         place.run("run", "--all")
@@ -104,7 +104,7 @@ def test_a_person_who_asks_for_a_probe_gets_one_and_a_good_response_ends_the_res
 def test_without_the_shared_file_the_store_says_who_rests(tmp_path: Path) -> None:
     script, times = _first(answer(429, SLOW_DOWN, Retry_After="3600"))
     with FaultServer(script) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         place.run("run")
         for path in (tmp_path / "data").glob("*state*"):
             path.unlink()
@@ -117,7 +117,7 @@ def test_without_the_shared_file_the_store_says_who_rests(tmp_path: Path) -> Non
 def test_what_is_due_next_is_reckoned_from_the_end_of_a_rest(tmp_path: Path) -> None:
     script, _ = _first(answer(429, SLOW_DOWN, Retry_After="7200"))
     with FaultServer(script) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         place.config.write_text(place.config.read_text().replace('every = "1s"', 'every = "10m"'))
         place.run("run")
         _, out, _ = place.run("run", "--only", "probe")
@@ -126,7 +126,7 @@ def test_what_is_due_next_is_reckoned_from_the_end_of_a_rest(tmp_path: Path) -> 
     assert 119 <= float(minutes[1]) * (60 if minutes[2] == "h" else 1) <= 131, "two hours, and up to a slot"
 
 
-def _clock_ahead_in_the_file(place: Place) -> None:
+def _clock_ahead_in_the_file(place: CliFixture) -> None:
     [path] = (place.folder / "data").glob("*collector-state*")
     sections = json.loads(path.read_bytes())
     ahead = round(time.time() * 1_000) + 5 * 365 * 86_400_000
@@ -136,7 +136,7 @@ def _clock_ahead_in_the_file(place: Place) -> None:
         connection.execute("DELETE FROM rate_limits")
 
 
-def _clock_ahead_in_the_store(place: Place) -> None:
+def _clock_ahead_in_the_store(place: CliFixture) -> None:
     for path in (place.folder / "data").glob("*collector-state*"):
         path.unlink()
     with sqlite3.connect(place.folder / "data" / "uptoken.db") as connection:
@@ -146,7 +146,7 @@ def _clock_ahead_in_the_store(place: Place) -> None:
         )
 
 
-def _endless_in_the_store(place: Place) -> None:
+def _endless_in_the_store(place: CliFixture) -> None:
     """A day at most since it was noted, whatever the row says."""
     for path in (place.folder / "data").glob("*collector-state*"):
         path.unlink()
@@ -155,10 +155,10 @@ def _endless_in_the_store(place: Place) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_clock_ahead_in_the_file, _clock_ahead_in_the_store, _endless_in_the_store])
-def test_a_rest_that_a_wrong_clock_noted_is_not_believed(tmp_path: Path, spoil: Callable[[Place], None]) -> None:
+def test_a_rest_that_a_wrong_clock_noted_is_not_believed(tmp_path: Path, spoil: Callable[[CliFixture], None]) -> None:
     script, times = _first(answer(429, SLOW_DOWN, Retry_After="3600"))
     with FaultServer(script) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         place.run("run")
         spoil(place)
         _next_slot()
@@ -170,7 +170,7 @@ def test_a_rest_that_a_wrong_clock_noted_is_not_believed(tmp_path: Path, spoil: 
 def test_a_loop_skips_the_slots_of_a_rest_and_is_on_time_for_the_next_one(tmp_path: Path) -> None:
     script, times = _first(answer(429, SLOW_DOWN, Retry_After="3"))
     with FaultServer(script) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         process = place.start("run", "--every", "1")
         until(lambda: len(times) >= 3, 20)
         process.terminate()
@@ -194,7 +194,7 @@ def test_both_profiles_rest_and_no_confirmation_is_sent_into_it(tmp_path: Path) 
     down = answer(503, {"error": {"message": "down for maintenance"}}, Retry_After="3600")
     script, times = _first(down, down)
     with FaultServer(script) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         place.configure(server.url)
         place.config.write_text(place.config.read_text().replace('throughput_every = "off"', 'throughput_every = "2s"'))
         place.run("run")
@@ -211,7 +211,7 @@ def test_both_profiles_rest_and_no_confirmation_is_sent_into_it(tmp_path: Path) 
 def test_a_short_rest_only_delays_the_confirmation(tmp_path: Path) -> None:
     script, times = _first(answer(503, {"error": {"message": "restarting"}}, Retry_After="1"))
     with FaultServer(script) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         place.config.write_text(place.config.read_text().replace('every = "1s"', 'every = "10s"'))
         place.run("run")
     assert len(times) == 2 and times[1] - times[0] >= 1
@@ -222,7 +222,7 @@ def test_an_error_inside_a_stream_can_ask_for_a_rest(tmp_path: Path) -> None:
     said = {"message": "Rate limit reached. Please try again in 7m12s.", "code": "rate_limit_exceeded"}
     script, times = _first(chunked(event({"error": said}), DONE))
     with FaultServer(script) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         place.run("run")
         _next_slot()
         _, out, _ = place.run("run")
@@ -233,7 +233,7 @@ def test_an_error_inside_a_stream_can_ask_for_a_rest(tmp_path: Path) -> None:
 def test_a_rest_is_at_most_a_day(tmp_path: Path) -> None:
     script, times = _first(answer(429, SLOW_DOWN, Retry_After="604800"))
     with FaultServer(script) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         _, out, _ = place.run("run")
     assert "(HTTP 429, retry after 7 d; a rest is at most a day)" in out
     [row] = _limits(place)
@@ -249,7 +249,7 @@ def test_overlapping_runs_know_of_a_rest_at_once(tmp_path: Path) -> None:
         time.sleep(6)
 
     with FaultServer(script) as server, FaultServer(hangs) as hanging:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         place.config.write_text(
             place.config.read_text().replace("[collector]\n", '[collector]\ntimeout = "5s"\n')
             + f'[[target]]\nname = "h"\nmodel = "m"\nevery = "60s"\nbase_url = "{hanging.url}"\n'
@@ -272,7 +272,7 @@ def test_overlapping_runs_know_of_a_rest_at_once(tmp_path: Path) -> None:
 def test_a_target_that_gets_another_model_does_not_rest_for_the_old_one(tmp_path: Path) -> None:
     script, times = _first(answer(429, SLOW_DOWN, Retry_After="3600"))
     with FaultServer(script) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         place.run("run")
         place.config.write_text(place.config.read_text().replace('model = "m"', 'model = "m2"'))
         _next_slot()
@@ -290,7 +290,7 @@ def test_what_is_left_is_recorded_at_most_once_a_minute_and_rests_nobody(tmp_pat
         chunked(*GOOD, **headers), chunked(*GOOD, **(headers | {"x_ratelimit_remaining_requests": "7"}))
     )
     with FaultServer(script) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         place.run("run")
         _next_slot()
         place.run("run")

@@ -12,7 +12,7 @@ import pytest
 
 from collectors.scheduler.schedule import schedule_of
 from store.schema import Probe
-from tests.collectors.cli_fixture import Place, until
+from tests.collectors.cli_fixture import CliFixture, until
 from tests.fault_server import GOOD, FaultServer, Script, chunked
 
 pytestmark = pytest.mark.waits
@@ -36,7 +36,7 @@ def test_every_slot_of_every_target_is_decided_when_the_tick_is_the_interval(
     tmp_path: Path, every_s: float, latency_s: float, seconds: float
 ) -> None:
     with FaultServer(_after(latency_s)) as server:
-        place = Place(tmp_path, server.url)
+        place = CliFixture(tmp_path, server.url)
         lines = [f'[collector]\nevery = "{every_s:g}s"\nthroughput_every = "off"\n']
         lines += [f'[[target]]\nname = "{name}"\nmodel = "m"\nbase_url = "{server.url}"' for name in NAMES]
         place.config.write_text("\n".join(lines))

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from collectors.scheduler.console import Report
-from collectors.scheduler.scheduler import Loop
+from collectors.scheduler.console import ConsoleReport
+from collectors.scheduler.scheduler import Scheduler
 from store import open_store
 from store.schema import PROBES, RUNS, Probe
 from tests.collectors.builders import config
-from tests.collectors.cli_fixture import Place, until
+from tests.collectors.cli_fixture import CliFixture, until
 from tests.fault_server import GOOD, FaultServer, chunked
 
 pytestmark = pytest.mark.waits
@@ -34,7 +34,7 @@ def server() -> Iterator[FaultServer]:
 def test_a_collector_that_was_held_goes_on_without_doubles_and_leaves_a_gap(
     tmp_path: Path, server: FaultServer
 ) -> None:
-    place = Place(tmp_path, server.url)
+    place = CliFixture(tmp_path, server.url)
     process = place.start("run", "--every", "1")
     until(lambda: len(place.probes()) >= 3)
     process.send_signal(signal.SIGSTOP)
@@ -65,7 +65,9 @@ def test_a_clock_that_is_set_by_an_hour_silences_nobody_and_makes_no_negative_ti
     monkeypatch.setattr(time, "time_ns", lambda: real() + shift[0])
     monkeypatch.setattr(time, "time", lambda: (real() + shift[0]) / 1e9)
     store = open_store(f"sqlite:///{tmp_path}/clock.db")
-    loop = Loop(config({"base_url": server.url, "every": "1s"}), store, "here", Report(io.StringIO()), ["probe"])
+    loop = Scheduler(
+        config({"base_url": server.url, "every": "1s"}), store, "here", ConsoleReport(io.StringIO()), ["probe"]
+    )
     thread = threading.Thread(target=loop.every, args=(1.0,))
     thread.start()
     try:
@@ -88,7 +90,7 @@ def test_a_clock_that_is_set_by_an_hour_silences_nobody_and_makes_no_negative_ti
 
 
 def test_health_says_whether_the_collector_runs(tmp_path: Path, server: FaultServer) -> None:
-    place = Place(tmp_path, server.url)
+    place = CliFixture(tmp_path, server.url)
     code, _, err = place.run("check", "--health")
     assert (code, "no store at" in err) == (3, True)
     place.run("run")
@@ -108,7 +110,7 @@ def test_health_says_whether_the_collector_runs(tmp_path: Path, server: FaultSer
 
 
 def test_a_copy_is_made_put_back_and_undone_by_commands(tmp_path: Path, server: FaultServer) -> None:
-    place = Place(tmp_path, server.url)
+    place = CliFixture(tmp_path, server.url)
     place.run("run")
     copy = str(tmp_path / "copy.db")
     assert place.run("backup", copy)[0] == 0

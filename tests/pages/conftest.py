@@ -16,7 +16,7 @@ from store import open_store
 from store.schema import Endpoint, EndpointStats, Model, Row, Run, Usage
 from tests.factories import DAY, HOUR, MINUTE, probe, target
 
-FRONT = str(Path(__file__).resolve().parents[2] / "pages" / "shared" / "front.py")
+FRONT = str(Path(__file__).resolve().parents[2] / "pages" / "shell" / "main.py")
 
 
 DIRECT = '[{"provider": "Beta", "model": "acme/broken", "status": 200}]'

@@ -18,7 +18,8 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks.browser import dashboard_process, free_port
 from benchmarks.tools import ROOT
-from pages.shell import access
+from pages.queries import access
+from pages.shell import sign_in
 from store import open_store
 from tests.pages.conftest import FRONT, now_ms, rows
 
@@ -126,7 +127,7 @@ def test_the_dashboard_does_not_start_with_secrets_that_let_nobody_in_or_anybody
 def test_a_ticket_is_for_one_download_and_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "guard", lambda: "login")
     listed = access.AllowList(frozenset({"ada@example.com"}))
-    monkeypatch.setattr(access, "_settings", lambda: (True, listed))
+    monkeypatch.setattr(access, "sign_in_settings", lambda: (True, listed))
     good = access.ticket("table=probes")
     assert access.may_download("table=probes", good)
     now = int(time.time())
@@ -263,7 +264,7 @@ allowed_subjects = ["http://localhost:{provider.server_port}|carol"]
 
 
 def test_every_part_that_runs_by_itself_looks_whether_its_viewer_is_still_on_the_list() -> None:
-    pages = [path for path in (ROOT / "pages").rglob("*.py") if path.name != "access.py"]
+    pages = [path for path in (ROOT / "pages").rglob("*.py") if path.name != "sign_in.py"]
     assert [path.name for path in pages if "st.fragment" in path.read_text()] == []
 
 
@@ -274,4 +275,4 @@ def test_a_login_that_disappears_from_the_secrets_opens_nothing(monkeypatch: pyt
     assert access.guard() == "login"
     found.clear()  # an editor empties a file before it writes it
     assert access.guard() == "closed"
-    assert access._why_closed().startswith("The login was taken out of the secrets: restart the dashboard")
+    assert sign_in._why_closed().startswith("The login was taken out of the secrets: restart the dashboard")

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from api.downloads import ROUTES
-from pages.shell import access
+from pages.queries import access
 from tests.collectors.cli_fixture import ROOT
 from tests.pages.conftest import open_page
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as some
 
 from pages.queries import target_history
 from pages.queries.target_history import TargetHistory, target_histories
+from pages.queries.time_range import TimeRange
 from pages.sections import overview_table
-from pages.shell.time_range import Window
 from store import Store
 from store.schema import INCIDENTS, PROBES, TARGETS, Probe, Target
 from tests.factories import HOUR, MINUTE
@@ -134,7 +134,7 @@ def test_any_range_of_any_target_is_what_plain_sql_says(
     st.cache_data.clear()
     monkeypatch.setattr("pages.queries.cache.store", lambda _url: filled)
     targets = [target for row in filled.read(TARGETS) if (target := Target(*row)).state == "active"]
-    window = Window(since, until, False, "")
+    window = TimeRange(since, until, False, "")
     histories = target_histories(url_of(filled), targets, window, NOW, parts=3, coarse=coarse)
     assert len(histories) == len(targets) > 10
     for history in histories:

@@ -19,17 +19,17 @@ from typing import Any
 
 import pytest
 
-from pages.components.sample_code import DIALECTS, SAMPLES, Callee, curl, label, python_openai, python_requests
+from pages.components.sample_code import DIALECTS, SAMPLES, SampleRequest, curl, label, python_openai, python_requests
 from tests.fault_server import FaultServer, answer
 
-PLAIN = Callee("gemma-3-270m", "http://127.0.0.1:8095/v1", None)
-ROUTED = Callee("google/gemma-3-1b-it:free", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", False, True)
-SEEING = Callee("x/sees", "https://h/v1", "K", True)
+PLAIN = SampleRequest("gemma-3-270m", "http://127.0.0.1:8095/v1", None)
+ROUTED = SampleRequest("google/gemma-3-1b-it:free", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", False, True)
+SEEING = SampleRequest("x/sees", "https://h/v1", "K", True)
 
 
 @pytest.mark.parametrize("callee", [PLAIN, ROUTED, SEEING])
 @pytest.mark.parametrize("name", list(SAMPLES))
-def test_every_sample_names_the_model_and_the_server(callee: Callee, name: str) -> None:
+def test_every_sample_names_the_model_and_the_server(callee: SampleRequest, name: str) -> None:
     code = SAMPLES[name][1](callee)
     assert callee.model in code
     assert callee.base_url in code
@@ -51,7 +51,7 @@ def test_only_a_router_is_told_who_calls(name: str) -> None:
 
 
 @pytest.mark.parametrize("callee", [PLAIN, ROUTED, SEEING])
-def test_the_python_samples_are_python_and_the_curl_sample_sends_json(callee: Callee) -> None:
+def test_the_python_samples_are_python_and_the_curl_sample_sends_json(callee: SampleRequest) -> None:
     ast.parse(python_openai(callee))
     ast.parse(python_requests(callee))
     words = shlex.split(re.sub(r"\\\\\n", " ", curl(callee)))
@@ -103,7 +103,7 @@ CALLED: dict[str, tuple[str, str, str]] = {
 PACKAGES = {"openai": "openai", "anthropic": "anthropic", "google-genai": "google.genai"}
 
 
-def _run(name: str, callee: Callee) -> str:
+def _run(name: str, callee: SampleRequest) -> str:
     language, write = SAMPLES[name]
     if language == "typescript" and shutil.which("node") is None:
         pytest.skip("node is not installed")
@@ -127,7 +127,7 @@ def test_a_sample_runs_in_what_its_server_speaks(api: str, name: str) -> None:
     base, path, header = CALLED[api]
     with FaultServer(answer(200, RESPONSES[api])) as server:
         url = server.url.removesuffix("/v1") + base
-        said = _run(name, Callee("m", url, "KEY", api=api))
+        said = _run(name, SampleRequest("m", url, "KEY", api=api))
     assert ("0.5" if api == "embeddings" else "A life.") in said
     [request] = server.requests
     assert request["line"] == f"POST {path} HTTP/1.1"
@@ -143,7 +143,7 @@ def test_a_samples_key_goes_where_the_target_says(api: str, name: str) -> None:
     base, _, _ = CALLED[api]
     with FaultServer(answer(200, RESPONSES[api])) as server:
         url = server.url.removesuffix("/v1") + base
-        _run(name, Callee("m", url, "KEY", api=api, api_key_header="X-Own-Key"))
+        _run(name, SampleRequest("m", url, "KEY", api=api, api_key_header="X-Own-Key"))
     assert server.requests[0]["headers"]["x-own-key"] == KEY
 
 
@@ -153,7 +153,7 @@ def test_a_samples_query_is_the_base_urls_and_the_targets(api: str, name: str) -
     base, path, _ = CALLED[api]
     with FaultServer(answer(200, RESPONSES[api])) as server:
         url = server.url.removesuffix("/v1") + base + "?tenant=a%20b"
-        _run(name, Callee("m", url, "KEY", api=api, params={"region": "eu"}))
+        _run(name, SampleRequest("m", url, "KEY", api=api, params={"region": "eu"}))
     where, _, query = server.requests[0]["line"].split()[1].partition("?")
     assert where == path.partition("?")[0]
     own = {"api-version=2024-10-21"} if api == "azure" else set()
@@ -171,7 +171,7 @@ def test_a_samples_query_is_the_base_urls_and_the_targets(api: str, name: str) -
 @pytest.mark.parametrize("name", list(SAMPLES))
 def test_azure_is_called_by_the_resource_by_a_deployment_and_below_v1(name: str, base: str, path: str) -> None:
     with FaultServer(answer(200, CHAT)) as server:
-        _run(name, Callee("m", server.url.removesuffix("/v1") + base, "KEY", api="azure"))
+        _run(name, SampleRequest("m", server.url.removesuffix("/v1") + base, "KEY", api="azure"))
     assert server.requests[0]["line"].split()[1] == path
 
 

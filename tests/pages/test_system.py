@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.queries import access
 from pages.sections.status_list import _of_most
-from pages.shell import access
 from stats.incidents import TargetState
 from store import open_store
 from store.schema import RateLimit, Run

@@ -10,7 +10,7 @@ import pytest
 
 from pages.components import glossary
 from pages.queries import series_colours
-from pages.sections.overview_table import Wish
+from pages.sections.overview_table import RowFilter
 from store import open_store
 from tests.factories import HOUR, probe, target
 from tests.pages.conftest import html, metric, now_ms, open_page
@@ -75,12 +75,12 @@ def test_many_targets_are_searched_by_name_model_and_tag(filled: Path, monkeypat
     app.text_input(key="find").set_value("").run()
     app.toggle(key="troubled").set_value(True).run()
     assert re.findall(r'data-target="(\w+)"', html(app)) == ["Broken", "Keyless"]
-    assert Wish("") == Wish()
+    assert RowFilter("") == RowFilter()
 
 
 def test_of_many_rows_the_first_are_drawn_and_all_on_wish(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pages.sections.overview_summary.FEW", 2)
-    for module in ("overview_parts", "overview_rows"):
+    for module in ("overview_summary", "overview_table"):
         monkeypatch.setattr(f"pages.sections.{module}.MOST_ROWS", 1)
     app = open_page()
     assert re.findall(r'data-target="(\w+)"', html(app)) == ["Broken"]
@@ -97,7 +97,7 @@ def test_a_targets_colour_is_its_own_also_when_another_one_comes(store_at: Path)
     assert series_colours.numbers(url) == {"Zebra": 0, "Ant": 1}
     store.write([target("Bee")])
     store.close()
-    series_colours.loader.targets.clear()
+    series_colours.cache.targets.clear()
     assert series_colours.numbers(url) == {"Zebra": 0, "Ant": 1, "Bee": 2}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from collectors.http.dialects.base import (
     Chunk,
     Dialect,
-    Wish,
+    RequestSpec,
     chunk_of,
     end_of_stream,
     object_in,
@@ -29,7 +29,7 @@ the key as `Authorization: Bearer`: `headers` and `api_key_header` of a target c
 CALLS = frozenset({"tool_use", "server_tool_use"})
 
 
-def body(wish: Wish) -> dict[str, Any]:
+def body(wish: RequestSpec) -> dict[str, Any]:
     """The JSON of a request."""
     sent: dict[str, Any] = {
         "model": wish.model,

@@ -12,7 +12,7 @@ from collectors.http.usage import Usage, usages_in
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RequestSpec:
     """What a probe asks for, in no dialect's words."""
 
     model: str
@@ -61,7 +61,7 @@ class Dialect:
 
     name: str
     path: Callable[[str, str, bool], str]
-    body: Callable[[Wish], dict[str, Any]]
+    body: Callable[[RequestSpec], dict[str, Any]]
     event: Callable[[dict[str, Any]], Chunk]
     whole: Callable[[dict[str, Any]], Chunk]
     end: re.Pattern[bytes]
@@ -202,6 +202,6 @@ def version_below(base: str, version: str) -> str:
     return "" if re.search(r"/v\d+\w*/?$|/publishers/", base) else f"{version}/"
 
 
-def pin(wish: Wish) -> dict[str, Any]:
+def pin(wish: RequestSpec) -> dict[str, Any]:
     """The field by which OpenRouter uses one provider only."""
     return {} if wish.provider is None else {"provider": {"only": [wish.provider], "allow_fallbacks": False}}

@@ -8,7 +8,7 @@ from typing import Any
 from collectors.http.dialects.base import (
     Chunk,
     Dialect,
-    Wish,
+    RequestSpec,
     chunk_of,
     end_of_stream,
     error_in,
@@ -22,7 +22,7 @@ from collectors.http.usage import count
 REASONING = ("reasoning", "reasoning_content", "reasoning_text", "thinking", "thinking_content", "thinking_blocks")
 
 
-def body(wish: Wish) -> dict[str, Any]:
+def body(wish: RequestSpec) -> dict[str, Any]:
     """The JSON of a request."""
     sent: dict[str, Any] = {
         "model": wish.model,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from collectors.http.dialects.base import Chunk, Dialect, Wish, chunk_of, end_of_stream, objects, pin, word
+from collectors.http.dialects.base import Chunk, Dialect, RequestSpec, chunk_of, end_of_stream, objects, pin, word
 
 
-def body(wish: Wish) -> dict[str, Any]:
+def body(wish: RequestSpec) -> dict[str, Any]:
     """The JSON of a request."""
     return {"model": wish.model, "input": wish.prompt} | pin(wish)
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from collectors.http.dialects.base import (
     Chunk,
     Dialect,
-    Wish,
+    RequestSpec,
     chunk_of,
     end_of_stream,
     object_in,
@@ -35,7 +35,7 @@ def path(base: str, model: str, stream: bool) -> str:
     return f"{version_below(base, 'v1beta')}{quote(named, safe='/@.-_')}:{how}"
 
 
-def body(wish: Wish) -> dict[str, Any]:
+def body(wish: RequestSpec) -> dict[str, Any]:
     """The JSON of a request."""
     settings: dict[str, Any] = {"maxOutputTokens": wish.max_tokens, "temperature": 0}
     if wish.reasoning_effort is not None:

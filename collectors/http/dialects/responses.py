@@ -7,7 +7,7 @@ from typing import Any
 from collectors.http.dialects.base import (
     Chunk,
     Dialect,
-    Wish,
+    RequestSpec,
     chunk_of,
     end_of_stream,
     object_in,
@@ -33,7 +33,7 @@ OTHER_OUTPUT = frozenset(
 CALLS = frozenset({"function_call", "custom_tool_call", "mcp_call"})
 
 
-def body(wish: Wish) -> dict[str, Any]:
+def body(wish: RequestSpec) -> dict[str, Any]:
     """The JSON of a request."""
     sent: dict[str, Any] = {
         "model": wish.model,

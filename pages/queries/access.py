@@ -7,35 +7,43 @@ and `allowed_subjects`, accounts as `https://issuer|subject`, for those that do 
 
 from __future__ import annotations
 
-import functools
 import hmac
 import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, ParamSpec
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
-from store.secrecy import hidden
+from settings.secrecy import hidden
 
 OPEN_FLAG = "UPTOKEN_OPEN_WITHOUT_LOGIN"
+
 OPEN_WORDS = "everybody who reaches this address sees all targets, prices and errors"
+
 """What the flag has to be set to: who opens the dashboard has read what that means."""
+
 PUBLIC_FLAG = "UPTOKEN_PUBLIC_STATUS"
+
 """Set to `yes`, the status page is there for who has not logged in: names, states, strips and incidents."""
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 TICKET_S = 12 * 3_600
+
 _SECRET = secrets.token_bytes(32)
+
 _TICKET = re.compile(r"([0-9]{1,12})\.[0-9a-f]{64}")
+
 _ENTRY = re.compile(r"[^\s@]*@[^\s@]+")
-_P = ParamSpec("_P")
+
 _had_login = False
 
 Guard = Literal["none", "login", "closed"]
@@ -82,7 +90,7 @@ def _entries(section: Mapping[str, Any], name: str, example: str) -> list[str]:
     return [entry.strip() for entry in found]
 
 
-def _settings() -> tuple[bool, AllowList]:
+def sign_in_settings() -> tuple[bool, AllowList]:
     """Whether there is a login, and the list. Raises AccessError: secrets that cannot be read open nothing."""
     global _had_login
     try:
@@ -105,7 +113,7 @@ def _settings() -> tuple[bool, AllowList]:
 def refuse_wrong_settings() -> None:
     """Raises SystemExit with a sentence when nobody could be let in, or anybody."""
     try:
-        _settings()
+        sign_in_settings()
     except AccessError as problem:
         raise SystemExit(f"The dashboard does not start: {problem}.") from None
 
@@ -113,7 +121,7 @@ def refuse_wrong_settings() -> None:
 def guard() -> Guard:
     """What stands before the pages: nothing, a login, or a closed door."""
     try:
-        has_login, _ = _settings()
+        has_login, _ = sign_in_settings()
     except AccessError:
         return "closed"
     if has_login:
@@ -123,68 +131,11 @@ def guard() -> Guard:
     return "closed"
 
 
-def let_in() -> bool:
-    """Whether the viewer may see all pages, or the status page alone; ends the script for who may see none."""
-    door = guard()
-    if door == "closed":
-        st.error(_why_closed(), title="Nobody may see this yet", icon=":material/lock:")
-        st.stop()
-    if door == "none":
-        return True
-    person = st.user.to_dict()
-    if not person.get("is_logged_in"):
-        if os.environ.get(PUBLIC_FLAG) == "yes":
-            return False
-        st.title("Uptoken")
-        st.write("Statistics of language models, for those who are on its list.")
-        st.button("Log in", on_click=st.login, type="primary")
-        st.stop()
-    if not _is_listed(person):
-        _not_listed(person)
-        st.stop()
-    return True
-
-
-def fragment(
-    run_every: str | float | None = None,
-) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
-    """As `st.fragment`, for every part of a page that runs by itself: each run first looks whether its viewer may still
-    see it. Who may not gets the whole page anew, which says so and has no parts.
-    """
-
-    def decorate(draw: Callable[_P, None]) -> Callable[_P, None]:
-        @st.fragment(run_every=run_every)
-        @functools.wraps(draw)
-        def checked(*args: _P.args, **more: _P.kwargs) -> None:
-            if not _still_in():
-                st.rerun()
-            draw(*args, **more)
-
-        return checked
-
-    return decorate
-
-
-def _still_in() -> bool:
-    door = guard()
-    if door != "login":
-        return door == "none"
-    person = st.user.to_dict()
-    return _is_listed(person) if person.get("is_logged_in") else os.environ.get(PUBLIC_FLAG) == "yes"
-
-
-def _is_listed(person: Mapping[str, Any]) -> bool:
-    try:
-        return allowed(person, _settings()[1])
-    except AccessError:
-        return False
-
-
 def allowed(person: Mapping[str, Any], listed: AllowList) -> bool:
     """Whether somebody who logged in is on the list. An address counts only if the provider says, with a boolean, that
     it verified it: anybody can write another's address into an account of some providers.
     """
-    if _account(person) in listed.subjects:
+    if account_of(person) in listed.subjects:
         return True
     email = person.get("email")
     if not isinstance(email, str) or person.get("email_verified") is not True:
@@ -194,48 +145,10 @@ def allowed(person: Mapping[str, Any], listed: AllowList) -> bool:
     return bool(name and domain) and not listed.emails.isdisjoint((email, f"@{domain}"))
 
 
-def _account(person: Mapping[str, Any]) -> str | None:
+def account_of(person: Mapping[str, Any]) -> str | None:
+    """`issuer|subject` of somebody who signed in; null where the provider names none."""
     issuer, subject = person.get("iss"), person.get("sub")
     return f"{issuer}|{subject}" if isinstance(issuer, str) and isinstance(subject, str) and subject else None
-
-
-def _not_listed(person: Mapping[str, Any]) -> None:
-    email, account = person.get("email"), _account(person)
-    if not email:
-        why = "This account has no address. Ask the administrator of this dashboard to add it to `allowed_subjects`"
-    elif person.get("email_verified") is not True:
-        why = (
-            f"The login's provider does not say that it verified `{_plain(email)}`, so the address does not count. Ask "
-            "the administrator of this dashboard to add your account to `allowed_subjects`"
-        )
-    else:
-        why = (
-            f"`{_plain(email)}` is not on the list of this dashboard. Ask its administrator to add you to "
-            "`allowed_emails`"
-        )
-    st.error(f"{why}{f': `{_plain(account)}`' if account else ''}.", title="Not on the list", icon=":material/lock:")
-    st.button("Log out", on_click=st.logout)
-
-
-def _plain(claim: object) -> str:
-    """What a provider says, for a sentence: it ends no code span."""
-    return "".join(letter for letter in str(claim)[:200] if letter.isprintable() and letter != "`")
-
-
-def _why_closed() -> str:
-    try:
-        _settings()
-    except AccessError as problem:
-        return f"{str(problem)[:1].upper()}{str(problem)[1:]}."
-    where = st.get_option("server.address") or "every address of this machine"
-    return (
-        f"The dashboard listens on `{where}` without a login, so it shows nothing. Let it listen on 127.0.0.1 "
-        "behind a proxy, or set a login up (docs/security.md), or open it to all: "
-        f'`{OPEN_FLAG}="{OPEN_WORDS}"`.'
-    )
-
-
-# -- downloads are no pages: a link carries a ticket that only a page gives out
 
 
 def ticket(query: str, until: int | None = None) -> str:
@@ -243,7 +156,7 @@ def ticket(query: str, until: int | None = None) -> str:
     have some tickets left.
     """
     until = until if until is not None else int(time.time()) + TICKET_S
-    listed = _settings()[1]
+    listed = sign_in_settings()[1]
     said = f"{until}?{query}?{sorted(listed.emails)}{sorted(listed.subjects)}"
     return f"{until}.{hmac.new(_SECRET, said.encode(), sha256).hexdigest()}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from store.secrecy import hidden, looks_secret
+from settings.secrecy import hidden, looks_secret
 
 # made up, in the forms of their vendors
 SECRETS = [

@@ -1,0 +1,110 @@
+"""The sign-in before the pages, and who is let in."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec
+
+import streamlit as st
+
+from pages.queries import access
+
+_P = ParamSpec("_P")
+
+
+def let_in() -> bool:
+    """Whether the viewer may see all pages, or the status page alone; ends the script for who may see none."""
+    door = access.guard()
+    if door == "closed":
+        st.error(_why_closed(), title="Nobody may see this yet", icon=":material/lock:")
+        st.stop()
+    if door == "none":
+        return True
+    person = st.user.to_dict()
+    if not person.get("is_logged_in"):
+        if os.environ.get(access.PUBLIC_FLAG) == "yes":
+            return False
+        st.title("Uptoken")
+        st.write("Statistics of language models, for those who are on its list.")
+        st.button("Log in", on_click=st.login, type="primary")
+        st.stop()
+    if not _is_listed(person):
+        _not_listed(person)
+        st.stop()
+    return True
+
+
+def fragment(
+    run_every: str | float | None = None,
+) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
+    """As `st.fragment`, for every part of a page that runs by itself: each run first looks whether its viewer may still
+    see it. Who may not gets the whole page anew, which says so and has no parts.
+    """
+
+    def decorate(draw: Callable[_P, None]) -> Callable[_P, None]:
+        @st.fragment(run_every=run_every)
+        @functools.wraps(draw)
+        def checked(*args: _P.args, **more: _P.kwargs) -> None:
+            if not _still_in():
+                st.rerun()
+            draw(*args, **more)
+
+        return checked
+
+    return decorate
+
+
+def _still_in() -> bool:
+    door = access.guard()
+    if door != "login":
+        return door == "none"
+    person = st.user.to_dict()
+    return _is_listed(person) if person.get("is_logged_in") else os.environ.get(access.PUBLIC_FLAG) == "yes"
+
+
+def _is_listed(person: Mapping[str, Any]) -> bool:
+    try:
+        return access.allowed(person, access.sign_in_settings()[1])
+    except access.AccessError:
+        return False
+
+
+def _not_listed(person: Mapping[str, Any]) -> None:
+    email, account = person.get("email"), access.account_of(person)
+    if not email:
+        why = "This account has no address. Ask the administrator of this dashboard to add it to `allowed_subjects`"
+    elif person.get("email_verified") is not True:
+        why = (
+            f"The login's provider does not say that it verified `{_plain(email)}`, so the address does not count. Ask "
+            "the administrator of this dashboard to add your account to `allowed_subjects`"
+        )
+    else:
+        why = (
+            f"`{_plain(email)}` is not on the list of this dashboard. Ask its administrator to add you to "
+            "`allowed_emails`"
+        )
+    st.error(f"{why}{f': `{_plain(account)}`' if account else ''}.", title="Not on the list", icon=":material/lock:")
+    st.button("Log out", on_click=st.logout)
+
+
+def _plain(claim: object) -> str:
+    """What a provider says, for a sentence: it ends no code span."""
+    return "".join(letter for letter in str(claim)[:200] if letter.isprintable() and letter != "`")
+
+
+def _why_closed() -> str:
+    try:
+        access.sign_in_settings()
+    except access.AccessError as problem:
+        return f"{str(problem)[:1].upper()}{str(problem)[1:]}."
+    where = st.get_option("server.address") or "every address of this machine"
+    return (
+        f"The dashboard listens on `{where}` without a login, so it shows nothing. Let it listen on 127.0.0.1 "
+        "behind a proxy, or set a login up (docs/security.md), or open it to all: "
+        f'`{access.OPEN_FLAG}="{access.OPEN_WORDS}"`.'
+    )
+
+
+# -- downloads are no pages: a link carries a ticket that only a page gives out
