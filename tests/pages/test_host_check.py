@@ -213,7 +213,10 @@ def test_every_route_refuses_a_strangers_host_and_a_strangers_page(port: int, pa
 
 def test_a_request_without_a_host_or_with_two_is_refused(port: int) -> None:
     both = [("Host", f"127.0.0.1:{port}"), ("Host", "evil.example")]
-    assert ask(port, "/_stcore/health", both)[0] == 400  # by uvicorn itself
+    assert ask(port, "/_stcore/health", both)[0] in (
+        400,
+        421,
+    )  # by h11 itself, or by the check where uvicorn parses with httptools
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(b"GET /_stcore/health HTTP/1.0\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 421 ")
