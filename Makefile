@@ -17,7 +17,7 @@ run: $(VENV)/run-ready  ## the local model, the collector and the dashboard at h
 	@$(PY) -m deploy.run
 
 test: $(VENV)/ready  ## the whole test suite
-	@$(PY) -m pytest
+	@$(PY) -m tests.suite
 
 quick: $(VENV)/ready  ## the tests that need no browser, no model, no ClickHouse and no patience
 	@$(PY) -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder --ignore tests/faults \

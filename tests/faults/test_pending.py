@@ -210,8 +210,6 @@ def test_an_import_holds_up_no_loop(place: CliFixture) -> None:
 
 
 SLOW_IMPORT = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
 import sys, time, store.pending
 from cli import main
 step = store.pending.PendingFile.step
