@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from benchmarks.browser import FLAGS
 from charts.figure_builder import Drawing
+from tests.collectors.cli_fixture import STARTED
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -62,6 +63,15 @@ def _every_figure_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
         return figure
 
     monkeypatch.setattr(Drawing, "figure", checked)
+
+
+@pytest.fixture(autouse=True)
+def _no_collector_outlives_its_test() -> Iterator[None]:
+    yield
+    while STARTED:
+        if (process := STARTED.pop()).poll() is None:
+            process.kill()
+            process.communicate()
 
 
 @pytest.fixture(scope="session")

@@ -88,7 +88,17 @@ def main() -> int:
         failed = []
         for part, choice in PARTS.items():
             began = time.monotonic()
-            command = [sys.executable, "-m", "pytest", "-p", "tests.suite", "--note-tests", name, *choice, *sys.argv[1:]]
+            command = [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-p",
+                "tests.suite",
+                "--note-tests",
+                name,
+                *choice,
+                *sys.argv[1:],
+            ]
             code = subprocess.run(command, cwd=ROOT, check=False).returncode
             print(f"-- {part}: {time.monotonic() - began:.0f} s\n", flush=True)
             if code not in (0, NO_TESTS):
@@ -96,7 +106,9 @@ def main() -> int:
         ran = noted(Path(name), "ran")
         wrong = complaints(noted(Path(name), "all"), ran)
     print(*wrong[:MOST_NAMED], sep="\n", end="\n" if wrong else "")
-    print(f"{sum(map(len, ran)):,} tests ran; failures in: {', '.join(failed) or 'none'}; lost or doubled: {len(wrong)}")
+    print(
+        f"{sum(map(len, ran)):,} tests ran; failures in: {', '.join(failed) or 'none'}; lost or doubled: {len(wrong)}"
+    )
     return int(bool(failed or wrong))
 
 
