@@ -133,7 +133,7 @@ def test_what_cannot_be_kept_in_memory_is_counted_and_said(
 
 
 def test_a_store_that_is_removed_while_it_is_written_is_said_and_goes_on_when_it_is_back(place: CliFixture) -> None:
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: len(place.probes()) >= 2)
     away = place.folder / "away"
     away.mkdir()
@@ -156,7 +156,7 @@ def test_a_store_that_is_removed_while_it_is_written_is_said_and_goes_on_when_it
 
 
 def test_a_store_that_stays_away_is_exit_code_3(place: CliFixture, server: FaultServer) -> None:
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: len(place.probes()) >= 1)
     for path in store_of(place).parent.glob("uptoken.db*"):
         path.unlink()
@@ -223,7 +223,7 @@ def test_a_store_of_somebody_else_is_exit_code_3(place: CliFixture, tmp_path: Pa
 
 
 def test_a_store_that_another_program_holds_delays_no_probe_and_loses_none(place: CliFixture) -> None:
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: len(place.probes()) >= 2)
     other = apsw.Connection(str(store_of(place)))
     other.set_busy_timeout(5_000)

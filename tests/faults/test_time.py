@@ -35,7 +35,7 @@ def test_a_collector_that_was_held_goes_on_without_doubles_and_leaves_a_gap(
     tmp_path: Path, server: FaultServer
 ) -> None:
     place = CliFixture(tmp_path, server.url)
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: len(place.probes()) >= 3)
     process.send_signal(signal.SIGSTOP)
     time.sleep(4)
@@ -128,7 +128,7 @@ def test_a_copy_is_made_put_back_and_undone_by_commands(tmp_path: Path, server: 
     assert (code, "probes: 2 rows" in err) == (0, True)
     code, _, err = place.run("backup", copy, "--store", "clickhouse://here/db")
     assert (code, "a ClickHouse server has BACKUP" in err) == (2, True)
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: len(place.probes()) >= 3)
     for words in (("restore", copy), ("repair",)):
         code, _, err = place.run(*words)
