@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from collectors.registry import chosen
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.scheduler import Scheduler
 from store import open_store
@@ -66,7 +67,7 @@ def test_a_clock_that_is_set_by_an_hour_silences_nobody_and_makes_no_negative_ti
     monkeypatch.setattr(time, "time", lambda: (real() + shift[0]) / 1e9)
     store = open_store(f"sqlite:///{tmp_path}/clock.db")
     loop = Scheduler(
-        config({"base_url": server.url, "every": "1s"}), store, "here", ConsoleReport(io.StringIO()), ["probe"]
+        config({"base_url": server.url, "every": "1s"}), store, "here", ConsoleReport(io.StringIO()), chosen(["probe"])
     )
     thread = threading.Thread(target=loop.every, args=(1.0,))
     thread.start()
