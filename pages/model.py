@@ -8,7 +8,7 @@ from pages.components.sample_code import SAMPLES, label
 from pages.queries import cache, series_colours, source
 from pages.queries.target_history import target_history
 from pages.sections import model_fallbacks, model_header, model_prices, model_providers, model_trends, model_usage
-from pages.shell import empty_states, sign_in, staleness, time_range
+from pages.shell import empty_states, sign_in, time_range
 from stats.providers import by_provider
 from stats.routes import attempts_by_provider, first_choices, routes_of
 from store.clock import now_ms
@@ -36,7 +36,6 @@ def live() -> None:
     """The numbers and the strip follow along."""
     now = now_ms()
     chosen = time_range.current().fresh()
-    staleness.banner()
     view = model_header.view(url, target, chosen, now)
     st.html(model_header.header(view, series_colours.variable(number), now, time_range.zone()))
     if target.state == "waiting_for_key":

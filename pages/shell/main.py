@@ -39,6 +39,7 @@ if page is not status:
         staleness.line()
         if page is not system:  # which is about now
             time_range.control()
+    staleness.stopped_bar()
     if page is not system:
         time_range.custom_control()
         time_range.effective_range()
