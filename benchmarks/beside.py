@@ -33,9 +33,10 @@ from benchmarks.year import fill, names
 from stats.latency import bands
 from stats.summary import Summary, summary
 from store import Store, open_store
+from store.outcomes import DOWN, UP
 from store.rollup_plan import Range, rollups_of
 from store.rollups import DAY_MS, HOUR_MS, Rollup, Step
-from store.schema import DOWN, PROBES, UP
+from store.schema import PROBES
 
 TARGETS, RUNS, SERVER_WAIT_S = 100, 7, 60
 COLUMNS = ("target", "started_at", "profile", "stands_for_s", "outcome", "lag_ms", "ttft_ms")

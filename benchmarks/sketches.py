@@ -20,9 +20,10 @@ from benchmarks.tools import table
 from stats.samples import samples
 from stats.summary import by_series
 from store import Selection, Store, open_store
+from store.outcomes import UP
 from store.rollup_plan import Range, rollups_of
 from store.rollups import DAY_MS, SKETCHED
-from store.schema import LAG_LIMIT_MS, PROBES, UP
+from store.schema import LAG_LIMIT_MS, PROBES
 
 MOST_ERROR = 0.01
 SHARES = (0.5, 0.75, 0.9, 0.95, 0.99)

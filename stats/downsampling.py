@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from store.schema import DOWN
+from store.outcomes import DOWN
 
 MOST_POINTS = 800
 """A chart is at most about this many pixels wide."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import store.schema
-from store.schema import DOWN, UP, Probe
+from store.outcomes import DOWN, UP
+from store.schema import Probe
 
 Status = Literal["up", "down", "not_counted", "stale", "never", "waiting", "disabled"]
 

@@ -14,8 +14,9 @@ import numpy.typing as npt
 from stats.samples import Floats, Samples, quantile_table, samples_by_place
 from stats.stretches import Stretches, cut
 from store.arrays import sample_count
+from store.outcomes import DOWN, UP
 from store.rollups import OUTCOMES, SKETCHED, Rollup
-from store.schema import DOWN, LAG_LIMIT_MS, UP
+from store.schema import LAG_LIMIT_MS
 
 LEAST_LATER_MS, LEAST_LATER = 10.0, 0.05
 MOST_BANDS = 96

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from stats.samples import Percentiles, samples_of
-from store.schema import LAG_LIMIT_MS, UP
+from store.outcomes import UP
+from store.schema import LAG_LIMIT_MS
 
 
 class RoutedProbe(NamedTuple):

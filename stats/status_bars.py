@@ -12,8 +12,8 @@ import numpy as np
 
 from stats.stretches import Stretches, cut
 from store.arrays import timeline
+from store.outcomes import UP
 from store.rollups import OUTCOMES, Rollup
-from store.schema import UP
 
 MOST_BARS = 90
 _NOT_UP = [outcome for outcome in OUTCOMES if outcome not in UP]

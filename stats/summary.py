@@ -12,8 +12,8 @@ from stats.correctness import Answers
 from stats.samples import Percentiles, Samples, samples
 from stats.uptime import SuccessRate, Uptime
 from store.arrays import Counts
+from store.outcomes import DOWN, UP
 from store.rollups import COUNTED, OUTCOMES, PICO, Rollup, Series
-from store.schema import DOWN, UP
 
 _PLACE = {name: place for place, name in enumerate(COUNTED)}
 _UP = [_PLACE[outcome] for outcome in OUTCOMES if outcome in UP]

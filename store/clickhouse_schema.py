@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from store.clock import DAY_MS
 from store.incidents import CONFIRMED_BY
+from store.outcomes import DOWN, MAY_BE_BILLED, UP
 from store.rollups import (
     BLOCK_MS,
     CELL_MS,
@@ -26,8 +27,9 @@ from store.rollups import (
     STEP_MS,
     Step,
 )
-from store.schema import DOWN, LAG_LIMIT_MS, MAY_BE_BILLED, PROBES, TABLES, UP, Kind, Table
+from store.schema import LAG_LIMIT_MS, PROBES, TABLES, Table
 from store.sketch import BUCKETS, GAMMA, SMALLEST
+from store.table import Kind
 
 TYPES: dict[Kind, str] = {"text": "String", "integer": "Int64", "real": "Float64", "flag": "UInt8", "moment": "Int64"}
 NEWEST, FIRST = "newest", "first"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from store.schema import DOWN, UP
+from store.outcomes import DOWN, UP
 
 CONFIRMED_BY = 2
 

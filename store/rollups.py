@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
 from store.clock import DAY_MS, HOUR_MS
-from store.schema import DAILY, DOWN, HOURLY, LAG_LIMIT_MS, MAY_BE_BILLED, UP, Outcome, Probe, Table
+from store.outcomes import DOWN, MAY_BE_BILLED, UP, Outcome
+from store.schema import DAILY, HOURLY, LAG_LIMIT_MS, Probe, Table
 from store.sketch import bucket_of, counts_of, merged, packed, quantiles
 
 Step = Literal["hour", "day", "block"]

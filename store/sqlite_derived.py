@@ -17,9 +17,10 @@ import apsw
 
 from store.clock import DAY_MS
 from store.incidents import stretches
+from store.outcomes import DOWN, UP
 from store.protocol import Selection
 from store.rollups import BLOCK_MS, COLUMNS, STEP_MS, Accumulator, Step, Sums, coarser, sums_of
-from store.schema import DOWN, INCIDENTS, PROBES, TABLES, UP, Probe, Table
+from store.schema import INCIDENTS, PROBES, TABLES, Probe, Table
 
 SHIFT = 24
 """Bits of an id that number the hour, day or block: enough until the year 3883."""

@@ -15,8 +15,9 @@ from cli import app
 from collectors.http.classifier import CODES, SPECIFIC_STATUSES, STATUS_WORDS
 from settings.targets import CollectorSection, OpenRouterSection, TargetSection, parse
 from store import open_store
+from store.outcomes import DOWN, NOT_COUNTED, UP
 from store.rollups import EXPORTED
-from store.schema import DOWN, NOT_COUNTED, TABLES, UP
+from store.schema import TABLES
 from store.sqlite import INTERNED
 
 KINDS = {"text": "TEXT", "integer": "INTEGER", "moment": "INTEGER", "flag": "INTEGER", "real": "REAL"}

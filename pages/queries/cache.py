@@ -17,6 +17,7 @@ from stats.status_bars import Failure
 from store import Selection, Spending, Store, StoreError, open_store
 from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import as_of, horizon, late_rows
+from store.outcomes import INTERNAL_ERROR
 from store.paths import sqlite_path
 from store.protocol import Sized
 from store.rests import resting_until
@@ -27,7 +28,6 @@ from store.schema import (
     ENDPOINT_STATS,
     ENDPOINTS,
     INCIDENTS,
-    INTERNAL_ERROR,
     MODELS,
     PROBES,
     RATE_LIMITS,

@@ -20,9 +20,10 @@ from stats.samples import Percentiles, Samples, samples_of
 from stats.summary import Summary, summary
 from stats.uptime import SuccessRate, Uptime
 from store.clock import DAY_MS, HOUR_MS
+from store.outcomes import DOWN
 from store.rollup_plan import Range, effective, raw_rollups, rollups_of
 from store.rollups import Grid, Rollup, Series
-from store.schema import DOWN, Target
+from store.schema import Target
 
 RAW_AT_MOST = 5_000
 """Probes of a range up to which the raw ones are read: their bars are as fine as the range wants. It takes 0.06 s, and

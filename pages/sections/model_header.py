@@ -28,7 +28,8 @@ from stats.status_bars import Bar
 from stats.uptime import SuccessRate, Uptime
 from store import Selection
 from store.clock import DAY_MS
-from store.schema import DOWN, PROBES, Model, Probe, Target
+from store.outcomes import DOWN
+from store.schema import PROBES, Model, Probe, Target
 
 LAST_PROBES = 50
 RESTING_WORDS = ("not_counted", "stale", "never")

@@ -11,7 +11,8 @@ from typing import Any
 import apsw
 import pytest
 
-from store import Selection, Store, StoreError, migrations, open_store, schema
+from store import Selection, Store, StoreError, migrations, open_store
+from store import table as declaring
 from store.formats import FORMATS, Format, read_rows, write_rows
 from store.protocol import upkeep_of
 from store.repair import salvage
@@ -208,10 +209,10 @@ def m999_notes(connection: apsw.Connection) -> None:
 @pytest.fixture
 def notes(monkeypatch: pytest.MonkeyPatch) -> Table:
     """A table that comes later: one declared class and, for SQLite, a migration."""
-    monkeypatch.setattr(schema, "TABLES", TABLES.copy())
-    monkeypatch.setattr(schema, "TABLE_OF", schema.TABLE_OF.copy())
-    schema.table("notes", key=("name", "at"), time="at", owner="name", on_conflict="replace")(Note)
-    table = schema.TABLES["notes"]
+    monkeypatch.setattr(declaring, "TABLES", TABLES.copy())
+    monkeypatch.setattr(declaring, "TABLE_OF", declaring.TABLE_OF.copy())
+    declaring.table("notes", key=("name", "at"), time="at", owner="name", on_conflict="replace")(Note)
+    table = declaring.TABLES["notes"]
     monkeypatch.setitem(TABLES, "notes", table)
     monkeypatch.setitem(TABLE_OF, Note, table)
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, m999_notes))
