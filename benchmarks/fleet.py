@@ -59,7 +59,7 @@ def fill(store: ClickHouseStore, hours: int, now: int) -> None:
     for number in range(TARGETS):
         name = f"target {number:03d}"
         for statement in _of(number, name, since, hours):
-            store._command(statement)
+            store._database.command(statement)
         store.write(
             [
                 Target(name, "bench", "active", f"m/{number}", "https://llm.example/v1", 15.0, "ping", now, 3_600.0),

@@ -1,6 +1,6 @@
-"""From a store's URL to the one path of its file, and whether the file may be used there at all.
+"""Whether a SQLite file may be used where it lies.
 
-A symbolic link is resolved once, here: SQLite keeps a WAL beside the name that it is given, and locks, copies and
+`store.url` resolves a symbolic link once: SQLite keeps a WAL beside the name that it is given, and locks, copies and
 `restore` go by the name, too. Two names that cannot be resolved to one (a hard link, a file that is mounted by itself)
 would have a WAL each, which loses rows and damages the file, so such a store is refused; a folder that is mounted
 twice has its WAL and its lock with it and is fine.
@@ -8,7 +8,6 @@ twice has its WAL and its lock with it and is fine.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -23,12 +22,6 @@ NETWORK_FILE_SYSTEMS = frozenset(_KINDS.split())
 locks and its shared memory do not reach there.
 """
 MOUNTS = Path("/proc/self/mountinfo")
-
-
-def sqlite_path(url: str) -> Path | None:
-    """The file of a SQLite store, symbolic links resolved; null for the URL of a server."""
-    scheme, separator, rest = url.partition(":///")
-    return Path(os.path.realpath(rest)) if separator and scheme == "sqlite" and rest else None
 
 
 def refuse_unusable(path: Path) -> None:

@@ -41,33 +41,12 @@ class Series:
 
 
 @runtime_checkable
-class Sized(Protocol):
-    """What an engine may know besides."""
-
-    def size_bytes(self) -> int:
-        """How much room the rows take on the disk, with what belongs to them."""
-
-
-@runtime_checkable
 class Compactable(Protocol):
     """What an engine may do besides, where its files do not become small by themselves."""
 
     def compact(self, runs_before: int) -> int:
         """Merge rows of `runs` that began before this moment (milliseconds UTC) by hour, and give free room back to the
         disk, a bounded amount at a time; returns 0 when there is nothing left to do.
-        """
-
-
-@runtime_checkable
-class Upkeep(Protocol):
-    """What every engine knows of what was pruned, and of what a clock that was ahead left."""
-
-    def kept_since(self) -> int:
-        """Before this moment (milliseconds UTC) raw probes are pruned, and ones that come again are refused."""
-
-    def remove_from(self, moment: int, now: int) -> int:
-        """Remove every row from `moment` on (milliseconds UTC), whatever was made of them, and what was closed then is
-        open again; `kept_since` is at most the beginning of the UTC day `now`. Returns how many raw rows went.
         """
 
 
@@ -110,19 +89,25 @@ class Store(Protocol):
         place), in this order.
         """
 
-    def tidy(self, before: int) -> int:
-        """Forget raw probes and endpoint reports of the UTC days that ended by `before` (milliseconds UTC), a bounded
-        number at a time; returns how many went, 0 when there is nothing left to forget. Roll-ups stay.
+    def prune(self, before: int) -> int:
+        """Delete raw probes and endpoint reports of the UTC days that ended by `before` (milliseconds UTC), a bounded
+        number at a time; returns how many went, 0 when there is nothing left to prune. Roll-ups stay.
+        """
+
+    def kept_since(self) -> int:
+        """Before this moment (milliseconds UTC) raw probes are pruned, and refused when they come again."""
+
+    def remove_from(self, moment: int, now: int) -> int:
+        """Remove every row from `moment` on (milliseconds UTC) and everything derived from it, and reopen the versions
+        that such a row closed; `kept_since` is then at most the beginning of the UTC day `now`. Returns how many raw
+        rows went.
         """
 
     def rebuild(self) -> int:
-        """Make roll-ups and incidents anew from the raw probes that are kept; returns of how many."""
+        """Derive roll-ups and incidents again from the raw probes that are kept; returns from how many."""
+
+    def size_bytes(self) -> int:
+        """How much room the store takes on the disk."""
 
     def close(self) -> None:
         """Let go of files and connections; a second call does nothing."""
-
-
-def upkeep_of(store: Store) -> Upkeep:
-    """The same store."""
-    assert isinstance(store, Upkeep)
-    return store

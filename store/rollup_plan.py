@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from store.clock import DAY_MS, HOUR_MS
-from store.protocol import Selection, Store, upkeep_of
+from store.protocol import Selection, Store
 from store.rollups import BLOCK_MS, COLUMNS, HOURS, Grid, Observation, Rollup, Series, Step, added_up
 from store.schema import PROBES
 
@@ -29,7 +29,7 @@ class Range:
 
 def effective(store: Store, asked: Range) -> Range:
     """The range that the store can tell: where raw probes are pruned it begins and ends with an hour."""
-    kept_since = upkeep_of(store).kept_since()
+    kept_since = store.kept_since()
     since = asked.since - asked.since % HOUR_MS if asked.since < kept_since else asked.since
     until = asked.until + -asked.until % HOUR_MS if asked.until < kept_since else asked.until
     return Range(since, until)

@@ -280,12 +280,12 @@ class SqliteStore:
             yield from cursor
 
     def size_bytes(self) -> int:
-        """See `Sized.size_bytes`: the file, and what is not yet in it."""
+        """See `Store.size_bytes`: the file, and what is not yet in it."""
         files = (self.path.with_name(self.path.name + ending) for ending in ("", "-wal", "-shm"))
         return sum(path.stat().st_size for path in files if path.exists())
 
-    def tidy(self, before: int) -> int:
-        """See `Store.tidy`."""
+    def prune(self, before: int) -> int:
+        """See `Store.prune`."""
         return self._in_transaction(lambda connection: forget(connection, before))
 
     def compact(self, runs_before: int) -> int:
@@ -297,12 +297,12 @@ class SqliteStore:
         )
 
     def kept_since(self) -> int:
-        """See `Upkeep.kept_since`."""
+        """See `Store.kept_since`."""
         with self._errors("read"), self._connection() as connection:
             return kept_since(connection)
 
     def remove_from(self, moment: int, now: int) -> int:
-        """See `Upkeep.remove_from`."""
+        """See `Store.remove_from`."""
         return self._in_transaction(lambda connection: remove_from(connection, moment, now))
 
     def rebuild(self) -> int:

@@ -149,7 +149,7 @@ def _tell_incidents(connection: apsw.Connection, series: Key, first: int, last: 
 
 
 def kept_since(connection: apsw.Connection) -> int:
-    """See `Upkeep.kept_since`."""
+    """See `Store.kept_since`."""
     return int(connection.execute("SELECT kept_since FROM upkeep").get)
 
 
@@ -212,7 +212,7 @@ def _rebuild_series(connection: apsw.Connection, number: int, series: Key, kept_
 
 
 def remove_from(connection: apsw.Connection, moment: int, now: int) -> int:
-    """See `Upkeep.remove_from`."""
+    """See `Store.remove_from`."""
     pruned_until = kept_since(connection)
     connection.execute("UPDATE upkeep SET kept_since = min(kept_since, ?)", (now - now % DAY_MS,))
     touched = [

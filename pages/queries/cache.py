@@ -18,8 +18,6 @@ from store import Selection, Spending, Store, StoreError, open_store
 from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import as_of, horizon, late_rows
 from store.outcomes import INTERNAL_ERROR
-from store.paths import sqlite_path
-from store.protocol import Sized
 from store.rests import resting_until
 from store.rollup_plan import Range, days, rollups_of
 from store.rollups import SKETCHED, SPENDING_COLUMNS, spending_of
@@ -46,6 +44,7 @@ from store.schema import (
     Target,
     Usage,
 )
+from store.url import parse_store_url
 
 FRESH_S = 4
 REPORTS = 500
@@ -64,7 +63,7 @@ def _opened(url: str, identity: tuple[int, bool]) -> Store:
 
 def _identity(url: str) -> tuple[int, bool]:
     """Changes when the file is another one, or when a writer came to one that was read as if nobody wrote it."""
-    path = sqlite_path(url)
+    path = parse_store_url(url).file
     if path is None:  # a server is no file, and the same whatever it was started from
         return 0, False
     try:
@@ -225,10 +224,9 @@ def lags(url: str, since: int) -> list[float]:
 
 
 @st.cache_data(ttl=30, max_entries=4, show_spinner=False)
-def size_bytes(url: str) -> int | None:
-    """How much room the store takes; null where it does not know."""
-    opened = store(url)
-    return opened.size_bytes() if isinstance(opened, Sized) else None
+def size_bytes(url: str) -> int:
+    """How much room the store takes."""
+    return store(url).size_bytes()
 
 
 @st.cache_data(ttl=60, max_entries=4, show_spinner=False)

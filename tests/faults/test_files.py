@@ -161,7 +161,7 @@ def test_incidents_whose_raw_probes_were_pruned_are_brought_over(tmp_path: Path)
     store.write(probe(start + n * 10 * MINUTE, "timeout" if n in down else "ok") for n in range(432))
     incidents = list(store.read(INCIDENTS))
     assert len(incidents) == 3
-    while store.tidy(start + 2 * DAY):
+    while store.prune(start + 2 * DAY):
         pass
     store.close()
     found = salvage(path, repaired)
@@ -177,7 +177,7 @@ def test_roll_ups_of_a_series_whose_last_raw_probes_cannot_be_read_are_brought_o
     path, repaired = tmp_path / "a.db", tmp_path / "repaired.db"
     store = open_store(f"sqlite:///{path}")
     store.write(probe(NOON - 9 * DAY + n * HOUR, target=name) for n in range(48) for name in "ab")
-    while store.tidy(NOON):
+    while store.prune(NOON):
         pass
     days = list(store.rollups("day"))
     store.close()

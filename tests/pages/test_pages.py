@@ -393,7 +393,7 @@ def test_a_range_whose_raw_probes_are_pruned_says_that_it_is_whole_hours(filled:
     store = open_store(f"sqlite:///{filled}")
     assert "whole hours" not in "".join(caption.value for caption in open_page(range="7 d").caption)
     store.write([probe(now - 9 * DAY, target="Steady"), probe(now, target="Steady")])
-    while store.tidy(now - 2 * DAY):
+    while store.prune(now - 2 * DAY):
         pass
     store.close()
     said = "".join(caption.value for caption in open_page(range="7 d").caption)

@@ -14,7 +14,6 @@ import pytest
 from store import Selection, Store, StoreError, migrations, open_store
 from store import table as declaring
 from store.formats import FORMATS, Format, read_rows, write_rows
-from store.protocol import upkeep_of
 from store.repair import salvage
 from store.schema import PROBES, TABLE_OF, TABLES, Column, Moment, Row, Table, Text
 from store.sqlite import SqliteStore
@@ -234,10 +233,10 @@ def test_a_table_that_is_added_is_one_declared_class_and_a_migration(
             salvage(store.path, tmp_path / "repaired.db")
             with closing(open_store(f"sqlite:///{tmp_path}/repaired.db")) as repaired:
                 assert list(repaired.read(notes)) == list(store.read(notes))
-        assert upkeep_of(store).remove_from(0, NOON) == store.count(notes) + 5
+        assert store.remove_from(0, NOON) == store.count(notes) + 5
     finally:
         if not isinstance(store, SqliteStore):
-            store._command("DROP TABLE uptoken.notes")  # type: ignore[attr-defined]
+            store._database.command("DROP TABLE uptoken.notes")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)

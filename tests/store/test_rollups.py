@@ -233,8 +233,8 @@ def test_when_a_write_fails_the_roll_ups_are_as_they_were(store: Store) -> None:
 def test_raw_probes_are_forgotten_by_whole_days_and_their_roll_ups_stay(store: Store) -> None:
     store.write([probe(MIDNIGHT + n * HOUR, "ok" if n % 5 else "timeout") for n in range(-48, 30)])
     before = everything(store)
-    assert store.tidy(MIDNIGHT + 3 * HOUR) == 48
-    assert store.tidy(MIDNIGHT + 3 * HOUR) == 0
+    assert store.prune(MIDNIGHT + 3 * HOUR) == 48
+    assert store.prune(MIDNIGHT + 3 * HOUR) == 0
     assert min(row[0] for row in store.read(PROBES, columns=("started_at",))) == MIDNIGHT
     assert everything(store) == before
     assert store.rebuild() == 30
@@ -265,7 +265,7 @@ def test_where_raw_probes_are_pruned_a_range_is_whole_hours(store: Store) -> Non
     store.write([probe(MIDNIGHT + n * HOUR) for n in range(-48, 30)])
     asked = Range(MIDNIGHT - DAY + 1, MIDNIGHT + 3 * HOUR + 1)
     assert effective(store, asked) == asked
-    store.tidy(MIDNIGHT)
+    store.prune(MIDNIGHT)
     told = effective(store, asked)
     assert told == Range(MIDNIGHT - DAY, asked.until)
     assert sum(rollup.requests for rollup in rollups_of(store, (), told)) == 24 + 4
@@ -274,7 +274,7 @@ def test_where_raw_probes_are_pruned_a_range_is_whole_hours(store: Store) -> Non
 def test_what_was_forgotten_and_comes_again_is_not_counted_twice(store: Store) -> None:
     old = [probe(MIDNIGHT - n * HOUR) for n in range(1, 20)]
     store.write([*old, probe(NOON)])
-    store.tidy(MIDNIGHT)
+    store.prune(MIDNIGHT)
     before = everything(store)
     assert store.write(old) == 0
     assert everything(store) == before
@@ -282,7 +282,7 @@ def test_what_was_forgotten_and_comes_again_is_not_counted_twice(store: Store) -
 
 def test_the_newest_probe_of_a_series_is_never_forgotten(store: Store) -> None:
     store.write([probe(MIDNIGHT - DAY), probe(MIDNIGHT - DAY + 1), probe(NOON, target="other")])
-    assert store.tidy(MIDNIGHT) == 1
+    assert store.prune(MIDNIGHT) == 1
     assert [s.newest.started_at for s in store.series()] == [MIDNIGHT - DAY + 1, NOON]
 
 
@@ -290,7 +290,7 @@ def test_forgetting_goes_in_steps(store: Store) -> None:
     store.write([probe(MIDNIGHT - DAY + n * 1_000) for n in range(5_000)])
     store.write([probe(NOON)])
     steps = []
-    while gone := store.tidy(MIDNIGHT):
+    while gone := store.prune(MIDNIGHT):
         steps.append(gone)
     assert sum(steps) == 5_000
     assert max(steps) <= 2_000 or not isinstance(store, SqliteStore)  # where a delete would hold others up

@@ -123,7 +123,7 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_and_keeps_its_rows(
 def test_a_store_without_blocks_gets_them_from_its_days_also_where_the_probes_are_forgotten(path: Path) -> None:
     store = open_store(f"sqlite:///{path}")
     store.write([probe(NOON + n * HOUR, "ok" if n % 5 else "timeout") for n in range(-600, 30)])
-    while store.tidy(NOON - DAY):
+    while store.prune(NOON - DAY):
         pass
     before = list(store.rollups("block"))
     assert len(before) >= 2
@@ -170,7 +170,7 @@ def test_a_store_of_any_older_schema_becomes_the_same_as_a_new_one(
     new = open_store(f"sqlite:///{tmp_path}/new.db")
     outcomes = ("ok", "ok", "ok", "timeout", "timeout", "rate_limited")
     new.write([probe(NOON + n * HOUR, outcomes[n % 6], ttft_ms=100.0 + n) for n in range(-600, 30)])
-    while version >= 5 and new.tidy(NOON - DAY):  # before, there were no roll-ups that could outlive their probes
+    while version >= 5 and new.prune(NOON - DAY):  # before, there were no roll-ups that could outlive their probes
         pass
     with monkeypatch.context() as older:
         older.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:version])
