@@ -24,10 +24,10 @@ from store.clickhouse_schema import FIRST, NEWEST, ROLLUPS, SERIES, view_of
 from store.clock import DAY_MS, now_ms
 from store.horizon import as_of, horizon
 from store.protocol import ALL, Selection, Series, StoreError
-from store.rollups import COLUMNS, EXPORTED, Step, told
+from store.rollups import COLUMNS, EXPORTED, Step, exported_row
 from store.schema import INCIDENTS, PROBES, TABLE_OF, Probe, Row, Table
 from store.url import StoreUrl
-from store.versioning import meet, until_later
+from store.versioning import close_before, merge_version
 
 KEYS_AT_ONCE = 5_000
 
@@ -90,7 +90,7 @@ class ClickHouseStore:
     # -- writing
 
     def write(self, rows: Iterable[Row], *, on_conflict: Literal["ignore"] | None = None) -> int:
-        """See `Store.write`. All rows are gathered first: the engine knows no transaction over tables."""
+        """All rows are gathered first: the engine knows no transaction over tables."""
         gathered = [(TABLE_OF[type(row)], row) for row in rows]
         if self.read_only:
             raise StoreError(f"the store at {self.url} was opened for reading: it may not be written here")
@@ -146,15 +146,15 @@ class ClickHouseStore:
         new = 0
         for row in values:
             versions, until = known[row[: length - 1]], future if row[length - 1] < future else 2**62
-            found = max((at for at in versions if at < until), default=None)
-            before = as_of(versions[found], length, until) if found is not None else None
-            meeting = meet(before, row, length)
-            if meeting.closes_at is not None and before is not None:
-                closed = (*before[:length], meeting.closes_at, *before[length + 1 :])
+            newest = max((at for at in versions if at < until), default=None)
+            before = as_of(versions[newest], length, until) if newest is not None else None
+            merge = merge_version(before, row, length)
+            if merge.closes_at is not None and before is not None:
+                closed = (*before[:length], merge.closes_at, *before[length + 1 :])
                 changed[closed[:length]] = versions[closed[length - 1]] = closed
-            if meeting.adds and row[length - 1] not in versions:
+            if merge.adds and row[length - 1] not in versions:
                 later = versions.get(min((at for at in versions if at >= until), default=-1))
-                added = until_later(row, later, length)
+                added = close_before(row, later, length)
                 changed[added[:length]] = versions[added[length - 1]] = added
                 new += 1
         self._database.insert(table, list(changed.values()))
@@ -171,7 +171,6 @@ class ClickHouseStore:
         newest_first: bool = False,
         limit: int | None = None,
     ) -> Iterator[Values]:
-        """See `Store.read`."""
         names = columns or table.names
         if table.is_derived:
             rows = self._derived_rows(table, selection)
@@ -200,13 +199,11 @@ class ClickHouseStore:
             yield row[: len(names)]
 
     def count(self, table: Table, selection: Selection = ALL) -> int:
-        """See `Store.count`."""
         if table.is_derived:
             return sum(1 for _ in self.read(table, selection, columns=table.key))
         return count_rows(self._database, table, selection)
 
     def series(self, until: int | None = None) -> list[Series]:
-        """See `Store.series`."""
         key = ", ".join(SERIES)
         first = self._database.rows(f"SELECT {key}, min(first_at) FROM {self._database.name(FIRST)} GROUP BY {key}")
         first_at = {row[:3]: int(row[3]) for row in first}
@@ -234,14 +231,13 @@ class ClickHouseStore:
     def rollups(
         self, step: Step, selection: Selection = ALL, columns: tuple[str | None, ...] = COLUMNS
     ) -> Iterator[Values]:
-        """See `Store.rollups`."""
         return read_rollups(self._database, step, selection, columns)
 
     def _derived_rows(self, table: Table, selection: Selection) -> Iterator[Values]:
         if table is INCIDENTS:
             return self._incidents(selection)
         step = EXPORTED[table]
-        return (told(step, row) for row in self.rollups(step, selection))
+        return (exported_row(step, row) for row in self.rollups(step, selection))
 
     def _incidents(self, selection: Selection) -> Iterator[Values]:
         """Those that began in the selection."""
@@ -255,7 +251,7 @@ class ClickHouseStore:
         return (row for row in self._database.rows(sql, parameters) if first <= row[3] < last)
 
     def size_bytes(self) -> int:
-        """See `Store.size_bytes`: on the server that answers."""
+        """On the server that answers."""
         sql = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = {name:String}"
         [(size,)] = self._database.rows(sql, {"name": self.url.database})
         return int(size or 0)
@@ -263,26 +259,21 @@ class ClickHouseStore:
     # -- upkeep
 
     def kept_since(self) -> int:
-        """See `Store.kept_since`."""
         return kept_since(self._database)
 
     def prune(self, before: int) -> int:
-        """See `Store.prune`."""
         with self._database.errors("write"):
             return prune(self._database, before)
 
     def remove_from(self, moment: int, now: int) -> int:
-        """See `Store.remove_from`."""
         with self._database.errors("write"):
             return remove_from(self._database, moment, now)
 
     def rebuild(self) -> int:
-        """See `Store.rebuild`."""
         with self._database.errors("write"):
             return rebuild(self._database)
 
     def close(self) -> None:
-        """See `Store.close`."""
         self._database.close()
 
 

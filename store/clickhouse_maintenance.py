@@ -24,13 +24,12 @@ from store.schema import PROBES, TABLES, Table
 
 
 def kept_since(database: Database) -> int:
-    """See `Store.kept_since`."""
     [(moment,)] = database.rows(f"SELECT max(kept_since) FROM {database.name('upkeep')}")
     return int(moment or 0)
 
 
 def prune(database: Database, before: int) -> int:
-    """See `Store.prune`. With `retention_days` in its URL the server prunes by itself, too."""
+    """With `retention_days` in its URL the server prunes by itself, too."""
     boundary = before - before % DAY_MS
     if boundary > kept_since(database):
         database.command(f"INSERT INTO {database.name('upkeep')} VALUES ({boundary})")
@@ -47,7 +46,7 @@ def prune(database: Database, before: int) -> int:
 
 
 def remove_from(database: Database, moment: int, now: int) -> int:
-    """See `Store.remove_from`. Tables one after the other: after an error, the next call goes on."""
+    """Tables one after the other: after an error, the next call goes on."""
     pruned_until, midnight, removed = kept_since(database), now - now % DAY_MS, 0
     if pruned_until > midnight:
         database.command(f"INSERT INTO {database.name('upkeep')} VALUES ({midnight})")
@@ -89,7 +88,7 @@ def _remove_rows(database: Database, table: Table, moment: int, now: int) -> int
 
 
 def rebuild(database: Database) -> int:
-    """See `Store.rebuild`. Incidents are derived from the probes at every read."""
+    """Incidents are derived from the probes at every read."""
     since = kept_since(database)
     for step, name in ROLLUPS.items():
         began = since - since % BLOCK_MS if step == "block" else since

@@ -13,8 +13,8 @@ from store.clickhouse_database import Database
 from store.clickhouse_queries import packed_cells, packed_sketch, rollup_condition
 from store.clickhouse_schema import ROLLUPS, SERIES
 from store.protocol import Selection
-from store.rollups import CELL_MS, SKETCHED, STEP_MS, Step, by_place, cells_of
-from store.sketch import counts_of, merged
+from store.rollups import CELL_MS, SKETCHED, STEP_MS, Step, pack_cells, unpack_cells
+from store.sketch import merge_sketch, unpack_sketch
 
 _PACKED = {name: packed_sketch(name) for name in SKETCHED} | {"cells": packed_cells()}
 
@@ -22,7 +22,7 @@ _PACKED = {name: packed_sketch(name) for name in SKETCHED} | {"cells": packed_ce
 def read_rollups(
     database: Database, step: Step, selection: Selection, columns: tuple[str | None, ...]
 ) -> Iterator[Values]:
-    """See `Store.rollups`. The engine adds up the parts of an hour when it merges; those that it did not merge yet are
+    """The engine adds up the parts of an hour when it merges; those that it did not merge yet are
     added up here, which is three times faster than to let it add up all in the query.
     """
     condition, parameters = rollup_condition(selection)
@@ -82,9 +82,9 @@ def _add_rows(one: Values, other: Values, columns: tuple[str | None, ...]) -> Va
     values: list[Any] = []
     for name, a, b in zip(columns, one[4:], other[4:], strict=True):
         if name == "cells":
-            values.append(cells_of(a, by_place(b), len(a) // 12))
+            values.append(pack_cells(a, unpack_cells(b), len(a) // 12))
         elif name in SKETCHED:
-            values.append(merged(a, counts_of(b)))
+            values.append(merge_sketch(a, unpack_sketch(b)))
         else:
             values.append(a + b if name else None)
     return (*one[:4], *values)

@@ -19,7 +19,7 @@ from store.first_migrations import (
     m005_rollups,
 )
 from store.protocol import StoreError
-from store.sqlite_derived import fold, rebuild
+from store.sqlite_derived import rebuild, rebuild_blocks
 
 
 def m006_blocks(connection: apsw.Connection) -> None:
@@ -106,7 +106,7 @@ def _fill_rollups(connection: apsw.Connection) -> None:
     After the last migration, since roll-ups are written with the columns of today.
     """
     if connection.execute("SELECT 1 FROM daily LIMIT 1").fetchone():
-        fold(connection)
+        rebuild_blocks(connection)
     else:
         rebuild(connection)
 

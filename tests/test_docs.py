@@ -18,7 +18,7 @@ from store import open_store
 from store.outcomes import DOWN, NOT_COUNTED, UP
 from store.rollups import EXPORTED
 from store.schema import TABLES
-from store.sqlite import INTERNED
+from store.sqlite_queries import INTERNED
 
 KINDS = {"text": "TEXT", "integer": "INTEGER", "moment": "INTEGER", "flag": "INTEGER", "real": "REAL"}
 ROOT = Path(__file__).resolve().parents[1]

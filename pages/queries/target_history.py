@@ -21,7 +21,7 @@ from stats.summary import Summary, summary
 from stats.uptime import SuccessRate, Uptime
 from store.clock import DAY_MS, HOUR_MS
 from store.outcomes import DOWN
-from store.rollup_plan import Range, effective, raw_rollups, rollups_of
+from store.rollup_plan import Range, available_range, raw_rollups, rollups_of
 from store.rollups import Grid, Rollup, Series
 from store.schema import Target
 
@@ -253,7 +253,7 @@ def _rollups(
 ) -> tuple[Range, list[Rollup]]:
     """The one place that decides whether a range is read from raw probes or from roll-ups."""
     store = cache.store(url)
-    told = effective(store, Range(since, until))
+    told = available_range(store, Range(since, until))
     first_at = cache.first_at(url)
     began = max(told.since, min((first_at.get(target.name, until) for target in targets), default=until))
     if told == Range(since, until) and _probes_in(targets, until - began) <= RAW_AT_MOST:

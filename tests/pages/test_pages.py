@@ -224,7 +224,7 @@ def test_a_store_that_cannot_be_opened_is_said_and_left_alone(store_at: Path, pa
     app = open_page(page)
     assert not app.exception
     assert app.header[0].value == "The store cannot be opened"
-    assert "damaged or no database" in app.error[0].value
+    assert "damaged or is not a database" in app.error[0].value
     assert store_at.read_bytes() == b"this was never a database" * 400
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-import store.schema
 from stats.incidents import (
     Incident,
     incidents,
@@ -11,7 +10,7 @@ from stats.incidents import (
     state,
     within,
 )
-from store.incidents import stretches
+from store.incidents import find_incidents
 from store.schema import Probe
 from tests.factories import DAY, MINUTE, NOON, probe
 
@@ -22,10 +21,7 @@ def _minutes(*outcomes: str) -> list[Probe]:
 
 def seen(probes: list[Probe], now: int | None = None) -> list[Incident]:
     """The incidents of one target that is probed each minute, as the store keeps them."""
-    rows = [
-        store.schema.Incident("Gemma", "here", "ping", s.began_at, s.ended_at, s.cause, s.probes, s.error)
-        for s in stretches((p.started_at, p.outcome, p.error) for p in probes)
-    ]
+    rows = find_incidents(("Gemma", "here", "ping"), ((p.started_at, p.outcome, p.error) for p in probes))
     newest = probes[-1] if probes else None
     return incidents(rows, newest, now if now is not None else NOON + len(probes) * MINUTE, 60)
 

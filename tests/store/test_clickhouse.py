@@ -13,7 +13,7 @@ from store.clickhouse_queries import packed_sketch
 from store.clickhouse_schema import Layout
 from store.rollups import STEP_MS
 from store.schema import BUDGETS, INCIDENTS, PROBES, RUNS, Budget, Probe, Run
-from store.sketch import packed
+from store.sketch import pack_sketch
 from tests.factories import DAY, MINUTE, NOON, probe
 from tests.stats.test_rollups import a_week
 from tests.store.stores import needs_engine, opened
@@ -83,7 +83,7 @@ def test_large_counts_are_packed_as_sqlite_packs_them(clickhouse: Store) -> None
     for counts in ({5: 1}, {5: 65_535}, {5: 65_536, 700: 3}, {5: 131_070, 6: 200_001}):
         kept = f"CAST(map({', '.join(f'{k}, {v}' for k, v in counts.items())}), 'Map(UInt16, UInt64)')"
         query = f"SELECT {packed_sketch('ttft_ms')} FROM (SELECT {kept} AS ttft_ms)"
-        assert list(clickhouse._database.rows(query, binary=("packed_ttft_ms",))) == [(packed(counts),)]  # type: ignore[attr-defined]
+        assert list(clickhouse._database.rows(query, binary=("packed_ttft_ms",))) == [(pack_sketch(counts),)]  # type: ignore[attr-defined]
 
 
 @needs_engine

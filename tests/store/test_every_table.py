@@ -13,7 +13,8 @@ import pytest
 
 from store import Selection, Store, StoreError, migrations, open_store
 from store import table as declaring
-from store.formats import FORMATS, Format, read_rows, write_rows
+from store.formats import FORMATS, Format, write_rows
+from store.import_files import read_rows
 from store.repair import salvage
 from store.schema import PROBES, TABLE_OF, TABLES, Column, Moment, Row, Table, Text
 from store.sqlite import SqliteStore

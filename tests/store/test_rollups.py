@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store import Selection, Store, open_store
-from store.incidents import stretches
-from store.rollup_plan import Range, effective, rollups_of
+from store.incidents import find_incidents
+from store.rollup_plan import Range, available_range, rollups_of
 from store.rollups import COLUMNS, COUNTED, STEP_MS
 from store.schema import DAILY, HOURLY, INCIDENTS, PROBES, Hour, Incident, Probe
-from store.sketch import bucket_of, counts_of, merged, packed, quantiles, value_of
+from store.sketch import bucket_of, merge_sketch, pack_sketch, quantiles, unpack_sketch, value_of
 from store.sqlite import SqliteStore
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
 from tests.store.stores import STORES, opened
@@ -197,10 +197,13 @@ def test_any_order_of_inserts_comes_to_the_same_and_so_does_a_rebuild(
     assert everything(other) == made
     by_hand = {
         (target, profile): list(
-            stretches(
-                (p.started_at, p.outcome, p.error)
-                for p in sorted(probes, key=lambda p: p.started_at)
-                if (p.target, p.profile) == (target, profile)
+            find_incidents(
+                (target, "here", profile),
+                [
+                    (p.started_at, p.outcome, p.error)
+                    for p in sorted(probes, key=lambda p: p.started_at)
+                    if (p.target, p.profile) == (target, profile)
+                ],
             )
         )
         for target in "ab"
@@ -264,9 +267,9 @@ def test_a_range_with_any_edges_and_grain_has_exactly_its_probes(
 def test_where_raw_probes_are_pruned_a_range_is_whole_hours(store: Store) -> None:
     store.write([probe(MIDNIGHT + n * HOUR) for n in range(-48, 30)])
     asked = Range(MIDNIGHT - DAY + 1, MIDNIGHT + 3 * HOUR + 1)
-    assert effective(store, asked) == asked
+    assert available_range(store, asked) == asked
     store.prune(MIDNIGHT)
-    told = effective(store, asked)
+    told = available_range(store, asked)
     assert told == Range(MIDNIGHT - DAY, asked.until)
     assert sum(rollup.requests for rollup in rollups_of(store, (), told)) == 24 + 4
 
@@ -321,14 +324,14 @@ def test_a_bucket_s_value_is_within_one_percent_of_all_that_falls_into_it() -> N
 )
 def test_merging_a_few_or_many_is_adding(kept: dict[int, int], more: dict[int, int]) -> None:
     both = {bucket: kept.get(bucket, 0) + more.get(bucket, 0) for bucket in {*kept, *more}}
-    assert merged(packed(kept), more) == packed(both)
+    assert merge_sketch(pack_sketch(kept), more) == pack_sketch(both)
 
 
 def test_sketches_merge_by_adding_and_large_counts_go_on_in_the_next_pair() -> None:
-    assert counts_of(packed({5: 70_000, 2: 1})) == {2: 1, 5: 70_000}
-    assert len(packed({5: 70_000, 2: 1}) or b"") == 12
-    assert counts_of(merged(packed({5: 1}), {5: 2, 9: 3})) == {5: 3, 9: 3}
-    assert (packed({}), merged(None, {})) == (None, None)
+    assert unpack_sketch(pack_sketch({5: 70_000, 2: 1})) == {2: 1, 5: 70_000}
+    assert len(pack_sketch({5: 70_000, 2: 1}) or b"") == 12
+    assert unpack_sketch(merge_sketch(pack_sketch({5: 1}), {5: 2, 9: 3})) == {5: 3, 9: 3}
+    assert (pack_sketch({}), merge_sketch(None, {})) == (None, None)
     assert quantiles({}, [0.5]) == [None]
 
 

@@ -15,7 +15,7 @@ import pytest
 from store import StoreError, backup, migrations, open_store
 from store.rollups import COLUMNS, EXPORTED, STEP_MS
 from store.schema import ENDPOINTS, INCIDENTS, MODELS, PROBES, TABLES, TARGETS, Budget, Endpoint, Model
-from store.sqlite import INTERNED
+from store.sqlite_queries import INTERNED
 from tests.factories import DAY, HOUR, NOON, model, probe
 
 
@@ -264,7 +264,7 @@ def test_a_damaged_file_is_refused_and_not_overwritten(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"this was never a database" * 400)
     before = path.read_bytes()
-    with pytest.raises(StoreError, match="damaged or no database"):
+    with pytest.raises(StoreError, match="damaged or is not a database"):
         open_store(f"sqlite:///{path}")
     assert path.read_bytes() == before
 
