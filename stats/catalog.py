@@ -84,7 +84,7 @@ def _words(text: str | None) -> tuple[str, ...]:
     return tuple(text.split(",")) if text else ()
 
 
-def filtered(models: Iterable[CatalogModel], filters: Filters) -> list[CatalogModel]:
+def filter_models(models: Iterable[CatalogModel], filters: Filters) -> list[CatalogModel]:
     """The models that meet all of it. What is not known of a model does not meet a limit on it."""
     return [model for model in models if _fits(model, filters)]
 
@@ -111,7 +111,7 @@ class Point:
     names: tuple[str, ...]
 
 
-def spots(points: Iterable[tuple[CatalogModel, float | None]]) -> list[Point]:
+def group_points(points: Iterable[tuple[CatalogModel, float | None]]) -> list[Point]:
     """Where models stand by blended price and by a value. Models without the one or the other are nowhere."""
     found: dict[tuple[float, float], list[tuple[float, float, str]]] = defaultdict(list)
     for model, value in points:
@@ -137,7 +137,7 @@ class ModelMeasurement:
     probes: int
 
 
-def measured_by_model(rollups: Iterable[Rollup], models: Mapping[str, str]) -> dict[str, ModelMeasurement]:
+def measurements_by_model(rollups: Iterable[Rollup], models: Mapping[str, str]) -> dict[str, ModelMeasurement]:
     """By model; `models` tells each target's."""
     listed: dict[str, list[Rollup]] = defaultdict(list)
     for rollup in rollups:

@@ -59,7 +59,7 @@ def activities(runs: Iterable[Run]) -> list[Activity]:
     ]
 
 
-def strip_of_runs(runs: Iterable[Run], since: int, until: int, most: int) -> list[Bar]:
+def run_bars(runs: Iterable[Run], since: int, until: int, most: int) -> list[Bar]:
     """Bars of equal length over a window: runs that went well count as up, those with an error as down. `probes` are
     runs.
     """

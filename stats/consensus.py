@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stats.intervals import split_range
 from stats.status_bars import Bar, bars_in
-from stats.stretches import cut
 from stats.uptime import Uptime
 from store.rollups import Rollup
 
@@ -21,25 +21,25 @@ PARTS = 24
 
 
 @dataclass(frozen=True)
-class SeenByMost:
+class Consensus:
     """How a target did as most places see it: its bars, and its uptime."""
 
     bars: list[Bar]
     uptime: Uptime
 
 
-def seen_by_most(
+def consensus(
     places: Sequence[Sequence[Rollup]], since: int, until: int, began: int, every_s: float, most: int
-) -> SeenByMost:
+) -> Consensus:
     """Of the stretches of each place, in a window (milliseconds UTC); `began`: when any of them first looked."""
     every = [rollup for rollups in places for rollup in rollups]
     cell_ms = max((rollup.cell_ms for rollup in every), default=1)
-    fine = cut(every, since, until, most * PARTS, cell_ms, round(every_s * 1_000))
+    fine = split_range(every, since, until, most * PARTS, cell_ms, round(every_s * 1_000))
     cells = [_cell(cells) for cells in zip(*(bars_in(rollups, fine) for rollups in places), strict=True)]
     up_s, down_s = sum(cell.up_s for cell in cells), sum(cell.down_s for cell in cells)
     deciding = [cell.up_s + cell.down_s for cell in cells if cell.up_s + cell.down_s]
     squares = sum(seconds * seconds for seconds in deciding)
-    return SeenByMost(
+    return Consensus(
         _merged(cells, -(-len(cells) // most)),
         Uptime(
             window_s=max(0.0, (until - max(since, began)) / 1_000),

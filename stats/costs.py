@@ -33,7 +33,7 @@ def month_began(now: int) -> int:
     return int(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp()) * 1_000
 
 
-def asked_since(now: int) -> int:
+def costs_begin_at(now: int) -> int:
     """From when on `costs` wants the days: the month, or the last seven days where it is younger."""
     return min(month_began(now), now - now % DAY_MS - 7 * DAY_MS)
 

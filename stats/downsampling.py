@@ -16,7 +16,7 @@ MOST_MARKS = 240
 Point = tuple[int, float | None]
 
 
-def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
+def downsample(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
     """At most `most` of these (moments in milliseconds UTC, in order; a null value breaks the line): of each stretch
     of equal length its first, its lowest, its highest and its last, and a null where it has one.
     """

@@ -62,12 +62,12 @@ def incidents(rows: Iterable[store.schema.Incident], newest: Probe | None, now: 
     ]
 
 
-def within(found: Iterable[Incident], since: int, until: int) -> list[Incident]:
+def incidents_in(found: Iterable[Incident], since: int, until: int) -> list[Incident]:
     """Those that a range has a part of."""
     return [i for i in found if i.began_at < until and (i.ended_at is None or i.ended_at > since)]
 
 
-def unprobed(state: str) -> TargetState | None:
+def configured_state(state: str) -> TargetState | None:
     """What a target is that its configuration keeps from being probed, by its row's `state`; null for any other."""
     if state == "waiting_for_key":
         return TargetState("waiting", None)
@@ -79,7 +79,7 @@ def is_stale(newest: Probe, now: int, every_s: float) -> bool:
     return now - newest.started_at > (3 * every_s + 60) * 1_000
 
 
-def state(newest: Probe | None, found: Sequence[Incident], now: int, every_s: float) -> TargetState:
+def target_state(newest: Probe | None, found: Sequence[Incident], now: int, every_s: float) -> TargetState:
     """What the newest probe says, and since when by the incidents of its series."""
     if newest is None:
         return TargetState("never", None)

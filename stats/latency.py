@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stats.intervals import Intervals, split_range
 from stats.samples import Floats, Samples, quantile_table, samples_by_place
-from stats.stretches import Stretches, cut
 from store.arrays import sample_count
 from store.outcomes import DOWN, UP
 from store.rollups import OUTCOMES, SKETCHED, Rollup
@@ -118,16 +118,16 @@ def band_count(samples: int) -> int:
     return min(MOST_BANDS, max(4, math.ceil(samples / PROBES_A_BAND)))
 
 
-def _cut(rollups: Sequence[Rollup], since: int, until: int, count: int) -> Stretches:
-    return cut(rollups, since, until, count, max((rollup.length_ms for rollup in rollups), default=1))
+def _cut(rollups: Sequence[Rollup], since: int, until: int, count: int) -> Intervals:
+    return split_range(rollups, since, until, count, max((rollup.length_ms for rollup in rollups), default=1))
 
 
-def _in(rollups: Sequence[Rollup], stretches: Stretches, column: str) -> list[Samples]:
+def _in(rollups: Sequence[Rollup], stretches: Intervals, column: str) -> list[Samples]:
     places = [stretches.place(rollup.began) for rollup in rollups]
     return samples_by_place(rollups, places, stretches.count, column)
 
 
-def _middle(stretches: Stretches, place: int, since: int, until: int) -> int:
+def _middle(stretches: Intervals, place: int, since: int, until: int) -> int:
     """Of the part that lies within the range."""
     began = stretches.began + place * stretches.width_ms
     return (max(began, since) + min(began + stretches.width_ms, until)) // 2

@@ -10,7 +10,7 @@ from stats.routes import attempts_by_provider, routes_of
 from store.schema import EndpointStats
 
 
-def reported(said: EndpointStats) -> EndpointPerformance:
+def reported_performance(said: EndpointStats) -> EndpointPerformance:
     """The router's report. Its uptime (the share of minutes in which at least 80% of attempts succeeded) stands for the
     chance of success; an outage is a minute below that within the last five, or a status below 0.
     """
@@ -19,7 +19,7 @@ def reported(said: EndpointStats) -> EndpointPerformance:
     return EndpointPerformance(uptime, said.latency_p50_ms, said.tokens_per_second_p50, outage)
 
 
-def measured(probes: Iterable[RoutedProbe]) -> dict[str, EndpointPerformance]:
+def measured_performance(probes: Iterable[RoutedProbe]) -> dict[str, EndpointPerformance]:
     """By the provider's name, of probes: the share of attempts that it answered (rate limits count against it),
     medians, and whether the newest attempt failed.
     """

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from stats.stretches import Stretches, cut
+from stats.intervals import Intervals, split_range
 from store.arrays import timeline
 from store.outcomes import UP
 from store.rollups import OUTCOMES, Rollup
@@ -63,23 +63,23 @@ class Bar:
         return self.down_s / decided if decided else 0.0
 
 
-def strip_began(since: int, until: int, first_at: int, every_s: float, most: int = MOST_BARS) -> int:
+def bars_begin_at(since: int, until: int, first_at: int, every_s: float, most: int = MOST_BARS) -> int:
     """Where the strip of a window begins (milliseconds UTC): with the window or, for a target that is younger, with
     its first probe, but not later than `most` of its slots ago. So the first bars of a new target can be seen.
     """
     return max(since, min(first_at, until - most * round(every_s * 1_000)))
 
 
-def strip(rollups: Sequence[Rollup], since: int, until: int, every_s: float, most: int = MOST_BARS) -> list[Bar]:
+def status_bars(rollups: Sequence[Rollup], since: int, until: int, every_s: float, most: int = MOST_BARS) -> list[Bar]:
     """The bars of a window that ends at `until`, oldest first: at most `most`, none shorter than one interval of the
     schedule, and each some whole cells of the coarsest of these stretches of one series. A slot belongs to the bar
     that its probe started in.
     """
     cell_ms = max((rollup.cell_ms for rollup in rollups), default=1)
-    return bars_in(rollups, cut(rollups, since, until, most, cell_ms, round(every_s * 1_000)))
+    return bars_in(rollups, split_range(rollups, since, until, most, cell_ms, round(every_s * 1_000)))
 
 
-def bars_in(rollups: Sequence[Rollup], stretches: Stretches) -> list[Bar]:
+def bars_in(rollups: Sequence[Rollup], stretches: Intervals) -> list[Bar]:
     """A bar for each of the stretches."""
     seconds, probes = np.zeros((stretches.count, 3)), np.zeros(stretches.count, dtype=np.int64)
     alike: dict[int, list[Rollup]] = defaultdict(list)
@@ -112,7 +112,7 @@ def bars_in(rollups: Sequence[Rollup], stretches: Stretches) -> list[Bar]:
     ]
 
 
-def with_errors(bars: Sequence[Bar], failures: Iterable[Failure]) -> list[Bar]:
+def add_errors(bars: Sequence[Bar], failures: Iterable[Failure]) -> list[Bar]:
     """The bars with what the first failure in each said."""
     said = sorted((failure.started_at, failure.error) for failure in failures if failure.error)
     moments = [at for at, _ in said]
@@ -124,7 +124,7 @@ def with_errors(bars: Sequence[Bar], failures: Iterable[Failure]) -> list[Bar]:
     return found
 
 
-def _outcomes(rollups: Sequence[Rollup], stretches: Stretches) -> dict[int, tuple[tuple[str, int], ...]]:
+def _outcomes(rollups: Sequence[Rollup], stretches: Intervals) -> dict[int, tuple[tuple[str, int], ...]]:
     """By stretch, how many of which outcome other than `ok`; not of one that has a part of a roll-up with some: which
     part they were in, nobody knows.
     """

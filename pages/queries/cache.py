@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from pages.components import formatting
-from stats.costs import COST_COUNTS, Cost, asked_since
+from stats.costs import COST_COUNTS, Cost, costs_begin_at
 from stats.costs import costs as to_costs
 from stats.latency import MeasuredProbe
 from stats.providers import RoutedProbe
@@ -252,7 +252,7 @@ def spending(url: str, since: int, until: int) -> list[Spending]:
 @st.cache_data(ttl=300, max_entries=4, show_spinner=False)
 def costs(url: str, now: int) -> list[Cost]:
     """What the probes cost by target: today, this month, and what it will come to."""
-    return to_costs(days(store(url), COST_COUNTS, asked_since(now)), now)
+    return to_costs(days(store(url), COST_COUNTS, costs_begin_at(now)), now)
 
 
 @st.cache_data(ttl=30, max_entries=24, show_spinner=False)

@@ -15,7 +15,7 @@ from stats import latency, status_bars, tokens
 from stats.change_points import Shift, shifts
 from stats.correctness import Answers
 from stats.downsampling import Mark, marks
-from stats.incidents import Incident, TargetState, incidents, state, unprobed, within
+from stats.incidents import Incident, TargetState, configured_state, incidents, incidents_in, target_state
 from stats.samples import Percentiles, Samples, samples_of
 from stats.summary import Summary, summary
 from stats.uptime import SuccessRate, Uptime
@@ -102,12 +102,12 @@ class TargetHistory:
     def bars(self, most: int = BARS) -> list[status_bars.Bar]:
         """The strip."""
         every_s = self.target.every_s
-        began = status_bars.strip_began(self.since, self.ends, self.first_at, every_s, most)
-        return status_bars.strip(self.of(self.target.profile), began, self.ends, every_s, most)
+        began = status_bars.bars_begin_at(self.since, self.ends, self.first_at, every_s, most)
+        return status_bars.status_bars(self.of(self.target.profile), began, self.ends, every_s, most)
 
     def bars_with_errors(self, most: int = BARS) -> list[status_bars.Bar]:
         """The strip, with what failures said."""
-        return status_bars.with_errors(self.bars(most), [f for f in self._failures if f.profile == self.target.profile])
+        return status_bars.add_errors(self.bars(most), [f for f in self._failures if f.profile == self.target.profile])
 
     def samples(self, profile: str, column: str) -> Samples:
         """The values of a measured column."""
@@ -233,8 +233,9 @@ def target_histories(
                 now=now,
                 first_at=first_at.get(target.name, now),
                 rollups=mine[target.name, target.location],
-                incidents=within(all_incidents, told.since, until),
-                state=unprobed(target.state) or state(newest.get(series), all_incidents, now, target.every_s),
+                incidents=incidents_in(all_incidents, told.since, until),
+                state=configured_state(target.state)
+                or target_state(newest.get(series), all_incidents, now, target.every_s),
             )
         )
     return found
@@ -279,7 +280,7 @@ def _probes_in(targets: Iterable[Target], ms: int) -> float:
 def _grids(targets: Iterable[Target], told: Range, first_at: dict[str, int], parts: int) -> dict[Series, Grid]:
     found = {}
     for target in targets:
-        began = status_bars.strip_began(
+        began = status_bars.bars_begin_at(
             told.since, told.until, first_at.get(target.name, told.since), target.every_s, BARS
         )
         for profile in {target.profile, THROUGHPUT}:

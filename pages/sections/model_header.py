@@ -15,7 +15,7 @@ from pages.queries.target_history import BARS, PARTS_OF_A_BAR, THROUGHPUT, Gaps,
 from pages.queries.time_range import TimeRange
 from pages.sections.model_providers import other_prices
 from pages.shell.time_range import in_link
-from stats.consensus import seen_by_most
+from stats.consensus import consensus
 from stats.correctness import Answers
 from stats.incidents import (
     Incident,
@@ -135,7 +135,7 @@ def everywhere(url: str, target: Target, places: list[str], window: TimeRange, n
     histories = target_histories(url, everyone, window, now, parts=PARTS_OF_A_BAR)
     first, every_s = histories[0], max(other.every_s for other in everyone)
     each = [history.of(history.target.profile) for history in histories]
-    seen = seen_by_most(each, first.since, first.ends, first.first_at, every_s, BARS)
+    seen = consensus(each, first.since, first.ends, first.first_at, every_s, BARS)
     heading = theme.title("Everywhere", f"from {len(places)} locations: down only where most of them see it")
     covered = f"coverage {formatting.percent(seen.uptime.coverage)}"
     note = formatting.uptime_note(seen.uptime) if seen.uptime.share is None else covered

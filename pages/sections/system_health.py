@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pages.components import formatting, theme
 from pages.components.metric import Metric
 from pages.queries import cache
-from stats.collector_health import Activity, activities, strip_of_runs
+from stats.collector_health import Activity, activities, run_bars
 from store.clock import DAY_MS, HOUR_MS
 from store.rests import resting_until
 from store.schema import LAG_LIMIT_MS, RateLimit
@@ -197,7 +197,7 @@ def collectors(url: str, now: int, zone: str) -> str:
 
 
 def _row(each: Activity, since: int, now: int, zone: str) -> str:
-    bars = strip_of_runs(each.runs, since, now + 1, BARS)
+    bars = run_bars(each.runs, since, now + 1, BARS)
     failed = each.failed
     last_error = ""
     if failed:

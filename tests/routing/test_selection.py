@@ -16,7 +16,7 @@ from routing.selection import (
     provider_object,
 )
 from stats.routes import attempts_by_provider, first_choices, routes_of
-from stats.routing_inputs import measured, reported
+from stats.routing_inputs import measured_performance, reported_performance
 from store.schema import Endpoint, EndpointStats
 from tests.factories import MINUTE, NOON, probe
 from tests.stats.samples import routed
@@ -248,11 +248,11 @@ def test_shares_at_the_edges(costs: list[float], shares: list[float]) -> None:
 
 def test_a_report_becomes_a_record() -> None:
     said = EndpointStats("openrouter", "m", "a", NOON, "A", 0, 1.0, 0.97, 0.9, 300.0, tokens_per_second_p50=70.0)
-    assert reported(said) == EndpointPerformance(0.97, 300.0, 70.0, False)
-    assert reported(EndpointStats("openrouter", "m", "a", NOON, uptime_5m=0.8, uptime_1d=0.9)) == EndpointPerformance(
-        0.9, had_outage=True
-    )
-    assert reported(EndpointStats("openrouter", "m", "a", NOON, status=-2)).had_outage
+    assert reported_performance(said) == EndpointPerformance(0.97, 300.0, 70.0, False)
+    assert reported_performance(
+        EndpointStats("openrouter", "m", "a", NOON, uptime_5m=0.8, uptime_1d=0.9)
+    ) == EndpointPerformance(0.9, had_outage=True)
+    assert reported_performance(EndpointStats("openrouter", "m", "a", NOON, status=-2)).had_outage
 
 
 def _route(*steps: tuple[str, int | None]) -> str:
@@ -279,7 +279,7 @@ def test_fallbacks_are_counted_from_the_recorded_routes() -> None:
     seen = attempts_by_provider(routes)
     assert (seen["A"].answered, seen["A"].failed, seen["A"].limited, seen["A"].success) == (1, 1, 1, 1 / 3)
     assert (seen["B"].answered, seen["B"].success) == (2, 1.0)
-    records = measured(probes)
+    records = measured_performance(probes)
     assert records["B"] == EndpointPerformance(1.0, 60.0, 50.0, False)
     assert (records["A"].success, records["A"].had_outage) == (1 / 3, False)  # the newest was a rate limit
     assert records["C"] == EndpointPerformance(0.0, None, None, True)

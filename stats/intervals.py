@@ -10,7 +10,7 @@ from store.rollups import Rollup
 
 
 @dataclass(frozen=True)
-class Stretches:
+class Intervals:
     """`count` stretches of `width_ms`, the first from `began` on (milliseconds UTC). The first and the last one may
     reach beyond the range.
     """
@@ -24,7 +24,9 @@ class Stretches:
         return (at - self.began) // self.width_ms
 
 
-def cut(rollups: Sequence[Rollup], since: int, until: int, count: int, unit_ms: int, least_ms: int = 1) -> Stretches:
+def split_range(
+    rollups: Sequence[Rollup], since: int, until: int, count: int, unit_ms: int, least_ms: int = 1
+) -> Intervals:
     """At most `count` stretches that cover `since` <= t < `until`, each some whole `unit_ms` and at least `least_ms`
     long, and in step with the roll-ups, each of whose parts of `unit_ms` lies in one of them.
     """
@@ -33,4 +35,4 @@ def cut(rollups: Sequence[Rollup], since: int, until: int, count: int, unit_ms: 
     phase = rollups[0].began % unit_ms if rollups else until % unit_ms
     ended = until + (phase - until) % unit_ms
     number = max(1, math.ceil((ended - since) / width))
-    return Stretches(ended - number * width, width, number)
+    return Intervals(ended - number * width, width, number)
