@@ -1,4 +1,4 @@
-"""A range cut into stretches of equal length that whole roll-ups fit into."""
+"""A range split into intervals of equal length, each of which roll-ups fill."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from store.rollups import Rollup
 
 @dataclass(frozen=True)
 class Intervals:
-    """`count` stretches of `width_ms`, the first from `began` on (milliseconds UTC). The first and the last one may
-    reach beyond the range.
+    """`count` intervals of `width_ms`, the first from `began` on (milliseconds UTC). The first and the last may reach
+    beyond the range.
     """
 
     began: int
@@ -20,15 +20,15 @@ class Intervals:
     count: int
 
     def place(self, at: int) -> int:
-        """In which one a moment lies; it may be none of them."""
+        """The number of the interval that a moment lies in; it may be outside of all of them."""
         return (at - self.began) // self.width_ms
 
 
 def split_range(
     rollups: Sequence[Rollup], since: int, until: int, count: int, unit_ms: int, least_ms: int = 1
 ) -> Intervals:
-    """At most `count` stretches that cover `since` <= t < `until`, each some whole `unit_ms` and at least `least_ms`
-    long, and in step with the roll-ups, each of whose parts of `unit_ms` lies in one of them.
+    """At most `count` intervals that cover `since` <= t < `until`, each a multiple of `unit_ms` and at least `least_ms`
+    long, and aligned with the roll-ups: each of their parts of `unit_ms` lies in one interval.
     """
     width = max(math.ceil((until - since) / count), least_ms)
     width = math.ceil(width / unit_ms) * unit_ms

@@ -1,4 +1,4 @@
-"""What the probes of one series, or of several together, came to over a range."""
+"""Totals of the probes of one series, or of several together, over a range."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ALL = [_PLACE[outcome] for outcome in OUTCOMES]
 
 @dataclass(frozen=True)
 class Summary:
-    """The sums over some stretches of time, and the stretches."""
+    """The sums of some roll-ups, and these."""
 
     counted: Counts = field(default_factory=lambda: np.zeros(len(COUNTED), dtype=np.int64))
     rollups: Sequence[Rollup] = ()
@@ -68,12 +68,12 @@ class Summary:
         return samples(self.rollups, column)
 
     def percentiles(self, column: str) -> Percentiles:
-        """Their percentiles. What was left out is told for all columns together."""
+        """Their percentiles. What was skipped is counted for all columns together."""
         return self.samples(column).percentiles(self["lagged"])
 
 
 def summary(rollups: Iterable[Rollup]) -> Summary:
-    """All of these stretches together."""
+    """The sums of these roll-ups."""
     listed = list(rollups)
     if not listed:
         return Summary()
@@ -81,7 +81,7 @@ def summary(rollups: Iterable[Rollup]) -> Summary:
 
 
 def by_series(rollups: Iterable[Rollup]) -> dict[Series, list[Rollup]]:
-    """The stretches of each series, in the order in which they began."""
+    """The roll-ups of each series, oldest first."""
     found: dict[Series, list[Rollup]] = defaultdict(list)
     for rollup in rollups:
         found[rollup.series].append(rollup)

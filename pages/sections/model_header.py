@@ -225,7 +225,7 @@ def numbers(seen: View, colour: str) -> list[Metric]:
         interval, coverage = formatting.bounds(up.interval), formatting.percent(up.coverage)
         note = f"{interval} (95%), {formatting.probes(up.probes)}, coverage {coverage}"
     p95 = f"/ {formatting.milliseconds(seen.ttft.p95)}" if seen.ttft.p95 is not None else ""
-    left_out = f", {seen.ttft.left_out} left out (this machine was overloaded)" if seen.ttft.left_out else ""
+    left_out = f", {seen.ttft.skipped} left out (this machine was overloaded)" if seen.ttft.skipped else ""
     checked = _CHECKED.get(seen.target.answer_check or "sum", "checked answers")
     small = "few samples: " if seen.ttft.is_small and seen.ttft.count else ""
     return [

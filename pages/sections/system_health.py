@@ -208,7 +208,7 @@ def _row(each: Activity, since: int, now: int, zone: str) -> str:
         f'<span class="more">{escape(each.location)}</span></td>'
         f'<td class="strip">{theme.strip(bars, zone, unit="run")}</td>'
         f'<td data-tip="{formatting.exact(each.last.ended_at, zone)}">{formatting.ago(each.last.ended_at, now)}</td>'
-        f"<td>{formatting.seconds(each.took_s)}</td><td>{formatting.count(each.rows)}</td><td>{formatting.count(each.left_out)}</td>"
+        f"<td>{formatting.seconds(each.duration_s)}</td><td>{formatting.count(each.rows)}</td><td>{formatting.count(each.skipped)}</td>"
         f'<td class="wrap">{formatting.count(each.failed_count)}{last_error}</td></tr>'
     )
 

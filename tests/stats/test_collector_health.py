@@ -19,14 +19,14 @@ def test_what_each_collector_did() -> None:
     ]
     catalog, here, there = activities(reversed(runs))
     assert (catalog.collector, here.location, there.location) == ("catalog", "here", "there")
-    assert (here.rows, here.left_out, here.took_s, here.last.started_at) == (9, 2, 0.7, NOON + 2 * MINUTE)
+    assert (here.rows, here.skipped, here.duration_s, here.last.started_at) == (9, 2, 0.7, NOON + 2 * MINUTE)
     assert [failed.error for failed in here.failed] == ["it broke"]
     assert activities([]) == []
 
 
 def test_a_clock_that_was_set_back_makes_no_run_of_negative_length() -> None:
     [only] = activities([run(NOON, took_ms=-HOUR)])
-    assert only.took_s == 0
+    assert only.duration_s == 0
 
 
 def test_runs_as_bars() -> None:
