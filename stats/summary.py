@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +12,7 @@ from stats.samples import Percentiles, Samples, samples
 from stats.uptime import SuccessRate, Uptime
 from store.arrays import Counts
 from store.outcomes import DOWN, UP
-from store.rollups import COUNTED, OUTCOMES, PICO, Rollup, Series
+from store.rollups import COUNTED, OUTCOMES, PICO, Rollup
 
 _PLACE = {name: place for place, name in enumerate(COUNTED)}
 _UP = [_PLACE[outcome] for outcome in OUTCOMES if outcome in UP]
@@ -78,13 +77,3 @@ def summary(rollups: Iterable[Rollup]) -> Summary:
     if not listed:
         return Summary()
     return Summary(np.array([rollup.counted for rollup in listed], dtype=np.int64).sum(axis=0), listed)
-
-
-def by_series(rollups: Iterable[Rollup]) -> dict[Series, list[Rollup]]:
-    """The roll-ups of each series, oldest first."""
-    found: dict[Series, list[Rollup]] = defaultdict(list)
-    for rollup in rollups:
-        found[rollup.series].append(rollup)
-    for listed in found.values():
-        listed.sort(key=lambda rollup: rollup.began)
-    return found

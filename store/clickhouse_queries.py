@@ -87,7 +87,7 @@ def _selection_clauses(owner: str, moment: str, selection: Selection) -> tuple[l
 
 
 def packed_sketch(name: str) -> str:
-    """A sketch as `store.sketch` packs it: counts that are too large for a pair go on in the next one."""
+    """A sketch as `store.sketch` packs it: counts that are too large for a pair continue in the next one."""
     pair = "char(bucket % 256, intDiv(bucket, 256), {0} % 256, intDiv({0}, 256))"
     full = f"repeat({pair.format(65_535)}, intDiv(n, 65535))"
     rest = f"if(n % 65535 = 0, '', {pair.format('n % 65535')})"
@@ -103,12 +103,12 @@ def packed_cells() -> str:
 
 
 def incidents_query(probes: str, rollups: dict[Step, str], where: str, since: int) -> str:
-    """Stretches of failures, as `store.incidents` tells them, from the raw probes of the hours that had one and of the
-    next hour after each; these are found by way of the days.
+    """Incidents, as `store.incidents` finds them, from the raw probes of the hours with a failure and of the next hour
+    after each; the days narrow down these hours.
 
     A success begins a run, so a run's failures ended with the first probe of the next one. The cause is the most
-    frequent outcome, of equal ones the first; the error its last one. Of the time before `since` the last hour alone
-    is looked at: a stretch that goes on then is not a new one. `where` bounds the roll-ups.
+    frequent outcome, of equal ones the first; the error its last one. Before `since` only the last hour is read: an
+    incident that is open then is not a new one. `where` bounds the roll-ups.
     """
     series = ", ".join(SERIES)
     up, down = in_sql(UP), in_sql(DOWN)
@@ -128,17 +128,17 @@ def incidents_query(probes: str, rollups: dict[Step, str], where: str, since: in
     )
     outcomes = (
         f"SELECT {series}, run, outcome, count() AS n, min(started_at) AS first,"
-        f" argMaxIf(error, started_at, isNotNull(error) AND error <> '') AS said FROM ({runs})"
+        f" argMaxIf(error, started_at, isNotNull(error) AND error <> '') AS text FROM ({runs})"
         f" GROUP BY {series}, run, outcome"
     )
-    stretches = (
+    grouped = (
         f"SELECT {series}, run, min(first) AS head, minIf(first, {down}) AS began_at, sumIf(n, {down}) AS failures,"
-        f" argMaxIf(toString(outcome), (n, -first), {down}) AS cause, argMaxIf(tuple(said), (n, -first), {down}).1"
+        f" argMaxIf(toString(outcome), (n, -first), {down}) AS cause, argMaxIf(tuple(text), (n, -first), {down}).1"
         f" AS error FROM ({outcomes}) GROUP BY {series}, run"
     )
     ended = (
         f"SELECT *, leadInFrame(toNullable(head)) OVER (PARTITION BY {series} ORDER BY run"
-        f" ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) AS ended_at FROM ({stretches})"
+        f" ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) AS ended_at FROM ({grouped})"
     )
     return (
         f"SELECT {series}, began_at, ended_at, cause, failures, error FROM ({ended})"
@@ -147,8 +147,8 @@ def incidents_query(probes: str, rollups: dict[Step, str], where: str, since: in
 
 
 def _with_failures(source: str, step: Step, where: str, since: int) -> str:
-    """Of each series, when the hours or days began that had a failure, and the next one after each that had a probe
-    which decides.
+    """When the hours or days of each series began that had a failure, and the next one after each that had a deciding
+    probe.
     """
     series = ", ".join(SERIES)
     window = f"OVER (PARTITION BY {series} ORDER BY at ROWS BETWEEN"
@@ -164,7 +164,7 @@ def _with_failures(source: str, step: Step, where: str, since: int) -> str:
     )
 
 
-def _within(found: str, step: Step, moment: str) -> str:
+def _within(periods: str, step: Step, moment: str) -> str:
     """Whether a moment of a series lies in one of these hours or days."""
     series, ms = ", ".join(SERIES), STEP_MS[step]
-    return f"({series}, intDiv({moment}, {ms})) GLOBAL IN (SELECT {series}, intDiv(at, {ms}) FROM ({found}))"
+    return f"({series}, intDiv({moment}, {ms})) GLOBAL IN (SELECT {series}, intDiv(at, {ms}) FROM ({periods}))"

@@ -50,7 +50,31 @@ class Compactable(Protocol):
         """
 
 
-class Store(Protocol):
+class Maintenance(Protocol):
+    """What every engine does besides: prune, rebuild, and repair what a clock that was ahead left."""
+
+    def prune(self, before: int) -> int:
+        """Delete raw probes and endpoint reports of the UTC days that ended by `before` (milliseconds UTC), a bounded
+        number at a time; returns how many went, 0 when there is nothing left to prune. Roll-ups stay.
+        """
+
+    def kept_since(self) -> int:
+        """Before this moment (milliseconds UTC) raw probes are pruned, and refused when they come again."""
+
+    def remove_from(self, moment: int, now: int) -> int:
+        """Remove every row from `moment` on (milliseconds UTC) and everything derived from it, and reopen the versions
+        that such a row closed; `kept_since` is then at most the beginning of the UTC day `now`. Returns how many raw
+        rows went.
+        """
+
+    def rebuild(self) -> int:
+        """Derive roll-ups and incidents again from the raw probes that are kept; returns from how many."""
+
+    def size_bytes(self) -> int:
+        """How much room the store takes on the disk."""
+
+
+class Store(Maintenance, Protocol):
     """The rows. Every method raises `StoreError` and nothing else when the engine fails."""
 
     patience_s: float
@@ -88,26 +112,6 @@ class Store(Protocol):
         profile, when it began (milliseconds UTC) and `columns` (of `store.rollups.COLUMNS`; a null makes a null in its
         place), in this order.
         """
-
-    def prune(self, before: int) -> int:
-        """Delete raw probes and endpoint reports of the UTC days that ended by `before` (milliseconds UTC), a bounded
-        number at a time; returns how many went, 0 when there is nothing left to prune. Roll-ups stay.
-        """
-
-    def kept_since(self) -> int:
-        """Before this moment (milliseconds UTC) raw probes are pruned, and refused when they come again."""
-
-    def remove_from(self, moment: int, now: int) -> int:
-        """Remove every row from `moment` on (milliseconds UTC) and everything derived from it, and reopen the versions
-        that such a row closed; `kept_since` is then at most the beginning of the UTC day `now`. Returns how many raw
-        rows went.
-        """
-
-    def rebuild(self) -> int:
-        """Derive roll-ups and incidents again from the raw probes that are kept; returns from how many."""
-
-    def size_bytes(self) -> int:
-        """How much room the store takes on the disk."""
 
     def close(self) -> None:
         """Close files and connections; a second call does nothing."""

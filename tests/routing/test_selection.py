@@ -10,7 +10,6 @@ from routing.selection import (
     EndpointPerformance,
     Plan,
     RoutingRequest,
-    chances_after,
     inverse_square_shares,
     plan,
     provider_object,
@@ -47,13 +46,6 @@ def reasons(row: Endpoint, wish: RoutingRequest, **more: Any) -> tuple[str, ...]
 def test_the_documentations_example_a_nine_times_as_likely_as_c_and_b_last() -> None:
     found = plan([C, B, A], {"b": EndpointPerformance(had_outage=True)}, RoutingRequest(), NOON, strategy="price")
     assert chances(found) == [("a", 0.9), ("c", 0.1), ("b", 0.0)]
-
-
-def test_a_retry_picks_from_those_that_are_left() -> None:
-    found = plan([C, B, A], {"b": EndpointPerformance(had_outage=True)}, RoutingRequest(), NOON, strategy="price")
-    assert chances_after(found.offers, "a") == {"c": 1.0, "b": 0.0}
-    only_shaky = [offer for offer in found.offers if offer.endpoint.tag in "cb"]
-    assert chances_after(only_shaky, "c") == {"b": 1.0}
 
 
 def test_when_all_had_an_outage_the_price_decides_among_them() -> None:

@@ -26,8 +26,13 @@ def clickhouse(tmp_path: Path) -> Iterator[Store]:
     yield from opened("chdb", tmp_path)
 
 
+def statements(layout: Layout) -> list[str]:
+    """What creates a database."""
+    return [*layout.create_tables(), *layout.create_views()]
+
+
 def test_on_a_cluster_every_table_is_replicated_and_sharded() -> None:
-    made = list(Layout("fleet", "main", 90).statements())
+    made = statements(Layout("fleet", "main", 90))
     assert all("ON CLUSTER 'main'" in statement for statement in made)
     [probes] = [s for s in made if s.startswith("CREATE TABLE IF NOT EXISTS fleet.probes_local")]
     assert "ReplicatedMergeTree('/clickhouse/tables/{shard}/fleet/probes', '{replica}')" in probes
@@ -42,7 +47,7 @@ def test_on_a_cluster_every_table_is_replicated_and_sharded() -> None:
 
 
 def test_on_one_server_they_are_plain() -> None:
-    made = list(Layout("uptoken").statements())
+    made = statements(Layout("uptoken"))
     assert not any(word in statement for statement in made for word in ("CLUSTER", "Replicated", "Distributed", "TTL"))
 
 
@@ -100,7 +105,7 @@ def test_a_database_with_the_tables_of_an_older_uptoken_is_refused_with_the_way_
         clickhouse._database.command(f"DROP {what}")  # type: ignore[attr-defined]
     with pytest.raises(StoreError, match="made by an older Uptoken.*into a new database"):
         clickhouse._prepare()  # type: ignore[attr-defined]
-    for statement in Layout("uptoken").statements():
+    for statement in statements(Layout("uptoken")):
         clickhouse._database.command(statement)  # type: ignore[attr-defined]
 
 
