@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from charts.latency_speed_scatter import field
+from charts.latency_speed_scatter import latency_speed_scatter
 from pages.components import theme
 from pages.components.metric import metrics
 from pages.queries import cache, source
@@ -43,7 +43,11 @@ def side_by_side() -> None:
     left, right = st.columns([3, 2]) if has_field else (None, st.container())
     if left is not None:
         with left, theme.card("field", "Latency against speed", "medians in this window; a target's colour is its own"):
-            theme.chart(field(spots, theme.palette()), key="field_chart", alt=overview_summary.field_words(spots))
+            theme.chart(
+                latency_speed_scatter(spots, theme.palette()),
+                key="field_chart",
+                alt=overview_summary.field_words(spots),
+            )
     with right, theme.card("costs", "Cost by target", "of the probes, in USD; days are UTC"):
         st.html(overview_summary.costs(spending))
 

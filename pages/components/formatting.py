@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from stats.uptime import Uptime
-from store.schema import INTERNAL_ERROR
+from store.outcomes import INTERNAL_ERROR
 
 DASH = "–"
 

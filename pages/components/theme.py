@@ -105,7 +105,7 @@ def chart(figure: go.Figure, *, key: str, alt: str) -> None:
 
 
 def strip(bars: Sequence[Bar], zone: str, *, big: bool = False, unit: str = "probe") -> str:
-    """The bars of `stats.status_bars.strip`; on hover each says when it was and what was seen, in how many `unit`s."""
+    """The bars of `stats.status_bars`; on hover each says when it was and what was seen, in how many `unit`s."""
     said = Counter(bar.state for bar in bars)
     summary = ", ".join(f"{said[state]} {word}" for state, word in BAR_WORDS.items() if said[state])
     return (

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from pages.components import formatting
-from stats.costs import COST_COUNTS, Cost, asked_since
+from stats.costs import COST_COUNTS, Cost, costs_begin_at
 from stats.costs import costs as to_costs
 from stats.latency import MeasuredProbe
 from stats.providers import RoutedProbe
@@ -17,8 +17,7 @@ from stats.status_bars import Failure
 from store import Selection, Spending, Store, StoreError, open_store
 from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import as_of, horizon, late_rows
-from store.paths import sqlite_path
-from store.protocol import Sized, upkeep_of
+from store.outcomes import INTERNAL_ERROR
 from store.rests import resting_until
 from store.rollup_plan import Range, days, rollups_of
 from store.rollups import SKETCHED, SPENDING_COLUMNS, spending_of
@@ -27,7 +26,6 @@ from store.schema import (
     ENDPOINT_STATS,
     ENDPOINTS,
     INCIDENTS,
-    INTERNAL_ERROR,
     MODELS,
     PROBES,
     RATE_LIMITS,
@@ -46,6 +44,7 @@ from store.schema import (
     Target,
     Usage,
 )
+from store.url import parse_store_url
 
 FRESH_S = 4
 REPORTS = 500
@@ -64,7 +63,7 @@ def _opened(url: str, identity: tuple[int, bool]) -> Store:
 
 def _identity(url: str) -> tuple[int, bool]:
     """Changes when the file is another one, or when a writer came to one that was read as if nobody wrote it."""
-    path = sqlite_path(url)
+    path = parse_store_url(url).file
     if path is None:  # a server is no file, and the same whatever it was started from
         return 0, False
     try:
@@ -225,10 +224,9 @@ def lags(url: str, since: int) -> list[float]:
 
 
 @st.cache_data(ttl=30, max_entries=4, show_spinner=False)
-def size_bytes(url: str) -> int | None:
-    """How much room the store takes; null where it does not know."""
-    opened = store(url)
-    return opened.size_bytes() if isinstance(opened, Sized) else None
+def size_bytes(url: str) -> int:
+    """How much room the store takes."""
+    return store(url).size_bytes()
 
 
 @st.cache_data(ttl=60, max_entries=4, show_spinner=False)
@@ -254,7 +252,7 @@ def spending(url: str, since: int, until: int) -> list[Spending]:
 @st.cache_data(ttl=300, max_entries=4, show_spinner=False)
 def costs(url: str, now: int) -> list[Cost]:
     """What the probes cost by target: today, this month, and what it will come to."""
-    return to_costs(days(store(url), COST_COUNTS, asked_since(now)), now)
+    return to_costs(days(store(url), COST_COUNTS, costs_begin_at(now)), now)
 
 
 @st.cache_data(ttl=30, max_entries=24, show_spinner=False)
@@ -290,14 +288,14 @@ def newest_of(url: str, target: Target) -> Probe | None:
 @st.cache_data(ttl=10, max_entries=8, show_spinner=False)
 def incidents(url: str, names: tuple[str, ...], since: int, until: int) -> list[Incident]:
     """The incidents that a range has a part of, and of each series the one before, which may be over by then."""
-    before = upkeep_of(store(url)).last_incidents(since, names)
+    before = store(url).last_incidents(since, names)
     return [Incident(*row) for row in (*before, *store(url).read(INCIDENTS, Selection(since, until, names)))]
 
 
 @st.cache_data(ttl=10, max_entries=8, show_spinner=False)
 def last_incidents(url: str, names: tuple[str, ...], before: int) -> dict[tuple[str, str, str], list[Incident]]:
     """The newest incident of each series (target, location, profile) that began before a moment."""
-    rows = (Incident(*row) for row in upkeep_of(store(url)).last_incidents(before, names))
+    rows = (Incident(*row) for row in store(url).last_incidents(before, names))
     return {(row.target, row.location, row.profile): [row] for row in rows}
 
 

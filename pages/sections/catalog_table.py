@@ -15,7 +15,7 @@ from pages.queries import cache
 from pages.queries.target_history import target_histories
 from pages.queries.time_range import TimeRange
 from pages.sections import compare_targets
-from stats.catalog import CatalogModel, Filters, ModelMeasurement, catalog, measured_by_model
+from stats.catalog import CatalogModel, Filters, ModelMeasurement, catalog, measurements_by_model
 from store.clock import now_ms
 
 COMPARE = Path(__file__).resolve().parents[1] / "compare.py"
@@ -87,7 +87,7 @@ def measured(url: str, window: TimeRange) -> dict[str, ModelMeasurement]:
     targets = [target for target in cache.targets(url) if target.state != "removed"]
     histories = target_histories(url, targets, window, now_ms(), coarse=True)
     rollups = [rollup for history in histories for rollup in history.rollups]
-    return measured_by_model(rollups, {target.name: target.model for target in targets})
+    return measurements_by_model(rollups, {target.name: target.model for target in targets})
 
 
 def listed(shown: Sequence[CatalogModel], found: Mapping[str, ModelMeasurement], total: int) -> list[str]:

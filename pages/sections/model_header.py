@@ -15,7 +15,7 @@ from pages.queries.target_history import BARS, PARTS_OF_A_BAR, THROUGHPUT, Gaps,
 from pages.queries.time_range import TimeRange
 from pages.sections.model_providers import other_prices
 from pages.shell.time_range import in_link
-from stats.consensus import seen_by_most
+from stats.consensus import consensus
 from stats.correctness import Answers
 from stats.incidents import (
     Incident,
@@ -28,7 +28,8 @@ from stats.status_bars import Bar
 from stats.uptime import SuccessRate, Uptime
 from store import Selection
 from store.clock import DAY_MS
-from store.schema import DOWN, PROBES, Model, Probe, Target
+from store.outcomes import DOWN
+from store.schema import PROBES, Model, Probe, Target
 
 LAST_PROBES = 50
 RESTING_WORDS = ("not_counted", "stale", "never")
@@ -134,7 +135,7 @@ def everywhere(url: str, target: Target, places: list[str], window: TimeRange, n
     histories = target_histories(url, everyone, window, now, parts=PARTS_OF_A_BAR)
     first, every_s = histories[0], max(other.every_s for other in everyone)
     each = [history.of(history.target.profile) for history in histories]
-    seen = seen_by_most(each, first.since, first.ends, first.first_at, every_s, BARS)
+    seen = consensus(each, first.since, first.ends, first.first_at, every_s, BARS)
     heading = theme.title("Everywhere", f"from {len(places)} locations: down only where most of them see it")
     covered = f"coverage {formatting.percent(seen.uptime.coverage)}"
     note = formatting.uptime_note(seen.uptime) if seen.uptime.share is None else covered
@@ -224,7 +225,7 @@ def numbers(seen: View, colour: str) -> list[Metric]:
         interval, coverage = formatting.bounds(up.interval), formatting.percent(up.coverage)
         note = f"{interval} (95%), {formatting.probes(up.probes)}, coverage {coverage}"
     p95 = f"/ {formatting.milliseconds(seen.ttft.p95)}" if seen.ttft.p95 is not None else ""
-    left_out = f", {seen.ttft.left_out} left out (this machine was overloaded)" if seen.ttft.left_out else ""
+    left_out = f", {seen.ttft.skipped} left out (this machine was overloaded)" if seen.ttft.skipped else ""
     checked = _CHECKED.get(seen.target.answer_check or "sum", "checked answers")
     small = "few samples: " if seen.ttft.is_small and seen.ttft.count else ""
     return [

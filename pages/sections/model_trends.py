@@ -69,7 +69,7 @@ def _over_time(
             palette,
             unit=unit,
             zone=zone,
-            colour=palette.of(number),
+            colour=palette.series_colour(number),
             shifts=shifts,
             worst=worst,
         )

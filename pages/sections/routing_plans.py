@@ -23,7 +23,7 @@ from routing.selection import (
     Strategy,
     plan,
 )
-from stats.routing_inputs import measured, reported
+from stats.routing_inputs import measured_performance, reported_performance
 from store.schema import Endpoint
 
 HEAD = theme.head(
@@ -141,7 +141,7 @@ def plans(
     url: str, model: str, endpoints: list[Endpoint], asked: RoutingForm, window: TimeRange, now: int
 ) -> list[PlanCard]:
     """The plan by the router's own report, and the one by what our probes met in this window."""
-    said = {tag: reported(stats) for tag, stats in cache.reported(url, model).items()}
+    said = {tag: reported_performance(stats) for tag, stats in cache.reported(url, model).items()}
     ours = _measured(url, model, endpoints, window)
     takes = next((m.input_modalities or "" for m in cache.models(url) if m.model == model), "text").split(",")
 
@@ -166,7 +166,9 @@ def plans(
 
 def _measured(url: str, model: str, endpoints: list[Endpoint], window: TimeRange) -> dict[str, EndpointPerformance]:
     names = tuple(sorted({target.name for target in cache.targets(url) if target.model == model}))
-    met = measured(cache.routes(url, names, cache.rounded(window.since), cache.rounded(window.until) + 5_000))
+    met = measured_performance(
+        cache.routes(url, names, cache.rounded(window.since), cache.rounded(window.until) + 5_000)
+    )
     return {row.tag: met[row.provider] for row in endpoints if row.provider in met}
 
 

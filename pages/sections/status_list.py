@@ -11,7 +11,7 @@ from pages.components import formatting, theme
 from pages.queries import cache
 from pages.queries.target_history import target_histories
 from pages.queries.time_range import TimeRange
-from stats.consensus import seen_by_most
+from stats.consensus import consensus
 from stats.incidents import Incident, TargetState
 from stats.status_bars import Bar, clip_bars
 from stats.uptime import Uptime
@@ -43,7 +43,7 @@ def lines(url: str, now: int) -> list[StatusRow]:
     found = []
     for name, histories in places.items():
         each = [history.of(history.target.profile) for history in histories]
-        seen = seen_by_most(each, window.since, until, histories[0].first_at, DAY_MS / 1_000, DAYS)
+        seen = consensus(each, window.since, until, histories[0].first_at, DAY_MS / 1_000, DAYS)
         listed = sorted(chain(*(history.incidents for history in histories)), key=_began)
         bars = [replace(bar, seen=()) for bar in clip_bars(seen.bars, now)]  # how it failed is not for others
         found.append(StatusRow(name, _of_most([history.state for history in histories]), bars, seen.uptime, listed))

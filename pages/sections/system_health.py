@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pages.components import formatting, theme
 from pages.components.metric import Metric
 from pages.queries import cache
-from stats.collector_health import Activity, activities, strip_of_runs
+from stats.collector_health import Activity, activities, run_bars
 from store.clock import DAY_MS, HOUR_MS
 from store.rests import resting_until
 from store.schema import LAG_LIMIT_MS, RateLimit
@@ -197,7 +197,7 @@ def collectors(url: str, now: int, zone: str) -> str:
 
 
 def _row(each: Activity, since: int, now: int, zone: str) -> str:
-    bars = strip_of_runs(each.runs, since, now + 1, BARS)
+    bars = run_bars(each.runs, since, now + 1, BARS)
     failed = each.failed
     last_error = ""
     if failed:
@@ -208,7 +208,7 @@ def _row(each: Activity, since: int, now: int, zone: str) -> str:
         f'<span class="more">{escape(each.location)}</span></td>'
         f'<td class="strip">{theme.strip(bars, zone, unit="run")}</td>'
         f'<td data-tip="{formatting.exact(each.last.ended_at, zone)}">{formatting.ago(each.last.ended_at, now)}</td>'
-        f"<td>{formatting.seconds(each.took_s)}</td><td>{formatting.count(each.rows)}</td><td>{formatting.count(each.left_out)}</td>"
+        f"<td>{formatting.seconds(each.duration_s)}</td><td>{formatting.count(each.rows)}</td><td>{formatting.count(each.skipped)}</td>"
         f'<td class="wrap">{formatting.count(each.failed_count)}{last_error}</td></tr>'
     )
 

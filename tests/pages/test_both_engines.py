@@ -95,7 +95,7 @@ def at_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def url_of(store: Store) -> str:
-    return store.url if hasattr(store, "url") else f"sqlite:///{store.path}"  # type: ignore[attr-defined, no-any-return]
+    return store.url.text if hasattr(store, "url") else f"sqlite:///{store.path}"  # type: ignore[attr-defined, no-any-return]
 
 
 def read(store: Store, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -224,7 +224,7 @@ def test_a_store_that_cannot_be_opened_is_said_and_left_alone(store_at: Path, pa
     app = open_page(page)
     assert not app.exception
     assert app.header[0].value == "The store cannot be opened"
-    assert "damaged or no database" in app.error[0].value
+    assert "damaged or is not a database" in app.error[0].value
     assert store_at.read_bytes() == b"this was never a database" * 400
 
 
@@ -396,7 +396,7 @@ def test_a_range_whose_raw_probes_are_pruned_says_that_it_is_whole_hours(filled:
     store = open_store(f"sqlite:///{filled}")
     assert "whole hours" not in "".join(caption.value for caption in open_page(range="7 d").caption)
     store.write([probe(now - 9 * DAY, target="Steady"), probe(now, target="Steady")])
-    while store.tidy(now - 2 * DAY):
+    while store.prune(now - 2 * DAY):
         pass
     store.close()
     said = "".join(caption.value for caption in open_page(range="7 d").caption)

@@ -109,7 +109,9 @@ def test_every_word_that_is_used_is_explained_and_every_explanation_is_listed(fi
     assert used and set(used) <= set(glossary.WORDS)
 
 
-@pytest.mark.parametrize(("written", "name"), [("7d", "7 d"), ("1w", "7 d"), ("24H", "24 h"), ("1y", "1 y"), ("x", "24 h")])
+@pytest.mark.parametrize(
+    ("written", "name"), [("7d", "7 d"), ("1w", "7 d"), ("24H", "24 h"), ("1y", "1 y"), ("x", "24 h")]
+)
 def test_a_range_can_be_written_as_people_write_it(filled: Path, written: str, name: str) -> None:
     app = open_page("", range=written)
     assert not app.exception
