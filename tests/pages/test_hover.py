@@ -72,7 +72,7 @@ def test_an_incident_a_bar_and_a_mark_on_a_chart_say_what_was_seen(store_at: Pat
     page = html(app)
     assert _tips(page, "still down") == ["4 probes failed. The first: server error. HTTP 503; <b>overloaded</b>"]
     bars = [unescape(tip) for tip in re.findall(r'<i class="down"[^>]*data-tip="([^"]*)"', page)]
-    assert bars and all(bar.endswith("server error; the first said: HTTP 503, <b>overloaded</b>") for bar in bars)
+    assert bars and all(bar.endswith("server error; first error: HTTP 503, <b>overloaded</b>") for bar in bars)
     chart = json.loads(app.get("plotly_chart")[0].proto.spec)
     [failures] = [trace for trace in chart["data"] if trace.get("name") == "failure"]
     assert all("server error<br>" in said for said in failures["text"])
@@ -105,7 +105,7 @@ def test_a_reasoning_model_has_its_wait_for_the_answer_beside_ttft(
     # of 900 to 1,019: the middle is 959.5, and 1,013.05 the 95th percentile
     expected = f"960 / 1,013 ms | p50 and p95, 120 probes{note}"
     assert metric(app, "Time to first answer token") == expected
-    assert metric(app, "Answers right").endswith("120 of 120 fresh numbers to repeat")
+    assert metric(app, "Correct answers").endswith("120 of 120 fresh numbers to repeat")
     page = html(app)
     assert "First answer</button></th>" in page and "<td>900 ms</td>" in page
     line = text(page.partition(">Inter-token latency</button>")[2].partition("</div>")[0])
