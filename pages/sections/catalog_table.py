@@ -59,15 +59,15 @@ def filters(known: Sequence[CatalogModel]) -> Filters:
         )
     first, second, third = st.columns([1, 2, 1], vertical_alignment="bottom")
     with first:
-        modalities = _pick("Input", "takes", (model.input_modalities for model in known))
+        modalities = _pick("Input", key="takes", lists=(model.input_modalities for model in known))
     with second:
-        parameters = _pick("Parameters", "supports", (model.parameters for model in known))
+        parameters = _pick("Parameters", key="supports", lists=(model.parameters for model in known))
     with third:
         only_free = st.toggle("Free only", key="free", bind="query-params")
     return Filters(text, CONTEXTS[context], PRICES[price], modalities, parameters, only_free)
 
 
-def _pick(label: str, key: str, lists: Iterable[Sequence[str]]) -> tuple[str, ...]:
+def _pick(label: str, *, key: str, lists: Iterable[Sequence[str]]) -> tuple[str, ...]:
     options = sorted(set(chain.from_iterable(lists)))
     return tuple(st.multiselect(label, options, key=key, bind="query-params", placeholder="Any"))
 

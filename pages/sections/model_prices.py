@@ -35,8 +35,8 @@ def history_card(name: str, versions: Sequence[Model]) -> None:
         constant = [_describe_fact(what, newest) for what in CHARTED if what not in moved]
         if constant:
             since = formatting.day(min(model.valid_from for model in versions), zone)
-            note = quiet(f" unchanged since {since}, when it was first recorded")
-            st.html(Markup('<div class="u">{}{}</div>').format("; ".join(constant), note))
+            note = quiet(f"unchanged since {since}, when it was first recorded")
+            st.html(Markup('<div class="u">{} {}</div>').format("; ".join(constant), note))
         if changed := changes(versions):
             st.html(changes_list(changed, zone))
 

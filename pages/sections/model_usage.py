@@ -43,8 +43,8 @@ def activity(url: str, model: Model, window: TimeRange) -> None:
     rows = load_usage(url, model.canonical_slug or model.model, window)
     with theme.card("activity", "Activity", "tokens processed per day (UTC), probes excluded"):
         with st.container(horizontal=True):
-            is_own = _switch("Whose", (PUBLIC, OWN), "activity_of") == OWN
-            as_share = _switch("As", (TOKENS, SHARE), "activity_as") == SHARE
+            is_own = _switch("Whose", (PUBLIC, OWN), key="activity_of") == OWN
+            as_share = _switch("As", (TOKENS, SHARE), key="activity_as") == SHARE
         source, part = (ACCOUNT, "provider") if is_own else (PUBLIC_MODELS, "variant")
         usage = by_day([row for row in rows if row.source == source], part)
         theme.chart(
@@ -55,7 +55,7 @@ def activity(url: str, model: Model, window: TimeRange) -> None:
         st.html(NOTHING.format(_note(is_own, not usage.days)))
 
 
-def _switch(label: str, options: tuple[str, str], key: str) -> str | None:
+def _switch(label: str, options: tuple[str, str], *, key: str) -> str | None:
     return st.segmented_control(
         label,
         options,

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from pages.components import formatting, theme
 from pages.components.number_inputs import numeric
+from pages.components.old_links import adopt_renamed
 from pages.components.table import Column, below, bold, provider, quiet, table
 from pages.queries import cache
 from pages.queries.time_range import TimeRange
@@ -46,6 +47,13 @@ STRATEGY_HELP = (
 )
 DATA: dict[str, Data] = {"Any": "any", "No training on prompts": "no_training", "Zero data retention": "zero_retention"}
 
+RENAMED = {
+    "Sort: cheapest": "Lowest price",
+    "Sort: fastest output": "Fastest output",
+    "Sort: first token soonest": "Lowest latency",
+    "Keeps nothing": "Zero data retention",
+}
+
 
 @dataclass(frozen=True)
 class RoutingForm:
@@ -76,6 +84,8 @@ def models(url: str) -> list[str]:
 
 def controls() -> RoutingForm:
     """The request's size and requirements, in the URL."""
+    for key in ("strategy", "data"):
+        adopt_renamed(key, RENAMED)
     sizes, costs, needs, limits = st.columns(4)
     with sizes:
         prompt = numeric(st.number_input, "Prompt tokens", 0, 10_000_000, 2_000, step=500, key="prompt")
@@ -88,9 +98,9 @@ def controls() -> RoutingForm:
         )
         data = st.selectbox("Data policy", list(DATA), key="data", bind="query-params")
     with limits:
-        most_in, most_out = (
-            numeric(st.number_input, label, 0.0, None, None, key=key, placeholder="Any")
-            for label, key in (("Max input price (USD/M)", "most_in"), ("Max output price (USD/M)", "most_out"))
+        most_in = numeric(st.number_input, "Max input price (USD/M)", 0.0, None, None, key="most_in", placeholder="Any")
+        most_out = numeric(
+            st.number_input, "Max output price (USD/M)", 0.0, None, None, key="most_out", placeholder="Any"
         )
     chosen = st.segmented_control(
         "Strategy",

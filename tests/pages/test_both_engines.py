@@ -109,7 +109,9 @@ def read(store: Store, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> list[str]
 
 def _without_size(text: str) -> str:
     """What the store takes on the disk is the engine's own: one file of pages, or many of compressed columns."""
-    return re.sub(r'(data-label="Store">.*?class="number">)[^<]*(.*?)(, about [\d.,]+ \w+ more per day)', r"\1…\2", text)
+    return re.sub(
+        r'(data-label="Store">.*?class="number">)[^<]*(.*?)(, about [\d.,]+ \w+ more per day)', r"\1…\2", text
+    )
 
 
 def differences(one: list[str], other: list[str]) -> list[str]:

@@ -88,7 +88,10 @@ def test_what_was_seen_is_status_finish_reason_error_tokens_and_cost() -> None:
     assert formatting.describe_probe(full) == said
     limited = {"http_status": 429, "error": "HTTP 429, slow down (retry after 30)", "cost_usd": None}
     assert formatting.describe_probe(limited) == "HTTP 429; slow down (retry after 30)"
-    assert formatting.describe_probe({"http_status": None, "error": "connection refused"}) == "no response; connection refused"
+    assert (
+        formatting.describe_probe({"http_status": None, "error": "connection refused"})
+        == "no response; connection refused"
+    )
     counted = {"http_status": 200, "completion_tokens": 1, "tokens_source": "chunks", "answer_ok": False}
     assert formatting.describe_probe(counted) == "HTTP 200; 1 token out (estimated from chunks); wrong answer"
     paced = {"http_status": 200, "itl_p50_ms": 12.5, "itl_p99_ms": 140.0, "system_fingerprint": "fp_1"}

@@ -131,6 +131,13 @@ def test_a_sort_shows_ranks(filled: Path) -> None:
     assert [row_of(page, name)[1] for name in ("Alpha", "Beta")] == ["1.", "2."]
 
 
+def test_links_from_before_the_strategies_were_renamed_still_select_them(filled: Path) -> None:
+    app = open_page("routing.py", model="acme/broken", strategy="Sort: cheapest", data="Keeps nothing")
+    assert not app.exception
+    assert row_of(html(app), "Alpha")[1] == "1."
+    assert app.selectbox(key="data").value == "Zero data retention"
+
+
 def test_without_endpoints_routing_says_where_they_come_from(store_at: Path) -> None:
     store = open_store(f"sqlite:///{store_at}")
     store.write([target("Alone")])

@@ -114,7 +114,7 @@ def test_a_store_that_is_not_there_is_not_named_on_the_status_page(
 ) -> None:
     monkeypatch.setenv("UPTOKEN_STORE", f"sqlite:///{tmp_path}/nowhere.db")
     app = open_page("status.py")
-    assert "Nothing is known right now" in app.info[0].value
+    assert "The status is unknown right now" in app.info[0].value
     assert "nowhere" not in "".join(element.value for element in app.info) + html(app)
 
 
