@@ -33,21 +33,21 @@ with right:
         bind="query-params",
         placeholder="All",
     )
-    whole = st.toggle(
+    all_time = st.toggle(
         "All rows, not only those in the time range above", key="all_time", bind="query-params", value=False
     )
 selection = Selection(
-    None if whole else cache.rounded(chosen.since, 60_000),
-    None if whole or chosen.is_live else chosen.until,
+    None if all_time else cache.rounded(chosen.since, 60_000),
+    None if all_time or chosen.is_live else chosen.until,
     tuple(picked),
 )
 count = export_form.count(url, name, selection)
 size = export_form.estimate_size(url, name, selection, count)
-when = "since the beginning" if whole else chosen.words
+when = "since the beginning" if all_time else chosen.words
 metrics([Metric("Rows", formatting.count(count), "", f"{when}, {size}")])
 with st.container(horizontal=True, vertical_alignment="center"):
     st.html(export_form.download(link(name, selection) if count else None))
-    st.caption("The file is streamed, so its size does not matter.")
+    st.caption("The download is streamed, whatever its size.")
 code_block.show(export_form.command(name, selection), "bash")
 if count:
     st.html(theme.title("Preview", f"the newest {min(count, export_form.PREVIEW)} rows"))

@@ -25,7 +25,7 @@ DEFINITIONS = {
     "success rate": "The share of counted requests that succeeded, including confirmations of failures. It is about "
     "requests; uptime is about time.",
     "correct answers": "The share of checked answers that were correct: a fresh sum, or a fresh number to repeat, as "
-    "the target's `check` says. It says something about the model and nothing about its uptime.",
+    "the target's check setting says. It says something about the model and nothing about its uptime.",
     "not counted": "A rate limit, an exhausted quota, a wrong key, a removed model, or an error in Uptoken: shown, but "
     "neither up nor down.",
     "no data": "No probe was made: neither up nor down. Nothing is carried forward.",

@@ -21,9 +21,9 @@ def status_bars(bars: Sequence[Bar], zone: str, *, big: bool = False, unit: str 
     """A row of bars; `unit` is what each counts."""
     counts = Counter(bar.state for bar in bars)
     summary = ", ".join(f"{counts[state]} {WORDS[state]}" for state in STATES if counts[state])
-    drawn = (_bar(bar, 1, zone, unit) for bar in bars) if big else _merged(bars, zone, unit)
+    elements = (_bar(bar, 1, zone, unit) for bar in bars) if big else _merged(bars, zone, unit)
     return Markup('<div class="u-strip{}" role="img" aria-label="{} bars: {}">{}</div>').format(
-        " big" if big else "", len(bars), summary, Markup().join(drawn)
+        " big" if big else "", len(bars), summary, Markup().join(elements)
     )
 
 

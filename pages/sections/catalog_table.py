@@ -29,16 +29,17 @@ PRICES = {"Any": None, "$0.10": 0.1, "$0.50": 0.5, "$1": 1.0, "$5": 5.0, "$20": 
 def models(url: str) -> list[CatalogModel]:
     """Every model that the router lists now, the newest first."""
     listed = [model for model in cache.models(url) if model.source == "openrouter"]
-    found = catalog(listed, cache.endpoint_counts(url), now_ms())
-    return sorted(found, key=lambda model: -(model.created_at or 0))
+    current = catalog(listed, cache.endpoint_counts(url), now_ms())
+    return sorted(current, key=lambda model: -(model.created_at or 0))
 
 
 def head(count: int) -> Markup:
     """The page's head."""
-    models = f"{formatting.plural(count, 'model')} that the router lists now" if count else "the models of a router"
+    models = formatting.plural(count, "model") if count else "models"
     return theme.head(
         "Catalog",
-        f"{models}, with its prices and limits and the speed that your probes measured. Select rows to compare them.",
+        f"The {models} that the router lists, with their prices and limits, and the speed that your probes measured. "
+        "Select rows to compare them.",
     )
 
 

@@ -68,14 +68,14 @@ def _latency(percentiles: Percentiles | None, value: float | None) -> str:
     return formatting.latency(value) + below(formatting.probes(percentiles.count) if percentiles.is_small else "")
 
 
-def _difference(found: Difference | None, write: Callable[[float | None], str], unit: str) -> str:
+def _difference(difference: Difference | None, write: Callable[[float | None], str], unit: str) -> str:
     """The difference from the first target with its confidence interval, or that the data does not show one."""
-    if found is None:
+    if difference is None:
         return ""
-    if not found.is_shown:
+    if not difference.is_shown:
         return quiet("no difference shown")
-    low, high = (f"{'+' if bound > 0 else '−'}{write(abs(bound))}" for bound in (found.low, found.high))
-    return f"{'+' if found.by > 0 else '−'}{write(abs(found.by))} {unit}" + below(f"95%: {low} to {high}")
+    low, high = (f"{'+' if bound > 0 else '−'}{write(abs(bound))}" for bound in (difference.low, difference.high))
+    return f"{'+' if difference.by > 0 else '−'}{write(abs(difference.by))} {unit}" + below(f"95%: {low} to {high}")
 
 
 def _speed(_column: Column, view: View, _zone: str) -> str:

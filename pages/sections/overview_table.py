@@ -110,21 +110,21 @@ def _content(
 ) -> OverviewContent:
     now = now_ms()
     window = TimeRange(now - span, now, True, words) if since is None else TimeRange(since, since + span, False, words)
-    found = rows(url, [target for target in cache.targets(url) if target.state != "removed"], window, now)
-    if all(row.last_at is None for row in found):
+    fleet = rows(url, [target for target in cache.targets(url) if target.state != "removed"], window, now)
+    if all(row.last_at is None for row in fleet):
         return OverviewContent(True, [], [], Markup())
-    wanted = [row for row in found if row_filter.matches(row)]
+    wanted = [row for row in fleet if row_filter.matches(row)]
     html = overview_table(url, wanted, now, zone, dict(link), everything=row_filter.everything)
-    return OverviewContent(False, wanted, summary(url, found, window, now), html)
+    return OverviewContent(False, wanted, summary(url, fleet, window, now), html)
 
 
 def rows(url: str, targets: list[Target], window: TimeRange, now: int) -> list[Row]:
     """A row for each target at each location, as configured: those that are down first, then by name."""
     models = cache.models(url)
-    found = []
+    unsorted = []
     for history in target_histories(url, targets, window, now, coarse=True):
         target, newest = history.target, cache.newest_of(url, history.target)
-        found.append(
+        unsorted.append(
             Row(
                 target=target,
                 model=cache.model_of(target, models),
@@ -138,7 +138,7 @@ def rows(url: str, targets: list[Target], window: TimeRange, now: int) -> list[R
             )
         )
     order = {"down": 0, "not_counted": 1, "stale": 2, "waiting": 4, "disabled": 5}
-    return sorted(found, key=lambda row: order.get(row.state.status, 3))
+    return sorted(unsorted, key=lambda row: order.get(row.state.status, 3))
 
 
 def _trends(history: TargetHistory) -> Trends:

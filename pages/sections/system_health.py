@@ -192,8 +192,8 @@ def _remaining(
 def collectors(url: str, now: int, zone: str) -> Markup:
     """A row for each collector at each location: its last day."""
     since = cache.rounded(now - DAY_MS, 60_000)
-    found = activities(cache.runs(url, since))
-    if not found:
+    last_day = activities(cache.runs(url, since))
+    if not last_day:
         return NOTHING.format("No collector ran in the last 24 hours.")
     columns = (
         "Collector",
@@ -204,7 +204,7 @@ def collectors(url: str, now: int, zone: str) -> Markup:
         "Skipped",
         Column("Errors", "wrap"),
     )
-    return table(columns, [_activity(each, since, now, zone) for each in found], kind="strips")
+    return table(columns, [_activity(each, since, now, zone) for each in last_day], kind="strips")
 
 
 def _activity(each: Activity, since: int, now: int, zone: str) -> list[str | Cell]:

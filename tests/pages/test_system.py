@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -47,6 +48,22 @@ def test_rows_from_the_future_are_counted_and_believed_by_nobody(filled: Path) -
     app = open_page("system.py")
     assert "3 in probes, 1 in runs. A clock was ahead when they were recorded" in html(app)
     assert metric(app, "Collector").startswith("running | last activity ")
+
+
+def test_the_days_of_this_week_are_counted_also_on_the_last_day_of_a_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Roll-ups of 16 days: the last of them would hide the week that it holds."""
+    now = 1_298 * 16 * DAY - 5 * HOUR
+    monkeypatch.setattr("store.clock.time", SimpleNamespace(time_ns=lambda: now * 1_000_000))
+    url = f"sqlite:///{tmp_path}/block.db"
+    store = open_store(url)
+    store.write([target(), *(probe(now - n * HOUR, lag_ms=50.0 if n % 4 == 0 else 0.1) for n in range(24 * 40))])
+    store.close()
+    monkeypatch.setenv("UPTOKEN_STORE", url)
+    app = open_page("system.py")
+    assert re.search(r"\| 960 probes, about [\d.]+ kB more per day$", metric(app, "Store"))
+    assert metric(app, "Lag in the last hour, p50 and p95").endswith("| 25.0% of probes excluded in 8 days")
 
 
 @pytest.fixture

@@ -100,7 +100,9 @@ def test_a_targets_colour_is_its_own_also_when_another_one_comes(store_at: Path)
     assert series_colours.numbers(url) == {"Zebra": 0, "Ant": 1, "Bee": 2}
 
 
-@pytest.mark.parametrize(("written", "name"), [("7d", "7 d"), ("1w", "7 d"), ("24H", "24 h"), ("1y", "1 y"), ("x", "24 h")])
+@pytest.mark.parametrize(
+    ("written", "name"), [("7d", "7 d"), ("1w", "7 d"), ("24H", "24 h"), ("1y", "1 y"), ("x", "24 h")]
+)
 def test_a_range_can_be_written_as_people_write_it(filled: Path, written: str, name: str) -> None:
     app = open_page("", range=written)
     assert not app.exception
