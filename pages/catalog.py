@@ -1,4 +1,4 @@
-"""All models that the router lists: search them, filter them, see what a price buys, pick some to compare."""
+"""All models that the router lists: search and filter them, see what a price buys, select some to compare."""
 
 import streamlit as st
 
@@ -18,8 +18,8 @@ if not models:
     empty_states.no_catalog()
     st.stop()
 shown = filter_models(models, catalog_table.filters(models))
-measured = catalog_table.measured(url, time_range.current())
-picked = catalog_table.listed(shown, measured, len(models))
+measured = catalog_table.load_measurements(url, time_range.current())
+picked = catalog_table.models_table(shown, measured, len(models))
 catalog_table.compare_link(url, picked)
 
 left, right = st.columns(2)
@@ -35,11 +35,11 @@ with left, theme.card("context_scatter", "Price against context", formatting.plu
         key="context_scatter_chart",
         alt="Each model by its price and its context size",
     )
-with right, theme.card("speed_scatter", "Price against measured speed", "of the models that our own probes met"):
-    met = [model for model in shown if model.model in measured]
+with right, theme.card("speed_scatter", "Price against measured speed", "of the models that your probes measured"):
+    probed = [model for model in shown if model.model in measured]
     theme.chart(
         price_scatter.scatter(
-            group_points((model, measured[model.model].tokens_per_second) for model in met),
+            group_points((model, measured[model.model].tokens_per_second) for model in probed),
             palette,
             label="tokens per second",
         ),

@@ -47,6 +47,7 @@ from store.schema import (
 from store.url import parse_store_url
 
 FRESH_S = 4
+SINGLE_DAYS = 10
 REPORTS = 500
 """More than any model has endpoints: the newest report of each is among so many."""
 
@@ -231,16 +232,17 @@ def size_bytes(url: str) -> int:
 
 @st.cache_data(ttl=60, max_entries=4, show_spinner=False)
 def probes_by_day(url: str, now: int) -> dict[int, tuple[int, int]]:
-    """By UTC day (milliseconds): all probes, and those whose times are not believed, because the collector's machine
-    was overloaded. Days of long ago are told in blocks of 16, under the first one.
+    """By UTC day (milliseconds): all probes, and those whose times are excluded because the collector's machine was
+    overloaded. Days before the last `SINGLE_DAYS` may be summed up in blocks of 16, under the first one.
     """
-    found: dict[int, tuple[int, int]] = {}
-    whole = Range(0, now + -now % HOUR_MS)
-    for rollup in rollups_of(store(url), (), whole, coarse=True, without=(*SKETCHED, "cells")):
-        day = rollup.began - rollup.began % DAY_MS
-        before = found.get(day, (0, 0))
-        found[day] = before[0] + rollup.requests, before[1] + rollup["lagged"]
-    return found
+    by_day: dict[int, tuple[int, int]] = {}
+    recent = now - now % DAY_MS - SINGLE_DAYS * DAY_MS  # a block that ends today would hide the days of this week
+    for part, coarse in ((Range(0, recent), True), (Range(recent, now + -now % HOUR_MS), False)):
+        for rollup in rollups_of(store(url), (), part, coarse=coarse, without=(*SKETCHED, "cells")):
+            day = rollup.began - rollup.began % DAY_MS
+            probes, lagged = by_day.get(day, (0, 0))
+            by_day[day] = probes + rollup.requests, lagged + rollup["lagged"]
+    return by_day
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=8, show_spinner=False)
@@ -330,7 +332,7 @@ def catalog_note(url: str, now: int) -> str:
     """When the catalog was last read, in words."""
     runs = [run for run in last_runs_of(url, "catalog") if run.error is None]
     if not runs:
-        return "The catalog's last run is not known."
+        return "No catalog run is recorded."
     return f"The catalog was last read {formatting.ago(runs[0].started_at, now)}."
 
 
