@@ -1,4 +1,4 @@
-"""Files that get their name when they are whole, and the leftovers of processes that died while they made one."""
+"""Files that get their name when they are complete, and leftovers of processes that died while writing one."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def part_file(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def part_folder(target: Path) -> Iterator[Path]:
-    """A folder beside `target` for what is needed in between. Raises OSError."""
+    """A temporary folder beside `target`. Raises OSError."""
     with _part(target, is_folder=True) as part:
         yield part
 
 
-def sweep(target: Path) -> None:
-    """Remove what dead processes left that made `target`: a living one holds a lock on its part, wherever it runs."""
+def remove_leftovers(target: Path) -> None:
+    """Remove the parts of `target` that dead processes left: a living one holds a lock on its part."""
     with suppress(OSError):
         for path in sorted(target.parent.glob(".*.part")):
             if _NAME.fullmatch(path.name) and path.name[1:-14] == target.name:
@@ -43,7 +43,7 @@ def sweep(target: Path) -> None:
 
 
 def sync_path(path: Path) -> None:
-    """Have the disk keep a file, or a folder's names. Raises OSError."""
+    """Flush a file, or a folder's names, to the disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -53,7 +53,7 @@ def sync_path(path: Path) -> None:
 
 @contextmanager
 def _part(target: Path, *, is_folder: bool) -> Iterator[Path]:
-    sweep(target)
+    remove_leftovers(target)
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     if is_folder:
         part.mkdir(mode=0o700)
@@ -62,7 +62,7 @@ def _part(target: Path, *, is_folder: bool) -> Iterator[Path]:
     # closed last: closing any descriptor of a file drops the locks that SQLite has on it in this process
     descriptor = os.open(part, os.O_RDONLY)
     try:
-        with suppress(OSError):  # a file system without locks: nobody sweeps there, either
+        with suppress(OSError):  # a file system without locks: nobody removes parts there, either
             fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield part
     finally:
