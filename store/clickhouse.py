@@ -34,7 +34,7 @@ KEYS_AT_ONCE = 5_000
 
 
 class ClickHouseStore:
-    """Meets `store.protocol.Store`."""
+    """A `Store` in ClickHouse."""
 
     def __init__(self, url: StoreUrl, *, read_only: bool = False) -> None:
         self.url = url
@@ -45,15 +45,15 @@ class ClickHouseStore:
             self._prepare()
 
     def _prepare(self) -> None:
-        """A writer makes what is not there yet, and brings up to date what an older Uptoken made."""
+        """Create what is not there yet, and upgrade what an older Uptoken created."""
         if self.read_only:
             self._refuse_older()
             return
         known = self._database.known_columns()
         if ("probes" in known) != (NEWEST in known):
             raise StoreError(
-                f"the tables of {self.url.database!r} were made by an older Uptoken, and other ones are needed: "
-                "`python -m collectors export probes` from it, and `import` that into a new database"
+                f"the tables of {self.url.database!r} were made by an older Uptoken and cannot be upgraded: run "
+                "`python -m collectors export probes` on it, and `import` the file into a new database"
             )
         layout = self._database.layout
         for statement in layout.create_tables():
@@ -65,11 +65,11 @@ class ClickHouseStore:
                 self._database.command(layout.change_view(name))
 
     def _refuse_older(self) -> None:
-        """A reader changes nothing."""
+        """Raises StoreError when a reader, which changes nothing, cannot read these tables."""
         sql = "SELECT count() FROM system.databases WHERE name = {name:String}"
         if not self._database.command(sql, name=self.url.database):
             raise StoreError(
-                f"there is no database {self.url.database!r} yet: the first `python -m collectors run` makes it"
+                f"there is no database {self.url.database!r} yet: the first `python -m collectors run` creates it"
             )
         known = self._database.known_columns()
         if any(not known.get(table.name, set()) >= table.columns.keys() for table in self._database.layout.tables()):
@@ -94,13 +94,13 @@ class ClickHouseStore:
         """All rows are gathered first: the engine knows no transaction over tables."""
         gathered = [(TABLE_OF[type(row)], row) for row in rows]
         if self.read_only:
-            raise StoreError(f"the store at {self.url} was opened for reading: it may not be written here")
+            raise StoreError(f"the store at {self.url} was opened read-only and cannot be written")
         new = 0
         with self._database.errors("write"):
             for table in dict.fromkeys(table for table, _ in gathered):
                 values = [table.values(row) for of_table, row in gathered if of_table is table]
                 if table.is_derived:
-                    raise StoreError(f"{table.name} cannot be written: the store makes its rows from the probes")
+                    raise StoreError(f"{table.name} cannot be written: the store derives its rows from the probes")
                 new += self._write(table, values, on_conflict)
         return new
 

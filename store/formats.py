@@ -155,7 +155,7 @@ def write_rows(
     form: Format,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Write whole rows of `table` to `stream`; `progress` is told of each batch. Returns the number of rows."""
+    """Write whole rows of `table` to `stream`; `progress` gets the size of each batch. Returns the number of rows."""
     if form == "parquet":
         return _write_parquet(table, rows, stream, progress)
     total = 0

@@ -24,7 +24,7 @@ LARGEST_GROUP_BYTES = 512 * 1024 * 1024
 
 
 class TextTooLongError(ValueError):
-    """A text that is longer than any that is kept."""
+    """A text longer than the limit."""
 
 
 def read_rows(table: Table, path: Path) -> Iterator[Row]:
@@ -45,7 +45,7 @@ def read_rows(table: Table, path: Path) -> Iterator[Row]:
 
 
 class _Lines:
-    """The lines of a file, each with its number in `number`, and no record longer than a row can be."""
+    """The lines of a file, with the number of the last one in `number`; no record may be longer than a row can be."""
 
     def __init__(self, file: TextIO, name: str) -> None:
         self._file = file
@@ -127,7 +127,7 @@ def _parquet_records(table: Table, path: Path) -> Iterator[tuple[int, dict[str, 
             _check_sizes(file.metadata, path.name)
             there = set(file.schema_arrow.names)
         texts = [column.name for column in table.columns if column.kind == "text" and column.name in there]
-        # a text that repeats stays one text: the file has it once, and so a small file can be of many gigabytes
+        # repeated texts stay one object each: a small file can expand to many gigabytes
         with pq.ParquetFile(path, read_dictionary=texts) as file:
             for batch in file.iter_batches(BATCH):
                 _check_texts(batch, number, path.name)
@@ -154,7 +154,7 @@ def _python_values(values: Any) -> list[Any]:
 
 
 def _check_types(table: Table, schema: pa.Schema, name: str) -> None:
-    """Raises FileError for a column that is nothing like its kind; so nothing nested is ever unpacked."""
+    """Raises FileError for a column of another type than its kind, so that nothing nested is ever unpacked."""
     import pyarrow.types as types
 
     fits: dict[str, tuple[Callable[[Any], bool], ...]] = {
@@ -168,22 +168,22 @@ def _check_types(table: Table, schema: pa.Schema, name: str) -> None:
         kind = schema.field(column.name).type
         plain = kind.value_type if types.is_dictionary(kind) else kind
         if not types.is_null(plain) and not any(fit(plain) for fit in fits[column.kind]):
-            raise FileError(f"{name}: the column {column.name} is {plain}, and no {_KIND_NAMES[column.kind]}")
+            raise FileError(f"{name}: the column {column.name} is {plain}, not {_KIND_NAMES[column.kind]}")
 
 
 def _check_sizes(metadata: pq.FileMetaData, name: str) -> None:
-    """Raises FileError for a group of rows that is too large to be unpacked: it is in memory as a whole."""
+    """Raises FileError for a row group that is too large: it is uncompressed in memory at once."""
     for number in range(metadata.num_row_groups):
         size = metadata.row_group(number).total_byte_size
         if size > LARGEST_GROUP_BYTES:
             raise FileError(
-                f"{name}: its row group {number + 1} is {size / 1e6:,.0f} MB when it is unpacked, and at most "
-                f"{LARGEST_GROUP_BYTES / 1e6:,.0f} MB are taken: write it in smaller groups of rows"
+                f"{name}: row group {number + 1} is {size / 1e6:,.0f} MB uncompressed, the limit is "
+                f"{LARGEST_GROUP_BYTES / 1e6:,.0f} MB: write the file in smaller row groups"
             )
 
 
 def _check_texts(batch: pa.RecordBatch, before: int, name: str) -> None:
-    """Raises FileError when a text of these rows is longer than any that is kept."""
+    """Raises FileError when a text of these rows is longer than the limit."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -193,8 +193,8 @@ def _check_texts(batch: pa.RecordBatch, before: int, name: str) -> None:
             longest = pc.max(pc.binary_length(texts)).as_py() or 0
             if longest > 4 * LONGEST_TEXT:  # bytes
                 raise FileError(
-                    f"{name}, near row {before + 1}: {field.name}: a text of {longest:,} bytes, and at most "
-                    f"{LONGEST_TEXT:,} characters are taken"
+                    f"{name}, near row {before + 1}: {field.name}: a text of {longest:,} bytes, the limit is "
+                    f"{LONGEST_TEXT:,} characters"
                 )
 
 
@@ -207,7 +207,7 @@ def _check_names(table: Table, names: list[str], what: str) -> None:
             parts.append(f"lacks {', '.join(missing)}")
         if unknown:
             parts.append(f"has the unknown {', '.join(map(repr, unknown))}")
-        parts = parts or ["names a column twice"]
+        parts = parts or ["repeats a column"]
         raise FileError(f"{what} {' and '.join(parts)}; {table.name} has {', '.join(table.names)}")
 
 
@@ -215,13 +215,13 @@ def _value(column: Column, value: Any) -> Any:
     if value is None or value == "":
         if column.nullable:
             return None
-        raise ValueError(f"{column.name} is empty; it is needed")
+        raise ValueError(f"{column.name} is empty, but required")
     try:
         return _PARSERS[column.kind](value)
     except TextTooLongError as problem:
         raise ValueError(f"{column.name}: {problem}") from None
     except (ValueError, TypeError, OverflowError) as problem:
-        raise ValueError(f"{column.name}: {_shown(value)} is no {_KIND_NAMES[column.kind]}") from problem
+        raise ValueError(f"{column.name}: {_shown(value)} is not {_KIND_NAMES[column.kind]}") from problem
 
 
 def _shown(value: Any) -> str:
@@ -230,7 +230,7 @@ def _shown(value: Any) -> str:
 
 
 def _too_long(length: int) -> str:
-    return f"a text of {length:,} characters is longer than the {LONGEST_TEXT:,} that are taken"
+    return f"a text of {length:,} characters is longer than the limit of {LONGEST_TEXT:,}"
 
 
 def _parse_moment(value: Any) -> int:
@@ -253,7 +253,7 @@ def _parse_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
     if not value.isascii():
-        value.encode()  # half a surrogate pair is no text
+        value.encode()  # half a surrogate pair is not text
     if len(value) > LONGEST_TEXT:
         raise TextTooLongError(_too_long(len(value)))
     return value
@@ -282,8 +282,8 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
 }
 _KIND_NAMES = {
     "text": "text",
-    "integer": "whole number",
-    "real": "finite number",
+    "integer": "a whole number",
+    "real": "a finite number",
     "flag": "true or false",
-    "moment": "ISO 8601 time",
+    "moment": "an ISO 8601 time",
 }

@@ -101,7 +101,7 @@ FIRST_WITH_BLOCKS = 6
 
 
 def _fill_rollups(connection: apsw.Connection) -> None:
-    """Make the roll-ups that an older schema lacked: from its days where it had them, else from its probes.
+    """Derive the roll-ups that an older schema lacked: from its days where it had them, else from its probes.
 
     After the last migration, since roll-ups are written with the columns of today.
     """
@@ -126,23 +126,23 @@ INCREMENTAL = 2
 
 
 def mark_unfinished(connection: apsw.Connection) -> None:
-    """Say in the file itself that rows are missing yet: it may be found under another name."""
+    """Mark in the file itself that rows are still missing: it may be found under another name."""
     connection.execute(f"PRAGMA user_version={UNFINISHED}")
 
 
 def mark_finished(connection: apsw.Connection) -> None:
-    """Say that all rows are there."""
+    """Mark that all rows are there."""
     connection.execute("PRAGMA user_version=0")
 
 
 def refuse_unfinished(connection: apsw.Connection, where: str) -> None:
-    """Raises StoreError for what a `repair` left that was killed."""
+    """Raises StoreError for a file that an interrupted `repair` left."""
     if connection.execute("PRAGMA user_version").get == UNFINISHED:
         raise StoreError(f"{where} is not complete, the `repair` that wrote it was interrupted: run `repair` again")
 
 
 def refuse_foreign(connection: apsw.Connection, where: str) -> None:
-    """Raises StoreError for what is no complete store, or one of a newer Uptoken."""
+    """Raises StoreError unless this is a complete store of this or an older Uptoken."""
     version = version_of(connection)
     if not 0 < version <= len(MIGRATIONS):
         raise StoreError(f"{where} is {'from a newer Uptoken' if version else 'not an Uptoken store'}")
@@ -168,7 +168,7 @@ def refuse_newer(connection: apsw.Connection, where: str) -> int:
 
 
 def refuse_older(version: int, where: str) -> None:
-    """Raises StoreError when a reader, who may change nothing, meets a schema that is not this one's yet."""
+    """Raises StoreError when a reader, which may change nothing, would need to migrate the schema."""
     if version < len(MIGRATIONS):
         raise StoreError(
             f"the store {where} was written by an older Uptoken (schema {version}, this one reads {len(MIGRATIONS)}): "
@@ -177,12 +177,12 @@ def refuse_older(version: int, where: str) -> None:
 
 
 def migrate(connection: apsw.Connection, where: str) -> None:
-    """Bring the database up to date. Raises StoreError when it was written by a newer Uptoken."""
+    """Migrate the database to the newest schema. Raises StoreError when it was written by a newer Uptoken."""
     if refuse_newer(connection, where) == len(MIGRATIONS):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        # all in one: a reader sees the schema of before or this one, and never a store that is half made
+        # all in one: a reader sees the schema of before or this one, and never one in between
         before = version_of(connection)  # another process may have been first
         for number in range(before + 1, len(MIGRATIONS) + 1):
             connection.execute(

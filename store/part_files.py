@@ -1,4 +1,4 @@
-"""Files that get their name when they are whole, and the leftovers of processes that died while they made one."""
+"""Files that get their name when they are complete, and leftovers of processes that died while writing one."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def part_file(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def part_folder(target: Path) -> Iterator[Path]:
-    """A folder beside `target` for what is needed in between. Raises OSError."""
+    """A temporary folder beside `target`. Raises OSError."""
     with _part(target, is_folder=True) as part:
         yield part
 
 
-def sweep(target: Path) -> None:
+def remove_leftovers(target: Path) -> None:
     """Remove what dead processes left that made `target`."""
-    sweep_folder(target.parent, re.escape(target.name))
+    remove_leftovers_in(target.parent, re.escape(target.name))
 
 
-def sweep_folder(folder: Path, names: str) -> None:
+def remove_leftovers_in(folder: Path, names: str) -> None:
     """Remove what dead processes left that made a file whose name matches the pattern: a living one holds a lock on its
     part, wherever it runs.
     """
@@ -50,7 +50,7 @@ def sweep_folder(folder: Path, names: str) -> None:
 
 
 def sync_path(path: Path) -> None:
-    """Have the disk keep a file, or a folder's names. Raises OSError."""
+    """Flush a file, or a folder's names, to the disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -60,7 +60,7 @@ def sync_path(path: Path) -> None:
 
 @contextmanager
 def _part(target: Path, *, is_folder: bool) -> Iterator[Path]:
-    sweep(target)
+    remove_leftovers(target)
     part, descriptor = _new_part(target, is_folder)
     while not part.exists():  # somebody swept before it was locked
         os.close(descriptor)

@@ -41,11 +41,11 @@ BATCH_ROWS = 2_000
 """Rows that one query of a long read gives: milliseconds, so that no transaction is open for longer."""
 
 
-_NOT_YET = "there is no store at {} yet: the first `python -m collectors run` makes it"
+_NOT_YET = "there is no store at {} yet: the first `python -m collectors run` creates it"
 
 
 def _has_tables(path: Path) -> bool:
-    """An empty file, or one with a header alone, is a store that is being made."""
+    """An empty file, or one with only a header, is a store that is being created."""
     return path.stat().st_size > 4_096
 
 
@@ -59,13 +59,13 @@ def _refuse_old_library() -> None:
 
 
 def _create_private(path: Path) -> None:
-    """Make the file for its owner only, before SQLite would make it for everybody."""
+    """Create the file for its owner only, before SQLite would create it for everybody."""
     make_private_folder(path.parent)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 class SqliteStore:
-    """Meets `store.protocol.Store`. Safe to use from many threads: each call borrows a connection of its own, and a
+    """A `Store` in one file. Safe to use from many threads: each call borrows a connection of its own, and a
     dashboard that makes a new thread for every click opens no new connection for it.
     """
 
@@ -102,8 +102,8 @@ class SqliteStore:
         self._close_connections()
         if identity is None:
             raise StoreError(
-                f"the store {self.path} was removed while it was open: put it back and this goes on, or start the "
-                "collector again to begin a new one"
+                f"the store {self.path} was removed while it was open: put it back to continue, or restart the "
+                "collector to create a new one"
             )
         self._prepare()
 
@@ -171,7 +171,7 @@ class SqliteStore:
         if version == 0 and not _has_tables(self.path):
             raise StoreError(_NOT_YET.format(self.path))  # a writer is just creating it
         if version == 0:
-            raise StoreError(f"{self.path} is not an Uptoken store: the first `python -m collectors run` makes one")
+            raise StoreError(f"{self.path} is not an Uptoken store: the first `python -m collectors run` creates one")
         refuse_older(version, str(self.path))
 
     def _close_connections(self) -> None:
@@ -196,7 +196,7 @@ class SqliteStore:
             new = 0
             for table, values in group_by_table(rows):
                 if table.is_derived:
-                    raise StoreError(f"{table.name} cannot be written: the store makes its rows from the probes")
+                    raise StoreError(f"{table.name} cannot be written: the store derives its rows from the probes")
                 if table.on_conflict == "replace_partition" and on_conflict is None:
                     delete_partitions(connection, table, values, replaced)
                 values = intern_texts(connection, table, values)
@@ -362,7 +362,7 @@ def _describe(problem: BaseException) -> str:
         case apsw.CorruptError() | apsw.NotADBError():
             return f"the file is damaged or is not a database ({problem}); move it away before a new one is created"
         case apsw.ReadOnlyError() | apsw.PermissionsError() | PermissionError():
-            return f"it may not be written here ({problem}); check the owner and rights of the file and its folder"
+            return f"it cannot be written ({problem}); check the owner and the permissions of the file and its folder"
         case apsw.CantOpenError():
             return f"the file or its folder cannot be opened ({problem}); check that it exists and may be read"
         case _:

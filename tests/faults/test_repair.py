@@ -73,7 +73,7 @@ def test_a_copy_that_is_made_under_load_is_sound_and_of_one_moment(tmp_path: Pat
 
 def test_a_copy_does_not_overwrite_a_file(tmp_path: Path) -> None:
     source = closed(tmp_path / "a.db", 1)
-    with pytest.raises(StoreError, match="is there already"):
+    with pytest.raises(StoreError, match="already exists"):
         back_up(source, source)
     with pytest.raises(StoreError, match=r"no store at .*missing.db"):
         back_up(tmp_path / "missing.db", tmp_path / "b.db")

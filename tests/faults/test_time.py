@@ -116,7 +116,7 @@ def test_a_copy_is_made_put_back_and_undone_by_commands(tmp_path: Path, server: 
     copy = str(tmp_path / "copy.db")
     assert place.run("backup", copy)[0] == 0
     code, _, err = place.run("backup", copy)
-    assert (code, "is there already" in err) == (3, True)
+    assert (code, "already exists" in err) == (3, True)
     place.run("run", "--all")
     assert len(place.probes()) == 2
     code, _, err = place.run("restore", copy)

@@ -217,7 +217,7 @@ def test_an_incident_that_began_before_the_selection_is_not_taken_for_a_new_one(
 @needs_engine
 def test_a_store_that_was_opened_for_reading_is_not_written(clickhouse: Store) -> None:
     reader = open_store(clickhouse.url.text, read_only=True)  # type: ignore[attr-defined]
-    with pytest.raises(StoreError, match="opened for reading"):
+    with pytest.raises(StoreError, match="opened read-only"):
         reader.write([Run("probe", NOON, "here", NOON, 0)])
     assert reader.count(RUNS) == 0
     reader.close()

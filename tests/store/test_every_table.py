@@ -152,7 +152,7 @@ def test_what_is_made_of_the_probes_is_read_and_counted_and_cannot_be_written(st
     order = [table.names.index(name) for name in table.newest_first]
     newest = sorted(found, key=lambda values: [values[place] for place in order], reverse=True)
     assert list(store.read(table, newest_first=True, limit=3)) == newest[:3]
-    with pytest.raises(StoreError, match="the store makes its rows from the probes"):
+    with pytest.raises(StoreError, match="the store derives its rows from the probes"):
         store.write([table.row(*found[0])])
 
 

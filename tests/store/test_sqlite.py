@@ -240,7 +240,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: p
 
 
 def test_a_missing_store_is_said_with_the_way_out(path: Path) -> None:
-    with pytest.raises(StoreError, match="no store at .* yet: the first `python -m collectors run` makes it"):
+    with pytest.raises(StoreError, match="no store at .* yet: the first `python -m collectors run` creates it"):
         open_store(f"sqlite:///{path}", read_only=True)
 
 
@@ -272,7 +272,7 @@ def test_a_damaged_file_is_refused_and_not_overwritten(path: Path) -> None:
 def test_a_reader_cannot_write(path: Path) -> None:
     open_store(f"sqlite:///{path}").close()
     reader = open_store(f"sqlite:///{path}", read_only=True)
-    with pytest.raises(StoreError, match="may not be written here"):
+    with pytest.raises(StoreError, match="cannot be written"):
         reader.write([probe()])
 
 
