@@ -22,6 +22,8 @@ import numpy as np
 
 from settings.secrecy import HIDDEN, hidden
 from store.batches import KeyRange, Values, in_batches
+from store.clickhouse_backup import back_up_before_migration
+from store.clickhouse_incidents import IncidentQuery
 from store.clickhouse_schema import (
     FIRST,
     NEWEST,
@@ -31,7 +33,6 @@ from store.clickhouse_schema import (
     Layout,
     blocks_query,
     first_query,
-    incidents_query,
     newest_query,
     packed_cells,
     packed_sketch,
@@ -41,8 +42,20 @@ from store.clickhouse_schema import (
 from store.clock import DAY_MS, now_ms
 from store.horizon import as_of, horizon
 from store.protocol import ALL, Selection, Series, StoreError
-from store.rollups import BLOCK_MS, CELL_MS, COLUMNS, EXPORTED, SKETCHED, STEP_MS, Step, by_place, cells_of, told
-from store.schema import DOWN, INCIDENTS, PROBES, TABLE_OF, TABLES, UP, Probe, Row, Table
+from store.rollups import (
+    BLOCK_MS,
+    CELL_MS,
+    COLUMNS,
+    EXPORTED,
+    LAST_MS,
+    SKETCHED,
+    STEP_MS,
+    Step,
+    by_place,
+    cells_of,
+    told,
+)
+from store.schema import INCIDENTS, PROBES, TABLE_OF, TABLES, Probe, Row, Table
 from store.sketch import counts_of, merged
 from store.versioning import meet, until_later
 
@@ -102,7 +115,9 @@ class ClickHouseStore:
             )
         for statement in self._layout.create_tables():
             self._command(statement)
-        for statement in self._layout.missing(self._known_columns()):
+        known = self._known_columns()
+        back_up_before_migration(self._layout, known, self._asked)
+        for statement in self._layout.missing(known):
             self._command(statement)
         for statement in self._layout.create_views():
             self._command(statement)
@@ -426,31 +441,21 @@ class ClickHouseStore:
 
     def _incidents(self, selection: Selection) -> Iterator[Values]:
         """Those that began in the selection."""
-        # the last hour with a probe before the selection is looked for in the month before it
-        since = selection.since - 30 * DAY_MS if selection.since is not None else None
-        where, parameters = _where_at(Selection(since, None, selection.targets))
-        tables = {step: self._name(name) for step, name in ROLLUPS.items()}
-        sql = incidents_query(self._name("probes"), tables, where.removeprefix(" WHERE ") or "1", selection.since or 0)
-        for row in self._rows(sql, parameters):
-            if (selection.since is None or row[3] >= selection.since) and (
-                selection.until is None or row[3] < selection.until
-            ):
-                yield row
+        since = 0 if selection.since is None else selection.since
+        until = LAST_MS if selection.until is None else selection.until
+        return (row for row in self.incidents_within(since, until, selection.targets) if row[3] >= since)
 
-    def last_incidents(self, before: int, targets: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
-        """See `Store.last_incidents`. Who was failing a month before is looked at since the last success then."""
-        since = before - 30 * DAY_MS
-        newest = {row[:3]: row for row in self._incidents(Selection(since, before, targets))}
-        where, parameters = _where_at(Selection(None, since + 1, targets))
-        failing = self._rows(
-            f"SELECT target, maxIf(at, {' + '.join(sorted(UP))} > 0) AS good_at FROM {self._name('daily')}{where}"
-            f" GROUP BY {', '.join(SERIES)} HAVING maxIf(at, {' + '.join(sorted(DOWN))} > 0) >= greatest(good_at, 1)",
-            parameters,
-        )
-        for name, good_at in sorted(set(failing)):
-            for row in self._incidents(Selection(int(good_at), before, (name,))):
-                newest[row[:3]] = max(row, newest.get(row[:3], row), key=lambda each: each[3])
-        return list(newest.values())
+    def incidents_within(self, since: int, until: int, targets: tuple[str, ...] = ()) -> Iterator[Values]:
+        """See `Upkeep.incidents_within`."""
+        tables = {step: self._name(name) for step, name in ROLLUPS.items()}
+        days, pruned_before = self._layout.retention_days, self.kept_since()
+        if days is not None:
+            pruned_before = max(pruned_before, now_ms() - (days - 1) * DAY_MS)
+        return IncidentQuery(self._name("probes"), tables, since, until, targets, pruned_before).rows(self._rows)
+
+    def last_incidents(self, before: int, targets: tuple[str, ...] = ()) -> list[Values]:
+        """See `Upkeep.last_incidents`."""
+        return list({row[:3]: row for row in self.incidents_within(before - 30 * DAY_MS, before, targets)}.values())
 
     def size_bytes(self) -> int:
         """See `Sized.size_bytes`: on the server that answers."""

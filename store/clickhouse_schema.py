@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from store.clock import DAY_MS
-from store.incidents import CONFIRMED_BY
 from store.rollups import (
     BLOCK_MS,
     CELL_MS,
@@ -105,6 +104,11 @@ class Layout:
                 ]
                 if added:
                     yield f"ALTER TABLE {name}{self.on_cluster} {', '.join(added)}"
+
+    def changed(self, known: Mapping[str, Collection[str]]) -> list[str]:
+        """The tables with rows, without the database's name, that `missing` adds columns to."""
+        stored = {self.local(table.name).removeprefix(f"{self.database}."): table.columns for table in self.tables()}
+        return [name for name, columns in stored.items() if not set(columns) <= set(known.get(name, columns))]
 
     def change_view(self, name: str) -> str:
         """What gives the view that fills a table the query of today."""
@@ -264,74 +268,6 @@ def packed_cells() -> str:
     pair = "char(place % 256, intDiv(place, 256), 0, 0, ms % 256, bitShiftRight(ms, 8) % 256,"
     pair += " bitShiftRight(ms, 16) % 256, bitShiftRight(ms, 24) % 256)"
     return f"arrayStringConcat(arrayMap((place, ms) -> {pair}, mapKeys(cells), mapValues(cells))) AS packed_cells"
-
-
-def incidents_query(probes: str, rollups: dict[Step, str], where: str, since: int) -> str:
-    """Stretches of failures, as `store.incidents` tells them, from the raw probes of the hours that had one and of the
-    next hour after each; these are found by way of the days.
-
-    A success begins a run, so a run's failures ended with the first probe of the next one. The cause is the most
-    frequent outcome, of equal ones the first; the error its last one. Of the time before `since` the last hour alone
-    is looked at: a stretch that goes on then is not a new one. `where` bounds the roll-ups.
-    """
-    series = ", ".join(SERIES)
-    up, down = _in(UP), _in(DOWN)
-    days = _with_failures(rollups["day"], "day", where, since)
-    hours = _with_failures(rollups["hour"], "hour", f"{where} AND {_within(days, 'day', 'at')}", since)
-    # of the successes only those that end something: a run for each of the others would take half of the time
-    ordered = f"OVER (PARTITION BY {series} ORDER BY started_at ROWS BETWEEN"
-    decided = (
-        f"SELECT {series}, started_at, outcome, error, {up} AS good,"
-        f" lagInFrame(toString(outcome)) {ordered} 1 PRECEDING AND CURRENT ROW) AS before FROM {probes}"
-        f" WHERE {_within(hours, 'hour', 'started_at')} AND ({up} OR {down})"
-    )
-    runs = (
-        f"SELECT {series}, started_at, outcome, error,"
-        f" sum(good) {ordered} UNBOUNDED PRECEDING AND CURRENT ROW) AS run FROM ({decided})"
-        f" WHERE NOT good OR {_in(DOWN, 'before')}"
-    )
-    outcomes = (
-        f"SELECT {series}, run, outcome, count() AS n, min(started_at) AS first,"
-        f" argMaxIf(error, started_at, isNotNull(error) AND error <> '') AS said FROM ({runs})"
-        f" GROUP BY {series}, run, outcome"
-    )
-    stretches = (
-        f"SELECT {series}, run, min(first) AS head, minIf(first, {down}) AS began_at, sumIf(n, {down}) AS failures,"
-        f" argMaxIf(toString(outcome), (n, -first), {down}) AS cause, argMaxIf(tuple(said), (n, -first), {down}).1"
-        f" AS error FROM ({outcomes}) GROUP BY {series}, run"
-    )
-    ended = (
-        f"SELECT *, leadInFrame(toNullable(head)) OVER (PARTITION BY {series} ORDER BY run"
-        f" ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) AS ended_at FROM ({stretches})"
-    )
-    return (
-        f"SELECT {series}, began_at, ended_at, cause, failures, error FROM ({ended})"
-        f" WHERE failures >= {CONFIRMED_BY} ORDER BY {series}, began_at"
-    )
-
-
-def _with_failures(source: str, step: Step, where: str, since: int) -> str:
-    """Of each series, when the hours or days began that had a failure, and the next one after each that had a probe
-    which decides.
-    """
-    series = ", ".join(SERIES)
-    window = f"OVER (PARTITION BY {series} ORDER BY at ROWS BETWEEN"
-    counted = (
-        f"SELECT {series}, at, sum({' + '.join(sorted(DOWN))}) AS failed, sum({' + '.join(sorted(UP))}) AS good"
-        f" FROM {source} WHERE {where} GROUP BY {series}, at HAVING failed + good > 0"
-    )
-    return (
-        f"SELECT {series}, at FROM (SELECT {series}, at, failed,"
-        f" lagInFrame(failed) {window} 1 PRECEDING AND CURRENT ROW) AS before,"
-        f" leadInFrame(at, 1, {LAST_MS}) {window} CURRENT ROW AND 1 FOLLOWING) AS after FROM ({counted}))"
-        f" WHERE after > {since - STEP_MS[step]} AND (failed > 0 OR before > 0)"
-    )
-
-
-def _within(found: str, step: Step, moment: str) -> str:
-    """Whether a moment of a series lies in one of these hours or days."""
-    series, ms = ", ".join(SERIES), STEP_MS[step]
-    return f"({series}, intDiv({moment}, {ms})) GLOBAL IN (SELECT {series}, intDiv(at, {ms}) FROM ({found}))"
 
 
 _EMPTY = "CAST(map(), 'Map(UInt16, UInt64)')"

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from store.schema import DOWN, UP
 
 CONFIRMED_BY = 2
+
+
+class Event(NamedTuple):
+    """A probe of a series (milliseconds UTC), or a failure that many `times`, with nothing else between them."""
+
+    started_at: int
+    outcome: str
+    error: str | None
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +36,27 @@ class Stretch:
         return ((self.ended_at if self.ended_at is not None else now) - self.began_at) / 1_000
 
 
-def stretches(probes: Iterable[tuple[int, str, str | None]]) -> Iterator[Stretch]:
-    """The incidents in probes (`started_at`, `outcome`, `error`) of one series, oldest first.
+def stretches(events: Iterable[Event]) -> Iterator[Stretch]:
+    """The incidents in the events of one series, oldest first.
 
     Two failures in a row open one, which began with the first; the first success ends it. What is not counted neither
     opens, feeds nor ends one.
     """
-    failures: list[tuple[int, str, str | None]] = []
-    for started_at, outcome, error in probes:
-        if outcome in DOWN:
-            failures.append((started_at, outcome, error))
-        elif outcome in UP and failures:
-            if len(failures) >= CONFIRMED_BY:
-                yield _stretch(failures, started_at)
+    failures: list[Event] = []
+    for event in events:
+        if event.outcome in DOWN:
+            failures.append(event)
+        elif event.outcome in UP and failures:
+            yield from _confirmed(failures, event.started_at)
             failures = []
-    if len(failures) >= CONFIRMED_BY:
-        yield _stretch(failures, None)
+    yield from _confirmed(failures, None)
 
 
-def _stretch(failures: list[tuple[int, str, str | None]], ended_at: int | None) -> Stretch:
-    cause = Counter(outcome for _, outcome, _ in failures).most_common(1)[0][0]
-    error = next((text for _, outcome, text in reversed(failures) if outcome == cause and text), None)
-    return Stretch(failures[0][0], ended_at, cause, len(failures), error)
+def _confirmed(failures: list[Event], ended_at: int | None) -> Iterator[Stretch]:
+    counts: Counter[str] = Counter()
+    for event in failures:
+        counts[event.outcome] += event.times
+    if counts.total() >= CONFIRMED_BY:
+        cause = counts.most_common(1)[0][0]
+        error = next((event.error for event in reversed(failures) if event.outcome == cause and event.error), None)
+        yield Stretch(failures[0].started_at, ended_at, cause, counts.total(), error)

@@ -62,10 +62,14 @@ class Compactable(Protocol):
 class Upkeep(Protocol):
     """What every engine knows besides its rows: what was pruned, what a clock that was ahead left, incidents."""
 
+    def incidents_within(self, since: int, until: int, targets: tuple[str, ...] = ()) -> Iterable[tuple[Any, ...]]:
+        """The incidents of these targets (none: of all) that a range (milliseconds UTC) has a part of, from their
+        beginning to their end, however far these lie outside.
+        """
+
     def last_incidents(self, before: int, targets: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
-        """Of each series (of these targets; none: of all) the newest incident that began before `before` (milliseconds
-        UTC): no earlier one can reach beyond that. One that was over a month before may be missing (ClickHouse, where
-        incidents are a query); one that was going on then is found however long it is.
+        """Of each series the newest incident that began before `before` (milliseconds UTC). One that was over a month
+        before may be missing (in ClickHouse, where incidents are a query).
         """
 
     def kept_since(self) -> int:

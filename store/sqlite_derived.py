@@ -9,14 +9,13 @@ forgotten.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
-from operator import itemgetter
+from itertools import groupby, starmap
 from typing import Any
 
 import apsw
 
 from store.clock import DAY_MS
-from store.incidents import stretches
+from store.incidents import Event, stretches
 from store.protocol import Selection
 from store.rollups import BLOCK_MS, COLUMNS, STEP_MS, Accumulator, Step, Sums, coarser, sums_of
 from store.schema import DOWN, INCIDENTS, PROBES, TABLES, UP, Probe, Table
@@ -136,7 +135,7 @@ def _tell_incidents(connection: apsw.Connection, series: Key, first: int, last: 
     )
     connection.executemany(
         f"INSERT INTO incidents {_INCIDENT}",
-        [(*series, s.began_at, s.ended_at, s.cause, s.probes, s.error) for s in stretches(listed)],
+        [(*series, s.began_at, s.ended_at, s.cause, s.probes, s.error) for s in stretches(starmap(Event, listed))],
     )
     if ended is None:
         decided = [outcome for _, outcome, _ in listed if outcome in UP or outcome in DOWN]
@@ -312,7 +311,7 @@ def retell_incidents(connection: apsw.Connection, series: Key, kept_since: int) 
         f"INSERT OR IGNORE INTO incidents {_INCIDENT}",
         [
             (*series, s.began_at, s.ended_at, s.cause, s.probes, s.error)
-            for s in stretches(map(itemgetter(0, 1, 2), rows))
+            for s in stretches(Event(*row[:3]) for row in rows)
             if known is None or s.began_at >= known
         ],
     )

@@ -29,7 +29,6 @@ RAW_AT_MOST = 5_000
 20,000 would take 0.3 s.
 """
 PARTS_OF_A_BAR = 8
-"""How far before a range an incident may have begun that still goes on in it."""
 LEAST_CHARTED_MS = 600_000
 HOURS_UP_TO_MS = 45 * DAY_MS
 """Up to here charts over time are drawn from hours: 1,080 of them, for up to 96 stretches."""
@@ -214,7 +213,7 @@ def target_histories(
     for rollup in rollups:
         mine[rollup.target, rollup.location].append(rollup)
     kept = defaultdict(list)
-    for row in cache.incidents(url, names, told.since, max(until, now)):
+    for row in cache.incidents(url, names, told.since, ended):
         kept[row.target, row.location, row.profile].append(row)
     last = cache.last_incidents(url, names, cache.rounded(now) + 5_000)
     newest = {(p.target, p.location, p.profile): p for p in cache.newest(url)}

@@ -11,7 +11,7 @@ from stats.incidents import (
     state,
     within,
 )
-from store.incidents import stretches
+from store.incidents import Event, stretches
 from store.schema import Probe
 from tests.factories import DAY, MINUTE, NOON, probe
 
@@ -24,7 +24,7 @@ def seen(probes: list[Probe], now: int | None = None) -> list[Incident]:
     """The incidents of one target that is probed each minute, as the store keeps them."""
     rows = [
         store.schema.Incident("Gemma", "here", "ping", s.began_at, s.ended_at, s.cause, s.probes, s.error)
-        for s in stretches((p.started_at, p.outcome, p.error) for p in probes)
+        for s in stretches(Event(p.started_at, p.outcome, p.error) for p in probes)
     ]
     newest = probes[-1] if probes else None
     return incidents(rows, newest, now if now is not None else NOON + len(probes) * MINUTE, 60)
