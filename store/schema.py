@@ -31,6 +31,8 @@ Outcome = Literal[
     "internal_error",
 ]
 INTERNAL_ERROR = "internal_error"
+CONFIGURATION = "configuration"
+"""The collector of the runs that tell each time a configuration was taken over, or was wrong."""
 """Uptoken itself failed while probing: it says nothing of the target, and is shown where the collectors are."""
 UP: frozenset[str] = frozenset({"ok"})
 DOWN: frozenset[str] = frozenset(

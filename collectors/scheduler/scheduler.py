@@ -36,11 +36,9 @@ from store.clock import DAY_MS, now_ms
 from store.formats import iso
 from store.horizon import horizon, late_probes
 from store.protocol import Compactable, upkeep_of
-from store.schema import RUNS, Model, Probe, Row, Run, Target
+from store.schema import CONFIGURATION, RUNS, Model, Probe, Row, Run, Target
 
 PROBE = "probe"
-CONFIGURATION = "configuration"
-"""What its runs are called: each time it was taken over, or was wrong."""
 WRONG_NOTED_EVERY_S = 3_600.0
 GRACE_S = 2.0
 TAKE_IN_S = 2.0

@@ -13,7 +13,7 @@ from pages.queries import cache
 from stats.collector_health import Activity, activities, strip_of_runs
 from store.clock import DAY_MS, HOUR_MS
 from store.rests import resting_until
-from store.schema import LAG_LIMIT_MS, RateLimit
+from store.schema import CONFIGURATION, LAG_LIMIT_MS, RateLimit
 from store.staleness import last_seen, stale_since
 
 BARS = 48
@@ -85,6 +85,20 @@ def _lag(lags: list[float], lagged: int, probes: int) -> Metric:
         "lag",
         tone="down" if p95 > LAG_LIMIT_MS else "",
     )
+
+
+def configuration(url: str, now: int, zone: str) -> str:
+    """The locations whose collector keeps an older configuration because the file is wrong now; nothing without one."""
+    runs = cache.runs(url, cache.rounded(now - DAY_MS, 60_000))
+    newest = {each.location: each.last for each in activities(run for run in runs if run.collector == CONFIGURATION)}
+    lines = "".join(
+        f'<div>{theme.state("down", "wrong")} <b>{escape(location)}</b> <span data-tip="'
+        f'{formatting.exact(run.started_at, zone)}">{formatting.ago(run.started_at, now)}</span>'
+        f'<span class="more">{escape(run.error)}</span></div>'
+        for location, run in newest.items()
+        if run.error is not None
+    )
+    return f'<div class="u">{lines}</div>' if lines else ""
 
 
 def budgets(url: str, now: int, zone: str) -> str:
@@ -200,7 +214,7 @@ def _row(each: Activity, since: int, now: int, zone: str) -> str:
     bars = strip_of_runs(each.runs, since, now + 1, BARS)
     failed = each.failed
     last_error = ""
-    if failed:
+    if failed and not (each.collector == CONFIGURATION and each.last.error is None):  # it was mended since
         when = formatting.ago(failed[-1].started_at, now)
         last_error = f'<span class="more">{when}: {escape(failed[-1].error or "")}</span>'
     return (
