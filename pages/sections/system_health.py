@@ -92,9 +92,9 @@ def configuration(url: str, now: int, zone: str) -> str:
     runs = cache.runs(url, cache.rounded(now - DAY_MS, 60_000))
     newest = {each.location: each.last for each in activities(run for run in runs if run.collector == CONFIGURATION)}
     lines = "".join(
-        f'<div>{theme.state("down", "wrong")} <b>{escape(location)}</b> <span data-tip="'
-        f'{formatting.exact(run.started_at, zone)}">{formatting.ago(run.started_at, now)}</span>'
-        f'<span class="more">{escape(run.error)}</span></div>'
+        f'<div>{theme.state("down", "wrong")} <b>{escape(location)}</b>, <span data-tip="'
+        f'{formatting.exact(run.started_at, zone)}">noticed {formatting.ago(run.started_at, now)}</span></div>'
+        f'<div class="q" style="margin-bottom:8px">{escape(run.error)}</div>'
         for location, run in newest.items()
         if run.error is not None
     )
@@ -214,7 +214,7 @@ def _row(each: Activity, since: int, now: int, zone: str) -> str:
     bars = strip_of_runs(each.runs, since, now + 1, BARS)
     failed = each.failed
     last_error = ""
-    if failed and not (each.collector == CONFIGURATION and each.last.error is None):  # it was mended since
+    if failed and each.collector != CONFIGURATION:  # that has a card of its own for as long as it is so
         when = formatting.ago(failed[-1].started_at, now)
         last_error = f'<span class="more">{when}: {escape(failed[-1].error or "")}</span>'
     return (
