@@ -19,8 +19,9 @@ import typer
 from benchmarks.tools import machine, percentile, table
 from stats.costs import COST_COUNTS, asked_since
 from stats.latency import median_line
+from stats.samples import percentiles
 from stats.status_bars import Failure, strip
-from stats.summary import by_series, summary
+from stats.summary import by_series
 from store import Selection, Store, open_store
 from store.rollup_plan import Range, raw_rollups, rollups_of
 from store.rollup_plan import days as days_of
@@ -136,7 +137,7 @@ def main(
     found = _overview(stores[0], 1, nows[0])
     began = time.perf_counter()
     for rollups in by_series(found).values():
-        summary(rollups).percentiles("ttft_ms")
+        percentiles(rollups, "ttft_ms")
     rows.append(["statistics of that overview, 24 h", f"{(time.perf_counter() - began) * 1_000:.1f} ms", "", "", ""])
     print(f"Measured on {machine()}, over {count:,} probes.\n")
     print(table(("p95", "a year", "a tenth of it", "ratio", ""), rows))

@@ -16,7 +16,7 @@ from stats.change_points import Shift, shifts
 from stats.correctness import Answers
 from stats.downsampling import Mark, marks
 from stats.incidents import Incident, TargetState, incidents, state, unprobed, within
-from stats.samples import Percentiles, Samples, samples_of
+from stats.samples import Percentiles, Samples, percentiles, samples, samples_of
 from stats.summary import Summary, summary
 from stats.uptime import SuccessRate, Uptime
 from store.clock import DAY_MS, HOUR_MS
@@ -108,11 +108,11 @@ class TargetHistory:
 
     def samples(self, profile: str, column: str) -> Samples:
         """The values of a measured column."""
-        return summary(self.of(profile)).samples(column)
+        return samples(self.of(profile), column)
 
     def percentiles(self, profile: str, column: str) -> Percentiles:
         """Of a measured column."""
-        return summary(self.of(profile)).percentiles(column)
+        return percentiles(self.of(profile), column)
 
     def median_line(self, profile: str, column: str) -> list[float | None]:
         """Its trend, for a sparkline."""
