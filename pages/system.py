@@ -25,6 +25,11 @@ def live() -> None:
                 "internal_errors", "Errors in Uptoken", "in the last 24 h; not outages of a target, and not counted"
             ):
                 st.html(errors)
+        if wrong := system_health.configuration(url, now, time_range.zone()):
+            with theme.card(
+                "configuration", "Configuration", "targets.toml is wrong: the collector keeps the one from before"
+            ):
+                st.html(wrong)
         if late := system_health.from_the_future(url):
             with theme.card("from_the_future", "Rows from the future", "not counted"):
                 st.html(late)

@@ -82,6 +82,13 @@ def samples(rollups: Sequence[Rollup], column: str) -> Samples:
     return Samples(buckets, values)
 
 
+def percentiles(rollups: Sequence[Rollup], column: str) -> Percentiles:
+    """The percentiles of a column, of successful responses on a machine that was not overloaded. What was left out is
+    told for all columns together.
+    """
+    return samples(rollups, column).percentiles(sum(rollup["lagged"] for rollup in rollups))
+
+
 def samples_by_place(rollups: Sequence[Rollup], places: npt.ArrayLike, count: int, column: str) -> list[Samples]:
     """The same for each of `count` places; `places` is where each roll-up belongs (out of range: nowhere)."""
     place = SKETCHED.index(column)

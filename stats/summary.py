@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stats.correctness import Answers
-from stats.samples import Percentiles, Samples, samples
 from stats.uptime import SuccessRate, Uptime
 from store.arrays import Counts
 from store.outcomes import DOWN, UP
@@ -61,14 +60,6 @@ class Summary:
     def answers(self) -> Answers:
         """How many answers were correct."""
         return Answers(self["answers_right"], self["answers_checked"])
-
-    def samples(self, column: str) -> Samples:
-        """The values of a column, of successful responses on a machine that was not overloaded."""
-        return samples(self.rollups, column)
-
-    def percentiles(self, column: str) -> Percentiles:
-        """Their percentiles. What was skipped is counted for all columns together."""
-        return self.samples(column).percentiles(self["lagged"])
 
 
 def summary(rollups: Iterable[Rollup]) -> Summary:

@@ -11,21 +11,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Literal
 
 from clickhouse_connect.driver.binding import format_str
 
 from store.batches import KeyRange, Values, in_batches
+from store.clickhouse_backup import back_up_before_migration
 from store.clickhouse_database import BLOCK, Database
+from store.clickhouse_incidents import IncidentQuery
 from store.clickhouse_maintenance import count_rows, kept_since, prune, rebuild, remove_from
-from store.clickhouse_queries import incidents_query, key_types, rollup_condition, select
+from store.clickhouse_queries import key_types, select
 from store.clickhouse_rollups import read_rollups
 from store.clickhouse_schema import FIRST, NEWEST, ROLLUPS, SERIES, view_of
 from store.clock import DAY_MS, now_ms
 from store.horizon import as_of, horizon
-from store.outcomes import DOWN, UP
 from store.protocol import ALL, Selection, Series, StoreError
-from store.rollups import COLUMNS, EXPORTED, Step, exported_row
+from store.rollups import COLUMNS, EXPORTED, LAST_MS, Step, exported_row
 from store.schema import INCIDENTS, PROBES, TABLE_OF, Probe, Row, Table
 from store.url import StoreUrl
 from store.versioning import close_before, merge_version
@@ -55,9 +56,10 @@ class ClickHouseStore:
                 f"the tables of {self.url.database!r} were made by an older Uptoken and cannot be upgraded: run "
                 "`python -m collectors export probes` on it, and `import` the file into a new database"
             )
-        layout = self._database.layout
+        layout, known = self._database.layout, self._database.known_columns()
         for statement in layout.create_tables():
             self._database.command(statement)
+        back_up_before_migration(layout, known, self._database.ask)
         for statement in (*layout.missing(self._database.known_columns()), *layout.create_views()):
             self._database.command(statement)
         for name, query in layout.views().items():
@@ -242,30 +244,20 @@ class ClickHouseStore:
 
     def _incidents(self, selection: Selection) -> Iterator[Values]:
         """Those that began in the selection."""
-        # the last hour with a probe before the selection is looked for in the month before it
-        since = selection.since - 30 * DAY_MS if selection.since is not None else None
-        condition, parameters = rollup_condition(Selection(since, None, selection.targets))
-        tables = {step: self._database.name(name) for step, name in ROLLUPS.items()}
-        sql = incidents_query(self._database.name(PROBES.name), tables, condition, selection.since or 0)
-        first = selection.since if selection.since is not None else -(2**63)
-        last = selection.until if selection.until is not None else 2**63
-        return (row for row in self._database.rows(sql, parameters) if first <= row[3] < last)
+        since = 0 if selection.since is None else selection.since
+        until = LAST_MS if selection.until is None else selection.until
+        return (row for row in self.incidents_within(since, until, selection.targets) if row[3] >= since)
 
-    def last_incidents(self, before: int, targets: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
-        """See `Store.last_incidents`. Who was failing a month before is looked at since the last success then."""
-        since = before - 30 * DAY_MS
-        newest = {row[:3]: row for row in self._incidents(Selection(since, before, targets))}
-        condition, parameters = rollup_condition(Selection(None, since + 1, targets))
-        failing = self._database.rows(
-            f"SELECT target, maxIf(at, {' + '.join(sorted(UP))} > 0) AS good_at FROM"
-            f" {self._database.name(ROLLUPS['day'])} WHERE {condition} GROUP BY {', '.join(SERIES)}"
-            f" HAVING maxIf(at, {' + '.join(sorted(DOWN))} > 0) >= greatest(good_at, 1)",
-            parameters,
-        )
-        for name, good_at in sorted(set(failing)):
-            for row in self._incidents(Selection(int(good_at), before, (name,))):
-                newest[row[:3]] = max(row, newest.get(row[:3], row), key=lambda each: each[3])
-        return list(newest.values())
+    def incidents_within(self, since: int, until: int, targets: tuple[str, ...] = ()) -> Iterator[Values]:
+        tables = {step: self._database.name(name) for step, name in ROLLUPS.items()}
+        days, pruned_before = self._database.layout.retention_days, self.kept_since()
+        if days is not None:
+            pruned_before = max(pruned_before, now_ms() - (days - 1) * DAY_MS)
+        query = IncidentQuery(self._database.name(PROBES.name), tables, since, until, targets, pruned_before)
+        return query.rows(self._database.rows)
+
+    def last_incidents(self, before: int, targets: tuple[str, ...] = ()) -> list[Values]:
+        return list({row[:3]: row for row in self.incidents_within(before - 30 * DAY_MS, before, targets)}.values())
 
     def size_bytes(self) -> int:
         """On the server that answers."""

@@ -102,6 +102,11 @@ class Layout:
                 if added:
                     yield f"ALTER TABLE {name}{self.on_cluster} {', '.join(added)}"
 
+    def changed(self, known: Mapping[str, Collection[str]]) -> list[str]:
+        """The tables with rows, without the database's name, that `missing` adds columns to."""
+        stored = {self.local(table.name).removeprefix(f"{self.database}."): table.columns for table in self.tables()}
+        return [name for name, columns in stored.items() if not set(columns) <= set(known.get(name, columns))]
+
     def change_view(self, name: str) -> str:
         """The statement that gives the view which fills a table its present query."""
         return f"ALTER TABLE {self.database}.{view_of(name)}{self.on_cluster} MODIFY QUERY {self.views()[name]}"

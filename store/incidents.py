@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from store.outcomes import DOWN, UP
 from store.schema import Incident
@@ -11,28 +12,36 @@ from store.schema import Incident
 CONFIRMED_BY = 2
 
 
-def find_incidents(series: tuple[str, str, str], probes: Iterable[tuple[int, str, str | None]]) -> Iterator[Incident]:
-    """The incidents in probes (`started_at`, `outcome`, `error`) of one series (target, location, profile), oldest
-    first.
+class Event(NamedTuple):
+    """A probe of a series (milliseconds UTC), or a failure that many `times`, with nothing else between them."""
+
+    started_at: int
+    outcome: str
+    error: str | None
+    times: int = 1
+
+
+def find_incidents(series: tuple[str, str, str], events: Iterable[Event]) -> Iterator[Incident]:
+    """The incidents in the events of one series (target, location, profile), oldest first.
 
     Two failures in a row open one, which began with the first; the first success ends it. What is not counted neither
     opens, continues nor ends one.
     """
-    failures: list[tuple[int, str, str | None]] = []
-    for started_at, outcome, error in probes:
-        if outcome in DOWN:
-            failures.append((started_at, outcome, error))
-        elif outcome in UP and failures:
-            if len(failures) >= CONFIRMED_BY:
-                yield _incident(series, failures, started_at)
+    failures: list[Event] = []
+    for event in events:
+        if event.outcome in DOWN:
+            failures.append(event)
+        elif event.outcome in UP and failures:
+            yield from _confirmed(series, failures, event.started_at)
             failures = []
-    if len(failures) >= CONFIRMED_BY:
-        yield _incident(series, failures, None)
+    yield from _confirmed(series, failures, None)
 
 
-def _incident(
-    series: tuple[str, str, str], failures: list[tuple[int, str, str | None]], ended_at: int | None
-) -> Incident:
-    cause = Counter(outcome for _, outcome, _ in failures).most_common(1)[0][0]
-    error = next((text for _, outcome, text in reversed(failures) if outcome == cause and text), None)
-    return Incident(*series, failures[0][0], ended_at, cause, len(failures), error)
+def _confirmed(series: tuple[str, str, str], failures: list[Event], ended_at: int | None) -> Iterator[Incident]:
+    counts: Counter[str] = Counter()
+    for event in failures:
+        counts[event.outcome] += event.times
+    if counts.total() >= CONFIRMED_BY:
+        cause = counts.most_common(1)[0][0]
+        error = next((event.error for event in reversed(failures) if event.outcome == cause and event.error), None)
+        yield Incident(*series, failures[0].started_at, ended_at, cause, counts.total(), error)

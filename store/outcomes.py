@@ -18,6 +18,8 @@ Outcome = Literal[
     "offline",
     "internal_error",
 ]
+CONFIGURATION = "configuration"
+"""The collector of the runs that record each time a configuration was taken over, or was wrong."""
 INTERNAL_ERROR = "internal_error"
 """Uptoken itself failed while probing: it says nothing of the target, and is shown where the collectors are."""
 UP: frozenset[str] = frozenset({"ok"})

@@ -113,10 +113,14 @@ class Store(Maintenance, Protocol):
         place), in this order.
         """
 
+    def incidents_within(self, since: int, until: int, targets: tuple[str, ...] = ()) -> Iterable[tuple[Any, ...]]:
+        """The incidents of these targets (none: of all) that a range (milliseconds UTC) has a part of, from their
+        beginning to their end, however far these lie outside.
+        """
+
     def last_incidents(self, before: int, targets: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
-        """The newest incident of each series (of these targets; none: of all) that began before `before` (milliseconds
-        UTC): no earlier one can reach beyond that. One that was over a month before may be missing (ClickHouse, where
-        incidents are a query); one that was going on then is found however long it is.
+        """The newest incident of each series that began before `before` (milliseconds UTC). One that ended over a month
+        before may be missing (ClickHouse, where incidents are a query).
         """
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -264,7 +265,7 @@ class SqliteStore:
             return [Series(first_at, Probe(*row)) for first_at, *row in rows]
 
     def last_incidents(self, before: int, targets: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
-        """See `Store.last_incidents`. One seek a series."""
+        """See `Upkeep.last_incidents`. One seek a series."""
         same = "earlier.target = series.target AND earlier.location = series.location"
         newest = (
             f"SELECT began_at FROM incidents AS earlier WHERE {same} AND earlier.profile = series.profile"
@@ -277,6 +278,11 @@ class SqliteStore:
         )
         with self._rows(sql, (before, *targets)) as rows:
             return list(rows)
+
+    def incidents_within(self, since: int, until: int, targets: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """See `Upkeep.incidents_within`."""
+        going_on = (row for row in self.last_incidents(since, targets) if row[4] is None or row[4] > since)
+        return chain(going_on, self.read(INCIDENTS, Selection(since, until, targets)))
 
     def rollups(
         self, step: Step, selection: Selection = ALL, columns: tuple[str | None, ...] = COLUMNS

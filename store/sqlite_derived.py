@@ -8,14 +8,13 @@ before `kept_since` that comes again is skipped. The newest probe of a series is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
-from operator import itemgetter
+from itertools import groupby, starmap
 from typing import Any
 
 import apsw
 
 from store.clock import DAY_MS
-from store.incidents import find_incidents
+from store.incidents import Event, find_incidents
 from store.outcomes import DOWN, UP
 from store.protocol import Selection
 from store.rollups import (
@@ -145,7 +144,7 @@ def _replace_incidents(connection: apsw.Connection, series: Key, first: int, las
     )
     connection.executemany(
         f"INSERT INTO incidents {_INCIDENT}",
-        [INCIDENTS.values(incident) for incident in find_incidents(series, listed)],
+        [INCIDENTS.values(incident) for incident in find_incidents(series, starmap(Event, listed))],
     )
     if ended is None:
         decided = [outcome for _, outcome, _ in listed if outcome in UP or outcome in DOWN]
@@ -323,7 +322,7 @@ def rebuild_incidents(connection: apsw.Connection, series: Key, kept_since: int)
         f"INSERT OR IGNORE INTO incidents {_INCIDENT}",
         [
             INCIDENTS.values(incident)
-            for incident in find_incidents(series, map(itemgetter(0, 1, 2), rows))
+            for incident in find_incidents(series, (Event(*row[:3]) for row in rows))
             if known is None or incident.began_at >= known
         ],
     )

@@ -19,6 +19,7 @@ import typer
 from benchmarks.tools import by_series, machine, percentile, table
 from stats.costs import COST_COUNTS, costs_begin_at
 from stats.latency import median_line
+from stats.samples import percentiles
 from stats.status_bars import Failure, status_bars
 from stats.summary import summary
 from store import Selection, Store, open_store
@@ -104,7 +105,7 @@ def overview_s(store: Store, targets: int) -> float:
         whole = summary(rollups)
         whole.uptime(now - DAY_MS, now)
         for column in ("ttft_ms", "tokens_per_second"):
-            whole.percentiles(column)
+            percentiles(rollups, column)
             median_line(rollups, column, now - DAY_MS, now)
         status_bars(rollups, now - DAY_MS, now, 60.0)
     return time.perf_counter() - began
@@ -136,7 +137,7 @@ def main(
     found = _overview(stores[0], 1, nows[0])
     began = time.perf_counter()
     for rollups in by_series(found).values():
-        summary(rollups).percentiles("ttft_ms")
+        percentiles(rollups, "ttft_ms")
     rows.append(["statistics of that overview, 24 h", f"{(time.perf_counter() - began) * 1_000:.1f} ms", "", "", ""])
     print(f"Measured on {machine()}, over {count:,} probes.\n")
     print(table(("p95", "a year", "a tenth of it", "ratio", ""), rows))

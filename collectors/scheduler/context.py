@@ -175,9 +175,20 @@ class CollectorContext:
         fresh.ledger.take_over(fresh.config, fresh._worst)
         wanted = {series_key(t.name, profile) for t in fresh.config.targets for profile, _ in t.schedules}
         self.shared.claims.plan_only(wanted)
+        self._ask_again(fresh.config)
         self._successor = fresh
         for name in self._lines.keys() - kept:
             self._lines[name].close()  # one that a probe has taken is closed when it is given back
+
+    def _ask_again(self, config: Config) -> None:
+        """Another router is asked for its lists at once; of a new model or server they come within five minutes."""
+        if config.openrouter != self.config.openrouter:
+            for name in ("catalog", "endpoint_stats", "usage"):
+                self.last_run_at.pop(name, None)
+                self.shared.collector_runs.pop(name, None)
+        known = {(target.base_url, target.model) for target in self.config.targets}
+        if any((target.base_url, target.model) not in known for target in config.targets):
+            self.failed |= {"catalog", "endpoint_stats", "local_servers"}
 
     def is_wanted(self, target: ProbeTarget) -> bool:
         """Whether a target is still to be probed as it was when that was planned."""

@@ -34,12 +34,11 @@ from store import Selection, Store, StoreError
 from store.clock import DAY_MS, now_ms
 from store.formats import iso
 from store.horizon import horizon, late_probes
+from store.outcomes import CONFIGURATION
 from store.protocol import Compactable
 from store.schema import RUNS, Model, Probe, Row, Run, Target
 
 PROBE = "probe"
-CONFIGURATION = "configuration"
-"""What its runs are called: each time it was taken over, or was wrong."""
 WRONG_NOTED_EVERY_S = 3_600.0
 GRACE_S = 2.0
 TAKE_IN_S = 2.0

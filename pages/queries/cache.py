@@ -25,7 +25,6 @@ from store.schema import (
     BUDGETS,
     ENDPOINT_STATS,
     ENDPOINTS,
-    INCIDENTS,
     MODELS,
     PROBES,
     RATE_LIMITS,
@@ -289,9 +288,8 @@ def newest_of(url: str, target: Target) -> Probe | None:
 
 @st.cache_data(ttl=10, max_entries=8, show_spinner=False)
 def incidents(url: str, names: tuple[str, ...], since: int, until: int) -> list[Incident]:
-    """The incidents that a range has a part of, and of each series the one before, which may be over by then."""
-    before = store(url).last_incidents(since, names)
-    return [Incident(*row) for row in (*before, *store(url).read(INCIDENTS, Selection(since, until, names)))]
+    """The incidents that a range has a part of."""
+    return [Incident(*row) for row in store(url).incidents_within(since, until, names)]
 
 
 @st.cache_data(ttl=10, max_entries=8, show_spinner=False)

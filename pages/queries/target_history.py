@@ -16,7 +16,7 @@ from stats.change_points import Shift, shifts
 from stats.correctness import Answers
 from stats.downsampling import Mark, marks
 from stats.incidents import Incident, TargetState, configured_state, incidents, incidents_in, target_state
-from stats.samples import Percentiles, Samples, samples_of
+from stats.samples import Percentiles, Samples, percentiles, samples, samples_of
 from stats.summary import Summary, summary
 from stats.uptime import SuccessRate, Uptime
 from store.clock import DAY_MS, HOUR_MS
@@ -30,7 +30,6 @@ RAW_AT_MOST = 5_000
 20,000 would take 0.3 s.
 """
 PARTS_OF_A_BAR = 8
-"""How far before a range an incident may have begun that still goes on in it."""
 LEAST_CHARTED_MS = 600_000
 HOURS_UP_TO_MS = 45 * DAY_MS
 """Up to here charts over time are drawn from hours: 1,080 of them, for up to 96 stretches."""
@@ -111,11 +110,11 @@ class TargetHistory:
 
     def samples(self, profile: str, column: str) -> Samples:
         """The values of a measured column."""
-        return summary(self.of(profile)).samples(column)
+        return samples(self.of(profile), column)
 
     def percentiles(self, profile: str, column: str) -> Percentiles:
         """Of a measured column."""
-        return summary(self.of(profile)).percentiles(column)
+        return percentiles(self.of(profile), column)
 
     def median_line(self, profile: str, column: str) -> list[float | None]:
         """Its trend, for a sparkline."""
@@ -216,7 +215,7 @@ def target_histories(
     for rollup in rollups:
         mine[rollup.target, rollup.location].append(rollup)
     kept = defaultdict(list)
-    for row in cache.incidents(url, names, told.since, max(until, now)):
+    for row in cache.incidents(url, names, told.since, ended):
         kept[row.target, row.location, row.profile].append(row)
     last = cache.last_incidents(url, names, cache.rounded(now) + 5_000)
     newest = {(p.target, p.location, p.profile): p for p in cache.newest(url)}

@@ -17,6 +17,7 @@ from pages.components.table import NOTHING, Cell, Column, below, bold, moment, t
 from pages.queries import cache
 from stats.collector_health import Activity, activities, run_bars
 from store.clock import DAY_MS, HOUR_MS
+from store.outcomes import CONFIGURATION
 from store.rests import resting_until
 from store.schema import LAG_LIMIT_MS, RateLimit
 from store.staleness import last_seen, stale_since
@@ -93,6 +94,19 @@ def _lag(lags: list[float], by_day: list[tuple[int, int]]) -> Metric:
         note,
         "lag",
         tone="down" if p95 > LAG_LIMIT_MS else "",
+    )
+
+
+def configuration(url: str, now: int, zone: str) -> Markup:
+    """The locations whose collector keeps an older configuration because the file is wrong now; empty without one."""
+    runs = cache.runs(url, cache.rounded(now - DAY_MS, 60_000))
+    newest = {each.location: each.last for each in activities(run for run in runs if run.collector == CONFIGURATION)}
+    return Markup("").join(
+        Markup('<div class="u">{} {}, noticed {}</div><div class="u q" style="margin-bottom:8px">{}</div>').format(
+            state("down", "wrong"), bold(location), formatting.ago(run.started_at, now), run.error
+        )
+        for location, run in newest.items()
+        if run.error is not None
     )
 
 
@@ -209,7 +223,9 @@ def collectors(url: str, now: int, zone: str) -> Markup:
 
 def _activity(each: Activity, since: int, now: int, zone: str) -> list[str | Cell]:
     failed = each.failed
-    last_error = f"{formatting.ago(failed[-1].started_at, now)}: {failed[-1].error or ''}" if failed else ""
+    # a wrong configuration has a card of its own for as long as it is so
+    is_shown = bool(failed) and each.collector != CONFIGURATION
+    last_error = f"{formatting.ago(failed[-1].started_at, now)}: {failed[-1].error or ''}" if is_shown else ""
     return [
         bold(each.collector.replace("_", " ")) + below(each.location),
         status_bars(run_bars(each.runs, since, now + 1, BARS), zone, unit="run"),

@@ -21,11 +21,12 @@ STARTED: list[subprocess.Popen[str]] = []
 class CliFixture:
     """A folder with a configuration and a store of its own."""
 
-    def __init__(self, folder: Path, base_url: str) -> None:
+    def __init__(self, folder: Path, base_url: str, *, configures: bool = True) -> None:
         self.folder = folder
         self.url = f"sqlite:///{folder}/data/uptoken.db"
         self.config = folder / "targets.toml"
-        self.configure(base_url)
+        if configures:
+            self.configure(base_url)
 
     def configure(self, base_url: str, more: str = "") -> None:
         """By default with an interval that does not pass on a busy machine between a run's plan and its probe."""

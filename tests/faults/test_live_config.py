@@ -82,9 +82,11 @@ class Collector:
 
 
 @contextmanager
-def _collector(folder: Path, text: str, *words: str) -> Iterator[Collector]:
-    place = CliFixture(folder, "http://127.0.0.1:9/v1")
-    place.config.write_text(text)
+def _collector(folder: Path, text: str | None, *words: str) -> Iterator[Collector]:
+    """`text` is null where the configuration is there already."""
+    place = CliFixture(folder, "http://127.0.0.1:9/v1", configures=text is not None)
+    if text is not None:
+        place.config.write_text(text)
     collector = Collector(place, *words)
     try:
         until(lambda: place.probes(), 30)
@@ -164,6 +166,75 @@ def test_a_wrong_file_is_said_once_and_changes_nothing_until_it_is_mended(
         assert it.said().count("is in force now") == 1
     slots = [schedule_of("a", "ping", 1).slot_at(probe.started_at) for probe in it.probes("a")]
     assert all(b - a == 1 for a, b in pairwise(slots[1:])), slots
+
+
+def test_a_target_with_another_name_is_another_target(tmp_path: Path, server: FaultServer) -> None:
+    with _collector(tmp_path, SECOND + _target("a", server.url)) as it:
+        it.place.config.write_text(SECOND + _target("b", server.url))
+        until(lambda: it.states() == {"a": "removed", "b": "active"})
+        assert "targets: 1 added (b), 1 removed (a)" in it.said()
+        count = len(it.probes("a"))
+        until(lambda: len(it.probes("b")) >= 3)
+        assert len(it.probes("a")) <= count + 1  # one that was under way
+
+
+def test_of_two_changes_within_a_second_the_last_one_is_in_force(tmp_path: Path, server: FaultServer) -> None:
+    with _collector(tmp_path, SECOND + _target("a", server.url)) as it:
+        _by_rename(it.place.config, SECOND + _target("first", server.url))
+        time.sleep(0.4)
+        _by_rename(it.place.config, SECOND + _target("other", server.url))
+        until(lambda: it.probes("other"))
+        until(lambda: it.states()["other"] == "active")
+        assert (it.states()["a"], it.states().get("first")) in (("removed", None), ("removed", "removed"))
+        assert {run.error for run in it.notes()} == {None}
+
+
+def test_a_link_that_is_switched_is_a_change(tmp_path: Path, server: FaultServer) -> None:
+    """As Kubernetes updates a ConfigMap: targets.toml -> ..data/targets.toml, and ..data is renamed over."""
+    for number, name in ((1, "a"), (2, "b")):
+        (tmp_path / f"..version{number}").mkdir()
+        (tmp_path / f"..version{number}" / "targets.toml").write_text(SECOND + _target(name, server.url))
+    data = tmp_path / "..data"
+    data.symlink_to("..version1")
+    (tmp_path / "targets.toml").symlink_to("..data/targets.toml")
+    with _collector(tmp_path, None) as it:
+        (tmp_path / "..data_tmp").symlink_to("..version2")
+        (tmp_path / "..data_tmp").replace(data)
+        for file in (tmp_path / "..version1").iterdir():
+            file.unlink()
+        until(lambda: it.probes("b"))
+        until(lambda: it.states() == {"a": "removed", "b": "active"})
+        assert [run.error for run in it.notes()] == [None]
+
+
+def test_another_variable_for_a_key_is_taken_over(
+    tmp_path: Path, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRST_KEY", "first-of-the-test")
+    monkeypatch.setenv("SECOND_KEY", "second-of-the-test")
+    text = SECOND + _target("a", server.url, 'api_key_env = "{}"')
+    with _collector(tmp_path, text.format("FIRST_KEY")) as it:
+        it.place.config.write_text(text.format("SECOND_KEY"))
+        until(lambda: "second-of-the-test" in str(server.requests[-1]))
+        it.place.config.write_text(text.format("NO_SUCH_KEY"))
+        until(lambda: it.states() == {"a": "waiting_for_key"})
+        until(lambda: "waiting for a key: a is not probed before" in it.said())
+    assert "of-the-test" not in it.said()
+
+
+def test_another_router_is_asked_at_once_for_its_lists(tmp_path: Path, server: FaultServer) -> None:
+    with FaultServer(chunked(*GOOD)) as one, FaultServer(chunked(*GOOD)) as other:
+        text = SECOND + _target("a", server.url) + '[openrouter]\nbase_url = "{}"\nwatch = ["acme/m"]\n'
+        with _collector(tmp_path, text.format(one.url)) as it:
+            until(lambda: any("GET /v1/models" in request["line"] for request in one.requests))
+            it.place.config.write_text(text.format(other.url))
+            until(lambda: any("GET /v1/models" in request["line"] for request in other.requests))
+            asked = len(one.requests)
+            until(lambda: any("/endpoints" in request["line"] for request in other.requests))
+            it.place.config.write_text(text.format(other.url).replace("watch", "wacth"))
+            until(lambda: it.notes()[-1].error)
+            assert "[openrouter] has no 'wacth'; did you mean 'watch'" in str(it.notes()[-1].error)
+            assert len(one.requests) == asked
 
 
 def test_a_file_that_vanishes_is_a_wrong_one_and_coming_back_as_it_was_mends_it(

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.queries import access
@@ -14,7 +15,7 @@ from pages.sections.status_list import majority
 from stats.incidents import TargetState
 from store import open_store
 from store.schema import RateLimit, Run
-from tests.factories import DAY, HOUR, probe, target
+from tests.factories import DAY, HOUR, MINUTE, probe, target
 from tests.pages.conftest import FRONT, html, metric, now_ms, open_page
 
 
@@ -38,6 +39,28 @@ def test_the_system_page_counts_runs_errors_and_what_was_skipped(filled: Path) -
     assert 'aria-label="48 bars: 1 down, 47 no data"' in page
     assert "streamlit 1." in page
     assert "from the future" not in page
+
+
+def test_a_wrong_configuration_is_shown_until_the_file_is_right_again(filled: Path) -> None:
+    store, now = open_store(f"sqlite:///{filled}"), now_ms()
+    wrong = "targets.toml, line 3: <[collector]> has no 'evry'; did you mean 'every'?"
+    store.write([Run("configuration", now - HOUR, place, now - HOUR, 0, 0, wrong) for place in ("here", "there")])
+    store.close()
+    page = html(open_page("system.py"))
+    shown = "line 3: &lt;[collector]&gt; has no &#39;evry&#39;"
+    assert page.count(shown) == 2
+    assert "the collector keeps the one from before" in page
+    store = open_store(f"sqlite:///{filled}")
+    store.write([Run("configuration", now - MINUTE, "here", now - MINUTE, 1)])
+    store.close()
+    st.cache_data.clear()
+    assert html(open_page("system.py")).count(shown) == 1
+    store = open_store(f"sqlite:///{filled}")
+    store.write([Run("configuration", now - MINUTE, "there", now - MINUTE, 1)])
+    store.close()
+    st.cache_data.clear()
+    page = html(open_page("system.py"))
+    assert shown not in page and "the one from before" not in page
 
 
 def test_rows_from_the_future_are_counted_and_believed_by_nobody(filled: Path) -> None:

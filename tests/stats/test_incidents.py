@@ -10,7 +10,7 @@ from stats.incidents import (
     mean_time_to_recovery_s,
     target_state,
 )
-from store.incidents import find_incidents
+from store.incidents import Event, find_incidents
 from store.schema import Probe
 from tests.factories import DAY, MINUTE, NOON, probe
 
@@ -21,7 +21,7 @@ def _minutes(*outcomes: str) -> list[Probe]:
 
 def seen(probes: list[Probe], now: int | None = None) -> list[Incident]:
     """The incidents of one target that is probed each minute, as the store keeps them."""
-    rows = find_incidents(("Gemma", "here", "ping"), ((p.started_at, p.outcome, p.error) for p in probes))
+    rows = find_incidents(("Gemma", "here", "ping"), (Event(p.started_at, p.outcome, p.error) for p in probes))
     newest = probes[-1] if probes else None
     return incidents(rows, newest, now if now is not None else NOON + len(probes) * MINUTE, 60)
 

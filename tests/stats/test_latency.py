@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from stats.latency import MOST_BANDS, band_count, bands, median_line
-from stats.summary import summary
+from stats.samples import percentiles
 from tests.factories import HOUR, MINUTE, NOON, probe
-from tests.stats.samples import kept, told, whole
+from tests.stats.samples import kept, told
 
 
 def test_percentiles_of_one_to_a_hundred() -> None:
-    seen = whole(probe(NOON + n, ttft_ms=float(n)) for n in range(1, 102)).percentiles("ttft_ms")
+    seen = percentiles(told(probe(NOON + n, ttft_ms=float(n)) for n in range(1, 102)), "ttft_ms")
     assert (seen.count, seen.p50, seen.p75, seen.p90, seen.p95, seen.p99) == (101, 51, 76, 91, 96, 100)
     assert not seen.is_small
 
@@ -22,12 +22,12 @@ def test_only_good_replies_on_a_machine_that_was_not_overloaded_are_samples() ->
         probe(NOON + 3, ttft_ms=None),
         probe(NOON + 4, ttft_ms=300.0, lag_ms=None),
     ]
-    seen = whole(probes).percentiles("ttft_ms")
+    seen = percentiles(told(probes), "ttft_ms")
     assert (seen.count, seen.skipped, seen.p50, seen.is_small) == (2, 1, 200, True)
 
 
 def test_no_sample_is_null_not_zero() -> None:
-    seen = whole([]).percentiles("ttft_ms")
+    seen = percentiles(told([]), "ttft_ms")
     assert (seen.count, seen.p50, seen.p99) == (0, None, None)
 
 
@@ -43,7 +43,7 @@ def test_bands_are_percentiles_of_equal_stretches_with_gaps_left_open() -> None:
 def test_the_number_the_line_and_the_bands_have_one_definition_of_a_median() -> None:
     probes = [probe(NOON + n * MINUTE, ttft_ms=100.0 + n**2) for n in range(32)]
     for rollups, exact in ((told(probes), True), (kept(probes), False)):
-        number = summary(rollups).percentiles("ttft_ms").p50
+        number = percentiles(rollups, "ttft_ms").p50
         assert number == pytest.approx(100 + (15**2 + 16**2) / 2, rel=0 if exact else 0.01)
         window = (NOON, NOON + HOUR)
         by_band = [band.p50 for band in bands(rollups, "ttft_ms", *window)]
@@ -52,8 +52,8 @@ def test_the_number_the_line_and_the_bands_have_one_definition_of_a_median() -> 
 
 def test_beyond_two_thousand_samples_a_median_is_that_of_the_sketch() -> None:
     probes = [probe(NOON + n * 1_500, ttft_ms=100.0 + n % 7) for n in range(2_001)]
-    assert whole(probes[:2_000]).percentiles("ttft_ms").p50 == 103
-    median = whole(probes).percentiles("ttft_ms").p50
+    assert percentiles(told(probes[:2_000]), "ttft_ms").p50 == 103
+    median = percentiles(told(probes), "ttft_ms").p50
     assert median != 103 and median == pytest.approx(103, rel=0.01)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from store import Selection, Store, StoreError, open_store
+from store.clickhouse_backup import back_up_before_migration, unreplicated
 from store.clickhouse_queries import packed_sketch
 from store.clickhouse_schema import Layout
 from store.rollups import STEP_MS
@@ -124,7 +125,7 @@ def _schema(store: Store) -> dict[str, list[tuple[str, str]]]:
     sql = "SELECT table, name, type FROM system.columns WHERE database = 'uptoken' ORDER BY table, position"
     found: dict[str, list[tuple[str, str]]] = {}
     for table, *column in store._database.rows(sql):  # type: ignore[attr-defined]
-        if not table.endswith("_of_probes"):
+        if not table.endswith("_of_probes") and "_before_schema_" not in table:
             found.setdefault(table, []).append(tuple(column))
     return found
 
@@ -162,6 +163,102 @@ def test_a_database_of_an_older_uptoken_is_brought_up_to_date_and_keeps_every_ro
     assert _schema(writer) == upgraded, "a new database and an upgraded one are the same, to the order of columns"
     writer.close()
     sqlite.close()
+
+
+def _copies(store: Store) -> dict[str, int]:
+    """How many rows each copy has that was made before a migration."""
+    sql = "SELECT name FROM system.tables WHERE database = 'uptoken' AND name LIKE '%before_schema%' ORDER BY name"
+    names = [name for (name,) in store._rows(sql)]  # type: ignore[attr-defined]
+    return {name: next(store._rows(f"SELECT count() FROM uptoken.{name}"))[0] for name in names}  # type: ignore[attr-defined]
+
+
+@needs_engine
+def test_tables_are_copied_before_their_columns_change_and_the_copies_lead_back(older: Store) -> None:
+    """By the statements of docs/fleet.md."""
+    probes = [each for each in a_week() if each.outcome != "internal_error"]
+    _write_as_then(older, probes)
+    before = _schema(older)
+    hours = list(older._rows("SELECT * FROM uptoken.hourly ORDER BY target, location, profile, at"))  # type: ignore[attr-defined]
+    writer = open_store(older.url)  # type: ignore[attr-defined]
+    copies = _copies(writer)
+    tables = {name.partition("_before_schema_")[0] for name in copies}
+    assert {"probes", "hourly", "daily", "blocks", "newest", "targets", "models", "runs"} == tables
+    assert len({name.partition("_before_schema_")[2] for name in copies}) == 1
+    [number] = {name.partition("_before_schema_")[2] for name in copies}
+    assert copies[f"probes_before_schema_{number}"] == len(probes)
+    writer.write([probe(NOON + n * MINUTE) for n in range(5)])
+    assert _copies(writer) == copies, "what is written later is not in them"
+    writer.close()
+    guide = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text()
+    back = "DROP VIEW" + guide.partition("\nDROP VIEW")[2].partition("```")[0]
+    for name in sorted(tables):
+        for statement in (
+            back.replace("uptoken.NAME", f"uptoken.{name}").replace("schema_N", f"schema_{number}").split(";")
+        ):
+            if statement.strip():
+                older._command(statement)  # type: ignore[attr-defined]
+    for statement in OLDER.read_text().splitlines():  # the older Uptoken opens it
+        older._command(statement)  # type: ignore[attr-defined]
+    assert {name: columns for name, columns in _schema(older).items() if name in before} == before
+    assert list(older._rows("SELECT * FROM uptoken.hourly ORDER BY target, location, profile, at")) == hours  # type: ignore[attr-defined]
+    late = [probe(NOON + DAY + n * MINUTE, target="late") for n in range(30)]
+    _write_as_then(older, late)
+    [(count,)] = older._rows("SELECT sum(ok) FROM uptoken.hourly WHERE target = 'late'")  # type: ignore[attr-defined]
+    assert count == 30
+
+
+@needs_engine
+def test_the_copies_of_the_newest_two_migrations_are_kept(older: Store) -> None:
+    _write_as_then(older, [probe(NOON)])
+    seen = []
+    for column in (None, "error", "route"):  # as if it was new
+        if column:
+            older._command(
+                f"ALTER TABLE uptoken.endpoint_stats DROP COLUMN {('status', 'uptime_5m')[column == 'route']}"
+            )  # type: ignore[attr-defined]
+            older._command(f"ALTER TABLE uptoken.runs ADD COLUMN more_{column} Int64")  # type: ignore[attr-defined]
+            older._command(f"ALTER TABLE uptoken.runs ADD COLUMN other_{column} Int64")  # type: ignore[attr-defined]
+        open_store(older.url).close()  # type: ignore[attr-defined]
+        seen.append({int(name.rpartition("_")[2]) for name in _copies(older)})
+    first, second, third = seen
+    assert len(first) == 1
+    assert len(second) == 2 and first < second
+    assert len(third) == 2 and not first & third
+    assert not [name for name in _copies(older) if "_part_" in name]
+
+
+@needs_engine
+def test_where_a_table_cannot_be_copied_no_table_is_changed(older: Store) -> None:
+    older._command("DROP TABLE uptoken.models")  # type: ignore[attr-defined]
+    older._command("CREATE TABLE uptoken.models (source String, model String, valid_from Int64) ENGINE = Memory")  # type: ignore[attr-defined]
+    before = _schema(older)
+    with pytest.raises(StoreError, match="copied before their columns change, which failed: .*No table was changed"):
+        open_store(older.url)  # type: ignore[attr-defined]
+    assert {name: columns for name, columns in _schema(older).items() if name in before} == before
+
+
+def test_on_a_cluster_a_copy_is_each_servers_own() -> None:
+    replicated = (
+        "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/fleet/models', '{replica}', version) ORDER BY (model)"
+    )
+    assert unreplicated(replicated) == "ReplacingMergeTree(version) ORDER BY (model)"
+    plain = "ReplicatedMergeTree('/clickhouse/tables/{shard}/fleet/probes', '{replica}') ORDER BY (target)"
+    assert unreplicated(plain) == "MergeTree ORDER BY (target)"
+    assert unreplicated("MergeTree ORDER BY (target) SETTINGS a = 1") == "MergeTree ORDER BY (target) SETTINGS a = 1"
+    layout = Layout("fleet", "main")
+    known = {f"{table.name}_local": set(table.columns) for table in layout.tables()}
+    known["hourly_local"] -= {"internal_error"}
+    sent: list[str] = []
+
+    def ask(sql: str, **_names: str) -> list[tuple[object, ...]]:
+        sent.append(sql)
+        return [(replicated,)] if "engine_full" in sql else []
+
+    back_up_before_migration(layout, known, ask)
+    made = [sql for sql in sent if not sql.startswith("SELECT")]
+    assert all(" ON CLUSTER 'main'" in sql for sql in made)
+    assert [sql.split()[0] for sql in made] == ["CREATE", "ALTER", "DROP", "RENAME", "DROP"]
+    assert "AS fleet.hourly_local ENGINE = ReplacingMergeTree(version)" in made[0]
 
 
 def _write_as_then(store: Store, probes: list[Probe]) -> None:

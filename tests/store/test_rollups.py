@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store import Selection, Store, open_store
-from store.incidents import find_incidents
+from store.incidents import Event, find_incidents
 from store.rollup_plan import Range, available_range, rollups_of
 from store.rollups import COLUMNS, COUNTED, STEP_MS
 from store.schema import DAILY, HOURLY, INCIDENTS, PROBES, Hour, Incident, Probe
@@ -224,7 +224,7 @@ def test_any_order_of_inserts_comes_to_the_same_and_so_does_a_rebuild(
             find_incidents(
                 (target, "here", profile),
                 [
-                    (p.started_at, p.outcome, p.error)
+                    Event(p.started_at, p.outcome, p.error)
                     for p in sorted(probes, key=lambda p: p.started_at)
                     if (p.target, p.profile) == (target, profile)
                 ],
