@@ -388,7 +388,7 @@ def _read_sql(
     if clauses:
         where = f"{where} AND {clauses}" if where else f" WHERE {clauses}"
     order = ", ".join((f"{name} DESC" for name in table.newest_first) if newest_first else table.key)
-    found = "probes INDEXED BY failures" if selection.failed else table.name
+    found = "probes INDEXED BY failures" if selection.failed and table is PROBES else table.name
     sql = f"SELECT {', '.join(_column(table, name) for name in names)} FROM {found}{where} ORDER BY {order} LIMIT ?"
     return sql, [*bindings, *values, -1 if limit is None else limit], None
 
