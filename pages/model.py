@@ -7,7 +7,15 @@ from pages.components.metric import metrics
 from pages.components.sample_code import SAMPLES, label
 from pages.queries import cache, series_colours, source
 from pages.queries.target_history import target_history
-from pages.sections import model_fallbacks, model_header, model_prices, model_providers, model_trends, model_usage
+from pages.sections import (
+    model_fallbacks,
+    model_header,
+    model_prices,
+    model_providers,
+    model_traffic,
+    model_trends,
+    model_usage,
+)
 from pages.shell import empty_states, sign_in, staleness, time_range
 from stats.providers import by_provider
 from stats.routes import attempts_by_provider, first_choices, routes_of
@@ -67,6 +75,8 @@ model_trends.spread_card(url, target, number)
 chosen, zone = time_range.current(), time_range.zone()
 history = target_history(url, target, chosen, now_ms())
 since, until = history.since, history.until
+
+model_traffic.card(url, target, history, cache.rounded(since), cache.rounded(until) + 5_000)
 
 routed = cache.routed_model(target, cache.models(url))
 endpoints = cache.endpoints(url, target.model)

@@ -29,6 +29,10 @@ for plan, part in zip(plans, st.columns(len(plans)), strict=True):
 if plans[0].plan.excluded:
     st.html(routing_plans.excluded(plans[0].plan))
 
+if did := routing_plans.relayed(url, model, plans, time_range.current()):
+    with theme.card("relayed", "What your relay did", "which target was tried first, beside what the rules say"):
+        st.html(did)
+
 with theme.card("ask", "Ask for it", "the provider object of a request that says the same"):
     fixed = st.toggle(
         "Fix this order: exactly these endpoints, one after the other",

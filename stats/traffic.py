@@ -33,6 +33,7 @@ class PassedAttempt(NamedTuple):
     error: str | None
     http_status: int | None
     added_ms: float | None
+    location: str
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,13 @@ def totals(attempts: Iterable[PassedAttempt]) -> TrafficTotals:
         fell_back=sum(end == "served" and _serving(tries) > 0 for end, tries in zip(ends, requests, strict=True)),
         failed=ends.count("failed"),
         cancelled=ends.count("cancelled"),
-        added_ms=samples_of([one.added_ms for one in listed if one.added_ms is not None]).percentiles(),
+        added_ms=added_time(listed),
     )
+
+
+def added_time(attempts: Iterable[PassedAttempt]) -> Percentiles:
+    """The relay's own time in milliseconds, of the attempts that were served."""
+    return samples_of([one.added_ms for one in attempts if one.added_ms is not None]).percentiles()
 
 
 def chains(attempts: Iterable[PassedAttempt]) -> list[Chain]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from html import escape
 
@@ -9,7 +10,7 @@ import streamlit as st
 
 from pages.components import formatting, theme
 from pages.components.number_inputs import numeric
-from pages.queries import cache
+from pages.queries import cache, traffic
 from pages.queries.time_range import TimeRange
 from routing.selection import (
     PARAMETERS,
@@ -24,6 +25,7 @@ from routing.selection import (
     plan,
 )
 from stats.routing_inputs import measured, reported
+from stats.traffic import first_choices
 from store.schema import Endpoint
 
 HEAD = theme.head(
@@ -199,6 +201,35 @@ def _row(number: int, offer: Candidate) -> str:
         formatting.percent(record.success) if record.success is not None else _quiet("not known"),
     )
     return f"<tr><td>{name}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def relayed(url: str, model: str, plans: list[PlanCard], window: TimeRange) -> str:
+    """What the relay did with this model's targets beside what the rules say; nothing where nothing passed to them."""
+    targets = {target.name: target for target in cache.targets(url) if target.model == model}
+    since, until = cache.rounded(window.since), cache.rounded(window.until) + 5_000
+    found = [one for one in traffic.attempts(url, since, until) if one.target in targets]
+    chances = {offer.endpoint.provider or "": offer.chance for card in plans[:1] for offer in card.plan.offers}
+    chances |= {offer.endpoint.tag: offer.chance for card in plans[:1] for offer in card.plan.offers}
+    served = Counter((one.route, one.target) for one in found if one.served)
+    body = ""
+    for route, choices in first_choices(found).items():
+        total = sum(choices.values())
+        for name, times in choices.items():
+            chance = chances.get(targets[name].provider or "")
+            body += (
+                f"<tr><td><b>{escape(route)}</b></td><td>{escape(name)}</td>"
+                f"<td>{formatting.percent(times / total)} {_quiet(f'· {formatting.count(times)}')}</td>"
+                f"<td>{formatting.count(served[route, name])}</td>"
+                f"<td>{formatting.percent(chance) if chance is not None else formatting.DASH}</td></tr>"
+            )
+    if not body:
+        return ""
+    head = "<tr><th>Asked for</th><th>Target</th><th>Tried first</th><th>Served</th><th>Chance by the rules</th></tr>"
+    return (
+        f'<div class="u u-scroll"><table class="u-table"><thead>{head}</thead><tbody>{body}</tbody></table>'
+        '<div class="q" style="margin-top:8px">Your own requests in this range. The chance is that of the first plan '
+        "above, for targets that are pinned to a provider; a route may have another strategy.</div></div>"
+    )
 
 
 def excluded(found: Plan) -> str:

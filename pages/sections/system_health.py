@@ -9,11 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 from pages.components import formatting, theme
 from pages.components.metric import Metric
-from pages.queries import cache
+from pages.queries import cache, traffic
 from stats.collector_health import Activity, activities, strip_of_runs
 from store.clock import DAY_MS, HOUR_MS
 from store.rests import resting_until
-from store.schema import LAG_LIMIT_MS, RateLimit
+from store.schema import LAG_LIMIT_MS, RELAY, RateLimit
 from store.staleness import last_seen, stale_since
 
 BARS = 48
@@ -28,7 +28,7 @@ def metrics(url: str, now: int) -> list[Metric]:
     newest, targets, runs = cache.newest(url), cache.targets(url), cache.last_runs(url)
     stopped = stale_since(newest, runs, targets, now)
     last = last_seen(newest, runs, now)
-    today = cache.runs(url, cache.rounded(now - DAY_MS, 60_000))
+    today = [run for run in cache.runs(url, cache.rounded(now - DAY_MS, 60_000)) if run.collector != RELAY]
     failed = sum(run.count for run in today if run.error is not None)
     left_out = sum(run.skipped for run in today)
     broken = len(cache.internal_errors(url, cache.rounded(now - DAY_MS, 60_000)))
@@ -184,7 +184,7 @@ def _growth(size: int | None, probes: int, a_day: float | None) -> str:
 def collectors(url: str, now: int, zone: str) -> str:
     """A row for each collector at each location: its last day."""
     since = cache.rounded(now - DAY_MS, 60_000)
-    found = activities(cache.runs(url, since))
+    found = activities(run for run in cache.runs(url, since) if run.collector != RELAY)
     if not found:
         return '<div class="u q">No collector ran in the last 24 hours.</div>'
     heads = ("Collector", "Runs of the last 24 h", "Last run", "Took", "Rows", "Left out", "Errors")
@@ -211,6 +211,34 @@ def _row(each: Activity, since: int, now: int, zone: str) -> str:
         f"<td>{formatting.seconds(each.took_s)}</td><td>{formatting.count(each.rows)}</td><td>{formatting.count(each.left_out)}</td>"
         f'<td class="wrap">{formatting.count(each.failed_count)}{last_error}</td></tr>'
     )
+
+
+def relays(url: str, now: int, zone: str) -> str:
+    """How each location's relay records, and the time that it adds; nothing where none recorded anything in a day."""
+    found = traffic.relays(url, cache.rounded(now, 60_000))
+    if not found:
+        return ""
+    heads = ("Location", "Last recorded", "Rows", "Dropped", "Longest queue", "Added time p50", "p99", "Last error")
+    head = "".join(f'<th class="{"left" if text == "Last error" else ""}">{text}</th>' for text in heads)
+    body = "".join(
+        f"<tr><td><b>{escape(each.location)}</b></td>"
+        f'<td data-tip="{formatting.exact(each.last_at, zone)}">{formatting.ago(each.last_at, now)}</td>'
+        f"<td>{formatting.count(each.written)}</td>"
+        f"<td>{theme.state('down', formatting.count(each.dropped)) if each.dropped else 0}</td>"
+        f"<td>{formatting.count(each.longest_queue)}</td>"
+        f"<td>{_added(each.added_ms.p50)}</td><td>{_added(each.added_ms.p99)}</td>"
+        f'<td class="left wrap">{escape(each.error or formatting.DASH)}</td></tr>'
+        for each in found
+    )
+    return (
+        f'<div class="u u-scroll"><table class="u-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        '<div class="q" style="margin-top:8px">Rows are attempts of the last 24 hours, in minutes that are over; the '
+        "added time is the relay's own, of the last hour's requests.</div></div>"
+    )
+
+
+def _added(ms: float | None) -> str:
+    return formatting.DASH if ms is None else f"{ms:.1f} ms"
 
 
 def internal_errors(url: str, now: int, zone: str) -> str:

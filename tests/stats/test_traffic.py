@@ -38,6 +38,7 @@ def tried(request: int, number: int, target: str, outcome: str = "ok", **more: A
         "error": None,
         "http_status": 200 if outcome == "ok" else None,
         "added_ms": None,
+        "location": "here",
     }
     return PassedAttempt(**(values | more))
 
