@@ -46,7 +46,7 @@ def relayed(filled: Path) -> Path:
                     fallback_for="Broken",
                     app=app,
                     added_ms=2.0,
-                )  # fmt: skip
+                )
             )
     store.write(rows)
     store.write(
@@ -81,7 +81,7 @@ def test_apps_of_ones_own_are_before_the_public_ones(relayed: Path) -> None:
     page = html(open_page("model.py", target="Broken"))
     own = page.partition("Your apps")[2].partition("Fallbacks of your requests")[0]
     assert "1. https://shop.example" in own
-    assert 0 < page.find("Your apps") < page.find("the router's largest")
+    assert 0 < page.find("Your apps") < page.find("largest, over all models")
 
 
 def test_probes_numbers_are_the_same_with_and_without_traffic(relayed: Path) -> None:
