@@ -20,7 +20,7 @@ demo: $(VENV)/run-ready  ## a generated month in the dashboard, marked as genera
 	@$(PY) -m deploy.demo
 
 test: $(VENV)/ready  ## the whole test suite
-	@$(PY) -m pytest
+	@$(PY) -m tests.suite
 
 quick: $(VENV)/ready  ## the tests that need no browser, no model, no ClickHouse and no patience
 	@$(PY) -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder --ignore tests/faults \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,8 @@ from cli.options import ConfigPath, StoreUrl, location, store_url
 from store.clock import now_ms
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from collectors.http.adaptations import Change
     from collectors.scheduler.context import CollectorContext
     from settings.targets import Config, ProbeTarget
@@ -41,16 +44,12 @@ def check(
     """
     if health:
         return _health(store_url(store))
-    from rich.table import Table
-    from rich.text import Text
-
     from collectors.http.authorities import check_authorities
     from collectors.scheduler.console import console_for
     from collectors.scheduler.context import CollectorContext
-    from collectors.scheduler.lock import lock_path
     from collectors.scheduler.notices import short_intervals
     from collectors.scheduler.room import make_room
-    from collectors.scheduler.shared_state import SharedState, timer_step_s
+    from collectors.scheduler.shared_state import SharedState
     from settings.targets import load
 
     loaded = load(config)
@@ -62,12 +61,33 @@ def check(
     for warning in room.warnings:
         console.print(warning, highlight=False)
     scene = CollectorContext(loaded, _known(store_url(store)), shared, keeps_connections=room.keeps_connections)
+    try:
+        return _report(console, loaded, scene, room.most_parallel, short_intervals(loaded, _timer_step_s(store)))
+    finally:
+        scene.close()
+        shared.close()
+
+
+def _timer_step_s(store: str | None) -> float | None:
+    from collectors.scheduler.lock import lock_path
+    from collectors.scheduler.shared_state import timer_step_s
+
+    return timer_step_s(lock_path(store_url(store)), location())
+
+
+def _report(
+    console: Console, loaded: Config, scene: CollectorContext, most_parallel: int, warnings: Iterable[str]
+) -> int:
+    """Reach every target, and print what each answered and what a day costs. Returns the exit code."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("target", "answers", "probes a day", "most a day costs"):
         table.add_column(heading, justify="left" if heading in ("target", "answers") else "right")
     now = now_ms()
     rests = {target.name: scene.shared.rests.why(target, now) for target in loaded.targets}  # before they are reached
-    with ThreadPoolExecutor(min(MOST_PARALLEL, room.most_parallel)) as pool:
+    with ThreadPoolExecutor(min(MOST_PARALLEL, most_parallel)) as pool:
         answers = list(pool.map(lambda target: _answer(scene, target), loaded.targets))
     total = Decimal(0)
     for target, answer in zip(loaded.targets, answers, strict=True):
@@ -88,10 +108,8 @@ def check(
         console.print(
             "the budget stops probes before the day is over: raise usd_per_day, or probe less often", highlight=False
         )
-    for warning in short_intervals(loaded, timer_step_s(lock_path(store_url(store)), location())):
+    for warning in warnings:
         console.print(warning, highlight=False)
-    scene.close()
-    shared.close()
     return STOPPED if any(answer.startswith(BROKEN) for answer in answers) else 0
 
 

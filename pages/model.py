@@ -16,7 +16,7 @@ from pages.sections import (
     model_trends,
     model_usage,
 )
-from pages.shell import empty_states, sign_in, staleness, time_range
+from pages.shell import empty_states, sign_in, time_range
 from stats.providers import by_provider
 from stats.routes import attempts_by_provider, first_choices, routes_of
 from store.clock import now_ms
@@ -31,12 +31,28 @@ waiting = {target.name for target in targets if target.state in ("waiting_for_ke
 names = sorted({target.name for target in targets}, key=lambda name: (name in waiting, name))
 left, right = st.columns([3, 1], vertical_alignment="bottom")
 with left:
-    name = st.selectbox("Target", names, key="target", bind="query-params", width=460, label_visibility="collapsed")
+    asked = empty_states.unknown_target(names)
+    name = st.selectbox(
+        "Target",
+        names,
+        index=None if asked else 0,
+        placeholder="Choose a target",
+        key="target",
+        bind="query-params",
+        width=460,
+        label_visibility="collapsed",
+    )
+if name is None:
+    empty_states.no_such_target(asked or "", asked in {target.name for target in cache.targets(url)})
+    st.stop()
+st.set_page_config(page_title=f"{name} · Uptoken")
 places = sorted({target.location for target in targets if target.name == name})
 with right:
+    asked_place = st.query_params.get("location") if "location" not in st.session_state else None
     place = st.selectbox("Location", places, key="location", bind="query-params") if len(places) > 1 else places[0]
 target = next(t for t in targets if t.name == name and t.location == place)
 number = series_colours.numbers(url)[name]
+empty_states.unknown_location(name, asked_place, places)
 
 
 @sign_in.fragment(run_every="10s")
@@ -44,7 +60,6 @@ def live() -> None:
     """The numbers and the strip follow along."""
     now = now_ms()
     chosen = time_range.current().fresh()
-    staleness.banner()
     view = model_header.view(url, target, chosen, now)
     st.html(model_header.header(view, series_colours.variable(number), now, time_range.zone()))
     if target.state == "waiting_for_key":

@@ -7,7 +7,7 @@ from pages.components import theme
 from pages.components.metric import metrics
 from pages.queries import cache, source
 from pages.sections import overview_summary, overview_table
-from pages.shell import empty_states, sign_in, staleness, time_range
+from pages.shell import empty_states, sign_in, time_range
 from store.clock import now_ms
 
 empty_states.unless_store()
@@ -26,7 +26,6 @@ def live() -> None:
     if shown.is_new:
         empty_states.no_probe_yet([target.api_key_env for target in targets if target.api_key_env])
         return
-    staleness.banner()
     metrics(shown.metrics)
     st.html(shown.table)
     st.html(theme.legend())

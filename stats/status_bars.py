@@ -79,6 +79,11 @@ def strip(rollups: Sequence[Rollup], since: int, until: int, every_s: float, mos
     return bars_in(rollups, cut(rollups, since, until, most, cell_ms, round(every_s * 1_000)))
 
 
+def clip_bars(bars: Sequence[Bar], until: int) -> list[Bar]:
+    """The bars, none of which ends after `until` (milliseconds UTC): the last of a grid reaches into the future."""
+    return [replace(bar, until=max(bar.since, min(bar.until, until))) for bar in bars]
+
+
 def bars_in(rollups: Sequence[Rollup], stretches: Stretches) -> list[Bar]:
     """A bar for each of the stretches."""
     seconds, probes = np.zeros((stretches.count, 3)), np.zeros(stretches.count, dtype=np.int64)

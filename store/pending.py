@@ -10,6 +10,7 @@ JSON Lines: `{"table": …, "columns": […]}`, then an array for each row of th
 from __future__ import annotations
 
 import fcntl
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -19,7 +20,7 @@ from typing import Any, BinaryIO, Literal
 
 import orjson
 
-from store.part_files import part_file
+from store.part_files import part_file, sweep_folder
 from store.protocol import Store, StoreError
 from store.schema import TABLE_OF, TABLES, Row, Table
 
@@ -59,6 +60,11 @@ def write_pending(
 def pending_paths(beside: Path) -> list[Path]:
     """The files that wait for the store: what runs could not record first, and the oldest first."""
     return [path for kind in ("spool", "import") for path in _paths(beside, kind)]
+
+
+def sweep_pending(beside: Path) -> None:
+    """Remove what dead processes left of such files. Each had a name of its own, so that no later one comes upon it."""
+    sweep_folder(beside.parent, rf"{re.escape(beside.name)}\.(spool|import)-.*")
 
 
 def pending_bytes(beside: Path) -> int:

@@ -11,15 +11,14 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from collectors.http.redaction import safe_error
-from collectors.registry import COLLECTORS
 from collectors.scheduler.claims import Claim
 from collectors.scheduler.clock import describe, passed_ms, read_clocks
 from collectors.scheduler.config_watch import ConfigWatch, Wrong
 from collectors.scheduler.console import ConsoleReport
-from collectors.scheduler.context import CollectorContext
+from collectors.scheduler.context import Collect, CollectorContext
 from collectors.scheduler.lock import LockedError
 from collectors.scheduler.notices import changes, slow_ticks, waiting
 from collectors.scheduler.rests import rest_in_words
@@ -68,19 +67,19 @@ class Scheduler:
         store: Store,
         location: str,
         report: ConsoleReport,
-        only: Iterable[str] = (),
+        collectors: Mapping[str, Collect],
         shared: SharedState | None = None,
         watch: ConfigWatch | None = None,
     ) -> None:
-        """`shared`: what overlapping runs have in common; without it this one is alone. `watch`: whether the
-        configuration was changed since; without it nobody looks.
+        """`collectors`: those that run, by name. `shared`: what overlapping runs have in common; without it this one is
+        alone. `watch`: whether the configuration was changed since; without it nobody looks.
 
         Raises StoreError, LockedError.
         """
         self._store = store
         self._report = report
         self._location = location
-        self._names = tuple(only) or tuple(COLLECTORS)
+        self._collectors = collectors
         self._ended: queue.Queue[Tick] = queue.Queue()  # a SimpleQueue waits for ever when a signal meets its timeout
         self._ticks: list[Tick] = []
         self._unsaved: list[Row] = []
@@ -142,8 +141,8 @@ class Scheduler:
         """
         now = now_ms()
         with self._shared.exclusive():
-            step_s = self._timer_step_s() if PROBE in self._names else None
-            if PROBE in self._names:
+            step_s = self._timer_step_s() if PROBE in self._collectors else None
+            if PROBE in self._collectors:
                 self._shared.note_timer_run(now)
             later, ticks = self._plan(TickWindow(now, now, everything))
         self._start(ticks)
@@ -297,9 +296,9 @@ class Scheduler:
         """When the next thing will be due (milliseconds UTC), and what is due now. The shared state is held."""
         nexts = []
         ticks = []
-        for name in self._names:
+        for name in self._collectors:
             try:
-                due = COLLECTORS[name](self._scene, window)
+                due = self._collectors[name](self._scene, window)
             except StoreError as problem:  # what others see meanwhile is kept in memory
                 self._unplanned = problem
                 self._scene.failed.add(name)

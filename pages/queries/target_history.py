@@ -98,10 +98,11 @@ class TargetHistory:
         return self.deciding.answers()
 
     def bars(self, most: int = BARS) -> list[status_bars.Bar]:
-        """The strip."""
+        """The strip; its last bar ends now, where the range does."""
         every_s = self.target.every_s
         began = status_bars.strip_began(self.since, self.ends, self.first_at, every_s, most)
-        return status_bars.strip(self.of(self.target.profile), began, self.ends, every_s, most)
+        bars = status_bars.strip(self.of(self.target.profile), began, self.ends, every_s, most)
+        return status_bars.clip_bars(bars, self.until)
 
     def bars_with_errors(self, most: int = BARS) -> list[status_bars.Bar]:
         """The strip, with what failures said."""

@@ -114,7 +114,7 @@ def _shown(
     wish = RowFilter(text, only_troubled)
     wanted = [row for row in found if wish.fits(row)]
     rows_html = table(url, wanted, now, zone, dict(link), everything=everything)
-    return OverviewContent(False, wanted, summary(url, wanted, window, now), rows_html)
+    return OverviewContent(False, wanted, summary(url, found, window, now), rows_html)
 
 
 def rows(url: str, targets: list[Target], window: TimeRange, now: int) -> list[Row]:
@@ -248,7 +248,8 @@ def _html(
 ) -> str:
     target, colour = row.target, series_colours.variable(number)
     where = f" · {escape(target.location)}" if say_location else ""
-    link = escape(f"model?{urlencode({'target': target.name} | carried)}", quote=True)
+    place = {"location": target.location} if say_location else {}
+    link = escape(f"model?{urlencode({'target': target.name} | place | carried)}", quote=True)
     last = formatting.exact(row.last_at, zone) if row.last_at is not None else ""
     return (
         f'<div class="u-row{" off" if row.state.status == "disabled" else ""}">'

@@ -13,7 +13,7 @@ from pages.queries.target_history import target_histories
 from pages.queries.time_range import TimeRange
 from stats.consensus import seen_by_most
 from stats.incidents import Incident, TargetState
-from stats.status_bars import Bar
+from stats.status_bars import Bar, clip_bars
 from stats.uptime import Uptime
 from store.clock import DAY_MS
 
@@ -45,7 +45,7 @@ def lines(url: str, now: int) -> list[StatusRow]:
         each = [history.of(history.target.profile) for history in histories]
         seen = seen_by_most(each, window.since, until, histories[0].first_at, DAY_MS / 1_000, DAYS)
         listed = sorted(chain(*(history.incidents for history in histories)), key=_began)
-        bars = [replace(bar, seen=()) for bar in seen.bars]  # how it failed is not for others
+        bars = [replace(bar, seen=()) for bar in clip_bars(seen.bars, now)]  # how it failed is not for others
         found.append(StatusRow(name, _of_most([history.state for history in histories]), bars, seen.uptime, listed))
     order = {"down": 0, "stale": 1, "not_counted": 2}
     return sorted(found, key=lambda line: (order.get(line.state.status, 3), line.name.lower()))

@@ -11,7 +11,7 @@ from pages.shell import browser, sign_in, staleness, time_range
 
 PAGES = Path(__file__).resolve().parents[1]
 
-st.set_page_config(page_title="Uptoken", page_icon=str(theme.ICON), layout="wide")
+st.set_page_config(page_icon=str(theme.ICON), layout="wide")
 everything = sign_in.let_in()
 export = st.Page(PAGES / "export.py", title="Export")
 system = st.Page(PAGES / "system.py", title="System")
@@ -31,6 +31,7 @@ page = st.navigation(
     else [status],
     position="top" if everything else "hidden",
 )
+st.set_page_config(page_title=f"{page.title} · Uptoken")
 st.logo(theme.LOGO, size="large")
 theme.style()
 browser.together(has_charts=page not in (export, system, status))
@@ -39,6 +40,7 @@ if page is not status:
         staleness.line()
         if page is not system:  # which is about now
             time_range.control()
+    staleness.stopped_bar()
     if page is not system:
         time_range.custom_control()
         time_range.effective_range()

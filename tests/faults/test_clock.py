@@ -170,7 +170,7 @@ def test_a_budget_holds_though_the_clock_jumps_from_day_to_day(tmp_path: Path) -
 
 
 def test_a_loop_whose_clock_jumps_ahead_and_back_goes_on_and_says_so(place: ShiftedPlace) -> None:
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: len(place.probes()) >= 2)
     now = _now(place)
     place.set_clock(500)

@@ -120,10 +120,11 @@ def _run(machine: Machine, settings_of_it: Config, store: Store, folder: Path) -
         patch.object(clock, "read_clocks", machine.reading),
         patch.object(scheduler, "read_clocks", machine.reading),
         patch("collectors.scheduler.shared_state.read_clocks", machine.reading),
-        patch.dict(scheduler.COLLECTORS, {"probe": _collect}, clear=True),
     ):
         shared = SharedState(folder / "lock", "here")
-        one = scheduler.Scheduler(settings_of_it, store, "here", ConsoleReport(io.StringIO()), ["probe"], shared)
+        one = scheduler.Scheduler(
+            settings_of_it, store, "here", ConsoleReport(io.StringIO()), {"probe": _collect}, shared
+        )
         try:
             one.once()
         finally:

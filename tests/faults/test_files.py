@@ -286,7 +286,7 @@ def test_two_loops_over_a_store_and_a_symbolic_link_to_it_share_the_work(place: 
     assert place.run("run")[0] == 0
     link = place.folder / "link.db"
     link.symlink_to(store_of(place))
-    loops = [place.start("run", "--every", "1", "--store", url) for url in (place.url, f"sqlite:///{link}")]
+    loops = [place.start_loop("--store", url) for url in (place.url, f"sqlite:///{link}")]
     count = len(place.probes())
     until(lambda: len(place.probes()) >= count + 8)
     for loop in loops:
@@ -308,7 +308,7 @@ def test_a_restore_through_a_symbolic_link_replaces_the_store_and_not_the_link(p
     assert place.run("restore", str(copy), *at_link)[0] == 0
     assert link.is_symlink()
     assert len(place.probes()) == 1
-    process = place.start("run", "--every", "1", *at_link)
+    process = place.start_loop(*at_link)
     until(lambda: len(place.probes()) > 3)
     for command in ("repair", "rebuild"):
         code, _, err = place.run(command)
@@ -335,7 +335,7 @@ def test_a_folder_that_is_mounted_twice_has_one_lock_and_a_file_mounted_alone_is
     again.mkdir()
     alone.touch()
     with mounted(again, "--bind", str(store_of(place).parent)):
-        loop = place.start("run", "--every", "1")
+        loop = place.start_loop()
         count = len(place.probes())
         until(lambda: len(place.probes()) > count)
         code, _, err = place.run("rebuild", "--store", f"sqlite:///{again}/uptoken.db")

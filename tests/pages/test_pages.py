@@ -168,10 +168,10 @@ def test_a_link_reproduces_the_range_and_another_range_changes_the_numbers(fille
     assert metric(app, "Probes in the last 24 h")
 
 
-def test_a_bogus_link_falls_back_to_what_is_there(filled: Path) -> None:
-    app = open_page("model.py", target="nobody", range="1 century")
+def test_a_range_that_is_none_falls_back_to_the_last_day(filled: Path) -> None:
+    app = open_page("model.py", target="Broken", range="1 century")
     assert not app.exception
-    assert "</span>Broken</h1>" in html(app)
+    assert app.get("button_group")[0].value == "24 h"
 
 
 def test_a_target_that_waits_for_its_key_says_which(filled: Path) -> None:
@@ -267,8 +267,11 @@ def test_a_collector_that_has_stopped_is_said_with_since_when(store_at: Path, pa
     store.close()
     app = open_page(page)
     assert not app.exception
-    assert "(2 h ago)" in app.warning[0].value
+    assert "The collector has stopped.</b> No probe since " in html(app) and "(2 h ago)" in html(app)
     assert "collector stopped 2 h ago" in html(app)
+    app.button(key="close_stopped").click().run()
+    assert not app.exception
+    assert "The collector has stopped." not in html(app) and "collector stopped 2 h ago" in html(app)
 
 
 def test_a_store_of_long_ago_has_nothing_in_this_window_and_no_traceback(store_at: Path) -> None:
