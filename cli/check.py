@@ -165,7 +165,6 @@ def _health(url: str) -> int:
     from store import Selection, open_store
     from store.formats import iso
     from store.horizon import horizon, late_probes
-    from store.protocol import upkeep_of
     from store.schema import RUNS, TARGETS, Run, Target
     from store.staleness import last_seen, stale_since
 
@@ -175,7 +174,7 @@ def _health(url: str) -> int:
         newest = [series.newest for series in opened.series(horizon(now))]
         runs = [Run(*row) for row in opened.read(RUNS, Selection(until=horizon(now)), newest_first=True, limit=50)]
         targets = [Target(*row) for row in opened.read(TARGETS)]
-        late, kept_since = late_probes(opened, now), upkeep_of(opened).kept_since()
+        late, kept_since = late_probes(opened, now), opened.kept_since()
     finally:
         opened.close()
     if late:
@@ -251,9 +250,10 @@ def _day(scene: CollectorContext, target: ProbeTarget) -> tuple[float, Decimal, 
 def _known(url: str) -> Store | None:
     """The store, for prices and for what servers refuse; null where there is none yet."""
     from store import StoreError, open_store
-    from store.paths import refuse_unusable, sqlite_path
+    from store.paths import refuse_unusable
+    from store.url import parse_store_url
 
-    path = sqlite_path(url)
+    path = parse_store_url(url).file
     if path is not None:
         refuse_unusable(path)
     try:

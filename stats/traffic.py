@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from stats.samples import Percentiles, samples_of
-from store.schema import UP
+from store.outcomes import UP
 from store.traffic import TrafficMinute
 
 FEWEST_ATTEMPTS = 10

@@ -13,7 +13,7 @@ import apsw
 
 from store.migrations import INCREMENTAL, refuse_foreign
 from store.part_files import part_file, part_folder, sync_path
-from store.paths import has_log, links_of
+from store.paths import has_wal, links_of
 from store.private import make_private_folder
 from store.protocol import StoreError
 
@@ -71,7 +71,7 @@ def restore(copy: Path, target: Path, count: Count = lambda _: None) -> Path | N
             refuse_foreign(connection, str(copy))
         check(copy, target)
         for link in links_of(target):  # a restore that was killed after it had made this name
-            if not has_log(link):
+            if not has_wal(link):
                 link.unlink()
         with part_file(target) as part:
             _copy(copy, part, count)
@@ -132,7 +132,7 @@ def _link_aside(path: Path) -> Path | None:
         connection.set_busy_timeout(2_000)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     aside = path.with_name(f"{path.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
-    if has_log(path):  # a damaged store, or one that is still read
+    if has_wal(path):  # a damaged store, or one that is still read
         _link(wal, aside.with_name(f"{aside.name}-wal"))
     _link(path, aside)
     sync_path(path.parent)
@@ -178,14 +178,14 @@ def reader(path: Path, scratch: Path) -> Iterator[apsw.Connection]:
         with closing(connection):
             yield connection
         return
-    if not has_log(path):
+    if not has_wal(path):
         before = _state(path)
         with closing(_connect(f"{path.absolute().as_uri()}?immutable=1")) as connection:
             yield connection
-        if has_log(path) or _state(path) != before:
+        if has_wal(path) or _state(path) != before:
             raise StoreError(f"{path} is being written: stop what writes it, and try again")
         return
-    with copied(path, scratch) as copy, closing(apsw.Connection(str(copy))) as connection:
+    with temporary_copy(path, scratch) as copy, closing(apsw.Connection(str(copy))) as connection:
         yield connection
 
 
@@ -202,7 +202,7 @@ def _connect(name: str) -> apsw.Connection:
 
 
 @contextmanager
-def copied(source: Path, beside: Path) -> Iterator[Path]:
+def temporary_copy(source: Path, beside: Path) -> Iterator[Path]:
     """Reading a store that was not closed well changes its files, so a copy is read. Raises OSError, or StoreError when
     somebody wrote the store meanwhile.
     """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from store.clock import DAY_MS
-from store.incidents import CONFIRMED_BY
+from store.outcomes import DOWN, MAY_BE_BILLED, UP
 from store.rollups import (
     BLOCK_MS,
     CELL_MS,
@@ -27,12 +27,13 @@ from store.rollups import (
     Step,
     attempts_as_observations,
 )
-from store.schema import DOWN, LAG_LIMIT_MS, MAY_BE_BILLED, OBSERVED, PROBES, REQUESTS, TABLES, UP, Kind, Table
+from store.schema import LAG_LIMIT_MS, OBSERVED, PROBES, REQUESTS, TABLES, Table
 from store.sketch import BUCKETS, GAMMA, SMALLEST
+from store.table import Kind
 
 TYPES: dict[Kind, str] = {"text": "String", "integer": "Int64", "real": "Float64", "flag": "UInt8", "moment": "Int64"}
 NEWEST, FIRST = "newest", "first"
-"""The newest probe of each series, and when it was first probed: what else would need a look at all probes."""
+"""The newest probe of each series, and when it was first probed, which would otherwise need a scan of all probes."""
 ROLLUPS: dict[Step, str] = {"hour": "hourly", "day": "daily", "block": "blocks"}
 SERIES = ("target", "location", "profile")
 ROLLUP_COLUMNS = (*SERIES, "at", *COUNTED, *SKETCHED, "cells")
@@ -40,7 +41,7 @@ ROLLUP_COLUMNS = (*SERIES, "at", *COUNTED, *SKETCHED, "cells")
 
 @dataclass(frozen=True)
 class StoredTable:
-    """A table as the engine keeps it: its columns and their types, in order; its engine, with arguments."""
+    """A table in ClickHouse: its columns and their types, in order; its engine, with arguments."""
 
     name: str
     columns: Mapping[str, str]
@@ -59,25 +60,20 @@ class View:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the tables lie: on one server, or with a `cluster`'s name on all of its shards and replicas."""
+    """Where the tables are: on one server, or with a `cluster`'s name on all of its shards and replicas."""
 
     database: str
     cluster: str | None = None
     retention_days: int | None = None
 
-    def statements(self) -> Iterator[str]:
-        """What makes a database."""
-        yield from self.create_tables()
-        yield from self.create_views()
-
     def create_tables(self) -> Iterator[str]:
-        """What makes the tables that are not there yet."""
+        """Statements that create the tables that are not there yet."""
         yield f"CREATE DATABASE IF NOT EXISTS {self.database}{self.on_cluster}"
         for table in self.tables():
             yield from self._create(table)
 
     def create_views(self) -> Iterator[str]:
-        """What makes the views that are not there yet: the server wants to see their columns in the tables."""
+        """Statements that create the views that are not there yet, once their columns are in the tables."""
         for name, view in self.views().items():
             yield (
                 f"CREATE MATERIALIZED VIEW IF NOT EXISTS {self.database}.{name}{self.on_cluster}"
@@ -85,7 +81,7 @@ class Layout:
             )
 
     def tables(self) -> Iterator[StoredTable]:
-        """Those of `store.schema` that are written, and what the views keep of the probes."""
+        """The tables of `store.schema` that are written, and those that the views fill from the probes."""
         for table in TABLES.values():
             if not table.is_derived:
                 yield StoredTable(table.name, _columns(table), _engine(table), _order(table), self._more(table))
@@ -100,15 +96,15 @@ class Layout:
         """The views that fill tables from the probes and from the relay's attempts, by name."""
         probes = self.local(PROBES.name)
         queries = {NEWEST: newest_query(probes), FIRST: first_query(probes)}
-        found = {f"{name}_of_probes": View(name, query) for name, query in queries.items()}
+        views = {f"{name}_of_probes": View(name, query) for name, query in queries.items()}
         for table in OBSERVED:
             source = observations(table, self.local(table.name))
             for step, name in ROLLUPS.items():
-                found[f"{name}_of_{table.name}"] = View(name, rollup_query(source, step))
-        return found
+                views[f"{name}_of_{table.name}"] = View(name, rollup_query(source, step))
+        return views
 
     def missing(self, known: Mapping[str, Collection[str]]) -> Iterator[str]:
-        """What adds the columns that the tables of an older Uptoken lack. `known`: the columns of each table."""
+        """Statements that add the columns that an older Uptoken's tables lack. `known`: the columns of each table."""
         for table in self.tables():
             for name in dict.fromkeys((self.local(table.name), f"{self.database}.{table.name}")):
                 there = known.get(name.removeprefix(f"{self.database}."), table.columns)
@@ -121,16 +117,16 @@ class Layout:
                     yield f"ALTER TABLE {name}{self.on_cluster} {', '.join(added)}"
 
     def change_view(self, name: str) -> str:
-        """What gives a view the query of today."""
+        """The statement that gives a view its present query."""
         return f"ALTER TABLE {self.database}.{name}{self.on_cluster} MODIFY QUERY {self.views()[name].query}"
 
     @property
     def on_cluster(self) -> str:
-        """What a statement that concerns every server says."""
+        """The clause of a statement that every server executes; empty without a cluster."""
         return f" ON CLUSTER '{self.cluster}'" if self.cluster else ""
 
     def local(self, name: str) -> str:
-        """Where a table's rows lie on a server."""
+        """The table that holds the rows on each server."""
         return f"{self.database}.{name}{'_local' if self.cluster else ''}"
 
     def _create(self, table: StoredTable) -> Iterator[str]:
@@ -202,15 +198,16 @@ _PARTS: dict[Step, str] = {
 }
 
 
-def _in(words: frozenset[str], column: str = "outcome") -> str:
-    return f"{column} IN ({', '.join(repr(word) for word in sorted(words))})"
+def in_sql(outcomes: frozenset[str], column: str = "outcome") -> str:
+    """Whether a column is one of these outcomes."""
+    return f"{column} IN ({', '.join(repr(outcome) for outcome in sorted(outcomes))})"
 
 
 def rollup_query(source: str, step: Step, where: str = "") -> str:
-    """What the probes in `source` come to, as `store.rollups.Accumulator.add` reckons it."""
+    """Totals of the probes in `source`, as `store.rollups.Accumulator.add` calculates them."""
     ms = f"toInt64(round(least(greatest(stands_for_s, 0), {LONGEST_S}) * 1000))"
-    kind = f"multiIf({_in(UP)}, 0, {_in(DOWN)}, 1, 2)"
-    believed = f"{_in(UP)} AND NOT ifNull(lag_ms > {LAG_LIMIT_MS}, 0)"
+    kind = f"multiIf({in_sql(UP)}, 0, {in_sql(DOWN)}, 1, 2)"
+    believed = f"{in_sql(UP)} AND NOT ifNull(lag_ms > {LAG_LIMIT_MS}, 0)"
     at = f"started_at - started_at % {STEP_MS[step]}"
     counted = {
         **{outcome: f"countIf(outcome = '{outcome}')" for outcome in OUTCOMES},
@@ -223,10 +220,10 @@ def rollup_query(source: str, step: Step, where: str = "") -> str:
         "completion_tokens": f"sum(least(greatest(ifNull(completion_tokens, 0), 0), {MOST_TOKENS}))",
         "cost_pusd": f"sum(toInt64(round(least(greatest(ifNull(cost_usd, 0), 0), {MOST_USD}) * {PICO})))",
         "priced": "countIf(isNotNull(cost_usd))",
-        "unpriced": f"countIf(isNull(cost_usd) AND {_in(MAY_BE_BILLED)})",
+        "unpriced": f"countIf(isNull(cost_usd) AND {in_sql(MAY_BE_BILLED)})",
         "answers_right": "countIf(answer_ok = 1)",
         "answers_checked": "countIf(isNotNull(answer_ok))",
-        "lagged": f"countIf({_in(UP)} AND ifNull(lag_ms > {LAG_LIMIT_MS}, 0))",
+        "lagged": f"countIf({in_sql(UP)} AND ifNull(lag_ms > {LAG_LIMIT_MS}, 0))",
     }
     sums = [f"toInt64({counted[name]}) AS {name}" for name in COUNTED]
     sketches = [f"{_sketch(name, believed)} AS sketch_{name}" for name in SKETCHED]
@@ -242,7 +239,7 @@ def rollup_query(source: str, step: Step, where: str = "") -> str:
 
 
 def blocks_query(daily: str, since: int) -> str:
-    """What the days come to by block, from one that began at `since`: their raw probes may be forgotten."""
+    """Totals of the days by block, from the block that began at `since` on: their raw probes may be pruned."""
     cell = f"toUInt16(intDiv(at % {BLOCK_MS}, {DAY_MS}) * 3 + place % 3)"
     cells = f"mapFromArrays(arrayMap(place -> {cell}, mapKeys(cells)), mapValues(cells))"
     sums = ", ".join([*(f"sum({name})" for name in COUNTED), *(f"sumMap({name})" for name in SKETCHED)])
@@ -262,90 +259,6 @@ def first_query(source: str) -> str:
     """When each series was first probed."""
     series = ", ".join(SERIES)
     return f"SELECT {series}, min(started_at) AS first_at FROM {source} GROUP BY {series}"
-
-
-def packed_sketch(name: str) -> str:
-    """A sketch as `store.sketch` packs it: counts that are too large for a pair go on in the next one."""
-    pair = "char(bucket % 256, intDiv(bucket, 256), {0} % 256, intDiv({0}, 256))"
-    full = f"repeat({pair.format(65_535)}, intDiv(n, 65535))"
-    rest = f"if(n % 65535 = 0, '', {pair.format('n % 65535')})"
-    both = f"if(n < 65536, {pair.format('n')}, concat({full}, {rest}))"
-    return f"arrayStringConcat(arrayMap((bucket, n) -> {both}, mapKeys({name}), mapValues({name}))) AS packed_{name}"
-
-
-def packed_cells() -> str:
-    """Place and milliseconds of each cell that is not empty, as pairs of 32-bit numbers."""
-    pair = "char(place % 256, intDiv(place, 256), 0, 0, ms % 256, bitShiftRight(ms, 8) % 256,"
-    pair += " bitShiftRight(ms, 16) % 256, bitShiftRight(ms, 24) % 256)"
-    return f"arrayStringConcat(arrayMap((place, ms) -> {pair}, mapKeys(cells), mapValues(cells))) AS packed_cells"
-
-
-def incidents_query(probes: str, rollups: dict[Step, str], where: str, since: int) -> str:
-    """Stretches of failures, as `store.incidents` tells them, from the raw probes of the hours that had one and of the
-    next hour after each; these are found by way of the days.
-
-    A success begins a run, so a run's failures ended with the first probe of the next one. The cause is the most
-    frequent outcome, of equal ones the first; the error its last one. Of the time before `since` the last hour alone
-    is looked at: a stretch that goes on then is not a new one. `where` bounds the roll-ups.
-    """
-    series = ", ".join(SERIES)
-    up, down = _in(UP), _in(DOWN)
-    days = _with_failures(rollups["day"], "day", where, since)
-    hours = _with_failures(rollups["hour"], "hour", f"{where} AND {_within(days, 'day', 'at')}", since)
-    # of the successes only those that end something: a run for each of the others would take half of the time
-    ordered = f"OVER (PARTITION BY {series} ORDER BY started_at ROWS BETWEEN"
-    decided = (
-        f"SELECT {series}, started_at, outcome, error, {up} AS good,"
-        f" lagInFrame(toString(outcome)) {ordered} 1 PRECEDING AND CURRENT ROW) AS before FROM {probes}"
-        f" WHERE {_within(hours, 'hour', 'started_at')} AND ({up} OR {down})"
-    )
-    runs = (
-        f"SELECT {series}, started_at, outcome, error,"
-        f" sum(good) {ordered} UNBOUNDED PRECEDING AND CURRENT ROW) AS run FROM ({decided})"
-        f" WHERE NOT good OR {_in(DOWN, 'before')}"
-    )
-    outcomes = (
-        f"SELECT {series}, run, outcome, count() AS n, min(started_at) AS first,"
-        f" argMaxIf(error, started_at, isNotNull(error) AND error <> '') AS said FROM ({runs})"
-        f" GROUP BY {series}, run, outcome"
-    )
-    stretches = (
-        f"SELECT {series}, run, min(first) AS head, minIf(first, {down}) AS began_at, sumIf(n, {down}) AS failures,"
-        f" argMaxIf(toString(outcome), (n, -first), {down}) AS cause, argMaxIf(tuple(said), (n, -first), {down}).1"
-        f" AS error FROM ({outcomes}) GROUP BY {series}, run"
-    )
-    ended = (
-        f"SELECT *, leadInFrame(toNullable(head)) OVER (PARTITION BY {series} ORDER BY run"
-        f" ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) AS ended_at FROM ({stretches})"
-    )
-    return (
-        f"SELECT {series}, began_at, ended_at, cause, failures, error FROM ({ended})"
-        f" WHERE failures >= {CONFIRMED_BY} ORDER BY {series}, began_at"
-    )
-
-
-def _with_failures(source: str, step: Step, where: str, since: int) -> str:
-    """Of each series, when the hours or days began that had a failure, and the next one after each that had a probe
-    which decides.
-    """
-    series = ", ".join(SERIES)
-    window = f"OVER (PARTITION BY {series} ORDER BY at ROWS BETWEEN"
-    counted = (
-        f"SELECT {series}, at, sum({' + '.join(sorted(DOWN))}) AS failed, sum({' + '.join(sorted(UP))}) AS good"
-        f" FROM {source} WHERE {where} GROUP BY {series}, at HAVING failed + good > 0"
-    )
-    return (
-        f"SELECT {series}, at FROM (SELECT {series}, at, failed,"
-        f" lagInFrame(failed) {window} 1 PRECEDING AND CURRENT ROW) AS before,"
-        f" leadInFrame(at, 1, {LAST_MS}) {window} CURRENT ROW AND 1 FOLLOWING) AS after FROM ({counted}))"
-        f" WHERE after > {since - STEP_MS[step]} AND (failed > 0 OR before > 0)"
-    )
-
-
-def _within(found: str, step: Step, moment: str) -> str:
-    """Whether a moment of a series lies in one of these hours or days."""
-    series, ms = ", ".join(SERIES), STEP_MS[step]
-    return f"({series}, intDiv({moment}, {ms})) GLOBAL IN (SELECT {series}, intDiv(at, {ms}) FROM ({found}))"
 
 
 _EMPTY = "CAST(map(), 'Map(UInt16, UInt64)')"

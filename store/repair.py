@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from store.backup import Count, copied, plain_errors, refuse_existing
+from store.backup import Count, plain_errors, refuse_existing, temporary_copy
 from store.clock import DAY_MS
 from store.horizon import horizon
 from store.migrations import mark_finished, mark_unfinished, refuse_foreign
@@ -19,8 +19,9 @@ from store.part_files import part_file
 from store.protocol import StoreError
 from store.rollups import COLUMNS, STEP_MS, Step
 from store.schema import INCIDENTS, OBSERVED, TABLES, Row, Table
-from store.sqlite import INTERNED, SqliteStore
-from store.sqlite_derived import MASK, SHIFT, TABLE, fold, keep_incident, put_rollup_sql, retell_incidents
+from store.sqlite import SqliteStore
+from store.sqlite_derived import MASK, SHIFT, TABLE, insert_incident, put_rollup_sql, rebuild_blocks, rebuild_incidents
+from store.sqlite_queries import INTERNED
 
 _DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.SQLError, UnicodeDecodeError)
 
@@ -46,7 +47,7 @@ def salvage(source: Path, target: Path, count: Count = lambda _: None) -> Salvag
     found = Salvage()
     with plain_errors(f"what can be read of {source} could not be written to {target}"):
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with copied(source, target) as copy, part_file(target) as part:
+        with temporary_copy(source, target) as copy, part_file(target) as part:
             with closing(_sound_enough(copy, source)) as connection:
                 _salvage_into(part, connection, found, count)
             if not sum(found.rows.values()):
@@ -238,7 +239,7 @@ def _forgotten(connection: apsw.Connection, target: Path, found: Salvage) -> Non
                 _old_rollups(connection, new, step, number, own, kept_since, found)
         _old_incidents(connection, new, kept_since, found)
         new.execute("DELETE FROM blocks")
-        fold(new)
+        rebuild_blocks(new)
         new.execute("COMMIT")
 
 
@@ -268,11 +269,11 @@ def _old_incidents(connection: apsw.Connection, new: apsw.Connection, kept_since
     touched = set()
     for row in _from_both_ends(connection, INCIDENTS, "began_at < ?", (kept_since,), found):
         try:
-            added = keep_incident(new, row)
+            added = insert_incident(new, row)
         except (apsw.Error, TypeError):
             found.dropped += 1
             continue
         found.rows[INCIDENTS.name] = found.rows.get(INCIDENTS.name, 0) + added
         touched.add(row[:3])
     for key in sorted(touched):
-        retell_incidents(new, key, kept_since)
+        rebuild_incidents(new, key, kept_since)

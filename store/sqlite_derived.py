@@ -1,15 +1,14 @@
-"""What SQLite keeps beside the raw probes and the relay's attempts, in the transaction that brings them: series,
-roll-ups and, of probes, incidents.
+"""What SQLite derives from raw probes, in the transaction that writes them: series, roll-ups and incidents.
 
 A roll-up's `id` is its series' id and the number of its hour, day or block since 1970, so that the rows of a series
-lie side by side in the order of time. What is forgotten of the raw probes stays in the roll-ups; so that it is not
-counted twice, a probe from before `kept_since` that comes again is left out. The newest probe of a series is never
-forgotten.
+lie side by side in the order of time. Pruned probes stay in the roll-ups; so that none is counted twice, a probe from
+before `kept_since` that comes again is skipped. The newest probe of a series is never pruned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -17,10 +16,20 @@ from typing import Any
 import apsw
 
 from store.clock import DAY_MS
-from store.incidents import stretches
+from store.incidents import find_incidents
+from store.outcomes import DOWN, UP
 from store.protocol import Selection
-from store.rollups import BLOCK_MS, COLUMNS, STEP_MS, Accumulator, Step, Sums, coarser, sums_of
-from store.schema import DOWN, INCIDENTS, PROBES, REQUESTS, TABLES, TRAFFIC, UP, Probe, Request, Table
+from store.rollups import (
+    BLOCK_MS,
+    COLUMNS,
+    STEP_MS,
+    Accumulator,
+    Accumulators,
+    Step,
+    accumulate_by_step,
+    to_coarser_step,
+)
+from store.schema import INCIDENTS, PROBES, REQUESTS, TABLES, TRAFFIC, Probe, Request, Table
 
 SHIFT = 24
 """Bits of an id that number the hour, day or block: enough until the year 3883."""
@@ -33,8 +42,10 @@ _SAME = "target = ? AND location = ? AND profile = ?"
 _INCIDENT = f"({', '.join(INCIDENTS.names)}) VALUES ({', '.join('?' * len(INCIDENTS.names))})"
 
 
-def keep_observed(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
-    """Add the probes, or attempts, that are not there yet, and what follows from them; returns how many were new."""
+def insert_observed(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
+    """Add the probes, or attempts, that are not there yet, and update what is derived from them; returns how many were
+    new.
+    """
     since = kept_since(connection)
     marks = ", ".join("?" * len(table.columns))
     names = ", ".join(table.names)
@@ -42,12 +53,13 @@ def keep_observed(connection: apsw.Connection, table: Table, values: list[tuple[
     sql = f"INSERT OR IGNORE INTO {table.name} ({names}) VALUES ({marks}) RETURNING {names}"
     if table is REQUESTS:
         attempts = [Request(*row) for row in connection.executemany(sql, wanted)]
-        _note_rollups(connection, attempts, {key: row[0] for key, row in _note_series(connection, attempts).items()})
+        ids = _update_series(connection, attempts)
+        _update_rollups(connection, attempts, {series: row[0] for series, row in ids.items()})
         return len(attempts)
     probes = [Probe(*row) for row in connection.executemany(sql, wanted)]
-    ids = _note_series(connection, probes)
-    _note_rollups(connection, probes, {series: row[0] for series, row in ids.items()})
-    _note_incidents(connection, probes, ids)
+    ids = _update_series(connection, probes)
+    _update_rollups(connection, probes, {series: row[0] for series, row in ids.items()})
+    _update_incidents(connection, probes, ids)
     return len(probes)
 
 
@@ -55,7 +67,7 @@ def _key(probe: Probe | Request) -> Key:
     return probe.target, probe.location, probe.profile
 
 
-def _note_series(connection: apsw.Connection, new: Sequence[Probe | Request]) -> dict[Key, tuple[int, int, int]]:
+def _update_series(connection: apsw.Connection, new: Sequence[Probe | Request]) -> dict[Key, tuple[int, int, int]]:
     """Widen each series' first and last moment; its id, and as it was before: its last moment and whether it failed."""
     spans: dict[Key, tuple[int, int]] = {}
     for probe in new:
@@ -80,18 +92,18 @@ def _note_series(connection: apsw.Connection, new: Sequence[Probe | Request]) ->
     return before
 
 
-def _note_rollups(connection: apsw.Connection, new: Iterable[Probe | Request], ids: dict[Key, int]) -> None:
-    for step, sums in sums_of(new).items():
-        _add(connection, step, sums, ids)
+def _update_rollups(connection: apsw.Connection, new: Iterable[Probe | Request], ids: dict[Key, int]) -> None:
+    for step, totals in accumulate_by_step(new).items():
+        _write_rollups(connection, step, totals, ids)
 
 
-def _add(connection: apsw.Connection, step: Step, sums: Sums, ids: dict[Key, int]) -> None:
+def _write_rollups(connection: apsw.Connection, step: Step, totals: Accumulators, ids: dict[Key, int]) -> None:
     table = TABLE[step]
     read = f"SELECT {', '.join(COLUMNS)} FROM {table} WHERE id = ?"
     rows = []
-    for (series, at), found in sums.items():
+    for (series, at), total in totals.items():
         number = (ids[series] << SHIFT) + at // STEP_MS[step]
-        rows.append((number, *found.onto(connection.execute(read, (number,)).fetchone())))
+        rows.append((number, *total.added_to(connection.execute(read, (number,)).fetchone())))
     connection.executemany(put_rollup_sql(table), rows)
 
 
@@ -103,17 +115,17 @@ def put_rollup_sql(table: str) -> str:
 # -- incidents
 
 
-def _note_incidents(connection: apsw.Connection, new: list[Probe], before: dict[Key, tuple[int, int, int]]) -> None:
-    """Tell the incidents anew around what came, where a failure has to do with it."""
+def _update_incidents(connection: apsw.Connection, new: list[Probe], before: dict[Key, tuple[int, int, int]]) -> None:
+    """Update the incidents around the new probes of each series that failed then."""
     for series, probes in groupby(sorted(new, key=_key), key=_key):
         mine = list(probes)
         _, last_at, failing = before[series]
         first, last = min(p.started_at for p in mine), max(p.started_at for p in mine)
         if failing or first <= last_at or any(p.outcome in DOWN for p in mine):
-            _tell_incidents(connection, series, first, last)
+            _replace_incidents(connection, series, first, last)
 
 
-def _tell_incidents(connection: apsw.Connection, series: Key, first: int, last: int) -> None:
+def _replace_incidents(connection: apsw.Connection, series: Key, first: int, last: int) -> None:
     """Between the last success before `first` and the first one after `last`, nothing else can have changed."""
     up = ", ".join(f"'{outcome}'" for outcome in sorted(UP))
     began = connection.execute(
@@ -139,7 +151,7 @@ def _tell_incidents(connection: apsw.Connection, series: Key, first: int, last: 
     )
     connection.executemany(
         f"INSERT INTO incidents {_INCIDENT}",
-        [(*series, s.began_at, s.ended_at, s.cause, s.probes, s.error) for s in stretches(listed)],
+        [INCIDENTS.values(incident) for incident in find_incidents(series, listed)],
     )
     if ended is None:
         decided = [outcome for _, outcome, _ in listed if outcome in UP or outcome in DOWN]
@@ -147,30 +159,31 @@ def _tell_incidents(connection: apsw.Connection, series: Key, first: int, last: 
         connection.execute(f"UPDATE series SET failing = ? WHERE {_SAME}", (failing, *series))
 
 
-# -- forgetting, and making anew
+# -- pruning and rebuilding
 
 
 def kept_since(connection: apsw.Connection) -> int:
-    """See `Upkeep.kept_since`."""
     return int(connection.execute("SELECT kept_since FROM upkeep").get)
 
 
-def forget(connection: apsw.Connection, before: int) -> int:
-    """Forget some of what is older than the day that `before` lies in; returns how many rows went."""
+def prune(connection: apsw.Connection, before: int) -> int:
+    """Delete some of the rows from before the day that `before` lies in; returns how many went."""
     boundary = before - before % DAY_MS
     connection.execute("UPDATE upkeep SET kept_since = max(kept_since, ?)", (boundary,))
-    gone = 0
+    pruned = 0
     for (target,) in list(connection.execute("SELECT DISTINCT target FROM series")):
-        for table, key in _FORGOTTEN.items():
-            gone += _delete(connection, table, key, target, boundary, AT_ONCE - gone)
-            if gone >= AT_ONCE:
-                return gone
+        for table, key in _PRUNED.items():
+            pruned += _delete(connection, table, key, target, boundary, AT_ONCE - pruned)
+            if pruned >= AT_ONCE:
+                return pruned
     for (model,) in list(connection.execute("SELECT DISTINCT model FROM endpoint_stats")):
-        gone += _delete(connection, "endpoint_stats", "model, seen_at, tag, source", model, boundary, AT_ONCE - gone)
-    return gone
+        pruned += _delete(
+            connection, "endpoint_stats", "model, seen_at, tag, source", model, boundary, AT_ONCE - pruned
+        )
+    return pruned
 
 
-_FORGOTTEN = {table.name: ", ".join(table.key) for table in (PROBES, REQUESTS)}
+_PRUNED = {table.name: ", ".join(table.key) for table in (PROBES, REQUESTS)}
 _NOT_NEWEST = {
     "probes": " AND NOT EXISTS (SELECT 1 FROM series WHERE series.target = probes.target AND series.location ="
     " probes.location AND series.profile = probes.profile AND series.last_at = probes.started_at)"
@@ -189,11 +202,11 @@ def _delete(connection: apsw.Connection, table: str, key: str, owner: str, bound
 
 
 def rebuild(connection: apsw.Connection) -> int:
-    """Roll-ups and incidents anew from raw probes and attempts; those of days whose raw rows are forgotten stay."""
+    """Derive roll-ups and incidents again from the raw rows; those of days whose raw rows are pruned stay."""
     since = kept_since(connection)
     for step, table in TABLE.items():
         connection.execute(f"DELETE FROM {table} WHERE id & ? >= ?", (MASK, since // STEP_MS[step]))
-    fold(connection, since - since % BLOCK_MS)  # what is left of that block is of days that are forgotten
+    rebuild_blocks(connection, since - since % BLOCK_MS)  # what is left of that block is of days that are pruned
     count = 0
     for number, *series in list(connection.execute("SELECT id, target, location, profile FROM series")):
         key: Key = (series[0], series[1], series[2])
@@ -207,76 +220,77 @@ def _rebuild_series(connection: apsw.Connection, number: int, series: Key, kept_
     for _, day in groupby(observed, key=lambda probe: probe.started_at // DAY_MS):
         probes = list(day)
         count += len(probes)
-        _note_rollups(connection, probes, {series: number})
-    retell_incidents(connection, series, kept_since)
+        _update_rollups(connection, probes, {series: number})
+    rebuild_incidents(connection, series, kept_since)
     return count
 
 
 def remove_from(connection: apsw.Connection, moment: int, now: int) -> int:
-    """See `Upkeep.remove_from`."""
     pruned_until = kept_since(connection)
     connection.execute("UPDATE upkeep SET kept_since = min(kept_since, ?)", (now - now % DAY_MS,))
     touched = [
         (row[0], (row[1], row[2], row[3]))
         for row in connection.execute("SELECT id, target, location, profile FROM series WHERE last_at >= ?", (moment,))
     ]
-    gone = 0
+    removed = 0
     for table in TABLES.values():
         if not table.is_derived:
-            gone += _remove_rows(connection, table, moment, now)
+            removed += _remove_rows(connection, table, moment, now)
     for step, name in TABLE.items():
         first = -(-moment // STEP_MS[step])
         connection.execute(f"DELETE FROM {name} WHERE id & ? >= ?", (MASK, first))
     for number, key in touched:
-        _remake_parts(connection, number, key, moment, pruned_until)
+        _rebuild_partial(connection, number, key, moment, pruned_until)
         _end_series(connection, number, key, moment)
     block = moment - moment % BLOCK_MS
     connection.execute("DELETE FROM blocks WHERE id & ? >= ?", (MASK, block // BLOCK_MS))
-    fold(connection, block)
-    return gone
+    rebuild_blocks(connection, block)
+    return removed
 
 
 def _remove_rows(connection: apsw.Connection, table: Table, moment: int, now: int) -> int:
-    """What is keyed by its moment goes; a row of what is so now stays, as of now."""
+    """Remove what is keyed by its moment; a row that states the present stays, as of now."""
     before = connection.total_changes()
     if not table.is_dated:
         connection.execute(f"UPDATE {table.name} SET {table.time} = ?1 WHERE {table.time} >= ?2", (now, moment))
         return 0
     connection.execute(f"DELETE FROM {table.name} WHERE {table.time} >= ?", (moment,))
-    gone = connection.total_changes() - before
+    removed = connection.total_changes() - before
     if table.on_conflict == "version":
         connection.execute(f"UPDATE {table.name} SET valid_to = NULL WHERE valid_to >= ?", (moment,))
-    return gone
+    return removed
 
 
-def _remake_parts(connection: apsw.Connection, number: int, series: Key, moment: int, pruned_until: int) -> None:
-    """The hour and the day that `moment` lies in, anew from what is left of their raw probes, when all were there."""
+def _rebuild_partial(connection: apsw.Connection, number: int, series: Key, moment: int, pruned_until: int) -> None:
+    """Rebuild the hour and the day that `moment` lies in from what is left of their raw probes, if all were there."""
     steps: tuple[Step, ...] = ("hour", "day")
     for step in steps:
         began = moment - moment % STEP_MS[step]
         if began < pruned_until or began == moment:
             continue
         connection.execute(f"DELETE FROM {TABLE[step]} WHERE id = ?", ((number << SHIFT) + began // STEP_MS[step],))
-        _add(connection, step, sums_of(list(_observed(connection, series, began)))[step], {series: number})
+        totals = accumulate_by_step(list(_observed(connection, series, began)))[step]
+        _write_rollups(connection, step, totals, {series: number})
 
 
 def _end_series(connection: apsw.Connection, number: int, series: Key, moment: int) -> None:
     up = ", ".join(f"'{outcome}'" for outcome in sorted(UP))
     connection.execute(f"DELETE FROM incidents WHERE {_SAME} AND began_at >= ?", (*series, moment))
     connection.execute("DELETE FROM series WHERE id = ? AND first_at >= ?", (number, moment))
-    _, table, same, bindings = _raw(series)
+    raw = _raw(series)
     connection.execute(
         "UPDATE series SET failing = 0,"
-        f" last_at = coalesce((SELECT max(started_at) FROM {table.name} WHERE {same}), first_at) WHERE id = ?",
-        (*bindings, number),
+        f" last_at = coalesce((SELECT max(started_at) FROM {raw.table.name} WHERE {raw.condition}), first_at)"
+        " WHERE id = ?",
+        (*raw.bindings, number),
     )
-    # without a success among the raw probes nothing tells where an incident began: it stays as it was told
+    # without a success among the raw probes the beginning of an incident is unknown: it stays as it was
     if connection.execute(f"SELECT 1 FROM probes WHERE {_SAME} AND outcome IN ({up}) LIMIT 1", series).fetchone():
-        _tell_incidents(connection, series, moment, moment)
+        _replace_incidents(connection, series, moment, moment)
 
 
-def fold(connection: apsw.Connection, since: int = 0) -> None:
-    """Make the blocks from the days that are there, since one that began at `since`."""
+def rebuild_blocks(connection: apsw.Connection, since: int = 0) -> None:
+    """Add up the blocks from the days that are there, from the block that began at `since` on."""
     names = ", ".join(COLUMNS)
     for number, *series in list(connection.execute("SELECT id, target, location, profile FROM series")):
         key: Key = (series[0], series[1], series[2])
@@ -285,36 +299,46 @@ def fold(connection: apsw.Connection, since: int = 0) -> None:
             f"SELECT (id & {MASK}) * {DAY_MS}, {names} FROM daily WHERE id >= ? AND id < ?",
             (first + since // DAY_MS, last),
         )
-        days: Sums = {(key, at): Accumulator.kept("day", at, tuple(values)) for at, *values in rows}
-        _add(connection, "block", coarser("block", days), {key: number})
+        days: Accumulators = {(key, at): Accumulator.from_row("day", at, tuple(values)) for at, *values in rows}
+        _write_rollups(connection, "block", to_coarser_step("block", days), {key: number})
 
 
-def _raw(series: Key) -> tuple[type[Probe] | type[Request], Table, str, tuple[str, ...]]:
-    """Where the raw rows of a series are: their class, their table, and the condition that chooses them."""
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """Where the raw rows of a series are."""
+
+    row: type[Probe] | type[Request]
+    table: Table
+    condition: str
+    bindings: tuple[str, ...]
+
+
+def _raw(series: Key) -> _Raw:
     if series[2] == TRAFFIC:
-        return Request, REQUESTS, "target = ? AND location = ?", series[:2]
-    return Probe, PROBES, _SAME, series
+        return _Raw(Request, REQUESTS, "target = ? AND location = ?", series[:2])
+    return _Raw(Probe, PROBES, _SAME, series)
 
 
 def _observed(connection: apsw.Connection, series: Key, since: int) -> Iterator[Probe | Request]:
     """The raw rows of a series since then, in the order of time."""
-    row, table, same, bindings = _raw(series)
+    raw = _raw(series)
     rows = connection.execute(
-        f"SELECT {', '.join(table.names)} FROM {table.name} WHERE {same} AND started_at >= ? ORDER BY started_at",
-        (*bindings, since),
+        f"SELECT {', '.join(raw.table.names)} FROM {raw.table.name} WHERE {raw.condition} AND started_at >= ?"
+        " ORDER BY started_at",
+        (*raw.bindings, since),
     )
-    return (row(*values) for values in rows)
+    return (raw.row(*values) for values in rows)
 
 
-def keep_incident(connection: apsw.Connection, row: tuple[Any, ...]) -> int:
-    """Add an incident whose raw probes are forgotten; returns whether it was new."""
+def insert_incident(connection: apsw.Connection, row: tuple[Any, ...]) -> int:
+    """Add an incident whose raw probes are pruned; returns whether it was new."""
     before = connection.total_changes()
     connection.execute(f"INSERT OR IGNORE INTO incidents {_INCIDENT}", row)
     return connection.total_changes() - before
 
 
-def retell_incidents(connection: apsw.Connection, series: Key, kept_since: int) -> None:
-    """All incidents of a series that began among its raw probes; one that began before them keeps its row."""
+def rebuild_incidents(connection: apsw.Connection, series: Key, kept_since: int) -> None:
+    """Find the incidents of a series that began among its raw probes; one that began before them keeps its row."""
     rows = connection.execute(
         f"SELECT started_at, outcome, error FROM probes WHERE {_SAME} AND started_at >= ? ORDER BY started_at",
         (*series, kept_since),
@@ -324,9 +348,9 @@ def retell_incidents(connection: apsw.Connection, series: Key, kept_since: int) 
     connection.executemany(
         f"INSERT OR IGNORE INTO incidents {_INCIDENT}",
         [
-            (*series, s.began_at, s.ended_at, s.cause, s.probes, s.error)
-            for s in stretches(map(itemgetter(0, 1, 2), rows))
-            if known is None or s.began_at >= known
+            INCIDENTS.values(incident)
+            for incident in find_incidents(series, map(itemgetter(0, 1, 2), rows))
+            if known is None or incident.began_at >= known
         ],
     )
 
@@ -337,7 +361,7 @@ def retell_incidents(connection: apsw.Connection, series: Key, kept_since: int) 
 def rollups_sql(
     step: Step, selection: Selection, columns: tuple[str | None, ...], *, newest_first: bool = False, clauses: str = ""
 ) -> tuple[str, list[Any]]:
-    """The query of `Store.rollups`, and its bindings. The values that `clauses` ask for are bound after these."""
+    """The query of `Store.rollups`, and its bindings. The values for `clauses` are bound after these."""
     table = TABLE[step]
     first = -(-selection.since // STEP_MS[step]) if selection.since is not None else 0
     last = -(-selection.until // STEP_MS[step]) if selection.until is not None else MASK

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from store.clock import DAY_MS
-from store.protocol import ALL, Selection, Store, upkeep_of
-from store.schema import DOWN, RELAY, UP, Usage
+from store.outcomes import DOWN, UP
+from store.protocol import ALL, Selection, Store
+from store.schema import RELAY, Usage
 
 MINUTE_MS = 60_000
 UNKNOWN_APP = "unknown"
@@ -98,7 +99,7 @@ def refresh_usage(store: Store, days: Iterable[int]) -> int:
 
     A day is made from its rows and not added up, so that a restart, a second relay and an import change nothing.
     """
-    kept_since = upkeep_of(store).kept_since()
+    kept_since = store.kept_since()
     count = 0
     for day in sorted({day - day % DAY_MS for day in days}):
         if day >= kept_since:

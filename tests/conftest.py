@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from benchmarks.browser import FLAGS
-from charts.figure_builder import Drawing
+from charts.figure_builder import FigureBuilder
 from tests.collectors.cli_fixture import STARTED
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _every_figure_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plotly checks every value of a figure that a test draws: the dashboard itself leaves that out, as it takes long."""
-    finished = Drawing.figure
+    finished = FigureBuilder.figure
 
-    def checked(drawing: Drawing) -> go.Figure:
+    def checked(drawing: FigureBuilder) -> go.Figure:
         figure = finished(drawing)
         go.Figure(figure.to_dict())
         return figure
 
-    monkeypatch.setattr(Drawing, "figure", checked)
+    monkeypatch.setattr(FigureBuilder, "figure", checked)
 
 
 @pytest.fixture(autouse=True)

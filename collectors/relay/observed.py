@@ -13,9 +13,10 @@ from settings.targets import ProbeTarget
 from store import Selection, Store
 from store.clock import HOUR_MS
 from store.horizon import horizon
+from store.outcomes import DOWN, UP
 from store.rollups import OUTCOMES
-from store.schema import DOWN, UP, Probe
-from store.sketch import counts_of, quantiles
+from store.schema import Probe
+from store.sketch import quantiles, unpack_sketch
 from store.traffic import traffic_of
 
 OUTAGE_MS = 30_000
@@ -93,7 +94,7 @@ def _success(rows: Iterable[dict[str, Any]]) -> float | None:
 def _median(rows: Iterable[dict[str, Any]], column: str) -> float | None:
     together: dict[int, int] = defaultdict(int)
     for row in rows:
-        for bucket, count in counts_of(row[column]).items():
+        for bucket, count in unpack_sketch(row[column]).items():
             together[bucket] += count
     [median] = quantiles(together, (0.5,))
     return median

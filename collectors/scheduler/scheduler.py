@@ -34,7 +34,7 @@ from store import Selection, Store, StoreError
 from store.clock import DAY_MS, now_ms
 from store.formats import iso
 from store.horizon import horizon, late_probes
-from store.protocol import Compactable, upkeep_of
+from store.protocol import Compactable
 from store.schema import RUNS, Model, Probe, Row, Run, Target
 
 PROBE = "probe"
@@ -420,7 +420,7 @@ class Scheduler:
         until = time.monotonic() + TIDY_S
         try:
             while before // DAY_MS != self._tidied_day and time.monotonic() < until:
-                if not self._store.tidy(before) and not self._compact(passed - RUNS_KEPT_MS):
+                if not self._store.prune(before) and not self._compact(passed - RUNS_KEPT_MS):
                     self._tidied_day = before // DAY_MS
         except StoreError as problem:
             self._tidied_day = before // DAY_MS  # tried again tomorrow: what is too old is no harm meanwhile
@@ -472,14 +472,14 @@ class Scheduler:
         """
         now = now_ms()
         count = late_probes(self._store, now)
-        if count or upkeep_of(self._store).kept_since() > horizon(now):
+        if count or self._store.kept_since() > horizon(now):
             self._report.say(
                 f"{count:,} probes in the store are from the future: a clock was ahead when they were recorded, or "
                 "this one is behind. `python -m collectors remove-future` shows them, and removes them"
             )
 
     def _say_what_was_refused(self) -> None:
-        since = upkeep_of(self._store).kept_since()
+        since = self._store.kept_since()
         count = sum(isinstance(row, Probe) and row.started_at < since for row in self._unsaved)
         if count:
             self.broke = True

@@ -13,7 +13,7 @@ from stats.summary import Summary, summary
 from stats.traffic import PassedAttempt, TrafficUptime
 from store import Selection
 from store.clock import DAY_MS, HOUR_MS
-from store.rollup_plan import Range, effective, rollups_of
+from store.rollup_plan import Range, available_range, rollups_of
 from store.schema import RELAY, REQUESTS, TRAFFIC, Usage
 from store.traffic import traffic_of, usage_of
 
@@ -60,8 +60,7 @@ def targets(url: str) -> list[str]:
 def view(url: str, name: str, since: int, until: int) -> TrafficView:
     """Of one target, at all locations."""
     store = cache.store(url)
-    told = effective(store, Range(since, until))
-    counts = summary(rollups_of(store, (name,), told, coarse=True, traffic=True))
+    counts = summary(rollups_of(store, (name,), available_range(store, Range(since, until)), coarse=True, traffic=True))
     minutes = traffic_of(store).traffic_by_minute(Selection(since, until, (name,)))
     days = Selection(since - since % DAY_MS, until, (name,))
     listed = attempts(url, since, until)

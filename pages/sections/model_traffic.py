@@ -1,13 +1,13 @@
-"""The model page's part on what passed to it through the relay, beside what probes measured."""
+"""What passed to a model through the relay, beside what probes measured."""
 
 from __future__ import annotations
 
-from html import escape
-
 import streamlit as st
+from markupsafe import Markup
 
 from charts import tokens
 from pages.components import formatting, theme
+from pages.components.table import NOTE, NOTHING, Column, bold, quiet, table
 from pages.queries import traffic
 from pages.queries.target_history import TargetHistory
 from pages.queries.traffic import TrafficView
@@ -22,58 +22,59 @@ TOP_APPS = 10
 MOST_CHAINS = 10
 
 
-def card(url: str, target: Target, history: TargetHistory, since: int, until: int) -> None:
-    """All of it; nothing for a target that nothing ever passed to."""
+def cards(url: str, target: Target, history: TargetHistory, since: int, until: int) -> None:
+    """All of it; nothing for a target that has no traffic at all."""
     if target.name not in traffic.targets(url):
         return
-    found = traffic.view(url, target.name, since, until)
-    with theme.card("traffic", "Traffic", "real requests through your relay, at all locations; probes are not in it"):
-        st.html(comparison(found, history))
+    view = traffic.view(url, target.name, since, until)
+    with theme.card("traffic", "Traffic", "real requests through your relay, at all locations; probes excluded"):
+        st.html(comparison(view, history))
     left, right = st.columns([2, 1])
     with left, theme.card("own_tokens", "Your tokens", "per day (UTC), through your relay"):
-        _tokens(target, found.usage)
+        _tokens(target, view.usage)
     with right, theme.card("own_apps", "Your apps", "by the HTTP-Referer of their requests"):
-        st.html(apps(found.usage))
-    with theme.card("own_fallbacks", "Fallbacks of your requests", "who was tried, one after the other"):
-        st.html(fallbacks(found))
-    if kinds := [kind for kind in error_kinds(found.attempts) if kind.target == target.name]:
+        st.html(apps(view.usage))
+    with theme.card("own_fallbacks", "Fallbacks of your requests", "the targets that were tried, in order"):
+        st.html(fallbacks(view))
+    if kinds := [kind for kind in error_kinds(view.attempts) if kind.target == target.name]:
         with theme.card("own_errors", "Errors in traffic", "attempts at this target, by kind"):
             st.html(errors(kinds))
 
 
-def comparison(found: TrafficView, history: TargetHistory) -> str:
+def comparison(view: TrafficView, history: TargetHistory) -> Markup:
     """The numbers of traffic and those of probes, side by side."""
-    counts, probes, profile = found.counts, history.deciding, history.target.profile
-    served = totals(found.attempts)
+    counts, probes, profile = view.counts, history.deciding, history.target.profile
     rows = [
-        ("Requests", f"{formatting.count(counts.requests)} {_quiet('attempts')}", formatting.probes(probes.requests)),
-        ("Uptime", _traffic_uptime(found), _or_dash(history.uptime().share)),
-        ("Success rate", _or_dash(counts.success_rate().share), _or_dash(history.success_rate().share)),
+        ("Attempts", formatting.count(counts.requests), formatting.count(probes.requests)),
+        ("Uptime", _traffic_uptime(view), formatting.percent(history.uptime().share)),
+        (
+            "Success rate",
+            formatting.percent(counts.success_rate().share),
+            formatting.percent(history.success_rate().share),
+        ),
         ("TTFT p50 / p95", _ms(counts.percentiles("ttft_ms")), _ms(history.percentiles(profile, "ttft_ms"))),
         ("Total time p50 / p95", _ms(counts.percentiles("total_ms")), _ms(history.percentiles(profile, "total_ms"))),
         (
             "Tokens per second p50",
-            _rate(counts.percentiles("tokens_per_second")),
-            _rate(history.percentiles("throughput", "tokens_per_second")),
+            formatting.rate(counts.percentiles("tokens_per_second").p50),
+            formatting.rate(history.percentiles("throughput", "tokens_per_second").p50),
         ),
         ("Cost", formatting.cost(counts.cost_usd), formatting.cost(probes.cost_usd)),
-        ("Time that the relay added, p50 / p99", _added(served.added_ms), formatting.DASH),
+        ("Added by the relay p50 / p99", _added(totals(view.attempts).added_ms), None),
     ]
-    body = "".join(f"<tr><td><b>{label}</b></td><td>{own}</td><td>{probed}</td></tr>" for label, own, probed in rows)
-    head = "<tr><th></th><th>Traffic</th><th>Probes</th></tr>"
-    return (
-        f'<div class="u u-scroll"><table class="u-table"><thead>{head}</thead>'
-        f'<tbody>{body}</tbody></table><div class="q" style="margin-top:8px">Uptime from traffic is counted as '
-        "OpenRouter does: the share of minutes in which at least 80% of the attempts succeeded, of minutes with 10 or "
-        f"more. Uptime from probes is about time.{_cut(found)}</div></div>"
+    return table(
+        ("", "Traffic", "Probes"),
+        [(bold(label), own, probed) for label, own, probed in rows],
+        note="Uptime from traffic is counted as OpenRouter does: the share of minutes with at least 10 attempts in "
+        f"which at least 80% of them succeeded. Uptime from probes is about time.{_cut(view)}",
     )
 
 
-def _traffic_uptime(found: TrafficView) -> str:
-    uptime = found.uptime
-    if uptime.share is None:
-        return f"{formatting.DASH} {_quiet('no minute with 10 attempts')}"
-    return f"{formatting.percent(uptime.share)} {_quiet(f'of {formatting.count(uptime.minutes)} minutes')}"
+def _traffic_uptime(view: TrafficView) -> str:
+    if view.uptime.share is None:
+        return Markup(formatting.DASH) + quiet(" no minute with 10 attempts")
+    minutes = formatting.plural(view.uptime.minutes, "minute")
+    return Markup(formatting.percent(view.uptime.share)) + quiet(f" of {minutes}")
 
 
 def _tokens(target: Target, usage: list[Usage]) -> None:
@@ -94,90 +95,85 @@ def _tokens(target: Target, usage: list[Usage]) -> None:
     )
 
 
-def apps(usage: list[Usage]) -> str:
+def apps(usage: list[Usage]) -> Markup:
     """The apps with the most tokens."""
-    found = usage_totals(usage, "app")[:TOP_APPS]
-    if not found:
-        return '<div class="u q">No request in this range.</div>'
-    most = max(total.tokens for total in found) or 1
-    lines = "".join(
-        f'<div class="u-rank"><span>{number}. {escape(total.name)}</span>'
-        f'<span class="bar"><i style="width:{total.tokens / most * 100:.1f}%"></i></span>'
-        f"<span>{formatting.large(total.tokens)}</span></div>"
-        for number, total in enumerate(found, 1)
+    largest = usage_totals(usage, "app")[:TOP_APPS]
+    if not largest:
+        return NOTHING.format("No requests in this range.")
+    most = max(total.tokens for total in largest) or 1
+    line = Markup(
+        '<div class="u-rank"><span>{}. {}</span><span class="bar"><i style="width:{:.1f}%"></i></span>'
+        "<span>{}</span></div>"
     )
-    return f'<div class="u">{lines}<div class="q" style="margin-top:8px">Tokens in this range.</div></div>'
+    lines = (
+        line.format(number, total.name, total.tokens / most * 100, formatting.large(total.tokens))
+        for number, total in enumerate(largest, 1)
+    )
+    return Markup('<div class="u">{}{}</div>').format(Markup().join(lines), NOTE.format("Tokens in this range."))
 
 
-def fallbacks(found: TrafficView) -> str:
+def fallbacks(view: TrafficView) -> Markup:
     """How many requests needed more than one attempt, and the chains."""
-    counted, listed = totals(found.attempts), chains(found.attempts)
+    counted, listed = totals(view.attempts), chains(view.attempts)
     if not counted.requests:
-        return '<div class="u q">No request in this range.</div>'
-    said = (
+        return NOTHING.format("No requests in this range.")
+    summary = (
         f"{formatting.plural(counted.requests, 'request')}: {formatting.count(counted.served)} served, "
         f"{formatting.count(counted.fell_back)} of them after a fallback; {formatting.count(counted.failed)} failed, "
-        f"{formatting.count(counted.cancelled)} cancelled by their client.{_cut(found)}"
+        f"{formatting.count(counted.cancelled)} cancelled by their client.{_cut(view)}"
     )
     if not listed:
-        return f'<div class="u q">{said}</div>'
-    body = "".join(_chain(chain) for chain in listed[:MOST_CHAINS])
-    head = "<tr><th>Tried</th><th>Requests</th><th>Served</th><th>The first attempt ended with</th></tr>"
+        return NOTHING.format(summary)
+    columns = (
+        Column("Tried", "wrap"),
+        "Requests",
+        "Served",
+        Column("Outcome of the first attempt", "left wrap"),
+    )
+    return table(columns, map(_chain, listed[:MOST_CHAINS]), note=summary)
+
+
+def _chain(chain: Chain) -> tuple[str, ...]:
+    reasons = Markup(", ").join(
+        Markup("{} {}").format(formatting.outcome(name), quiet(f"{times}×"))
+        for name, times in chain.reasons.most_common()
+    )
     return (
-        f'<div class="u u-scroll"><table class="u-table"><thead>{head}</thead><tbody>{body}</tbody></table>'
-        f'<div class="q" style="margin-top:8px">{said}</div></div>'
+        bold(" → ".join(chain.targets)),
+        formatting.count(chain.requests),
+        formatting.percent(chain.served / chain.requests),
+        reasons,
     )
 
 
-def _chain(chain: Chain) -> str:
-    names = " → ".join(escape(name) for name in chain.targets)
-    reasons = ", ".join(
-        f"{escape(formatting.outcome(name))} {_quiet(f'{times}×')}" for name, times in chain.reasons.most_common()
-    )
-    return (
-        f'<tr><td class="wrap"><b>{names}</b></td><td>{formatting.count(chain.requests)}</td>'
-        f'<td>{formatting.percent(chain.served / chain.requests)}</td><td class="left wrap">{reasons}</td></tr>'
-    )
-
-
-def errors(kinds: list[ErrorKind]) -> str:
+def errors(kinds: list[ErrorKind]) -> Markup:
     """What went wrong, by outcome, status and code."""
-    body = "".join(
-        f"<tr><td><b>{escape(formatting.outcome(kind.outcome))}</b></td>"
-        f"<td>{formatting.DASH if kind.http_status is None else kind.http_status}</td>"
-        f'<td class="left">{escape(kind.code or formatting.DASH)}</td><td>{formatting.count(kind.attempts)}</td></tr>'
-        for kind in kinds
+    return table(
+        ("Outcome", "HTTP", Column("Code", "left"), "Attempts"),
+        [
+            (
+                bold(formatting.outcome(kind.outcome)),
+                None if kind.http_status is None else str(kind.http_status),
+                kind.code,
+                formatting.count(kind.attempts),
+            )
+            for kind in kinds
+        ],
     )
-    head = '<tr><th>Outcome</th><th>HTTP</th><th class="left">Code</th><th>Attempts</th></tr>'
-    return f'<div class="u u-scroll"><table class="u-table"><thead>{head}</thead><tbody>{body}</tbody></table></div>'
 
 
-def _cut(found: TrafficView) -> str:
-    if not found.is_cut:
+def _cut(view: TrafficView) -> str:
+    if not view.is_cut:
         return ""
     return f" Requests are of the newest {formatting.count(traffic.MOST_ATTEMPTS)} attempts of the range."
 
 
-def _ms(found: Percentiles) -> str:
-    if found.p50 is None:
-        return formatting.DASH
-    both = f"{formatting.milliseconds(found.p50)} / {formatting.milliseconds(found.p95)} ms"
-    return f"{both} {_quiet(f'of {formatting.count(found.count)}')}"
+def _ms(measured: Percentiles) -> str | None:
+    if measured.p50 is None:
+        return None
+    both = f"{formatting.milliseconds(measured.p50)} / {formatting.milliseconds(measured.p95)} ms"
+    return Markup("{} {}").format(both, quiet(f"of {formatting.count(measured.count)}"))
 
 
-def _added(found: Percentiles) -> str:
-    if found.p50 is None or found.p99 is None:
-        return formatting.DASH
-    return f"{found.p50:.1f} / {found.p99:.1f} ms"
-
-
-def _rate(found: Percentiles) -> str:
-    return formatting.DASH if found.p50 is None else formatting.rate(found.p50)
-
-
-def _or_dash(share: float | None) -> str:
-    return formatting.DASH if share is None else formatting.percent(share)
-
-
-def _quiet(text: str) -> str:
-    return f'<span class="q">{escape(text)}</span>'
+def _added(added: Percentiles) -> str | None:
+    return None if added.p50 is None or added.p99 is None else f"{added.p50:.1f} / {added.p99:.1f} ms"

@@ -32,7 +32,7 @@ def _store_screen(problem: str) -> None:
         )
         code_block.show(START, "bash")
         st.caption("`make run` starts the collector, a local model and this dashboard together.")
-        help.about(is_open=True)
+        help.introduction(is_open=True)
     else:
         st.header("The store cannot be opened")
         st.error(problem[:1].upper() + problem[1:] + ".", icon=":material/database_off:")

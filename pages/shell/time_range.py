@@ -15,7 +15,7 @@ from pages.queries import cache, source
 from pages.queries.time_range import TimeRange
 from store import StoreError
 from store.clock import MINUTE_MS, now_ms
-from store.rollup_plan import Range, effective
+from store.rollup_plan import Range, available_range
 
 RANGES: dict[str, timedelta] = {
     "24 h": timedelta(hours=24),
@@ -226,7 +226,7 @@ def effective_range() -> None:
     """Say which range is really told, where it is another one than was chosen."""
     chosen = current()
     with suppress(StoreError):  # the page itself says what is wrong
-        told = effective(cache.store(source.store_url()), Range(chosen.since, chosen.until))
+        told = available_range(cache.store(source.store_url()), Range(chosen.since, chosen.until))
         if told.since != chosen.since or (told.until != chosen.until and not chosen.is_live):
             since, until = (formatting.clock(moment, zone()) for moment in (told.since, told.until))
             end = "now" if chosen.is_live else until

@@ -101,7 +101,7 @@ def test_a_store_that_cannot_be_opened_is_exit_code_3(place: CliFixture) -> None
     (place.folder / "data" / "uptoken.db").write_bytes(b"this was never a database" * 400)
     code, _, err = place.run("run")
     assert code == 3
-    assert "damaged or no database" in err
+    assert "damaged or is not a database" in err
     assert place.run("export", "probes")[0] == 3
 
 

@@ -28,7 +28,6 @@ from collectors.scheduler.shared_state import SharedState
 from settings.targets import Config
 from store import Store, open_store
 from store.horizon import MARGIN_MS, horizon
-from store.protocol import upkeep_of
 from store.schema import MODELS, PROBES, Model, Probe, Row
 from tests.collectors.builders import config
 from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe
@@ -168,7 +167,7 @@ def _nothing_is_lost(store: Store, history: list[Probe], oldest: int) -> None:
     there = {row[0] for row in store.read(PROBES, columns=("started_at",))}
     lost = [row.started_at for row in history if row.started_at >= oldest and row.started_at not in there]
     assert lost == [], "what is younger than it is kept is there"
-    assert upkeep_of(store).kept_since() <= oldest
+    assert store.kept_since() <= oldest
 
 
 def _nothing_was_refused(store: Store, right: list[int], began: int) -> None:

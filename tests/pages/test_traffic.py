@@ -60,13 +60,13 @@ def relayed(filled: Path) -> Path:
 def test_the_model_page_shows_traffic_next_to_probes(relayed: Path) -> None:
     page = html(open_page("model.py", target="Broken"))
     table = page.partition("real requests through your relay")[2].partition("Your tokens")[0]
-    assert cells(table, "Requests")[1] == "24 attempts"
+    assert cells(table, "Attempts")[1] == "24"
     # of the two minutes with 12 attempts the first is good, the second has 8 of 12
     assert cells(table, "Uptime")[1] == "50.0% of 2 minutes"
     assert cells(table, "Success rate")[1].startswith("83.3")
     assert cells(table, "TTFT p50 / p95")[1] == "250 / 250 ms of 20"
-    assert cells(table, "Time that the relay added, p50 / p99")[1] == "0.4 / 2.0 ms"
-    assert "the share of minutes in which at least 80% of the attempts succeeded" in table
+    assert cells(table, "Added by the relay p50 / p99")[1] == "0.4 / 2.0 ms"
+    assert "the share of minutes with at least 10 attempts in which at least 80% of them succeeded" in table
 
 
 def test_fallbacks_are_chains_with_their_reasons_and_errors_are_by_kind(relayed: Path) -> None:
@@ -88,7 +88,7 @@ def test_probes_numbers_are_the_same_with_and_without_traffic(relayed: Path) -> 
     app = open_page("model.py", target="Steady")
     assert metric(app, "Uptime").startswith("100% | ")
     # a minute apart for 20 hours, without the 59 of a gap, and 20 of throughput
-    assert metric(app, "Requests that succeeded") == "100% | 1,161 of 1,161"
+    assert metric(app, "Success rate") == "100% | 1,161 of 1,161"
 
 
 def test_a_target_without_traffic_and_a_store_without_any_do_not_speak_of_it(filled: Path) -> None:
@@ -101,8 +101,8 @@ def test_the_system_page_shows_what_the_relay_recorded_and_dropped(relayed: Path
     row = cells(html(app).partition("Longest queue")[2], "here")
     assert row[2:7] == ["28", "▼ 7", "19", "0.4 ms", "2.0 ms"]
     assert row[7] == "could not write the store: <locked>"
-    # the one run is the probes'; what the relay dropped is no probe that was left out
-    assert metric(app, "Runs in the last 24 h").startswith("1 | 0 runs with an error, 0 probes left out")
+    # the one run is the probes'; what the relay dropped is no probe that was skipped
+    assert metric(app, "Runs in the last 24 h").startswith("1 | 0 runs with an error, 0 probes skipped")
 
 
 def test_the_routing_page_shows_what_the_relay_did(relayed: Path) -> None:

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store import open_store
-from store.formats import FORMATS, FileError, Format, iso, moment, read_rows, write_rows
+from store.formats import FORMATS, FileError, Format, iso, moment, write_rows
+from store.import_files import read_rows
 from store.schema import MODELS, PROBES, TABLES, Probe, Table
 from tests.factories import NOON, model, probe
 

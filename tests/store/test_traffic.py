@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from store import Selection, Store, open_store
-from store.protocol import upkeep_of
 from store.repair import salvage
 from store.rollup_plan import Range, days, rollups_of
 from store.rollups import SPENDING_COLUMNS, STEP_MS, spending_of
@@ -106,7 +105,7 @@ def test_pruning_forgets_old_attempts_keeps_their_roll_ups_and_refuses_them_when
     written = some_attempts()
     store.write(written)  # type: ignore[arg-type]
     before = rollups(store)
-    while store.tidy(MIDNIGHT + DAY):
+    while store.prune(MIDNIGHT + DAY):
         pass
     assert store.count(REQUESTS) == 2 * (54 - 36)
     assert rollups(store) == before
@@ -119,7 +118,7 @@ def test_removing_the_future_removes_its_attempts_from_every_roll_up(store: Stor
     until = MIDNIGHT + DAY + 3 * HOUR + 10 * MINUTE
     written = some_attempts()
     store.write(written)  # type: ignore[arg-type]
-    upkeep_of(store).remove_from(until, until)
+    store.remove_from(until, until)
     kept = [row for row in written if row.started_at < until]  # type: ignore[attr-defined]
     assert store.count(REQUESTS) == len(kept) < len(written)
     with closing(open_store(f"sqlite:///{tmp_path}/only.db")) as only:
@@ -131,7 +130,7 @@ def test_repair_brings_attempts_and_their_roll_ups_over(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/a.db")
     assert isinstance(store, SqliteStore)
     store.write(some_attempts())  # type: ignore[arg-type]
-    while store.tidy(MIDNIGHT + DAY):
+    while store.prune(MIDNIGHT + DAY):
         pass
     salvage(store.path, tmp_path / "b.db")
     with closing(open_store(f"sqlite:///{tmp_path}/b.db")) as repaired:
@@ -204,7 +203,7 @@ def test_usage_of_a_day_is_the_sum_over_all_targets_and_locations_however_often_
 def test_usage_of_a_day_whose_attempts_are_pruned_stays(store: Store) -> None:
     store.write([attempt(NOON), attempt(NOON + DAY)])
     refresh_usage(store, [NOON, NOON + DAY])
-    while store.tidy(MIDNIGHT + DAY):
+    while store.prune(MIDNIGHT + DAY):
         pass
     before = usage(store)
     assert refresh_usage(store, [NOON, NOON + DAY]) == 1
