@@ -26,7 +26,7 @@ PATIENCE_S = 1.0
 """How long a batch waits for a store that another program holds, before it is tried again."""
 FIRST_RETRY_S, LONGEST_RETRY_S, STEP_S = 0.25, 5.0, 0.05
 DOUBTED_AFTER = 3
-"""Failures in a row after which a batch is written row by row: one that no store takes would stop all others."""
+"""Failures in a row after which a batch is written in parts: a row that no store takes would stop all others."""
 RUN_EVERY_S = 60.0
 """How often the counters become a row of `runs`."""
 USAGE_EVERY_S, FIRST_USAGE_S = 60.0, 1.0
@@ -131,26 +131,40 @@ class Recorder:
         except Exception:
             if self._failures < DOUBTED_AFTER:
                 raise
-            lost = self._write_singly(batch)
+            lost = self._write_what_goes(batch)
         for _ in batch:
             self._rows.popleft()
         self.written += len(batch) - lost
         self.dropped += lost
 
-    def _write_singly(self, batch: list[Request]) -> int:
-        """How many of the rows the store did not take. Raises what the last one did when it takes none at all."""
-        taken, refused = 0, []
-        for row in batch:
+    def _write_what_goes(self, batch: list[Request]) -> int:
+        """Write a batch in smaller and smaller parts; how many of its rows no store would take. Raises what the last
+        one did when none is taken, as of a store that is locked.
+        """
+        gives_up_at = time.monotonic() + 2 * PATIENCE_S
+        parts, refused, taken = [batch], list[Request](), 0
+        while parts:
+            part = parts.pop()
             try:
-                self._opened().write([row])
-                taken += 1
-            except Exception as problem:  # noqa: BLE001  looked at below
-                refused.append(problem)
-                if not taken and len(refused) >= DOUBTED_AFTER:
-                    break
-        if not taken:
-            raise refused[-1]
-        return len(refused)
+                self._opened().write(part)
+                taken += len(part)
+            except Exception:
+                if not taken and (time.monotonic() >= gives_up_at or (len(part) == 1 and not parts)):
+                    raise
+                middle = len(part) // 2
+                if middle:
+                    parts += [part[middle:], part[:middle]]
+                else:
+                    refused += part
+        return sum(not self._takes(row) for row in refused)
+
+    def _takes(self, row: Request) -> bool:
+        """Whether a row that was refused among others is taken now: the store may have been locked just then."""
+        try:
+            self._opened().write([row])
+        except Exception:  # noqa: BLE001  the row is at fault: others were written
+            return False
+        return True
 
     def _opened(self) -> Store:
         if self._store is None:

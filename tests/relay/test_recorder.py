@@ -220,6 +220,26 @@ def test_a_row_that_no_store_takes_is_dropped_and_the_others_are_written(
     assert (recorded(url), recorder.dropped) == (5, 1)
 
 
+def test_no_row_is_dropped_because_the_store_was_locked_while_parts_were_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every second write fails, whatever is in it."""
+    monkeypatch.setattr(module, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(module, "DOUBTED_AFTER", 0)
+    kept, calls = list[Row](), [0]
+
+    def flickers(some: list[Row]) -> None:
+        calls[0] += 1
+        if calls[0] % 2:
+            raise StoreError("it was locked by another program for too long")
+        kept.extend(some)
+
+    recorder = Recorder(fake(flickers))
+    for row in rows(40):
+        recorder.record(row)
+    recorder.close(5)
+    assert recorder.dropped == 0
+    assert {row.request_id for row in kept if isinstance(row, Request)} == {f"gen-{n}" for n in range(40)}
+
+
 def test_an_unexpected_error_is_named_by_its_kind_alone() -> None:
     def breaks(_: list[Row]) -> None:
         raise RuntimeError("with words that could be anybody's")
