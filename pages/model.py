@@ -13,6 +13,7 @@ from pages.sections import (
     model_probes,
     model_providers,
     model_sample,
+    model_traffic,
     model_trends,
     model_uptime,
     model_usage,
@@ -91,6 +92,8 @@ model_trends.distribution_card(url, target, number)
 chosen, zone = time_range.current(), time_range.zone()
 history = target_history(url, target, chosen, now_ms())
 since, until = history.since, history.until
+
+model_traffic.cards(url, target, history, cache.rounded(since), cache.rounded(until) + 5_000)
 
 routed = cache.routed_model(target, cache.models(url))
 endpoints = cache.endpoints(url, target.model)

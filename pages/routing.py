@@ -29,6 +29,10 @@ for plan, part in zip(plans, st.columns(len(plans)), strict=True):
 if plans[0].plan.excluded:
     st.html(routing_plans.skipped_endpoints(plans[0].plan))
 
+if choices := routing_plans.relay_choices(url, model, plans, time_range.current()):
+    with theme.card("relayed", "What your relay did", "which target was tried first, beside what the rules say"):
+        st.html(choices)
+
 with theme.card("ask", "Request this", "the equivalent provider object of a request"):
     fixed = st.toggle(
         "Fix this order: exactly these endpoints, in sequence",

@@ -41,6 +41,10 @@ def live() -> None:
                 "rate_limits", "Rate limits", "as reported by the servers; a target rests when its server asks for it"
             ):
                 st.html(limits)
+    with st.container():
+        if relays := system_health.relays(url, now, time_range.zone()):
+            with theme.card("relay", "Relay", "what it recorded in the last 24 h, and what it dropped"):
+                st.html(relays)
     with theme.card("collectors", "Collectors", "each bar is half an hour: successful runs, runs with an error"):
         st.html(system_health.collectors(url, now, time_range.zone()))
 

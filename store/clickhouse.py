@@ -20,14 +20,15 @@ from store.clickhouse_backup import back_up_before_migration
 from store.clickhouse_database import BLOCK, Database
 from store.clickhouse_incidents import IncidentQuery
 from store.clickhouse_maintenance import count_rows, kept_since, prune, rebuild, remove_from
-from store.clickhouse_queries import key_types, select
+from store.clickhouse_queries import condition, key_types, select
 from store.clickhouse_rollups import read_rollups
-from store.clickhouse_schema import FIRST, NEWEST, ROLLUPS, SERIES, view_of
+from store.clickhouse_schema import FIRST, NEWEST, ROLLUPS, SERIES
 from store.clock import DAY_MS, now_ms
 from store.horizon import as_of, horizon
 from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import COLUMNS, EXPORTED, LAST_MS, Step, exported_row
-from store.schema import INCIDENTS, PROBES, TABLE_OF, Probe, Row, Table
+from store.schema import INCIDENTS, OBSERVED, PROBES, REQUESTS, TABLE_OF, Probe, Row, Table
+from store.traffic import TrafficDay, TrafficMinute, days_sql, minutes_sql
 from store.url import StoreUrl
 from store.versioning import close_before, merge_version
 
@@ -62,8 +63,8 @@ class ClickHouseStore:
         back_up_before_migration(layout, known, self._database.ask)
         for statement in (*layout.missing(self._database.known_columns()), *layout.create_views()):
             self._database.command(statement)
-        for name, query in layout.views().items():
-            if self._is_outdated_view(name, query):
+        for name, view in layout.views().items():
+            if self._is_outdated_view(name, view.query):
                 self._database.command(layout.change_view(name))
 
     def _refuse_older(self) -> None:
@@ -81,14 +82,14 @@ class ClickHouseStore:
             )
 
     def _is_outdated_view(self, name: str, query: str) -> bool:
-        """Whether the view that fills a table has another query than this one. It is a part of the statement, and no
+        """Whether the view has another query than this one. It is a part of the statement, and no
         parameter: those are sent in the address, and a proxy may refuse one of 10 kB.
         """
         sql = (
             "SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {name:String}"
             f" AND formatQuerySingleLine(as_select) <> formatQuerySingleLine({format_str(query)})"
         )
-        return bool(list(self._database.rows(sql, {"database": self.url.database, "name": view_of(name)})))
+        return bool(list(self._database.rows(sql, {"database": self.url.database, "name": name})))
 
     # -- writing
 
@@ -117,7 +118,7 @@ class ClickHouseStore:
         elif "ignore" in (table.on_conflict, on_conflict):
             known = self._known_keys(table, list(unique))
             unique = {key: row for key, row in unique.items() if key not in known}
-        if table is PROBES and (since := self.kept_since()):
+        if table in OBSERVED and (since := self.kept_since()):
             unique = {key: row for key, row in unique.items() if row[1] >= since}
         self._database.insert(table, list(unique.values()))
         return len(unique)
@@ -258,6 +259,16 @@ class ClickHouseStore:
 
     def last_incidents(self, before: int, targets: tuple[str, ...] = ()) -> list[Values]:
         return list({row[:3]: row for row in self.incidents_within(before - 30 * DAY_MS, before, targets)}.values())
+
+    def traffic_by_minute(self, selection: Selection = ALL) -> Iterator[TrafficMinute]:
+        where, parameters = condition(REQUESTS, selection)
+        sql = minutes_sql(self._database.name(REQUESTS.name), where)
+        return map(TrafficMinute._make, self._database.rows(sql, parameters))
+
+    def traffic_by_day(self, selection: Selection = ALL) -> Iterator[TrafficDay]:
+        where, parameters = condition(REQUESTS, selection)
+        sql = days_sql(self._database.name(REQUESTS.name), where)
+        return map(TrafficDay._make, self._database.rows(sql, parameters))
 
     def size_bytes(self) -> int:
         """On the server that answers."""

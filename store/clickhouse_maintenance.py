@@ -14,13 +14,14 @@ from store.clickhouse_schema import (
     blocks_query,
     first_query,
     newest_query,
+    observations,
     rollup_query,
 )
 from store.clock import DAY_MS
 from store.horizon import as_of
 from store.protocol import ALL, Selection
 from store.rollups import BLOCK_MS, STEP_MS, Step
-from store.schema import PROBES, TABLES, Table
+from store.schema import OBSERVED, PROBES, TABLES, Table
 
 
 def kept_since(database: Database) -> int:
@@ -37,7 +38,8 @@ def prune(database: Database, before: int) -> int:
     newest = f"SELECT target, location, profile, started_at FROM {database.layout.local(NEWEST)} FINAL"
     old = f"started_at < {{before:Int64}} AND (target, location, profile, started_at) NOT IN ({newest})"
     pruned = 0
-    for name, condition in (("probes", old), ("endpoint_stats", "seen_at < {before:Int64}")):
+    attempts, reports = "started_at < {before:Int64}", "seen_at < {before:Int64}"
+    for name, condition in (("probes", old), ("requests", attempts), ("endpoint_stats", reports)):
         [(rows,)] = database.rows(f"SELECT count() FROM {database.name(name)} WHERE {condition}", {"before": boundary})
         if rows:
             database.delete(name, condition, before=boundary)
@@ -51,8 +53,8 @@ def remove_from(database: Database, moment: int, now: int) -> int:
     if pruned_until > midnight:
         database.command(f"INSERT INTO {database.name('upkeep')} VALUES ({midnight})")
         database.delete("upkeep", "kept_since > {midnight:Int64}", midnight=midnight)
-    day_ends = moment - moment % DAY_MS + DAY_MS
-    is_partial = moment % DAY_MS != 0 and count_rows(database, PROBES, Selection(moment, day_ends)) > 0
+    rest_of_day = Selection(moment, moment - moment % DAY_MS + DAY_MS)
+    is_partial = moment % DAY_MS != 0 and any(count_rows(database, table, rest_of_day) for table in OBSERVED)
     for table in TABLES.values():
         if not table.is_derived:
             removed += _remove_rows(database, table, moment, now)
@@ -97,7 +99,7 @@ def rebuild(database: Database) -> int:
     _fill_newest(database)
     query = first_query(database.name(PROBES.name))
     database.command(f"INSERT INTO {database.name(FIRST)} ({', '.join(SERIES)}, first_at) {query}")
-    return count_rows(database, PROBES, Selection(since=since))
+    return sum(count_rows(database, table, Selection(since=since)) for table in OBSERVED)
 
 
 def count_rows(database: Database, table: Table, selection: Selection) -> int:
@@ -114,12 +116,14 @@ def _read(database: Database, table: Table, selection: Selection) -> list[Values
 
 
 def _fill(database: Database, step: Step, since: int) -> None:
-    """Add up what a roll-up's table lacks from `since` on: blocks from days, whose raw probes may be pruned."""
+    """Add up what a roll-up's table lacks from `since` on: blocks from days, whose raw rows may be pruned."""
     if step == "block":
-        query = blocks_query(database.name("daily"), since)
+        queries = [blocks_query(database.name("daily"), since)]
     else:
-        query = rollup_query(database.name(PROBES.name), step, f" AND started_at >= {since}")
-    database.command(f"INSERT INTO {database.name(ROLLUPS[step])} ({', '.join(ROLLUP_COLUMNS)}) {query}")
+        sources = [observations(table, database.name(table.name)) for table in OBSERVED]
+        queries = [rollup_query(source, step, f" AND started_at >= {since}") for source in sources]
+    for query in queries:
+        database.command(f"INSERT INTO {database.name(ROLLUPS[step])} ({', '.join(ROLLUP_COLUMNS)}) {query}")
 
 
 def _fill_newest(database: Database) -> None:

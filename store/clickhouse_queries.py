@@ -45,6 +45,12 @@ def count(table: Table, source: str, selection: Selection) -> Query:
     return f"SELECT count() FROM {source}{_final(table)}{_where(clauses)}", parameters
 
 
+def condition(table: Table, selection: Selection) -> Query:
+    """The condition on the rows of a table, empty for all of them."""
+    clauses, parameters = _clauses(table, selection)
+    return _where(clauses), parameters
+
+
 def rollup_condition(selection: Selection) -> Query:
     """The condition on roll-ups."""
     clauses, parameters = _selection_clauses("target", "at", selection)

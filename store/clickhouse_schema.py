@@ -25,8 +25,9 @@ from store.rollups import (
     SKETCHED,
     STEP_MS,
     Step,
+    attempts_as_observations,
 )
-from store.schema import LAG_LIMIT_MS, PROBES, TABLES, Table
+from store.schema import LAG_LIMIT_MS, OBSERVED, PROBES, REQUESTS, TABLES, Table
 from store.sketch import BUCKETS, GAMMA, SMALLEST
 from store.table import Kind
 
@@ -50,6 +51,14 @@ class StoredTable:
 
 
 @dataclass(frozen=True)
+class View:
+    """A materialized view: the table that it fills, and its query."""
+
+    table: str
+    query: str
+
+
+@dataclass(frozen=True)
 class Layout:
     """Where the tables are: on one server, or with a `cluster`'s name on all of its shards and replicas."""
 
@@ -65,10 +74,10 @@ class Layout:
 
     def create_views(self) -> Iterator[str]:
         """Statements that create the views that are not there yet, once their columns are in the tables."""
-        for name, query in self.views().items():
+        for name, view in self.views().items():
             yield (
-                f"CREATE MATERIALIZED VIEW IF NOT EXISTS {self.database}.{view_of(name)}{self.on_cluster}"
-                f" TO {self.local(name)} AS {query}"
+                f"CREATE MATERIALIZED VIEW IF NOT EXISTS {self.database}.{name}{self.on_cluster}"
+                f" TO {self.local(view.table)} AS {view.query}"
             )
 
     def tables(self) -> Iterator[StoredTable]:
@@ -83,11 +92,16 @@ class Layout:
         yield StoredTable(FIRST, _SERIES_COLUMNS | first_at, "AggregatingMergeTree", SERIES)
         yield StoredTable("upkeep", {"kept_since": "Int64"}, "MergeTree", ("kept_since",))
 
-    def views(self) -> dict[str, str]:
-        """The query that fills each table which is derived from the probes, by the table's name."""
+    def views(self) -> dict[str, View]:
+        """The views that fill tables from the probes and from the relay's attempts, by name."""
         probes = self.local(PROBES.name)
-        rollups = {name: rollup_query(probes, step) for step, name in ROLLUPS.items()}
-        return rollups | {NEWEST: newest_query(probes), FIRST: first_query(probes)}
+        queries = {NEWEST: newest_query(probes), FIRST: first_query(probes)}
+        views = {f"{name}_of_probes": View(name, query) for name, query in queries.items()}
+        for table in OBSERVED:
+            source = observations(table, self.local(table.name))
+            for step, name in ROLLUPS.items():
+                views[f"{name}_of_{table.name}"] = View(name, rollup_query(source, step))
+        return views
 
     def missing(self, known: Mapping[str, Collection[str]]) -> Iterator[str]:
         """Statements that add the columns that an older Uptoken's tables lack. `known`: the columns of each table."""
@@ -108,8 +122,8 @@ class Layout:
         return [name for name, columns in stored.items() if not set(columns) <= set(known.get(name, columns))]
 
     def change_view(self, name: str) -> str:
-        """The statement that gives the view which fills a table its present query."""
-        return f"ALTER TABLE {self.database}.{view_of(name)}{self.on_cluster} MODIFY QUERY {self.views()[name]}"
+        """The statement that gives a view its present query."""
+        return f"ALTER TABLE {self.database}.{name}{self.on_cluster} MODIFY QUERY {self.views()[name].query}"
 
     @property
     def on_cluster(self) -> str:
@@ -141,7 +155,7 @@ class Layout:
             )
 
     def _more(self, table: Table) -> str:
-        if table is not PROBES:
+        if table not in OBSERVED:
             return ""
         more = " PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(started_at))"
         if self.retention_days is not None:
@@ -149,9 +163,9 @@ class Layout:
         return f"{more} SETTINGS index_granularity = 1024"  # a page reads an hour of a series here and there
 
 
-def view_of(name: str) -> str:
-    """The view that fills a table which is derived from the probes."""
-    return f"{name}_of_probes"
+def observations(table: Table, source: str) -> str:
+    """What roll-ups are made from: a table of probes, or one of attempts as a subquery in the shape of probes."""
+    return attempts_as_observations(source) if table is REQUESTS else source
 
 
 def _engine(table: Table) -> str:

@@ -10,8 +10,20 @@ from typing import Any
 
 from store.clock import DAY_MS, HOUR_MS
 from store.protocol import Selection, Store
-from store.rollups import BLOCK_MS, COLUMNS, HOURS, Grid, Observation, Rollup, Series, Step, accumulate
-from store.schema import PROBES
+from store.rollups import (
+    BLOCK_MS,
+    COLUMNS,
+    HOURS,
+    TRAFFIC_COLUMNS,
+    Grid,
+    Observation,
+    Rollup,
+    Series,
+    Step,
+    accumulate,
+    observation_of_attempt,
+)
+from store.schema import PROBES, REQUESTS, TRAFFIC
 
 HOURS_UP_TO_MS, COARSE_HOURS_UP_TO_MS = 8 * DAY_MS, 2 * DAY_MS
 """Shorter ranges are read by the hour: their bars are minutes."""
@@ -43,35 +55,47 @@ def rollups_of(
     finest: Step | None = None,
     coarse: bool = False,
     without: tuple[str, ...] = (),
+    traffic: bool = False,
 ) -> list[Rollup]:
-    """Roll-ups of the probes of these targets (none: of all) in an available range, over periods that do not
-    overlap. Where no chart over time is asked for, the `coarse` ones of a long range are fewer; with `finest="hour"`
-    all of them are hours. `without` these columns.
+    """Roll-ups of the probes (with `traffic`: of the relay's attempts) of these targets (none: of all) in an available
+    range, over periods that do not overlap. Where no chart over time is asked for, the `coarse` ones of a long range
+    are fewer; with `finest="hour"` all of them are hours. `without` these columns.
     """
     columns = tuple(None if name in without else name for name in COLUMNS)
     first, last = window.since + -window.since % HOUR_MS, window.until - window.until % HOUR_MS
     if last <= first:
-        return raw_rollups(store, targets, window, lambda _: HOURS)
+        return raw_rollups(store, targets, window, lambda _: HOURS, traffic=traffic)
     rows = _read_steps(store, targets, first, last, columns, finest, coarse)
+    rows = [rollup for rollup in rows if (rollup.profile == TRAFFIC) == traffic]
     if window.since < first:
-        rows += raw_rollups(store, targets, Range(window.since, first), lambda _: HOURS)
+        rows += raw_rollups(store, targets, Range(window.since, first), lambda _: HOURS, traffic=traffic)
     if last < window.until:
-        rows += raw_rollups(store, targets, Range(last, window.until), lambda _: HOURS)
+        rows += raw_rollups(store, targets, Range(last, window.until), lambda _: HOURS, traffic=traffic)
     return rows
 
 
 def days(store: Store, counted: tuple[str, ...], since: int, until: int | None = None) -> list[Rollup]:
-    """These counts by UTC day, of all targets, and nothing else."""
+    """These counts of the probes by UTC day, of all targets, and nothing else."""
     columns = tuple(name if name in counted else None for name in COLUMNS)
-    return [Rollup.from_row("day", row) for row in store.rollups("day", Selection(since, until), columns)]
+    rows = (Rollup.from_row("day", row) for row in store.rollups("day", Selection(since, until), columns))
+    return [rollup for rollup in rows if rollup.profile != TRAFFIC]
 
 
-def raw_rollups(store: Store, targets: tuple[str, ...], window: Range, grid: Callable[[Series], Grid]) -> list[Rollup]:
-    """Roll-ups of the raw probes of a range, over the periods of each series' `grid`."""
+def raw_rollups(
+    store: Store,
+    targets: tuple[str, ...],
+    window: Range,
+    grid: Callable[[Series], Grid],
+    *,
+    traffic: bool = False,
+) -> list[Rollup]:
+    """Roll-ups of the raw probes, or attempts, of a range, over the periods of each series' `grid`."""
     # probes lie by target and time: without names all of them would be looked through
     targets = targets or tuple(dict.fromkeys(series.newest.target for series in store.series()))
-    rows = store.read(PROBES, Selection(window.since, window.until, targets), columns=Observation._fields)
-    return accumulate(map(Observation._make, rows), grid)
+    selection = Selection(window.since, window.until, targets)
+    if traffic:
+        return accumulate(map(observation_of_attempt, store.read(REQUESTS, selection, columns=TRAFFIC_COLUMNS)), grid)
+    return accumulate(map(Observation._make, store.read(PROBES, selection, columns=Observation._fields)), grid)
 
 
 def _read_steps(

@@ -7,7 +7,8 @@ before `kept_since` that comes again is skipped. The newest probe of a series is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby, starmap
 from typing import Any
 
@@ -27,7 +28,7 @@ from store.rollups import (
     accumulate_by_step,
     to_coarser_step,
 )
-from store.schema import INCIDENTS, PROBES, TABLES, Probe, Table
+from store.schema import INCIDENTS, PROBES, REQUESTS, TABLES, TRAFFIC, Probe, Request, Table
 
 SHIFT = 24
 """Bits of an id that number the hour, day or block: enough until the year 3883."""
@@ -40,27 +41,32 @@ _SAME = "target = ? AND location = ? AND profile = ?"
 _INCIDENT = f"({', '.join(INCIDENTS.names)}) VALUES ({', '.join('?' * len(INCIDENTS.names))})"
 
 
-def insert_probes(connection: apsw.Connection, values: list[tuple[Any, ...]]) -> int:
-    """Add the probes that are not there yet, and update what is derived from them; returns how many were new."""
+def insert_observed(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
+    """Add the probes, or attempts, that are not there yet, and update what is derived from them; returns how many were
+    new.
+    """
     since = kept_since(connection)
-    marks = ", ".join("?" * len(PROBES.columns))
-    names = ", ".join(PROBES.names)
+    marks = ", ".join("?" * len(table.columns))
+    names = ", ".join(table.names)
     wanted = [row for row in values if row[1] >= since] if since else values
-    sql = f"INSERT OR IGNORE INTO probes ({names}) VALUES ({marks}) RETURNING {names}"
-    cursor = connection.executemany(sql, wanted)
-    new = [Probe(*row) for row in cursor]
-    if new:
-        ids = _update_series(connection, new)
-        _update_rollups(connection, new, {series: row[0] for series, row in ids.items()})
-        _update_incidents(connection, new, ids)
-    return len(new)
+    sql = f"INSERT OR IGNORE INTO {table.name} ({names}) VALUES ({marks}) RETURNING {names}"
+    if table is REQUESTS:
+        attempts = [Request(*row) for row in connection.executemany(sql, wanted)]
+        ids = _update_series(connection, attempts)
+        _update_rollups(connection, attempts, {series: row[0] for series, row in ids.items()})
+        return len(attempts)
+    probes = [Probe(*row) for row in connection.executemany(sql, wanted)]
+    ids = _update_series(connection, probes)
+    _update_rollups(connection, probes, {series: row[0] for series, row in ids.items()})
+    _update_incidents(connection, probes, ids)
+    return len(probes)
 
 
-def _key(probe: Probe) -> Key:
+def _key(probe: Probe | Request) -> Key:
     return probe.target, probe.location, probe.profile
 
 
-def _update_series(connection: apsw.Connection, new: list[Probe]) -> dict[Key, tuple[int, int, int]]:
+def _update_series(connection: apsw.Connection, new: Sequence[Probe | Request]) -> dict[Key, tuple[int, int, int]]:
     """Widen each series' first and last moment; its id, and as it was before: its last moment and whether it failed."""
     spans: dict[Key, tuple[int, int]] = {}
     for probe in new:
@@ -85,7 +91,7 @@ def _update_series(connection: apsw.Connection, new: list[Probe]) -> dict[Key, t
     return before
 
 
-def _update_rollups(connection: apsw.Connection, new: Iterable[Probe], ids: dict[Key, int]) -> None:
+def _update_rollups(connection: apsw.Connection, new: Iterable[Probe | Request], ids: dict[Key, int]) -> None:
     for step, totals in accumulate_by_step(new).items():
         _write_rollups(connection, step, totals, ids)
 
@@ -165,11 +171,10 @@ def prune(connection: apsw.Connection, before: int) -> int:
     connection.execute("UPDATE upkeep SET kept_since = max(kept_since, ?)", (boundary,))
     pruned = 0
     for (target,) in list(connection.execute("SELECT DISTINCT target FROM series")):
-        pruned += _delete(
-            connection, "probes", "target, started_at, location, profile", target, boundary, AT_ONCE - pruned
-        )
-        if pruned >= AT_ONCE:
-            return pruned
+        for table, key in _PRUNED.items():
+            pruned += _delete(connection, table, key, target, boundary, AT_ONCE - pruned)
+            if pruned >= AT_ONCE:
+                return pruned
     for (model,) in list(connection.execute("SELECT DISTINCT model FROM endpoint_stats")):
         pruned += _delete(
             connection, "endpoint_stats", "model, seen_at, tag, source", model, boundary, AT_ONCE - pruned
@@ -177,6 +182,7 @@ def prune(connection: apsw.Connection, before: int) -> int:
     return pruned
 
 
+_PRUNED = {table.name: ", ".join(table.key) for table in (PROBES, REQUESTS)}
 _NOT_NEWEST = {
     "probes": " AND NOT EXISTS (SELECT 1 FROM series WHERE series.target = probes.target AND series.location ="
     " probes.location AND series.profile = probes.profile AND series.last_at = probes.started_at)"
@@ -195,7 +201,7 @@ def _delete(connection: apsw.Connection, table: str, key: str, owner: str, bound
 
 
 def rebuild(connection: apsw.Connection) -> int:
-    """Derive roll-ups and incidents again from the raw probes; those of days whose raw probes are pruned stay."""
+    """Derive roll-ups and incidents again from the raw rows; those of days whose raw rows are pruned stay."""
     since = kept_since(connection)
     for step, table in TABLE.items():
         connection.execute(f"DELETE FROM {table} WHERE id & ? >= ?", (MASK, since // STEP_MS[step]))
@@ -208,12 +214,9 @@ def rebuild(connection: apsw.Connection) -> int:
 
 
 def _rebuild_series(connection: apsw.Connection, number: int, series: Key, kept_since: int) -> int:
-    rows = connection.execute(
-        f"SELECT {', '.join(PROBES.names)} FROM probes WHERE {_SAME} AND started_at >= ? ORDER BY started_at",
-        (*series, kept_since),
-    )
     count = 0
-    for _, day in groupby(_probes(rows), key=lambda probe: probe.started_at // DAY_MS):
+    observed = _observed(connection, series, kept_since)
+    for _, day in groupby(observed, key=lambda probe: probe.started_at // DAY_MS):
         probes = list(day)
         count += len(probes)
         _update_rollups(connection, probes, {series: number})
@@ -265,20 +268,20 @@ def _rebuild_partial(connection: apsw.Connection, number: int, series: Key, mome
         if began < pruned_until or began == moment:
             continue
         connection.execute(f"DELETE FROM {TABLE[step]} WHERE id = ?", ((number << SHIFT) + began // STEP_MS[step],))
-        rows = connection.execute(
-            f"SELECT {', '.join(PROBES.names)} FROM probes WHERE {_SAME} AND started_at >= ?", (*series, began)
-        )
-        _write_rollups(connection, step, accumulate_by_step(_probes(list(rows)))[step], {series: number})
+        totals = accumulate_by_step(list(_observed(connection, series, began)))[step]
+        _write_rollups(connection, step, totals, {series: number})
 
 
 def _end_series(connection: apsw.Connection, number: int, series: Key, moment: int) -> None:
     up = ", ".join(f"'{outcome}'" for outcome in sorted(UP))
     connection.execute(f"DELETE FROM incidents WHERE {_SAME} AND began_at >= ?", (*series, moment))
     connection.execute("DELETE FROM series WHERE id = ? AND first_at >= ?", (number, moment))
+    raw = _raw(series)
     connection.execute(
         "UPDATE series SET failing = 0,"
-        f" last_at = coalesce((SELECT max(started_at) FROM probes WHERE {_SAME}), first_at) WHERE id = ?",
-        (*series, number),
+        f" last_at = coalesce((SELECT max(started_at) FROM {raw.table.name} WHERE {raw.condition}), first_at)"
+        " WHERE id = ?",
+        (*raw.bindings, number),
     )
     # without a success among the raw probes the beginning of an incident is unknown: it stays as it was
     if connection.execute(f"SELECT 1 FROM probes WHERE {_SAME} AND outcome IN ({up}) LIMIT 1", series).fetchone():
@@ -299,8 +302,31 @@ def rebuild_blocks(connection: apsw.Connection, since: int = 0) -> None:
         _write_rollups(connection, "block", to_coarser_step("block", days), {key: number})
 
 
-def _probes(rows: Iterable[tuple[Any, ...]]) -> Iterator[Probe]:
-    return (Probe(*row) for row in rows)
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """Where the raw rows of a series are."""
+
+    row: type[Probe] | type[Request]
+    table: Table
+    condition: str
+    bindings: tuple[str, ...]
+
+
+def _raw(series: Key) -> _Raw:
+    if series[2] == TRAFFIC:
+        return _Raw(Request, REQUESTS, "target = ? AND location = ?", series[:2])
+    return _Raw(Probe, PROBES, _SAME, series)
+
+
+def _observed(connection: apsw.Connection, series: Key, since: int) -> Iterator[Probe | Request]:
+    """The raw rows of a series since then, in the order of time."""
+    raw = _raw(series)
+    rows = connection.execute(
+        f"SELECT {', '.join(raw.table.names)} FROM {raw.table.name} WHERE {raw.condition} AND started_at >= ?"
+        " ORDER BY started_at",
+        (*raw.bindings, since),
+    )
+    return (raw.row(*values) for values in rows)
 
 
 def insert_incident(connection: apsw.Connection, row: tuple[Any, ...]) -> int:

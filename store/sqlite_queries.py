@@ -9,7 +9,7 @@ from typing import Any
 from store.batches import KeyRange, Values
 from store.protocol import Selection
 from store.rollups import COLUMNS, EXPORTED, STEP_MS, exported_row
-from store.schema import Table
+from store.schema import PROBES, REQUESTS, TRAFFIC, Table
 from store.sqlite_derived import rollups_sql
 
 INTERNED = {"models": ("description", "supported_parameters"), "endpoints": ("supported_parameters",)}
@@ -29,7 +29,7 @@ def stored_rows_sql(
     if clauses:
         where = f"{where} AND {clauses}" if where else f" WHERE {clauses}"
     order = ", ".join((f"{name} DESC" for name in table.newest_first) if newest_first else table.key)
-    source = "probes INDEXED BY failures" if selection.failed else table.name
+    source = "probes INDEXED BY failures" if selection.failed and table is PROBES else table.name
     sql = f"SELECT {', '.join(_column(table, name) for name in names)} FROM {source}{where} ORDER BY {order} LIMIT ?"
     return sql, [*bindings, *values, -1 if limit is None else limit], None
 
@@ -78,6 +78,15 @@ def where_sql(table: Table, selection: Selection) -> tuple[str, list[Any]]:
     if selection.failed:
         clauses.append("outcome <> 'ok'")
     return (" WHERE " + " AND ".join(clauses) if clauses else ""), bindings
+
+
+def traffic_where_sql(selection: Selection) -> tuple[str, list[Any]]:
+    """The condition on attempts. They lie by target and time: without names all of them would be looked through."""
+    where, bindings = where_sql(REQUESTS, selection)
+    if selection.targets:
+        return where, bindings
+    named = f"target IN (SELECT target FROM series WHERE profile = '{TRAFFIC}')"
+    return f"{where} AND {named}" if where else f" WHERE {named}", bindings
 
 
 def _column(table: Table, name: str) -> str:

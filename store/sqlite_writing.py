@@ -10,8 +10,8 @@ from store.batches import Values
 from store.clock import now_ms
 from store.horizon import as_of, horizon
 from store.run_rollup import skip_merged
-from store.schema import PROBES, RUNS, TABLE_OF, Row, Table
-from store.sqlite_derived import insert_probes
+from store.schema import OBSERVED, RUNS, TABLE_OF, Row, Table
+from store.sqlite_derived import insert_observed
 from store.sqlite_queries import INTERNED
 from store.versioning import close_before, merge_version
 
@@ -52,7 +52,9 @@ def _insert(connection: apsw.Connection, table: Table, values: list[Values], con
 
 
 def _insert_new(connection: apsw.Connection, table: Table, values: list[Values]) -> int:
-    return insert_probes(connection, values) if table is PROBES else _insert(connection, table, values, "IGNORE")
+    if table in OBSERVED:
+        return insert_observed(connection, table, values)
+    return _insert(connection, table, values, "IGNORE")
 
 
 def import_rows(connection: apsw.Connection, table: Table, values: list[Values]) -> int:

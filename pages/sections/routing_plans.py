@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import streamlit as st
@@ -11,7 +12,7 @@ from pages.components import formatting, theme
 from pages.components.number_inputs import numeric
 from pages.components.old_links import adopt_renamed
 from pages.components.table import Column, below, bold, provider, quiet, table
-from pages.queries import cache
+from pages.queries import cache, traffic
 from pages.queries.time_range import TimeRange
 from routing.selection import (
     PARAMETERS,
@@ -25,6 +26,7 @@ from routing.selection import (
     plan,
 )
 from stats.routing_inputs import measured_performance, reported_performance
+from stats.traffic import first_choices
 from store.schema import Endpoint
 
 HEAD = theme.head(
@@ -208,6 +210,35 @@ def _row(number: int, offer: Candidate) -> tuple[str, ...]:
         formatting.seconds(offer.seconds) if offer.seconds is not None else quiet(formatting.UNKNOWN),
         formatting.cost(offer.good_response_usd),
         formatting.percent(record.success) if record.success is not None else quiet(formatting.UNKNOWN),
+    )
+
+
+def relay_choices(url: str, model: str, plans: list[PlanCard], window: TimeRange) -> Markup:
+    """Which of this model's targets the relay tried first, beside what the rules say; empty without traffic."""
+    targets = {target.name: target for target in cache.targets(url) if target.model == model}
+    since, until = cache.rounded(window.since), cache.rounded(window.until) + 5_000
+    attempts = [one for one in traffic.attempts(url, since, until) if one.target in targets]
+    offers = plans[0].plan.offers if plans else ()
+    chances = {name: offer.chance for offer in offers for name in (offer.endpoint.provider, offer.endpoint.tag) if name}
+    served = Counter((one.route, one.target) for one in attempts if one.served)
+    rows = [
+        (
+            bold(route),
+            name,
+            Markup(formatting.percent(times / sum(choices.values()))) + quiet(f" · {formatting.count(times)}"),
+            formatting.count(served[route, name]),
+            formatting.percent(chances.get(targets[name].provider or "")),
+        )
+        for route, choices in first_choices(attempts).items()
+        for name, times in choices.items()
+    ]
+    if not rows:
+        return Markup()
+    return table(
+        ("Requested", "Target", "Tried first", "Served", "Probability by the rules"),
+        rows,
+        note="Your own requests in this range. The probability is that of the first plan above, for targets that are "
+        "pinned to a provider; a route may have another strategy.",
     )
 
 

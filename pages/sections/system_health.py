@@ -14,12 +14,12 @@ from pages.components.metric import Metric
 from pages.components.states import state
 from pages.components.status_bars import status_bars
 from pages.components.table import NOTHING, Cell, Column, below, bold, moment, table
-from pages.queries import cache
+from pages.queries import cache, traffic
 from stats.collector_health import Activity, activities, run_bars
 from store.clock import DAY_MS, HOUR_MS
 from store.outcomes import CONFIGURATION
 from store.rests import resting_until
-from store.schema import LAG_LIMIT_MS, RateLimit
+from store.schema import LAG_LIMIT_MS, RELAY, RateLimit
 from store.staleness import last_seen, stale_since
 
 BARS = 48
@@ -51,7 +51,7 @@ def metrics(url: str, now: int) -> list[Metric]:
 
 def _runs(url: str, now: int) -> Metric:
     since = cache.rounded(now - DAY_MS, 60_000)
-    runs = cache.runs(url, since)
+    runs = [run for run in cache.runs(url, since) if run.collector != RELAY]
     failed = sum(run.count for run in runs if run.error is not None)
     broken = len(cache.internal_errors(url, since))
     return Metric(
@@ -206,7 +206,7 @@ def _remaining(
 def collectors(url: str, now: int, zone: str) -> Markup:
     """A row for each collector at each location: its last day."""
     since = cache.rounded(now - DAY_MS, 60_000)
-    last_day = activities(cache.runs(url, since))
+    last_day = activities(run for run in cache.runs(url, since) if run.collector != RELAY)
     if not last_day:
         return NOTHING.format("No collector ran in the last 24 hours.")
     columns = (
@@ -235,6 +235,45 @@ def _activity(each: Activity, since: int, now: int, zone: str) -> list[str | Cel
         formatting.count(each.skipped),
         formatting.count(each.failed_count) + below(last_error),
     ]
+
+
+def relays(url: str, now: int, zone: str) -> Markup:
+    """How each location's relay records, and the time that it adds; empty where none recorded anything in a day."""
+    listed = traffic.relays(url, cache.rounded(now, 60_000))
+    if not listed:
+        return Markup()
+    columns = (
+        "Location",
+        "Last recorded",
+        "Rows",
+        "Dropped",
+        "Longest queue",
+        "Added time p50",
+        "p99",
+        Column("Last error", "left wrap"),
+    )
+    return table(
+        columns,
+        [
+            (
+                bold(each.location),
+                moment(each.last_at, now, zone),
+                formatting.count(each.written),
+                state("down", formatting.count(each.dropped)) if each.dropped else "0",
+                formatting.count(each.longest_queue),
+                _added(each.added_ms.p50),
+                _added(each.added_ms.p99),
+                each.error,
+            )
+            for each in listed
+        ],
+        note="Rows are attempts, in minutes that are over. The added time is the relay's own, of the last hour's "
+        "requests.",
+    )
+
+
+def _added(ms: float | None) -> str | None:
+    return None if ms is None else f"{ms:.1f} ms"
 
 
 def internal_errors(url: str, now: int, zone: str) -> Markup:

@@ -10,7 +10,7 @@ from typing import get_args
 from benchmarks.history import history
 from store.outcomes import Outcome
 from store.schema import Adaptation, Budget, Endpoint, EndpointStats, Model, Probe, RateLimit, Row, Run, Usage
-from tests.factories import DAY, HOUR, MINUTE, SECOND, model, probe, target
+from tests.factories import DAY, HOUR, MINUTE, SECOND, attempt, model, probe, target
 
 DAYS = 2.2
 PROVIDERS = ("Alpha", "Beta", None)
@@ -27,6 +27,7 @@ def odd_history(now: int, seed: int = 11) -> Iterator[Row]:
     yield from _unpriced(now)
     yield from _troubled(now, random.Random(seed + 1))
     yield from _of_one_moment(now)
+    yield from _relayed(now, random.Random(seed + 2))
     yield from _catalog(now)
     yield from _around(now)
 
@@ -104,6 +105,31 @@ def _of_one_moment(now: int) -> Iterator[Row]:
     yield target("Was here", state="removed", updated_at=now - DAY, model="acme/removed")
     yield target("Silent", updated_at=now - DAY, model="acme/silent")
     yield from (probe(now - DAY - n * MINUTE, target=name) for n in range(200) for name in ("Was here", "Silent"))
+
+
+def _relayed(now: int, chance: random.Random) -> Iterator[Row]:
+    """Requests through relays at two places: busy minutes, fallbacks, clients that went, and apps without a name."""
+    apps = ("https://shop.example", None, HOSTILE)
+    for n in range(1_200):
+        at, name = now - n * 9 * SECOND - chance.randrange(4 * SECOND), f"gen-{n}"
+        place = chance.choice(("Oslo", "Perth"))
+        outcomes = [chance.choice(("ok", "ok", "ok", *get_args(Outcome))), "ok"]
+        targets = chance.sample(("Both places", "Troubled"), 2)
+        for number, (outcome, tried) in enumerate(zip(outcomes, targets, strict=True), 1):
+            goes = chance.random() < 0.03
+            yield attempt(
+                at + number, outcome, target=tried, request_id=name, attempt=number, location=place, cancelled=goes,
+                model="acme/both" if tried == "Both places" else None, provider=chance.choice(PROVIDERS),
+                app=chance.choice(apps), served_model=chance.choice((None, "acme/both-2", HOSTILE)),
+                ttft_ms=chance.lognormvariate(5, 0.5) if outcome == "ok" else None, cost_usd=chance.choice((None, 0.0, 0.25)),
+                prompt_tokens=chance.choice((None, 0, 900)), cached_tokens=chance.choice((None, 128)),
+                http_status=chance.choice((None, 200, 503)), error=None if outcome == "ok" else "code",
+                added_ms=chance.uniform(0.1, 4) if outcome == "ok" else None,
+            )  # fmt: skip
+            if outcome == "ok" or goes:
+                break
+    yield Run("relay", now - HOUR, "Oslo", now - HOUR + MINUTE, 900, 3, HOSTILE, queued=250)
+    yield Run("relay", now - 2 * HOUR, "Perth", now - 2 * HOUR + MINUTE, 300, 0, queued=9)
 
 
 def _catalog(now: int) -> Iterator[Row]:

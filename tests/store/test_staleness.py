@@ -30,6 +30,11 @@ def test_a_run_that_only_skipped_is_a_sign_of_life() -> None:
     assert stale_since([probe(NOON)], _runs(NOON + HOUR), [target()], NOON + HOUR + MINUTE) is None
 
 
+def test_a_relay_that_runs_is_no_sign_that_the_collector_does() -> None:
+    relay = [Run("relay", NOON + n * MINUTE, "here", NOON + (n + 1) * MINUTE, 5) for n in range(60)]
+    assert stale_since([probe(NOON)], [*_runs(NOON), *relay], [target()], NOON + HOUR) == NOON
+
+
 def test_a_timer_is_held_to_its_own_rhythm() -> None:
     runs = _runs(*(NOON - n * 10 * MINUTE for n in range(5)))
     assert stale_since([probe(NOON)], runs, [target()], NOON + 20 * MINUTE) is None
