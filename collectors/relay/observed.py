@@ -1,0 +1,2 @@
+def recent_performance(store, targets, now):
+    return {}
