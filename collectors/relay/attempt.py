@@ -21,7 +21,7 @@ from collectors.http.own_limits import own_limit
 from collectors.http.rate_limits import wait_ms
 from collectors.http.redaction import safe_error
 from collectors.relay.call import Call
-from collectors.relay.events import EventSplitter, EventTooLargeError, parse_event
+from collectors.relay.events import LARGEST_EVENT_BYTES, EventSplitter, EventTooLargeError, parse_event
 from collectors.relay.normalize import (
     SENT_WITH_USAGE,
     as_stream,
@@ -37,7 +37,7 @@ from collectors.request import dialect_of
 
 LARGEST_RESPONSE_BYTES = 64 * 1024 * 1024
 LARGEST_ERROR_BYTES = 64 * 1024
-LARGEST_HELD_BYTES = 1024 * 1024
+LARGEST_HELD_BYTES = LARGEST_EVENT_BYTES
 MISCONFIGURED = frozenset({401, 402, 403, 404, 410})
 """An upstream's statuses that say that the target's key, credit or model is wrong, which is not its client's doing."""
 RETRIABLE = frozenset({408, 409, 425, 429}) | MISCONFIGURED
@@ -59,6 +59,7 @@ class Attempt:
         number: int,
         changes: list[Change],
         is_routed: bool,
+        refuses_usage: bool = False,
         metadata: Callable[[], Mapping[str, Any]] | None = None,
     ) -> None:
         self.call = call
@@ -80,12 +81,16 @@ class Attempt:
         self._changes = changes
         self._is_routed = is_routed
         self._metadata = metadata
-        self._asks_usage = call.streamed and call.api in SENT_WITH_USAGE and not call.wants_usage
+        self.refuses_usage = refuses_usage
+        """Its server does not take the field that asks for a stream's usage."""
+        can_ask = call.streamed and call.api in SENT_WITH_USAGE
+        self._asks_usage = can_ask and not call.wants_usage and not refuses_usage
         self._response: aiohttp.ClientResponse | None = None
         self._splitter = EventSplitter()
         self._held: list[bytes] = []
         self._is_stream = False
-        self._committed_at: float | None = None
+        self.committed_at: float | None = None
+        """When the first content came: from here on no other endpoint takes over."""
         self._is_over = False
 
     async def reach(self, connect_timeout_s: float, until: float) -> Failure | None:
@@ -98,7 +103,7 @@ class Attempt:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as problem:
             self.failure = _failure_of(problem)
         finally:
-            if self.failure is not None or self._committed_at is None:
+            if self.failure is not None or self.committed_at is None:
                 self._close()
         return self.failure
 
@@ -109,7 +114,7 @@ class Attempt:
             failure = await self._refusal(response)
             if failure is not None:
                 return failure
-            self._asks_usage = False  # refused, and the client had not asked for it
+            self._asks_usage, self.refuses_usage = False, True  # and the client had not asked for it
             self._close()
             self._response = response = await self._send(connect_timeout_s)
             self.status = response.status
@@ -172,7 +177,7 @@ class Attempt:
         async for piece in response.content.iter_any():
             at = time.perf_counter()
             self._take(piece, at)
-            if self._committed_at is not None:
+            if self.committed_at is not None:
                 return None
             if self.failure is not None or self._is_over:
                 break
@@ -181,21 +186,21 @@ class Attempt:
                 return self._failed("invalid_response", "The model server sent no content.")
         else:
             self._take_rest()
-        if self._committed_at is not None:
+        if self.committed_at is not None:
             return None
         self.tally.close()
         if self.failure is None and (judged := self.tally.failure()) is not None:
             self.failure = self._failed(*judged)
         if self.failure is None:  # a filter did its work, or all of the output was hidden
-            self._committed_at, self._is_over = time.perf_counter(), True
+            self.committed_at, self._is_over = time.perf_counter(), True
         return self.failure
 
     def _take(self, piece: bytes, at: float) -> None:
         """Hold the events that are complete with this piece, up to an error or the end."""
         for raw in self._splitter.feed(piece):
             kind = self._take_event(raw, at)
-            if kind == "token" and self._committed_at is None:
-                self._committed_at = at
+            if kind == "token" and self.committed_at is None:
+                self.committed_at = at
             if kind in ("error", "broken"):
                 outcome, message = self.tally.failure() or ("stream_error", "it broke off")
                 self.failure = self._failed(outcome, message)
@@ -250,7 +255,7 @@ class Attempt:
             content, self._is_stream = as_stream(value, with_usage=self.call.wants_usage), True
         elif self.call.api in SENT_WITH_USAGE and (self._metadata is not None or has_own_reason(value)):
             content = changed_body(value, self._metadata() if self._metadata is not None else None)
-        self._held, self._committed_at, self._is_over = [content], at, True
+        self._held, self.committed_at, self._is_over = [content], at, True
         response.release()
         return None
 
@@ -271,6 +276,15 @@ class Attempt:
         """Whether its client gets events."""
         return self._is_stream
 
+    def take_whole(self) -> bytes | None:
+        """All that its client gets, where it is here already; null where more may follow."""
+        if not self._is_over or self.failure is not None:
+            return None
+        self.serves = True
+        self.own_s += time.perf_counter() - (self.committed_at or time.perf_counter())
+        body, self._held = b"".join(self._held), []
+        return body
+
     async def pass_on(self, send: Send, idle_timeout_s: float, until: float) -> None:
         """Send the client what is held and what follows, to the end of the stream, or to an error event."""
         self.serves = True
@@ -288,7 +302,7 @@ class Attempt:
                 body, self._held = b"".join(self._held), []
                 await send({"type": "http.response.body", "body": body, "more_body": True})
             if not first_sent:
-                self.own_s += time.perf_counter() - (self._committed_at or time.perf_counter())
+                self.own_s += time.perf_counter() - (self.committed_at or time.perf_counter())
                 first_sent = True
             if self._is_over or self.failure is not None:
                 return

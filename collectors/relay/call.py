@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import string
 import time
@@ -20,6 +21,8 @@ from settings.secrecy import looks_secret
 PASSED_HEADERS = ("traceparent", "tracestate", "anthropic-version", "anthropic-beta")
 """What of a client's headers goes on to the model server."""
 LONGEST_TITLE = 100
+_LONG_NUMBER = re.compile(rb"[0-9]{17}")
+"""orjson makes a float of an integer of more than 64 bits."""
 _LETTERS = string.ascii_letters + string.digits
 
 
@@ -84,12 +87,9 @@ def read_call(
 
 def _json_object(raw: bytes) -> dict[str, Any]:
     try:
-        value = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        try:  # a number of more than 64 bits
-            value = json.loads(raw)
-        except (ValueError, RecursionError):
-            raise ProblemError(400, "The body of the request is not JSON.") from None
+        value = json.loads(raw) if _LONG_NUMBER.search(raw) else orjson.loads(raw)
+    except (ValueError, RecursionError):
+        raise ProblemError(400, "The body of the request is not JSON.") from None
     if not isinstance(value, dict):
         raise ProblemError(400, "The body of the request is not a JSON object.")
     return value

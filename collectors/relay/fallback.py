@@ -65,7 +65,8 @@ class Service:
                 await self._pass_on(attempt, candidate, deadline)
         except BaseException:
             attempt.cancel()
-            self._note_cancelled(attempt, candidate)
+            if not self._is_recorded(attempt):
+                self._note_cancelled(attempt, candidate)
             raise
         if failure is None:
             return True
@@ -90,6 +91,7 @@ class Service:
             number=number,
             changes=relay.knowledge.changes.get(name, []),
             is_routed=candidate.is_routed,
+            refuses_usage=name in relay.refuses_usage,
             metadata=metadata,
         )
 
@@ -104,20 +106,30 @@ class Service:
 
     async def _pass_on(self, attempt: Attempt, candidate: Candidate, deadline: float) -> None:
         self.status, self.has_begun = 200, True
-        await self._send({"type": "http.response.start", "status": 200, "headers": self._headers(attempt, candidate)})
-        async with asyncio.timeout_at(deadline + candidate.limits.idle_s):  # a client that reads nothing
-            await attempt.pass_on(self._send, candidate.limits.idle_s, deadline)
+        headers = self._headers(attempt, candidate)
+        whole = attempt.take_whole()
+        if whole is not None:
+            self._note_served(attempt, candidate)
+            headers.append((b"content-length", str(len(whole)).encode()))
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._send({"type": "http.response.body", "body": whole, "more_body": False})
+        else:
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            async with asyncio.timeout_at(deadline + candidate.limits.idle_s):  # a client that reads nothing
+                await attempt.pass_on(self._send, candidate.limits.idle_s, deadline)
+            self._note_served(attempt, candidate)
+            end = b"" if attempt.failure is None else error_event(self._call, attempt, candidate.provider)
+            await self._send({"type": "http.response.body", "body": end, "more_body": False})
+        await attempt.finish()
+
+    def _note_served(self, attempt: Attempt, candidate: Candidate) -> None:
         if attempt.failure is None and (judged := attempt.tally.failure()) is not None:
             attempt.failure = Failure(*judged)
         added_ms = self._added_s(attempt) * 1_000
         self._note_health(attempt, candidate)
-        self._relay.metrics.note_first_content(
-            candidate.route, candidate.upstream.name, attempt.began - self._call.received, added_ms / 1_000
-        )
+        first_s = (attempt.committed_at or attempt.ended) - self._call.received
+        self._relay.metrics.note_first_content(candidate.route, candidate.upstream.name, first_s, added_ms / 1_000)
         self._record(attempt, candidate, added_ms)
-        end = b"" if attempt.failure is None else error_event(self._call, attempt, candidate.provider)
-        await self._send({"type": "http.response.body", "body": end, "more_body": False})
-        await attempt.finish()
 
     def _headers(self, attempt: Attempt, candidate: Candidate) -> list[tuple[bytes, bytes]]:
         kind = b"text/event-stream; charset=utf-8" if attempt.is_stream else b"application/json"
@@ -155,6 +167,9 @@ class Service:
         if failure.outcome in MISCONFIGURED_OUTCOMES and not failure.is_final:
             health.mark_misconfigured(name)
 
+    def _is_recorded(self, attempt: Attempt) -> bool:
+        return any(row.attempt == attempt.number for row in self._rows)
+
     def _note_cancelled(self, attempt: Attempt, candidate: Candidate) -> None:
         attempt.tally.close()
         self._relay.health.leave(candidate.upstream.name)
@@ -162,6 +177,8 @@ class Service:
 
     def _record(self, attempt: Attempt, candidate: Candidate, added_ms: float | None = None) -> None:
         relay = self._relay
+        if attempt.refuses_usage:
+            relay.refuses_usage.add(candidate.upstream.name)
         before = self._rows[-1].target if self._rows else None
         place = Place(relay.location, candidate.route, before)
         price = relay.knowledge.prices.get(candidate.upstream.name)

@@ -15,6 +15,7 @@ from routing.prices import Price
 from store.schema import Request
 from settings.secrecy import looks_secret
 
+CANCELLED = "cancelled"
 LONGEST_OUTPUT = 100_000
 """Tokens of the dearest plausible answer."""
 
@@ -63,7 +64,7 @@ def request_row(attempt: Attempt, place: Place, price: Price | None, added_ms: f
         cost_usd=cost_of(used, billed_output, price, attempt.started_at),
         outcome=outcome_of_attempt(attempt),
         http_status=attempt.status,
-        error=None if failure is None else failure.code,
+        error=CANCELLED if attempt.cancelled else None if failure is None else failure.code,
         finish_reason=None if tally.finish_reason is None else _reason(tally.finish_reason, attempt),
         served_model=_name(tally.served_model),
         served=attempt.serves,
@@ -74,10 +75,10 @@ def request_row(attempt: Attempt, place: Place, price: Price | None, added_ms: f
 
 
 def outcome_of_attempt(attempt: Attempt) -> str:
-    """How it ended. What a client breaks off is no failure of its server."""
+    """How it ended. What a client breaks off is no failure of its server, and before the first content no success."""
     if attempt.failure is not None:
         return attempt.failure.outcome
-    return "ok"
+    return "caller_error" if attempt.cancelled and attempt.committed_at is None else "ok"
 
 
 def _reason(reason: str, attempt: Attempt) -> str:

@@ -85,6 +85,8 @@ class Relay:
         self.knowledge: Knowledge = knowledge_of(config)
         self.upstreams = {target.name: upstream_of(target) for target in config.targets if not target.waits_for_key}
         self.health = Health(self.upstreams, _now_ms)
+        self.refuses_usage: set[str] = set()
+        """Targets whose servers do not take the field that asks for a stream's usage."""
         self.connections: Connections
         self._routes = _routes(config)
         self._open_store = open_store
