@@ -13,23 +13,27 @@ LOOPBACK = "127.0.0.1"
 
 
 def relay(
-    port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65_535, help="Where to listen; 0: any free port.")] = 8088,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65_535, help="Where to listen; 0: any free port.")
+    ] = 8088,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Which address to listen on; any but this machine's own needs keys.")
     ] = LOOPBACK,
     allowed_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A name by which clients reach the relay, beside this machine's. May be repeated."),
+        typer.Option(
+            metavar="NAME", help="A name by which clients reach the relay, beside this machine's. May be repeated."
+        ),
     ] = None,
     config: ConfigPath = None,
     store: StoreUrl = None,
 ) -> int:
-    """Serve OpenAI-compatible requests from the targets, and record what passes, never what is said. See docs/relay.md."""
+    """Serve OpenAI-compatible requests from the targets, and record what passes, never what is said (docs/relay.md)."""
     from collectors.http.authorities import check_authorities
-    from settings.addresses import is_loopback
     from collectors.relay.recorder import Recorder
     from collectors.relay.relay import Relay
     from collectors.relay.server import run
+    from settings.addresses import is_loopback
     from settings.targets import ConfigError, load
     from store import open_store
 
@@ -43,9 +47,14 @@ def relay(
             f"into {loaded.path}, or leave --host out"
         )
     open_store(url).close()  # makes or migrates it
-    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
+    listener = socket.create_server(
+        (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
+    )
     shown = f"[{host}]" if ":" in host else host
     print(f"The relay listens on http://{shown}:{listener.getsockname()[1]}/v1", flush=True)
     recorder = Recorder(lambda: open_store(url))
-    run(Relay(loaded, location(), recorder, lambda: open_store(url, read_only=True), tuple(allowed_host or ())), listener)
+    run(
+        Relay(loaded, location(), recorder, lambda: open_store(url, read_only=True), tuple(allowed_host or ())),
+        listener,
+    )
     return 0

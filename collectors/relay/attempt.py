@@ -34,6 +34,7 @@ from collectors.relay.problems import Failure
 from collectors.relay.tally import Kind, Tally
 from collectors.relay.upstream import Connections, Marks, Upstream
 from collectors.request import dialect_of
+from store.clock import now_ms
 
 LARGEST_RESPONSE_BYTES = 64 * 1024 * 1024
 LARGEST_ERROR_BYTES = 64 * 1024
@@ -65,7 +66,7 @@ class Attempt:
         self.call = call
         self.upstream = upstream
         self.number = number
-        self.started_at = time.time_ns() // 1_000_000
+        self.started_at = now_ms()
         self.began = self.ended = time.perf_counter()
         self.marks = Marks(self.began)
         self.status: int | None = None
@@ -94,13 +95,13 @@ class Attempt:
         self._is_over = False
 
     async def reach(self, connect_timeout_s: float, until: float) -> Failure | None:
-        """Send, and wait for the first content of a stream, or for a whole response, up to a moment of the loop's clock.
+        """Send, and wait for the first content of a stream or for a whole response, up to a moment of the loop's clock.
         Null: it can be passed on. The connection of a failed attempt is closed.
         """
         try:
             async with asyncio.timeout_at(until):
                 self.failure = await self._reach(connect_timeout_s)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as problem:
+        except (aiohttp.ClientError, OSError, TimeoutError, EventTooLargeError) as problem:
             self.failure = _failure_of(problem)
         finally:
             if self.failure is not None or self.committed_at is None:
@@ -166,7 +167,7 @@ class Attempt:
             outcome_of(error, status),
             said or f"The model server answered with HTTP {status}.",
             status,
-            wait_ms(response.headers, status, reported, time.time_ns() // 1_000_000),
+            wait_ms(response.headers, status, reported, now_ms()),
             is_final,
         )
 
@@ -262,7 +263,7 @@ class Attempt:
     def _failed(self, outcome: str, message: str) -> Failure:
         """A failure inside a 2xx; what its server says goes to the client alone, without the target's key."""
         reported = self.tally.reported
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         headers = self._response.headers if self._response is not None else {}
         wait = None if reported is None else wait_ms(headers, self.status or 200, reported, now)
         said = safe_error(message, self._secrets()) or "The model server failed."
@@ -282,6 +283,8 @@ class Attempt:
             return None
         self.serves = True
         self.own_s += time.perf_counter() - (self.committed_at or time.perf_counter())
+        self.ended = time.perf_counter()
+        self.tally.close()
         body, self._held = b"".join(self._held), []
         return body
 

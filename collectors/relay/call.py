@@ -17,6 +17,7 @@ import orjson
 from collectors.http.dialects.base import object_in, word
 from collectors.relay.problems import Api, ProblemError
 from settings.secrecy import looks_secret
+from store.clock import now_ms
 
 PASSED_HEADERS = ("traceparent", "tracestate", "anthropic-version", "anthropic-beta")
 """What of a client's headers goes on to the model server."""
@@ -74,7 +75,7 @@ def read_call(
         body,
         model,
         streamed is True and api != "embeddings",
-        time.time_ns() // 1_000_000,
+        now_ms(),
         received,
         key_name,
         app_of(headers.get("http-referer") or headers.get("referer")),

@@ -119,12 +119,16 @@ def _attempt(row: Request) -> dict[str, Any]:
     }
 
 
-def router_metadata(requested: str, candidates: list[tuple[str, str]], rows: list[Request], model: str, provider: str) -> dict[str, Any]:
+def router_metadata(
+    requested: str, candidates: list[tuple[str, str]], rows: list[Request], model: str, provider: str
+) -> dict[str, Any]:
     """What OpenRouter answers to `X-OpenRouter-Metadata: enabled`: who could have served, and who was tried.
 
     `candidates` are pairs of a model and a provider; `rows` the attempts that failed before this one.
     """
-    tried = [{"model": requested, "provider": row.provider or row.target, "status": attempt_status(row)} for row in rows]
+    tried = [
+        {"model": requested, "provider": row.provider or row.target, "status": attempt_status(row)} for row in rows
+    ]
     tried.append({"model": model, "provider": provider, "status": 200})
     return {
         "attempt": len(tried),

@@ -23,6 +23,7 @@ from collectors.relay.models_list import endpoints_of, models_list
 from collectors.relay.problems import Api, ProblemError
 from collectors.relay.relay import Relay
 from collectors.relay.responses import send_json, send_problem
+from store.clock import now_ms
 
 LARGEST_BODY_BYTES = 32 * 1024 * 1024
 BODY_TIMEOUT_S = 60.0
@@ -114,7 +115,7 @@ class Application:
     ) -> None:
         relay = self._relay
         key_name = relay.keys.name_of(headers)
-        relay.spending.check(key_name, time.time_ns() // 1_000_000)
+        relay.spending.check(key_name, now_ms())
         raw = await _body(headers, receive)
         received = time.perf_counter()
         call = read_call(request_id, api, raw, headers, key_name, received)

@@ -9,8 +9,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from settings.addresses import is_loopback
 from collectors.relay.problems import ProblemError
+from settings.addresses import is_loopback
 
 DAY_MS = 86_400_000
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{0,5})?", re.ASCII | re.IGNORECASE)
@@ -46,7 +46,9 @@ class Keys:
         sent = _sent_key(headers).encode("utf-8", "surrogateescape")
         owners = [name for name, key in self._keys if hmac.compare_digest(key, sent)]  # all of them, in any case
         if not owners:
-            raise ProblemError(401, "The relay does not know this key: send one of its own as Authorization: Bearer KEY.")
+            raise ProblemError(
+                401, "The relay does not know this key: send one of its own as Authorization: Bearer KEY."
+            )
         return owners[0]
 
 

@@ -4,17 +4,17 @@ in a thread, so that no request waits for the store.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from collectors.http.adaptations import Change
 from collectors.relay.observed import recent_performance
-from settings.targets import Config, ProbeTarget
 from collectors.scheduler.prices import is_routed, price_of
 from routing.prices import Price
 from routing.relay_selection import EndpointPerformance
+from settings.targets import Config, ProbeTarget
 from store import Selection, Store
+from store.clock import now_ms
 from store.schema import ADAPTATIONS, ENDPOINTS, MODELS, Adaptation, Endpoint, Model
 
 LEARNED_EVERY_S = 30.0
@@ -38,7 +38,7 @@ def knowledge_of(config: Config) -> Knowledge:
 
 def learn(store: Store, config: Config) -> Knowledge:
     """Read what the store knows. Raises StoreError."""
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     targets = config.targets
     wanted = tuple({target.model for target in targets})
     models = [row for row in map(_model, store.read(MODELS, Selection(targets=wanted))) if row.valid_to is None]

@@ -15,7 +15,8 @@ OWNER = "uptoken"
 
 def models_list(relay: Relay) -> dict[str, Any]:
     """Every name that a client can ask for."""
-    return {"object": "list", "data": [_model(relay, name) for name in relay.names]}
+    listed = [_model(relay, name) for name in relay.names]
+    return {"object": "list", "data": listed, "links": {"next": None}, "total_count": len(listed)}
 
 
 def endpoints_of(relay: Relay, name: str) -> dict[str, Any] | None:

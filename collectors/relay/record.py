@@ -12,8 +12,8 @@ from collectors.relay.attempt import Attempt
 from collectors.relay.normalize import standard_reason
 from collectors.scheduler.prices import is_plausible_usd
 from routing.prices import Price
-from store.schema import Request
 from settings.secrecy import looks_secret
+from store.schema import Request
 
 CANCELLED = "cancelled"
 LONGEST_OUTPUT = 100_000

@@ -1,4 +1,4 @@
-"""What one relay is made of, and who may serve a request: routes, targets, what is known about them, and their health."""
+"""What one relay is made of, and who may serve a request: routes, targets, what is known of them, and their health."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from collectors.relay.metrics import Metrics
 from collectors.relay.problems import ProblemError
 from collectors.relay.recorder import Recorder
 from collectors.relay.upstream import Connections, Upstream, upstream_of
-from settings.targets import Config, ProbeTarget, Route
 from collectors.scheduler.prices import is_routed
 from routing.provider_preferences import Preferences, read_preferences
 from routing.relay_selection import EndpointPerformance, EndpointState, rank
+from settings.targets import Config, ProbeTarget, Route
 from store import Selection, Store, StoreError
+from store.clock import now_ms
 from store.schema import REQUESTS, Request
 
 STATES_KEPT_S = 1.0
@@ -56,10 +57,6 @@ class Candidate:
         return self.upstream.target.provider or self.upstream.name
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Relay:
     """Everything that requests share. Used in one event loop; the recorder and `learn` have threads of their own."""
 
@@ -84,7 +81,7 @@ class Relay:
         self.generations = Generations()
         self.knowledge: Knowledge = knowledge_of(config)
         self.upstreams = {target.name: upstream_of(target) for target in config.targets if not target.waits_for_key}
-        self.health = Health(self.upstreams, _now_ms)
+        self.health = Health(self.upstreams, now_ms)
         self.refuses_usage: set[str] = set()
         """Targets whose servers do not take the field that asks for a stream's usage."""
         self.connections: Connections
@@ -145,7 +142,7 @@ class Relay:
 
     def _read_spending(self, store: Store) -> None:
         """What was spent today before this process began."""
-        now = _now_ms()
+        now = now_ms()
         since = Selection(since=now // DAY_MS * DAY_MS, until=now)
         for key_name, usd, at in store.read(REQUESTS, since, columns=("key_name", "cost_usd", "started_at")):
             self.spending.note(key_name, usd, at)
@@ -211,7 +208,7 @@ class Relay:
         route = self._routes.get(name)
         strategy = route.strategy if route is not None else "order"
         states = [self._state(one) for one in candidates]
-        ranking = rank(states, preferences.needs, strategy, _now_ms(), self._random)
+        ranking = rank(states, preferences.needs, strategy, now_ms(), self._random)
         rejected = [f"{one.target}: {', '.join(one.reasons)}" for one in ranking.rejected]
         return [by_name[target] for target in ranking.order], rejected
 
@@ -235,7 +232,7 @@ class Relay:
             target=name,
             provider=target.provider or (endpoint.provider if endpoint else None) or name,
             endpoint=endpoint,
-            price=price.at(_now_ms(), 0) if price is not None else None,
+            price=price.at(now_ms(), 0) if price is not None else None,
             context_tokens=context,
             performance=_merged(self.knowledge.performance.get(name), self.health.performance(name)),
             resting_until=None,

@@ -14,7 +14,9 @@ from collectors.relay.problems import ERROR_TYPES, Api, ProblemError
 Headers = list[tuple[bytes, bytes]]
 
 
-async def send_json(send: Send, status: int, body: bytes, headers: Headers, *, kind: bytes = b"application/json") -> None:
+async def send_json(
+    send: Send, status: int, body: bytes, headers: Headers, *, kind: bytes = b"application/json"
+) -> None:
     """One response in one piece."""
     lengths = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-cache")]
     await send({"type": "http.response.start", "status": status, "headers": [*lengths, *headers]})

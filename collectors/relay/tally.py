@@ -61,6 +61,10 @@ class Tally:
         """The response came to its own end."""
         return self.done or self.finish_reason is not None
 
+    @property
+    def _gave_up(self) -> bool:
+        return self.finish_reason is not None and self.finish_reason.lower().replace("-", "_") in GAVE_UP
+
     def note_event(self, event: Event, at: float) -> tuple[Kind, dict[str, Any] | None]:
         """Add an event of a stream: what it is, and its JSON object."""
         data = event.data
@@ -109,6 +113,8 @@ class Tally:
         if chunk.filtered or (chunk.finish_reason is not None and chunk.finish_reason.lower() in FILTERS):
             self.filtered = True
         self.done = self.done or chunk.is_end
+        if self._gave_up:
+            return "error"
         for usage in chunk.usages:
             self.usage = self.usage.followed_by(usage)
         if chunk.has_token and not (chunk.is_whole and self.token_chunks and at is not None):
@@ -141,7 +147,7 @@ class Tally:
         """The outcome and the reason of a response that came to its end and is no good one; null for a good one."""
         if self.reported is not None:
             return outcome_of(self.reported, 200), self.reported.describe()
-        if self.finish_reason is not None and self.finish_reason.lower().replace("-", "_") in GAVE_UP:
+        if self._gave_up:
             return "stream_error", "the model server broke off"
         if self.broken_events:
             return "invalid_response", f"what came is no {self._dialect.gives}"
@@ -153,7 +159,7 @@ class Tally:
         return None
 
     def tokens(self) -> tuple[int | None, str | None]:
-        """The completion's tokens, and where the number is from: the response's `usage`, or the `chunks` counted here."""
+        """The completion's tokens, and where the number is from: the response's `usage`, or the `chunks` that came."""
         if self.usage.completion_tokens is not None:
             return self.usage.completion_tokens, "usage"
         if self.streamed and self.token_chunks and self._dialect.makes_text:

@@ -17,9 +17,9 @@ from yarl import URL
 from collectors.http.addresses import below, names_in_query, path_of
 from collectors.http.authorities import authorities
 from collectors.http.proxies import Proxy, proxy_for
-from settings.secrecy import keep_secret
 from collectors.relay.problems import Api
 from collectors.request import dialect_of, own_headers
+from settings.secrecy import keep_secret
 from settings.targets import ProbeTarget
 
 USER_AGENT = "uptoken/1 (self-hosted relay)"

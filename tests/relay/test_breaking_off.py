@@ -5,8 +5,6 @@ no further.
 from __future__ import annotations
 
 import asyncio
-import json
-import socket
 import time
 from typing import Any
 
@@ -14,7 +12,7 @@ import openai
 import pytest
 
 from tests.fault_server import DONE, chunk, event
-from tests.relay.running import MESSAGES, RunningRelay, relay_to
+from tests.relay.running import MESSAGES, relay_to
 from tests.relay.upstreams import ROLE, Exchange, Script, Upstream, good, named
 
 FORTY = [named(ROLE, "from-a"), *(named(chunk(f"t{number} "), "from-a") for number in range(40))]
@@ -174,11 +172,14 @@ def test_who_goes_while_another_endpoint_is_about_to_be_tried_is_served_no_furth
     async def slow_failure(exchange: Exchange) -> None:
         await exchange.gone()
 
-    with Upstream(slow_failure) as a, Upstream(good()) as b:
-        with relay_to(a.url, b.url, first_token_timeout="300ms") as relay:
-            relay.begin_chat(stream=True).close()
-            time.sleep(0.6)
-            assert not b.requests
+    with (
+        Upstream(slow_failure) as a,
+        Upstream(good()) as b,
+        relay_to(a.url, b.url, first_token_timeout="300ms") as relay,
+    ):
+        relay.begin_chat(stream=True).close()
+        time.sleep(0.6)
+        assert not b.requests
 
 
 def test_a_client_that_reads_nothing_holds_its_upstream_for_the_total_time_at_most() -> None:
@@ -192,10 +193,13 @@ def test_a_client_that_reads_nothing_holds_its_upstream_for_the_total_time_at_mo
             pass
         exchange.server.closed_at.append(await watch)
 
-    with Upstream(endless) as a, relay_to(a.url, total_timeout="1s", idle_timeout="500ms") as relay:
-        with relay.begin_chat(stream=True) as connection:
-            _until(lambda: bool(a.closed_at), 5)
-            assert connection.fileno() > 0
+    with (
+        Upstream(endless) as a,
+        relay_to(a.url, total_timeout="1s", idle_timeout="500ms") as relay,
+        relay.begin_chat(stream=True) as connection,
+    ):
+        _until(lambda: bool(a.closed_at), 5)
+        assert connection.fileno() > 0
 
 
 def _until(holds: Any, most_s: float = 3) -> None:
@@ -203,5 +207,3 @@ def _until(holds: Any, most_s: float = 3) -> None:
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.005)
-
-

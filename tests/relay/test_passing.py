@@ -42,7 +42,7 @@ def test_events_that_are_split_at_any_offset_pass_byte_for_byte() -> None:
         await exchange.stream(whole[:offset], whole[offset:], gap_s=0.0005)
 
     with Upstream(script) as upstream, relay_to(upstream.url) as relay:
-        for offset in range(1, len(whole)):  # noqa: B007  the script reads it
+        for offset in range(1, len(whole)):
             assert relay.chat(stream=True).body == whole, offset
 
 

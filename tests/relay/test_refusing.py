@@ -91,11 +91,15 @@ def test_two_hosts_are_misdirected() -> None:
         assert connection.recv(65_536).startswith(b"HTTP/1.1 4")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:1", "localhost", "[::1]:8088", "10.1.2.3", socket.gethostname(), "box.lan"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:1", "localhost", "[::1]:8088", "10.1.2.3", socket.gethostname(), "box.lan"]
+)
 def test_names_of_this_machine_addresses_and_allowed_names_are_served(host: str) -> None:
-    with Upstream(good()) as upstream:
-        with running(config_of(*routed(upstream.url)), allowed_hosts=("box.lan",)) as relay:
-            assert relay.request("GET", "/v1/models", None, {"Host": host}).status == 200
+    with (
+        Upstream(good()) as upstream,
+        running(config_of(*routed(upstream.url)), allowed_hosts=("box.lan",)) as relay,
+    ):
+        assert relay.request("GET", "/v1/models", None, {"Host": host}).status == 200
 
 
 def test_a_page_of_another_site_cannot_use_a_relay_without_keys() -> None:
@@ -199,7 +203,12 @@ def test_what_is_no_request_is_refused_in_words(body: bytes, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/", 404), ("POST", "/v1/nothing", 404), ("DELETE", "/v1/models", 405), ("GET", "/v1/chat/completions", 404)],
+    [
+        ("GET", "/", 404),
+        ("POST", "/v1/nothing", 404),
+        ("DELETE", "/v1/models", 405),
+        ("GET", "/v1/chat/completions", 404),
+    ],
 )
 def test_a_path_that_there_is_not_is_refused(method: str, path: str, status: int) -> None:
     with Upstream(good()) as upstream, relay_to(upstream.url) as relay:
