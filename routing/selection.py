@@ -57,6 +57,17 @@ UNKNOWN = EndpointPerformance()
 
 
 @dataclass(frozen=True)
+class Capabilities:
+    """What an endpoint takes. Null: not known, so that nothing is held against it."""
+
+    context_tokens: int | None = None
+    max_prompt_tokens: int | None = None
+    max_output_tokens: int | None = None
+    parameters: frozenset[str] | None = None
+    input_modalities: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One endpoint that may serve the request.
 
@@ -145,33 +156,58 @@ def plan(
 def _reasons(
     endpoint: Endpoint, price: Rates | None, wish: RoutingRequest, input_modalities: Sequence[str]
 ) -> tuple[str, ...]:
-    reasons = []
-    needed = wish.prompt_tokens + wish.completion_tokens
-    if endpoint.context_tokens is not None and needed > endpoint.context_tokens:
-        reasons.append(f"its context is {endpoint.context_tokens:,d} tokens, the request needs {needed:,d}")
-    if endpoint.max_prompt_tokens is not None and wish.prompt_tokens > endpoint.max_prompt_tokens:
-        reasons.append(f"it takes prompts of at most {endpoint.max_prompt_tokens:,d} tokens")
-    if endpoint.max_output_tokens is not None and wish.completion_tokens > endpoint.max_output_tokens:
-        reasons.append(f"it writes at most {endpoint.max_output_tokens:,d} tokens")
-    known = (endpoint.supported_parameters or "").split(",")
-    reasons += [
-        f"it does not support {word}"
-        for word, name in PARAMETERS.items()
-        if name in wish.parameters and name not in known
-    ]
-    if wish.has_images and "image" not in input_modalities:
-        reasons.append("the model takes no images")
+    reasons = capability_reasons(capabilities_of(endpoint, tuple(input_modalities)), wish)
     if price is None:
         reasons.append("its price is not known" if endpoint.usd_per_million_input != "varies" else "its price varies")
     else:
-        reasons += _too_dear(price, wish)
+        reasons += price_reasons(price, wish)
     if wish.data == "zero_retention" and not endpoint.zero_retention:
         said = "is not on" if endpoint.zero_retention is not None else "was not looked up on"
         reasons.append(f"it {said} the router's list of endpoints that keep nothing")
     return tuple(reasons)
 
 
-def _too_dear(price: Rates, wish: RoutingRequest) -> list[str]:
+def capabilities_of(endpoint: Endpoint, input_modalities: tuple[str, ...] | None) -> Capabilities:
+    """As its catalog lists them; of a list of parameters that is not there, none."""
+    return Capabilities(
+        endpoint.context_tokens,
+        endpoint.max_prompt_tokens,
+        endpoint.max_output_tokens,
+        frozenset((endpoint.supported_parameters or "").split(",")),
+        input_modalities,
+    )
+
+
+def capability_reasons(known: Capabilities, wish: RoutingRequest) -> list[str]:
+    """Why an endpoint cannot take a request of this size, with these parameters, or with images."""
+    reasons = []
+    needed = wish.prompt_tokens + wish.completion_tokens
+    if known.context_tokens is not None and needed > known.context_tokens:
+        reasons.append(f"its context is {known.context_tokens:,d} tokens, the request needs {needed:,d}")
+    if known.max_prompt_tokens is not None and wish.prompt_tokens > known.max_prompt_tokens:
+        reasons.append(f"it takes prompts of at most {known.max_prompt_tokens:,d} tokens")
+    if known.max_output_tokens is not None and wish.completion_tokens > known.max_output_tokens:
+        reasons.append(f"it writes at most {known.max_output_tokens:,d} tokens")
+    if known.parameters is not None:
+        reasons += [
+            f"it does not support {_WORDS.get(name, name)}"
+            for name in _in_usual_order(wish.parameters)
+            if name not in known.parameters
+        ]
+    if wish.has_images and known.input_modalities is not None and "image" not in known.input_modalities:
+        reasons.append("the model takes no images")
+    return reasons
+
+
+_WORDS = {name: word for word, name in PARAMETERS.items()}
+
+
+def _in_usual_order(parameters: Sequence[str]) -> list[str]:
+    return [name for name in _WORDS if name in parameters] + [name for name in parameters if name not in _WORDS]
+
+
+def price_reasons(price: Rates, wish: RoutingRequest) -> list[str]:
+    """Which of its prices are above the request's ceilings."""
     ceilings = (
         ("input", price.input, wish.most_usd_per_million_input),
         ("output", price.output, wish.most_usd_per_million_output),
@@ -185,22 +221,32 @@ def _too_dear(price: Rates, wish: RoutingRequest) -> list[str]:
 
 def _offer(endpoint: Endpoint, price: Rates, record: EndpointPerformance, wish: RoutingRequest) -> Candidate:
     cost_usd = price.request_usd(wish.prompt_tokens, wish.completion_tokens, wish.cached_share)
-    seconds = None
-    if record.ttft_ms is not None and record.tokens_per_second:
-        seconds = record.ttft_ms / 1_000 + wish.completion_tokens / record.tokens_per_second
-    return Candidate(endpoint, price, record, cost_usd, seconds, inf)
+    return Candidate(endpoint, price, record, cost_usd, seconds_to_respond(record, wish.completion_tokens), inf)
+
+
+def seconds_to_respond(record: EndpointPerformance, completion_tokens: int) -> float | None:
+    """From sending a request to the end of a response of this length; null where a part of it is not known."""
+    if record.ttft_ms is None or not record.tokens_per_second:
+        return None
+    return record.ttft_ms / 1_000 + completion_tokens / record.tokens_per_second
 
 
 def _good_response(offer: Candidate, others: Sequence[Candidate], usd_per_hour: float) -> float:
-    """The price over the chance of success, plus the worth of the time. What is not known of an endpoint is taken to be
-    as the middle one of those that are known; where none is known, success is certain and time costs nothing.
+    """What is not known of an endpoint is taken to be as the middle one of those that are known; where none is known,
+    success is certain and time costs nothing.
     """
-    success = _middle(offer.record.success, [other.record.success for other in others], 1.0)
-    seconds = _middle(offer.seconds, [other.seconds for other in others], 0.0)
-    return offer.cost_usd / success + usd_per_hour / SECONDS_AN_HOUR * seconds if success > 0 else inf
+    success = known_or_median(offer.record.success, [other.record.success for other in others], 1.0)
+    seconds = known_or_median(offer.seconds, [other.seconds for other in others], 0.0)
+    return good_response_usd(offer.cost_usd, success, seconds, usd_per_hour / SECONDS_AN_HOUR)
 
 
-def _middle(value: float | None, others: Iterable[float | None], otherwise: float) -> float:
+def good_response_usd(cost_usd: float, success: float, seconds: float, usd_per_s: float) -> float:
+    """The price over the chance of success (0 to 1), plus the worth of the time."""
+    return cost_usd / success + usd_per_s * seconds if success > 0 else inf
+
+
+def known_or_median(value: float | None, others: Iterable[float | None], otherwise: float) -> float:
+    """A value; where it is not known, the median of the others; where none is known, `otherwise`."""
     if value is not None:
         return value
     known = [other for other in others if other is not None]

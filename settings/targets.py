@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from settings.addresses import is_loopback
 from settings.durations import seconds
+from settings.relay import RelaySection, RelaySettings, Route, RouteSection, read_keys, route_findings, route_of
 from settings.request_settings import HEADER_NAME, checked_body, checked_headers, checked_key_header, checked_params
 from settings.secrecy import keep_secret, looks_secret
 from settings.unknown_keys import suggestion, value_suggestion
@@ -148,6 +149,8 @@ class _File(_Section):
     collector: CollectorSection = CollectorSection()
     openrouter: OpenRouterSection = OpenRouterSection()
     target: tuple[TargetSection, ...] = ()
+    relay: RelaySection | None = None
+    route: tuple[RouteSection, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -232,6 +235,9 @@ class Config:
     disabled: tuple[ProbeTarget, ...] = ()
     """Targets that are not probed (`enabled = false`). What was sent to them earlier today still counts."""
     management_key: str | None = field(default=None, repr=False)
+    relay: RelaySettings | None = None
+    """Null: the file has no `[relay]`."""
+    routes: tuple[Route, ...] = ()
 
     @property
     def all_targets(self) -> tuple[ProbeTarget, ...]:
@@ -276,8 +282,15 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     targets = tuple(_filled(section, file, path.parent, environment) for section in file.target)
     management_key = _secret(file.openrouter.management_key_env, environment)
     _refuse_unsendable(file, targets, management_key)
+    enabled = {target.name: target for target in targets if target.enabled}
+    findings = route_findings(file.route, [target.name for target in targets], enabled)
+    if wrong := [f"{_place(path, _line(text, found.place))}: {found.sentence}" for found in findings]:
+        raise ConfigError("\n".join(wrong))
+    relay = _relay_settings(file, text, path, environment)
     headers = [pair for target in targets for pair in target.headers.items()]
-    keep_secret([management_key, *(target.key for target in targets)])
+    keep_secret(
+        [management_key, *(target.key for target in targets), *(one.key for one in (relay.keys if relay else ()))]
+    )
     keep_secret(value for name, value in headers if _NAMES_A_KEY.search(name))
     keep_secret((value for name, value in headers if not _NAMES_A_KEY.search(name)), pieces=False)
     return Config(
@@ -287,7 +300,23 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
         tuple(target for target in targets if target.enabled),
         tuple(target for target in targets if not target.enabled),
         management_key,
+        relay,
+        tuple(route_of(section, enabled) for section in file.route),
     )
+
+
+def _relay_settings(file: _File, text: str, path: Path, environment: Mapping[str, str]) -> RelaySettings | None:
+    section = file.relay
+    if section is None:
+        return None
+    try:
+        if section.keys_file and section.keys_env:
+            raise ValueError("keys_file and keys_env both name the keys: leave one")
+        keys = read_keys(section, path.parent, environment)
+    except ValueError as problem:
+        place = ("relay", "keys_file" if section.keys_file else "keys_env")
+        raise ConfigError(f"{_place(path, _line(text, place))}: [relay], {problem}") from None
+    return RelaySettings(keys, None if section.usd_per_day is None else float(section.usd_per_day))
 
 
 def _refuse_unsendable(file: _File, targets: tuple[ProbeTarget, ...], management_key: str | None) -> None:
@@ -445,8 +474,9 @@ def _secret_at(place: tuple[Any, ...], raw: Mapping[str, Any], text: str, path: 
     known = next((end for end in range(len(place), 0, -1) if not any(looks_secret(str(p)) for p in place[:end])), 0)
     place = place[:known]
     line = _line(text, place) if place else None
-    what = _owner(place[:2] if place[:1] == ("target",) and len(place) > 1 else place[:1], dict(raw))
-    key = ".".join(str(part) for part in place[2 if place[:1] == ("target",) else 1 :] if not isinstance(part, int))
+    owner = _owner_place(place)
+    what = _owner(owner, dict(raw))
+    key = ".".join(str(part) for part in place[max(len(owner), 1) :] if not isinstance(part, int))
     if key.endswith("_env"):
         return f"{_place(path, line)}: {what}, {key}: {_NO_VARIABLE}"
     return (
@@ -485,7 +515,7 @@ def _said(error: Any, raw: dict[str, Any], text: str, path: Path) -> str:
     """One finding of pydantic's as a sentence that says where, what and what would be right."""
     location = tuple(part for part in error["loc"])
     where = _place(path, _line(text, location))
-    owner = location[:2] if location[:1] == ("target",) and len(location) > 1 else location[:1]
+    owner = _owner_place(location)
     what = _owner(owner, raw) if len(location) > 1 or error["type"] != "extra_forbidden" else "the file"
     key = ".".join(str(part) for part in location[len(owner) :])
     if error["type"] == "extra_forbidden":
@@ -500,8 +530,8 @@ def _said(error: Any, raw: dict[str, Any], text: str, path: Path) -> str:
     shown = "" if error["type"] == "value_error" or isinstance(said, dict | list) else f"{said!r:.80}: "
     if error["type"] == "literal_error":
         message += value_suggestion(key, said)
-    if location == ("target",) and isinstance(said, dict):
-        message = "begin each target with a line [[target]], in two brackets"
+    if location in (("target",), ("route",)) and isinstance(said, dict):
+        message = f"begin each {location[0]} with a line [[{location[0]}]], in two brackets"
     return f"{where}: {what}{', ' + key if key else ''}: {shown}{message[:1].lower()}{message[1:]}"
 
 
@@ -519,14 +549,24 @@ _NEEDED = {
 }
 
 
+_LISTED = {"target": "name", "route": "model"}
+"""Sections that there are several of, and the key that tells them apart."""
+
+
+def _owner_place(place: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The part of a place that names its section."""
+    return place[:2] if place[:1] and place[0] in _LISTED and len(place) > 1 else place[:1]
+
+
 def _owner(owner: tuple[Any, ...], raw: dict[str, Any]) -> str:
-    if owner[:1] != ("target",):
+    if not owner or owner[0] not in _LISTED:
         return f"[{owner[0]}]" if owner and isinstance(raw.get(owner[0]), dict) else "the file"
+    kind = owner[0]
     if len(owner) < 2 or not isinstance(owner[1], int):
-        return "[[target]]"
-    section = raw["target"][owner[1]]
-    name = section.get("name") if isinstance(section, dict) else None
-    return f"target {owner[1] + 1}" + (f" ({name!r})" if isinstance(name, str) and not looks_secret(name) else "")
+        return f"[[{kind}]]"
+    section = raw[kind][owner[1]]
+    name = section.get(_LISTED[kind]) if isinstance(section, dict) else None
+    return f"{kind} {owner[1] + 1}" + (f" ({name!r})" if isinstance(name, str) and not looks_secret(name) else "")
 
 
 _KEYS: dict[str, list[str]] = {
@@ -534,6 +574,8 @@ _KEYS: dict[str, list[str]] = {
     "collector": list(CollectorSection.model_fields),
     "openrouter": list(OpenRouterSection.model_fields),
     "target": list(TargetSection.model_fields),
+    "relay": list(RelaySection.model_fields),
+    "route": list(RouteSection.model_fields),
 }
 
 
@@ -545,12 +587,13 @@ def _nearest(location: tuple[Any, ...]) -> str:
 def _line(text: str, location: tuple[Any, ...]) -> int | None:
     """The line of a key, as far as a look at headers and keys can find it; null where it cannot."""
     wanted = [part for part in location if isinstance(part, str)]
-    index = location[1] if location[:1] == ("target",) and isinstance((*location, None)[1], int) else None
+    listed = wanted[:1] and wanted[0] in _LISTED
+    index = location[1] if listed and isinstance((*location, None)[1], int) else None
     section, seen, header_line = "", -1, None
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[+\s*([A-Za-z0-9_.\"' -]+?)\s*\]+", line):
             section = header.group(1)
-            seen += section == "target" and line.lstrip().startswith("[[")
+            seen += [section] == wanted[:1] and line.lstrip().startswith("[[")
             if wanted[:1] == [section] and (index is None or seen == index):
                 header_line = number
             if len(wanted) == 1 and section == wanted[0] and (index is None or seen == index):

@@ -19,6 +19,8 @@ _GUESSES: dict[str, dict[str, str]] = {
         "monitors check checks probe probes job jobs scrape_configs services deployment deployments",
         "collector": "collect settings global general default defaults config main app scheduler uptoken options",
         "openrouter": "router open_router catalog",
+        "relay": "gateway",
+        "route": "routes routing alias aliases model_alias model_aliases model_group model_groups router_settings",
     },
     "collector": {
         "every": "interval period frequency scrape_interval poll_interval check_interval interval_s interval_seconds "
@@ -88,6 +90,20 @@ _GUESSES: dict[str, dict[str, str]] = {
         "check": "prompt messages question test answer expect assert assertions conditions validate verify expected "
         "keyword fail_if_body_not_matches_regexp",
     },
+    "relay": {
+        "keys_file": "keys key_file keyfile api_keys_file api_keys api_key key master_key virtual_keys tokens",
+        "keys_env": "key_env env_key api_keys_env api_key_env env",
+        "usd_per_day": "budget max_budget daily_budget budget_usd budget_per_day max_usd usd usd_limit cost_limit",
+    },
+    "route": {
+        "model": "name alias id title model_name model_group slug",
+        "targets": "target endpoints upstreams backends deployments servers providers models fallbacks order",
+        "strategy": "routing routing_strategy policy mode sort balance load_balancing",
+        "connect_timeout": "connection_timeout dial_timeout",
+        "first_token_timeout": "ttft_timeout stream_timeout first_byte_timeout",
+        "idle_timeout": "read_timeout chunk_timeout inactivity_timeout",
+        "total_timeout": "timeout request_timeout deadline max_time timeout_s",
+    },
 }
 """By section and right key, the wrong names that people come with, in snake case."""
 
@@ -105,6 +121,8 @@ _NOTES = {
     "check": 'The prompt is Uptoken\'s own: "sum", "echo" or "off"',
     "confirm_after": "A failed probe is repeated once, this long after it",
     "target": "Each one begins with a line [[target]]",
+    "route": "Each one begins with a line [[route]]",
+    "keys_file": "It names a file with a line name=key for each client; the keys never stand in this file",
 }
 """What a right key means, where the wrong name says that something else was expected."""
 
@@ -192,8 +210,8 @@ def _snake(name: str) -> str:
 
 def _home(plain: str, section: str, sections: Mapping[str, list[str]]) -> str | None:
     """Where a key belongs that another section has."""
-    headings = {"target": "[[target]]"} | {name: f"[{name}]" for name in sections if name not in ("", "target")}
-    for name in ("collector", "target", "openrouter"):
+    headings = {name: f"[[{name}]]" if name in ("target", "route") else f"[{name}]" for name in sections if name}
+    for name in ("collector", "target", "openrouter", "relay", "route"):
         if name == section:
             continue
         right = plain if plain in sections[name] else _by_guess(_GUESSES[name]).get(plain)

@@ -187,6 +187,81 @@ class Probe(Row):
     system_fingerprint: Text | None = None
 
 
+TRAFFIC = "traffic"
+"""The profile under which roll-ups count the relay's attempts: series of their own, beside those of the probes."""
+
+
+@table(
+    "requests",
+    key=("target", "started_at", "request_id", "attempt"),
+    time="started_at",
+    owner="target",
+    on_conflict="ignore",
+)
+@dataclass(frozen=True, slots=True)
+class Request(Row):
+    """One attempt of one real request at one endpoint, as the relay made it. Definitions: data/README.md.
+
+    Nothing in it is of a prompt, an answer or a key. For the roll-ups it is an observation of the profile `traffic`
+    that decides no slot.
+    """
+
+    target: Text
+    started_at: Moment
+    request_id: Text
+    attempt: Integer  # 1 for the first one of a request
+    location: Text
+    route: Text  # the model that the client asked for
+    api: Text  # chat, completions, embeddings, messages
+    streamed: Flag
+    outcome: Text  # of a probe's outcomes; what its client broke off: ok after the first content, caller_error before
+    served: Flag  # it is the attempt whose response the client got
+    cancelled: Flag  # the client went before it was over
+    model: Text | None = None  # the target's, as it was sent
+    provider: Text | None = None
+    app: Text | None = None  # an origin, as in https://app.example
+    app_title: Text | None = None
+    app_categories: Text | None = None
+    key_name: Text | None = None
+    connect_ms: Real | None = None
+    ttft_ms: Real | None = None
+    first_answer_ms: Real | None = None
+    total_ms: Real | None = None
+    tokens_per_second: Real | None = None
+    prompt_tokens: Integer | None = None
+    completion_tokens: Integer | None = None
+    reasoning_tokens: Integer | None = None
+    cached_tokens: Integer | None = None
+    tokens_source: Text | None = None
+    cost_usd: Real | None = None
+    http_status: Integer | None = None
+    error: Text | None = None  # a code, never a server's own words
+    finish_reason: Text | None = None
+    served_model: Text | None = None
+    fallback_for: Text | None = None  # the target that was tried before, and failed
+    added_ms: Real | None = None  # the relay's own time
+
+    @property
+    def profile(self) -> str:
+        """As an observation."""
+        return TRAFFIC
+
+    @property
+    def stands_for_s(self) -> float:
+        """As an observation: traffic decides no slot of a schedule."""
+        return 0.0
+
+    @property
+    def lag_ms(self) -> float | None:
+        """As an observation: the relay has no watchdog."""
+        return None
+
+    @property
+    def answer_ok(self) -> bool | None:
+        """As an observation: nobody knows what a right answer would be."""
+        return None
+
+
 @table(
     "hourly",
     key=("target", "location", "profile", "hour"),
@@ -391,7 +466,7 @@ class Usage(Row):
     Where a source does not tell them apart it is `all`: the figures are for all of them together.
     """
 
-    source: Text  # openrouter_models, openrouter_apps (both public), openrouter_account (one's own)
+    source: Text  # openrouter_models, openrouter_apps (both public); openrouter_account, relay (one's own)
     day: Moment
     model: Text = ALL_TOGETHER
     variant: Text = ALL_TOGETHER
@@ -497,6 +572,9 @@ class RateLimit(Row):
 
 
 PROBES = TABLES["probes"]
+REQUESTS = TABLES["requests"]
+OBSERVED = (PROBES, REQUESTS)
+"""The tables that roll-ups are made from."""
 HOURLY = TABLES["hourly"]
 DAILY = TABLES["daily"]
 INCIDENTS = TABLES["incidents"]

@@ -1,0 +1,196 @@
+"""`[relay]` and `[[route]]`: what clients of the relay may ask for, with which keys, and which targets serve it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from settings.durations import seconds
+
+if TYPE_CHECKING:
+    from settings.targets import ProbeTarget
+
+RouteStrategy = Literal["price", "balanced", "latency", "throughput", "order"]
+Wait = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=86_400)]
+FEWEST_KEY_CHARACTERS = 16
+SUFFIXES = (":nitro", ":floor")
+"""What a client may append to a model's name (`routing.provider_preferences`), so that no name ends with it."""
+_KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}")
+
+
+class RelaySection(BaseModel):
+    """`[relay]`: who may use it, and what a key may spend in a day."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keys_file: str | None = Field(None, min_length=1)
+    keys_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    usd_per_day: Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)] | None = None
+
+
+class RouteSection(BaseModel):
+    """`[[route]]`: a name that clients ask for, and the targets that serve it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = Field(min_length=1, max_length=200)
+    targets: tuple[str, ...] = Field(min_length=1)
+    strategy: RouteStrategy = "price"
+    connect_timeout: Wait = 2.0
+    first_token_timeout: Wait = 5.0
+    idle_timeout: Wait = 30.0
+    total_timeout: Wait = 600.0
+
+    @field_validator("model")
+    @classmethod
+    def _is_askable(cls, value: str) -> str:
+        if not value.isprintable() or value != value.strip():
+            raise ValueError("a model's name is one line of printable text without spaces around it")
+        if value.endswith(SUFFIXES):
+            raise ValueError(f"leave {value[-6:]} out: a client appends it to any name, to choose how it is routed")
+        return value
+
+
+@dataclass(frozen=True)
+class RelayKey:
+    """A key that clients of the relay send, and the name under which its requests are recorded."""
+
+    name: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class RelaySettings:
+    """`[relay]` with its keys. Without any, the relay listens on loopback only, and nobody needs one."""
+
+    keys: tuple[RelayKey, ...] = ()
+    usd_per_day: float | None = None
+    """Per key."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """A name that clients ask for, and the enabled targets that may serve it, in the file's order."""
+
+    model: str
+    targets: tuple[ProbeTarget, ...]
+    strategy: RouteStrategy = "price"
+    connect_timeout_s: float = 2.0
+    first_token_timeout_s: float = 5.0
+    idle_timeout_s: float = 30.0
+    total_timeout_s: float = 600.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong in the file: where, as pydantic writes a place, and in one sentence what."""
+
+    place: tuple[str | int, ...]
+    sentence: str
+
+
+def read_keys(section: RelaySection, folder: Path, environment: Mapping[str, str]) -> tuple[RelayKey, ...]:
+    """The keys that the section names, from an owner-only file of lines `name=key`, or a variable that has the same,
+    divided by line breaks or commas. Raises ValueError.
+    """
+    if section.keys_file is None:
+        if section.keys_env is None:
+            return ()
+        text = environment.get(section.keys_env, "")
+        if not text.strip():
+            raise ValueError(
+                f"keys_env: {section.keys_env} is not set: it holds the keys, as name=key, divided by commas"
+            )
+        return _keys_in(text.replace(",", "\n"), section.keys_env)
+    file = folder / section.keys_file
+    try:
+        if file.stat().st_mode & 0o077:
+            raise ValueError(
+                f"keys_file: {file} may be read by others than its owner: chmod 600 {file}, and think about new keys"
+            )
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ValueError(f"keys_file: there is no {file}: write one line name=key into it for each client") from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ValueError(f"keys_file: {file} could not be read: {problem}") from None
+    return _keys_in(text, str(file))
+
+
+def _keys_in(text: str, source: str) -> tuple[RelayKey, ...]:
+    """Raises ValueError, which names lines and never shows a key."""
+    keys: dict[str, RelayKey] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, is_pair, key = (part.strip() for part in line.partition("="))
+        where = f"{source}, line {number}"
+        if not is_pair or not _KEY_NAME.fullmatch(name):
+            raise ValueError(f"{where}: write it as name=key; a name has letters, digits, spaces and . _ @ -")
+        if len(key) < FEWEST_KEY_CHARACTERS or not key.isascii() or not key.isprintable() or " " in key:
+            raise ValueError(
+                f"{where}: the key of {name!r} needs at least {FEWEST_KEY_CHARACTERS} characters of ASCII without "
+                "spaces, such as `openssl rand -hex 24` makes"
+            )
+        if name in keys or any(known.key == key for known in keys.values()):
+            raise ValueError(
+                f"{where}: {name!r} has a name or a key that an earlier line has: give each client its own"
+            )
+        keys[name] = RelayKey(name, key)
+    if not keys:
+        raise ValueError(f"{source} has no key: write one line name=key for each client, or leave it out of [relay]")
+    return tuple(keys.values())
+
+
+def route_findings(
+    routes: Sequence[RouteSection], names: Collection[str], enabled: Collection[str]
+) -> Iterator[Finding]:
+    """What is wrong with routes, given the names of all targets and of those that are enabled."""
+    seen: dict[str, int] = {}
+    for number, route in enumerate(routes):
+        what = f"route {number + 1} ({route.model!r})"
+        if route.model in seen:
+            yield Finding(
+                ("route", number, "model"),
+                f"{what} has the model of route {seen[route.model]}: give all of its targets to one of them",
+            )
+        seen.setdefault(route.model, number + 1)
+        if route.model in names and route.model not in route.targets:
+            yield Finding(
+                ("route", number, "model"),
+                f"{what} has the name of a target that is not among its targets, and clients can ask for a target by "
+                "its name: name it otherwise, or add that target",
+            )
+        yield from _target_findings(route, number, what, names, enabled)
+
+
+def _target_findings(
+    route: RouteSection, number: int, what: str, names: Collection[str], enabled: Collection[str]
+) -> Iterator[Finding]:
+    place = ("route", number, "targets")
+    for name in dict.fromkeys(route.targets):
+        if name not in names:
+            known = ", ".join(repr(one) for one in names)
+            yield Finding(place, f"{what}: there is no target named {name!r}; there are {known}")
+        elif route.targets.count(name) > 1:
+            yield Finding(place, f"{what} has the target {name!r} twice: each is tried at most once per request")
+    if names and not any(name in enabled for name in route.targets) and all(name in names for name in route.targets):
+        yield Finding(place, f"{what}: all of its targets have enabled = false, so that nobody could serve it")
+
+
+def route_of(section: RouteSection, targets: Mapping[str, ProbeTarget]) -> Route:
+    """The route, with those of its targets that are enabled."""
+    return Route(
+        section.model,
+        tuple(targets[name] for name in section.targets if name in targets),
+        section.strategy,
+        section.connect_timeout,
+        section.first_token_timeout,
+        section.idle_timeout,
+        section.total_timeout,
+    )
