@@ -11,7 +11,7 @@ from collectors.http.adaptations import Change
 from collectors.relay.observed import recent_performance
 from collectors.scheduler.prices import is_routed, price_of
 from routing.prices import Price
-from routing.relay_selection import EndpointPerformance
+from routing.selection import EndpointPerformance
 from settings.targets import Config, ProbeTarget
 from store import Selection, Store
 from store.clock import now_ms
@@ -29,6 +29,8 @@ class Knowledge:
     models: Mapping[str, Model] = field(default_factory=dict)
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     performance: Mapping[str, EndpointPerformance] = field(default_factory=dict)
+    cached_shares: Mapping[str, float] = field(default_factory=dict)
+    """Of recent prompts, the share that came from the provider's cache."""
 
 
 def knowledge_of(config: Config) -> Knowledge:

@@ -45,6 +45,7 @@ def request_row(attempt: Attempt, place: Place, price: Price | None, added_ms: f
         route=place.route,
         target=attempt.upstream.name,
         api=call.api,
+        model=attempt.upstream.target.model,
         provider=_name(tally.provider) or attempt.upstream.target.provider,
         app=call.app,
         app_title=call.app_title,

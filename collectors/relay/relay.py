@@ -21,11 +21,13 @@ from collectors.relay.recorder import Recorder
 from collectors.relay.upstream import Connections, Upstream, upstream_of
 from collectors.scheduler.prices import is_routed
 from routing.provider_preferences import Preferences, read_preferences
-from routing.relay_selection import EndpointPerformance, EndpointState, rank
-from settings.targets import Config, ProbeTarget, Route
+from routing.relay_selection import EndpointState, rank
+from routing.selection import EndpointPerformance
+from settings.relay import Route
+from settings.targets import Config, ProbeTarget
 from store import Selection, Store, StoreError
 from store.clock import now_ms
-from store.schema import REQUESTS, Request
+from store.schema import REQUESTS, Model, Request
 
 STATES_KEPT_S = 1.0
 """How long what is known of an endpoint's performance serves the ranking."""
@@ -194,7 +196,7 @@ class Relay:
         if not found:
             said = "; ".join(dict.fromkeys(reasons)) or "none has a key"
             raise ProblemError(404, f"No endpoint of this model can take the request: {said}.")
-        return self._rested(list(found.values()), preferences)
+        return self._rested(list(found.values()))
 
     def _cannot_stream(self, candidate: Candidate, call: Call) -> bool:
         changes = self.knowledge.changes.get(candidate.upstream.name, [])
@@ -225,21 +227,22 @@ class Relay:
 
     def _fresh_state(self, candidate: Candidate) -> EndpointState:
         name, target = candidate.upstream.name, candidate.upstream.target
-        price = self.knowledge.prices.get(name)
         model, endpoint = self.knowledge.models.get(name), self.knowledge.endpoints.get(name)
         context = (endpoint and endpoint.context_tokens) or (model.context_tokens if model is not None else None)
         return EndpointState(
             target=name,
             provider=target.provider or (endpoint.provider if endpoint else None) or name,
             endpoint=endpoint,
-            price=price.at(now_ms(), 0) if price is not None else None,
+            price=self.knowledge.prices.get(name),
             context_tokens=context,
             performance=_merged(self.knowledge.performance.get(name), self.health.performance(name)),
             resting_until=None,
             is_ejected=False,
+            cached_share=self.knowledge.cached_shares.get(name, 0.0),
+            input_modalities=_modalities(model),
         )
 
-    def _rested(self, candidates: list[Candidate], preferences: Preferences) -> list[Candidate]:
+    def _rested(self, candidates: list[Candidate]) -> list[Candidate]:
         """Without those that asked for a rest, those of which too much fails behind the others; where all rest, the one
         that returns soonest.
         """
@@ -247,8 +250,12 @@ class Relay:
         if not awake:
             return [min(candidates, key=lambda one: self.health.returns_at(one.upstream.name))]
         sound = [one for one in awake if not self.health.is_ejected(one.upstream.name)]
-        ordered = sound + [one for one in awake if one not in sound]
-        return ordered if preferences.needs.allow_fallbacks else ordered[:1]
+        return sound + [one for one in awake if one not in sound]
+
+
+def _modalities(model: Model | None) -> tuple[str, ...] | None:
+    listed = None if model is None else model.input_modalities
+    return tuple(word.strip() for word in listed.split(",")) if listed else None
 
 
 def _merged(probed: EndpointPerformance | None, seen: SeenPerformance) -> EndpointPerformance:

@@ -172,7 +172,7 @@ def test_a_pinned_provider_of_a_router_is_pinned_for_clients_too() -> None:
     with Upstream(good()) as upstream:
         sections = [f'[openrouter]\nbase_url = "{upstream.url}"', target("A", upstream.url, provider="deepinfra")]
         with running(config_of(*sections)) as relay:
-            relay.chat("A", provider={"data_collection": "deny", "only": ["other"]})
+            relay.chat("A", provider={"data_collection": "deny", "allow_fallbacks": True})
             request = upstream.requests[0]
             assert request.body["provider"] == {
                 "data_collection": "deny",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from collectors.relay import server
-from settings.targets import RelayKey, RelaySettings
+from settings.relay import RelayKey, RelaySettings
 from tests.relay.running import MESSAGES, RunningRelay, config_of, relay_to, routed, running
 from tests.relay.upstreams import Upstream, completion, good
 
