@@ -80,6 +80,8 @@ def check(
     for target in loaded.targets:
         if special := _special(scene, target, rests[target.name]):
             console.print(f"{target.name}: {special}", highlight=False, markup=False)
+    for line in _routes(loaded):
+        console.print(line, highlight=False, markup=False)
     budget = loaded.collector.usd_per_day
     console.print(f"at most ${total:.4f} a day in all, and never more than ${budget} (usd_per_day)", highlight=False)
     if total > budget:
@@ -95,6 +97,18 @@ def check(
 
 def _disabled(loaded: Config) -> str:
     return f", {len(loaded.disabled)} of them disabled" if loaded.disabled else ""
+
+
+def _routes(loaded: Config) -> list[str]:
+    """What the relay offers, and what it lacks."""
+    lines = []
+    for route in loaded.routes:
+        waiting = [target.name for target in route.targets if target.waits_for_key]
+        without = f"; waiting for a key: {', '.join(waiting)}" if waiting else ""
+        lines.append(f"route {route.model}: {', '.join(t.name for t in route.targets)} ({route.strategy}){without}")
+    if loaded.relay is not None and loaded.relay.keys_problem:
+        lines.append(f"the relay cannot start: {loaded.relay.keys_problem}")
+    return lines
 
 
 def _special(scene: CollectorContext, target: ProbeTarget, rest: str | None) -> str:

@@ -32,9 +32,9 @@ from store.schema import Endpoint
 class RequestNeeds(RoutingRequest):
     """What a real request needs, and what its `provider` object says.
 
-    `parameters` are those that an endpoint must support. `order`, `only` and `ignore` name providers, endpoints' tags or
-    targets. `completion_is_stated`: the request itself says how many tokens it may write; else `completion_tokens` is a
-    guess, for its cost alone.
+    `parameters` are those that an endpoint must support. `order`, `only` and `ignore` name providers, tags of endpoints
+    or targets. `completion_is_stated`: the request itself says how many tokens it may write; else `completion_tokens`
+    is a guess, for its cost alone.
     """
 
     completion_is_stated: bool = False
@@ -52,8 +52,9 @@ class RequestNeeds(RoutingRequest):
 class EndpointState:
     """What is known of an endpoint at this moment. Null: not known.
 
-    `context_tokens` is of use where the catalog has no `endpoint`. `cached_share`: of recent prompts, the share that came
-    from its cache, 0 to 1. `resting_until` (milliseconds UTC): it asked to be left alone. `is_ejected`: too much fails.
+    `context_tokens` is of use where the catalog has no `endpoint`. `cached_share`: of recent prompts, the share that
+    came from its cache, 0 to 1. `resting_until` (milliseconds UTC): it asked to be left alone. `is_ejected`: too much
+    of what it got failed.
     """
 
     target: str
@@ -104,9 +105,10 @@ def rank(
     """
     offers: list[_Offer] = []
     rejected: list[RejectedTarget] = []
+    sized = needs if needs.completion_is_stated else replace(needs, completion_tokens=0)
     for state in states:
         rates = None if state.price is None else state.price.at(now, needs.prompt_tokens)
-        reasons = _reasons(state, rates, needs)
+        reasons = _reasons(state, rates, needs, sized)
         if reasons:
             rejected.append(RejectedTarget(state.target, tuple(reasons)))
         else:
@@ -135,7 +137,8 @@ def names_of(state: EndpointState) -> set[str]:
     return {name.lower() for name in names if name}
 
 
-def _reasons(state: EndpointState, rates: Rates | None, needs: RequestNeeds) -> list[str]:
+def _reasons(state: EndpointState, rates: Rates | None, needs: RequestNeeds, sized: RequestNeeds) -> list[str]:
+    """`sized` has the length that the request states, alone."""
     names, endpoint = names_of(state), state.endpoint
     reasons = []
     if needs.only and not names & _lower(needs.only):
@@ -147,7 +150,6 @@ def _reasons(state: EndpointState, rates: Rates | None, needs: RequestNeeds) -> 
     quantization = (endpoint.quantization if endpoint is not None else None) or "unknown"
     if needs.quantizations and quantization.lower() not in _lower(needs.quantizations):
         reasons.append(f"its quantization is {quantization}")
-    sized = needs if needs.completion_is_stated else replace(needs, completion_tokens=0)
     reasons += capability_reasons(_capabilities(state), sized)
     if rates is not None:
         reasons += price_reasons(rates, needs)

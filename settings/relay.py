@@ -72,6 +72,10 @@ class RelaySettings:
     keys: tuple[RelayKey, ...] = ()
     usd_per_day: float | None = None
     """Per key."""
+    keys_problem: str | None = None
+    """Why the keys are not there, where the file or the variable that should have them is not: the collector needs none
+    of them, and the relay does not start without.
+    """
 
 
 @dataclass(frozen=True)
@@ -95,31 +99,36 @@ class Finding:
     sentence: str
 
 
-def read_keys(section: RelaySection, folder: Path, environment: Mapping[str, str]) -> tuple[RelayKey, ...]:
-    """The keys that the section names, from an owner-only file of lines `name=key`, or a variable that has the same,
-    divided by line breaks or commas. Raises ValueError.
+def relay_settings(section: RelaySection, folder: Path, environment: Mapping[str, str]) -> RelaySettings:
+    """The section with its keys, from an owner-only file of lines `name=key`, or a variable that has the same, divided
+    by line breaks or commas. Raises ValueError.
     """
-    if section.keys_file is None:
-        if section.keys_env is None:
-            return ()
-        text = environment.get(section.keys_env, "")
-        if not text.strip():
-            raise ValueError(
-                f"keys_env: {section.keys_env} is not set: it holds the keys, as name=key, divided by commas"
-            )
-        return _keys_in(text.replace(",", "\n"), section.keys_env)
-    file = folder / section.keys_file
+    usd_per_day = None if section.usd_per_day is None else float(section.usd_per_day)
+    if section.keys_file and section.keys_env:
+        raise ValueError("keys_file and keys_env both name the keys: leave one")
+    if section.keys_env is not None:
+        text, source = environment.get(section.keys_env, "").replace(",", "\n"), section.keys_env
+        missing = None if text.strip() else f"{source} is not set: it holds the relay's keys, as name=key"
+    elif section.keys_file is not None:
+        file = folder / section.keys_file
+        text, source = _text_of(file), str(file)
+        missing = None if text is not None else f"there is no {file}: write a line name=key into it for each client"
+    else:
+        return RelaySettings((), usd_per_day)
+    if missing or text is None:
+        return RelaySettings((), usd_per_day, missing)
+    return RelaySettings(_keys_in(text, source), usd_per_day)
+
+
+def _text_of(file: Path) -> str | None:
     try:
         if file.stat().st_mode & 0o077:
-            raise ValueError(
-                f"keys_file: {file} may be read by others than its owner: chmod 600 {file}, and think about new keys"
-            )
-        text = file.read_text(encoding="utf-8")
+            raise ValueError(f"{file} holds keys and may be read by others than its owner: chmod 600 {file}")
+        return file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ValueError(f"keys_file: there is no {file}: write one line name=key into it for each client") from None
+        return None
     except (OSError, UnicodeDecodeError) as problem:
-        raise ValueError(f"keys_file: {file} could not be read: {problem}") from None
-    return _keys_in(text, str(file))
+        raise ValueError(f"{file} could not be read: {problem}") from None
 
 
 def _keys_in(text: str, source: str) -> tuple[RelayKey, ...]:

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from settings.addresses import is_loopback
 from settings.durations import seconds
-from settings.relay import RelaySection, RelaySettings, Route, RouteSection, read_keys, route_findings, route_of
+from settings.relay import RelaySection, RelaySettings, Route, RouteSection, relay_settings, route_findings, route_of
 from settings.request_settings import HEADER_NAME, checked_body, checked_headers, checked_key_header, checked_params
 from settings.secrecy import keep_secret, looks_secret
 from settings.unknown_keys import suggestion, value_suggestion
@@ -286,7 +286,7 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     findings = route_findings(file.route, [target.name for target in targets], enabled)
     if wrong := [f"{_place(path, _line(text, found.place))}: {found.sentence}" for found in findings]:
         raise ConfigError("\n".join(wrong))
-    relay = _relay_settings(file, text, path, environment)
+    relay = _relay(file, text, path, environment)
     headers = [pair for target in targets for pair in target.headers.items()]
     keep_secret(
         [management_key, *(target.key for target in targets), *(one.key for one in (relay.keys if relay else ()))]
@@ -305,18 +305,14 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     )
 
 
-def _relay_settings(file: _File, text: str, path: Path, environment: Mapping[str, str]) -> RelaySettings | None:
-    section = file.relay
-    if section is None:
+def _relay(file: _File, text: str, path: Path, environment: Mapping[str, str]) -> RelaySettings | None:
+    if file.relay is None:
         return None
     try:
-        if section.keys_file and section.keys_env:
-            raise ValueError("keys_file and keys_env both name the keys: leave one")
-        keys = read_keys(section, path.parent, environment)
+        return relay_settings(file.relay, path.parent, environment)
     except ValueError as problem:
-        place = ("relay", "keys_file" if section.keys_file else "keys_env")
-        raise ConfigError(f"{_place(path, _line(text, place))}: [relay], {problem}") from None
-    return RelaySettings(keys, None if section.usd_per_day is None else float(section.usd_per_day))
+        key = "keys_file" if file.relay.keys_file else "keys_env"
+        raise ConfigError(f"{_place(path, _line(text, ('relay', key)))}: [relay], {key}: {problem}") from None
 
 
 def _refuse_unsendable(file: _File, targets: tuple[ProbeTarget, ...], management_key: str | None) -> None:
@@ -521,7 +517,7 @@ def _said(error: Any, raw: dict[str, Any], text: str, path: Path) -> str:
     if error["type"] == "extra_forbidden":
         return f"{where}: {what} has no {key or location[-1]!r}{_nearest(location)}"
     if error["type"] == "missing":
-        return f"{where}: {what} needs {key} ({_NEEDED.get(key, 'it has no default')})"
+        return f"{where}: {what} needs {key} ({_needed(owner, key)})"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "string_pattern_mismatch":  # it may be the key itself, so it is not shown
         return f"{where}: {what}, {key}: {_NO_VARIABLE}"
@@ -546,7 +542,14 @@ _NEEDED = {
     "name": "what it is called on the dashboard",
     "model": "the model's name as the server knows it, such as google/gemma-3-1b-it:free",
     "base_url": "where its API is, such as https://openrouter.ai/api/v1",
+    "targets": "the names of the targets that serve it",
 }
+
+
+def _needed(owner: tuple[Any, ...], key: str) -> str:
+    if owner[:1] == ("route",) and key == "model":
+        return "the name that clients ask for"
+    return _NEEDED.get(key, "it has no default")
 
 
 _LISTED = {"target": "name", "route": "model"}

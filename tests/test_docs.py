@@ -13,6 +13,7 @@ import typer
 
 from cli import app
 from collectors.http.classifier import CODES, SPECIFIC_STATUSES, STATUS_WORDS
+from settings.relay import RelaySection, RouteSection
 from settings.targets import CollectorSection, OpenRouterSection, TargetSection, parse
 from store import open_store
 from store.rollups import EXPORTED
@@ -121,7 +122,13 @@ def test_the_way_from_sqlite_to_a_fleet_names_every_table_that_can_be_imported()
 
 @pytest.mark.parametrize(
     ("heading", "section"),
-    [("[collector]", CollectorSection), ("[openrouter]", OpenRouterSection), ("[[target]]", TargetSection)],
+    [
+        ("[collector]", CollectorSection),
+        ("[openrouter]", OpenRouterSection),
+        ("[[target]]", TargetSection),
+        ("[relay]", RelaySection),
+        ("[[route]]", RouteSection),
+    ],
 )
 def test_every_key_of_the_configuration_is_documented(heading: str, section: type) -> None:
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")

@@ -126,3 +126,16 @@ def test_check_lists_a_disabled_target_and_does_not_reach_it(place: CliFixture) 
     assert (code, err, quiet.requests) == (0, "", [])
     assert "is right: 2 target(s), 1 of them disabled" in " ".join(out.split())
     assert "b disabled 0 nothing" in [" ".join(line.split()) for line in out.splitlines()]
+
+
+def test_check_names_the_routes_and_what_they_lack(place: CliFixture) -> None:
+    place.config.write_text(
+        place.config.read_text()
+        + '[[target]]\nname = "b"\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\napi_key_env = "NOT_SET"\n'
+        + '[relay]\nkeys_env = "NO_CLIENTS"\n[[route]]\nmodel = "gemma"\ntargets = ["a", "b"]\nstrategy = "latency"\n'
+    )
+    code, out, err = place.run("check")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    assert "route gemma: a, b (latency); waiting for a key: b" in lines
+    assert "the relay cannot start: NO_CLIENTS is not set: it holds the relay's keys, as name=key" in lines

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from settings.relay import RelaySection, RouteSection
 from settings.targets import CollectorSection, ConfigError, OpenRouterSection, TargetSection, parse
 from settings.unknown_keys import _GUESSES, VALUES, _by_guess
 
 PATH = Path("targets.toml")
 GOOD = '[[target]]\nname = "a"\nmodel = "m"\nbase_url = "http://h/v1"\n'
 KEYS = {
-    "": ["collector", "openrouter", "target"],
+    "": ["collector", "openrouter", "target", "relay", "route"],
     "collector": list(CollectorSection.model_fields),
     "openrouter": list(OpenRouterSection.model_fields),
     "target": list(TargetSection.model_fields),
+    "relay": list(RelaySection.model_fields),
+    "route": list(RouteSection.model_fields),
 }
 ENV_NOTE = " It names the environment variable that holds the key; the key itself never stands in this file"
 UNIT = ' A duration has its unit with it, as in "30s"'
