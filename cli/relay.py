@@ -30,10 +30,10 @@ def relay(
 ) -> int:
     """Serve OpenAI-compatible requests from the targets, and record what passes, never what is said (docs/relay.md)."""
     from collectors.http.authorities import check_authorities
+    from collectors.relay.keys import is_for_this_machine
     from collectors.relay.recorder import Recorder
     from collectors.relay.relay import Relay
     from collectors.relay.server import run
-    from settings.addresses import is_loopback
     from settings.targets import ConfigError, load
     from store import open_store
 
@@ -41,7 +41,7 @@ def relay(
     check_authorities()
     url = store_url(store)
     has_keys = loaded.relay is not None and bool(loaded.relay.keys)
-    if not is_loopback(host) and not has_keys:
+    if not is_for_this_machine(host) and not has_keys:
         raise ConfigError(
             f"the relay has no keys, so it listens on this machine only, not on {host}: write [relay] with keys_file "
             f"into {loaded.path}, or leave --host out"

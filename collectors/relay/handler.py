@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -20,7 +17,7 @@ from collectors.relay.fallback import Service
 from collectors.relay.generations import generation
 from collectors.relay.metrics import CONTENT_TYPE
 from collectors.relay.models_list import endpoints_of, models_list
-from collectors.relay.problems import Api, ProblemError
+from collectors.relay.problems import Api, ProblemError, report_failure
 from collectors.relay.relay import Relay
 from collectors.relay.responses import send_json, send_problem
 from store.clock import now_ms
@@ -133,7 +130,7 @@ class Application:
                 raise
             work.uncancel()
         except Exception as problem:  # noqa: BLE001  its words may hold a prompt, and uvicorn would write them down
-            _report(problem)
+            report_failure(problem)
             if not service.has_begun:
                 raise ProblemError(500, "The relay itself failed: its log says where.") from None
             raise Gone from None
@@ -187,14 +184,3 @@ async def _body(headers: dict[str, str], receive: Receive) -> bytes:
 
 def _too_large() -> ProblemError:
     return ProblemError(413, f"The body of the request is larger than {LARGEST_BODY_BYTES // 2**20} MiB.")
-
-
-def _report(problem: BaseException) -> None:
-    """Where a bug of ours is: its type and its place, never its words."""
-    frames = traceback.extract_tb(problem.__traceback__)
-    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-4:]]
-    print(
-        f"the relay failed: {type(problem).__name__} at {' < '.join(reversed(places))}; this is a bug in Uptoken",
-        file=sys.stderr,
-        flush=True,
-    )

@@ -113,6 +113,14 @@ class Hosts:
         return is_loopback(name) or name in self._allowed or _is_address(name)
 
 
+def is_for_this_machine(listen_address: str) -> bool:
+    """Whether only this machine reaches what listens there: `0.0.0.0` and `::` are every address that it has."""
+    try:
+        return ipaddress.ip_address(listen_address).is_loopback
+    except ValueError:
+        return listen_address.lower() == "localhost"
+
+
 def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)

@@ -16,7 +16,7 @@ from collectors.relay.health import Health, SeenPerformance
 from collectors.relay.keys import DAY_MS, Hosts, Keys, Spending
 from collectors.relay.knowledge import LEARNED_EVERY_S, Knowledge, knowledge_of, learn
 from collectors.relay.metrics import Metrics
-from collectors.relay.problems import ProblemError
+from collectors.relay.problems import ProblemError, report_failure
 from collectors.relay.recorder import Recorder
 from collectors.relay.upstream import Connections, Upstream, upstream_of
 from collectors.scheduler.prices import is_routed
@@ -121,10 +121,15 @@ class Relay:
         loop = asyncio.get_running_loop()
 
         def read() -> None:
-            with suppress(StoreError, OSError):
+            try:
                 self._read_store()
-            with suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(done.set)
+            except (StoreError, OSError):
+                pass
+            except Exception as problem:  # noqa: BLE001  its words are not ours
+                report_failure(problem)
+            finally:
+                with suppress(RuntimeError):  # the loop has ended meanwhile
+                    loop.call_soon_threadsafe(done.set)
 
         threading.Thread(target=read, name="relay-learn", daemon=True).start()
         with suppress(TimeoutError):
