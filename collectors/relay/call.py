@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import string
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +23,6 @@ PASSED_HEADERS = ("traceparent", "tracestate", "anthropic-version", "anthropic-b
 LONGEST_TITLE = 100
 _LONG_NUMBER = re.compile(rb"[0-9]{17}")
 """orjson makes a float of an integer of more than 64 bits."""
-_LETTERS = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Call:
 
 def new_id() -> str:
     """A generation's id, in OpenRouter's form."""
-    return f"gen-{int(time.time())}-{''.join(secrets.choice(_LETTERS) for _ in range(20))}"
+    return f"gen-{int(time.time())}-{secrets.token_hex(10)}"
 
 
 def read_call(

@@ -13,6 +13,8 @@ from collectors.relay.problems import ProblemError
 from settings.addresses import is_loopback
 
 DAY_MS = 86_400_000
+MOST_REMEMBERED = 100
+"""Hosts that were found to be known, as they were written: looking takes a while."""
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{0,5})?", re.ASCII | re.IGNORECASE)
 
 
@@ -94,6 +96,7 @@ class Hosts:
 
     def __init__(self, allowed: Sequence[str] = ()) -> None:
         self._allowed = {name.lower().rstrip(".") for name in (*allowed, socket.gethostname(), socket.getfqdn())}
+        self._known: set[str] = set()
 
     def check(self, hosts: Sequence[str], origins: Sequence[str], *, is_open: bool) -> None:
         """Raises ProblemError for a foreign host; where nobody needs a key (`is_open`), for a foreign page, too."""
@@ -106,6 +109,14 @@ class Hosts:
             raise ProblemError(403, "Pages of other sites may use the relay only with a key.")
 
     def _is_known(self, authority: str) -> bool:
+        if authority in self._known:
+            return True
+        is_known = self._looks_known(authority)
+        if is_known and len(self._known) < MOST_REMEMBERED:
+            self._known.add(authority)
+        return is_known
+
+    def _looks_known(self, authority: str) -> bool:
         found = _AUTHORITY.fullmatch(authority)
         if found is None:
             return False

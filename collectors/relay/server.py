@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Iterator
@@ -104,5 +105,7 @@ async def serve(relay: Relay, server: uvicorn.Server, listener: socket.socket) -
 
 def run(relay: Relay, listener: socket.socket) -> None:
     """Serve in this thread, to the end."""
+    gc.collect()
+    gc.freeze()  # what is loaded stays: looking through it for garbage would stop every stream for milliseconds
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(relay, server_for(relay), listener))

@@ -131,14 +131,18 @@ class Connections:
         proxy = upstream.proxy
         if proxy is not None and proxy.problem is not None:
             raise aiohttp.ClientConnectionError(proxy.problem)
-        session = self._fresh if is_fresh else self._pool
+        # tinyproxy looks at the first request of a connection alone: a second one would go to the target as it is, with
+        # the proxy's password
+        is_forwarded = proxy is not None and upstream.urls[api].scheme == "http"
+        session = self._fresh if is_fresh or is_forwarded else self._pool
+        login = {} if proxy is None else _login(proxy)
         return await session.post(
             upstream.urls[api],
             data=body,
-            headers=upstream.headers | headers,
+            headers=upstream.headers | headers | (login if is_forwarded else {}),
             allow_redirects=False,
             proxy=None if proxy is None else proxy.url,
-            proxy_auth=None if proxy is None or proxy.user is None else aiohttp.BasicAuth(proxy.user, proxy.password),
+            proxy_headers=login or None,
             trace_request_ctx=marks,
             timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout_s),
         )
@@ -147,6 +151,12 @@ class Connections:
         """Close them all."""
         await self._pool.close()
         await self._fresh.close()
+
+
+def _login(proxy: Proxy) -> dict[str, str]:
+    if proxy.user is None:
+        return {}
+    return {"Proxy-Authorization": aiohttp.encode_basic_auth(proxy.user, proxy.password)}
 
 
 def _tracing() -> aiohttp.TraceConfig:
