@@ -137,8 +137,6 @@ class Attempt:
         )
         headers = {"Accept": "text/event-stream" if self.call.streamed else "application/json"}
         headers |= self.call.passed_headers
-        if self._is_routed:
-            headers["X-OpenRouter-Metadata"] = "enabled"
         where = (self.upstream, self.call.api, body, headers)
         try:
             return await self._connections.post(*where, self.marks, connect_timeout_s)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from collectors.relay.attempt import Attempt, Send
 from collectors.relay.call import Call
 from collectors.relay.generations import router_metadata
-from collectors.relay.problems import ERROR_TYPES, Failure, ProblemError
+from collectors.relay.problems import ERROR_TYPES, Failure, Gone, ProblemError
 from collectors.relay.record import Place, outcome_of_attempt, request_row
 from collectors.relay.relay import Candidate, Relay
 from collectors.relay.responses import error_event
@@ -115,12 +115,15 @@ class Service:
             await self._send({"type": "http.response.body", "body": whole, "more_body": False})
         else:
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-            async with asyncio.timeout_at(deadline + candidate.limits.idle_s):  # a client that reads nothing
-                await attempt.pass_on(self._send, candidate.limits.idle_s, deadline)
+            try:
+                async with asyncio.timeout_at(deadline + candidate.limits.idle_s):
+                    await attempt.pass_on(self._send, candidate.limits.idle_s, deadline)
+            except TimeoutError:  # the client reads nothing
+                raise Gone from None
             self._note_served(attempt, candidate)
             end = b"" if attempt.failure is None else error_event(self._call, attempt, candidate.provider)
             await self._send({"type": "http.response.body", "body": end, "more_body": False})
-        await attempt.finish()
+        self._relay.finish_later(attempt.finish())
 
     def _note_served(self, attempt: Attempt, candidate: Candidate) -> None:
         if attempt.failure is None and (judged := attempt.tally.failure()) is not None:

@@ -16,8 +16,8 @@ from collectors.relay.call import new_id, read_call
 from collectors.relay.fallback import Service
 from collectors.relay.generations import generation
 from collectors.relay.metrics import CONTENT_TYPE
-from collectors.relay.models_list import endpoints_of, models_list
-from collectors.relay.problems import Api, ProblemError, report_failure
+from collectors.relay.models_list import endpoints_of, model_named, models_list
+from collectors.relay.problems import Api, Gone, ProblemError, report_failure
 from collectors.relay.relay import Relay
 from collectors.relay.responses import send_json, send_problem
 from store.clock import now_ms
@@ -34,10 +34,6 @@ APIS: dict[str, Api] = {
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Scope = dict[str, Any]
-
-
-class Gone(Exception):  # noqa: N818  no error of anybody's
-    """The client left."""
 
 
 class Application:
@@ -97,7 +93,7 @@ class Application:
         if path.startswith("/models/"):
             name = path.removeprefix("/models/").removesuffix("/endpoints")
             if (found := endpoints_of(relay, unquote(name))) is not None:
-                return found if path.endswith("/endpoints") else _model(relay, unquote(name))
+                return found if path.endswith("/endpoints") else model_named(relay, unquote(name))
             raise ProblemError(404, "The relay has no such model: GET /v1/models lists them.")
         if path == "/generation":
             wanted = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("id", [""])[0]
@@ -123,7 +119,7 @@ class Application:
         relay.metrics.in_flight.inc()
         try:
             await service.serve()
-        except ProblemError:
+        except (Gone, ProblemError):
             raise
         except asyncio.CancelledError:
             if not watcher.done():  # not the client: this process ends
@@ -138,11 +134,6 @@ class Application:
             relay.metrics.in_flight.dec()
             watcher.cancel()
         relay.metrics.note_request(service.status, fell_back=service.fell_back)
-
-
-def _model(relay: Relay, name: str) -> dict[str, Any]:
-    listed = models_list(relay)["data"]
-    return {"data": next(model for model in listed if model["id"] == name)}
 
 
 def _path(path: str) -> str:

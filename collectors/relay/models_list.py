@@ -15,7 +15,7 @@ OWNER = "uptoken"
 
 def models_list(relay: Relay) -> dict[str, Any]:
     """Every name that a client can ask for."""
-    listed = [_model(relay, name) for name in relay.names]
+    listed = [model_named(relay, name) for name in relay.names]
     return {"object": "list", "data": listed, "links": {"next": None}, "total_count": len(listed)}
 
 
@@ -24,13 +24,14 @@ def endpoints_of(relay: Relay, name: str) -> dict[str, Any] | None:
     candidates = relay.endpoints_of(name)
     if not candidates:
         return None
-    model = _model(relay, name)
+    model = model_named(relay, name)
     kept = ("id", "name", "created", "description", "architecture")
     data = {field: model[field] for field in kept}
     return {"data": data | {"endpoints": [_endpoint(relay, candidate) for candidate in candidates]}}
 
 
-def _model(relay: Relay, name: str) -> dict[str, Any]:
+def model_named(relay: Relay, name: str) -> dict[str, Any]:
+    """One of them; `endpoints_of` says whether there is one."""
     candidates = relay.endpoints_of(name)
     known = [row for one in candidates if (row := relay.knowledge.models.get(one.upstream.name)) is not None]
     first = known[0] if known else None

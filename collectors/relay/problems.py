@@ -78,6 +78,10 @@ class ProblemError(Exception):
         return [(b"retry-after", seconds), (b"retry-after-ms", str(self.retry_after_ms).encode())]
 
 
+class Gone(Exception):  # noqa: N818  no error of anybody's
+    """The client left, or reads nothing."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why an attempt gave the client nothing. `code` is what may be recorded: an outcome's word or an HTTP status,

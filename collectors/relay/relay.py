@@ -6,9 +6,10 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from collectors.relay.call import Call
 from collectors.relay.generations import Generations
@@ -92,6 +93,7 @@ class Relay:
         self._learning: asyncio.Task[None] | None = None
         # a draw among endpoints is no secret
         self._random = random.Random()  # nosec B311
+        self._finishing: set[asyncio.Task[None]] = set()
         self._states: dict[str, tuple[float, EndpointState]] = {}
 
     async def open(self) -> None:
@@ -108,6 +110,12 @@ class Relay:
         await self.connections.close()
         if self.recorder is not None:
             await asyncio.to_thread(self.recorder.close, 5.0)
+
+    def finish_later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what no client has to wait for."""
+        task = asyncio.create_task(work)
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
 
     async def _keep_learning(self) -> None:
         while True:

@@ -45,7 +45,6 @@ class Tally:
         self.provider: str | None = None
         self.served_model: str | None = None
         self.upstream_id: str | None = None
-        self.route: str | None = None
         self.reported: ReportedError | None = None
         self.broken_events = 0
         self.streamed = True
@@ -128,7 +127,6 @@ class Tally:
     def _note_identity(self, chunk: Chunk, value: dict[str, Any]) -> None:
         self.provider = chunk.provider or self.provider
         self.served_model = chunk.model or self.served_model
-        self.route = chunk.route or self.route
         holder = value["message"] if isinstance(value.get("message"), dict) else value
         self.upstream_id = self.upstream_id or word(holder.get("id"))
         self._has_identity = self._has_identity or self.upstream_id is not None

@@ -6,6 +6,7 @@ import os
 import ssl
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -85,8 +86,9 @@ def _url(target: ProbeTarget, api: Api) -> str:
     return below(target.base_url, path, {n: v for n, v in needed.items() if n not in said} | dict(target.params))
 
 
-def _trust() -> ssl.SSLContext:
-    named = authorities()
+@cache
+def _trust(named: str | bool) -> ssl.SSLContext:
+    """Whose certificates are believed; reading them takes a tenth of a second."""
     if named is True:
         return ssl.create_default_context(cafile=certifi.where())
     path = Path(str(named))
@@ -97,7 +99,7 @@ class Connections:
     """Every connection to a model server. It is made and closed inside the event loop."""
 
     def __init__(self) -> None:
-        self._trust = _trust()
+        self._trust = _trust(authorities())
         self._pool = self._session(keeps=True)
         self._fresh = self._session(keeps=False)
 

@@ -182,7 +182,9 @@ def test_who_goes_while_another_endpoint_is_about_to_be_tried_is_served_no_furth
         assert not b.requests
 
 
-def test_a_client_that_reads_nothing_holds_its_upstream_for_the_total_time_at_most() -> None:
+def test_a_client_that_reads_nothing_holds_its_upstream_for_the_total_time_at_most(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     async def endless(exchange: Exchange) -> None:
         await exchange.head(200, Content_Type="text/event-stream")
         watch = asyncio.ensure_future(exchange.gone())
@@ -200,6 +202,9 @@ def test_a_client_that_reads_nothing_holds_its_upstream_for_the_total_time_at_mo
     ):
         _until(lambda: bool(a.closed_at), 5)
         assert connection.fileno() > 0
+        _until(lambda: bool(relay.rows))
+    assert relay.rows[0].cancelled
+    assert capfd.readouterr() == ("", "")
 
 
 def _until(holds: Any, most_s: float = 3) -> None:

@@ -28,6 +28,7 @@ def test_openai_chats_streams_and_lists() -> None:
         assert chunks[-1].usage is not None
         assert chunks[-1].usage.completion_tokens == 2
         assert [model.id for model in client.models.list()] == ["gemma", "A", "B"]
+        assert client.models.retrieve("gemma").id == "gemma"
         raw = client.chat.completions.with_raw_response.create(**ASKED)
         assert raw.headers["x-uptoken-provider"] == "B"
 

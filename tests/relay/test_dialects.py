@@ -179,4 +179,3 @@ def test_a_pinned_provider_of_a_router_is_pinned_for_clients_too() -> None:
                 "only": ["deepinfra"],
                 "allow_fallbacks": False,
             }
-            assert request.headers["x-openrouter-metadata"] == "enabled"

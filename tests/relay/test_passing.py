@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 
@@ -246,3 +247,16 @@ def test_a_large_event_passes() -> None:
 
     assert large in response.body
     assert json.loads(response.body.split(b"\n\n")[1][6:])["choices"][0]["delta"]["images"] == [picture]
+
+
+def test_the_connection_of_a_stream_is_used_again_also_when_it_ends_a_moment_after_its_last_event() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.stream(*good_stream(), ends=False)
+        await asyncio.sleep(0.03)
+        await exchange.end()
+
+    with Upstream(script) as upstream, relay_to(upstream.url) as relay:
+        for _ in range(3):
+            assert relay.chat(stream=True).text == "42"
+            time.sleep(0.06)
+        assert upstream.connections == 1
