@@ -63,7 +63,10 @@ class Health:
         self._endpoints = {name: _Endpoint() for name in names}
 
     def __getitem__(self, name: str) -> _Endpoint:
-        return self._endpoints.setdefault(name, _Endpoint())
+        found = self._endpoints.get(name)
+        if found is None:
+            found = self._endpoints[name] = _Endpoint()
+        return found
 
     def begin(self, name: str) -> None:
         """A request goes to this endpoint: where it is half-open, that is the one that may try."""
