@@ -111,11 +111,12 @@ def relay_settings(section: RelaySection, folder: Path, environment: Mapping[str
         missing = None if text.strip() else f"{source} is not set: it holds the relay's keys, as name=key"
     elif section.keys_file is not None:
         file = folder / section.keys_file
-        text, source = _text_of(file), str(file)
-        missing = None if text is not None else f"there is no {file}: write a line name=key into it for each client"
+        known = _text_of(file)
+        text, source = known or "", str(file)
+        missing = None if known is not None else f"there is no {file}: write a line name=key into it for each client"
     else:
         return RelaySettings((), usd_per_day)
-    if missing or text is None:
+    if missing is not None:
         return RelaySettings((), usd_per_day, missing)
     return RelaySettings(_keys_in(text, source), usd_per_day)
 

@@ -33,17 +33,18 @@ from store.clickhouse_schema import (
     first_query,
     incidents_query,
     newest_query,
+    observations,
     packed_cells,
     packed_sketch,
     rollup_query,
-    view_of,
 )
 from store.clock import DAY_MS, now_ms
 from store.horizon import as_of, horizon
 from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import BLOCK_MS, CELL_MS, COLUMNS, EXPORTED, SKETCHED, STEP_MS, Step, by_place, cells_of, told
-from store.schema import INCIDENTS, PROBES, TABLE_OF, TABLES, Probe, Row, Table
+from store.schema import INCIDENTS, OBSERVED, PROBES, REQUESTS, TABLE_OF, TABLES, Probe, Row, Table
 from store.sketch import counts_of, merged
+from store.traffic import TrafficDay, TrafficMinute, days_sql, minutes_sql
 from store.versioning import meet, until_later
 
 try:
@@ -106,8 +107,8 @@ class ClickHouseStore:
             self._command(statement)
         for statement in self._layout.create_views():
             self._command(statement)
-        for name, query in self._layout.views().items():
-            if self._is_other_view(name, query):
+        for name, view in self._layout.views().items():
+            if self._is_other_view(name, view.query):
                 self._command(self._layout.change_view(name))
 
     def _refuse_older(self) -> None:
@@ -130,14 +131,14 @@ class ClickHouseStore:
         return {table: set(columns) for table, columns in self._asked(sql, name=self._database)}
 
     def _is_other_view(self, name: str, query: str) -> bool:
-        """Whether the view that fills a table has another query than this one. It is a part of the statement, and no
+        """Whether the view has another query than this one. It is a part of the statement, and no
         parameter: those are sent in the address, and a proxy may refuse one of 10 kB.
         """
         sql = (
             "SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {name:String}"
             f" AND formatQuerySingleLine(as_select) <> formatQuerySingleLine({format_str(query)})"
         )
-        return bool(self._asked(sql, database=self._database, name=view_of(name)))
+        return bool(self._asked(sql, database=self._database, name=name))
 
     @contextmanager
     def _client(self) -> Iterator[Any]:
@@ -214,7 +215,7 @@ class ClickHouseStore:
         elif "ignore" in (table.on_conflict, on_conflict):
             there = self._there(table, list(unique))
             unique = {key: row for key, row in unique.items() if key not in there}
-        if table is PROBES and (kept_since := self.kept_since()):
+        if table in OBSERVED and (kept_since := self.kept_since()):
             unique = {key: row for key, row in unique.items() if row[1] >= kept_since}
         self._insert(table, list(unique.values()))
         return len(unique)
@@ -437,6 +438,16 @@ class ClickHouseStore:
             ):
                 yield row
 
+    def traffic_by_minute(self, selection: Selection = ALL) -> Iterator[TrafficMinute]:
+        """See `Traffic.traffic_by_minute`."""
+        where, parameters = _where(REQUESTS, selection)
+        return map(TrafficMinute._make, self._rows(minutes_sql(self._name(REQUESTS.name), where), parameters))
+
+    def traffic_by_day(self, selection: Selection = ALL) -> Iterator[TrafficDay]:
+        """See `Traffic.traffic_by_day`."""
+        where, parameters = _where(REQUESTS, selection)
+        return map(TrafficDay._make, self._rows(days_sql(self._name(REQUESTS.name), where), parameters))
+
     def size_bytes(self) -> int:
         """See `Sized.size_bytes`: on the server that answers."""
         sql = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = {name:String}"
@@ -460,7 +471,8 @@ class ClickHouseStore:
             newest = f"SELECT target, location, profile, started_at FROM {self._layout.local(NEWEST)} FINAL"
             old = f"started_at < {{before:Int64}} AND (target, location, profile, started_at) NOT IN ({newest})"
             gone = 0
-            for name, condition in (("probes", old), ("endpoint_stats", "seen_at < {before:Int64}")):
+            attempts, reports = "started_at < {before:Int64}", "seen_at < {before:Int64}"
+            for name, condition in (("probes", old), ("requests", attempts), ("endpoint_stats", reports)):
                 [(count,)] = self._rows(
                     f"SELECT count() FROM {self._name(name)} WHERE {condition}", {"before": boundary}
                 )
@@ -476,7 +488,8 @@ class ClickHouseStore:
             if pruned_until > midnight:
                 self._command(f"INSERT INTO {self._name('upkeep')} VALUES ({midnight})")
                 self._delete("upkeep", "kept_since > {midnight:Int64}", midnight=midnight)
-            partial = moment % DAY_MS and self.count(PROBES, Selection(moment, moment - moment % DAY_MS + DAY_MS))
+            rest_of_day = Selection(moment, moment - moment % DAY_MS + DAY_MS)
+            partial = moment % DAY_MS and any(self.count(table, rest_of_day) for table in OBSERVED)
             for table in TABLES.values():
                 if not table.is_derived:
                     gone += self._remove_rows(table, moment, now)
@@ -487,10 +500,7 @@ class ClickHouseStore:
                     first = began
                 self._delete(name, "at >= {first:Int64}", first=first)
                 if first < moment:
-                    query = rollup_query(self._name(PROBES.name), step, f" AND started_at >= {began}")
-                    if step == "block":
-                        query = blocks_query(self._name("daily"), began)
-                    self._command(f"INSERT INTO {self._name(name)} ({', '.join(ROLLUP_COLUMNS)}) {query}")
+                    self._fill_rollups(step, began)
             self._delete(NEWEST, "started_at >= {moment:Int64}", moment=moment)
             self._delete(FIRST, "first_at >= {moment:Int64}", moment=moment)
             query = newest_query(self._name(PROBES.name))
@@ -520,18 +530,20 @@ class ClickHouseStore:
             for step, name in ROLLUPS.items():
                 since = kept_since - kept_since % BLOCK_MS if step == "block" else kept_since
                 self._delete(name, "at >= {since:Int64}", since=since)
-                if step == "block":
-                    query = blocks_query(self._name("daily"), since)
-                else:
-                    query = rollup_query(self._name("probes"), step, f" AND started_at >= {since}")
-                self._command(f"INSERT INTO {self._name(name)} ({', '.join(ROLLUP_COLUMNS)}) {query}")
+                self._fill_rollups(step, since)
             probes = self._name("probes")
             self._command(f"INSERT INTO {self._name(NEWEST)} ({', '.join(PROBES.names)}) {newest_query(probes)}")
             self._command(f"INSERT INTO {self._name(FIRST)} ({', '.join(SERIES)}, first_at) {first_query(probes)}")
-        [(count,)] = self._rows(
-            f"SELECT count() FROM {self._name('probes')} WHERE started_at >= {{since:Int64}}", {"since": kept_since}
-        )
-        return int(count)
+        return sum(self.count(table, Selection(since=kept_since)) for table in OBSERVED)
+
+    def _fill_rollups(self, step: Step, since: int) -> None:
+        """Make roll-ups from `since` on: blocks from the days, the others from the raw rows."""
+        queries = [blocks_query(self._name("daily"), since)]
+        if step != "block":
+            sources = [observations(table, self._name(table.name)) for table in OBSERVED]
+            queries = [rollup_query(source, step, f" AND started_at >= {since}") for source in sources]
+        for query in queries:
+            self._command(f"INSERT INTO {self._name(ROLLUPS[step])} ({', '.join(ROLLUP_COLUMNS)}) {query}")
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -25,8 +25,9 @@ from store.rollups import (
     SKETCHED,
     STEP_MS,
     Step,
+    attempts_as_observations,
 )
-from store.schema import DOWN, LAG_LIMIT_MS, MAY_BE_BILLED, PROBES, TABLES, UP, Kind, Table
+from store.schema import DOWN, LAG_LIMIT_MS, MAY_BE_BILLED, OBSERVED, PROBES, REQUESTS, TABLES, UP, Kind, Table
 from store.sketch import BUCKETS, GAMMA, SMALLEST
 
 TYPES: dict[Kind, str] = {"text": "String", "integer": "Int64", "real": "Float64", "flag": "UInt8", "moment": "Int64"}
@@ -46,6 +47,14 @@ class StoredTable:
     engine: str
     order: tuple[str, ...]
     more: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """A materialized view: the table that it fills, and its query."""
+
+    table: str
+    query: str
 
 
 @dataclass(frozen=True)
@@ -69,10 +78,10 @@ class Layout:
 
     def create_views(self) -> Iterator[str]:
         """What makes the views that are not there yet: the server wants to see their columns in the tables."""
-        for name, query in self.views().items():
+        for name, view in self.views().items():
             yield (
-                f"CREATE MATERIALIZED VIEW IF NOT EXISTS {self.database}.{view_of(name)}{self.on_cluster}"
-                f" TO {self.local(name)} AS {query}"
+                f"CREATE MATERIALIZED VIEW IF NOT EXISTS {self.database}.{name}{self.on_cluster}"
+                f" TO {self.local(view.table)} AS {view.query}"
             )
 
     def tables(self) -> Iterator[StoredTable]:
@@ -87,11 +96,16 @@ class Layout:
         yield StoredTable(FIRST, _SERIES_COLUMNS | first_at, "AggregatingMergeTree", SERIES)
         yield StoredTable("upkeep", {"kept_since": "Int64"}, "MergeTree", ("kept_since",))
 
-    def views(self) -> dict[str, str]:
-        """The query that fills each table which is made from the probes, by the table's name."""
+    def views(self) -> dict[str, View]:
+        """The views that fill tables from the probes and from the relay's attempts, by name."""
         probes = self.local(PROBES.name)
-        rollups = {name: rollup_query(probes, step) for step, name in ROLLUPS.items()}
-        return rollups | {NEWEST: newest_query(probes), FIRST: first_query(probes)}
+        queries = {NEWEST: newest_query(probes), FIRST: first_query(probes)}
+        found = {f"{name}_of_probes": View(name, query) for name, query in queries.items()}
+        for table in OBSERVED:
+            source = observations(table, self.local(table.name))
+            for step, name in ROLLUPS.items():
+                found[f"{name}_of_{table.name}"] = View(name, rollup_query(source, step))
+        return found
 
     def missing(self, known: Mapping[str, Collection[str]]) -> Iterator[str]:
         """What adds the columns that the tables of an older Uptoken lack. `known`: the columns of each table."""
@@ -107,8 +121,8 @@ class Layout:
                     yield f"ALTER TABLE {name}{self.on_cluster} {', '.join(added)}"
 
     def change_view(self, name: str) -> str:
-        """What gives the view that fills a table the query of today."""
-        return f"ALTER TABLE {self.database}.{view_of(name)}{self.on_cluster} MODIFY QUERY {self.views()[name]}"
+        """What gives a view the query of today."""
+        return f"ALTER TABLE {self.database}.{name}{self.on_cluster} MODIFY QUERY {self.views()[name].query}"
 
     @property
     def on_cluster(self) -> str:
@@ -140,7 +154,7 @@ class Layout:
             )
 
     def _more(self, table: Table) -> str:
-        if table is not PROBES:
+        if table not in OBSERVED:
             return ""
         more = " PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(started_at))"
         if self.retention_days is not None:
@@ -148,9 +162,9 @@ class Layout:
         return f"{more} SETTINGS index_granularity = 1024"  # a page reads an hour of a series here and there
 
 
-def view_of(name: str) -> str:
-    """The view that fills a table which is made from the probes."""
-    return f"{name}_of_probes"
+def observations(table: Table, source: str) -> str:
+    """What roll-ups are made from: a table of probes, or one of attempts as a subquery in the shape of probes."""
+    return attempts_as_observations(source) if table is REQUESTS else source
 
 
 def _engine(table: Table) -> str:

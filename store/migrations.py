@@ -402,6 +402,53 @@ def m010_answers_and_rate_limits(connection: apsw.Connection) -> None:
     )
 
 
+def m011_requests(connection: apsw.Connection) -> None:
+    """What passes through the relay, one row an attempt, and how many of its rows waited to be written."""
+    connection.execute(
+        """
+        CREATE TABLE requests (
+            target TEXT NOT NULL,
+            started_at INTEGER NOT NULL,
+            request_id TEXT NOT NULL,
+            attempt INTEGER NOT NULL,
+            location TEXT NOT NULL,
+            route TEXT NOT NULL,
+            api TEXT NOT NULL,
+            streamed INTEGER NOT NULL,
+            outcome TEXT NOT NULL,
+            served INTEGER NOT NULL,
+            cancelled INTEGER NOT NULL,
+            model TEXT,
+            provider TEXT,
+            app TEXT,
+            app_title TEXT,
+            app_categories TEXT,
+            key_name TEXT,
+            connect_ms REAL,
+            ttft_ms REAL,
+            first_answer_ms REAL,
+            total_ms REAL,
+            tokens_per_second REAL,
+            prompt_tokens INTEGER,
+            completion_tokens INTEGER,
+            reasoning_tokens INTEGER,
+            cached_tokens INTEGER,
+            tokens_source TEXT,
+            cost_usd REAL,
+            http_status INTEGER,
+            error TEXT,
+            finish_reason TEXT,
+            served_model TEXT,
+            fallback_for TEXT,
+            added_ms REAL,
+            PRIMARY KEY (target, started_at, request_id, attempt)
+        ) STRICT, WITHOUT ROWID;
+
+        ALTER TABLE runs ADD COLUMN queued INTEGER;
+        """
+    )
+
+
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m001_first_tables,
     m002_endpoints,
@@ -413,6 +460,7 @@ MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m008_internal_errors,
     m009_merged_runs,
     m010_answers_and_rate_limits,
+    m011_requests,
 )
 FIRST_WITH_BLOCKS = 6
 

@@ -18,7 +18,7 @@ from store.migrations import mark_finished, mark_unfinished, refuse_foreign
 from store.part_files import part_file
 from store.protocol import StoreError
 from store.rollups import COLUMNS, STEP_MS, Step
-from store.schema import INCIDENTS, PROBES, TABLES, Row, Table
+from store.schema import INCIDENTS, OBSERVED, TABLES, Row, Table
 from store.sqlite import INTERNED, SqliteStore
 from store.sqlite_derived import MASK, SHIFT, TABLE, fold, keep_incident, put_rollup_sql, retell_incidents
 
@@ -59,10 +59,11 @@ def _salvage_into(part: Path, connection: apsw.Connection, found: Salvage, count
     try:
         with closing(apsw.Connection(str(part))) as new:
             mark_unfinished(new)
-        small = [table for table in TABLES.values() if not table.is_derived and table is not PROBES]
+        small = [table for table in TABLES.values() if not table.is_derived and table not in OBSERVED]
         for table in small:
             _take(store, table, _from_both_ends(connection, table, "", (), found), found, count)
-        _take(store, PROBES, _probes(connection, found), found, count)
+        for table in OBSERVED:
+            _take(store, table, _observed(connection, table, found), found, count)
         _forgotten(connection, part, found)
     finally:
         store.close()
@@ -118,13 +119,15 @@ def _write(store: SqliteStore, table: Table, rows: list[Row], found: Salvage) ->
         _write(store, table, rows[middle:], found)
 
 
-def _probes(connection: apsw.Connection, found: Salvage) -> Iterator[tuple[Any, ...]]:
-    """All probes, target by target; where one cannot be read through, day by day."""
+def _observed(connection: apsw.Connection, table: Table, found: Salvage) -> Iterator[tuple[Any, ...]]:
+    """All probes, or attempts, target by target; where one cannot be read through, day by day."""
+    if not _columns_there(connection, table.name):
+        return
     for target in _targets(connection, found):
         last: int | None = None
         try:
-            for row in _select(connection, PROBES, "target = ?", (target,), "started_at"):
-                last = row[1]
+            for row in _select(connection, table, "target = ?", (target,), "started_at"):
+                last = row[table.names.index("started_at")]
                 yield row
             continue
         except _DAMAGE:
@@ -136,7 +139,7 @@ def _probes(connection: apsw.Connection, found: Salvage) -> Iterator[tuple[Any, 
         for day in range(began - began % DAY_MS, ended + 1, DAY_MS):
             bindings = (target, max(day, began), day + DAY_MS)
             where = "target = ? AND started_at >= ? AND started_at < ?"
-            yield from _from_both_ends(connection, PROBES, where, bindings, found)
+            yield from _from_both_ends(connection, table, where, bindings, found)
 
 
 def _targets(connection: apsw.Connection, found: Salvage) -> list[str]:

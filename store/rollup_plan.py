@@ -10,8 +10,20 @@ from typing import Any
 
 from store.clock import DAY_MS, HOUR_MS
 from store.protocol import Selection, Store, upkeep_of
-from store.rollups import BLOCK_MS, COLUMNS, HOURS, Grid, Observation, Rollup, Series, Step, added_up
-from store.schema import PROBES
+from store.rollups import (
+    BLOCK_MS,
+    COLUMNS,
+    HOURS,
+    TRAFFIC_COLUMNS,
+    Grid,
+    Observation,
+    Rollup,
+    Series,
+    Step,
+    added_up,
+    observation_of_attempt,
+)
+from store.schema import PROBES, REQUESTS, TRAFFIC
 
 HOURS_UP_TO_MS, COARSE_HOURS_UP_TO_MS = 8 * DAY_MS, 2 * DAY_MS
 """Shorter ranges are told by the hour: their bars are minutes."""
@@ -43,35 +55,50 @@ def rollups_of(
     finest: Step | None = None,
     coarse: bool = False,
     without: tuple[str, ...] = (),
+    traffic: bool = False,
 ) -> list[Rollup]:
     """What the probes of these targets (none: of all) came to in an `effective` range, in stretches that do not
-    overlap. Where no chart over time is asked for, the `coarse` ones of a long range are fewer; with `finest="hour"`
-    all of them are hours. `without` these columns.
+    overlap; with `traffic`, what the relay's attempts came to instead. Where no chart over time is asked for, the
+    `coarse` ones of a long range are fewer; with `finest="hour"` all of them are hours. `without` these columns.
     """
     columns = tuple(None if name in without else name for name in COLUMNS)
     first, last = told.since + -told.since % HOUR_MS, told.until - told.until % HOUR_MS
     if last <= first:
-        return raw_rollups(store, targets, told, lambda _: HOURS)
-    rows = _between(store, targets, first, last, columns, finest, coarse)
+        return raw_rollups(store, targets, told, lambda _: HOURS, traffic=traffic)
+    rows = [
+        rollup
+        for rollup in _between(store, targets, first, last, columns, finest, coarse)
+        if (rollup.profile == TRAFFIC) == traffic
+    ]
     if told.since < first:
-        rows += raw_rollups(store, targets, Range(told.since, first), lambda _: HOURS)
+        rows += raw_rollups(store, targets, Range(told.since, first), lambda _: HOURS, traffic=traffic)
     if last < told.until:
-        rows += raw_rollups(store, targets, Range(last, told.until), lambda _: HOURS)
+        rows += raw_rollups(store, targets, Range(last, told.until), lambda _: HOURS, traffic=traffic)
     return rows
 
 
 def days(store: Store, counted: tuple[str, ...], since: int, until: int | None = None) -> list[Rollup]:
-    """These counts of whole UTC days of all targets, and nothing else."""
+    """These counts of the probes of whole UTC days, of all targets, and nothing else."""
     columns = tuple(name if name in counted else None for name in COLUMNS)
-    return [Rollup.kept("day", row) for row in store.rollups("day", Selection(since, until), columns)]
+    rows = (Rollup.kept("day", row) for row in store.rollups("day", Selection(since, until), columns))
+    return [rollup for rollup in rows if rollup.profile != TRAFFIC]
 
 
-def raw_rollups(store: Store, targets: tuple[str, ...], told: Range, grid: Callable[[Series], Grid]) -> list[Rollup]:
-    """What the raw probes of a range came to in the stretches of each series' `grid`."""
+def raw_rollups(
+    store: Store,
+    targets: tuple[str, ...],
+    told: Range,
+    grid: Callable[[Series], Grid],
+    *,
+    traffic: bool = False,
+) -> list[Rollup]:
+    """What the raw probes, or attempts, of a range came to in the stretches of each series' `grid`."""
     # probes lie by target and time: without names all of them would be looked through
     targets = targets or tuple(dict.fromkeys(series.newest.target for series in store.series()))
-    rows = store.read(PROBES, Selection(told.since, told.until, targets), columns=Observation._fields)
-    return added_up(map(Observation._make, rows), grid)
+    selection = Selection(told.since, told.until, targets)
+    if traffic:
+        return added_up(map(observation_of_attempt, store.read(REQUESTS, selection, columns=TRAFFIC_COLUMNS)), grid)
+    return added_up(map(Observation._make, store.read(PROBES, selection, columns=Observation._fields)), grid)
 
 
 def _between(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
 from store.clock import DAY_MS, HOUR_MS
-from store.schema import DAILY, DOWN, HOURLY, LAG_LIMIT_MS, MAY_BE_BILLED, UP, Outcome, Probe, Table
+from store.schema import DAILY, DOWN, HOURLY, LAG_LIMIT_MS, MAY_BE_BILLED, TRAFFIC, UP, Outcome, Probe, Request, Table
 from store.sketch import bucket_of, counts_of, merged, packed, quantiles
 
 Step = Literal["hour", "day", "block"]
@@ -76,7 +76,7 @@ class Spending:
 
 
 class Observation(NamedTuple):
-    """What is read of a raw probe to add it up."""
+    """What is read of a raw probe, or of an attempt of the relay's, to add it up."""
 
     target: str
     started_at: int
@@ -92,6 +92,23 @@ class Observation(NamedTuple):
     completion_tokens: int | None
     cost_usd: float | None
     answer_ok: bool | None
+
+
+_NEVER_OF_TRAFFIC = {"profile": TRAFFIC, "stands_for_s": 0.0, "lag_ms": None, "answer_ok": None}
+TRAFFIC_COLUMNS = tuple(name for name in Observation._fields if name not in _NEVER_OF_TRAFFIC)
+"""The columns of `requests` that an observation is made of."""
+
+
+def observation_of_attempt(values: tuple[Any, ...]) -> Observation:
+    """Of `TRAFFIC_COLUMNS`, as `store.schema.Request` has it: an attempt decides no slot of a schedule."""
+    return Observation(**dict(zip(TRAFFIC_COLUMNS, values, strict=True)), **_NEVER_OF_TRAFFIC)  # type: ignore[arg-type]
+
+
+def attempts_as_observations(source: str) -> str:
+    """A query that gives the attempts in a table as rows of what is read of a raw probe."""
+    columns = {name: name for name in TRAFFIC_COLUMNS}
+    columns |= {name: "NULL" if value is None else f"{value!r}" for name, value in _NEVER_OF_TRAFFIC.items()}
+    return f"(SELECT {', '.join(f'{columns[name]} AS {name}' for name in Observation._fields)} FROM {source})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +170,8 @@ class Accumulator:
         """Of a step of the store's."""
         return cls(at, STEP_MS[step], CELL_MS[step])
 
-    def add(self, probe: Probe | Observation) -> None:
-        """Add one probe. What cannot be (an import can bring anything) counts as nothing."""
+    def add(self, probe: Probe | Request | Observation) -> None:
+        """Add a probe or an attempt. What cannot be (an import can bring anything) counts as nothing."""
         counted = self.counted
         outcome = probe.outcome
         if outcome not in _PLACE:
@@ -182,7 +199,7 @@ class Accumulator:
         if kind == 0:
             self._measure(probe)
 
-    def _measure(self, probe: Probe | Observation) -> None:
+    def _measure(self, probe: Probe | Request | Observation) -> None:
         if probe.lag_ms is not None and probe.lag_ms > LAG_LIMIT_MS:
             self.counted[_LAGGED] += 1
             return
@@ -254,7 +271,7 @@ def by_place(cells: bytes | None) -> dict[int, int]:
 Sums = dict[tuple[Series, int], Accumulator]
 
 
-def sums_of(probes: Iterable[Probe]) -> dict[Step, Sums]:
+def sums_of(probes: Iterable[Probe | Request]) -> dict[Step, Sums]:
     """The hours, days and blocks that these probes add to, by series and the moment at which they began."""
     hours: Sums = {}
     for probe in probes:
@@ -338,9 +355,13 @@ def told(step: Step, row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def spending_of(rows: Iterable[tuple[Any, ...]]) -> list[Spending]:
-    """Requests and cost by target and profile, of rows of roll-ups with `SPENDING_COLUMNS`."""
+    """Requests and cost by target and profile, of rows of roll-ups with `SPENDING_COLUMNS`. What passed through the
+    relay is none of the collector's spending.
+    """
     found: dict[tuple[str, str], list[int]] = {}
     for target, _location, profile, _at, *values in rows:
+        if profile == TRAFFIC:
+            continue
         so_far = found.setdefault((target, profile), [0, 0, 0])
         *counts, cost, unpriced = values
         for place, more in enumerate((sum(counts), cost, unpriced)):

@@ -74,15 +74,15 @@ def _groups(connection: apsw.Connection, collector: str, boundary: int) -> list[
 def _merge(connection: apsw.Connection, group: tuple[str, str, int, int, bool]) -> int:
     rows = connection.execute(
         "SELECT min(started_at), sum(coalesce(runs, 1)), sum(rows), sum(skipped),"
-        " sum(max(0, ended_at - started_at) * coalesce(runs, 1)), count(*)"
+        " sum(max(0, ended_at - started_at) * coalesce(runs, 1)), count(*), max(queued)"
         f" FROM runs WHERE {_SAME}",
         group,
     ).fetchone()
     assert rows is not None
-    first, runs, brought, skipped, took_ms, count = rows
+    first, runs, brought, skipped, took_ms, count, queued = rows
     error = connection.execute(f"SELECT error FROM runs WHERE {_SAME} ORDER BY started_at DESC LIMIT 1", group).get
     connection.execute(f"DELETE FROM runs WHERE {_SAME}", group)
     collector, location = group[:2]
-    values = (collector, first, location, first + took_ms // runs, brought, skipped, error, runs)
-    connection.execute(f"INSERT INTO runs ({', '.join(RUNS.names)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+    values = (collector, first, location, first + took_ms // runs, brought, skipped, error, runs, queued)
+    connection.execute(f"INSERT INTO runs ({', '.join(RUNS.names)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
     return int(count) - 1

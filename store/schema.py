@@ -187,6 +187,8 @@ class Probe(Row):
     system_fingerprint: Text | None = None
 
 
+RELAY = "relay"
+"""The relay's name in `runs`, and as a source of `usage`."""
 TRAFFIC = "traffic"
 """The profile under which roll-ups count the relay's attempts: series of their own, beside those of the probes."""
 
@@ -487,7 +489,7 @@ class Usage(Row):
     time="started_at",
     owner="collector",
     on_conflict="ignore",
-    added=("runs",),
+    added=("runs", "queued"),
 )
 @dataclass(frozen=True, slots=True)
 class Run(Row):
@@ -501,6 +503,7 @@ class Run(Row):
     skipped: Integer = 0
     error: Text | None = None
     runs: Integer | None = None  # null: one
+    queued: Integer | None = None  # of the relay: the most rows that waited to be written at once
 
     @property
     def count(self) -> int:

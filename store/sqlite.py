@@ -27,8 +27,9 @@ from store.private import make_private_folder
 from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import COLUMNS, EXPORTED, STEP_MS, Step, told
 from store.run_rollup import roll_up_runs, without_merged
-from store.schema import PROBES, RUNS, TABLE_OF, Probe, Row, Table
-from store.sqlite_derived import forget, keep_probes, kept_since, rebuild, remove_from, rollups_sql
+from store.schema import OBSERVED, PROBES, REQUESTS, RUNS, TABLE_OF, TRAFFIC, Probe, Row, Table
+from store.sqlite_derived import forget, keep_observed, kept_since, rebuild, remove_from, rollups_sql
+from store.traffic import TrafficDay, TrafficMinute, days_sql, minutes_sql
 from store.versioning import meet, until_later
 
 OLDEST_SQLITE = (3, 51, 3)
@@ -279,6 +280,18 @@ class SqliteStore:
         with self._rows(sql, bindings) as cursor:
             yield from cursor
 
+    def traffic_by_minute(self, selection: Selection = ALL) -> Iterator[TrafficMinute]:
+        """See `Traffic.traffic_by_minute`."""
+        where, bindings = _where_traffic(selection)
+        with self._rows(minutes_sql(REQUESTS.name, where), bindings) as rows:
+            yield from map(TrafficMinute._make, rows)
+
+    def traffic_by_day(self, selection: Selection = ALL) -> Iterator[TrafficDay]:
+        """See `Traffic.traffic_by_day`."""
+        where, bindings = _where_traffic(selection)
+        with self._rows(days_sql(REQUESTS.name, where), bindings) as rows:
+            yield from map(TrafficDay._make, rows)
+
     def size_bytes(self) -> int:
         """See `Sized.size_bytes`: the file, and what is not yet in it."""
         files = (self.path.with_name(self.path.name + ending) for ending in ("", "-wal", "-shm"))
@@ -425,6 +438,15 @@ def _where(table: Table, selection: Selection) -> tuple[str, list[Any]]:
     return (" WHERE " + " AND ".join(clauses) if clauses else ""), bindings
 
 
+def _where_traffic(selection: Selection) -> tuple[str, list[Any]]:
+    """Attempts lie by target and time: without names all of them would be looked through."""
+    where, bindings = _where(REQUESTS, selection)
+    if selection.targets:
+        return where, bindings
+    named = f"target IN (SELECT target FROM series WHERE profile = '{TRAFFIC}')"
+    return f"{where} AND {named}" if where else f" WHERE {named}", bindings
+
+
 def _column(table: Table, name: str) -> str:
     if name not in INTERNED.get(table.name, ()):
         return name
@@ -468,7 +490,9 @@ def _insert(connection: apsw.Connection, table: Table, values: list[tuple[Any, .
 
 
 def _keep(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
-    return keep_probes(connection, values) if table is PROBES else _insert(connection, table, values, "IGNORE")
+    if table in OBSERVED:
+        return keep_observed(connection, table, values)
+    return _insert(connection, table, values, "IGNORE")
 
 
 def _import(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:

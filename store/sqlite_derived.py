@@ -1,4 +1,5 @@
-"""What SQLite keeps beside the raw probes, in the transaction that brings them: series, roll-ups and incidents.
+"""What SQLite keeps beside the raw probes and the relay's attempts, in the transaction that brings them: series,
+roll-ups and, of probes, incidents.
 
 A roll-up's `id` is its series' id and the number of its hour, day or block since 1970, so that the rows of a series
 lie side by side in the order of time. What is forgotten of the raw probes stays in the roll-ups; so that it is not
@@ -8,7 +9,7 @@ forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -19,7 +20,7 @@ from store.clock import DAY_MS
 from store.incidents import stretches
 from store.protocol import Selection
 from store.rollups import BLOCK_MS, COLUMNS, STEP_MS, Accumulator, Step, Sums, coarser, sums_of
-from store.schema import DOWN, INCIDENTS, PROBES, TABLES, UP, Probe, Table
+from store.schema import DOWN, INCIDENTS, PROBES, REQUESTS, TABLES, TRAFFIC, UP, Probe, Request, Table
 
 SHIFT = 24
 """Bits of an id that number the hour, day or block: enough until the year 3883."""
@@ -32,27 +33,29 @@ _SAME = "target = ? AND location = ? AND profile = ?"
 _INCIDENT = f"({', '.join(INCIDENTS.names)}) VALUES ({', '.join('?' * len(INCIDENTS.names))})"
 
 
-def keep_probes(connection: apsw.Connection, values: list[tuple[Any, ...]]) -> int:
-    """Add the probes that are not there yet, and what follows from them; returns how many were new."""
+def keep_observed(connection: apsw.Connection, table: Table, values: list[tuple[Any, ...]]) -> int:
+    """Add the probes, or attempts, that are not there yet, and what follows from them; returns how many were new."""
     since = kept_since(connection)
-    marks = ", ".join("?" * len(PROBES.columns))
-    names = ", ".join(PROBES.names)
+    marks = ", ".join("?" * len(table.columns))
+    names = ", ".join(table.names)
     wanted = [row for row in values if row[1] >= since] if since else values
-    sql = f"INSERT OR IGNORE INTO probes ({names}) VALUES ({marks}) RETURNING {names}"
-    cursor = connection.executemany(sql, wanted)
-    new = [Probe(*row) for row in cursor]
-    if new:
-        ids = _note_series(connection, new)
-        _note_rollups(connection, new, {series: row[0] for series, row in ids.items()})
-        _note_incidents(connection, new, ids)
-    return len(new)
+    sql = f"INSERT OR IGNORE INTO {table.name} ({names}) VALUES ({marks}) RETURNING {names}"
+    if table is REQUESTS:
+        attempts = [Request(*row) for row in connection.executemany(sql, wanted)]
+        _note_rollups(connection, attempts, {key: row[0] for key, row in _note_series(connection, attempts).items()})
+        return len(attempts)
+    probes = [Probe(*row) for row in connection.executemany(sql, wanted)]
+    ids = _note_series(connection, probes)
+    _note_rollups(connection, probes, {series: row[0] for series, row in ids.items()})
+    _note_incidents(connection, probes, ids)
+    return len(probes)
 
 
-def _key(probe: Probe) -> Key:
+def _key(probe: Probe | Request) -> Key:
     return probe.target, probe.location, probe.profile
 
 
-def _note_series(connection: apsw.Connection, new: list[Probe]) -> dict[Key, tuple[int, int, int]]:
+def _note_series(connection: apsw.Connection, new: Sequence[Probe | Request]) -> dict[Key, tuple[int, int, int]]:
     """Widen each series' first and last moment; its id, and as it was before: its last moment and whether it failed."""
     spans: dict[Key, tuple[int, int]] = {}
     for probe in new:
@@ -77,7 +80,7 @@ def _note_series(connection: apsw.Connection, new: list[Probe]) -> dict[Key, tup
     return before
 
 
-def _note_rollups(connection: apsw.Connection, new: Iterable[Probe], ids: dict[Key, int]) -> None:
+def _note_rollups(connection: apsw.Connection, new: Iterable[Probe | Request], ids: dict[Key, int]) -> None:
     for step, sums in sums_of(new).items():
         _add(connection, step, sums, ids)
 
@@ -158,14 +161,16 @@ def forget(connection: apsw.Connection, before: int) -> int:
     connection.execute("UPDATE upkeep SET kept_since = max(kept_since, ?)", (boundary,))
     gone = 0
     for (target,) in list(connection.execute("SELECT DISTINCT target FROM series")):
-        gone += _delete(connection, "probes", "target, started_at, location, profile", target, boundary, AT_ONCE - gone)
-        if gone >= AT_ONCE:
-            return gone
+        for table, key in _FORGOTTEN.items():
+            gone += _delete(connection, table, key, target, boundary, AT_ONCE - gone)
+            if gone >= AT_ONCE:
+                return gone
     for (model,) in list(connection.execute("SELECT DISTINCT model FROM endpoint_stats")):
         gone += _delete(connection, "endpoint_stats", "model, seen_at, tag, source", model, boundary, AT_ONCE - gone)
     return gone
 
 
+_FORGOTTEN = {table.name: ", ".join(table.key) for table in (PROBES, REQUESTS)}
 _NOT_NEWEST = {
     "probes": " AND NOT EXISTS (SELECT 1 FROM series WHERE series.target = probes.target AND series.location ="
     " probes.location AND series.profile = probes.profile AND series.last_at = probes.started_at)"
@@ -184,7 +189,7 @@ def _delete(connection: apsw.Connection, table: str, key: str, owner: str, bound
 
 
 def rebuild(connection: apsw.Connection) -> int:
-    """Roll-ups and incidents anew from the raw probes; those of days whose raw probes are forgotten stay."""
+    """Roll-ups and incidents anew from raw probes and attempts; those of days whose raw rows are forgotten stay."""
     since = kept_since(connection)
     for step, table in TABLE.items():
         connection.execute(f"DELETE FROM {table} WHERE id & ? >= ?", (MASK, since // STEP_MS[step]))
@@ -197,12 +202,9 @@ def rebuild(connection: apsw.Connection) -> int:
 
 
 def _rebuild_series(connection: apsw.Connection, number: int, series: Key, kept_since: int) -> int:
-    rows = connection.execute(
-        f"SELECT {', '.join(PROBES.names)} FROM probes WHERE {_SAME} AND started_at >= ? ORDER BY started_at",
-        (*series, kept_since),
-    )
     count = 0
-    for _, day in groupby(_probes(rows), key=lambda probe: probe.started_at // DAY_MS):
+    observed = _observed(connection, series, kept_since)
+    for _, day in groupby(observed, key=lambda probe: probe.started_at // DAY_MS):
         probes = list(day)
         count += len(probes)
         _note_rollups(connection, probes, {series: number})
@@ -255,20 +257,18 @@ def _remake_parts(connection: apsw.Connection, number: int, series: Key, moment:
         if began < pruned_until or began == moment:
             continue
         connection.execute(f"DELETE FROM {TABLE[step]} WHERE id = ?", ((number << SHIFT) + began // STEP_MS[step],))
-        rows = connection.execute(
-            f"SELECT {', '.join(PROBES.names)} FROM probes WHERE {_SAME} AND started_at >= ?", (*series, began)
-        )
-        _add(connection, step, sums_of(_probes(list(rows)))[step], {series: number})
+        _add(connection, step, sums_of(list(_observed(connection, series, began)))[step], {series: number})
 
 
 def _end_series(connection: apsw.Connection, number: int, series: Key, moment: int) -> None:
     up = ", ".join(f"'{outcome}'" for outcome in sorted(UP))
     connection.execute(f"DELETE FROM incidents WHERE {_SAME} AND began_at >= ?", (*series, moment))
     connection.execute("DELETE FROM series WHERE id = ? AND first_at >= ?", (number, moment))
+    _, table, same, bindings = _raw(series)
     connection.execute(
         "UPDATE series SET failing = 0,"
-        f" last_at = coalesce((SELECT max(started_at) FROM probes WHERE {_SAME}), first_at) WHERE id = ?",
-        (*series, number),
+        f" last_at = coalesce((SELECT max(started_at) FROM {table.name} WHERE {same}), first_at) WHERE id = ?",
+        (*bindings, number),
     )
     # without a success among the raw probes nothing tells where an incident began: it stays as it was told
     if connection.execute(f"SELECT 1 FROM probes WHERE {_SAME} AND outcome IN ({up}) LIMIT 1", series).fetchone():
@@ -289,8 +289,21 @@ def fold(connection: apsw.Connection, since: int = 0) -> None:
         _add(connection, "block", coarser("block", days), {key: number})
 
 
-def _probes(rows: Iterable[tuple[Any, ...]]) -> Iterator[Probe]:
-    return (Probe(*row) for row in rows)
+def _raw(series: Key) -> tuple[type[Probe] | type[Request], Table, str, tuple[str, ...]]:
+    """Where the raw rows of a series are: their class, their table, and the condition that chooses them."""
+    if series[2] == TRAFFIC:
+        return Request, REQUESTS, "target = ? AND location = ?", series[:2]
+    return Probe, PROBES, _SAME, series
+
+
+def _observed(connection: apsw.Connection, series: Key, since: int) -> Iterator[Probe | Request]:
+    """The raw rows of a series since then, in the order of time."""
+    row, table, same, bindings = _raw(series)
+    rows = connection.execute(
+        f"SELECT {', '.join(table.names)} FROM {table.name} WHERE {same} AND started_at >= ? ORDER BY started_at",
+        (*bindings, since),
+    )
+    return (row(*values) for values in rows)
 
 
 def keep_incident(connection: apsw.Connection, row: tuple[Any, ...]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from store.schema import Model, Probe, Target, Usage
+from store.schema import Model, Probe, Request, Target, Usage
 
 NOON = 1_795_521_600_000
 """2026-11-24T12:00:00Z in milliseconds."""
@@ -37,6 +37,37 @@ def probe(started_at: int = NOON, outcome: str = "ok", **more: Any) -> Probe:
     else:
         values |= {"error": f"it was {outcome}"}
     return Probe(**(values | more))
+
+
+def attempt(started_at: int = NOON, outcome: str = "ok", **more: Any) -> Request:
+    """One attempt of a request through the relay."""
+    values: dict[str, Any] = {
+        "target": "Gemma",
+        "started_at": started_at,
+        "request_id": f"gen-{started_at}",
+        "attempt": 1,
+        "location": "here",
+        "route": "gemma",
+        "api": "chat",
+        "streamed": True,
+        "outcome": outcome,
+        "served": outcome == "ok",
+        "cancelled": False,
+        "model": "gemma-3-270m",
+    }
+    if outcome == "ok":
+        values |= {
+            "http_status": 200,
+            "ttft_ms": 100.0,
+            "total_ms": 300.0,
+            "tokens_per_second": 50.0,
+            "prompt_tokens": 30,
+            "completion_tokens": 16,
+            "tokens_source": "usage",
+            "finish_reason": "stop",
+            "added_ms": 0.5,
+        }
+    return Request(**(values | more))
 
 
 def target(name: str = "Gemma", **more: Any) -> Target:

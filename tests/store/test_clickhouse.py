@@ -37,7 +37,8 @@ def test_on_a_cluster_every_table_is_replicated_and_sharded() -> None:
     [models] = [s for s in made if "fleet.models_local" in s and "CREATE TABLE" in s and "Distributed" not in s]
     assert "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/fleet/models', '{replica}', version)" in models
     views = [s for s in made if "MATERIALIZED VIEW" in s]
-    assert len(views) == len(STEP_MS) + 2 and all("FROM fleet.probes_local" in view for view in views)
+    assert sum("FROM fleet.probes_local" in view for view in views) == len(STEP_MS) + 2
+    assert sum("FROM fleet.requests_local" in view for view in views) == len(STEP_MS) == len(views) - 5
 
 
 def test_on_one_server_they_are_plain() -> None:
@@ -118,7 +119,7 @@ def _schema(store: Store) -> dict[str, list[tuple[str, str]]]:
     sql = "SELECT table, name, type FROM system.columns WHERE database = 'uptoken' ORDER BY table, position"
     found: dict[str, list[tuple[str, str]]] = {}
     for table, *column in store._rows(sql):  # type: ignore[attr-defined]
-        if not table.endswith("_of_probes"):
+        if not table.endswith(("_of_probes", "_of_requests")):
             found.setdefault(table, []).append(tuple(column))
     return found
 
@@ -196,7 +197,7 @@ def test_on_a_cluster_what_is_missing_is_added_on_every_server_where_the_rows_li
     assert list(layout.missing(known)) == [
         f"ALTER TABLE fleet.{name}{where} {added}" for name in ("hourly", "daily", "blocks") for where in ("_local", "")
     ]
-    assert layout.change_view("hourly").startswith(
+    assert layout.change_view("hourly_of_probes").startswith(
         "ALTER TABLE fleet.hourly_of_probes ON CLUSTER 'main' MODIFY QUERY SELECT target, location, profile, at, ok,"
     )
 

@@ -88,7 +88,7 @@ def test_a_store_of_a_newer_version_is_refused_in_one_sentence(path: Path) -> No
     connection.execute("INSERT INTO migrations VALUES (999, 'from_the_future', 0)")
     connection.close()
     for read_only in (False, True):
-        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 10\)"):
+        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 11\)"):
             open_store(f"sqlite:///{path}", read_only=read_only)
 
 
@@ -106,7 +106,7 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_and_keeps_its_rows(
         " VALUES ('s', 'm', 5, 'A model.', 'seed,tools')"
     )
     connection.close()
-    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 10\): the next `python -m coll"):
+    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 11\): the next `python -m coll"):
         open_store(f"sqlite:///{path}", read_only=True)
     open_store(f"sqlite:///{path}").close()
     store = open_store(f"sqlite:///{path}", read_only=True)
@@ -128,11 +128,13 @@ def test_a_store_without_blocks_gets_them_from_its_days_also_where_the_probes_ar
     before = list(store.rollups("block"))
     assert len(before) >= 2
     connection = apsw.Connection(str(path))
-    connection.execute("DROP TABLE blocks; DROP TABLE budgets; DELETE FROM migrations WHERE version >= 6")
+    connection.execute(
+        "DROP TABLE blocks; DROP TABLE budgets; DROP TABLE requests; DELETE FROM migrations WHERE version >= 6"
+    )
     for table in ("hourly", "daily"):
         connection.execute(f"ALTER TABLE {table} DROP COLUMN internal_error")
     connection.execute(
-        "ALTER TABLE runs DROP COLUMN runs; ALTER TABLE models DROP COLUMN expires_at; DROP TABLE rate_limits"
+        "ALTER TABLE runs DROP COLUMN runs; ALTER TABLE runs DROP COLUMN queued; ALTER TABLE models DROP COLUMN expires_at; DROP TABLE rate_limits"
     )
     for table in (PROBES, TARGETS):
         for column in table.added:
@@ -200,7 +202,7 @@ def test_a_store_is_copied_before_each_migration_and_the_newest_two_copies_are_k
         if version == versions[0]:
             store.write([Budget("before", NOON, 0.0, 0.25, 0, 48, NOON)])
         store.close()
-    copies = sorted(path.parent.glob("*.schema-*"))
+    copies = sorted(path.parent.glob("*.schema-*"), key=lambda copy: int(copy.name.split("-")[1]))
     assert [re.sub(r"\d{8}T[\d.]+$", "", copy.name) for copy in copies] == [
         f"{path.name}.schema-{version}-" for version in versions[1:-1]
     ]
@@ -235,7 +237,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: p
     with pytest.raises(StoreError):
         open_store(f"sqlite:///{path}")
     connection = apsw.Connection(str(path))
-    assert connection.execute("SELECT max(version) FROM migrations").get == 10
+    assert connection.execute("SELECT max(version) FROM migrations").get == 11
     assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name='half'").get == 0
 
 
