@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from typing import Annotated
 
 import typer
@@ -35,7 +36,7 @@ def relay(
     from collectors.relay.relay import Relay
     from collectors.relay.server import run
     from settings.targets import ConfigError, load
-    from store import open_store
+    from store import StoreError, StoreUrlError, open_store
 
     loaded = load(config)
     check_authorities()
@@ -46,7 +47,14 @@ def relay(
             f"the relay has no keys, so it listens on this machine only, not on {host}: write [relay] with keys_file "
             f"into {loaded.path}, or leave --host out"
         )
-    open_store(url).close()  # makes or migrates it
+    if loaded.relay is not None and loaded.relay.keys_problem:
+        raise ConfigError(f"the relay cannot start: {loaded.relay.keys_problem}")
+    try:
+        open_store(url).close()  # makes or migrates it
+    except StoreUrlError:
+        raise
+    except StoreError as problem:  # requests are served all the same
+        print(f"{problem}; the relay serves without recording until the store works", file=sys.stderr, flush=True)
     listener = socket.create_server(
         (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
     )
