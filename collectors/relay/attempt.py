@@ -74,6 +74,8 @@ class Attempt:
         self.serves = False
         """The client gets this one's response."""
         self.cancelled = False
+        self.is_released = False
+        """Its connection has been given back already."""
         self.own_s = 0.0
         """What the relay itself took between a byte's coming and its leaving, for the first ones."""
         self.dialect = dialect_of(upstream.target)
@@ -256,6 +258,7 @@ class Attempt:
             content = changed_body(value, self._metadata() if self._metadata is not None else None)
         self._held, self.committed_at, self._is_over = [content], at, True
         response.release()
+        self.is_released = True
         return None
 
     def _failed(self, outcome: str, message: str) -> Failure:

@@ -123,7 +123,8 @@ class Service:
             self._note_served(attempt, candidate)
             end = b"" if attempt.failure is None else error_event(self._call, attempt, candidate.provider)
             await self._send({"type": "http.response.body", "body": end, "more_body": False})
-        self._relay.finish_later(attempt.finish())
+        if not attempt.is_released:
+            self._relay.finish_later(attempt.finish())
 
     def _note_served(self, attempt: Attempt, candidate: Candidate) -> None:
         if attempt.failure is None and (judged := attempt.tally.failure()) is not None:

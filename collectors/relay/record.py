@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from collectors.http.dialects.base import word
 from collectors.http.usage import Usage
@@ -87,12 +88,13 @@ def _reason(reason: str, attempt: Attempt) -> str:
     return standard_reason(reason) if attempt.call.api != "messages" else (word(reason) or "")[:32]
 
 
+@lru_cache(maxsize=1_000)
 def _name(value: str | None) -> str | None:
     return None if value is None or looks_secret(value) else value
 
 
 def _plausible(used: Usage, price: Price | None, tokens: int | None) -> Usage:
-    if is_plausible_usd(used.cost_usd, price, used.prompt_tokens, max(tokens or 0, LONGEST_OUTPUT)):
+    if used.cost_usd is None or is_plausible_usd(used.cost_usd, price, used.prompt_tokens, max(tokens or 0, LONGEST_OUTPUT)):
         return used
     return replace(used, cost_usd=None)  # in a unit of the server's own
 
