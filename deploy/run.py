@@ -1,4 +1,4 @@
-"""`make run`: the local model, the collector and the dashboard, from the Procfile, until Ctrl-C.
+"""`make run`: the local model, the collector, the relay and the dashboard, from the Procfile, until Ctrl-C.
 
 honcho starts them, prefixes what they say and ends all of them when one ends. What is added here: a port that is taken
 is said in one sentence before anything starts, and the addresses are said once everything answers.
@@ -22,6 +22,7 @@ from deploy.local_model import PORT as MODEL_PORT
 
 ROOT = Path(__file__).resolve().parents[1]
 DASHBOARD_PORT = 8501
+RELAY_PORT = 8088
 HOST = "127.0.0.1"
 LONGEST_START_S = 180.0
 
@@ -38,7 +39,8 @@ def taken(port: int) -> bool:
 
 
 def ports(environment: dict[str, str]) -> tuple[int, int]:
-    """The model's and the dashboard's port. Raises ValueError."""
+    """The model's and the dashboard's port. Raises ValueError, for the relay's too, which waits for its port itself."""
+    port_in(environment, "UPTOKEN_RELAY_PORT", RELAY_PORT)
     model = port_in(environment, "UPTOKEN_MODEL_PORT", MODEL_PORT)
     return model, port_in(environment, "UPTOKEN_PORT", DASHBOARD_PORT)
 

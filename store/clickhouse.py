@@ -42,7 +42,7 @@ from store.clock import DAY_MS, now_ms
 from store.horizon import as_of, horizon
 from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import BLOCK_MS, CELL_MS, COLUMNS, EXPORTED, SKETCHED, STEP_MS, Step, by_place, cells_of, told
-from store.schema import INCIDENTS, OBSERVED, PROBES, REQUESTS, TABLE_OF, TABLES, Probe, Row, Table
+from store.schema import DOWN, INCIDENTS, OBSERVED, PROBES, REQUESTS, TABLE_OF, TABLES, UP, Probe, Row, Table
 from store.sketch import counts_of, merged
 from store.traffic import TrafficDay, TrafficMinute, days_sql, minutes_sql
 from store.versioning import meet, until_later
@@ -437,6 +437,21 @@ class ClickHouseStore:
                 selection.until is None or row[3] < selection.until
             ):
                 yield row
+
+    def last_incidents(self, before: int, targets: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+        """See `Store.last_incidents`. Who was failing a month before is looked at since the last success then."""
+        since = before - 30 * DAY_MS
+        newest = {row[:3]: row for row in self._incidents(Selection(since, before, targets))}
+        where, parameters = _where_at(Selection(None, since + 1, targets))
+        failing = self._rows(
+            f"SELECT target, maxIf(at, {' + '.join(sorted(UP))} > 0) AS good_at FROM {self._name('daily')}{where}"
+            f" GROUP BY {', '.join(SERIES)} HAVING maxIf(at, {' + '.join(sorted(DOWN))} > 0) >= greatest(good_at, 1)",
+            parameters,
+        )
+        for name, good_at in sorted(set(failing)):
+            for row in self._incidents(Selection(int(good_at), before, (name,))):
+                newest[row[:3]] = max(row, newest.get(row[:3], row), key=lambda each: each[3])
+        return list(newest.values())
 
     def traffic_by_minute(self, selection: Selection = ALL) -> Iterator[TrafficMinute]:
         """See `Traffic.traffic_by_minute`."""

@@ -60,7 +60,13 @@ class Compactable(Protocol):
 
 @runtime_checkable
 class Upkeep(Protocol):
-    """What every engine knows of what was pruned, and of what a clock that was ahead left."""
+    """What every engine knows besides its rows: what was pruned, what a clock that was ahead left, incidents."""
+
+    def last_incidents(self, before: int, targets: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+        """Of each series (of these targets; none: of all) the newest incident that began before `before` (milliseconds
+        UTC): no earlier one can reach beyond that. One that was over a month before may be missing (ClickHouse, where
+        incidents are a query); one that was going on then is found however long it is.
+        """
 
     def kept_since(self) -> int:
         """Before this moment (milliseconds UTC) raw probes are pruned, and ones that come again are refused."""

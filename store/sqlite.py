@@ -27,7 +27,7 @@ from store.private import make_private_folder
 from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import COLUMNS, EXPORTED, STEP_MS, Step, told
 from store.run_rollup import roll_up_runs, without_merged
-from store.schema import OBSERVED, PROBES, REQUESTS, RUNS, TABLE_OF, TRAFFIC, Probe, Row, Table
+from store.schema import INCIDENTS, OBSERVED, PROBES, REQUESTS, RUNS, TABLE_OF, TRAFFIC, Probe, Row, Table
 from store.sqlite_derived import forget, keep_observed, kept_since, rebuild, remove_from, rollups_sql
 from store.traffic import TrafficDay, TrafficMinute, days_sql, minutes_sql
 from store.versioning import meet, until_later
@@ -272,6 +272,21 @@ class SqliteStore:
         with self._rows(sql, (until if until is not None else 2**62,)) as rows:
             return [Series(first_at, Probe(*row)) for first_at, *row in rows]
 
+    def last_incidents(self, before: int, targets: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+        """See `Store.last_incidents`. One seek a series."""
+        same = "earlier.target = series.target AND earlier.location = series.location"
+        newest = (
+            f"SELECT began_at FROM incidents AS earlier WHERE {same} AND earlier.profile = series.profile"
+            " AND earlier.began_at < ? ORDER BY began_at DESC LIMIT 1"
+        )
+        names = f" AND target IN ({', '.join('?' * len(targets))})" if targets else ""
+        sql = (
+            f"SELECT {', '.join(f'incidents.{name}' for name in INCIDENTS.names)} FROM series"
+            f" JOIN incidents USING (target, location, profile) WHERE incidents.began_at = ({newest}){names}"
+        )
+        with self._rows(sql, (before, *targets)) as rows:
+            return list(rows)
+
     def rollups(
         self, step: Step, selection: Selection = ALL, columns: tuple[str | None, ...] = COLUMNS
     ) -> Iterator[tuple[Any, ...]]:
@@ -388,7 +403,7 @@ def _read_sql(
     if clauses:
         where = f"{where} AND {clauses}" if where else f" WHERE {clauses}"
     order = ", ".join((f"{name} DESC" for name in table.newest_first) if newest_first else table.key)
-    found = "probes INDEXED BY failures" if selection.failed else table.name
+    found = "probes INDEXED BY failures" if selection.failed and table is PROBES else table.name
     sql = f"SELECT {', '.join(_column(table, name) for name in names)} FROM {found}{where} ORDER BY {order} LIMIT ?"
     return sql, [*bindings, *values, -1 if limit is None else limit], None
 

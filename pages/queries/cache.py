@@ -18,7 +18,7 @@ from store import Selection, Spending, Store, StoreError, open_store
 from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import as_of, horizon, late_rows
 from store.paths import sqlite_path
-from store.protocol import Sized
+from store.protocol import Sized, upkeep_of
 from store.rests import resting_until
 from store.rollup_plan import Range, days, rollups_of
 from store.rollups import SKETCHED, SPENDING_COLUMNS, spending_of
@@ -289,8 +289,16 @@ def newest_of(url: str, target: Target) -> Probe | None:
 
 @st.cache_data(ttl=10, max_entries=8, show_spinner=False)
 def incidents(url: str, names: tuple[str, ...], since: int, until: int) -> list[Incident]:
-    """The incidents that began in a window."""
-    return [Incident(*row) for row in store(url).read(INCIDENTS, Selection(since, until, names))]
+    """The incidents that a range has a part of, and of each series the one before, which may be over by then."""
+    before = upkeep_of(store(url)).last_incidents(since, names)
+    return [Incident(*row) for row in (*before, *store(url).read(INCIDENTS, Selection(since, until, names)))]
+
+
+@st.cache_data(ttl=10, max_entries=8, show_spinner=False)
+def last_incidents(url: str, names: tuple[str, ...], before: int) -> dict[tuple[str, str, str], list[Incident]]:
+    """The newest incident of each series (target, location, profile) that began before a moment."""
+    rows = (Incident(*row) for row in upkeep_of(store(url)).last_incidents(before, names))
+    return {(row.target, row.location, row.profile): [row] for row in rows}
 
 
 def _history(url: str, table: Table, models: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:

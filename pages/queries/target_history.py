@@ -29,7 +29,6 @@ RAW_AT_MOST = 5_000
 20,000 would take 0.3 s.
 """
 PARTS_OF_A_BAR = 8
-INCIDENTS_SINCE_MS = 30 * DAY_MS
 """How far before a range an incident may have begun that still goes on in it."""
 LEAST_CHARTED_MS = 600_000
 HOURS_UP_TO_MS = 45 * DAY_MS
@@ -215,14 +214,17 @@ def target_histories(
     for rollup in rollups:
         mine[rollup.target, rollup.location].append(rollup)
     kept = defaultdict(list)
-    for row in cache.incidents(url, names, told.since - INCIDENTS_SINCE_MS, max(until, now)):
+    for row in cache.incidents(url, names, told.since, max(until, now)):
         kept[row.target, row.location, row.profile].append(row)
+    last = cache.last_incidents(url, names, cache.rounded(now) + 5_000)
     newest = {(p.target, p.location, p.profile): p for p in cache.newest(url)}
     first_at = cache.first_at(url)
     found = []
     for target in targets:
         series = (target.name, target.location, target.profile)
-        all_incidents = incidents(kept[series], newest.get(series), now, target.every_s)
+        newest_probe = newest.get(series)
+        in_range = incidents(kept[series], newest_probe, now, target.every_s)
+        last_one = incidents(last.get(series, []), newest_probe, now, target.every_s)
         found.append(
             TargetHistory(
                 url=url,
@@ -232,8 +234,8 @@ def target_histories(
                 now=now,
                 first_at=first_at.get(target.name, now),
                 rollups=mine[target.name, target.location],
-                incidents=within(all_incidents, told.since, until),
-                state=unprobed(target.state) or state(newest.get(series), all_incidents, now, target.every_s),
+                incidents=within(in_range, told.since, until),
+                state=unprobed(target.state) or state(newest_probe, last_one, now, target.every_s),
             )
         )
     return found

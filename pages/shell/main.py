@@ -1,5 +1,7 @@
 """What every viewer sees first: the pages, the looks and the time range that all pages share."""
 
+import os
+from html import escape
 from pathlib import Path
 
 import streamlit as st
@@ -40,6 +42,8 @@ if page is not status:
     if page is not system:
         time_range.custom_control()
         time_range.effective_range()
+if notice := os.environ.get("UPTOKEN_NOTICE"):
+    st.html(f'<div class="u u-notice" role="note">{escape(notice)}</div>')
 page.run()
 if not everything:
     st.button("Log in", on_click=st.login, type="tertiary", help="All pages are for those who are on the list")

@@ -46,8 +46,9 @@ def test_make_run_stops_before_it_starts_anything_when_a_port_is_taken() -> None
 def test_ports_come_from_the_environment() -> None:
     assert ports({}) == (8_095, 8_501)
     assert ports({"UPTOKEN_PORT": "9000", "UPTOKEN_MODEL_PORT": "9001"}) == (9_001, 9_000)
-    with pytest.raises(ValueError, match="UPTOKEN_PORT is 'x'; it must be a port"):
-        ports({"UPTOKEN_PORT": "x"})
+    for name in ("UPTOKEN_PORT", "UPTOKEN_RELAY_PORT"):
+        with pytest.raises(ValueError, match=f"{name} is 'x'; it must be a port"):
+            ports({name: "x"})
 
 
 class Healthy(BaseHTTPRequestHandler):
@@ -68,8 +69,9 @@ def test_the_local_model_is_asked_without_the_proxy_of_the_environment(monkeypat
         server.shutdown()
 
 
-def test_the_procfile_has_the_three_processes() -> None:
-    assert list(parse_procfile((ROOT / "Procfile").read_text()).processes) == ["model", "collector", "dashboard"]
+def test_the_procfile_has_the_four_processes() -> None:
+    processes = parse_procfile((ROOT / "Procfile").read_text()).processes
+    assert list(processes) == ["model", "collector", "relay", "dashboard"]
 
 
 def test_weights_that_are_not_the_ones_that_were_pinned_are_refused(

@@ -18,7 +18,7 @@ import pytest
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 ROOT = DEPLOY.parent
 INSTALLED = "/opt/uptoken"
-SERVICES = ["uptoken.service", "uptoken-loop.service", "uptoken-dashboard.service"]
+SERVICES = ["uptoken.service", "uptoken-loop.service", "uptoken-dashboard.service", "uptoken-relay.service"]
 PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN = 65, 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import astuple
+from pathlib import Path
 from typing import Any
 
 import apsw
@@ -19,7 +20,7 @@ from pages.queries.time_range import TimeRange
 from pages.sections import overview_table
 from store import Store
 from store.schema import INCIDENTS, PROBES, TARGETS, Probe, Target
-from tests.factories import HOUR, MINUTE
+from tests.factories import DAY, HOUR, MINUTE, probe, target
 from tests.pages.odd import odd_history
 from tests.pages.test_both_engines import NOW, url_of
 from tests.store.stores import STORES, opened
@@ -154,3 +155,30 @@ def test_any_range_of_any_target_is_what_plain_sql_says(
         assert (row.uptime, row.ttft, row.state) == (
             history.uptime(), history.percentiles(history.target.profile, "ttft_ms"), history.state
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("is_raw", [True, False], ids=["raw", "rolled up"])
+def test_an_outage_of_seventy_days_is_the_same_one_in_any_range_that_it_touches(
+    new_store: Store, monkeypatch: pytest.MonkeyPatch, is_raw: bool
+) -> None:
+    began = NOW - 71 * DAY
+    new_store.write([target("long", updated_at=NOW, every_s=3_600.0)])
+    new_store.write(probe(began - n * HOUR, target="long", stands_for_s=3_600.0) for n in range(1, 24))
+    new_store.write(probe(began + n * HOUR, "timeout", target="long", stands_for_s=3_600.0) for n in range(70 * 24))
+    new_store.write(probe(NOW - n * HOUR, target="long", stands_for_s=3_600.0) for n in range(24))
+    monkeypatch.setattr(target_history, "RAW_AT_MOST", 10**9 if is_raw else 0)
+    monkeypatch.setattr("pages.queries.cache.store", lambda _url: new_store)
+    for since, until in ((began - DAY, NOW), (NOW - 3 * DAY, NOW - 2 * DAY), (NOW - 40 * DAY, NOW), (began, began + 1)):
+        st.cache_resource.clear()
+        st.cache_data.clear()
+        [history] = target_histories(
+            url_of(new_store), [target("long", every_s=3_600.0)], TimeRange(since, until, False, ""), NOW, parts=3
+        )
+        [incident] = history.incidents
+        assert (incident.began_at, incident.ended_at, incident.probes) == (began, NOW - 23 * HOUR, 70 * 24)
+        assert (history.state.status, history.state.since) == ("up", NOW - 23 * HOUR)
+
+
+@pytest.fixture(params=STORES)
+def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    yield from opened(request.param, tmp_path)

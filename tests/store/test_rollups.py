@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from store import Selection, Store, open_store
 from store.incidents import stretches
+from store.protocol import upkeep_of
 from store.rollup_plan import Range, effective, rollups_of
 from store.rollups import COLUMNS, COUNTED, STEP_MS
 from store.schema import DAILY, HOURLY, INCIDENTS, PROBES, Hour, Incident, Probe
@@ -139,6 +140,30 @@ def test_two_failures_in_a_row_open_an_incident_and_a_success_ends_it(store: Sto
     assert incidents(store) == [(NOON + MINUTE, NOON + 5 * MINUTE, "server_error", 3)]
     [row] = store.read(INCIDENTS, columns=("error",))
     assert row == ("HTTP 500",)
+
+
+def test_the_last_incident_of_each_series_is_found_however_long_ago_it_began(store: Store) -> None:
+    """Down for 70 days, then up; another target had two short ones; a third one failed once, which is no incident."""
+    store.write(probe(NOON - DAY + n * HOUR, target="long") for n in range(24))
+    store.write(probe(NOON + n * HOUR, "timeout", target="long") for n in range(70 * 24))
+    store.write([probe(NOON + 70 * DAY, target="long")])
+    for began in (NOON + 66 * DAY, NOON + 68 * DAY):
+        store.write(probe(began + n * MINUTE, "server_error" if n < 3 else "ok", target="short") for n in range(5))
+    store.write(probe(NOON + n * HOUR, "timeout" if n == 5 else "ok", target="once") for n in range(10))
+    last = upkeep_of(store).last_incidents
+
+    def found(before: int, *names: str) -> list[tuple[str, int, int | None, int]]:
+        return sorted((row[0], row[3], row[4], row[6]) for row in last(before, names))
+
+    long, first = ("long", NOON, NOON + 70 * DAY, 70 * 24), ("short", NOON + 66 * DAY, NOON + 66 * DAY + 3 * MINUTE, 3)
+    second = ("short", NOON + 68 * DAY, NOON + 68 * DAY + 3 * MINUTE, 3)
+    assert found(NOON) == []
+    assert found(NOON + 1) == [long]
+    assert found(NOON + 40 * DAY) == [long]
+    assert found(NOON + 67 * DAY) == [long, first]
+    assert found(NOON + 69 * DAY) == [long, second]
+    assert found(NOON + 69 * DAY, "short") == [second]
+    assert found(NOON + 69 * DAY, "once") == []
 
 
 def test_a_late_success_splits_an_incident_and_a_late_failure_makes_one(store: Store) -> None:
