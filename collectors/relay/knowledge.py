@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from collectors.http.adaptations import Change
-from collectors.relay.observed import recent_performance
+from collectors.relay.observed import recent_cached_shares, recent_performance
 from collectors.scheduler.prices import is_routed, price_of
 from routing.prices import Price
 from routing.selection import EndpointPerformance
@@ -58,6 +58,7 @@ def learn(store: Store, config: Config) -> Knowledge:
         {name: row for name, row in found.items() if row is not None},
         {name: row for name, row in hosted.items() if row is not None},
         recent_performance(store, targets, now),
+        recent_cached_shares(store, targets, now),
     )
 
 

@@ -94,7 +94,9 @@ def _name(value: str | None) -> str | None:
 
 
 def _plausible(used: Usage, price: Price | None, tokens: int | None) -> Usage:
-    if used.cost_usd is None or is_plausible_usd(used.cost_usd, price, used.prompt_tokens, max(tokens or 0, LONGEST_OUTPUT)):
+    if used.cost_usd is None or is_plausible_usd(
+        used.cost_usd, price, used.prompt_tokens, max(tokens or 0, LONGEST_OUTPUT)
+    ):
         return used
     return replace(used, cost_usd=None)  # in a unit of the server's own
 
