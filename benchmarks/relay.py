@@ -27,6 +27,7 @@ from benchmarks.relay_load import Measured, answers, closed_loop, hold, run, ste
 from benchmarks.tools import ROOT, median, percentile, table
 
 PARTS = ("added", "plain", "fallback", "locked", "endurance")
+LITELLM_START_S = 240  # it imports a lot
 LITELLM = ROOT / ".venv-litellm"
 ADDED_P50_MS, ADDED_P99_MS = 2.0, 10.0
 FEWEST_PER_SECOND, TIMES_LITELLM = 1_500, 10
@@ -133,10 +134,12 @@ def litellm(port: int) -> Iterator[Proxy | None]:
             stderr=subprocess.DEVNULL,
             text=True,
             cwd=folder,
-            env=os.environ | {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+            env=os.environ
+            | {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+            | {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"},
         )
         try:
-            is_up = _wait_for(own_port, "/health/liveliness", 90, process)
+            is_up = _wait_for(own_port, "/health/liveliness", LITELLM_START_S, process)
             yield Proxy(own_port, process.pid) if is_up else None
         finally:
             process.terminate()

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from collectors.http.dialects.base import word
 from collectors.http.usage import Usage
 from collectors.probe import cost_of
 from collectors.relay.attempt import Attempt
@@ -17,6 +16,7 @@ from settings.secrecy import looks_secret
 from store.schema import Request
 
 CANCELLED = "cancelled"
+MESSAGES_REASONS = ("end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal")
 LONGEST_OUTPUT = 100_000
 """Tokens of the dearest plausible answer."""
 
@@ -85,7 +85,8 @@ def outcome_of_attempt(attempt: Attempt) -> str:
 
 def _reason(reason: str, attempt: Attempt) -> str:
     """A word of a list: what a server makes up could be anything, also its model's words."""
-    return standard_reason(reason) if attempt.call.api != "messages" else (word(reason) or "")[:32]
+    is_known = attempt.call.api == "messages" and reason in MESSAGES_REASONS
+    return reason if is_known else standard_reason(reason)
 
 
 @lru_cache(maxsize=1_000)
