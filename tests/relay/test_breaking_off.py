@@ -42,6 +42,7 @@ def _cut(how: str) -> Script:
     return script
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["reset", "end", "error", "half an event", "nonsense", "hang"])
 def test_a_stream_that_is_cut_after_forty_tokens_ends_with_one_error_event(how: str) -> None:
     with (
@@ -107,7 +108,7 @@ def test_a_stream_is_over_with_its_end_though_the_connection_stays_open() -> Non
     with Upstream(script) as a, relay_to(a.url) as relay:
         began = time.monotonic()
         assert relay.chat(stream=True).text == "42"
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 5
         assert relay.rows[0].outcome == "ok"
 
 
@@ -143,6 +144,7 @@ async def _plain(exchange: Exchange) -> None:
     exchange.server.closed_at.append(await exchange.gone())
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("script", "streamed", "reads"),
     [(_waits, True, False), (_waits, False, False), (_streams, True, True), (_plain, False, False)],

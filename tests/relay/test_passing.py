@@ -69,7 +69,7 @@ def test_a_chunk_passes_as_soon_as_it_comes() -> None:
         got = b""
         while b'"4"' not in got:
             got += connection.recv(65_536)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
     assert b"cache-control: no-cache" in got.lower()
     assert b"x-accel-buffering: no" in got.lower()
 
