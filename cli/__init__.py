@@ -1,4 +1,4 @@
-"""The command line: `python -m collectors run | check | export | import | backup | restore | repair | rebuild |
+"""The command line: `python -m collectors run | relay | check | export | import | backup | restore | repair | rebuild |
 remove-future`.
 
 Each command is one file. What a command needs is imported when it runs, so that a run with nothing due stays quick.
@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from cli import backup, check, export, import_, rebuild, remove_future, run
+from cli import backup, check, export, import_, rebuild, relay, remove_future, run
 from cli.streams import OutputError, ReaderLeftError, take_over
 from settings.secrecy import hidden
 from settings.version import VERSION
@@ -49,6 +49,7 @@ def options(
 
 
 app.command("run")(run.run)
+app.command("relay")(relay.relay)
 app.command("check")(check.check)
 app.command("export")(export.export)
 app.command("import")(import_.import_)

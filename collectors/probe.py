@@ -339,7 +339,7 @@ def probe_once(
     price = scene.price(target)
     if not is_plausible_usd(used.cost_usd, price, used.prompt_tokens, max(billed_output or 0, target.max_tokens)):
         used = replace(used, cost_usd=None)  # in a unit of the server's own
-    cost_usd = _cost(used, billed_output, price, started_at)
+    cost_usd = cost_of(used, billed_output, price, started_at)
     scene.note_cost(series_key(target.name, profile), started_at, cost_usd)
     billed_usd = cost_usd if cost_usd is not None or result.outcome in MAY_BE_BILLED else 0.0
     if reserved is not None:
@@ -388,7 +388,7 @@ def probe_once(
     return [Result(row, contact), *(Result(refusal) for refusal in refusals)]
 
 
-def _cost(used: Usage, completion_tokens: int | None, price: Price | None, at: int) -> float | None:
+def cost_of(used: Usage, completion_tokens: int | None, price: Price | None, at: int) -> float | None:
     """What the response says that it cost, else its tokens at the price of that moment; null where neither is known."""
     if used.cost_usd is not None:
         return used.cost_usd

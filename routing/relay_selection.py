@@ -106,8 +106,9 @@ def rank(
     offers: list[_Offer] = []
     rejected: list[RejectedTarget] = []
     sized = needs if needs.completion_is_stated else replace(needs, completion_tokens=0)
+    uses_price = _uses_price(needs, strategy)
     for state in states:
-        rates = None if state.price is None else state.price.at(now, needs.prompt_tokens)
+        rates = state.price.at(now, needs.prompt_tokens) if state.price is not None and uses_price else None
         reasons = _reasons(state, rates, needs, sized)
         if reasons:
             rejected.append(RejectedTarget(state.target, tuple(reasons)))
@@ -121,6 +122,12 @@ def rank(
     if not needs.allow_fallbacks and not needs.order:
         ordered = ordered[:1]
     return Ranking(tuple(offer.state.target for offer in ordered), tuple(rejected))
+
+
+def _uses_price(needs: RequestNeeds, strategy: RouteStrategy) -> bool:
+    """Whether a price decides anything: working it out takes longer than all the rest."""
+    ceilings = (needs.most_usd_per_million_input, needs.most_usd_per_million_output, needs.most_usd_per_request)
+    return strategy in ("price", "balanced") or needs.sort == "price" or any(most is not None for most in ceilings)
 
 
 def _standing(state: EndpointState, now: int) -> tuple[int, int]:

@@ -55,3 +55,9 @@ def answer_text(text: str) -> str:
     if not any(hint in text for hint in _HINTS):  # the patterns take a hundred times longer
         return text
     return _END.split(_THOUGHT.sub("", text), maxsplit=1)[-1]
+
+
+def closing_mark(text: str) -> int | None:
+    """Where the first mark that closes reasoning ends; null where none is in the text."""
+    found = _END.search(text)
+    return None if found is None else found.end()

@@ -215,9 +215,10 @@ def _first(usage: dict[str, Any], names: tuple[str, ...]) -> int | None:
     """The first of these names that holds a count that is not zero; zero when one holds zero."""
     zero = None
     for name in names:
-        *holders, inner = name.split(".")
         place: Any = usage
-        for holder in holders:
+        inner = name
+        while "." in inner:
+            holder, _, inner = inner.partition(".")
             place = place.get(holder) if isinstance(place, dict) else None
         found = _count(place.get(inner)) if isinstance(place, dict) else None
         if found:

@@ -1,0 +1,85 @@
+"""What the store knows about the targets: prices, the catalog, what servers refuse, how probes went. Read now and then,
+in a thread, so that no request waits for the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from collectors.http.adaptations import Change
+from collectors.relay.observed import recent_cached_shares, recent_performance
+from collectors.scheduler.prices import is_routed, price_of
+from routing.prices import Price
+from routing.selection import EndpointPerformance
+from settings.targets import Config, ProbeTarget
+from store import Selection, Store
+from store.clock import now_ms
+from store.schema import ADAPTATIONS, ENDPOINTS, MODELS, Adaptation, Endpoint, Model
+
+LEARNED_EVERY_S = 30.0
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """By the targets' names. What is not known is not there."""
+
+    prices: Mapping[str, Price | None] = field(default_factory=dict)
+    changes: Mapping[str, list[Change]] = field(default_factory=dict)
+    models: Mapping[str, Model] = field(default_factory=dict)
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    performance: Mapping[str, EndpointPerformance] = field(default_factory=dict)
+    cached_shares: Mapping[str, float] = field(default_factory=dict)
+    """Of recent prompts, the share that came from the provider's cache."""
+
+
+def knowledge_of(config: Config) -> Knowledge:
+    """What the configuration alone says."""
+    return Knowledge(prices={target.name: price_of(target, config, ()) for target in config.targets})
+
+
+def learn(store: Store, config: Config) -> Knowledge:
+    """Read what the store knows. Raises StoreError."""
+    now = now_ms()
+    targets = config.targets
+    wanted = tuple({target.model for target in targets})
+    models = [row for row in map(_model, store.read(MODELS, Selection(targets=wanted))) if row.valid_to is None]
+    listed = [row for row in map(_endpoint, store.read(ENDPOINTS, Selection(targets=wanted))) if row.valid_to is None]
+    changes: dict[str, list[Change]] = {}
+    known = {(target.name, target.base_url, target.model) for target in targets}
+    for row in (Adaptation(*values) for values in store.read(ADAPTATIONS)):
+        if (row.target, row.base_url, row.model) in known:
+            changes.setdefault(row.target, []).append((row.field, row.replacement))
+    found = {target.name: _model_of(target, config, models) for target in targets}
+    hosted = {target.name: _endpoint_of(target, config, listed) for target in targets}
+    return Knowledge(
+        {target.name: price_of(target, config, models) for target in targets},
+        changes,
+        {name: row for name, row in found.items() if row is not None},
+        {name: row for name, row in hosted.items() if row is not None},
+        recent_performance(store, targets, now),
+        recent_cached_shares(store, targets, now),
+    )
+
+
+def _model(values: tuple[object, ...]) -> Model:
+    return Model(*values)  # type: ignore[arg-type]
+
+
+def _endpoint(values: tuple[object, ...]) -> Endpoint:
+    return Endpoint(*values)  # type: ignore[arg-type]
+
+
+def _model_of(target: ProbeTarget, config: Config, models: Iterable[Model]) -> Model | None:
+    sources = (target.name, "openrouter") if is_routed(target, config) else (target.name,)
+    rows = {row.source: row for row in models if row.model == target.model and row.source in sources}
+    return next((rows[source] for source in sources if source in rows), None)
+
+
+def _endpoint_of(target: ProbeTarget, config: Config, endpoints: Iterable[Endpoint]) -> Endpoint | None:
+    """The catalog's row of the provider that a routed target is pinned to."""
+    if target.provider is None or not is_routed(target, config):
+        return None
+    wanted = target.provider.lower()
+    rows = [row for row in endpoints if row.model == target.model]
+    return next((row for row in rows if wanted in (row.tag.lower(), row.tag.partition("/")[0].lower())), None)
