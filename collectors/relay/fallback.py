@@ -13,7 +13,8 @@ from collectors.relay.problems import ERROR_TYPES, Failure, Gone, ProblemError
 from collectors.relay.record import Place, outcome_of_attempt, request_row
 from collectors.relay.relay import Candidate, Relay
 from collectors.relay.responses import error_event
-from store.schema import DOWN, Request
+from store.outcomes import DOWN
+from store.schema import Request
 
 MISCONFIGURED_OUTCOMES = ("caller_error", "not_found")
 STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
