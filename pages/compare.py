@@ -22,8 +22,8 @@ if len(picked) < 2:
     st.stop()
 chosen, now, zone = time_range.current(), now_ms(), time_range.zone()
 columns = compare_targets.columns(url, picked, chosen, request, now)
-st.html(compare_table.comparison(columns, request, zone))
-if any(column.view is not None for column in columns):
+st.html(compare_table.comparison(columns, request))
+if any(column.history is not None for column in columns):
     since, until, palette = chosen.since, chosen.until, theme.palette()
     numbers = {column.name: column.number or 0 for column in columns}
     left, right = st.columns(2)

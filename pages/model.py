@@ -78,8 +78,8 @@ def live() -> None:
             title="This target is disabled",
             icon=":material/pause_circle:",
         )
-    metrics(model_header.numbers(view, series_colours.variable(number)))
-    st.html(model_uptime.uptime_card(url, view, chosen, now, time_range.zone()))
+    metrics(model_header.numbers(view.history, series_colours.variable(number)))
+    st.html(model_uptime.uptime_card(view.history, chosen, now, time_range.zone()))
     if len(places) > 1:
         st.html(model_uptime.all_locations(url, target, places, chosen, now, time_range.zone()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from markupsafe import Markup
 
@@ -10,21 +11,21 @@ from pages.components import formatting, glossary, theme
 from pages.components.status_bars import status_bars
 from pages.components.table import below, bold, quiet, table
 from pages.queries import series_colours
+from pages.queries.target_history import THROUGHPUT, TargetHistory
 from pages.sections.compare_targets import REQUESTS, Column
-from pages.sections.model_header import View
+from pages.shell import time_range
 from routing.selection import RoutingRequest
 from stats.median_difference import Difference
-from stats.samples import Percentiles
 from store.schema import Model
 
 
-def comparison(columns: list[Column], request: RoutingRequest, zone: str) -> Markup:
+def comparison(columns: list[Column], request: RoutingRequest) -> Markup:
     """The table; measurements only where there are any."""
     size = f"{request.prompt_tokens:,d} in, {request.completion_tokens:,d} out"
     rows: list[list[str | None]] = []
-    if any(column.view is not None for column in columns):
+    if any(column.history is not None for column in columns):
         for label, write in _MEASURED:
-            cells = [_measured(column, write, zone) for column in columns]
+            cells = [_measured(column, write) for column in columns]
             if any(cells) or label not in (FIRST_ANSWER, GAPS):
                 rows.append([_label(label), *cells])
     costs = [bold(formatting.cost(column.cost_usd)) for column in columns]
@@ -49,23 +50,29 @@ def _head(column: Column) -> Markup:
     return Markup("<b>{}</b><br>not probed").format(name or column.name)
 
 
-def _measured(column: Column, write: Callable[[Column, View, str], str], zone: str) -> str | None:
-    return (write(column, column.view, zone) or None) if column.view is not None else None
+def _measured(column: Column, write: Callable[[Column, TargetHistory], str]) -> str | None:
+    return (write(column, column.history) or None) if column.history is not None else None
 
 
-def _uptime(_column: Column, view: View, _zone: str) -> str:
-    return bold(formatting.percent(view.uptime.share)) + below(formatting.uptime_note(view.uptime))
+def _uptime(_column: Column, history: TargetHistory) -> str:
+    uptime = history.uptime()
+    return bold(formatting.percent(uptime.share)) + below(formatting.uptime_note(uptime))
 
 
-def _success(_column: Column, view: View, _zone: str) -> str:
-    rated = view.success
-    return formatting.percent(rated.share) + below(formatting.share_of(rated.ok, rated.ok + rated.failed))
+def _success(_column: Column, history: TargetHistory) -> str:
+    rate = history.success_rate()
+    return formatting.percent(rate.share) + below(formatting.share_of(rate.ok, rate.ok + rate.failed))
 
 
-def _latency(percentiles: Percentiles | None, value: float | None) -> str:
-    if percentiles is None or value is None:
-        return ""
-    return formatting.latency(value) + below(formatting.probes(percentiles.count) if percentiles.is_small else "")
+def _latency(measure: str, quantile: Literal["p50", "p95", "p99"]) -> Callable[[Column, TargetHistory], str]:
+    def write(_column: Column, history: TargetHistory) -> str:
+        percentiles = history.percentiles(history.target.profile, measure)
+        value: float | None = getattr(percentiles, quantile)
+        if value is None:
+            return ""
+        return formatting.latency(value) + below(formatting.probes(percentiles.count) if percentiles.is_small else "")
+
+    return write
 
 
 def _difference(difference: Difference | None, write: Callable[[float | None], str], unit: str) -> str:
@@ -78,10 +85,9 @@ def _difference(difference: Difference | None, write: Callable[[float | None], s
     return f"{'+' if difference.by > 0 else '−'}{write(abs(difference.by))} {unit}" + below(f"95%: {low} to {high}")
 
 
-def _speed(_column: Column, view: View, _zone: str) -> str:
-    if view.speed.p50 is None:
-        return ""
-    return formatting.speed(view.speed.p50) + below(formatting.probes(view.speed.count))
+def _speed(_column: Column, history: TargetHistory) -> str:
+    speed = history.percentiles(THROUGHPUT, "tokens_per_second")
+    return "" if speed.p50 is None else formatting.speed(speed.p50) + below(formatting.probes(speed.count))
 
 
 def _pair(low_ms: float | None, high_ms: float | None, count: int, note: str) -> str:
@@ -90,14 +96,14 @@ def _pair(low_ms: float | None, high_ms: float | None, count: int, note: str) ->
     )
 
 
-def _first_answer(_column: Column, view: View, _zone: str) -> str:
-    known = view.first_answer
-    return "" if known is None else _pair(known.p50, known.p95, known.count, view.newest_note)
+def _first_answer(_column: Column, history: TargetHistory) -> str:
+    known = history.first_answer()
+    return "" if known is None else _pair(known.p50, known.p95, known.count, history.newest_note)
 
 
-def _gaps(_column: Column, view: View, _zone: str) -> str:
-    known = view.gaps
-    return "" if known is None else _pair(known.p50_ms, known.p99_ms, known.count, view.newest_note)
+def _gaps(_column: Column, history: TargetHistory) -> str:
+    known = history.gaps()
+    return "" if known is None else _pair(known.p50_ms, known.p99_ms, known.count, history.newest_note)
 
 
 def _tokens(value: int | None) -> str:
@@ -117,24 +123,21 @@ _TERMS = {
     "Incidents": "incident",
     "Correct answers": "correct answers",
 }
-_MEASURED: tuple[tuple[str, Callable[[Column, View, str], str]], ...] = (
+_MEASURED: tuple[tuple[str, Callable[[Column, TargetHistory], str]], ...] = (
     ("Uptime", _uptime),
-    ("", lambda _column, view, zone: status_bars(view.bars, zone)),
+    ("", lambda _column, history: status_bars(history.bars_with_errors(), time_range.zone())),
     ("Success rate", _success),
-    ("TTFT, p50", lambda _column, view, _zone: _latency(view.ttft, view.ttft.p50)),
-    ("compared with the first", lambda column, _view, _zone: _difference(column.slower, formatting.milliseconds, "ms")),
-    ("TTFT, p95", lambda _column, view, _zone: _latency(view.ttft, view.ttft.p95)),
-    ("TTFT, p99", lambda _column, view, _zone: _latency(view.ttft, view.ttft.p99)),
+    ("TTFT, p50", _latency("ttft_ms", "p50")),
+    ("compared with the first", lambda column, _: _difference(column.slower, formatting.milliseconds, "ms")),
+    ("TTFT, p95", _latency("ttft_ms", "p95")),
+    ("TTFT, p99", _latency("ttft_ms", "p99")),
     (FIRST_ANSWER, _first_answer),
-    (
-        "Total time, p50",
-        lambda column, _view, _zone: _latency(column.total, column.total.p50 if column.total else None),
-    ),
+    ("Total time, p50", _latency("total_ms", "p50")),
     ("Output speed, p50", _speed),
-    ("compared with the first", lambda column, _view, _zone: _difference(column.faster, formatting.rate, "tok/s")),
+    ("compared with the first", lambda column, _: _difference(column.faster, formatting.rate, "tok/s")),
     (GAPS, _gaps),
-    ("Incidents", lambda _column, view, _zone: formatting.count(len(view.incidents))),
-    ("Correct answers", lambda _column, view, _zone: formatting.percent(view.answers.share)),
+    ("Incidents", lambda _column, history: formatting.count(len(history.incidents))),
+    ("Correct answers", lambda _column, history: formatting.percent(history.answers().share)),
 )
 _CATALOG: tuple[tuple[str, Callable[[Model], str]], ...] = (
     ("Price per million, in / out", formatting.prices),

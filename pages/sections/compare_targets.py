@@ -15,13 +15,11 @@ from pages.components.table import quiet
 from pages.queries import cache, series_colours
 from pages.queries.target_history import THROUGHPUT, TargetHistory, target_history
 from pages.queries.time_range import TimeRange
-from pages.sections.model_header import View, load_view
 from pages.shell.time_range import in_link
 from routing.prices import price_at
 from routing.selection import RoutingRequest
 from stats.latency import Band
 from stats.median_difference import Difference, difference
-from stats.samples import Percentiles
 from store.schema import Endpoint, Model, Target
 
 MOST = 6
@@ -41,8 +39,6 @@ class Column:
     name: str
     target: Target | None
     model: Model | None
-    view: View | None
-    total: Percentiles | None
     history: TargetHistory | None
     cost_usd: float | None
     number: int | None = None
@@ -123,17 +119,14 @@ def _column(url: str, name: str, target: Target | None, window: TimeRange, reque
     known = cache.models(url)
     if target is None:
         model = next((m for m in known if m.model == name and m.source == "openrouter"), None)
-        return Column(name, None, model, None, None, None, _cost(model, request, now))
+        return Column(name, None, model, None, _cost(model, request, now))
     model = cache.model_of(target, known)
-    history = target_history(url, target, window, now)
     return Column(
         name=name,
         number=series_colours.numbers(url).get(name),
         target=target,
         model=model,
-        view=load_view(url, target, window, now),
-        total=history.percentiles(target.profile, "total_ms"),
-        history=history,
+        history=target_history(url, target, window, now),
         cost_usd=_cost(_pinned(url, target) or model, request, now),
     )
 

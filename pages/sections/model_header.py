@@ -10,15 +10,11 @@ from markupsafe import Markup
 from pages.components import formatting, theme
 from pages.components.metric import Metric
 from pages.queries import cache
-from pages.queries.target_history import THROUGHPUT, Gaps, target_history
+from pages.queries.target_history import THROUGHPUT, TargetHistory, target_history
 from pages.queries.time_range import TimeRange
 from pages.sections.model_providers import other_prices
 from pages.sections.target_state import badge
-from stats.correctness import Answers
-from stats.incidents import Incident, TargetState
-from stats.samples import Percentiles
-from stats.status_bars import Bar
-from stats.uptime import SuccessRate, Uptime
+from stats.uptime import Uptime
 from store.clock import DAY_MS
 from store.schema import Model, Probe, Target
 
@@ -30,57 +26,23 @@ MOST_PARAMETERS = 8
 class View:
     """What is known of one target at one location in a range."""
 
-    target: Target
+    history: TargetHistory
     model: Model | None
-    state: TargetState
-    since: int
-    until: int
-    uptime: Uptime
-    success: SuccessRate
-    bars: list[Bar]
-    incidents: list[Incident]
-    ttft: Percentiles
-    ttft_line: list[float | None]
-    speed: Percentiles
-    speed_line: list[float | None]
-    answers: Answers
-    rest: tuple[int, str] | None = None
+    newest: Probe | None
+    rest: tuple[int, str] | None
     """Until when it rests (milliseconds UTC), and why."""
-    newest: Probe | None = None
-    first_answer: Percentiles | None = None
-    newest_note: str = ""
-    gaps: Gaps | None = None
 
 
 def load_view(url: str, target: Target, window: TimeRange, now: int) -> View:
     """Ask for everything that the live part shows."""
     history = target_history(url, target, window, now)
-    return View(
-        target=target,
-        model=cache.model_of(target, cache.models(url)),
-        state=history.state,
-        since=history.since,
-        until=history.until,
-        uptime=history.uptime(),
-        success=history.success_rate(),
-        bars=history.bars_with_errors(),
-        incidents=history.incidents,
-        ttft=history.percentiles(target.profile, "ttft_ms"),
-        ttft_line=history.median_line(target.profile, "ttft_ms"),
-        speed=history.percentiles(THROUGHPUT, "tokens_per_second"),
-        speed_line=history.median_line(THROUGHPUT, "tokens_per_second"),
-        answers=history.answers(),
-        rest=cache.resting(url, target, now),
-        newest=cache.newest_of(url, target),
-        first_answer=history.first_answer(),
-        newest_note=history.newest_note,
-        gaps=history.gaps(),
-    )
+    model = cache.model_of(target, cache.models(url))
+    return View(history, model, cache.newest_of(url, target), cache.resting(url, target, now))
 
 
 def header(view: View, colour: str, now: int, zone: str) -> Markup:
     """The head of the page, in the manner of a router's model page."""
-    target, model = view.target, view.model
+    target, state, model = view.history.target, view.history.state, view.model
     facts = [Markup("<code>{}</code>").format(target.model), *_model_facts(model, now, zone)]
     chips = [f"by {target.provider}"] if target.provider else []
     if model is not None:
@@ -89,7 +51,7 @@ def header(view: View, colour: str, now: int, zone: str) -> Markup:
     chips += (target.tags or "").split(",")
     chip = Markup('<span class="u-chip">{}</span>')
     about = Markup('<div style="margin-top:10px;max-width:76ch" class="q">{}</div>')
-    since = f" since {formatting.clock(view.state.since, zone, now)}" if view.state.since is not None else ""
+    since = f" since {formatting.clock(state.since, zone, now)}" if state.since is not None else ""
     return Markup(
         '<div class="u u-head"><h1>{}{}</h1><div class="facts">{}</div>{}<div class="u-chips">{}{}</div>{}</div>'
     ).format(
@@ -98,7 +60,7 @@ def header(view: View, colour: str, now: int, zone: str) -> Markup:
         Markup().join(Markup("<span>{}</span>").format(fact) for fact in facts),
         about.format(model.description) if model is not None and model.description else "",
         Markup().join(chip.format(text.replace("_", " ")) for text in chips if text),
-        badge(view.state, target, view.newest, view.rest, since, now, zone),
+        badge(state, target, view.newest, view.rest, since, now, zone),
         _rest_note(view.rest, now, zone),
     )
 
@@ -129,21 +91,22 @@ def _rest_note(rest: tuple[int, str] | None, now: int, zone: str) -> Markup:
     ).format(formatting.until(until, zone, now), why)
 
 
-def numbers(view: View, colour: str) -> list[Metric]:
+def numbers(history: TargetHistory, colour: str) -> list[Metric]:
     """The numbers below the head."""
-    success, answers = view.success, view.answers
-    checked = CHECKS.get(view.target.answer_check or "sum", "checked answers")
+    success, answers = history.success_rate(), history.answers()
+    speed = history.percentiles(THROUGHPUT, "tokens_per_second")
+    checked = CHECKS.get(history.target.answer_check or "sum", "checked answers")
     return [
-        _uptime(view.uptime),
-        _ttft(view.ttft, view.ttft_line, colour),
-        *_first_answer(view),
+        _uptime(history.uptime()),
+        _ttft(history, colour),
+        *_first_answer(history),
         Metric(
             "Output speed, median",
-            formatting.rate(view.speed.p50),
+            formatting.rate(speed.p50),
             "tok/s",
-            formatting.plural(view.speed.count, "throughput probe"),
+            formatting.plural(speed.count, "throughput probe"),
             "output speed",
-            trend=view.speed_line,
+            trend=history.median_line(THROUGHPUT, "tokens_per_second"),
             colour=colour,
         ),
         Metric(
@@ -175,7 +138,9 @@ def _uptime(uptime: Uptime) -> Metric:
     return Metric("Uptime", formatting.percent(uptime.share), "", note, "uptime", bounds)
 
 
-def _ttft(ttft: Percentiles, trend: list[float | None], colour: str) -> Metric:
+def _ttft(history: TargetHistory, colour: str) -> Metric:
+    profile = history.target.profile
+    ttft = history.percentiles(profile, "ttft_ms")
     p95 = f"/ {formatting.milliseconds(ttft.p95)}" if ttft.p95 is not None else ""
     excluded = f", {ttft.skipped} excluded (this machine was overloaded)" if ttft.skipped else ""
     small = "small sample: " if ttft.is_small and ttft.count else ""
@@ -185,14 +150,14 @@ def _ttft(ttft: Percentiles, trend: list[float | None], colour: str) -> Metric:
         f"{p95} ms",
         f"{small}{formatting.probes(ttft.count)}{excluded}",
         "TTFT",
-        trend=trend,
+        trend=history.median_line(profile, "ttft_ms"),
         colour=colour,
     )
 
 
-def _first_answer(view: View) -> list[Metric]:
+def _first_answer(history: TargetHistory) -> list[Metric]:
     """The wait for visible text, of a model that reasons first."""
-    percentiles = view.first_answer
+    percentiles = history.first_answer()
     if percentiles is None:
         return []
     return [
@@ -200,7 +165,7 @@ def _first_answer(view: View) -> list[Metric]:
             "Time to first answer token",
             formatting.milliseconds(percentiles.p50),
             f"/ {formatting.milliseconds(percentiles.p95)} ms",
-            f"p50 and p95, {formatting.probes(percentiles.count)}{view.newest_note}",
+            f"p50 and p95, {formatting.probes(percentiles.count)}{history.newest_note}",
             "time to first answer token",
         )
     ]

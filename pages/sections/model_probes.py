@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
 from urllib.parse import urlencode
 
 from markupsafe import Markup
@@ -15,40 +15,15 @@ from pages.queries import cache
 from pages.shell.time_range import in_link
 from store import Selection
 from store.outcomes import DOWN
-from store.schema import PROBES, Target
+from store.schema import PROBES, Probe, Target
 
 SHOWN = 50
-COLUMNS = (
-    "started_at",
-    "location",
-    "profile",
-    "outcome",
-    "http_status",
-    "ttft_ms",
-    "first_answer_ms",
-    "total_ms",
-    "tokens_per_second",
-    "prompt_tokens",
-    "completion_tokens",
-    "reasoning_tokens",
-    "tokens_source",
-    "cost_usd",
-    "answer_ok",
-    "provider",
-    "finish_reason",
-    "lag_ms",
-    "error",
-    "itl_p50_ms",
-    "itl_p99_ms",
-    "system_fingerprint",
-)
 
 
 def last_probes(url: str, target: Target, now: int, zone: str) -> Markup:
     """The newest probes, whatever the range."""
     selection = Selection(targets=(target.name,))
-    rows = cache.store(url).read(PROBES, selection, columns=COLUMNS, newest_first=True, limit=SHOWN)
-    probes = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    probes = [Probe(*row) for row in cache.store(url).read(PROBES, selection, newest_first=True, limit=SHOWN)]
     reasons = any(_is_later(probe) for probe in probes)
     columns: list[str | Column] = [
         "Started",
@@ -75,49 +50,47 @@ def last_probes(url: str, target: Target, now: int, zone: str) -> Markup:
     )
 
 
-def _is_later(probe: Mapping[str, Any]) -> bool:
+def _is_later(probe: Probe) -> bool:
     """Whether its answer came after something else: reasoning."""
-    first, answer = probe["ttft_ms"], probe["first_answer_ms"]
+    first, answer = probe.ttft_ms, probe.first_answer_ms
     return first is not None and answer is not None and answer > first
 
 
-def _fingerprint_changes(newest_first: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+def _fingerprint_changes(newest_first: Sequence[Probe]) -> dict[int, str]:
     """By place, the fingerprint before a change of it. Probes without one are passed over."""
     changes, later = {}, dict[str, tuple[int, str]]()
     for place, probe in enumerate(newest_first):
-        location, fingerprint = probe["location"], probe["system_fingerprint"]
+        location, fingerprint = probe.location, probe.system_fingerprint
         if not fingerprint:
             continue
         if location in later and later[location][1] != fingerprint:
-            changes[later[location][0]] = str(fingerprint)
+            changes[later[location][0]] = fingerprint
         later[location] = (place, fingerprint)
     return changes
 
 
-def _cells(
-    probe: Mapping[str, Any], now: int, zone: str, reasons: bool, fingerprint_before: str | None
-) -> list[str | Cell | None]:
-    outcome = str(probe["outcome"])
+def _cells(probe: Probe, now: int, zone: str, reasons: bool, fingerprint_before: str | None) -> list[str | Cell | None]:
+    outcome = probe.outcome
     kind = "up" if outcome == "ok" else "down" if outcome in DOWN else "not_counted"
     return [
-        moment(probe["started_at"], now, zone),
-        probe["profile"],
-        state(kind, formatting.outcome(outcome), formatting.describe_probe(probe))
+        moment(probe.started_at, now, zone),
+        probe.profile,
+        state(kind, formatting.outcome(outcome), formatting.describe_probe(asdict(probe)))
         + _fingerprint(probe, fingerprint_before),
-        formatting.latency(probe["ttft_ms"]),
-        *([formatting.latency(probe["first_answer_ms"])] if reasons else []),
-        formatting.latency(probe["total_ms"]),
-        formatting.speed(probe["tokens_per_second"]),
-        f"{formatting.count(probe['prompt_tokens'])} / {formatting.count(probe['completion_tokens'])}",
-        formatting.cost(probe["cost_usd"]),
-        probe["provider"] or None,
-        formatting.latency(probe["lag_ms"]),
-        probe["error"] or "",
+        formatting.latency(probe.ttft_ms),
+        *([formatting.latency(probe.first_answer_ms)] if reasons else []),
+        formatting.latency(probe.total_ms),
+        formatting.speed(probe.tokens_per_second),
+        f"{formatting.count(probe.prompt_tokens)} / {formatting.count(probe.completion_tokens)}",
+        formatting.cost(probe.cost_usd),
+        probe.provider or None,
+        formatting.latency(probe.lag_ms),
+        probe.error or "",
     ]
 
 
-def _fingerprint(probe: Mapping[str, Any], before: str | None) -> Markup:
+def _fingerprint(probe: Probe, before: str | None) -> Markup:
     if before is None:
         return Markup()
-    tip = f"system_fingerprint {probe['system_fingerprint']}; previous probe: {before}"
+    tip = f"system_fingerprint {probe.system_fingerprint}; previous probe: {before}"
     return below(explained("new fingerprint", tip))

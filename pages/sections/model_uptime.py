@@ -11,9 +11,8 @@ from pages.components.states import with_tip
 from pages.components.status_bars import status_bars
 from pages.components.table import bold, quiet
 from pages.queries import cache
-from pages.queries.target_history import BARS, PARTS_OF_A_BAR, target_histories
+from pages.queries.target_history import BARS, PARTS_OF_A_BAR, TargetHistory, target_histories
 from pages.queries.time_range import TimeRange
-from pages.sections.model_header import View
 from stats.consensus import consensus
 from stats.incidents import Incident, mean_time_between_failures_s, mean_time_to_recovery_s
 from store.schema import Target
@@ -21,45 +20,46 @@ from store.schema import Target
 SHOWN = 3
 
 
-def uptime_card(url: str, view: View, window: TimeRange, now: int, zone: str) -> Markup:
+def uptime_card(history: TargetHistory, window: TimeRange, now: int, zone: str) -> Markup:
     """The bars, and the newest incidents below them."""
-    newest = (Markup("<div>{}</div>").format(_incident(url, view, each, now, zone)) for each in view.incidents[-SHOWN:])
+    bars, newest = history.bars_with_errors(), reversed(history.incidents[-SHOWN:])
+    lines = (Markup("<div>{}</div>").format(_incident(history, incident, now, zone)) for incident in newest)
     return Markup(
         '<div class="u u-card"><div class="u-title">Uptime</div>{}<div class="u-axis"><span>{}</span><span>{}</span>'
         '<span>{}</span></div><div class="q" style="margin-top:4px">{}</div></div>'
     ).format(
-        status_bars(view.bars, zone, big=True),
-        formatting.clock(view.bars[0].since, zone, now),
-        _summary(view),
+        status_bars(bars, zone, big=True),
+        formatting.clock(bars[0].since, zone, now),
+        _summary(history),
         "now" if window.is_live else formatting.clock(window.until, zone, now),
-        Markup().join(reversed(list(newest))),
+        Markup().join(lines),
     )
 
 
-def _summary(view: View) -> str:
-    incidents = view.incidents
+def _summary(history: TargetHistory) -> str:
+    incidents = history.incidents
     if not incidents:
         return "no incidents"
-    total_s = sum(incident.duration_s(view.since, view.until) for incident in incidents)
+    total_s = sum(incident.duration_s(history.since, history.until) for incident in incidents)
     text = f"{formatting.plural(len(incidents), 'incident')}, {formatting.duration(total_s)} in total"
     recovery_s = mean_time_to_recovery_s(incidents)
-    between_s = mean_time_between_failures_s(incidents, view.uptime.up_s)
+    between_s = mean_time_between_failures_s(incidents, history.uptime().up_s)
     text += f"; mean time to recovery {formatting.duration(recovery_s)}" if recovery_s is not None else ""
     return text + (f", between failures {formatting.duration(between_s)}" if len(incidents) > 1 and between_s else "")
 
 
-def _incident(url: str, view: View, incident: Incident, now: int, zone: str) -> Markup:
-    target = view.target
+def _incident(history: TargetHistory, incident: Incident, now: int, zone: str) -> Markup:
+    target = history.target
     if incident.ended_at is not None:
         ended = f"down for {formatting.duration(incident.duration_s())}"
     elif incident.is_known_now:
         ended = "still down"
     else:
         ended = f"unknown after {formatting.clock(incident.seen_until, zone, now)}"
-    if incident.began_at < view.since or (incident.ended_at or incident.seen_until) > view.until:
-        ended += f", {formatting.duration(incident.duration_s(view.since, view.until))} of it in this range"
+    if incident.began_at < history.since or (incident.ended_at or incident.seen_until) > history.until:
+        ended += f", {formatting.duration(incident.duration_s(history.since, history.until))} of it in this range"
     why = f": {incident.error}" if incident.error else ""
-    first = cache.probe_at(url, target.name, target.location, target.profile, incident.began_at)
+    first = cache.probe_at(history.url, target.name, target.location, target.profile, incident.began_at)
     tip = f"{formatting.probes(incident.probes)} failed"
     if first is not None:
         tip += f". First: {formatting.outcome(first.outcome)}. {formatting.describe_probe(asdict(first))}"

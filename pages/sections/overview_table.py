@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from statistics import median
 from urllib.parse import urlencode
 
@@ -30,28 +29,30 @@ from store.schema import Model, Probe, Target
 
 
 @dataclass(frozen=True)
-class Trends:
-    """How a target did over the range: its status bars and its medians."""
-
-    bars: list[Bar]
-    ttft_line: list[float | None]
-    speed_line: list[float | None]
-
-
-@dataclass(frozen=True)
 class Row:
-    """What one target's row shows."""
+    """What one target's row shows; its bars and trends are computed only where it is drawn."""
 
-    target: Target
+    history: TargetHistory
     model: Model | None
-    state: TargetState
+    newest: Probe | None
     uptime: Uptime
     ttft: Percentiles
     speed: Percentiles
-    last_at: int | None
-    newest: Probe | None
-    trends: Callable[[], Trends]
-    """Computed only for the rows that are drawn."""
+
+    @property
+    def target(self) -> Target:
+        """At one location."""
+        return self.history.target
+
+    @property
+    def state(self) -> TargetState:
+        """What it is now."""
+        return self.history.state
+
+    @property
+    def last_at(self) -> int | None:
+        """When it was last probed (milliseconds UTC)."""
+        return self.newest.started_at if self.newest is not None else None
 
 
 @dataclass(frozen=True)
@@ -121,32 +122,19 @@ def _content(
 def rows(url: str, targets: list[Target], window: TimeRange, now: int) -> list[Row]:
     """A row for each target at each location, as configured: those that are down first, then by name."""
     models = cache.models(url)
-    unsorted = []
-    for history in target_histories(url, targets, window, now, coarse=True):
-        target, newest = history.target, cache.newest_of(url, history.target)
-        unsorted.append(
-            Row(
-                target=target,
-                model=cache.model_of(target, models),
-                state=history.state,
-                uptime=history.uptime(),
-                ttft=history.percentiles(target.profile, "ttft_ms"),
-                speed=history.percentiles(THROUGHPUT, "tokens_per_second"),
-                last_at=newest.started_at if newest is not None else None,
-                newest=newest,
-                trends=partial(_trends, history),
-            )
+    unsorted = [
+        Row(
+            history,
+            cache.model_of(history.target, models),
+            cache.newest_of(url, history.target),
+            history.uptime(),
+            history.percentiles(history.target.profile, "ttft_ms"),
+            history.percentiles(THROUGHPUT, "tokens_per_second"),
         )
+        for history in target_histories(url, targets, window, now, coarse=True)
+    ]
     order = {"down": 0, "not_counted": 1, "stale": 2, "waiting": 4, "disabled": 5}
     return sorted(unsorted, key=lambda row: order.get(row.state.status, 3))
-
-
-def _trends(history: TargetHistory) -> Trends:
-    return Trends(
-        history.bars(MOST_BARS),
-        history.median_line(history.target.profile, "ttft_ms"),
-        history.median_line(THROUGHPUT, "tokens_per_second"),
-    )
 
 
 def summary(url: str, rows: list[Row], window: TimeRange, now: int) -> list[Metric]:
@@ -201,8 +189,8 @@ def overview_table(
     """The first `MOST_ROWS`, or all. `link` is what a link to a target's page carries along."""
     if not rows:
         return Markup('<div class="u u-card q">No targets match your search.</div>')
-    shown = [(row, row.trends()) for row in (rows if everything else rows[:MOST_ROWS])]
-    widths = {trends.bars[0].until - trends.bars[0].since for _, trends in shown}
+    shown = [(row, row.history.bars(MOST_BARS)) for row in (rows if everything else rows[:MOST_ROWS])]
+    widths = {bars[0].until - bars[0].since for _, bars in shown}
     each = formatting.duration(min(widths) / 1_000) + (" or more" if len(widths) > 1 else "")
     head = Markup(
         '<div class="u-row head"><div>{}</div><div>{}, each bar {}</div><div>{}</div><div>{}</div>'
@@ -220,7 +208,7 @@ def overview_table(
     body = (
         _row(
             row,
-            trends,
+            bars,
             now,
             zone,
             f" · {row.target.location}" if say_location else "",
@@ -228,14 +216,14 @@ def overview_table(
             _link(row.target, link, say_location),
             cache.resting(url, row.target, now),
         )
-        for row, trends in shown
+        for row, bars in shown
     )
     return Markup('<div class="u u-list">{}{}</div>').format(head, Markup().join(body))
 
 
 def _row(
     row: Row,
-    trends: Trends,
+    bars: list[Bar],
     now: int,
     zone: str,
     location: str,
@@ -243,7 +231,7 @@ def _row(
     link: str,
     rest: tuple[int, str] | None,
 ) -> Markup:
-    target, state = row.target, row.state
+    target, state, history = row.target, row.state, row.history
     since = "" if state.since is None else f", {formatting.duration((now - state.since) / 1_000)}"
     return Markup(
         '<div class="u-row{}"><div class="wide"><a href="{}" target="_self" data-target="{}">{}{}</a><br>'
@@ -259,13 +247,13 @@ def _row(
         target.model,
         location,
         badge(state, target, row.newest, rest, since, now, zone),
-        status_bars(trends.bars, zone),
+        status_bars(bars, zone),
         bold(formatting.percent(row.uptime.share) if row.uptime.share is not None else ""),
         quiet(formatting.uptime_note(row.uptime) if state.status != "waiting" else "not probed"),
         _number(row.ttft, formatting.milliseconds, "ms", with_p95=True),
-        sparkline(trends.ttft_line, colour),
+        sparkline(history.median_line(target.profile, "ttft_ms"), colour),
         _number(row.speed, formatting.rate, "tok/s", with_p95=False),
-        sparkline(trends.speed_line, colour),
+        sparkline(history.median_line(THROUGHPUT, "tokens_per_second"), colour),
         _facts(row.model),
         formatting.exact(row.last_at, zone) if row.last_at is not None else "",
         formatting.ago(row.last_at, now),

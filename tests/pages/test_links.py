@@ -15,6 +15,7 @@ import streamlit as st
 from pages.queries import cache
 from pages.queries.time_range import TimeRange
 from pages.sections import overview_table, status_list
+from stats.status_bars import MOST_BARS
 from store import open_store
 from tests.factories import DAY, MINUTE, probe, target
 from tests.pages.conftest import html, metric, now_ms, open_page
@@ -132,6 +133,8 @@ def test_no_bar_ends_in_the_future(store_at: Path) -> None:
     now, url = now_ms(), f"sqlite:///{store_at}"
     targets = [target for target in cache.targets(url) if target.state == "active"]
     rows = overview_table.rows(url, targets, TimeRange(now - 7 * DAY, now, True, ""), now)
-    bars = [row.trends().bars[-1] for row in rows] + [line.bars[-1] for line in status_list.lines(url, now)]
+    bars = [row.history.bars(MOST_BARS)[-1] for row in rows] + [
+        line.bars[-1] for line in status_list.status_rows(url, now)
+    ]
     assert len(bars) == 3
     assert all(now - MINUTE <= bar.until <= now and bar.since < bar.until for bar in bars)
