@@ -163,6 +163,7 @@ def _add_worst(
             "size": [5 if cut else 3.5 for cut in values > ceiling],
             "symbol": ["triangle-up" if cut else "circle" for cut in values > ceiling],
             "color": colour,
+            "line": {"width": 0},  # Plotly outlines marks of several sizes in white
         },
         name="slowest",
         hovertemplate=f"slowest %{{customdata:,.4~r}} {unit}<extra></extra>",

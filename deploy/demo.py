@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import subprocess  # nosec B404
 import sys
 import threading
 from pathlib import Path
@@ -58,7 +58,8 @@ def main() -> int:
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
     print(f"The dashboard: http://{HOST}:{port}")
     try:
-        return subprocess.call([*command, "--server.address", HOST], cwd=ROOT, env=environment)
+        # the command is made here, of this program's own parts
+        return subprocess.call([*command, "--server.address", HOST], cwd=ROOT, env=environment)  # nosec B603
     except KeyboardInterrupt:
         return 0
     finally:

@@ -45,7 +45,7 @@ def main() -> int:
             found = ""
         if found is None:
             sys.stdout.flush()
-            os.execv(sys.executable, [sys.executable, "-m", "collectors", "relay", "--port", str(port)])
+            os.execv(sys.executable, [sys.executable, "-m", "collectors", "relay", "--port", str(port)])  # nosec B606
         if found and found != said:
             print(found, flush=True)
         said = found

@@ -49,7 +49,8 @@ _TEXT_SHADES = (
 
 def style() -> None:
     """Put the style sheet into the page, once a run."""
-    st.html(f"<style>.stApp{{{_variables()}{_TEXT_SHADES}}}{_CSS.read_text()}</style>")
+    toast = f".plotly-notifier{{color-scheme:{mode()}}}"  # Plotly puts it beside the app, which has the mode's scheme
+    st.html(f"<style>.stApp,.plotly-notifier{{{_variables()}{_TEXT_SHADES}}}{toast}{_CSS.read_text()}</style>")
 
 
 def swatch(colour: str) -> Markup:
