@@ -21,7 +21,7 @@ from stats.costs import COST_COUNTS, asked_since
 from stats.latency import median_line
 from stats.samples import percentiles
 from stats.status_bars import Failure, strip
-from stats.summary import by_series
+from stats.summary import by_series, summary
 from store import Selection, Store, open_store
 from store.rollup_plan import Range, raw_rollups, rollups_of
 from store.rollup_plan import days as days_of
@@ -105,7 +105,7 @@ def overview_s(store: Store, targets: int) -> float:
         whole = summary(rollups)
         whole.uptime(now - DAY_MS, now)
         for column in ("ttft_ms", "tokens_per_second"):
-            whole.percentiles(column)
+            percentiles(rollups, column)
             median_line(rollups, column, now - DAY_MS, now)
         strip(rollups, now - DAY_MS, now, 60.0)
     return time.perf_counter() - began

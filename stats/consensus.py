@@ -29,9 +29,18 @@ class SeenByMost:
 
 
 def seen_by_most(
-    places: Sequence[Sequence[Rollup]], since: int, until: int, began: int, every_s: float, most: int
+    places: Sequence[Sequence[Rollup]],
+    since: int,
+    until: int,
+    began: int,
+    every_s: float,
+    most: int,
+    *,
+    now: int | None = None,
 ) -> SeenByMost:
-    """Of the stretches of each place, in a window (milliseconds UTC); `began`: when any of them first looked."""
+    """Of the stretches of each place, in a window (milliseconds UTC); `began`: when any of them first looked. `now`:
+    what of the window lies after it is not missing yet.
+    """
     every = [rollup for rollups in places for rollup in rollups]
     cell_ms = max((rollup.cell_ms for rollup in every), default=1)
     fine = cut(every, since, until, most * PARTS, cell_ms, round(every_s * 1_000))
@@ -42,7 +51,7 @@ def seen_by_most(
     return SeenByMost(
         _merged(cells, -(-len(cells) // most)),
         Uptime(
-            window_s=max(0.0, (until - max(since, began)) / 1_000),
+            window_s=max(0.0, (min(until, now or until) - max(since, began)) / 1_000),
             up_s=up_s,
             down_s=down_s,
             not_counted_s=sum(cell.not_counted_s for cell in cells),

@@ -215,12 +215,11 @@ def last_seen(state: TargetState, newest: Probe | None) -> str:
 def numbers(seen: View, colour: str) -> list[Metric]:
     """The numbers below the head."""
     up, rated, right = seen.uptime, seen.success, seen.answers
-    low, high = up.strict
-    strict = (
-        f"If all that is unknown was down: {formatting.percent(low)}; if all of it was up: {formatting.percent(high)}."
-    )
-    note = formatting.uptime_note(up)
+    strict, note = "", formatting.uptime_note(up)
     if up.share is not None:
+        low, high = up.strict
+        strict = f"If all that is unknown was down: {formatting.percent(low)}"
+        strict += f"; if all of it was up: {formatting.percent(high)}."
         interval, coverage = formatting.bounds(up.interval), formatting.percent(up.coverage)
         note = f"{interval} (95%), {formatting.probes(up.probes)}, coverage {coverage}"
     p95 = f"/ {formatting.milliseconds(seen.ttft.p95)}" if seen.ttft.p95 is not None else ""

@@ -148,18 +148,26 @@ def _trends(history: TargetHistory) -> Trends:
     )
 
 
+def _troubles(found: list[Row], now: int) -> str:
+    """What is not up, in words. Of targets that nobody looks at any more it is not known whether they are down."""
+    down, stale, waiting = (
+        [row for row in found if row.state.status == status] for status in ("down", "stale", "waiting")
+    )
+    said = []
+    if down:
+        longest = min(down, key=lambda row: row.state.since or 0)
+        for_s = (now - (longest.state.since or longest.last_at or now)) / 1_000
+        said = [f"{len(down)} down, {longest.target.name} for {formatting.duration(for_s)}"]
+    said += [f"{len(stale)} not seen lately"] if stale else []
+    said += [f"{len(waiting)} waiting for a key"] if waiting and not down else []
+    return ", ".join(said) or "none is down"
+
+
 def summary(url: str, found: list[Row], window: TimeRange, now: int) -> list[Metric]:
     """The four numbers on top."""
     judged = [row for row in found if row.state.status in ("up", "down", "not_counted", "stale")]
     up = [row for row in judged if row.state.status == "up"]
     down = [row for row in judged if row.state.status == "down"]
-    if down:
-        longest = min(down, key=lambda row: row.state.since or 0)
-        for_s = (now - (longest.state.since or longest.last_at or now)) / 1_000
-        note = f"{len(down)} down, {longest.target.name} for {formatting.duration(for_s)}"
-    else:
-        waiting = sum(row.state.status == "waiting" for row in found)
-        note = f"{waiting} waiting for a key" if waiting else "none is down"
     medians = [row.ttft.p50 for row in found if row.ttft.p50 is not None]
     middle = median(medians) if medians else None
     probes = sum(row.uptime.probes for row in found)
@@ -172,7 +180,7 @@ def summary(url: str, found: list[Row], window: TimeRange, now: int) -> list[Met
     covered = [row.uptime.coverage for row in judged]
     coverage = formatting.percent(sum(covered) / len(covered)) if covered else formatting.DASH
     return [
-        Metric("Targets up", str(len(up)), f"of {len(judged)}", note, tone="down" if down else ""),
+        Metric("Targets up", str(len(up)), f"of {len(judged)}", _troubles(found, now), tone="down" if down else ""),
         Metric(
             "Median time to first token",
             formatting.milliseconds(middle),

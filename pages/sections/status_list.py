@@ -30,6 +30,8 @@ class StatusRow:
     bars: list[Bar]
     uptime: Uptime
     incidents: list[Incident]
+    began: int | None
+    """When it was first seen (milliseconds UTC); null where that was before the first bar."""
 
 
 def lines(url: str, now: int) -> list[StatusRow]:
@@ -43,10 +45,13 @@ def lines(url: str, now: int) -> list[StatusRow]:
     found = []
     for name, histories in places.items():
         each = [history.of(history.target.profile) for history in histories]
-        seen = seen_by_most(each, window.since, until, histories[0].first_at, DAY_MS / 1_000, DAYS)
+        first_at = histories[0].first_at
+        seen = seen_by_most(each, window.since, until, first_at, DAY_MS / 1_000, DAYS, now=now)
         listed = sorted(chain(*(history.incidents for history in histories)), key=_began)
         bars = [replace(bar, seen=()) for bar in seen.bars]  # how it failed is not for others
-        found.append(StatusRow(name, _of_most([history.state for history in histories]), bars, seen.uptime, listed))
+        state = _of_most([history.state for history in histories])
+        began = first_at if first_at > window.since else None
+        found.append(StatusRow(name, state, bars, seen.uptime, listed, began))
     order = {"down": 0, "stale": 1, "not_counted": 2}
     return sorted(found, key=lambda line: (order.get(line.state.status, 3), line.name.lower()))
 
@@ -83,15 +88,18 @@ def table(found: list[StatusRow], now: int, zone: str) -> str:
         '<div class="u-status-row">'
         f'<div class="top"><b>{escape(line.name)}</b>{theme.state(line.state.status, _word(line.state))}</div>'
         f"{theme.strip(line.bars, zone)}"
-        f'<div class="u-axis"><span>{DAYS} days ago</span><span>{_share(line)}</span><span>today</span></div></div>'
+        f'<div class="u-axis"><span>{DAYS} days ago</span><span>{_share(line, zone)}</span><span>today</span></div>'
+        "</div>"
         for line in found
     )
     return f'<div class="u u-list u-statuses">{body}</div>'
 
 
-def _share(line: StatusRow) -> str:
+def _share(line: StatusRow, zone: str) -> str:
+    """What the strip comes to. Of a target that is younger than it, since when that is."""
     if line.uptime.share is not None:
-        return f"{formatting.percent(line.uptime.share)} up"
+        since = f" since {formatting.clock(line.began, zone)}" if line.began is not None else ""
+        return f"{formatting.percent(line.uptime.share)} up{since}"
     return "not enough data" if line.uptime.probes else "no data"
 
 

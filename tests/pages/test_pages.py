@@ -269,6 +269,8 @@ def test_a_collector_that_has_stopped_is_said_with_since_when(store_at: Path, pa
     assert not app.exception
     assert "(2 h ago)" in app.warning[0].value
     assert "collector stopped 2 h ago" in html(app)
+    if not page:  # the overview: nobody knows whether they are down
+        assert metric(app, "Targets up") == "0 of 2 | 2 not seen lately, 1 waiting for a key"
 
 
 def test_a_store_of_long_ago_has_nothing_in_this_window_and_no_traceback(store_at: Path) -> None:
