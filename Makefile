@@ -8,7 +8,7 @@ LOCKED := $(PIP) --progress-bar on --require-hashes
 CORES := auto --maxprocesses 4
 COMPILE := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
-.PHONY: help run test quick lint bench screenshots fuzz audit lock clean
+.PHONY: help run demo test quick lint bench screenshots fuzz audit lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -16,8 +16,11 @@ help:  ## what can be made
 run: $(VENV)/run-ready  ## the local model, the collector and the dashboard at http://127.0.0.1:8501
 	@$(PY) -m deploy.run
 
+demo: $(VENV)/run-ready  ## a generated month in the dashboard, marked as generated
+	@$(PY) -m deploy.demo
+
 test: $(VENV)/ready  ## the whole test suite
-	@$(PY) -m pytest
+	@$(PY) -m tests.suite
 
 quick: $(VENV)/ready  ## the tests that need no browser, no model, no ClickHouse and no patience
 	@$(PY) -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder --ignore tests/faults \

@@ -20,9 +20,9 @@ from pages.shell.preload import get_ready
 from pages.shell.safeguards import Safeguards
 
 access.refuse_wrong_settings()
-get_ready()
 app = st.App(
     Path(__file__).parent / "pages" / "shell" / "main.py",
+    lifespan=get_ready,
     routes=ROUTES,
     middleware=[Middleware(Safeguards), Middleware(HostCheck)],
 )

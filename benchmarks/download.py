@@ -11,8 +11,8 @@ from urllib.request import urlopen
 from api.downloads import link
 from benchmarks.browser import FLAGS, dashboard_process
 from benchmarks.catalog import CHROMIUM
+from benchmarks.studies.year import fill, names
 from benchmarks.tools import median, table
-from benchmarks.year import fill, names
 from store import Selection, open_store
 
 VISITS = 7

@@ -18,8 +18,8 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks.studies.year import probes
 from benchmarks.tools import ROOT, percentile, table
-from benchmarks.year import probes
 from store import Selection, StoreError, open_store
 from store.rollups import DAY_MS
 from store.schema import PROBES, Probe

@@ -13,11 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
+
+from store.rollups import Rollup, Series
 
 ROOT = Path(__file__).resolve().parents[1]
 TINYPROXY = shutil.which("tinyproxy")
@@ -134,3 +137,11 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = ["| " + " | ".join(headings) + " |", "| " + " | ".join("---" for _ in headings) + " |"]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def by_series(rollups: Iterable[Rollup]) -> dict[Series, list[Rollup]]:
+    """The roll-ups of each series, oldest first."""
+    listed: dict[Series, list[Rollup]] = defaultdict(list)
+    for rollup in sorted(rollups, key=lambda rollup: rollup.began):
+        listed[rollup.series].append(rollup)
+    return listed

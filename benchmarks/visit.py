@@ -1,7 +1,7 @@
 """How long a visitor waits, in a real Chromium: the first visit beside a bare page, a change, a refresh, ten at once.
 
     python -m benchmarks.visit                             fills 31 days of 100 targets first (three minutes)
-    python -m benchmarks.visit sqlite:///data/year.db      a store that is there, of `benchmarks.year`
+    python -m benchmarks.visit sqlite:///data/year.db      a store that is there, of `benchmarks.studies.year`
 
 The bare page has four Plotly charts of 2,000 points and nothing else. Every first visit is in a new browser profile,
 and the two take turns, so that a busier minute of the machine meets both.
@@ -26,8 +26,8 @@ from benchmarks.browser import FLAGS, dashboard_process, free_port
 from benchmarks.catalog import CHROMIUM
 from benchmarks.download import resident_mb
 from benchmarks.served import seconds as seconds_of
+from benchmarks.studies.year import fill
 from benchmarks.tools import median, percentile, table
-from benchmarks.year import fill
 from store import open_store
 
 VISITS, CHANGES, VIEWERS, WATCHED_S = 7, 10, 10, 60

@@ -7,23 +7,23 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from charts.figure_builder import Drawing
+from charts.figure_builder import FigureBuilder
 
 MOMENTS = {"moments": True}
-"""The `layout.meta` of a chart of a time window: the page marks the same moment in all of these, and hears a drag."""
+"""The `layout.meta` of a chart of a time window: the page marks the same moment in all of these, and handles a drag."""
 
 
-def local(moments: Iterable[int], zone: str) -> list[pd.Timestamp]:
+def local_times(moments: Iterable[int], zone: str) -> list[pd.Timestamp]:
     """Moments (milliseconds UTC) as wall-clock times in `zone`."""
     times = pd.to_datetime(pd.Series(moments, dtype="int64"), unit="ms", utc=True)
     return list(times.dt.tz_convert(zone).dt.tz_localize(None))
 
 
-def over_window(chart: Drawing, since: int, until: int, zone: str) -> None:
-    """Let the chart's x axis be a time window: all of it, whether there is data or not, and dragged along it alone."""
+def set_time_axis(chart: FigureBuilder, since: int, until: int, zone: str) -> None:
+    """Make the x axis the complete time window, whether there is data or not, and let it alone be zoomed."""
     chart.update_layout(meta=MOMENTS)
     chart.update_xaxes(
-        type="date", range=local((since, until), zone), tickformatstops=DATES, hoverformat="%-d %b, %H:%M"
+        type="date", range=local_times((since, until), zone), tickformatstops=DATES, hoverformat="%-d %b, %H:%M"
     )
     chart.update_yaxes(fixedrange=True)
 

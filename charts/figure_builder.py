@@ -1,5 +1,5 @@
-"""A chart while it is drawn. Plotly checks a figure at each call that adds to it, which costs more than all else of a
-chart; here it is put together as plain values.
+"""Builds a figure from plain values. Plotly checks a figure at each call that adds to it, which costs more than
+everything else in a chart.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ MARGIN = {"l": 58, "r": 8, "t": 10, "b": 40}
 """Fixed: finding them by itself (automargin), the browser draws a chart twice."""
 
 
-class Drawing:
-    """A figure in the house's looks: no chart junk, quiet axes, one hover for all series. The names of its methods are
-    those of `plotly.graph_objects.Figure`.
+class FigureBuilder:
+    """A figure in the dashboard's style: quiet axes, one hover for all series. Its methods are named as those of
+    `plotly.graph_objects.Figure`.
     """
 
     def __init__(self, palette: Palette, height: int) -> None:
@@ -64,10 +64,6 @@ class Drawing:
         """A trace of `go.Bar`."""
         self._data.append({"type": "bar"} | values)
 
-    def add_heatmap(self, **values: Any) -> None:
-        """A trace of `go.Heatmap`."""
-        self._data.append({"type": "heatmap"} | values)
-
     def add_shape(self, **values: Any) -> None:
         """One of `layout.shapes`."""
         self._layout.setdefault("shapes", []).append(values)
@@ -77,19 +73,23 @@ class Drawing:
         self._layout.setdefault("annotations", []).append(values)
 
     def update_layout(self, **values: Any) -> None:
-        """Put these into what the layout has."""
+        """Merge these into the layout."""
         _merge(self._layout, values)
 
     def update_xaxes(self, **values: Any) -> None:
-        """Put these into what the x axis has."""
+        """Merge these into the x axis."""
         _merge(self._layout["xaxis"], values)
 
     def update_yaxes(self, **values: Any) -> None:
-        """Put these into what the y axis has."""
+        """Merge these into the y axis."""
         _merge(self._layout["yaxis"], values)
 
-    def say(self, text: str) -> go.Figure:
-        """A chart that has nothing to show says why, in its middle."""
+    def label_y_axis(self, text: str) -> None:
+        """The y axis's title: the unit of its values."""
+        self.update_yaxes(title={"text": text, "standoff": 4})
+
+    def empty(self, text: str) -> go.Figure:
+        """The figure of a chart that has nothing to show: it says why, in its middle."""
         self.update_xaxes(visible=False)
         self.update_yaxes(visible=False)
         font = {"color": self.palette.muted, "size": 14}
@@ -97,23 +97,28 @@ class Drawing:
         return self.figure()
 
     def figure(self) -> go.Figure:
-        """The figure, which nothing is added to any more."""
-        return Finished(self._data, self._layout)
+        """The finished figure."""
+        return BuiltFigure(self._data, self._layout)
 
 
-class Finished(go.Figure):  # type: ignore[misc]  # Plotly has no types
-    """A figure that is told as it was drawn. Plotly's check of every value takes longer than the rest of a chart, so it
-    is the tests that check every figure; and nothing is copied for each viewer.
+class BuiltFigure(go.Figure):  # type: ignore[misc]  # Plotly has no types
+    """A figure that is sent as it was built. Plotly's check of every value takes longer than the rest of a chart, so
+    the tests check every figure instead; and nothing is copied for each viewer.
     """
 
     def __init__(self, data: list[dict[str, Any]], layout: dict[str, Any]) -> None:
-        """Of values as JSON has them, or numbers and moments of numpy and pandas."""
+        """Takes values as JSON has them, and numbers and moments of numpy and pandas."""
         super().__init__(data=data, layout=layout, _validate=False)
-        self._told = orjson.loads(to_json({"data": data, "layout": layout}, validate=False))
+        self._plain = orjson.loads(to_json({"data": data, "layout": layout}, validate=False))
 
     def to_dict(self) -> dict[str, Any]:
         """As `plotly.graph_objects.Figure.to_dict`, of plain values; only the outermost two levels are copies."""
-        return {"data": [dict(trace) for trace in self._told["data"]], "layout": dict(self._told["layout"])}
+        return {"data": [dict(trace) for trace in self._plain["data"]], "layout": dict(self._plain["layout"])}
+
+
+def escape(name: str) -> str:
+    """A text that Plotly does not take for markup."""
+    return name.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _merge(into: dict[str, Any], values: dict[str, Any]) -> None:

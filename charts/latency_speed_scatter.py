@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from charts.axes import log_ticks
-from charts.figure_builder import Drawing
+from charts.figure_builder import FigureBuilder, escape
 from charts.palette import Palette
 
 HEIGHT = 340
@@ -27,46 +27,39 @@ class Point:
     number: int
 
 
-def field(spots: Sequence[Point], palette: Palette) -> go.Figure:
+def latency_speed_scatter(points: Sequence[Point], palette: Palette) -> go.Figure:
     """Time to first token to the right (logarithmic), output speed upwards: the upper left is the fast corner."""
-    chart = Drawing(palette, HEIGHT)
-    if not spots:
-        return chart.say("no target has both numbers in this window")
-    low, high = min(spot.ttft_ms for spot in spots), max(spot.ttft_ms for spot in spots)
+    chart = FigureBuilder(palette, HEIGHT)
+    if not points:
+        return chart.empty("no target has both numbers in this window")
+    low, high = min(point.ttft_ms for point in points), max(point.ttft_ms for point in points)
     middle = math.sqrt(low * high)
-    names = [_escaped(spot.name) for spot in spots]
+    names = [escape(point.name) for point in points]
     chart.add_scatter(
-        x=[spot.ttft_ms for spot in spots],
-        y=[spot.tokens_per_second for spot in spots],
-        text=names if len(spots) <= MOST_NAMES else None,
+        x=[point.ttft_ms for point in points],
+        y=[point.tokens_per_second for point in points],
+        text=names if len(points) <= MOST_NAMES else None,
         customdata=names,
-        mode="markers+text" if len(spots) <= MOST_NAMES else "markers",
+        mode="markers+text" if len(points) <= MOST_NAMES else "markers",
         # towards the middle, where there is room
-        textposition=["middle right" if spot.ttft_ms <= middle else "middle left" for spot in spots],
+        textposition=["middle right" if point.ttft_ms <= middle else "middle left" for point in points],
         textfont={"color": palette.muted, "size": 12},
-        marker={"size": 12, "color": [palette.of(spot.number) for spot in spots], "line": {"width": 0}},
+        marker={"size": 12, "color": [palette.series_colour(point.number) for point in points], "line": {"width": 0}},
         cliponaxis=False,
         hovertemplate="<b>%{customdata}</b><br>%{x:,.4~r} ms to the first token<br>%{y:,.4~r} tok/s<extra></extra>",
         showlegend=False,
     )
     ticks = log_ticks(low / 1.5, high * 1.5)
-    small = {"color": palette.muted, "size": 12}
     chart.update_layout(hovermode="closest", dragmode=False, margin={"t": 16})
     chart.update_xaxes(
         type="log",
         range=[math.log10(low) - 0.12, math.log10(high) + 0.12],
         tickvals=ticks,
         ticktext=[f"{tick:,g}" for tick in ticks],
-        title={"text": "median time to first token, ms", "font": small},
+        title={"text": "median time to first token, ms"},
     )
-    chart.update_yaxes(title={"text": "median output speed, tok/s", "font": small, "standoff": 4})
-    chart.add_annotation(
-        text="fast corner", x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="top", showarrow=False,
-        font={"color": palette.muted, "size": 11},
-    )  # fmt: skip
+    chart.label_y_axis("median output speed, tok/s")
+    corner = {"x": 0, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "top"}
+    font = {"color": palette.muted, "size": 11}
+    chart.add_annotation(text="fast corner", **corner, showarrow=False, font=font)
     return chart.figure()
-
-
-def _escaped(name: str) -> str:
-    """A name that Plotly does not take for markup."""
-    return name.replace("&", "&amp;").replace("<", "&lt;")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from charts.axes import local, over_window
-from charts.figure_builder import Drawing
+from charts.axes import local_times, set_time_axis
+from charts.figure_builder import FigureBuilder, escape
 from charts.palette import Palette
 from charts.percentile_bands import table_of
 from stats.latency import Band
@@ -18,7 +18,7 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def medians(
-    found: Mapping[str, Sequence[Band]],
+    bands: Mapping[str, Sequence[Band]],
     since: int,
     until: int,
     palette: Palette,
@@ -27,29 +27,29 @@ def medians(
     unit: str,
     zone: str = "UTC",
 ) -> go.Figure:
-    """The median of each target over time: `found` has its `stats.latency.bands` by its name, `numbers` the places of
+    """The median of each target over time: `bands` has its `stats.latency.bands` by its name, `numbers` the places of
     their colours. Where two have the same colour, the second is dashed.
     """
-    chart = Drawing(palette, HEIGHT)
-    tables = {name: table_of(bands) for name, bands in found.items()}
+    chart = FigureBuilder(palette, HEIGHT)
+    tables = {name: table_of(listed) for name, listed in bands.items()}
     if not any(int(table["count"].sum()) for table in tables.values()):
-        return chart.say("no sample in this window")
-    worn: Counter[str] = Counter()
+        return chart.empty("no sample in this window")
+    uses: Counter[str] = Counter()
     for name, table in tables.items():
-        colour = palette.of(numbers.get(name, 0))
-        dash = DASHES[worn[colour] % len(DASHES)]
-        worn[colour] += 1
+        colour = palette.series_colour(numbers.get(name, 0))
+        dash = DASHES[uses[colour] % len(DASHES)]
+        uses[colour] += 1
         chart.add_scatter(
-            x=local(table["at"], zone),
+            x=local_times(table["at"], zone),
             y=list(table["p50"].round(1)),
             mode="lines+markers" if int((table["count"] > 0).sum()) < 30 else "lines",
             marker={"size": 5},
             line={"color": colour, "width": 2, "dash": dash},
-            name=name.replace("&", "&amp;").replace("<", "&lt;"),
+            name=escape(name),
             hovertemplate=f"%{{y:,.4~r}} {unit}<extra>%{{fullData.name}}</extra>",
             showlegend=True,
         )
-    over_window(chart, since, until, zone)
+    set_time_axis(chart, since, until, zone)
     chart.update_layout(margin={"b": 72}, legend={"y": -0.18, "yanchor": "top"})
-    chart.update_yaxes(title={"text": unit, "font": {"color": palette.muted, "size": 12}, "standoff": 4})
+    chart.label_y_axis(unit)
     return chart.figure()

@@ -1,4 +1,4 @@
-"""The colours and the one Plotly template, light and dark. A chart takes a `Palette`; it never names a colour."""
+"""The colours, light and dark. A chart takes a `Palette` and never names a colour."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Palette:
     second: str
     third: str
     series: tuple[str, ...]
-    """Ten colours for targets and for the parts of one whole. None of them is a state's."""
+    """Ten colours for targets and for the parts of a total. None of them is a state's."""
 
-    def of(self, number: int) -> str:
-        """The colour of a target: a new one for each of ten, then again from the first."""
+    def series_colour(self, number: int) -> str:
+        """The colour of a target; after ten they start again from the first."""
         return self.series[number % len(self.series)]
 
-    def faded(self, colour: str, opacity: float) -> str:
+    def with_opacity(self, colour: str, opacity: float) -> str:
         """`colour` (`#rrggbb`) with an opacity of 0 to 1."""
         red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
         return f"rgba({red},{green},{blue},{opacity:g})"

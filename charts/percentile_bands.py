@@ -11,8 +11,8 @@ from typing import Literal
 import pandas as pd
 import plotly.graph_objects as go
 
-from charts.axes import local, over_window
-from charts.figure_builder import Drawing
+from charts.axes import local_times, set_time_axis
+from charts.figure_builder import FigureBuilder, escape
 from charts.palette import Palette
 from stats.change_points import Shift
 from stats.downsampling import Mark
@@ -22,11 +22,11 @@ HEIGHT = 300
 STANDS_OUT = 1.5
 LONGEST_ERROR = 90
 CEILING = 1.6
-"""How far above most stretches' p95 the scale goes at most, as long as all that is usual fits in."""
+"""How far above most p95 the scale goes at most, as long as everything usual fits in."""
 
 
 def bands(
-    found: Sequence[Band],
+    bands: Sequence[Band],
     failures: Sequence[Mark],
     since: int,
     until: int,
@@ -40,23 +40,24 @@ def bands(
 ) -> go.Figure:
     """The chart of `stats.latency.bands`, with the change points of `stats.change_points`.
 
-    `failures` are marks on the floor. `worst` is the end of the scale that hurts: the slowest reply of each stretch is
-    a dot, so that no spike disappears; one far beyond the bands stands at the ceiling, instead of flattening them.
+    `failures` are marks on the floor. `worst` is the end of the scale that hurts: the slowest response of each
+    interval is a dot, so that no spike disappears; one far beyond the bands stands at the ceiling, instead of
+    flattening them.
     `zone` is the time zone of the axis. With neither samples nor failures the chart says so.
     """
-    chart = Drawing(palette, HEIGHT)
-    table = table_of(found)
+    chart = FigureBuilder(palette, HEIGHT)
+    table = table_of(bands)
     colour = colour or palette.accent
     if not int(table["count"].sum()) and not failures:
-        return chart.say("no sample in this window")
-    at = local(table["at"], zone)
+        return chart.empty("no sample in this window")
+    at = local_times(table["at"], zone)
     for low, high, opacity, name in (("p5", "p95", 0.13, "p5 to p95"), ("p25", "p75", 0.26, "p25 to p75")):
         for x, bottom, top in _unbroken(at, table[low], table[high]):
             chart.add_scatter(
                 x=[*x, *reversed(x)],
                 y=[*top, *reversed(bottom)],
                 fill="toself",
-                fillcolor=palette.faded(colour, opacity),
+                fillcolor=palette.with_opacity(colour, opacity),
                 line={"width": 0},
                 mode="lines",
                 hoverinfo="skip",
@@ -75,29 +76,29 @@ def bands(
         "(%{customdata[2]:,d} probes)<extra></extra>",
         showlegend=False,
     )
-    _outermost(chart, at, table, palette.faded(colour, 0.5), unit, worst)
+    _add_worst(chart, at, table, palette.with_opacity(colour, 0.5), unit, worst)
     if shifts:
-        chart.update_layout(margin={"t": 26})  # for their words
+        chart.update_layout(margin={"t": 26})  # room for their labels
     for shift in shifts:
-        _mark(chart, shift, palette, zone, unit)
-    _floor(chart, failures, palette, zone)
+        _add_change_point(chart, shift, palette, zone, unit)
+    _add_failures(chart, failures, palette, zone)
     if not int(table["count"].sum()):
         chart.update_yaxes(range=[0, 1], showticklabels=False, showgrid=False)
-    over_window(chart, since, until, zone)
-    chart.update_yaxes(title={"text": unit, "font": {"color": palette.muted, "size": 12}, "standoff": 4})
+    set_time_axis(chart, since, until, zone)
+    chart.label_y_axis(unit)
     return chart.figure()
 
 
-def table_of(found: Sequence[Band]) -> pd.DataFrame:
-    """A row each; what is null is missing."""
-    table = pd.DataFrame(found, columns=[item.name for item in fields(Band)])
+def table_of(bands: Sequence[Band]) -> pd.DataFrame:
+    """A row for each band; null becomes NaN."""
+    table = pd.DataFrame(bands, columns=[item.name for item in fields(Band)])
     return table.astype({name: float for name in table.columns if name not in ("at", "count")})
 
 
 def _unbroken(
     at: list[pd.Timestamp], low: pd.Series, high: pd.Series
 ) -> list[tuple[list[pd.Timestamp], list[float], list[float]]]:
-    """The stretches without a missing value: an area that is filled to itself would close over a gap."""
+    """The parts without a missing value: an area that is filled to itself would close over a gap."""
     runs: list[tuple[list[pd.Timestamp], list[float], list[float]]] = []
     fresh = True
     for moment, bottom, top in zip(at, low, high, strict=True):
@@ -114,9 +115,9 @@ def _unbroken(
     return runs
 
 
-def _mark(chart: Drawing, shift: Shift, palette: Palette, zone: str, unit: str) -> None:
-    """A change point: a line at its moment, and what changed in words."""
-    [at] = local((shift.at,), zone)
+def _add_change_point(chart: FigureBuilder, shift: Shift, palette: Palette, zone: str, unit: str) -> None:
+    """A line at the moment of a change point, with the medians before and after."""
+    [at] = local_times((shift.at,), zone)
     chart.add_shape(
         type="line",
         x0=at,
@@ -137,7 +138,9 @@ def _mark(chart: Drawing, shift: Shift, palette: Palette, zone: str, unit: str) 
     )
 
 
-def _outermost(chart: Drawing, at: list[pd.Timestamp], table: pd.DataFrame, colour: str, unit: str, worst: str) -> None:
+def _add_worst(
+    chart: FigureBuilder, at: list[pd.Timestamp], table: pd.DataFrame, colour: str, unit: str, worst: str
+) -> None:
     """The worst sample of each stretch, where it lies outside of the bands. Where a heavy tail makes all of them lie
     beyond the scale, those that stand out among them: marks without an end would say nothing.
     """
@@ -173,30 +176,29 @@ def _ceiling(table: pd.DataFrame) -> float:
     return max(CEILING * float(table["p95"].quantile(0.9)), 1.15 * float(table["p75"].max()))
 
 
-def _floor(chart: Drawing, failures: Sequence[Mark], palette: Palette, zone: str) -> None:
+def _add_failures(chart: FigureBuilder, failures: Sequence[Mark], palette: Palette, zone: str) -> None:
     if not failures:
         return
     chart.add_scatter(
-        x=local([mark.since for mark in failures], zone),
+        x=local_times([mark.since for mark in failures], zone),
         y=[0] * len(failures),
         mode="markers",
         marker={"symbol": "triangle-up", "size": 8, "color": palette.down},
         cliponaxis=False,
         name="failure",
-        text=[_said(mark) for mark in failures],
+        text=[_describe(mark) for mark in failures],
         hovertemplate="%{text}<extra></extra>",
         showlegend=False,
     )
 
 
-def _said(mark: Mark) -> str:
-    """`server error`, `3 failures: 2 server error, 1 timeout`, and below it what the first one said."""
+def _describe(mark: Mark) -> str:
+    """`server error`, `3 failures: 2 server error, 1 timeout`, and below it the first one's error."""
     named = [(outcome.replace("_", " "), count) for outcome, count in mark.outcomes]
     what = named[0][0] if mark.count == 1 else f"{mark.count:,d} failures: "
     if mark.count > 1:
         what += ", ".join(f"{count:,d} {name}" for name, count in named)
     if mark.error is None:
         return what
-    # Plotly takes a text for HTML, and breaks no line
-    error = shorten(mark.error, LONGEST_ERROR, placeholder="…").replace("&", "&amp;").replace("<", "&lt;")
+    error = escape(shorten(mark.error, LONGEST_ERROR, placeholder="…"))  # Plotly breaks no line
     return f"{what}<br>{'' if mark.count == 1 else 'first: '}{error}"

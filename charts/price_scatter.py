@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from charts.axes import log_ticks
-from charts.figure_builder import Drawing
+from charts.figure_builder import FigureBuilder, escape
 from charts.palette import Palette
 from stats.catalog import Point
 
@@ -28,55 +28,52 @@ CONTEXT_TICKS = {
 
 
 def scatter(
-    spots: Sequence[Point],
+    points: Sequence[Point],
     palette: Palette,
     *,
     label: str,
     ticks_named: dict[int, str] | None = None,
 ) -> go.Figure:
-    """The chart of `stats.catalog.spots`: price to the right (logarithmic; what is free stands left of it), `label`
-    upwards, logarithmic where `ticks_named` has its ticks. A mark is the larger the more models stand there.
+    """The chart of `stats.catalog.group_points`: price to the right (logarithmic; free models stand left of it),
+    `label` upwards, logarithmic where `ticks_named` has its ticks. The more models a mark stands for, the larger it is.
     """
-    chart = Drawing(palette, HEIGHT)
-    if not spots:
-        return chart.say("no model here has both numbers")
-    paid = [spot.usd_per_million for spot in spots if spot.usd_per_million > 0]
+    chart = FigureBuilder(palette, HEIGHT)
+    if not points:
+        return chart.empty("no model here has both numbers")
+    paid = [point.usd_per_million for point in points if point.usd_per_million > 0]
     low, high = (min(paid), max(paid)) if paid else (0.1, 1.0)
     free_at = low / 3
     for is_free, name, colour in ((False, "paid", palette.accent), (True, "free", palette.second)):
-        part = [spot for spot in spots if (spot.usd_per_million == 0) == is_free]
+        part = [point for point in points if (point.usd_per_million == 0) == is_free]
         if not part:
             continue
         chart.add_scatter(
-            x=[free_at if is_free else spot.usd_per_million for spot in part],
-            y=[spot.value for spot in part],
-            text=[_said(spot.names) for spot in part],
-            customdata=[spot.usd_per_million for spot in part],
+            x=[free_at if is_free else point.usd_per_million for point in part],
+            y=[point.value for point in part],
+            text=[_describe(point.names) for point in part],
+            customdata=[point.usd_per_million for point in part],
             mode="markers",
             name=name,
             marker={
-                "size": [min(MOST_SIZE, SIZE + GROWTH * math.sqrt(len(spot.names) - 1)) for spot in part],
-                "color": palette.faded(colour, 0.65),
+                "size": [min(MOST_SIZE, SIZE + GROWTH * math.sqrt(len(point.names) - 1)) for point in part],
+                "color": palette.with_opacity(colour, 0.65),
                 "line": {"width": 0},
             },
             hovertemplate=f"%{{text}}<br>$%{{customdata:,.4~r}} per million<br>%{{y:,.4~r}} {label}<extra></extra>",
         )
-    has_free = len(paid) < len(spots)
+    has_free = len(paid) < len(points)
     ticks = log_ticks(low, high)
-    small = {"color": palette.muted, "size": 12}
-    # finding margins by itself (automargin), the browser would draw all of it twice: 0.13 s for 1,000 models
     x_axis = {
         "type": "log",
         "tickvals": ([free_at] if has_free else []) + ticks,
         "ticktext": (["free"] if has_free else []) + [f"${tick:g}" for tick in ticks],
         "tickangle": 0,
         "range": [math.log10(free_at if has_free else low) - 0.15, math.log10(high) + 0.15],
-        "title": {"text": "USD per million tokens, 3 in to 1 out", "font": small},
-        "automargin": False,
+        "title": {"text": "USD per million tokens, 3 in to 1 out"},
     }
-    y_axis: dict[str, object] = {"title": {"text": label, "font": small, "standoff": 4}, "automargin": False}
+    y_axis: dict[str, object] = {"title": {"text": label, "standoff": 4}}
     if ticks_named:
-        edges = [math.log10(bound(spot.value for spot in spots)) + more for bound, more in ((min, -0.1), (max, 0.1))]
+        edges = [math.log10(bound(point.value for point in points)) + more for bound, more in ((min, -0.1), (max, 0.1))]
         names = list(ticks_named.values())
         y_axis |= {"type": "log", "tickvals": list(ticks_named), "ticktext": names, "range": edges}
     legend = {"y": 1.02, "yanchor": "bottom", "itemsizing": "constant"}
@@ -84,8 +81,7 @@ def scatter(
     return chart.figure()
 
 
-def _said(names: Sequence[str]) -> str:
-    """The models of a spot, as text that Plotly does not take for markup."""
-    shown = [name.replace("&", "&amp;").replace("<", "&lt;") for name in names[:MOST_NAMES]]
+def _describe(names: Sequence[str]) -> str:
+    shown = [escape(name) for name in names[:MOST_NAMES]]
     more = len(names) - len(shown)
     return "<br>".join(f"<b>{name}</b>" for name in shown) + (f"<br>and {more} more" if more else "")

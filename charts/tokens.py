@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from charts.axes import MOMENTS
-from charts.figure_builder import Drawing
+from charts.figure_builder import FigureBuilder
 from charts.palette import Palette
 from stats.tokens import DayTokens
 from stats.usage import TokensByPart
@@ -21,12 +21,12 @@ MOST_LABELS = 8
 """As many fit below the chart on a phone."""
 
 
-def per_day(found: Sequence[DayTokens], palette: Palette) -> go.Figure:
+def per_day(days_used: Sequence[DayTokens], palette: Palette) -> go.Figure:
     """The chart of `stats.tokens.tokens_per_day`."""
-    chart = Drawing(palette, HEIGHT)
-    table = pd.DataFrame(found, columns=[item.name for item in fields(DayTokens)])
-    if not any(day.prompt_tokens + day.completion_tokens for day in found):
-        return chart.say("no tokens in this window")
+    chart = FigureBuilder(palette, HEIGHT)
+    table = pd.DataFrame(days_used, columns=[item.name for item in fields(DayTokens)])
+    if not any(day.prompt_tokens + day.completion_tokens for day in days_used):
+        return chart.empty("no tokens in this window")
     by_day = table.set_index(pd.to_datetime(table["day"]))[["prompt_tokens", "completion_tokens"]]
     by_day = by_day.reindex(pd.date_range(by_day.index.min(), by_day.index.max()), fill_value=0)
     days = list(by_day.index)
@@ -42,13 +42,13 @@ def per_day(found: Sequence[DayTokens], palette: Palette) -> go.Figure:
     return _stacked_by_day(chart, days)
 
 
-def by_part(found: TokensByPart, palette: Palette, *, as_share: bool = False) -> go.Figure:
+def by_part(tokens: TokensByPart, palette: Palette, *, as_share: bool = False) -> go.Figure:
     """The chart of `stats.usage.by_day`, or with `as_share` of its `stats.usage.shares`."""
-    chart = Drawing(palette, HEIGHT)
-    if not found.days:
-        return chart.say("nothing was told of this time")
-    days = [pd.Timestamp(day) for day in found.days]
-    for (name, values), colour in zip(found.parts.items(), palette.series, strict=False):
+    chart = FigureBuilder(palette, HEIGHT)
+    if not tokens.days:
+        return chart.empty("no data for this period")
+    days = [pd.Timestamp(day) for day in tokens.days]
+    for (name, values), colour in zip(tokens.parts.items(), palette.series, strict=False):
         chart.add_bar(
             x=_names(days),
             y=list(values),
@@ -61,7 +61,7 @@ def by_part(found: TokensByPart, palette: Palette, *, as_share: bool = False) ->
     return _stacked_by_day(chart, days)
 
 
-def _stacked_by_day(chart: Drawing, days: list[pd.Timestamp]) -> go.Figure:
+def _stacked_by_day(chart: FigureBuilder, days: list[pd.Timestamp]) -> go.Figure:
     shown = days[:: math.ceil(len(days) / MOST_LABELS)]
     chart.update_layout(barmode="stack", bargap=0.35, meta=MOMENTS, dragmode=False, margin={"b": 64}, legend=BELOW)
     chart.update_xaxes(type="category", tickangle=0, tickvals=_names(shown), ticktext=_labels(shown))

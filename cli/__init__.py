@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sys
 import traceback
+from typing import Annotated
 
 import typer
 
 from cli import backup, check, export, import_, rebuild, remove_future, run
 from cli.streams import OutputError, ReaderLeftError, take_over
 from settings.secrecy import hidden
+from settings.version import VERSION
 
 OK, BROKEN, WRONG_USE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 UNEXPECTED = "this is a mistake in Uptoken: please report what is above (keys are taken out of it)"
@@ -29,6 +31,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"uptoken {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Show Uptoken's version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Probe language models, keep what was seen, and hand it out."""
+
+
 app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("export")(export.export)

@@ -91,13 +91,11 @@ def repair(
 def _file_of(url: str | None) -> Path:
     """The file of a store; only SQLite's is one."""
     from store import StoreUrlError
-    from store.paths import sqlite_path
+    from store.url import parse_store_url
 
-    found = store_url(url)
-    path = sqlite_path(found)
-    if path is None:
+    parsed = parse_store_url(store_url(url))
+    if parsed.file is None:
         raise StoreUrlError(
-            f"this is for SQLite's files, and not for {found.partition(':')[0]}: a ClickHouse server has BACKUP and "
-            "RESTORE"
+            f"this is for SQLite's files, and not for {parsed.engine}: a ClickHouse server has BACKUP and RESTORE"
         )
-    return path
+    return parsed.file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,8 @@ from cli.options import ConfigPath, StoreUrl, location, store_url
 from store.clock import now_ms
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from collectors.http.adaptations import Change
     from collectors.scheduler.context import CollectorContext
     from settings.targets import Config, ProbeTarget
@@ -41,16 +44,12 @@ def check(
     """
     if health:
         return _health(store_url(store))
-    from rich.table import Table
-    from rich.text import Text
-
     from collectors.http.authorities import check_authorities
     from collectors.scheduler.console import console_for
     from collectors.scheduler.context import CollectorContext
-    from collectors.scheduler.lock import lock_path
     from collectors.scheduler.notices import short_intervals
     from collectors.scheduler.room import make_room
-    from collectors.scheduler.shared_state import SharedState, timer_step_s
+    from collectors.scheduler.shared_state import SharedState
     from settings.targets import load
 
     loaded = load(config)
@@ -62,12 +61,33 @@ def check(
     for warning in room.warnings:
         console.print(warning, highlight=False)
     scene = CollectorContext(loaded, _known(store_url(store)), shared, keeps_connections=room.keeps_connections)
+    try:
+        return _report(console, loaded, scene, room.most_parallel, short_intervals(loaded, _timer_step_s(store)))
+    finally:
+        scene.close()
+        shared.close()
+
+
+def _timer_step_s(store: str | None) -> float | None:
+    from collectors.scheduler.lock import lock_path
+    from collectors.scheduler.shared_state import timer_step_s
+
+    return timer_step_s(lock_path(store_url(store)), location())
+
+
+def _report(
+    console: Console, loaded: Config, scene: CollectorContext, most_parallel: int, warnings: Iterable[str]
+) -> int:
+    """Reach every target, and print what each answered and what a day costs. Returns the exit code."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("target", "answers", "probes a day", "most a day costs"):
         table.add_column(heading, justify="left" if heading in ("target", "answers") else "right")
     now = now_ms()
     rests = {target.name: scene.shared.rests.why(target, now) for target in loaded.targets}  # before they are reached
-    with ThreadPoolExecutor(min(MOST_PARALLEL, room.most_parallel)) as pool:
+    with ThreadPoolExecutor(min(MOST_PARALLEL, most_parallel)) as pool:
         answers = list(pool.map(lambda target: _answer(scene, target), loaded.targets))
     total = Decimal(0)
     for target, answer in zip(loaded.targets, answers, strict=True):
@@ -86,10 +106,8 @@ def check(
         console.print(
             "the budget stops probes before the day is over: raise usd_per_day, or probe less often", highlight=False
         )
-    for warning in short_intervals(loaded, timer_step_s(lock_path(store_url(store)), location())):
+    for warning in warnings:
         console.print(warning, highlight=False)
-    scene.close()
-    shared.close()
     return STOPPED if any(answer.startswith(BROKEN) for answer in answers) else 0
 
 
@@ -133,7 +151,6 @@ def _health(url: str) -> int:
     from store import Selection, open_store
     from store.formats import iso
     from store.horizon import horizon, late_probes
-    from store.protocol import upkeep_of
     from store.schema import RUNS, TARGETS, Run, Target
     from store.staleness import last_seen, stale_since
 
@@ -143,7 +160,7 @@ def _health(url: str) -> int:
         newest = [series.newest for series in opened.series(horizon(now))]
         runs = [Run(*row) for row in opened.read(RUNS, Selection(until=horizon(now)), newest_first=True, limit=50)]
         targets = [Target(*row) for row in opened.read(TARGETS)]
-        late, kept_since = late_probes(opened, now), upkeep_of(opened).kept_since()
+        late, kept_since = late_probes(opened, now), opened.kept_since()
     finally:
         opened.close()
     if late:
@@ -219,9 +236,10 @@ def _day(scene: CollectorContext, target: ProbeTarget) -> tuple[float, Decimal, 
 def _known(url: str) -> Store | None:
     """The store, for prices and for what servers refuse; null where there is none yet."""
     from store import StoreError, open_store
-    from store.paths import refuse_unusable, sqlite_path
+    from store.paths import refuse_unusable
+    from store.url import parse_store_url
 
-    path = sqlite_path(url)
+    path = parse_store_url(url).file
     if path is not None:
         refuse_unusable(path)
     try:

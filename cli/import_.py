@@ -14,7 +14,8 @@ from collectors.scheduler.lock import lock_path, writing
 from collectors.scheduler.shared_state import spool_path
 from collectors.scheduler.spool import Spool
 from store import Store, StoreError, open_store
-from store.formats import FileError, read_rows
+from store.formats import FileError
+from store.import_files import read_rows
 from store.pending import ROWS_AT_ONCE, PendingFile, write_pending
 from store.schema import TABLES, Table
 

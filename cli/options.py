@@ -12,11 +12,10 @@ import typer
 
 from settings.durations import seconds, shorten
 from settings.secrecy import looks_secret
-from store import DEFAULT_URL
 from store.clock import now_ms
 from store.formats import moment
 from store.schema import TABLES
-from store.url import check_url
+from store.url import DEFAULT_URL, configured_url, parse_store_url
 
 ConfigPath = Annotated[
     Path | None,
@@ -51,9 +50,9 @@ def _is_text(argument: str) -> bool:
 
 def store_url(url: str | None) -> str:
     """The store's URL, from the option, the environment or the default. Raises StoreUrlError."""
-    found = url or os.environ.get("UPTOKEN_STORE") or DEFAULT_URL
-    check_url(found)
-    return found
+    configured = configured_url(url)
+    parse_store_url(configured)  # before any file is named after it
+    return configured
 
 
 def moment_or_age(text: str | None) -> int | None:

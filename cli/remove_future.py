@@ -69,9 +69,8 @@ def _shown(opened: Store, at: int) -> bool:
     """Say what would be done; false when that is nothing."""
     from store.formats import iso
     from store.horizon import horizon, late_rows
-    from store.protocol import upkeep_of
 
-    late, kept_since = late_rows(opened, at), upkeep_of(opened).kept_since()
+    late, kept_since = late_rows(opened, at), opened.kept_since()
     print(f"it is {iso(at)}; rows from {iso(horizon(at))} on are from the future")
     for table, rows in late.items():
         [(newest,)] = opened.read(table, columns=(table.time,), newest_first=True, limit=1)
@@ -86,7 +85,6 @@ def _shown(opened: Store, at: int) -> bool:
 def _remove(opened: Store, at: int, output: Path) -> None:
     from store import Selection
     from store.horizon import horizon, late_rows
-    from store.protocol import upkeep_of
 
     name = f"from-the-future-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(at / 1_000))}"
     names = chain((name,), (f"{name}-{number}" for number in count(2)))  # two within a second, or with the same --now
@@ -94,7 +92,7 @@ def _remove(opened: Store, at: int, output: Path) -> None:
     late = late_rows(opened, at)
     for table in late:
         _save(opened, table, Selection(since=horizon(at)), folder)
-    gone = upkeep_of(opened).remove_from(horizon(at), at)
+    gone = opened.remove_from(horizon(at), at)
     saved = f"; they are saved in {folder}, and `import TABLE FILE` takes them back" if late else ""
     print(f"{gone:,} rows were removed{saved}")
 

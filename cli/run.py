@@ -7,6 +7,8 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,10 +57,9 @@ def run(
     from collectors.http.authorities import check_authorities
     from collectors.registry import COLLECTORS
     from collectors.scheduler.config_watch import ConfigWatch
-    from collectors.scheduler.lock import LockedError, lock_path
-    from collectors.scheduler.shared_state import SharedState
+    from collectors.scheduler.lock import LockedError
     from settings.targets import load
-    from store import StoreError, open_store
+    from store import StoreError
 
     unknown = [name for name in only or [] if name not in COLLECTORS]
     if unknown:
@@ -71,23 +72,33 @@ def run(
     watch = ConfigWatch(loaded)
     check_authorities()
     forgive_output()
-    url = store_url(store)
     try:
-        try:
-            shared = SharedState(lock_path(url), location())
-        except OSError as problem:
-            raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
-        with shared.exclusive():  # of two runs that begin at once, one makes or migrates the store
-            opened = open_store(url)
-        try:
+        with _shared_state(store_url(store)) as (opened, shared):
             return _run(loaded, watch, opened, shared, interval_s, only or [], everything)
-        finally:
-            opened.close()
     except LockedError as problem:
         if interval_s is not None:  # there is no next one, unless a supervisor sees that this one failed
             raise StoreError(f"{problem}: start this run again when that is over") from problem
         print(f"{problem}; this run leaves, and the next one goes on", file=sys.stderr)
         return 0
+
+
+@contextmanager
+def _shared_state(url: str) -> Iterator[tuple[Store, SharedState]]:
+    """The store, and what the runs over it share."""
+    from collectors.scheduler.lock import lock_path
+    from collectors.scheduler.shared_state import SharedState
+    from store import StoreError, open_store
+
+    try:
+        shared = SharedState(lock_path(url), location())
+    except OSError as problem:
+        raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
+    with shared.exclusive():  # of two runs that begin at once, one makes or migrates the store
+        opened = open_store(url)
+    try:
+        yield opened, shared
+    finally:
+        opened.close()
 
 
 def _interval(every: str | None) -> float | None:
@@ -111,13 +122,14 @@ def _run(
     only: list[str],
     everything: bool,
 ) -> int:
+    from collectors.registry import chosen
     from collectors.scheduler.console import ConsoleReport
     from collectors.scheduler.notices import short_intervals
     from collectors.scheduler.scheduler import Scheduler
 
     on_terminal = sys.stdout.isatty()
     report = ConsoleReport(bar=on_terminal and interval_s is None)
-    loop = Scheduler(loaded, opened, location(), report, only, shared, watch)
+    loop = Scheduler(loaded, opened, location(), report, chosen(only), shared, watch)
     caught: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:

@@ -28,7 +28,8 @@ from routing.prices import BilledTokens, Price
 from settings.addresses import is_loopback
 from settings.targets import ProbeTarget
 from store.clock import now_ms
-from store.schema import MAY_BE_BILLED, Adaptation, Probe
+from store.outcomes import MAY_BE_BILLED
+from store.schema import Adaptation, Probe
 
 STILL_UNDER_WAY = "its last probe is still under way"
 HELD_UP = "its slot passed while this process was held up"

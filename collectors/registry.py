@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from collectors import catalog, endpoint_stats, local_servers, probe, usage
 from collectors.scheduler.context import Collect
 
@@ -12,3 +14,8 @@ COLLECTORS: dict[str, Collect] = {
     "endpoint_stats": endpoint_stats.collect,
     "usage": usage.collect,
 }
+
+
+def chosen(only: Iterable[str]) -> dict[str, Collect]:
+    """The collectors of these names; without any, all of them."""
+    return {name: COLLECTORS[name] for name in only} or COLLECTORS

@@ -14,8 +14,9 @@ from collectors.http.dialects import DIALECTS
 from collectors.http.dialects.base import Dialect, RequestSpec
 from collectors.http.prompt import MAX_TOKENS
 from settings.targets import ProbeTarget
+from settings.version import VERSION
 
-USER_AGENT = "uptoken/1 (self-hosted model monitor)"
+USER_AGENT = f"uptoken/{VERSION} (self-hosted model monitor)"
 
 
 def dialect_of(target: ProbeTarget) -> Dialect:

@@ -1,4 +1,4 @@
-"""All models that the router lists: search them, filter them, see what a price buys, pick some to compare."""
+"""All models that the router lists: search and filter them, see what a price buys, select some to compare."""
 
 import streamlit as st
 
@@ -7,7 +7,7 @@ from pages.components import formatting, theme
 from pages.queries import cache, source
 from pages.sections import catalog_table
 from pages.shell import empty_states, time_range
-from stats.catalog import filtered, spots
+from stats.catalog import filter_models, group_points
 from store.clock import now_ms
 
 empty_states.unless_store()
@@ -17,9 +17,9 @@ st.html(catalog_table.head(len(models)))
 if not models:
     empty_states.no_catalog()
     st.stop()
-shown = filtered(models, catalog_table.filters(models))
-measured = catalog_table.measured(url, time_range.current())
-picked = catalog_table.listed(shown, measured, len(models))
+shown = filter_models(models, catalog_table.filters(models))
+measured = catalog_table.load_measurements(url, time_range.current())
+picked = catalog_table.models_table(shown, measured, len(models))
 catalog_table.compare_link(url, picked)
 
 left, right = st.columns(2)
@@ -27,7 +27,7 @@ palette = theme.palette()
 with left, theme.card("context_scatter", "Price against context", formatting.plural(len(shown), "model")):
     theme.chart(
         price_scatter.scatter(
-            spots((model, model.context_tokens) for model in shown),
+            group_points((model, model.context_tokens) for model in shown),
             palette,
             label="tokens of context",
             ticks_named=price_scatter.CONTEXT_TICKS,
@@ -35,11 +35,13 @@ with left, theme.card("context_scatter", "Price against context", formatting.plu
         key="context_scatter_chart",
         alt="Each model by its price and its context size",
     )
-with right, theme.card("speed_scatter", "Price against measured speed", "of the models that our own probes met"):
-    met = [model for model in shown if model.model in measured]
+with right, theme.card("speed_scatter", "Price against measured speed", "of the models that your probes measured"):
+    probed = [model for model in shown if model.model in measured]
     theme.chart(
         price_scatter.scatter(
-            spots((model, measured[model.model].tokens_per_second) for model in met), palette, label="tokens per second"
+            group_points((model, measured[model.model].tokens_per_second) for model in probed),
+            palette,
+            label="tokens per second",
         ),
         key="speed_scatter_chart",
         alt="Each probed model by its price and its measured output speed",

@@ -1,4 +1,4 @@
-"""Two to six targets or models side by side; the address of the page reproduces the view."""
+"""Two to six targets or models side by side; the page's URL reproduces the view."""
 
 import streamlit as st
 
@@ -16,13 +16,13 @@ names = compare_targets.names(url)
 if not names:
     empty_states.empty()
     st.stop()
-picked, wish = compare_targets.controls(names)
+picked, request = compare_targets.controls(names)
 if len(picked) < 2:
     st.html(compare_targets.suggestions(url))
     st.stop()
 chosen, now, zone = time_range.current(), now_ms(), time_range.zone()
-columns = compare_targets.columns(url, picked, chosen, wish, now)
-st.html(compare_table.table(columns, wish, zone))
+columns = compare_targets.columns(url, picked, chosen, request, now)
+st.html(compare_table.comparison(columns, request, zone))
 if any(column.view is not None for column in columns):
     since, until, palette = chosen.since, chosen.until, theme.palette()
     numbers = {column.name: column.number or 0 for column in columns}
@@ -30,7 +30,7 @@ if any(column.view is not None for column in columns):
     with left, theme.card("ttft", "Time to first token", "medians"):
         theme.chart(
             charts.medians(
-                compare_targets.over_time(columns, "ttft_ms"), since, until, palette, numbers, unit="ms", zone=zone
+                compare_targets.bands(columns, "ttft_ms"), since, until, palette, numbers, unit="ms", zone=zone
             ),
             key="ttft_chart",
             alt=f"Median time to first token of {', '.join(picked)} {chosen.words}",
@@ -38,7 +38,7 @@ if any(column.view is not None for column in columns):
     with right, theme.card("speed", "Output speed", "medians of throughput probes"):
         theme.chart(
             charts.medians(
-                compare_targets.over_time(columns, "tokens_per_second"),
+                compare_targets.bands(columns, "tokens_per_second"),
                 since,
                 until,
                 palette,
@@ -49,4 +49,4 @@ if any(column.view is not None for column in columns):
             key="speed_chart",
             alt=f"Median output speed of {', '.join(picked)} {chosen.words}",
         )
-st.caption("The address of this page reproduces this view: what is compared, the request's size and the time range.")
+st.caption("This page's URL reproduces this view: the targets, the request size and the time range.")

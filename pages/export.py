@@ -1,4 +1,4 @@
-"""Take the rows away: choose a table, targets and time, look at them, download them."""
+"""Export: choose a table, targets and a range, preview the rows, download them."""
 
 import streamlit as st
 
@@ -16,8 +16,8 @@ url = source.store_url()
 st.html(
     theme.head(
         "Export",
-        "CSV with a header, ISO 8601 times, units in the names, an empty field for what is not known; the same file "
-        "as the command below writes",
+        "CSV with a header, units in the column names, ISO 8601 times, and an empty field for null; the same file that "
+        "the command below writes",
     )
 )
 left, right = st.columns([1, 2])
@@ -25,29 +25,29 @@ with left:
     name = st.selectbox("Table", list(TABLES), key="table", bind="query-params", help=export_form.TABLE_HELP)
 chosen = time_range.current()
 with right:
-    known = export_form.names(url, name)
+    known = export_form.choices(url, name)
     picked = st.multiselect(
         export_form.CHOSEN_BY.get(TABLES[name].owner, "Targets"),
         known,
         key="only",
         bind="query-params",
-        placeholder="all",
+        placeholder="All",
     )
-    whole = st.toggle(
-        "All that was ever kept, not only the time range above", key="all_time", bind="query-params", value=False
+    all_time = st.toggle(
+        "All rows, not only those in the time range above", key="all_time", bind="query-params", value=False
     )
 selection = Selection(
-    None if whole else cache.rounded(chosen.since, 60_000),
-    None if whole or chosen.is_live else chosen.until,
+    None if all_time else cache.rounded(chosen.since, 60_000),
+    None if all_time or chosen.is_live else chosen.until,
     tuple(picked),
 )
 count = export_form.count(url, name, selection)
-size = export_form.size_words(url, name, selection, count)
-when = "ever" if whole else chosen.words
+size = export_form.estimate_size(url, name, selection, count)
+when = "since the beginning" if all_time else chosen.words
 metrics([Metric("Rows", formatting.count(count), "", f"{when}, {size}")])
 with st.container(horizontal=True, vertical_alignment="center"):
     st.html(export_form.download(link(name, selection) if count else None))
-    st.caption("It streams: memory stays flat, whatever the number of rows.")
+    st.caption("The download is streamed, whatever its size.")
 code_block.show(export_form.command(name, selection), "bash")
 if count:
     st.html(theme.title("Preview", f"the newest {min(count, export_form.PREVIEW)} rows"))
@@ -60,4 +60,4 @@ if count:
         alt=f"The newest rows of {name}",
     )
 else:
-    st.info("No row matches. Choose a longer time range above, or other targets.", icon=":material/search_off:")
+    st.info("No rows match. Choose a longer time range above, or other targets.", icon=":material/search_off:")

@@ -1,4 +1,4 @@
-"""Who would serve a request: the endpoints in the order in which they would be tried, and why others would not."""
+"""Which endpoints would serve a request: in the order in which they would be tried, and why others would not."""
 
 import json
 
@@ -20,25 +20,26 @@ if not names:
     st.stop()
 model = st.selectbox("Model", names, key="model", bind="query-params", width=460)
 with st.container(border=True, key="card_request"):
-    asked = routing_plans.controls()
+    form = routing_plans.controls()
 endpoints = cache.endpoints(url, model)
-plans = routing_plans.plans(url, model, endpoints, asked, time_range.current(), now_ms())
+plans = routing_plans.plans(url, model, endpoints, form, time_range.current(), now_ms())
 for plan, part in zip(plans, st.columns(len(plans)), strict=True):
     with part, theme.card(plan.key, plan.heading, plan.note):
-        st.html(routing_plans.drawn(plan.plan))
+        st.html(routing_plans.plan_table(plan.plan))
 if plans[0].plan.excluded:
-    st.html(routing_plans.excluded(plans[0].plan))
+    st.html(routing_plans.skipped_endpoints(plans[0].plan))
 
-with theme.card("ask", "Ask for it", "the provider object of a request that says the same"):
+with theme.card("ask", "Request this", "the equivalent provider object of a request"):
     fixed = st.toggle(
-        "Fix this order: exactly these endpoints, one after the other",
+        "Fix this order: exactly these endpoints, in sequence",
         key="fixed",
         bind="query-params",
-        help="Without it the router decides by its own numbers of that moment, which are not all told.",
+        help="Otherwise the router decides by its own current numbers, not all of which it publishes.",
     )
     order = [offer.endpoint.tag for offer in plans[0].plan.offers] if fixed else []
-    code_block.show(json.dumps({"provider": provider_object(asked.wish, asked.sort, order)}, indent=2), "json")
-    if asked.wish.data == "no_training":
+    code_block.show(json.dumps({"provider": provider_object(form.request, form.sort, order)}, indent=2), "json")
+    if form.request.data == "no_training":
         st.caption(
-            "Who collects prompts is not told by the router's API, so nobody is left out above; the router will do it."
+            "The router's API does not report which providers collect prompts, so none are skipped above; the router "
+            "skips them itself."
         )

@@ -1,4 +1,4 @@
-"""Is what I see fresh and complete? The collectors' runs, the store, and what all of it runs on."""
+"""Is what is shown fresh and complete? The collectors' runs, the store, and the versions."""
 
 import streamlit as st
 
@@ -11,7 +11,7 @@ from store.clock import now_ms
 
 empty_states.unless_store()
 url = source.store_url()
-st.html(theme.head("System", "Is what the other pages show fresh and complete, and what does it cost to keep?"))
+st.html(theme.head("System", "Is the data fresh and complete, and how much space does it take?"))
 
 
 @sign_in.fragment(run_every="10s")
@@ -22,7 +22,7 @@ def live() -> None:
     with st.container():  # kept when empty: what follows keeps its index, else it is drawn twice for a moment
         if errors := system_health.internal_errors(url, now, time_range.zone()):
             with theme.card(
-                "internal_errors", "Errors in Uptoken", "of the last 24 h: no target's outage, and not counted"
+                "internal_errors", "Errors in Uptoken", "in the last 24 h; not outages of a target, and not counted"
             ):
                 st.html(errors)
         if wrong := system_health.configuration(url, now, time_range.zone()):
@@ -33,15 +33,15 @@ def live() -> None:
         if late := system_health.from_the_future(url):
             with theme.card("from_the_future", "Rows from the future", "not counted"):
                 st.html(late)
-    with theme.card("budget", "Budget", "of this UTC day: spent or set aside, by the collector's own count"):
+    with theme.card("budget", "Budget", "of this UTC day: spent or reserved, as counted by the collector"):
         st.html(system_health.budgets(url, now, time_range.zone()))
     with st.container():
         if limits := system_health.rate_limits(url, now, time_range.zone()):
             with theme.card(
-                "rate_limits", "Rate limits", "as the servers say; a target rests when its server asks for it"
+                "rate_limits", "Rate limits", "as reported by the servers; a target rests when its server asks for it"
             ):
                 st.html(limits)
-    with theme.card("collectors", "Collectors", "each bar is half an hour: runs that went well, runs with an error"):
+    with theme.card("collectors", "Collectors", "each bar is half an hour: successful runs, runs with an error"):
         st.html(system_health.collectors(url, now, time_range.zone()))
 
 
@@ -50,5 +50,5 @@ with theme.card("versions", "Versions", "of this dashboard"):
     st.html(system_health.versions())
 st.caption(
     "For a supervisor: `python -m collectors check --health` exits with 1 when the collector has stopped. "
-    "Copies: `python -m collectors backup FILE`."
+    "Backups: `python -m collectors backup FILE`."
 )

@@ -252,17 +252,6 @@ def _sorted(offers: list[Candidate], sort: Sort) -> list[Candidate]:
     return sorted(offers, key=rank)
 
 
-def chances_after(offers: Sequence[Candidate], failed: str) -> dict[str, float]:
-    """The chances, by tag, of a retry after the endpoint with the tag `failed` did: those that are left keep their
-    proportions; when none of them had a chance, they come in their order.
-    """
-    left = [offer for offer in offers if offer.endpoint.tag != failed]
-    total = sum(offer.chance or 0.0 for offer in left)
-    if total == 0:
-        return {offer.endpoint.tag: float(number == 0) for number, offer in enumerate(left)}
-    return {offer.endpoint.tag: (offer.chance or 0.0) / total for offer in left}
-
-
 def provider_object(wish: RoutingRequest, sort: Sort | None, order: Sequence[str] = ()) -> dict[str, Any]:
     """The `provider` object of a request that asks for the same (OpenRouter's `ProviderPreferences`); with an `order`
     of tags exactly these are tried, one after the other.

@@ -1,4 +1,4 @@
-"""The catalog to search, filter and compare, beside what was measured."""
+"""The catalog to search, filter and compare, next to measurements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from store.rollups import Rollup
 from store.schema import Model
 
 PARTS_IN, PARTS_OUT = 3, 1
-SPOT_DECADES = 0.05
+POINT_DECADES = 0.05
 """About the size of a mark in a chart over three or four decades: 12%."""
 
 
@@ -42,7 +42,7 @@ class CatalogModel:
 
 @dataclass(frozen=True)
 class Filters:
-    """What a visitor looks for. Null and empty: anything. Prices in USD per million tokens, blended."""
+    """What a visitor looks for. Null and empty: any. Prices in USD per million tokens, blended."""
 
     text: str = ""
     least_context_tokens: int | None = None
@@ -53,11 +53,11 @@ class Filters:
 
 
 def catalog(models: Iterable[Model], providers: Mapping[str, int], now: int) -> list[CatalogModel]:
-    """Each model at its prices of `now` (milliseconds UTC); `providers` is how many endpoints are known of each."""
-    return [_row(model, providers, now) for model in models]
+    """Each model at its prices of `now` (milliseconds UTC); `providers` is how many endpoints each is known to have."""
+    return [_catalog_model(model, providers, now) for model in models]
 
 
-def _row(model: Model, providers: Mapping[str, int], now: int) -> CatalogModel:
+def _catalog_model(model: Model, providers: Mapping[str, int], now: int) -> CatalogModel:
     price = price_at(model, 0, now)
     price_in, price_out = (float(price.input), float(price.output)) if price is not None else (None, None)
     blended = None
@@ -84,16 +84,16 @@ def _words(text: str | None) -> tuple[str, ...]:
     return tuple(text.split(",")) if text else ()
 
 
-def filtered(models: Iterable[CatalogModel], filters: Filters) -> list[CatalogModel]:
-    """The models that meet all of it. What is not known of a model does not meet a limit on it."""
+def filter_models(models: Iterable[CatalogModel], filters: Filters) -> list[CatalogModel]:
+    """The models that match every filter. An unknown value does not match a limit on it."""
     return [model for model in models if _fits(model, filters)]
 
 
 def _fits(model: CatalogModel, filters: Filters) -> bool:
-    said, price = f"{model.name} {model.model}".lower(), model.usd_per_million_blended
+    text, price = f"{model.name} {model.model}".lower(), model.usd_per_million_blended
     least, most = filters.least_context_tokens, filters.most_usd_per_million
     return (
-        all(word in said for word in filters.text.lower().split())
+        all(word in text for word in filters.text.lower().split())
         and (least is None or (model.context_tokens is not None and model.context_tokens >= least))
         and (most is None or (price is not None and price <= most))
         and (not filters.only_free or price == 0)
@@ -104,47 +104,47 @@ def _fits(model: CatalogModel, filters: Filters) -> bool:
 
 @dataclass(frozen=True)
 class Point:
-    """Models that nobody could tell apart in a chart: their medians, and their names in their order."""
+    """Models too close to tell apart in a chart: their medians, and their names in order."""
 
     usd_per_million: float
     value: float
     names: tuple[str, ...]
 
 
-def spots(points: Iterable[tuple[CatalogModel, float | None]]) -> list[Point]:
-    """Where models stand by blended price and by a value. Models without the one or the other are nowhere."""
-    found: dict[tuple[float, float], list[tuple[float, float, str]]] = defaultdict(list)
+def group_points(points: Iterable[tuple[CatalogModel, float | None]]) -> list[Point]:
+    """Models by blended price and by a value, neighbours as one point. Models without either are skipped."""
+    groups: dict[tuple[float, float], list[tuple[float, float, str]]] = defaultdict(list)
     for model, value in points:
         price = model.usd_per_million_blended
         if price is not None and value is not None:
-            found[_place(price), _place(value)].append((price, float(value), model.name))
+            groups[_place(price), _place(value)].append((price, float(value), model.name))
     return [
-        Point(median(price for price, _, _ in here), median(value for _, value, _ in here), tuple(n for *_, n in here))
-        for _, here in sorted(found.items())
+        Point(median(price for price, *_ in near), median(value for _, value, _ in near), tuple(n for *_, n in near))
+        for _, near in sorted(groups.items())
     ]
 
 
 def _place(value: float) -> float:
-    return round(math.log10(value) / SPOT_DECADES) if value > 0 else -math.inf
+    return round(math.log10(value) / POINT_DECADES) if value > 0 else -math.inf
 
 
 @dataclass(frozen=True)
 class ModelMeasurement:
-    """Our own medians of a model, over all its targets."""
+    """Measured medians of a model, over all its targets."""
 
     ttft_ms: float | None
     tokens_per_second: float | None
     probes: int
 
 
-def measured_by_model(rollups: Iterable[Rollup], models: Mapping[str, str]) -> dict[str, ModelMeasurement]:
-    """By model; `models` tells each target's."""
+def measurements_by_model(rollups: Iterable[Rollup], models: Mapping[str, str]) -> dict[str, ModelMeasurement]:
+    """By model; `models` has the model of each target."""
     listed: dict[str, list[Rollup]] = defaultdict(list)
     for rollup in rollups:
         if rollup.target in models:
             listed[models[rollup.target]].append(rollup)
-    found = {}
+    measurements = {}
     for name, mine in sorted(listed.items()):
         [ttft], [speed] = (samples(mine, column).quantiles((0.5,)) for column in ("ttft_ms", "tokens_per_second"))
-        found[name] = ModelMeasurement(ttft, speed, summary(mine).requests)
-    return found
+        measurements[name] = ModelMeasurement(ttft, speed, summary(mine).requests)
+    return measurements

@@ -11,7 +11,7 @@ from store.schema import Model
 
 WATCHED = {
     "context_tokens": "context",
-    "max_output_tokens": "longest reply",
+    "max_output_tokens": "max output",
     "usd_per_million_input": "price in",
     "usd_per_million_output": "price out",
     "usd_per_request": "price per request",
@@ -24,7 +24,7 @@ WATCHED = {
 
 @dataclass(frozen=True)
 class Change:
-    """One fact that changed at a moment (milliseconds UTC): before and after, null for not said."""
+    """One fact that changed at a moment (milliseconds UTC): before and after, null where it is not stated."""
 
     at: int
     what: str
@@ -33,27 +33,27 @@ class Change:
 
 
 def changes(versions: Iterable[Model]) -> list[Change]:
-    """What changed between the versions of one model from one source, newest first. A model that was gone meanwhile
-    and came back is a change of `listed`.
+    """What changed between the versions of one model from one source, newest first. A model that was removed and
+    came back is a change of `listed`.
     """
     ordered = sorted(versions, key=lambda model: model.valid_from)
-    found: list[Change] = []
+    listed: list[Change] = []
     for before, after in pairwise(ordered):
         if before.valid_to is not None and before.valid_to < after.valid_from:
-            found.append(Change(before.valid_to, "listed", "yes", "no"))
-            found.append(Change(after.valid_from, "listed", "no", "yes"))
+            listed.append(Change(before.valid_to, "listed", "yes", "no"))
+            listed.append(Change(after.valid_from, "listed", "no", "yes"))
         for name, word in WATCHED.items():
             old, new = getattr(before, name), getattr(after, name)
             if old != new:
-                found.append(Change(after.valid_from, word, _text(name, old), _text(name, new)))
+                listed.append(Change(after.valid_from, word, _text(name, old), _text(name, new)))
     if ordered and ordered[-1].valid_to is not None:
-        found.append(Change(ordered[-1].valid_to, "listed", "yes", "no"))
-    return sorted(found, key=lambda change: change.at, reverse=True)
+        listed.append(Change(ordered[-1].valid_to, "listed", "yes", "no"))
+    return sorted(listed, key=lambda change: change.at, reverse=True)
 
 
 def steps(versions: Sequence[Model], name: str, until: int) -> list[tuple[int, float | None]]:
     """A number of the catalog as a step line: moments (milliseconds UTC) and the value from then on, null while the
-    model was not listed or the value is none (`varies`); the last one is carried to `until`.
+    model was not listed or the value is not a number (`varies`); the last one is carried to `until`.
     """
     line: list[tuple[int, float | None]] = []
     for model in sorted(versions, key=lambda version: version.valid_from):

@@ -1,11 +1,10 @@
-"""Change points: when a measured time or rate became another one, and stayed so.
+"""Change points: when a measured time or rate shifted to another level.
 
 A rank test, so that heavy tails do not matter: of all ways to cut a series in two, the one whose halves differ most by
 their ranks (Pettitt 1979), with the chance that a series without a change would show as much (the approximation of
-Miller and Siegmund 1982 for maximally selected rank statistics). What is found is cut again until nothing more is.
-Where there are some days, each value is first set against the usual one of its hour of the day, so that busy hours are
-no change. The test takes values to be independent: a series that wanders by itself is found to change more often than
-promised.
+Miller and Siegmund 1982 for maximally selected rank statistics). Both parts are then cut in the same way until no cut
+is significant. With several days of data, the usual level of the hour of the day is subtracted first, so that busy
+hours are no change. The test assumes independent values: autocorrelated series give more false alarms than stated.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ import numpy.typing as npt
 from store.clock import DAY_MS, HOUR_MS
 
 ALPHA = 0.01
-"""The chance of a false alarm, for each series that is looked at."""
+"""The false-alarm rate per series."""
 LEAST_SIDE = 20
-"""Fewer values on a side say too little."""
+"""Fewer values on a side are not enough."""
 LEAST_SHIFT = 0.1
-"""A smaller change of the median than 10% is not worth a word, however sure it is."""
+"""A change of the median below 10% is not reported, however certain it is."""
 MOST_VALUES = 2_000
 DAYS_FOR_HOURS = 3
 
@@ -32,7 +31,7 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Shift:
-    """The median went from `before` to `after` at `at` (milliseconds UTC); `p_value` as said above."""
+    """The median went from `before` to `after` at `at` (milliseconds UTC); `p_value` is the chance described above."""
 
     at: int
     before: float
@@ -41,35 +40,35 @@ class Shift:
 
 
 def shifts(at: npt.NDArray[np.int64], values: Values, alpha: float = ALPHA) -> list[Shift]:
-    """The changes in a series of positive values, in the order of their moments `at` (milliseconds UTC). Of a series
-    that is longer than 2,000 values, medians of neighbours are looked at instead.
+    """The changes in a series of positive values, in the order of their moments `at` (milliseconds UTC). A series
+    longer than 2,000 values is reduced to medians of neighbours.
     """
     known = np.isfinite(values) & (values > 0)
     at, values = at[known], values[known]
     if len(values) > MOST_VALUES:
-        at, values = _thinned(at, values)
+        at, values = _downsample(at, values)
     if len(values) < 2 * LEAST_SIDE:
         return []
     level = np.log(values) - _usual_by_hour(at, np.log(values))
-    cuts = _settled(level, sorted(cut for cut, _ in _cuts(level, 0, len(level), alpha)), alpha)
+    cuts = _settle_cuts(level, sorted(cut for cut, _ in _cuts(level, 0, len(level), alpha)), alpha)
     edges = [0, *(cut for cut, _ in cuts), len(values)]
-    found = []
+    changes = []
     for (cut, p_value), began, ended in zip(cuts, edges, edges[2:], strict=False):
         before, after = float(np.median(values[began:cut])), float(np.median(values[cut:ended]))
         shift = float(np.median(level[cut:ended]) - np.median(level[began:cut]))
         if abs(math.expm1(shift)) >= LEAST_SHIFT:
-            found.append(Shift(int(at[cut]), before, after, p_value))
-    return found
+            changes.append(Shift(int(at[cut]), before, after, p_value))
+    return changes
 
 
-def _thinned(at: npt.NDArray[np.int64], values: Values) -> tuple[npt.NDArray[np.int64], Values]:
+def _downsample(at: npt.NDArray[np.int64], values: Values) -> tuple[npt.NDArray[np.int64], Values]:
     size = math.ceil(len(values) / MOST_VALUES)
-    whole = len(values) // size * size
-    return at[:whole:size], np.median(values[:whole].reshape(-1, size), axis=1)
+    length = len(values) // size * size
+    return at[:length:size], np.median(values[:length].reshape(-1, size), axis=1)
 
 
 def _usual_by_hour(at: npt.NDArray[np.int64], level: Values) -> Values:
-    """What the hour of the day adds to the level of its day, where there are days enough to tell."""
+    """What the hour of the day adds to the level of its day; zero without enough days."""
     if at[-1] - at[0] < DAYS_FOR_HOURS * DAY_MS:
         return np.zeros(len(level))
     over = level - _medians_by(at // DAY_MS, level)
@@ -78,11 +77,11 @@ def _usual_by_hour(at: npt.NDArray[np.int64], level: Values) -> Values:
 
 def _medians_by(group: npt.NDArray[np.int64], level: Values) -> Values:
     """For each value the median of its group."""
-    found = np.empty(len(level))
+    medians = np.empty(len(level))
     for number in np.unique(group):
         mine = group == number
-        found[mine] = np.median(level[mine])
-    return found
+        medians[mine] = np.median(level[mine])
+    return medians
 
 
 def _ranks(level: Values) -> Values:
@@ -100,7 +99,7 @@ def _cuts(level: Values, began: int, ended: int, alpha: float) -> list[tuple[int
     return [*_cuts(level, began, place, alpha), (place, p_value), *_cuts(level, place, ended, alpha)]
 
 
-def _settled(level: Values, cuts: list[int], alpha: float) -> list[tuple[int, float]]:
+def _settle_cuts(level: Values, cuts: list[int], alpha: float) -> list[tuple[int, float]]:
     """Each cut with its chance between its neighbours; two that one cut in their place explains as well are that one.
     The first cuts were found while the others were still in the way.
     """
@@ -138,7 +137,7 @@ def best_cut(level: Values) -> tuple[int | None, float]:
 
 
 def _chance(most: float, trimmed: float) -> float:
-    """That the largest of all deviations is at least `most`, where this share is left out at both ends."""
+    """That the largest deviation is at least `most`, where this share is excluded at both ends."""
     if most <= 1:
         return 1.0
     density = math.exp(-most * most / 2) / math.sqrt(2 * math.pi)

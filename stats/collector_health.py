@@ -1,4 +1,4 @@
-"""The collectors' own health: what each did lately, and whether it went well."""
+"""The health of the collectors: what each did lately, and whether it succeeded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from store.schema import Run
 
 @dataclass(frozen=True)
 class Activity:
-    """One collector at one location over its runs, oldest first. `took_s`: the median of a run, in seconds."""
+    """One collector at one location over its runs, oldest first. `duration_s`: the median of a run."""
 
     collector: str
     location: str
@@ -21,32 +21,31 @@ class Activity:
 
     @property
     def last(self) -> Run:
-        """The newest run."""
         return self.runs[-1]
 
     @property
     def rows(self) -> int:
-        """What all of them recorded."""
+        """How many rows they recorded."""
         return sum(run.rows for run in self.runs)
 
     @property
-    def left_out(self) -> int:
-        """What was due and was not done."""
+    def skipped(self) -> int:
+        """How many probes were due and not made."""
         return sum(run.skipped for run in self.runs)
 
     @property
     def failed(self) -> list[Run]:
-        """Those with an error, oldest first."""
+        """The runs with an error, oldest first."""
         return [run for run in self.runs if run.error is not None]
 
     @property
     def failed_count(self) -> int:
-        """How many runs these are: a row of an hour stands for several."""
+        """How many runs had an error: a row of an hour stands for several."""
         return sum(run.count for run in self.failed)
 
     @property
-    def took_s(self) -> float:
-        """Seconds from a run's beginning to its end, at the median."""
+    def duration_s(self) -> float:
+        """The median time from a run's beginning to its end."""
         return median(max(0, run.ended_at - run.started_at) for run in self.runs) / 1_000
 
 
@@ -59,9 +58,9 @@ def activities(runs: Iterable[Run]) -> list[Activity]:
     ]
 
 
-def strip_of_runs(runs: Iterable[Run], since: int, until: int, most: int) -> list[Bar]:
-    """Bars of equal length over a window: runs that went well count as up, those with an error as down. `probes` are
-    runs.
+def run_bars(runs: Iterable[Run], since: int, until: int, most: int) -> list[Bar]:
+    """Bars of equal length over a window: runs that succeeded count as up, those with an error as down. `probes`
+    are runs.
     """
     width = max(1, -(-(until - since) // most))
     counts = [[0, 0] for _ in range(most)]

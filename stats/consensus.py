@@ -1,8 +1,8 @@
-"""A target seen from several places: it counts as down only where most of them see it down.
+"""A target probed from several locations: it counts as down only where most of them see it down.
 
-The rule: time is cut into the cells of the roll-ups. A place that decided nothing in a cell has no vote there. A cell
-is down for the share of its time that more than half of the places with a vote saw down, each at least; of one place
-that is its own. It stands for as many seconds as the place that decided most of it.
+Time is split into the cells of the roll-ups. A location that decided nothing in a cell has no vote there. A cell is
+down for the share of its time that more than half of the voting locations saw down, each at least; with one location
+that is its own share. It stands for as many seconds as the location that decided most of it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stats.intervals import split_range
 from stats.status_bars import Bar, bars_in
-from stats.stretches import cut
 from stats.uptime import Uptime
 from store.rollups import Rollup
 
@@ -21,15 +21,15 @@ PARTS = 24
 
 
 @dataclass(frozen=True)
-class SeenByMost:
-    """How a target did as most places see it: its bars, and its uptime."""
+class Consensus:
+    """The status bars and the uptime of a target as most locations see it."""
 
     bars: list[Bar]
     uptime: Uptime
 
 
-def seen_by_most(
-    places: Sequence[Sequence[Rollup]],
+def consensus(
+    locations: Sequence[Sequence[Rollup]],
     since: int,
     until: int,
     began: int,
@@ -37,19 +37,19 @@ def seen_by_most(
     most: int,
     *,
     now: int | None = None,
-) -> SeenByMost:
-    """Of the stretches of each place, in a window (milliseconds UTC); `began`: when any of them first looked. `now`:
-    what of the window lies after it is not missing yet.
+) -> Consensus:
+    """From the roll-ups of each location, in a window (milliseconds UTC); `began`: when the first probe was made. What
+    lies after `now` does not lower the coverage.
     """
-    every = [rollup for rollups in places for rollup in rollups]
-    cell_ms = max((rollup.cell_ms for rollup in every), default=1)
-    fine = cut(every, since, until, most * PARTS, cell_ms, round(every_s * 1_000))
-    cells = [_cell(cells) for cells in zip(*(bars_in(rollups, fine) for rollups in places), strict=True)]
+    rollups_of_all = [rollup for rollups in locations for rollup in rollups]
+    cell_ms = max((rollup.cell_ms for rollup in rollups_of_all), default=1)
+    fine = split_range(rollups_of_all, since, until, most * PARTS, cell_ms, round(every_s * 1_000))
+    cells = [_cell(cells) for cells in zip(*(bars_in(rollups, fine) for rollups in locations), strict=True)]
     up_s, down_s = sum(cell.up_s for cell in cells), sum(cell.down_s for cell in cells)
     deciding = [cell.up_s + cell.down_s for cell in cells if cell.up_s + cell.down_s]
     squares = sum(seconds * seconds for seconds in deciding)
-    return SeenByMost(
-        _merged(cells, -(-len(cells) // most)),
+    return Consensus(
+        _merge_cells(cells, -(-len(cells) // most)),
         Uptime(
             window_s=max(0.0, (min(until, now or until) - max(since, began)) / 1_000),
             up_s=up_s,
@@ -72,12 +72,12 @@ def _cell(seen: Sequence[Bar]) -> Bar:
         seconds - down_s,
         down_s,
         0.0 if voting else max((bar.not_counted_s for bar in seen), default=0.0),
-        seen=_together(seen),
+        seen=_total_outcomes(seen),
     )
 
 
-def _merged(cells: Sequence[Bar], size: int) -> list[Bar]:
-    """`size` cells in each bar, but for the first one, so that the last is whole."""
+def _merge_cells(cells: Sequence[Bar], size: int) -> list[Bar]:
+    """`size` cells in each bar; the first one may have fewer."""
     first = len(cells) % size
     groups = [list(cells[:first])] if first else []
     groups += [list(cells[place : place + size]) for place in range(first, len(cells), size)]
@@ -88,13 +88,13 @@ def _merged(cells: Sequence[Bar], size: int) -> list[Bar]:
             sum(cell.up_s for cell in group),
             sum(cell.down_s for cell in group),
             sum(cell.not_counted_s for cell in group),
-            seen=_together(group),
+            seen=_total_outcomes(group),
         )
         for group in groups
     ]
 
 
-def _together(bars: Sequence[Bar]) -> tuple[tuple[str, int], ...]:
+def _total_outcomes(bars: Sequence[Bar]) -> tuple[tuple[str, int], ...]:
     counts: Counter[str] = Counter()
     for bar in bars:
         counts.update(dict(bar.seen))

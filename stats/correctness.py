@@ -1,4 +1,4 @@
-"""Whether replies were right: the probe asks for a sum that nobody could have cached."""
+"""Correct answers: the probe asks for a sum that no cache can know."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Answers:
-    """How many of the replies that could be checked named the right number. Never mixed into uptime."""
+    """How many of the answers that could be checked were correct. Never mixed into uptime."""
 
     right: int
     checked: int

@@ -1,4 +1,4 @@
-"""What the probes cost: today, this month, and what the month will come to."""
+"""What the probes cost: today, this month, and projected for the month."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from store.rollups import PICO, Rollup
 
 @dataclass(frozen=True)
 class Cost:
-    """USD by target, of known costs. `projected_usd`: the month so far, and the rest of it at the pace of the last
-    seven days (of as many as there are). `unpriced` requests may have been billed at a price that is not known.
+    """USD by target, of known costs. `projected_usd`: the month so far, and the rest of it at the rate of the last
+    seven days (or as many as there are). `unpriced` requests may have been billed at a price that is not known.
     """
 
     target: str
@@ -33,13 +33,13 @@ def month_began(now: int) -> int:
     return int(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp()) * 1_000
 
 
-def asked_since(now: int) -> int:
-    """From when on `costs` wants the days: the month, or the last seven days where it is younger."""
+def costs_begin_at(now: int) -> int:
+    """When the days that `costs` needs begin: with the month, or seven days ago where it is younger."""
     return min(month_began(now), now - now % DAY_MS - 7 * DAY_MS)
 
 
 def costs(days_used: Iterable[Rollup], now: int) -> list[Cost]:
-    """By target, the dearest first: of roll-ups by the day with `COST_COUNTS` since `asked_since`."""
+    """By target, the most expensive first, from daily roll-ups with `COST_COUNTS` since `costs_begin_at`."""
     today, month = now - now % DAY_MS, month_began(now)
     days: dict[str, dict[int, float]] = {}
     unpriced: dict[str, int] = {}
@@ -49,17 +49,17 @@ def costs(days_used: Iterable[Rollup], now: int) -> list[Cost]:
         by_day[day] = by_day.get(day, 0.0) + used["cost_pusd"] / PICO
         if day >= month:
             unpriced[name] = unpriced.get(name, 0) + used["unpriced"]
-    found = [
+    result = [
         Cost(
             name,
             by_day.get(today, 0.0),
             so_far := sum(usd for day, usd in by_day.items() if day >= month),
-            so_far + _days_left(now) * _pace(by_day, now),
+            so_far + _days_left(now) * _usd_per_day(by_day, now),
             unpriced.get(name, 0),
         )
         for name, by_day in days.items()
     ]
-    return sorted(found, key=lambda cost: (-cost.month_usd, cost.target))
+    return sorted(result, key=lambda cost: (-cost.month_usd, cost.target))
 
 
 def _days_left(now: int) -> float:
@@ -68,7 +68,7 @@ def _days_left(now: int) -> float:
     return ends - (day.day - 1) - (now % DAY_MS) / DAY_MS
 
 
-def _pace(by_day: dict[int, float], now: int) -> float:
+def _usd_per_day(by_day: dict[int, float], now: int) -> float:
     """USD a day, over the last seven days up to this moment, or since the first of them that cost anything."""
     since = max(min(by_day), now - now % DAY_MS - 6 * DAY_MS)
     return sum(usd for day, usd in by_day.items() if day >= since) / max((now - since) / DAY_MS, 1 / 24)

@@ -1,4 +1,4 @@
-"""How measured values are distributed: over their size, and over the hours of the week."""
+"""Distributions of measured values: histograms, and medians by hour of the week."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from stats.samples import Samples, quantile_table, samples_by_place
+from stats.samples import Samples, nan_to_null, quantile_table, samples_by_place
 from store.rollups import Rollup
 from store.sketch import BUCKETS, GAMMA, SMALLEST
 
@@ -46,11 +46,11 @@ def histogram(samples: Samples, most: int = MOST_BARS) -> list[HistogramBar]:
 
 
 def by_hour_of_week(rollups: Sequence[Rollup], column: str, zone: str = "UTC") -> list[list[float | None]]:
-    """The medians by weekday (`DAYS`) and hour of the day in `zone` (0 to 23), of stretches of an hour at most; null
-    where there is no sample.
+    """The medians by weekday (`DAYS`) and hour of the day in `zone` (0 to 23), of roll-ups of an hour at most;
+    null where there is no sample.
     """
     where = UTC if zone == "UTC" else ZoneInfo(zone)
     local = [datetime.fromtimestamp(rollup.began / 1_000, where) for rollup in rollups]
     places = [moment.weekday() * 24 + moment.hour for moment in local]
     medians = quantile_table(samples_by_place(rollups, places, len(DAYS) * 24, column), (0.5,)).reshape(len(DAYS), 24)
-    return [[None if np.isnan(value) else float(value) for value in row] for row in medians]
+    return [nan_to_null(row) for row in medians]

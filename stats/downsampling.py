@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from store.schema import DOWN
+from store.outcomes import DOWN
 
 MOST_POINTS = 800
 """A chart is at most about this many pixels wide."""
@@ -16,29 +17,27 @@ MOST_MARKS = 240
 Point = tuple[int, float | None]
 
 
-def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
-    """At most `most` of these (moments in milliseconds UTC, in order; a null value breaks the line): of each stretch
-    of equal length its first, its lowest, its highest and its last, and a null where it has one.
+def downsample(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
+    """At most `most` of these (moments in milliseconds UTC, in order; a null value breaks the line): of each interval
+    its first, its lowest, its highest and its last, and a null where it has one.
     """
     if len(points) <= most:
         return list(points)
     began, ended = points[0][0], points[-1][0]
-    stretches = max(1, most // 5)
-    length = (ended - began) // stretches + 1
-    kept: list[Point] = []
-    for stretch in _grouped(points, began, length):
-        known = [(value, place) for place, (_, value) in enumerate(stretch) if value is not None]
-        breaks = [place for place, (_, value) in enumerate(stretch) if value is None]
+    length = (ended - began) // max(1, most // 5) + 1
+    chosen: list[Point] = []
+    for interval in _split(points, began, length):
+        known = [(value, place) for place, (_, value) in enumerate(interval) if value is not None]
+        breaks = [place for place, (_, value) in enumerate(interval) if value is None]
         extremes = [min(known)[1], max(known)[1]] if known else []
-        chosen = {0, len(stretch) - 1, *breaks[:1], *extremes}
-        kept += [stretch[place] for place in sorted(chosen)]
-    return kept
+        chosen += [interval[place] for place in sorted({0, len(interval) - 1, *breaks[:1], *extremes})]
+    return chosen
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Failures from `since` to `until` (milliseconds UTC) that share a mark: how many of which outcome, and what the
-    first of them said, where that is known.
+    """Failures from `since` to `until` (milliseconds UTC) that share a mark: how many of which outcome, and the
+    first error text, where one is known.
     """
 
     since: int
@@ -48,7 +47,6 @@ class Mark:
 
     @property
     def count(self) -> int:
-        """All of them."""
         return sum(count for _, count in self.outcomes)
 
 
@@ -59,10 +57,10 @@ def marks(
     most: int = MOST_MARKS,
     errors: Mapping[int, str] | None = None,
 ) -> list[Mark]:
-    """Failures (moment in milliseconds UTC, outcome, how many) of a window as at most `most` marks; what is no failure
-    is left out. `errors` are what was said, by moment.
+    """Failures (moment in milliseconds UTC, outcome, how many) of a window as at most `most` marks; other outcomes
+    are skipped. `errors` are the error texts, by moment.
     """
-    said = errors or {}
+    texts = errors or {}
     length = (until - since) // most + 1
     cells: dict[int, tuple[list[int], Counter[str]]] = {}
     for at, outcome, count in failures:
@@ -75,21 +73,11 @@ def marks(
             min(moments),
             max(moments),
             tuple(counted.most_common()),
-            next((said[at] for at in sorted(moments) if at in said), None),
+            next((texts[at] for at in sorted(moments) if at in texts), None),
         )
         for _, (moments, counted) in sorted(cells.items())
     ]
 
 
-def _grouped(points: Sequence[Point], began: int, length: int) -> Iterable[list[Point]]:
-    stretch: list[Point] = []
-    place = 0
-    for point in points:
-        here = (point[0] - began) // length
-        if here != place and stretch:
-            yield stretch
-            stretch = []
-        place = here
-        stretch.append(point)
-    if stretch:
-        yield stretch
+def _split(points: Sequence[Point], began: int, length: int) -> Iterable[list[Point]]:
+    return (list(interval) for _, interval in groupby(points, key=lambda point: (point[0] - began) // length))

@@ -1,4 +1,4 @@
-"""Incidents and states: the same on every page, whatever range is looked at."""
+"""Incidents and the states of targets: the same on every page, whatever the range."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from dataclasses import dataclass
 from typing import Literal
 
 import store.schema
-from store.schema import DOWN, UP, Probe
+from store.outcomes import DOWN, UP
+from store.schema import Probe
 
 Status = Literal["up", "down", "not_counted", "stale", "never", "waiting", "disabled"]
 
 
 @dataclass(frozen=True)
 class Incident:
-    """A stretch of confirmed failures (milliseconds UTC): from the first one to the first success after it. Without an
-    end it was still going on at `seen_until`, when its collector last looked, or now.
+    """A period of confirmed failures (milliseconds UTC): from the first one to the first success after it. Without an
+    end it was still open at `seen_until`: now, or when its collector last probed.
     """
 
     began_at: int
     ended_at: int | None
     seen_until: int
     is_known_now: bool
-    """Of one without an end: whether the collector still looks."""
+    """Of one without an end: whether the collector still probes."""
     cause: str
     probes: int
     error: str | None
 
     def duration_s(self, since: int = 0, until: int = 2**62) -> float:
-        """Seconds that were seen of it, in a range or in all."""
+        """Seconds that were observed, in a range or in total."""
         ended = self.seen_until if self.ended_at is None else self.ended_at
         return max(0, min(ended, until) - max(self.began_at, since)) / 1_000
 
@@ -61,13 +62,13 @@ def incidents(rows: Iterable[store.schema.Incident], newest: Probe | None, now: 
     ]
 
 
-def within(found: Iterable[Incident], since: int, until: int) -> list[Incident]:
-    """Those that a range has a part of."""
-    return [i for i in found if i.began_at < until and (i.ended_at is None or i.ended_at > since)]
+def incidents_in(listed: Iterable[Incident], since: int, until: int) -> list[Incident]:
+    """Those that overlap a range."""
+    return [i for i in listed if i.began_at < until and (i.ended_at is None or i.ended_at > since)]
 
 
-def unprobed(state: str) -> TargetState | None:
-    """What a target is that its configuration keeps from being probed, by its row's `state`; null for any other."""
+def configured_state(state: str) -> TargetState | None:
+    """The state of a target that its configuration keeps from being probed, by its row's `state`; else null."""
     if state == "waiting_for_key":
         return TargetState("waiting", None)
     return TargetState("disabled", None) if state == "disabled" else None
@@ -78,26 +79,26 @@ def is_stale(newest: Probe, now: int, every_s: float) -> bool:
     return now - newest.started_at > (3 * every_s + 60) * 1_000
 
 
-def state(newest: Probe | None, found: Sequence[Incident], now: int, every_s: float) -> TargetState:
-    """What the newest probe says, and since when by the incidents of its series."""
+def target_state(newest: Probe | None, listed: Sequence[Incident], now: int, every_s: float) -> TargetState:
+    """The state by the newest probe, and since when by the incidents of its series."""
     if newest is None:
         return TargetState("never", None)
     if is_stale(newest, now, every_s):
         return TargetState("stale", newest.started_at, newest.outcome)
     if newest.outcome in DOWN:
-        is_open = bool(found) and found[-1].ended_at is None
-        return TargetState("down", found[-1].began_at if is_open else newest.started_at, newest.outcome)
+        is_open = bool(listed) and listed[-1].ended_at is None
+        return TargetState("down", listed[-1].began_at if is_open else newest.started_at, newest.outcome)
     if newest.outcome in UP:
-        return TargetState("up", found[-1].ended_at if found else None, newest.outcome)
+        return TargetState("up", listed[-1].ended_at if listed else None, newest.outcome)
     return TargetState("not_counted", None, newest.outcome)
 
 
-def mean_time_to_recovery_s(found: Iterable[Incident]) -> float | None:
-    """The mean duration of those that are over, in seconds; null when none is."""
-    over = [incident.duration_s() for incident in found if incident.ended_at is not None]
-    return sum(over) / len(over) if over else None
+def mean_time_to_recovery_s(listed: Iterable[Incident]) -> float | None:
+    """The mean duration of those that ended; null without one."""
+    durations = [incident.duration_s() for incident in listed if incident.ended_at is not None]
+    return sum(durations) / len(durations) if durations else None
 
 
-def mean_time_between_failures_s(found: Sequence[Incident], up_s: float) -> float | None:
-    """Seconds up for each incident, of seconds that were decided up in the window; null without an incident."""
-    return up_s / len(found) if found else None
+def mean_time_between_failures_s(listed: Sequence[Incident], up_s: float) -> float | None:
+    """Seconds up in the window per incident; null without one."""
+    return up_s / len(listed) if listed else None

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from stats.samples import Floats, Samples, quantile_table, samples_by_place
-from stats.stretches import Stretches, cut
+from stats.intervals import Intervals, split_range
+from stats.samples import Floats, Samples, is_believed, nan_to_null, quantile_table, samples_by_place
 from store.arrays import sample_count
+from store.outcomes import DOWN
 from store.rollups import OUTCOMES, SKETCHED, Rollup
-from store.schema import DOWN, LAG_LIMIT_MS, UP
 
 LEAST_LATER_MS, LEAST_LATER = 10.0, 0.05
 MOST_BANDS = 96
@@ -26,7 +26,7 @@ _FAILED = [outcome for outcome in OUTCOMES if outcome in DOWN]
 
 @dataclass(frozen=True)
 class Band:
-    """The percentiles of the `count` samples of one stretch around `at` (milliseconds UTC); null without a sample."""
+    """Percentiles of the `count` samples of one interval around `at` (milliseconds UTC); null without a sample."""
 
     at: int
     count: int
@@ -40,7 +40,7 @@ class Band:
 
 
 class MeasuredProbe(NamedTuple):
-    """What is read of a raw probe for what no roll-up has a sketch of."""
+    """The columns of a raw probe for values that roll-ups have no sketch of."""
 
     location: str
     profile: str
@@ -53,13 +53,13 @@ class MeasuredProbe(NamedTuple):
 
     @property
     def is_believed(self) -> bool:
-        """A success, on a machine that was not overloaded."""
-        return self.outcome in UP and not (self.lag_ms or 0.0) > LAG_LIMIT_MS
+        """Whether its times count."""
+        return is_believed(self.outcome, self.lag_ms)
 
 
 def is_reasoning(probes: Iterable[MeasuredProbe]) -> bool:
-    """Whether visible answers come noticeably later than first tokens, at the median: a model that does not reason
-    begins with its answer, and has the same moment in both.
+    """Whether the median visible answer comes noticeably later than the first token: a model that does not reason
+    begins with its answer.
     """
     pairs = [
         (probe.ttft_ms, probe.first_answer_ms)
@@ -73,29 +73,29 @@ def is_reasoning(probes: Iterable[MeasuredProbe]) -> bool:
 
 
 def bands(rollups: Sequence[Rollup], column: str, since: int, until: int) -> list[Band]:
-    """Percentiles of a column in stretches of equal length. One without samples is there, too, so that a line through
-    it breaks.
+    """Percentiles of a column in intervals of equal length. Intervals without samples are included, so that a line
+    breaks there.
     """
-    stretches = _cut(rollups, since, until, band_count(sample_count(rollups, column)))
-    listed = _in(rollups, stretches, column)
+    intervals = _cut(rollups, since, until, band_count(sample_count(rollups, column)))
+    listed = _in(rollups, intervals, column)
     values = quantile_table(listed, (0.05, 0.25, 0.5, 0.75, 0.95, 0.0, 1.0))
     return [
-        Band(_middle(stretches, place, since, until), listed[place].count, *_nulled(row))
+        Band(_middle(intervals, place, since, until), listed[place].count, *nan_to_null(row))
         for place, row in enumerate(values)
     ]
 
 
 def median_line(rollups: Sequence[Rollup], column: str, since: int, until: int) -> list[float | None]:
-    """The medians alone, oldest first, in at most `MOST_POINTS` stretches; null where there is no sample."""
+    """The medians, oldest first, of at most `MOST_POINTS` intervals; null where there is no sample."""
     count = sample_count(rollups, column)
     if not count:
         return []
-    stretches = _cut(rollups, since, until, min(MOST_POINTS, band_count(count)))
-    return _nulled(quantile_table(_in(rollups, stretches, column), (0.5,))[:, 0])
+    intervals = _cut(rollups, since, until, min(MOST_POINTS, band_count(count)))
+    return nan_to_null(quantile_table(_in(rollups, intervals, column), (0.5,))[:, 0])
 
 
 def medians_over_time(rollups: Sequence[Rollup], column: str) -> tuple[npt.NDArray[np.int64], Floats]:
-    """When each stretch with a sample began (milliseconds UTC), and its median, in the order of time."""
+    """When each roll-up with a sample began (milliseconds UTC), and its median, oldest first."""
     place = SKETCHED.index(column)
     known = sorted((rollup for rollup in rollups if rollup.sketches[place]), key=lambda rollup: rollup.began)
     listed = samples_by_place(known, range(len(known)), len(known), column)
@@ -103,7 +103,7 @@ def medians_over_time(rollups: Sequence[Rollup], column: str) -> tuple[npt.NDArr
 
 
 def failures(rollups: Sequence[Rollup]) -> list[tuple[int, str, int]]:
-    """When (the middle of its stretch, milliseconds UTC), with which outcome and how often it failed."""
+    """Failures: the middle of their roll-up (milliseconds UTC), their outcome, and how many."""
     return [
         (rollup.began + rollup.length_ms // 2, name, count)
         for rollup in rollups
@@ -113,24 +113,20 @@ def failures(rollups: Sequence[Rollup]) -> list[tuple[int, str, int]]:
 
 
 def band_count(samples: int) -> int:
-    """Into how many stretches to cut: as many as hold eight samples each, 4 to 96."""
+    """How many intervals to split a range into: as many as hold eight samples each, 4 to 96."""
     return min(MOST_BANDS, max(4, math.ceil(samples / PROBES_A_BAND)))
 
 
-def _cut(rollups: Sequence[Rollup], since: int, until: int, count: int) -> Stretches:
-    return cut(rollups, since, until, count, max((rollup.length_ms for rollup in rollups), default=1))
+def _cut(rollups: Sequence[Rollup], since: int, until: int, count: int) -> Intervals:
+    return split_range(rollups, since, until, count, max((rollup.length_ms for rollup in rollups), default=1))
 
 
-def _in(rollups: Sequence[Rollup], stretches: Stretches, column: str) -> list[Samples]:
-    places = [stretches.place(rollup.began) for rollup in rollups]
-    return samples_by_place(rollups, places, stretches.count, column)
+def _in(rollups: Sequence[Rollup], intervals: Intervals, column: str) -> list[Samples]:
+    places = [intervals.place(rollup.began) for rollup in rollups]
+    return samples_by_place(rollups, places, intervals.count, column)
 
 
-def _middle(stretches: Stretches, place: int, since: int, until: int) -> int:
-    """Of the part that lies within the range."""
-    began = stretches.began + place * stretches.width_ms
-    return (max(began, since) + min(began + stretches.width_ms, until)) // 2
-
-
-def _nulled(row: Floats) -> list[float | None]:
-    return [None if math.isnan(value) else float(value) for value in row]
+def _middle(intervals: Intervals, place: int, since: int, until: int) -> int:
+    """The middle of the part of an interval that lies within the range."""
+    began = intervals.began + place * intervals.width_ms
+    return (max(began, since) + min(began + intervals.width_ms, until)) // 2

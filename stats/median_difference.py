@@ -1,4 +1,4 @@
-"""Whether two targets differ: their medians, and how sure that is."""
+"""The difference between the medians of two targets, and how certain it is."""
 
 from __future__ import annotations
 
@@ -25,17 +25,16 @@ class Difference:
 
     @property
     def by(self) -> float:
-        """The difference itself."""
         return self.other - self.one
 
     @property
     def is_shown(self) -> bool:
-        """The data can tell: the interval does not hold zero."""
+        """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
 
 
 def difference(one: Samples, other: Samples, seed: int = 1) -> Difference | None:
-    """Of two sets of values; null where one has fewer than five. Resamples are drawn from the buckets, so it costs
+    """Between two sets of values; null where one has fewer than five. Resamples are drawn from the buckets, so it costs
     the same for any number of samples (Efron 1979, the percentile interval).
     """
     if min(one.count, other.count) < LEAST_SAMPLES:

@@ -1,18 +1,18 @@
-"""What our own probes saw of each provider that answered them."""
+"""Measurements of each provider that answered the probes."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from stats.samples import Percentiles, samples_of
-from store.schema import LAG_LIMIT_MS, UP
+from stats.samples import Percentiles, is_believed, samples_of
+from store.outcomes import UP
 
 
 class RoutedProbe(NamedTuple):
-    """What is read of a probe to tell how its provider did."""
+    """The columns of a probe that measure its provider."""
 
     target: str
     started_at: int
@@ -26,7 +26,7 @@ class RoutedProbe(NamedTuple):
 
 @dataclass(frozen=True)
 class ProviderMeasurement:
-    """One provider, as the probes that it answered saw it."""
+    """One provider, measured by the probes that it answered."""
 
     provider: str
     answers: int
@@ -35,27 +35,19 @@ class ProviderMeasurement:
 
 
 def by_provider(probes: Iterable[RoutedProbe]) -> dict[str, ProviderMeasurement]:
-    """Each provider that answered a probe, by its name. A failed probe often names nobody, so no uptime can be told
-    from here.
-    """
-    met: dict[str, list[RoutedProbe]] = defaultdict(list)
+    """Each provider that answered a probe, by its name. A failed probe names none, so there is no uptime here."""
+    answered: dict[str, list[RoutedProbe]] = defaultdict(list)
     for probe in probes:
         if probe.provider is not None:
-            met[probe.provider].append(probe)
-    return {name: _measurement(name, listed) for name, listed in sorted(met.items())}
+            answered[probe.provider].append(probe)
+    return {name: _measurement(name, listed) for name, listed in sorted(answered.items())}
 
 
 def _measurement(name: str, probes: list[RoutedProbe]) -> ProviderMeasurement:
-    good = [probe for probe in probes if probe.outcome in UP]
-    believed = [probe for probe in good if not (probe.lag_ms or 0.0) > LAG_LIMIT_MS]
+    def percentiles(column: Callable[[RoutedProbe], float | None]) -> Percentiles:
+        known = [(value, p) for p in probes if p.outcome in UP and (value := column(p)) is not None]
+        believed = [value for value, p in known if is_believed(p.outcome, p.lag_ms)]
+        return samples_of(believed).percentiles(len(known) - len(believed))
 
-    def percentiles(values: list[float | None], known: int) -> Percentiles:
-        measured = [value for value in values if value is not None]
-        return samples_of(measured).percentiles(known - len(measured))
-
-    return ProviderMeasurement(
-        name,
-        len(probes),
-        percentiles([p.ttft_ms for p in believed], sum(p.ttft_ms is not None for p in good)),
-        percentiles([p.tokens_per_second for p in believed], sum(p.tokens_per_second is not None for p in good)),
-    )
+    ttft, speed = percentiles(lambda probe: probe.ttft_ms), percentiles(lambda probe: probe.tokens_per_second)
+    return ProviderMeasurement(name, len(probes), ttft, speed)

@@ -1,4 +1,4 @@
-"""What the router reported of a provider's endpoint over time, as bars like those of our own uptime."""
+"""The uptime of an endpoint as the router reports it, as status bars."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHORTEST_MS = 600_000
 
 def reported_bars(reports: Iterable[EndpointStats], since: int, until: int, most: int = MOST_BARS) -> list[Bar]:
     """The bars of a window that ends at `until`: each as up as the mean of the five-minute uptimes that were reported
-    in it. A stretch without a report is one without data; `probes` counts the reports.
+    in it. A bar without a report has no data; `probes` counts the reports.
     """
     width = max(math.ceil((until - since) / most), SHORTEST_MS)
     count = max(1, math.ceil((until - since) / width))

@@ -1,34 +1,35 @@
-"""Who was tried before the answer, as the router told it with our own probes: first choices, fallbacks, success."""
+"""Providers tried for a probe, as the router reports them: first choices, fallbacks, success rates."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import chain
 
 from stats.providers import RoutedProbe
 
 NOBODY = "nobody"
-"""What a request fell back to when no further provider was tried."""
+"""What a request fell back to when no other provider was tried."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One provider that was tried for one request. `status` is its HTTP status; null when it was not told."""
+    """One provider that was tried for one request. `status` is its HTTP status; null when it was not reported."""
 
     provider: str
     status: int | None
 
     @property
     def is_ok(self) -> bool:
-        """It answered."""
+        """Whether it answered."""
         return self.status is not None and HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     @property
     def is_limited(self) -> bool:
-        """It turned the request away for being one too many."""
+        """Whether it rejected the request with a rate limit (429)."""
         return self.status == HTTPStatus.TOO_MANY_REQUESTS
 
 
@@ -44,7 +45,7 @@ class FirstChoice:
 
 @dataclass
 class Attempts:
-    """All attempts at one provider: those that it answered, failed, or turned away (429)."""
+    """All attempts at one provider: those that it answered, failed, or rejected with a rate limit (429)."""
 
     provider: str
     answered: int = 0
@@ -53,7 +54,7 @@ class Attempts:
 
     @property
     def success(self) -> float | None:
-        """Of all attempts, rate limits included, 0 to 1; null without one."""
+        """The share of attempts that it answered, 0 to 1, rate limits included; null without one."""
         total = self.answered + self.failed + self.limited
         return self.answered / total if total else None
 
@@ -79,25 +80,24 @@ def _route(text: str) -> list[Attempt]:
 
 
 def first_choices(routes: Iterable[list[Attempt]]) -> list[FirstChoice]:
-    """By who was tried first, most often first."""
-    found: dict[str, FirstChoice] = {}
+    """By the provider that was tried first, the most frequent first."""
+    choices: dict[str, FirstChoice] = {}
     for route in routes:
-        first = found.setdefault(route[0].provider, FirstChoice(route[0].provider))
+        first = choices.setdefault(route[0].provider, FirstChoice(route[0].provider))
         first.times += 1
         if route[0].is_ok:
             first.answered += 1
         else:
             first.fell_back_to[route[1].provider if len(route) > 1 else NOBODY] += 1
-    return sorted(found.values(), key=lambda choice: (-choice.times, choice.provider))
+    return sorted(choices.values(), key=lambda choice: (-choice.times, choice.provider))
 
 
 def attempts_by_provider(routes: Iterable[list[Attempt]]) -> dict[str, Attempts]:
-    """How each provider did over all attempts, first or not."""
-    found: dict[str, Attempts] = defaultdict(lambda: Attempts(""))
-    for attempt in (attempt for route in routes for attempt in route):
-        its = found[attempt.provider]
-        its.provider = attempt.provider
-        its.answered += attempt.is_ok
-        its.limited += attempt.is_limited
-        its.failed += not attempt.is_ok and not attempt.is_limited
-    return dict(found)
+    """The attempts at each provider, first or not."""
+    totals: dict[str, Attempts] = {}
+    for attempt in chain.from_iterable(routes):
+        total = totals.setdefault(attempt.provider, Attempts(attempt.provider))
+        total.answered += attempt.is_ok
+        total.limited += attempt.is_limited
+        total.failed += not attempt.is_ok and not attempt.is_limited
+    return totals

@@ -1,4 +1,4 @@
-"""How an endpoint does, for the routing plan: as its provider is reported, and as our own probes met it."""
+"""How endpoints perform, for the routing plan: as the router reports it, and as the probes measured it."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ from stats.routes import attempts_by_provider, routes_of
 from store.schema import EndpointStats
 
 
-def reported(said: EndpointStats) -> EndpointPerformance:
-    """The router's report. Its uptime (the share of minutes in which at least 80% of attempts succeeded) stands for the
-    chance of success; an outage is a minute below that within the last five, or a status below 0.
+def reported_performance(report: EndpointStats) -> EndpointPerformance:
+    """From the router's report. Its uptime (the share of minutes in which at least 80% of attempts succeeded) is
+    taken as the chance of success; an outage is a minute below that within the last five, or a status below 0.
     """
-    uptime = said.uptime_30m if said.uptime_30m is not None else said.uptime_1d
-    outage = (said.status is not None and said.status < 0) or (said.uptime_5m is not None and said.uptime_5m < 1)
-    return EndpointPerformance(uptime, said.latency_p50_ms, said.tokens_per_second_p50, outage)
+    uptime = report.uptime_30m if report.uptime_30m is not None else report.uptime_1d
+    outage = (report.status is not None and report.status < 0) or (
+        report.uptime_5m is not None and report.uptime_5m < 1
+    )
+    return EndpointPerformance(uptime, report.latency_p50_ms, report.tokens_per_second_p50, outage)
 
 
-def measured(probes: Iterable[RoutedProbe]) -> dict[str, EndpointPerformance]:
-    """By the provider's name, of probes: the share of attempts that it answered (rate limits count against it),
-    medians, and whether the newest attempt failed.
+def measured_performance(probes: Iterable[RoutedProbe]) -> dict[str, EndpointPerformance]:
+    """By provider: the share of attempts that it answered (rate limits count against it), medians, and whether its
+    newest attempt failed.
     """
     listed = sorted(probes, key=lambda probe: probe.started_at)
     routes = routes_of(listed)
-    attempts, met = attempts_by_provider(routes), by_provider(listed)
+    attempts, measurements = attempts_by_provider(routes), by_provider(listed)
     newest_ok = {attempt.provider: attempt.is_ok or attempt.is_limited for route in routes for attempt in route}
     return {
         name: EndpointPerformance(
             attempts[name].success if name in attempts else None,
-            met[name].ttft.p50 if name in met else None,
-            met[name].speed.p50 if name in met else None,
+            measurements[name].ttft.p50 if name in measurements else None,
+            measurements[name].speed.p50 if name in measurements else None,
             not newest_ok.get(name, True),
         )
-        for name in {*attempts, *met}
+        for name in {*attempts, *measurements}
     }

@@ -15,24 +15,31 @@ import numpy as np
 import numpy.typing as npt
 
 from store.arrays import Counts, bucket_counts, bucket_counts_by_place
+from store.outcomes import UP
 from store.rollups import SKETCHED, Rollup
+from store.schema import LAG_LIMIT_MS
 from store.sketch import BUCKETS, GAMMA, SMALLEST, bucket_of
 
 Floats = npt.NDArray[np.float64]
 
 EXACT_UP_TO = 2_000
 FEW = 20
-"""Below this many samples a percentile is said with its count, as small."""
+"""Below this many samples a percentile is shown with its count."""
 _VALUES = SMALLEST * 2 * GAMMA ** np.arange(BUCKETS, dtype=float) / (GAMMA + 1)
 _NOTHING: Counts = np.zeros(BUCKETS, dtype=np.int64)
 
 
+def is_believed(outcome: str, lag_ms: float | None) -> bool:
+    """Whether a probe's times count: it succeeded, on a machine that was not overloaded."""
+    return outcome in UP and not (lag_ms or 0.0) > LAG_LIMIT_MS
+
+
 @dataclass(frozen=True)
 class Percentiles:
-    """Percentiles of `count` samples; `left_out` more were taken on an overloaded machine and are not believed."""
+    """Percentiles of `count` samples; `skipped` more were taken on an overloaded machine and are not believed."""
 
     count: int
-    left_out: int
+    skipped: int
     p50: float | None
     p75: float | None
     p90: float | None
@@ -54,24 +61,21 @@ class Samples:
 
     @property
     def count(self) -> int:
-        """How many there are."""
         return int(self.buckets.sum())
 
     def quantiles(self, shares: Sequence[float]) -> list[float | None]:
-        """The values that these shares (0 to 1) of all do not exceed; null when there is none."""
+        """The values that these shares (0 to 1) of the samples do not exceed; null when there is none."""
         if self.values is not None:
             return [float(v) for v in np.quantile(self.values, shares)] if len(self.values) else [None] * len(shares)
-        return [
-            None if math.isnan(value) else float(value) for value in quantiles_by_row(self.buckets[None], shares)[0]
-        ]
+        return nan_to_null(quantiles_by_row(self.buckets[None], shares)[0])
 
-    def percentiles(self, left_out: int = 0) -> Percentiles:
+    def percentiles(self, skipped: int = 0) -> Percentiles:
         """p50 to p99."""
-        return Percentiles(self.count, left_out, *self.quantiles((0.5, 0.75, 0.9, 0.95, 0.99)))
+        return Percentiles(self.count, skipped, *self.quantiles((0.5, 0.75, 0.9, 0.95, 0.99)))
 
 
 def samples(rollups: Sequence[Rollup], column: str) -> Samples:
-    """The values of a column in these stretches together."""
+    """The values of a column in these roll-ups."""
     place = SKETCHED.index(column)
     buckets = bucket_counts(rollups, column)
     values = _values(rollups, place) if buckets.sum() <= EXACT_UP_TO else None
@@ -86,7 +90,7 @@ def percentiles(rollups: Sequence[Rollup], column: str) -> Percentiles:
 
 
 def samples_by_place(rollups: Sequence[Rollup], places: npt.ArrayLike, count: int, column: str) -> list[Samples]:
-    """The same for each of `count` places; `places` says in which one a stretch lies (elsewhere: in none)."""
+    """The same for each of `count` places; `places` is where each roll-up belongs (out of range: nowhere)."""
     place = SKETCHED.index(column)
     inside = np.asarray(places, dtype=np.int64)
     chosen = (inside >= 0) & (inside < count)
@@ -101,16 +105,15 @@ def samples_by_place(rollups: Sequence[Rollup], places: npt.ArrayLike, count: in
 
 
 def quantile_table(listed: Sequence[Samples], shares: Sequence[float]) -> Floats:
-    """The quantiles of each of them: (samples, shares), not a number where there is none."""
+    """The quantiles of each of them: (samples, shares), NaN where there is none."""
     if not listed or listed[0].values is None:
         counts = np.array([each.buckets for each in listed]).reshape(-1, BUCKETS)
         return quantiles_by_row(counts, shares)
-    rows = [each.quantiles(shares) for each in listed]
-    return np.array([[math.nan if value is None else value for value in row] for row in rows], dtype=float)
+    return np.array([each.quantiles(shares) for each in listed], dtype=float)  # null becomes NaN
 
 
 def quantiles_by_row(counts: Counts, shares: Sequence[float]) -> Floats:
-    """The quantiles of each row of counts (rows, buckets): (rows, shares), not a number where there is none."""
+    """The quantiles of each row of counts (rows, buckets): (rows, shares), NaN where there is none."""
     total = counts.sum(axis=1)[:, None]
     ends = np.cumsum(counts, axis=1)
     places = np.asarray(shares) * (total - 1)
@@ -120,8 +123,13 @@ def quantiles_by_row(counts: Counts, shares: Sequence[float]) -> Floats:
     return np.where(total > 0, lower + (upper - lower) * (places - low), np.nan)
 
 
+def nan_to_null(row: Floats) -> list[float | None]:
+    """Numbers, with null where there is none."""
+    return [None if math.isnan(value) else float(value) for value in row]
+
+
 def samples_of(values: Sequence[float]) -> Samples:
-    """These values."""
+    """Samples of these values."""
     buckets = np.bincount(np.array([bucket_of(value) for value in values], dtype=np.int64), minlength=BUCKETS)
     return Samples(buckets.astype(np.int64), np.array(values, dtype=float) if len(values) <= EXACT_UP_TO else None)
 

@@ -1,8 +1,7 @@
-"""What the probes of one series, or of several together, came to over a range."""
+"""Totals of the probes of one series, or of several together, over a range."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -11,8 +10,8 @@ import numpy as np
 from stats.correctness import Answers
 from stats.uptime import SuccessRate, Uptime
 from store.arrays import Counts
-from store.rollups import COUNTED, OUTCOMES, PICO, Rollup, Series
-from store.schema import DOWN, UP
+from store.outcomes import DOWN, UP
+from store.rollups import COUNTED, OUTCOMES, PICO, Rollup
 
 _PLACE = {name: place for place, name in enumerate(COUNTED)}
 _UP = [_PLACE[outcome] for outcome in OUTCOMES if outcome in UP]
@@ -22,7 +21,7 @@ _ALL = [_PLACE[outcome] for outcome in OUTCOMES]
 
 @dataclass(frozen=True)
 class Summary:
-    """The sums over some stretches of time."""
+    """The sums of some roll-ups."""
 
     counted: Counts = field(default_factory=lambda: np.zeros(len(COUNTED), dtype=np.int64))
 
@@ -63,18 +62,8 @@ class Summary:
 
 
 def summary(rollups: Iterable[Rollup]) -> Summary:
-    """All of these stretches together."""
+    """The sums of these roll-ups."""
     listed = list(rollups)
     if not listed:
         return Summary()
     return Summary(np.array([rollup.counted for rollup in listed], dtype=np.int64).sum(axis=0))
-
-
-def by_series(rollups: Iterable[Rollup]) -> dict[Series, list[Rollup]]:
-    """The stretches of each series, in the order in which they began."""
-    found: dict[Series, list[Rollup]] = defaultdict(list)
-    for rollup in rollups:
-        found[rollup.series].append(rollup)
-    for listed in found.values():
-        listed.sort(key=lambda rollup: rollup.began)
-    return found

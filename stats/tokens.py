@@ -14,7 +14,7 @@ from store.rollups import Rollup
 
 @dataclass(frozen=True)
 class DayTokens:
-    """What the probes of a day used; `cost_usd` is null when no cost of it is known."""
+    """What the probes of a day used; `cost_usd` is null when no cost is known."""
 
     day: date
     prompt_tokens: int
@@ -24,13 +24,13 @@ class DayTokens:
 
 
 def tokens_per_day(rollups: Iterable[Rollup], zone: str = "UTC") -> list[DayTokens]:
-    """By day of `zone`, each stretch in the day in which it began."""
+    """By day of `zone`; a roll-up counts for the day in which it began."""
     where = UTC if zone == "UTC" else ZoneInfo(zone)
     days: dict[date, list[Rollup]] = defaultdict(list)
     for rollup in rollups:
         days[datetime.fromtimestamp(rollup.began / 1_000, where).date()].append(rollup)
-    found = []
+    totals = []
     for day, listed in sorted(days.items()):
         used = summary(listed)
-        found.append(DayTokens(day, used["prompt_tokens"], used["completion_tokens"], used.requests, used.cost_usd))
-    return found
+        totals.append(DayTokens(day, used["prompt_tokens"], used["completion_tokens"], used.requests, used.cost_usd))
+    return totals

@@ -1,7 +1,7 @@
-"""Uptime: the share of decided time in which a target answered, and how sure that is.
+"""Uptime: the share of decided time in which a target answered, and how certain that is.
 
 It is about time, not about requests: each deciding probe stands for the seconds of its slot, so a changed interval or
-a re-probed failure does not bend it. Nothing is carried forward or interpolated.
+a re-probed failure does not distort it. Nothing is carried forward or interpolated.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Uptime:
 
     @property
     def strict(self) -> tuple[float, float]:
-        """The share if all that is unknown was down, and if all of it was up."""
+        """The share if all undecided time was down, and if all of it was up."""
         if self.window_s <= 0:
             return 0.0, 1.0
         unknown_s = max(0.0, self.window_s - self.up_s - self.down_s)
-        whole_s = self.up_s + self.down_s + unknown_s
-        return self.up_s / whole_s, (self.up_s + unknown_s) / whole_s
+        total_s = self.up_s + self.down_s + unknown_s
+        return self.up_s / total_s, (self.up_s + unknown_s) / total_s
 
 
 def wilson(share: float, count: float) -> tuple[float, float]:
@@ -63,7 +63,7 @@ def wilson(share: float, count: float) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class SuccessRate:
-    """Requests that got a good reply, of all that count: confirmations too. Not the same as uptime."""
+    """How requests ended, confirmations included. Not the same as uptime."""
 
     ok: int
     failed: int

@@ -1,4 +1,4 @@
-"""Tokens really processed: by day and version, by app, and of one's own account by provider."""
+"""Tokens really processed: by day and version, by app, and of the user's account by provider."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REST = "others"
 
 @dataclass(frozen=True)
 class Total:
-    """What one name used in a window. Null: not told."""
+    """What one name used in a window; null where it was not reported."""
 
     name: str
     tokens: int
@@ -26,32 +26,32 @@ class Total:
 
 @dataclass(frozen=True)
 class TokensByPart:
-    """Tokens by day (UTC, without a hole) of each part, the largest part first; null where a day was not reported."""
+    """Tokens by day (UTC, without gaps) of each part, the largest part first; null where a day was not reported."""
 
     days: tuple[date, ...] = ()
     parts: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 
 
 def by_day(rows: Iterable[Usage], part: str) -> TokensByPart:
-    """Tokens by day and by `part`, a column of `Usage` such as `variant`; beyond eight all others together."""
-    found: dict[str, dict[date, int]] = defaultdict(lambda: defaultdict(int))
+    """Tokens by day and by `part`, a column of `Usage` such as `variant`; beyond eight the others together."""
+    tokens: dict[str, dict[date, int]] = defaultdict(lambda: defaultdict(int))
     for row in rows:
         if row.tokens is not None:
-            found[getattr(row, part)][datetime.fromtimestamp(row.day / 1_000, UTC).date()] += row.tokens
-    if not found:
+            tokens[getattr(row, part)][datetime.fromtimestamp(row.day / 1_000, UTC).date()] += row.tokens
+    if not tokens:
         return TokensByPart()
-    order = sorted(found, key=lambda name: -sum(found[name].values()))
+    order = sorted(tokens, key=lambda name: -sum(tokens[name].values()))
     if len(order) > MOST_SERIES:
         rest: dict[date, int] = defaultdict(int)
         for name in order[MOST_SERIES - 1 :]:
-            for day, tokens in found[name].items():
-                rest[day] += tokens
+            for day, count in tokens[name].items():
+                rest[day] += count
         order = [*order[: MOST_SERIES - 1], REST]
-        found[REST] = rest
-    known = {day for name in order for day in found[name]}
+        tokens[REST] = rest
+    known = {day for name in order for day in tokens[name]}
     first, last = min(known), max(known)
     days = tuple(first + timedelta(days=number) for number in range((last - first).days + 1))
-    return TokensByPart(days, {name: tuple(found[name].get(day) for day in days) for name in order})
+    return TokensByPart(days, {name: tuple(tokens[name].get(day) for day in days) for name in order})
 
 
 def shares(tokens: TokensByPart) -> TokensByPart:
@@ -70,14 +70,12 @@ def shares(tokens: TokensByPart) -> TokensByPart:
 
 
 def totals(rows: Iterable[Usage], part: str) -> list[Total]:
-    """What each `part` (a column such as `app`) used in all, largest first. Sums of what was told; null when it never
-    was.
-    """
-    found: dict[str, Total] = {}
+    """The totals of each `part` (a column such as `app`), largest first; null where nothing was reported."""
+    sums: dict[str, Total] = {}
     for row in rows:
         name = str(getattr(row, part))
-        before = found.get(name, Total(name, 0, None, None))
+        before = sums.get(name, Total(name, 0, None, None))
         requests = before.requests if row.requests is None else (before.requests or 0) + row.requests
         cost_usd = before.cost_usd if row.cost_usd is None else (before.cost_usd or 0.0) + row.cost_usd
-        found[name] = Total(name, before.tokens + (row.tokens or 0), requests, cost_usd)
-    return sorted(found.values(), key=lambda total: (-total.tokens, total.name))
+        sums[name] = Total(name, before.tokens + (row.tokens or 0), requests, cost_usd)
+    return sorted(sums.values(), key=lambda total: (-total.tokens, total.name))

@@ -1,4 +1,4 @@
-"""What roll-ups keep as bytes, as arrays for statistics. The collector does without: numpy takes 0.1 s to import."""
+"""The timelines and sketches of roll-ups as numpy arrays. The collector does without: numpy takes 0.1 s to import."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Counts = npt.NDArray[np.int64]
 
 
 def timeline(rollups: Sequence[Rollup]) -> Counts:
-    """The cells of stretches that have equally many: (stretches, cells, 3), milliseconds up, down and not counted."""
+    """The cells of roll-ups that have equally many: (roll-ups, cells, 3), milliseconds up, down and not counted."""
     count = rollups[0].length_ms // rollups[0].cell_ms
     empty = bytes(count * 12)
     cells = np.frombuffer(b"".join(rollup.cells or empty for rollup in rollups), dtype="<u4")
@@ -28,7 +28,7 @@ def bucket_counts(rollups: Iterable[Rollup], column: str) -> Counts:
 
 
 def bucket_counts_by_place(rollups: Sequence[Rollup], places: npt.ArrayLike, count: int, column: str) -> Counts:
-    """The same for each of `count` places: (places, buckets); a stretch that lies elsewhere is left out."""
+    """The same for each of `count` places: (places, buckets); a roll-up that lies elsewhere is skipped."""
     sketches = _sketches(rollups, column)
     pairs = _pairs(sketches)
     place = np.repeat(np.asarray(places, dtype=np.int64), [len(sketch) // 4 for sketch in sketches])

@@ -13,7 +13,7 @@ import apsw
 
 from store.migrations import INCREMENTAL, refuse_foreign
 from store.part_files import part_file, part_folder, sync_path
-from store.paths import has_log, links_of
+from store.paths import has_wal, links_of
 from store.private import make_private_folder
 from store.protocol import StoreError
 
@@ -27,13 +27,13 @@ COPIES_KEPT = 2
 
 
 def pages_of(path: Path) -> int:
-    """How many pages a file has, for a bar."""
+    """How many pages a file has, for a progress bar."""
     return path.stat().st_size // 4_096
 
 
 def back_up(source: Path, target: Path, count: Count = lambda _: None) -> None:
     """Copy a store as it is at this moment, also while it is written, to a new file for its owner alone. The file gets
-    its name when it is whole and was checked. A source on a full disk, or in a folder that may not be written, is read
+    its name when it is complete and checked. A source on a full disk, or in a folder that may not be written, is read
     without changing anything there. Raises StoreError.
     """
     refuse_existing(target)
@@ -50,8 +50,8 @@ def back_up_before_migration(path: Path, version: int) -> None:
         back_up(path, target)
     except StoreError as problem:
         raise StoreError(
-            f"{problem}. The store was written by an older Uptoken, and is copied before its schema changes: make room "
-            "for a second one of its size"
+            f"{problem}. The store was written by an older Uptoken, and a copy is needed before its schema changes: "
+            "make room for a second file of its size"
         ) from problem
     copies = sorted(path.parent.glob(f"{glob.escape(path.name)}.schema-*"), key=lambda copy: copy.name[-22:])
     for copy in copies[:-COPIES_KEPT]:
@@ -71,7 +71,7 @@ def restore(copy: Path, target: Path, count: Count = lambda _: None) -> Path | N
             refuse_foreign(connection, str(copy))
         check(copy, target)
         for link in links_of(target):  # a restore that was killed after it had made this name
-            if not has_log(link):
+            if not has_wal(link):
                 link.unlink()
         with part_file(target) as part:
             _copy(copy, part, count)
@@ -83,7 +83,7 @@ def restore(copy: Path, target: Path, count: Count = lambda _: None) -> Path | N
 
 def _copy(source: Path, part: Path, count: Count) -> None:
     with reader(source, part) as old, closing(apsw.Connection(str(part))) as new:
-        old.execute("BEGIN")  # one moment: without it, each tick of a collector would start the copy anew
+        old.execute("BEGIN")  # one snapshot: without it, each tick of a collector would start the copy again
         refuse_foreign(old, str(source))
         with new.backup("main", old, "main") as backup:
             while not backup.done:
@@ -95,7 +95,7 @@ def _copy(source: Path, part: Path, count: Count) -> None:
 
 
 def _make_shrinkable(part: Path) -> None:
-    """Only a file that is written anew can be one that gives free pages back to the disk; without room it stays so."""
+    """Rewrite a file so that it can give free pages back to the disk; without room it stays as it is."""
     with suppress(apsw.FullError, apsw.IOError), closing(apsw.Connection(str(part))) as connection:
         if connection.execute("PRAGMA auto_vacuum").get != INCREMENTAL:
             connection.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
@@ -106,24 +106,24 @@ def check(path: Path, scratch: Path | None = None) -> None:
     """Raises StoreError when SQLite finds something wrong in a file."""
     with reader(path, scratch or path) as connection:
         try:
-            found = [text for (text,) in connection.execute("PRAGMA quick_check(3)")]
+            findings = [text for (text,) in connection.execute("PRAGMA quick_check(3)")]
         except apsw.Error as problem:
-            found = [str(problem)]
-    if found != ["ok"]:
+            findings = [str(problem)]
+    if findings != ["ok"]:
         raise StoreError(
-            f"{path} is damaged ({found[0]}): `python -m collectors repair` saves what can be read into a new file"
+            f"{path} is damaged ({findings[0]}): `python -m collectors repair` writes what can be read to a new file"
         )
 
 
 def refuse_existing(target: Path) -> None:
-    """Raises StoreError for a file that nobody asked to overwrite."""
+    """Raises StoreError for a file that exists."""
     if target.exists():
-        raise StoreError(f"{target} is there already: choose another name, or move it away")
+        raise StoreError(f"{target} already exists: choose another name, or move it away")
 
 
 def _link_aside(path: Path) -> Path | None:
-    """Give a store a second name, with what is not yet in its file, and leave nothing beside the first one that
-    SQLite would take for part of the file that comes.
+    """Give a store a second name, with its WAL, and leave nothing beside the first one that SQLite would take for part
+    of the new file.
     """
     if not path.exists():
         return None
@@ -132,7 +132,7 @@ def _link_aside(path: Path) -> Path | None:
         connection.set_busy_timeout(2_000)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     aside = path.with_name(f"{path.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
-    if has_log(path):  # a damaged store, or one that is still read
+    if has_wal(path):  # a damaged store, or one that is still read
         _link(wal, aside.with_name(f"{aside.name}-wal"))
     _link(path, aside)
     sync_path(path.parent)
@@ -165,8 +165,8 @@ def plain_errors(what: str) -> Iterator[None]:
 
 @contextmanager
 def reader(path: Path, scratch: Path) -> Iterator[apsw.Connection]:
-    """A connection that changes nothing. Where SQLite has no room or right for what it keeps beside the file, nobody
-    else has it open, so that the file alone is read, or with what is not checkpointed a copy of it beside `scratch`.
+    """A connection that changes nothing. Where SQLite may not create, or has no room for, its files beside the store,
+    nobody else has it open: then the file alone is read, or with a WAL a copy of both beside `scratch`.
     """
     if not path.is_file():
         raise StoreError(f"there is no store at {path}")
@@ -178,14 +178,14 @@ def reader(path: Path, scratch: Path) -> Iterator[apsw.Connection]:
         with closing(connection):
             yield connection
         return
-    if not has_log(path):
+    if not has_wal(path):
         before = _state(path)
         with closing(_connect(f"{path.absolute().as_uri()}?immutable=1")) as connection:
             yield connection
-        if has_log(path) or _state(path) != before:
+        if has_wal(path) or _state(path) != before:
             raise StoreError(f"{path} is being written: stop what writes it, and try again")
         return
-    with copied(path, scratch) as copy, closing(apsw.Connection(str(copy))) as connection:
+    with temporary_copy(path, scratch) as copy, closing(apsw.Connection(str(copy))) as connection:
         yield connection
 
 
@@ -193,7 +193,7 @@ def _connect(name: str) -> apsw.Connection:
     connection = apsw.Connection(name, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
     try:
         connection.set_busy_timeout(10_000)
-        with suppress(*NOT_READABLE):  # that is for who asked to say
+        with suppress(*NOT_READABLE):  # the caller reports it
             connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
     except BaseException:
         connection.close()
@@ -202,9 +202,9 @@ def _connect(name: str) -> apsw.Connection:
 
 
 @contextmanager
-def copied(source: Path, beside: Path) -> Iterator[Path]:
-    """Reading a store that was not closed well changes its files, so a copy is read. Raises OSError, or StoreError when
-    somebody wrote the store meanwhile.
+def temporary_copy(source: Path, beside: Path) -> Iterator[Path]:
+    """A copy to read: reading a store that was not closed properly changes its files. Raises OSError, and StoreError
+    when the store is written meanwhile.
     """
     with part_folder(beside.with_name(f"{beside.name}-copy")) as folder:
         files = {ending: source.with_name(source.name + ending) for ending in ("", "-wal")}
@@ -219,7 +219,7 @@ def copied(source: Path, beside: Path) -> Iterator[Path]:
 
 def _state(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns

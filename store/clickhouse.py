@@ -1,150 +1,87 @@
 """The store for fleets: ClickHouse, a server or a cluster over HTTP, or the same engine in this process.
 
 `clickhouse://user:password@host:8123/database`, with `?cluster=NAME` for replicas and shards and `?retention_days=N`
-for a TTL; `chdb:///absolute/path` for the engine in-process, which one process at a time may hold. The roll-ups are
-materialized views, so many collectors in many places may write at once. What is already there is left out before it is
-sent: a batch that is sent again counts once.
+for a TTL; `chdb:////absolute/path` for the engine in-process, which one process at a time may hold. The roll-ups are
+materialized views, so many collectors in many places may write at once. Rows that are there already are skipped before
+a batch is sent: one that is sent again counts once.
 """
 
 from __future__ import annotations
 
-import threading
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
-from typing import Any, Literal
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Literal
 
-import numpy as np
+from clickhouse_connect.driver.binding import format_str
 
-from settings.secrecy import HIDDEN, hidden
 from store.batches import KeyRange, Values, in_batches
 from store.clickhouse_backup import back_up_before_migration
+from store.clickhouse_database import BLOCK, Database
 from store.clickhouse_incidents import IncidentQuery
-from store.clickhouse_schema import (
-    FIRST,
-    NEWEST,
-    ROLLUP_COLUMNS,
-    ROLLUPS,
-    SERIES,
-    Layout,
-    blocks_query,
-    first_query,
-    newest_query,
-    packed_cells,
-    packed_sketch,
-    rollup_query,
-    view_of,
-)
+from store.clickhouse_maintenance import count_rows, kept_since, prune, rebuild, remove_from
+from store.clickhouse_queries import key_types, select
+from store.clickhouse_rollups import read_rollups
+from store.clickhouse_schema import FIRST, NEWEST, ROLLUPS, SERIES, view_of
 from store.clock import DAY_MS, now_ms
 from store.horizon import as_of, horizon
 from store.protocol import ALL, Selection, Series, StoreError
-from store.rollups import (
-    BLOCK_MS,
-    CELL_MS,
-    COLUMNS,
-    EXPORTED,
-    LAST_MS,
-    SKETCHED,
-    STEP_MS,
-    Step,
-    by_place,
-    cells_of,
-    told,
-)
-from store.schema import INCIDENTS, PROBES, TABLE_OF, TABLES, Probe, Row, Table
-from store.sketch import counts_of, merged
-from store.versioning import meet, until_later
+from store.rollups import COLUMNS, EXPORTED, LAST_MS, Step, exported_row
+from store.schema import INCIDENTS, PROBES, TABLE_OF, Probe, Row, Table
+from store.url import StoreUrl
+from store.versioning import close_before, merge_version
 
-try:
-    import clickhouse_connect
-    from clickhouse_connect.driver.binding import format_str
-    from clickhouse_connect.driver.exceptions import Error as ClientError
-except ImportError as problem:  # the extra requirement is only for who has a fleet
-    raise StoreError(
-        "a ClickHouse store needs the package clickhouse-connect: pip install -r requirements-clickhouse.txt"
-    ) from problem
-
-BLOCK = 20_000
 KEYS_AT_ONCE = 5_000
 
 
 class ClickHouseStore:
-    """Meets `store.protocol.Store`. A client serializes its queries, so each thread has its own."""
+    """A `Store` in ClickHouse."""
 
-    def __init__(self, url: str, *, read_only: bool = False) -> None:
-        parts = urlsplit(url)
-        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    def __init__(self, url: StoreUrl, *, read_only: bool = False) -> None:
         self.url = url
         self.patience_s = 10.0  # nobody is waited for: a server takes many writers
         self.read_only = read_only
-        if parts.scheme == "chdb":
-            self._connection: dict[str, Any] = {"interface": "chdb", "path": unquote(parts.path)}
-            database = "uptoken"
-        else:
-            self._connection = {
-                "host": parts.hostname,
-                "port": parts.port or (8443 if "secure" in query else 8123),
-                "username": unquote(parts.username or "default"),
-                "password": unquote(parts.password or ""),
-                "secure": "secure" in query,
-                "autogenerate_session_id": False,  # queries of one session wait for each other
-            }
-            database = parts.path.strip("/") or "uptoken"
-        days = query.get("retention_days")
-        self._layout = Layout(database, query.get("cluster"), int(days) if days else None)
-        self._database = database
-        self._idle: list[Any] = []
-        self._guard = threading.Lock()
-        with self._errors("open"):
+        self._database = Database(url)
+        with self._database.errors("open"):
             self._prepare()
 
     def _prepare(self) -> None:
-        """A writer makes what is not there yet, and brings up to date what an older Uptoken made."""
+        """Create what is not there yet, and upgrade what an older Uptoken created."""
         if self.read_only:
             self._refuse_older()
             return
-        known = self._known_columns()
+        known = self._database.known_columns()
         if ("probes" in known) != (NEWEST in known):
             raise StoreError(
-                f"the tables of {self._database!r} were made by an older Uptoken, and other ones are needed: "
-                "`python -m collectors export probes` from it, and `import` that into a new database"
+                f"the tables of {self.url.database!r} were made by an older Uptoken and cannot be upgraded: run "
+                "`python -m collectors export probes` on it, and `import` the file into a new database"
             )
-        for statement in self._layout.create_tables():
-            self._command(statement)
-        known = self._known_columns()
-        back_up_before_migration(self._layout, known, self._asked)
-        for statement in self._layout.missing(known):
-            self._command(statement)
-        for statement in self._layout.create_views():
-            self._command(statement)
-        for name, query in self._layout.views().items():
-            if self._is_other_view(name, query):
-                self._command(self._layout.change_view(name))
+        layout = self._database.layout
+        for statement in layout.create_tables():
+            self._database.command(statement)
+        known = self._database.known_columns()
+        back_up_before_migration(layout, known, self._database.query)
+        for statement in (*layout.missing(known), *layout.create_views()):
+            self._database.command(statement)
+        for name, query in layout.views().items():
+            if self._is_outdated_view(name, query):
+                self._database.command(layout.change_view(name))
 
     def _refuse_older(self) -> None:
-        """A reader changes nothing."""
+        """Raises StoreError when a reader, which changes nothing, cannot read these tables."""
         sql = "SELECT count() FROM system.databases WHERE name = {name:String}"
-        if not self._command(sql, name=self._database):
+        if not self._database.command(sql, name=self.url.database):
             raise StoreError(
-                f"there is no database {self._database!r} yet: the first `python -m collectors run` makes it"
+                f"there is no database {self.url.database!r} yet: the first `python -m collectors run` creates it"
             )
-        known = self._known_columns()
-        if any(not known.get(table.name, set()) >= table.columns.keys() for table in self._layout.tables()):
+        known = self._database.known_columns()
+        if any(not known.get(table.name, set()) >= table.columns.keys() for table in self._database.layout.tables()):
             raise StoreError(
-                f"the tables of {self._database!r} were made by an older Uptoken: the next `python -m collectors run` "
-                "brings them up to date and keeps every row"
+                f"the tables of {self.url.database!r} were made by an older Uptoken: the next `python -m collectors "
+                "run` brings them up to date and keeps every row"
             )
 
-    def _known_columns(self) -> dict[str, set[str]]:
-        """The columns of each table that is there."""
-        sql = "SELECT table, groupArray(name) FROM system.columns WHERE database = {name:String} GROUP BY table"
-        return {table: set(columns) for table, columns in self._asked(sql, name=self._database)}
-
-    def _is_other_view(self, name: str, query: str) -> bool:
+    def _is_outdated_view(self, name: str, query: str) -> bool:
         """Whether the view that fills a table has another query than this one. It is a part of the statement, and no
         parameter: those are sent in the address, and a proxy may refuse one of 10 kB.
         """
@@ -152,123 +89,56 @@ class ClickHouseStore:
             "SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {name:String}"
             f" AND formatQuerySingleLine(as_select) <> formatQuerySingleLine({format_str(query)})"
         )
-        return bool(self._asked(sql, database=self._database, name=view_of(name)))
-
-    @contextmanager
-    def _client(self) -> Iterator[Any]:
-        """A client that nobody else uses meanwhile: a dashboard makes a thread for every click, and no new client."""
-        with self._guard:
-            client = self._idle.pop() if self._idle else None
-        if client is None:
-            client = clickhouse_connect.get_client(**self._connection)
-        try:
-            yield client
-        finally:
-            with self._guard:
-                self._idle.append(client)
-
-    def _command(self, sql: str, **parameters: Any) -> Any:
-        with self._client() as client:
-            return client.command(sql, parameters=parameters)
-
-    def _asked(self, sql: str, **parameters: Any) -> list[Values]:
-        """The rows of a query that has few."""
-        with self._client() as client:
-            return [tuple(row) for row in client.query(sql, parameters=parameters).result_rows]
-
-    @contextmanager
-    def _errors(self, verb: str) -> Iterator[None]:
-        try:
-            yield
-        except (ClientError, OSError) as problem:
-            said = _without_password(str(problem).splitlines()[0][:300], self._connection.get("password", ""))
-            raise StoreError(f"could not {verb} the store at {hidden(self.url)}: {said}") from problem
-
-    def _rows(
-        self, sql: str, parameters: dict[str, Any] | None = None, *, binary: tuple[str, ...] = ()
-    ) -> Iterator[Values]:
-        """The rows of a query, block by block. The columns that are `binary` are not text."""
-        formats = dict.fromkeys(binary, "bytes")
-        with (
-            self._errors("read"),
-            self._client() as client,
-            client.query_rows_stream(sql, parameters=parameters or {}, column_formats=formats) as stream,
-        ):
-            for row in stream:
-                yield tuple(row)
-
-    def _name(self, table: str) -> str:
-        return f"{self._database}.{table}"
+        return bool(list(self._database.rows(sql, {"database": self.url.database, "name": view_of(name)})))
 
     # -- writing
 
     def write(self, rows: Iterable[Row], *, on_conflict: Literal["ignore"] | None = None) -> int:
-        """See `Store.write`. All rows are gathered first: the engine knows no transaction over tables."""
+        """All rows are gathered first: the engine knows no transaction over tables."""
         gathered = [(TABLE_OF[type(row)], row) for row in rows]
         if self.read_only:
-            raise StoreError(f"the store at {hidden(self.url)} was opened for reading: it may not be written here")
+            raise StoreError(f"the store at {self.url} was opened read-only and cannot be written")
         new = 0
-        with self._errors("write"):
+        with self._database.errors("write"):
             for table in dict.fromkeys(table for table, _ in gathered):
-                values = [table.values(row) for its, row in gathered if its is table]
+                values = [table.values(row) for of_table, row in gathered if of_table is table]
                 if table.is_derived:
-                    raise StoreError(f"{table.name} cannot be written: the store makes its rows from the probes")
+                    raise StoreError(f"{table.name} cannot be written: the store derives its rows from the probes")
                 new += self._write(table, values, on_conflict)
         return new
 
     def _write(self, table: Table, values: list[Values], on_conflict: Literal["ignore"] | None) -> int:
         if table.on_conflict == "version":
             return self._write_history(table, values)
-        unique = {_key(table, row): row for row in values}
-        if table.on_conflict == "ignore":
-            unique = {}
-            for row in values:
-                unique.setdefault(_key(table, row), row)  # of two with one key the first counts
+        # of two with one key the first counts where what is there stays, and else the last
+        first_counts = table.on_conflict == "ignore"
+        unique = {_key(table, row): row for row in (reversed(values) if first_counts else values)}
         if table.on_conflict == "replace_partition" and on_conflict is None:
-            self._forget_wholes(table, values)
+            self._delete_partitions(table, values)
         elif "ignore" in (table.on_conflict, on_conflict):
-            there = self._there(table, list(unique))
-            unique = {key: row for key, row in unique.items() if key not in there}
-        if table is PROBES and (kept_since := self.kept_since()):
-            unique = {key: row for key, row in unique.items() if row[1] >= kept_since}
-        self._insert(table, list(unique.values()))
+            known = self._known_keys(table, list(unique))
+            unique = {key: row for key, row in unique.items() if key not in known}
+        if table is PROBES and (since := self.kept_since()):
+            unique = {key: row for key, row in unique.items() if row[1] >= since}
+        self._database.insert(table, list(unique.values()))
         return len(unique)
 
-    def _insert(self, table: Table, values: list[Values]) -> None:
-        names = list(table.names)
-        if table.on_conflict != "ignore" and values:
-            version = self._next_version(table)
-            names.append("version")
-            values = [(*row, version) for row in values]
-        for start in range(0, len(values), BLOCK):
-            with self._client() as client:
-                client.insert(self._name(table.name), values[start : start + BLOCK], column_names=names)
-
-    def _next_version(self, table: Table) -> int:
-        """Larger than any that is there: one that a clock which was ahead gave would win for years."""
-        [(newest,)] = self._rows(f"SELECT max(version) FROM {self._name(table.name)}")
-        return max(time.time_ns(), int(newest or 0) + 1)
-
-    def _there(self, table: Table, keys: list[Values]) -> set[Values]:
+    def _known_keys(self, table: Table, keys: list[Values]) -> set[Values]:
         """Which of these keys have a row already."""
-        found: set[Values] = set()
-        columns = ", ".join(table.key)
+        known: set[Values] = set()
+        columns, types = ", ".join(table.key), ", ".join(key_types(table).values())
+        sql = f"SELECT {columns} FROM {self._database.name(table.name)} WHERE ({columns})"
         for start in range(0, len(keys), KEYS_AT_ONCE):
-            some = keys[start : start + KEYS_AT_ONCE]
-            sql = f"SELECT {columns} FROM {self._name(table.name)} WHERE ({columns}) IN {{keys:{_tuples(table)}}}"
-            found |= set(self._rows(sql, {"keys": some}))
-        return found
+            some = {"keys": keys[start : start + KEYS_AT_ONCE]}
+            known.update(self._database.rows(f"{sql} IN {{keys:Array(Tuple({types}))}}", some))
+        return known
 
-    def _forget_wholes(self, table: Table, values: list[Values]) -> None:
+    def _delete_partitions(self, table: Table, values: list[Values]) -> None:
         first, second = table.names[:2]
         for one, two in sorted({row[:2] for row in values}):
-            self._delete(table.name, f"{first} = {{one:String}} AND {second} = {{two:Int64}}", one=one, two=two)
-
-    def _delete(self, name: str, condition: str, **parameters: Any) -> None:
-        """On every shard: what is deleted lies in its own table."""
-        self._command(
-            f"DELETE FROM {self._layout.local(name)}{self._layout.on_cluster} WHERE {condition}", **parameters
-        )
+            self._database.delete(
+                table.name, f"{first} = {{one:String}} AND {second} = {{two:Int64}}", one=one, two=two
+            )
 
     def _write_history(self, table: Table, values: list[Values]) -> int:
         length = len(table.key)
@@ -280,18 +150,18 @@ class ClickHouseStore:
         new = 0
         for row in values:
             versions, until = known[row[: length - 1]], future if row[length - 1] < future else 2**62
-            found = max((at for at in versions if at < until), default=None)
-            before = as_of(versions[found], length, until) if found is not None else None
-            meeting = meet(before, row, length)
-            if meeting.closes_at is not None and before is not None:
-                closed = (*before[:length], meeting.closes_at, *before[length + 1 :])
+            newest = max((at for at in versions if at < until), default=None)
+            before = as_of(versions[newest], length, until) if newest is not None else None
+            merge = merge_version(before, row, length)
+            if merge.closes_at is not None and before is not None:
+                closed = (*before[:length], merge.closes_at, *before[length + 1 :])
                 changed[closed[:length]] = versions[closed[length - 1]] = closed
-            if meeting.adds and row[length - 1] not in versions:
+            if merge.adds and row[length - 1] not in versions:
                 later = versions.get(min((at for at in versions if at >= until), default=-1))
-                added = until_later(row, later, length)
+                added = close_before(row, later, length)
                 changed[added[:length]] = versions[added[length - 1]] = added
                 new += 1
-        self._insert(table, list(changed.values()))
+        self._database.insert(table, list(changed.values()))
         return new
 
     # -- reading
@@ -305,10 +175,9 @@ class ClickHouseStore:
         newest_first: bool = False,
         limit: int | None = None,
     ) -> Iterator[Values]:
-        """See `Store.read`."""
         names = columns or table.names
         if table.is_derived:
-            rows = self._incidents(selection) if table is INCIDENTS else self._told(EXPORTED[table], selection)
+            rows = self._derived_rows(table, selection)
             if newest_first:
                 newest = itemgetter(*(table.names.index(name) for name in table.newest_first))
                 rows = iter(sorted(rows, key=newest, reverse=True))
@@ -319,61 +188,31 @@ class ClickHouseStore:
                 yield tuple(row[place] for place in places)
             return
         order = ", ".join((f"{name} DESC" for name in table.newest_first) if newest_first else table.key)
+        source = self._database.name(table.name)
         if newest_first or limit is not None:
-            yield from self._rows(*self._read_sql(table, selection, names, KeyRange(), order, limit))
+            query = select(table, source, selection, names, KeyRange(), order, limit)
+            yield from self._database.rows(*query)
             return
         more = (*names, *(name for name in table.key if name not in names))
         places = [more.index(name) for name in table.key]
 
         def fetch(part: KeyRange) -> list[Values]:
-            return list(self._rows(*self._read_sql(table, selection, more, part, order, BLOCK)))
+            return list(self._database.rows(*select(table, source, selection, more, part, order, BLOCK)))
 
         for row in in_batches(fetch, lambda row: tuple(row[place] for place in places), 1, BLOCK):
             yield row[: len(names)]
 
-    def _read_sql(
-        self,
-        table: Table,
-        selection: Selection,
-        names: tuple[str, ...],
-        part: KeyRange,
-        order: str,
-        limit: int | None,
-    ) -> tuple[str, dict[str, Any]]:
-        clauses, parameters = _clauses(table.owner, table.time, selection)
-        clauses += ["outcome <> 'ok'"] if selection.failed else []
-        for column, value in zip(table.key, (*part.equal, *part.beyond), strict=False):
-            parameters[f"key_{column}"] = value
-        kinds = {column.name: "String" if column.kind == "text" else "Int64" for column in table.columns}
-        marks = {name: f"{{key_{name}:{kinds[name]}}}" for name in table.key}
-        equal, beyond = part.columns(table.key)
-        clauses += [f"{name} = {marks[name]}" for name in equal]
-        if beyond:
-            clauses.append(f"{beyond[0]} >= {marks[beyond[0]]}")  # which the index understands
-            clauses.append(f"({', '.join(beyond)}) > ({', '.join(marks[name] for name in beyond)})")
-        where = " WHERE " + " AND ".join(clauses) if clauses else ""
-        final = " FINAL" if table.on_conflict != "ignore" else ""
-        sql = f"SELECT {', '.join(names)} FROM {self._name(table.name)}{final}{where} ORDER BY {order}"
-        return sql + (f" LIMIT {int(limit)}" if limit is not None else ""), parameters
-
     def count(self, table: Table, selection: Selection = ALL) -> int:
-        """See `Store.count`."""
         if table.is_derived:
             return sum(1 for _ in self.read(table, selection, columns=table.key))
-        where, parameters = _where(table, selection)
-        final = " FINAL" if table.on_conflict != "ignore" else ""
-        [(count,)] = self._rows(f"SELECT count() FROM {self._name(table.name)}{final}{where}", parameters)
-        return int(count)
+        return count_rows(self._database, table, selection)
 
     def series(self, until: int | None = None) -> list[Series]:
-        """See `Store.series`."""
         key = ", ".join(SERIES)
-        first_at = {
-            row[:3]: int(row[3])
-            for row in self._rows(f"SELECT {key}, min(first_at) FROM {self._name(FIRST)} GROUP BY {key}")
-        }
+        first = self._database.rows(f"SELECT {key}, min(first_at) FROM {self._database.name(FIRST)} GROUP BY {key}")
+        first_at = {row[:3]: int(row[3]) for row in first}
         names = ", ".join(PROBES.names)
-        newest = self._rows(f"SELECT {names} FROM {self._name(NEWEST)} FINAL ORDER BY {key}")
+        newest = self._database.rows(f"SELECT {names} FROM {self._database.name(NEWEST)} FINAL ORDER BY {key}")
         probes = [Probe(*row) for row in newest]
         if until is not None:
             probes = self._before(probes, until)
@@ -385,59 +224,24 @@ class ClickHouseStore:
         if not late:
             return newest
         sql = (
-            f"SELECT {', '.join(PROBES.names)} FROM {self._name(PROBES.name)} WHERE ({', '.join(SERIES)}) IN"
+            f"SELECT {', '.join(PROBES.names)} FROM {self._database.name(PROBES.name)} WHERE ({', '.join(SERIES)}) IN"
             " {keys:Array(Tuple(String, String, String))} AND started_at < {until:Int64}"
             f" ORDER BY started_at DESC LIMIT 1 BY {', '.join(SERIES)}"
         )
-        earlier = [Probe(*row) for row in self._rows(sql, {"keys": late, "until": until})]
-        found = [p for p in newest if p.started_at < until] + earlier
-        return sorted(found, key=lambda p: (p.target, p.location, p.profile))
+        earlier = [Probe(*row) for row in self._database.rows(sql, {"keys": late, "until": until})]
+        in_time = [p for p in newest if p.started_at < until]
+        return sorted(in_time + earlier, key=lambda p: (p.target, p.location, p.profile))
 
     def rollups(
         self, step: Step, selection: Selection = ALL, columns: tuple[str | None, ...] = COLUMNS
     ) -> Iterator[Values]:
-        """See `Store.rollups`. The engine adds up the parts of an hour when it merges; those that it did not merge yet
-        are added up here, which is three times faster than to let it add up all in the query.
-        """
-        where, parameters = _where_at(selection)
-        key = ", ".join((*SERIES, "at"))
-        wanted = "".join(f", {_PACKED.get(name, name) if name else 'NULL'}" for name in columns)
-        sql = f"SELECT {key}{wanted} FROM {self._name(ROLLUPS[step])}{where} ORDER BY {key}"
-        binary = tuple(f"packed_{name}" for name in columns if name in _PACKED)
-        held: Values | None = None
-        for row in self._rollup_rows(sql, binary, step, parameters):
-            if held is None:
-                held = row
-            elif row[:4] == held[:4]:
-                held = _together(held, row, columns)
-            else:
-                yield held
-                held = row
-        if held is not None:
-            yield held
+        return read_rollups(self._database, step, selection, columns)
 
-    def _rollup_rows(
-        self, sql: str, binary: tuple[str, ...], step: Step, parameters: dict[str, Any]
-    ) -> Iterator[Values]:
-        """Rows as the engine has them, an hour in one or several, in SQLite's form."""
-        makers: dict[str, Callable[[Sequence[bytes]], Sequence[bytes | None]]] = dict.fromkeys(binary, _or_nulls)
-        makers["packed_cells"] = partial(_cells, 3 * STEP_MS[step] // CELL_MS[step])
-        with (
-            self._errors("read"),
-            self._client() as client,
-            client.query_column_block_stream(
-                sql, parameters=parameters, column_formats=dict.fromkeys(binary, "bytes")
-            ) as stream,
-        ):
-            for block in stream:
-                made = (
-                    makers[name](column) if name in makers else column
-                    for name, column in zip(stream.source.column_names, block, strict=True)
-                )
-                yield from zip(*made, strict=True)
-
-    def _told(self, step: Step, selection: Selection) -> Iterator[Values]:
-        return (told(step, row) for row in self.rollups(step, selection))
+    def _derived_rows(self, table: Table, selection: Selection) -> Iterator[Values]:
+        if table is INCIDENTS:
+            return self._incidents(selection)
+        step = EXPORTED[table]
+        return (exported_row(step, row) for row in self.rollups(step, selection))
 
     def _incidents(self, selection: Selection) -> Iterator[Values]:
         """Those that began in the selection."""
@@ -446,186 +250,45 @@ class ClickHouseStore:
         return (row for row in self.incidents_within(since, until, selection.targets) if row[3] >= since)
 
     def incidents_within(self, since: int, until: int, targets: tuple[str, ...] = ()) -> Iterator[Values]:
-        """See `Upkeep.incidents_within`."""
-        tables = {step: self._name(name) for step, name in ROLLUPS.items()}
-        days, pruned_before = self._layout.retention_days, self.kept_since()
+        """See `Store.incidents_within`."""
+        tables = {step: self._database.name(name) for step, name in ROLLUPS.items()}
+        days, pruned_before = self._database.layout.retention_days, self.kept_since()
         if days is not None:
             pruned_before = max(pruned_before, now_ms() - (days - 1) * DAY_MS)
-        return IncidentQuery(self._name("probes"), tables, since, until, targets, pruned_before).rows(self._rows)
+        query = IncidentQuery(self._database.name(PROBES.name), tables, since, until, targets, pruned_before)
+        return query.rows(self._database.rows)
 
     def last_incidents(self, before: int, targets: tuple[str, ...] = ()) -> list[Values]:
-        """See `Upkeep.last_incidents`."""
+        """See `Store.last_incidents`."""
         return list({row[:3]: row for row in self.incidents_within(before - 30 * DAY_MS, before, targets)}.values())
 
     def size_bytes(self) -> int:
-        """See `Sized.size_bytes`: on the server that answers."""
+        """On the server that answers."""
         sql = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = {name:String}"
-        [(size,)] = self._rows(sql, {"name": self._database})
+        [(size,)] = self._database.rows(sql, {"name": self.url.database})
         return int(size or 0)
 
     # -- upkeep
 
     def kept_since(self) -> int:
-        """See `Upkeep.kept_since`."""
-        [(moment,)] = self._rows(f"SELECT max(kept_since) FROM {self._name('upkeep')}")
-        return int(moment or 0)
+        return kept_since(self._database)
 
-    def tidy(self, before: int) -> int:
-        """See `Store.tidy`. With `retention_days` in the URL the server forgets by itself, too."""
-        boundary = before - before % DAY_MS
-        with self._errors("write"):
-            if boundary > self.kept_since():
-                self._command(f"INSERT INTO {self._name('upkeep')} VALUES ({boundary})")
-            # a series lies on one shard with its newest probe, which is not forgotten
-            newest = f"SELECT target, location, profile, started_at FROM {self._layout.local(NEWEST)} FINAL"
-            old = f"started_at < {{before:Int64}} AND (target, location, profile, started_at) NOT IN ({newest})"
-            gone = 0
-            for name, condition in (("probes", old), ("endpoint_stats", "seen_at < {before:Int64}")):
-                [(count,)] = self._rows(
-                    f"SELECT count() FROM {self._name(name)} WHERE {condition}", {"before": boundary}
-                )
-                if count:
-                    self._delete(name, condition, before=boundary)
-                gone += int(count)
-        return gone
+    def prune(self, before: int) -> int:
+        with self._database.errors("write"):
+            return prune(self._database, before)
 
     def remove_from(self, moment: int, now: int) -> int:
-        """See `Upkeep.remove_from`. Tables one after the other: after an error, the next call goes on."""
-        pruned_until, midnight, gone = self.kept_since(), now - now % DAY_MS, 0
-        with self._errors("write"):
-            if pruned_until > midnight:
-                self._command(f"INSERT INTO {self._name('upkeep')} VALUES ({midnight})")
-                self._delete("upkeep", "kept_since > {midnight:Int64}", midnight=midnight)
-            partial = moment % DAY_MS and self.count(PROBES, Selection(moment, moment - moment % DAY_MS + DAY_MS))
-            for table in TABLES.values():
-                if not table.is_derived:
-                    gone += self._remove_rows(table, moment, now)
-            for step, name in ROLLUPS.items():
-                began = moment - moment % STEP_MS[step]
-                first = moment
-                if step == "block" or (partial and began >= pruned_until):
-                    first = began
-                self._delete(name, "at >= {first:Int64}", first=first)
-                if first < moment:
-                    query = rollup_query(self._name(PROBES.name), step, f" AND started_at >= {began}")
-                    if step == "block":
-                        query = blocks_query(self._name("daily"), began)
-                    self._command(f"INSERT INTO {self._name(name)} ({', '.join(ROLLUP_COLUMNS)}) {query}")
-            self._delete(NEWEST, "started_at >= {moment:Int64}", moment=moment)
-            self._delete(FIRST, "first_at >= {moment:Int64}", moment=moment)
-            query = newest_query(self._name(PROBES.name))
-            self._command(f"INSERT INTO {self._name(NEWEST)} ({', '.join(PROBES.names)}) {query}")
-        return gone
-
-    def _remove_rows(self, table: Table, moment: int, now: int) -> int:
-        """What is keyed by its moment goes; a row of what is so now stays, as of now."""
-        late = Selection(since=moment)
-        if not table.is_dated:
-            place = table.names.index(table.time)
-            self._insert(table, [(*row[:place], now, *row[place + 1 :]) for row in self.read(table, late)])
-            return 0
-        gone = self.count(table, late)
-        if gone:
-            self._delete(table.name, f"{table.time} >= {{moment:Int64}}", moment=moment)
-        if table.on_conflict == "version":
-            length = len(table.key)
-            rows = ((row, as_of(row, length, moment)) for row in self.read(table))
-            self._insert(table, [opened for row, opened in rows if opened != row])
-        return gone
+        with self._database.errors("write"):
+            return remove_from(self._database, moment, now)
 
     def rebuild(self) -> int:
-        """See `Store.rebuild`. Incidents are told from the probes whenever they are asked for."""
-        kept_since = self.kept_since()
-        with self._errors("write"):
-            for step, name in ROLLUPS.items():
-                since = kept_since - kept_since % BLOCK_MS if step == "block" else kept_since
-                self._delete(name, "at >= {since:Int64}", since=since)
-                if step == "block":
-                    query = blocks_query(self._name("daily"), since)
-                else:
-                    query = rollup_query(self._name("probes"), step, f" AND started_at >= {since}")
-                self._command(f"INSERT INTO {self._name(name)} ({', '.join(ROLLUP_COLUMNS)}) {query}")
-            probes = self._name("probes")
-            self._command(f"INSERT INTO {self._name(NEWEST)} ({', '.join(PROBES.names)}) {newest_query(probes)}")
-            self._command(f"INSERT INTO {self._name(FIRST)} ({', '.join(SERIES)}, first_at) {first_query(probes)}")
-        [(count,)] = self._rows(
-            f"SELECT count() FROM {self._name('probes')} WHERE started_at >= {{since:Int64}}", {"since": kept_since}
-        )
-        return int(count)
+        with self._database.errors("write"):
+            return rebuild(self._database)
 
     def close(self) -> None:
-        """See `Store.close`."""
-        with self._guard:
-            clients, self._idle = self._idle, []
-        for client in clients:
-            client.close()
+        self._database.close()
 
 
 def _key(table: Table, row: Values) -> Values:
     places = [table.names.index(name) for name in table.key]
     return tuple(row[place] for place in places)
-
-
-def _tuples(table: Table) -> str:
-    kinds = {column.name: "String" if column.kind == "text" else "Int64" for column in table.columns}
-    return f"Array(Tuple({', '.join(kinds[name] for name in table.key)}))"
-
-
-def _where(table: Table, selection: Selection) -> tuple[str, dict[str, Any]]:
-    clauses, parameters = _clauses(table.owner, table.time, selection)
-    if selection.failed:
-        clauses.append("outcome <> 'ok'")
-    return (" WHERE " + " AND ".join(clauses) if clauses else ""), parameters
-
-
-def _where_at(selection: Selection) -> tuple[str, dict[str, Any]]:
-    clauses, parameters = _clauses("target", "at", selection)
-    return (" WHERE " + " AND ".join(clauses) if clauses else ""), parameters
-
-
-def _clauses(target: str, moment: str, selection: Selection) -> tuple[list[str], dict[str, Any]]:
-    clauses: list[str] = []
-    parameters: dict[str, Any] = {}
-    if selection.targets:
-        clauses.append(f"{target} IN {{targets:Array(String)}}")
-        parameters["targets"] = list(selection.targets)
-    if selection.since is not None:
-        clauses.append(f"{moment} >= {{since:Int64}}")
-        parameters["since"] = selection.since
-    if selection.until is not None:
-        clauses.append(f"{moment} < {{until:Int64}}")
-        parameters["until"] = selection.until
-    return clauses, parameters
-
-
-def _or_nulls(sketches: Sequence[bytes]) -> list[bytes | None]:
-    return [sketch or None for sketch in sketches]
-
-
-def _cells(length: int, sparse: Sequence[bytes]) -> list[bytes]:
-    """Each row's cells with the empty ones; all in one go, since a loop over them took as long as the query."""
-    pairs = np.frombuffer(b"".join(sparse), dtype="<u4").reshape(-1, 2)
-    cells = np.zeros((len(sparse), length), dtype="<u4")
-    cells[np.repeat(np.arange(len(sparse)), [len(row) // 8 for row in sparse]), pairs[:, 0]] = pairs[:, 1]
-    dense = cells.tobytes()
-    return [dense[start : start + 4 * length] for start in range(0, len(dense), 4 * length)]
-
-
-def _together(one: Values, other: Values, columns: tuple[str | None, ...]) -> Values:
-    """Two rows of one hour, in SQLite's form, added up."""
-    values: list[Any] = []
-    for name, a, b in zip(columns, one[4:], other[4:], strict=True):
-        if name == "cells":
-            values.append(cells_of(a, by_place(b), len(a) // 12))
-        elif name in SKETCHED:
-            values.append(merged(a, counts_of(b)))
-        else:
-            values.append(a + b if name else None)
-    return (*one[:4], *values)
-
-
-_PACKED = {name: packed_sketch(name) for name in SKETCHED} | {"cells": packed_cells()}
-
-
-def _without_password(text: str, password: str) -> str:
-    return hidden(text.replace(password, HIDDEN) if password else text)

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from store.clock import DAY_MS, HOUR_MS
-from store.incidents import Event, Stretch, stretches
+from store.incidents import Event, find_incidents
+from store.outcomes import DOWN, UP
 from store.rollups import BLOCK_MS, LAST_MS, STEP_MS, Step
-from store.schema import DOWN, UP
+from store.schema import INCIDENTS, Incident
 
 Values = tuple[Any, ...]
 NOT_READ = "\0"
@@ -62,14 +63,15 @@ class IncidentQuery:
                 at -= outcome in UP  # before the failures of its hour
                 events[tuple(series)].append(Event(at, outcome, None, count))
                 ended_unseen |= {(*series, at)} if outcome in UP else set()
-        for owner, listed in sorted(events.items()):
-            for found in stretches(sorted(listed, key=lambda event: event.started_at)):
+        for (target, location, profile), listed in sorted(events.items()):
+            in_order = sorted(listed, key=lambda event: event.started_at)
+            for found in find_incidents((target, location, profile), in_order):
                 is_over = found.ended_at is not None and found.ended_at <= self.since
-                if not is_over and found.began_at < self.until and (*owner, found.ended_at) not in ended_unseen:
-                    told = self._with_error(found, owner, ask)
-                    yield *owner, told.began_at, told.ended_at, told.cause, told.probes, told.error
+                is_unseen = (target, location, profile, found.ended_at) in ended_unseen
+                if not is_over and not is_unseen and found.began_at < self.until:
+                    yield INCIDENTS.values(self._with_error(found, ask))
 
-    def _with_error(self, found: Stretch, series: Values, ask: Ask) -> Stretch:
+    def _with_error(self, found: Incident, ask: Ask) -> Incident:
         if found.error != NOT_READ:
             return found
         sql = (
@@ -78,8 +80,8 @@ class IncidentQuery:
             f" AND started_at < {found.ended_at or LAST_MS} AND outcome = '{found.cause}' AND error <> ''"
             f" ORDER BY {_SERIES}, started_at DESC LIMIT 1"
         )
-        newest = ask(sql, dict(zip(("target", "location", "profile"), series, strict=True)))
-        return replace(found, error=next((error for (error,) in newest), None))
+        series = {"target": found.target, "location": found.location, "profile": found.profile}
+        return replace(found, error=next((error for (error,) in ask(sql, series)), None))
 
     def _raw(self) -> str:
         """The failures of the hours in question, and of the successes only those that end something."""

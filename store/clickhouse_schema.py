@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from store.clock import DAY_MS
+from store.outcomes import DOWN, MAY_BE_BILLED, UP
 from store.rollups import (
     BLOCK_MS,
     CELL_MS,
@@ -25,12 +26,13 @@ from store.rollups import (
     STEP_MS,
     Step,
 )
-from store.schema import DOWN, LAG_LIMIT_MS, MAY_BE_BILLED, PROBES, TABLES, UP, Kind, Table
+from store.schema import LAG_LIMIT_MS, PROBES, TABLES, Table
 from store.sketch import BUCKETS, GAMMA, SMALLEST
+from store.table import Kind
 
 TYPES: dict[Kind, str] = {"text": "String", "integer": "Int64", "real": "Float64", "flag": "UInt8", "moment": "Int64"}
 NEWEST, FIRST = "newest", "first"
-"""The newest probe of each series, and when it was first probed: what else would need a look at all probes."""
+"""The newest probe of each series, and when it was first probed, which would otherwise need a scan of all probes."""
 ROLLUPS: dict[Step, str] = {"hour": "hourly", "day": "daily", "block": "blocks"}
 SERIES = ("target", "location", "profile")
 ROLLUP_COLUMNS = (*SERIES, "at", *COUNTED, *SKETCHED, "cells")
@@ -38,7 +40,7 @@ ROLLUP_COLUMNS = (*SERIES, "at", *COUNTED, *SKETCHED, "cells")
 
 @dataclass(frozen=True)
 class StoredTable:
-    """A table as the engine keeps it: its columns and their types, in order; its engine, with arguments."""
+    """A table in ClickHouse: its columns and their types, in order; its engine, with arguments."""
 
     name: str
     columns: Mapping[str, str]
@@ -49,25 +51,20 @@ class StoredTable:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the tables lie: on one server, or with a `cluster`'s name on all of its shards and replicas."""
+    """Where the tables are: on one server, or with a `cluster`'s name on all of its shards and replicas."""
 
     database: str
     cluster: str | None = None
     retention_days: int | None = None
 
-    def statements(self) -> Iterator[str]:
-        """What makes a database."""
-        yield from self.create_tables()
-        yield from self.create_views()
-
     def create_tables(self) -> Iterator[str]:
-        """What makes the tables that are not there yet."""
+        """Statements that create the tables that are not there yet."""
         yield f"CREATE DATABASE IF NOT EXISTS {self.database}{self.on_cluster}"
         for table in self.tables():
             yield from self._create(table)
 
     def create_views(self) -> Iterator[str]:
-        """What makes the views that are not there yet: the server wants to see their columns in the tables."""
+        """Statements that create the views that are not there yet, once their columns are in the tables."""
         for name, query in self.views().items():
             yield (
                 f"CREATE MATERIALIZED VIEW IF NOT EXISTS {self.database}.{view_of(name)}{self.on_cluster}"
@@ -75,7 +72,7 @@ class Layout:
             )
 
     def tables(self) -> Iterator[StoredTable]:
-        """Those of `store.schema` that are written, and what the views keep of the probes."""
+        """The tables of `store.schema` that are written, and those that the views fill from the probes."""
         for table in TABLES.values():
             if not table.is_derived:
                 yield StoredTable(table.name, _columns(table), _engine(table), _order(table), self._more(table))
@@ -87,13 +84,13 @@ class Layout:
         yield StoredTable("upkeep", {"kept_since": "Int64"}, "MergeTree", ("kept_since",))
 
     def views(self) -> dict[str, str]:
-        """The query that fills each table which is made from the probes, by the table's name."""
+        """The query that fills each table which is derived from the probes, by the table's name."""
         probes = self.local(PROBES.name)
         rollups = {name: rollup_query(probes, step) for step, name in ROLLUPS.items()}
         return rollups | {NEWEST: newest_query(probes), FIRST: first_query(probes)}
 
     def missing(self, known: Mapping[str, Collection[str]]) -> Iterator[str]:
-        """What adds the columns that the tables of an older Uptoken lack. `known`: the columns of each table."""
+        """Statements that add the columns that an older Uptoken's tables lack. `known`: the columns of each table."""
         for table in self.tables():
             for name in dict.fromkeys((self.local(table.name), f"{self.database}.{table.name}")):
                 there = known.get(name.removeprefix(f"{self.database}."), table.columns)
@@ -111,16 +108,16 @@ class Layout:
         return [name for name, columns in stored.items() if not set(columns) <= set(known.get(name, columns))]
 
     def change_view(self, name: str) -> str:
-        """What gives the view that fills a table the query of today."""
+        """The statement that gives the view which fills a table its present query."""
         return f"ALTER TABLE {self.database}.{view_of(name)}{self.on_cluster} MODIFY QUERY {self.views()[name]}"
 
     @property
     def on_cluster(self) -> str:
-        """What a statement that concerns every server says."""
+        """The clause of a statement that every server executes; empty without a cluster."""
         return f" ON CLUSTER '{self.cluster}'" if self.cluster else ""
 
     def local(self, name: str) -> str:
-        """Where a table's rows lie on a server."""
+        """The table that holds the rows on each server."""
         return f"{self.database}.{name}{'_local' if self.cluster else ''}"
 
     def _create(self, table: StoredTable) -> Iterator[str]:
@@ -153,7 +150,7 @@ class Layout:
 
 
 def view_of(name: str) -> str:
-    """The view that fills a table which is made from the probes."""
+    """The view that fills a table which is derived from the probes."""
     return f"{name}_of_probes"
 
 
@@ -192,15 +189,16 @@ _PARTS: dict[Step, str] = {
 }
 
 
-def _in(words: frozenset[str], column: str = "outcome") -> str:
-    return f"{column} IN ({', '.join(repr(word) for word in sorted(words))})"
+def in_sql(outcomes: frozenset[str], column: str = "outcome") -> str:
+    """Whether a column is one of these outcomes."""
+    return f"{column} IN ({', '.join(repr(outcome) for outcome in sorted(outcomes))})"
 
 
 def rollup_query(source: str, step: Step, where: str = "") -> str:
-    """What the probes in `source` come to, as `store.rollups.Accumulator.add` reckons it."""
+    """Totals of the probes in `source`, as `store.rollups.Accumulator.add` calculates them."""
     ms = f"toInt64(round(least(greatest(stands_for_s, 0), {LONGEST_S}) * 1000))"
-    kind = f"multiIf({_in(UP)}, 0, {_in(DOWN)}, 1, 2)"
-    believed = f"{_in(UP)} AND NOT ifNull(lag_ms > {LAG_LIMIT_MS}, 0)"
+    kind = f"multiIf({in_sql(UP)}, 0, {in_sql(DOWN)}, 1, 2)"
+    believed = f"{in_sql(UP)} AND NOT ifNull(lag_ms > {LAG_LIMIT_MS}, 0)"
     at = f"started_at - started_at % {STEP_MS[step]}"
     counted = {
         **{outcome: f"countIf(outcome = '{outcome}')" for outcome in OUTCOMES},
@@ -213,10 +211,10 @@ def rollup_query(source: str, step: Step, where: str = "") -> str:
         "completion_tokens": f"sum(least(greatest(ifNull(completion_tokens, 0), 0), {MOST_TOKENS}))",
         "cost_pusd": f"sum(toInt64(round(least(greatest(ifNull(cost_usd, 0), 0), {MOST_USD}) * {PICO})))",
         "priced": "countIf(isNotNull(cost_usd))",
-        "unpriced": f"countIf(isNull(cost_usd) AND {_in(MAY_BE_BILLED)})",
+        "unpriced": f"countIf(isNull(cost_usd) AND {in_sql(MAY_BE_BILLED)})",
         "answers_right": "countIf(answer_ok = 1)",
         "answers_checked": "countIf(isNotNull(answer_ok))",
-        "lagged": f"countIf({_in(UP)} AND ifNull(lag_ms > {LAG_LIMIT_MS}, 0))",
+        "lagged": f"countIf({in_sql(UP)} AND ifNull(lag_ms > {LAG_LIMIT_MS}, 0))",
     }
     sums = [f"toInt64({counted[name]}) AS {name}" for name in COUNTED]
     sketches = [f"{_sketch(name, believed)} AS sketch_{name}" for name in SKETCHED]
@@ -232,7 +230,7 @@ def rollup_query(source: str, step: Step, where: str = "") -> str:
 
 
 def blocks_query(daily: str, since: int) -> str:
-    """What the days come to by block, from one that began at `since`: their raw probes may be forgotten."""
+    """Totals of the days by block, from the block that began at `since` on: their raw probes may be pruned."""
     cell = f"toUInt16(intDiv(at % {BLOCK_MS}, {DAY_MS}) * 3 + place % 3)"
     cells = f"mapFromArrays(arrayMap(place -> {cell}, mapKeys(cells)), mapValues(cells))"
     sums = ", ".join([*(f"sum({name})" for name in COUNTED), *(f"sumMap({name})" for name in SKETCHED)])
@@ -252,22 +250,6 @@ def first_query(source: str) -> str:
     """When each series was first probed."""
     series = ", ".join(SERIES)
     return f"SELECT {series}, min(started_at) AS first_at FROM {source} GROUP BY {series}"
-
-
-def packed_sketch(name: str) -> str:
-    """A sketch as `store.sketch` packs it: counts that are too large for a pair go on in the next one."""
-    pair = "char(bucket % 256, intDiv(bucket, 256), {0} % 256, intDiv({0}, 256))"
-    full = f"repeat({pair.format(65_535)}, intDiv(n, 65535))"
-    rest = f"if(n % 65535 = 0, '', {pair.format('n % 65535')})"
-    both = f"if(n < 65536, {pair.format('n')}, concat({full}, {rest}))"
-    return f"arrayStringConcat(arrayMap((bucket, n) -> {both}, mapKeys({name}), mapValues({name}))) AS packed_{name}"
-
-
-def packed_cells() -> str:
-    """Place and milliseconds of each cell that is not empty, as pairs of 32-bit numbers."""
-    pair = "char(place % 256, intDiv(place, 256), 0, 0, ms % 256, bitShiftRight(ms, 8) % 256,"
-    pair += " bitShiftRight(ms, 16) % 256, bitShiftRight(ms, 24) % 256)"
-    return f"arrayStringConcat(arrayMap((place, ms) -> {pair}, mapKeys(cells), mapValues(cells))) AS packed_cells"
 
 
 _EMPTY = "CAST(map(), 'Map(UInt16, UInt64)')"

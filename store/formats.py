@@ -1,8 +1,8 @@
-"""The files that rows leave and enter by: CSV, JSON Lines and Parquet, streamed in constant memory.
+"""The files that rows are exported to: CSV, JSON Lines and Parquet, streamed in constant memory.
 
 CSV is RFC 4180: a header, CRLF, ISO 8601 times with offset, an empty field for null. A text that a spreadsheet would
-run as a formula is written behind an apostrophe, as is one that begins with an apostrophe, so that `read_rows` gets
-back exactly what was there.
+run as a formula is written behind an apostrophe, as is one that begins with an apostrophe, so that `store.import_files`
+gets back exactly what was there.
 """
 
 from __future__ import annotations
@@ -11,26 +11,17 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TextIO
+from typing import Any, BinaryIO, Literal
 
-from store.schema import Column, Row, Table
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+from store.schema import Table
 
 Format = Literal["csv", "jsonl", "parquet"]
 FORMATS: tuple[Format, ...] = ("csv", "jsonl", "parquet")
 
 BATCH = 2_000
-LONGEST_TEXT = 131_072
-"""Characters; the csv module's own limit for a field."""
-LONGEST_RECORD = 4 * 1024 * 1024
-LONGEST_SHOWN = 80
-LARGEST_GROUP_BYTES = 512 * 1024 * 1024
 FORMULA_STARTS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 """What OWASP lists as able to start a formula in a spreadsheet, the full-width forms among them."""
 _GUARDED = frozenset(FORMULA_STARTS + "'")
@@ -39,10 +30,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 class FileError(ValueError):
     """A file that is not what `export` wrote. The message names the line and what would be right."""
-
-
-class TextTooLongError(ValueError):
-    """A text that is longer than any that is kept."""
 
 
 # -- moments
@@ -76,6 +63,14 @@ def moment(text: str) -> int:
         parsed = parsed.replace(tzinfo=UTC)
     since = parsed - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
+
+
+def form_of(path: Path) -> Format:
+    """The format that a file's name says. Raises FileError for a name that says none."""
+    for form in FORMATS:
+        if path.suffix.lower() == f".{form}":
+            return form
+    raise FileError(f"{path.name}: the name must end in .csv, .jsonl or .parquet")
 
 
 # -- writing
@@ -160,7 +155,7 @@ def write_rows(
     form: Format,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Write whole rows of `table` to `stream`; `progress` is told of each batch. Returns the number of rows."""
+    """Write whole rows of `table` to `stream`; `progress` gets the size of each batch. Returns the number of rows."""
     if form == "parquet":
         return _write_parquet(table, rows, stream, progress)
     total = 0
@@ -198,276 +193,3 @@ def _write_parquet(
             total += len(batch)
             progress(len(batch))
     return total
-
-
-# -- reading
-
-
-def form_of(path: Path) -> Format:
-    """The format that a file's name says. Raises FileError for a name that says none."""
-    for form in FORMATS:
-        if path.suffix.lower() == f".{form}":
-            return form
-    raise FileError(f"{path.name}: the name must end in .csv, .jsonl or .parquet")
-
-
-def read_rows(table: Table, path: Path) -> Iterator[Row]:
-    """The rows of a file that `write_rows` wrote, streamed, in bounded memory whatever the file holds.
-
-    Raises FileError with line and reason.
-    """
-    form = form_of(path)
-    readers = {"csv": _csv_records, "jsonl": _jsonl_records, "parquet": _parquet_records}
-    try:
-        for line, record in readers[form](table, path):
-            try:
-                yield table.row(**{column.name: _value(column, record.get(column.name)) for column in table.columns})
-            except ValueError as problem:
-                raise FileError(f"{path.name}, line {line}: {problem}") from problem
-    except OSError as problem:
-        raise FileError(f"{path} could not be read: {problem.strerror or problem}") from problem
-
-
-class _Lines:
-    """The lines of a file, each with its number in `number`, and no record longer than a row can be."""
-
-    def __init__(self, file: TextIO, name: str) -> None:
-        self._file = file
-        self._name = name
-        self.number = 0
-        self._taken = 0
-
-    def begin_record(self) -> None:
-        self._taken = 0
-
-    def __iter__(self) -> Iterator[str]:
-        try:
-            while line := self._file.readline(LONGEST_RECORD + 1):
-                self.number += 1
-                self._taken += len(line)
-                if self._taken > LONGEST_RECORD:
-                    raise FileError(
-                        f"{self._name}, line {self.number}: more than {LONGEST_RECORD:,} characters without the end of "
-                        "a row: is this a file that export wrote?"
-                    )
-                yield line
-        except UnicodeDecodeError as problem:
-            raise FileError(f"{self._name}, after line {self.number}: not UTF-8 text ({problem})") from problem
-
-
-def _csv_records(table: Table, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    texts = {column.name for column in table.columns if column.kind == "text"}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = _Lines(file, path.name)
-        reader = csv.reader(lines, strict=True)
-        try:
-            header = next(reader, None)
-            _check_names(table, header or [], f"{path.name}, line 1: the header")
-            assert header is not None
-            for fields in reader:
-                lines.begin_record()
-                if len(fields) != len(header):
-                    raise FileError(
-                        f"{path.name}, line {reader.line_num}: {len(fields)} fields, the header has {len(header)}; "
-                        "is the file cut off?"
-                    )
-                yield (
-                    reader.line_num,
-                    {
-                        name: None if field == "" else (field[1:] if name in texts and field[0] == "'" else field)
-                        for name, field in zip(header, fields, strict=True)
-                    },
-                )
-        except csv.Error as problem:
-            raise FileError(f"{path.name}, line {reader.line_num}: {problem}") from problem
-
-
-def _jsonl_records(table: Table, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig") as file:
-        lines = _Lines(file, path.name)
-        for line in lines:
-            lines.begin_record()
-            try:
-                record = json.loads(line)
-            except RecursionError:
-                raise FileError(f"{path.name}, line {lines.number}: not a JSON object (nested too deep)") from None
-            except ValueError as problem:
-                raise FileError(f"{path.name}, line {lines.number}: not a JSON object ({problem})") from problem
-            if not isinstance(record, dict):
-                raise FileError(f"{path.name}, line {lines.number}: not a JSON object")
-            _check_names(table, list(record), f"{path.name}, line {lines.number}: the object")
-            yield lines.number, record
-
-
-def _parquet_records(table: Table, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    number = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            _check_names(table, file.schema_arrow.names, f"{path.name}: the schema")
-            _check_types(table, file.schema_arrow, path.name)
-            _check_sizes(file.metadata, path.name)
-            there = set(file.schema_arrow.names)
-        texts = [column.name for column in table.columns if column.kind == "text" and column.name in there]
-        # a text that repeats stays one text: the file has it once, and so a small file can be of many gigabytes
-        with pq.ParquetFile(path, read_dictionary=texts) as file:
-            for batch in file.iter_batches(BATCH):
-                _check_texts(batch, number, path.name)
-                columns = [_python_values(values) for values in batch.columns]
-                for values in zip(*columns, strict=True):
-                    number += 1
-                    yield number, dict(zip(batch.schema.names, values, strict=True))
-    except (pa.ArrowException, OSError, OverflowError, UnicodeDecodeError) as problem:
-        if isinstance(problem, OSError) and problem.errno is not None:
-            raise
-        reason = str(problem).partition("\n")[0][:200]
-        what = f"after row {number}: damaged" if number else "not a Parquet file"
-        raise FileError(f"{path.name}: {what} ({reason})") from problem
-
-
-def _python_values(values: Any) -> list[Any]:
-    """A column's values, and each text of a dictionary once."""
-    import pyarrow as pa
-
-    if not isinstance(values, pa.DictionaryArray):
-        return values.to_pylist()  # type: ignore[no-any-return]
-    texts = values.dictionary.to_pylist()
-    return [None if place is None else texts[place] for place in values.indices.to_pylist()]
-
-
-def _check_types(table: Table, schema: pa.Schema, name: str) -> None:
-    """Raises FileError for a column that is nothing like its kind; so nothing nested is ever unpacked."""
-    import pyarrow.types as types
-
-    fits: dict[str, tuple[Callable[[Any], bool], ...]] = {
-        "text": (types.is_string, types.is_large_string),
-        "integer": (types.is_integer, types.is_floating),
-        "real": (types.is_floating, types.is_integer),
-        "flag": (types.is_boolean,),
-        "moment": (types.is_timestamp, types.is_date, types.is_string, types.is_large_string),
-    }
-    for column in (column for column in table.columns if column.name in schema.names):
-        kind = schema.field(column.name).type
-        plain = kind.value_type if types.is_dictionary(kind) else kind
-        if not types.is_null(plain) and not any(fit(plain) for fit in fits[column.kind]):
-            raise FileError(f"{name}: the column {column.name} is {plain}, and no {_SAID[column.kind]}")
-
-
-def _check_sizes(metadata: pq.FileMetaData, name: str) -> None:
-    """Raises FileError for a group of rows that is too large to be unpacked: it is in memory as a whole."""
-    for number in range(metadata.num_row_groups):
-        size = metadata.row_group(number).total_byte_size
-        if size > LARGEST_GROUP_BYTES:
-            raise FileError(
-                f"{name}: its row group {number + 1} is {size / 1e6:,.0f} MB when it is unpacked, and at most "
-                f"{LARGEST_GROUP_BYTES / 1e6:,.0f} MB are taken: write it in smaller groups of rows"
-            )
-
-
-def _check_texts(batch: pa.RecordBatch, before: int, name: str) -> None:
-    """Raises FileError when a text of these rows is longer than any that is kept."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for field, values in zip(batch.schema, batch.columns, strict=True):
-        texts = values.dictionary if isinstance(values, pa.DictionaryArray) else values
-        if pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type):
-            longest = pc.max(pc.binary_length(texts)).as_py() or 0
-            if longest > 4 * LONGEST_TEXT:  # bytes
-                raise FileError(
-                    f"{name}, near row {before + 1}: {field.name}: a text of {longest:,} bytes, and at most "
-                    f"{LONGEST_TEXT:,} characters are taken"
-                )
-
-
-def _check_names(table: Table, names: list[str], what: str) -> None:
-    missing = [name for name in table.names if name not in names and name not in table.added]
-    unknown = [name for name in names if name not in table.names]
-    if missing or unknown or len(names) != len(set(names)):
-        parts = []
-        if missing:
-            parts.append(f"lacks {', '.join(missing)}")
-        if unknown:
-            parts.append(f"has the unknown {', '.join(map(repr, unknown))}")
-        parts = parts or ["names a column twice"]
-        raise FileError(f"{what} {' and '.join(parts)}; {table.name} has {', '.join(table.names)}")
-
-
-def _value(column: Column, value: Any) -> Any:
-    if value is None or value == "":
-        if column.nullable:
-            return None
-        raise ValueError(f"{column.name} is empty; it is needed")
-    try:
-        return _FROM[column.kind](value)
-    except TextTooLongError as problem:
-        raise ValueError(f"{column.name}: {problem}") from None
-    except (ValueError, TypeError, OverflowError) as problem:
-        raise ValueError(f"{column.name}: {_shown(value)} is no {_SAID[column.kind]}") from problem
-
-
-def _shown(value: Any) -> str:
-    shown = repr(value) if isinstance(value, str | int | float) else type(value).__name__
-    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}…"
-
-
-def _too_long(length: int) -> str:
-    return f"a text of {length:,} characters is longer than the {LONGEST_TEXT:,} that are taken"
-
-
-def _to_moment(value: Any) -> int:
-    if isinstance(value, date):  # Parquet's; a datetime is one
-        value = value.isoformat()
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return moment(value)
-
-
-def _to_flag(value: Any) -> bool:
-    if value in (True, "true"):
-        return True
-    if value in (False, "false"):
-        return False
-    raise ValueError(value)
-
-
-def _to_text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    if not value.isascii():
-        value.encode()  # half a surrogate pair is no text
-    if len(value) > LONGEST_TEXT:
-        raise TextTooLongError(_too_long(len(value)))
-    return value
-
-
-def _to_real(value: Any) -> float:
-    number = float(value)
-    if number != number or number in (float("inf"), float("-inf")):
-        raise ValueError(value)
-    return number
-
-
-def _to_integer(value: Any) -> int:
-    number = int(value)
-    if isinstance(value, bool) or not -(2**63) <= number < 2**63 or (isinstance(value, float) and number != value):
-        raise ValueError(value)
-    return number
-
-
-_FROM: dict[str, Callable[[Any], Any]] = {
-    "text": _to_text,
-    "integer": _to_integer,
-    "real": _to_real,
-    "flag": _to_flag,
-    "moment": _to_moment,
-}
-_SAID = {
-    "text": "text",
-    "integer": "whole number",
-    "real": "finite number",
-    "flag": "true or false",
-    "moment": "ISO 8601 time",
-}

@@ -1,7 +1,7 @@
 """Which rows are from the future: a clock that was wrong wrote them, or this machine's own clock is behind.
 
-The row's own moment says it, so nothing is marked in the store, and a row that is from the future today is an ordinary
-one when its time comes.
+A row's own moment shows it, so nothing is marked in the store, and a row from the future becomes an ordinary one when
+its time comes.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def late_probes(store: Store, now: int) -> int:
 
 
 def late_rows(store: Store, now: int) -> dict[Table, int]:
-    """How many rows of each table are from the future; tables without any are left out. Only where a probe or a run
-    is does it look through the others. Raises StoreError.
+    """How many rows of each table are from the future; tables without any are skipped. It looks through the others only
+    when a probe or a run is from the future. Raises StoreError.
     """
-    late, found = Selection(since=horizon(now)), {PROBES: late_probes(store, now)}
+    late, counts = Selection(since=horizon(now)), {PROBES: late_probes(store, now)}
     newest = next(iter(store.read(RUNS, columns=("started_at",), newest_first=True, limit=1)), (0,))
-    if found[PROBES] or newest[0] >= horizon(now):
-        found |= {
+    if counts[PROBES] or newest[0] >= horizon(now):
+        counts |= {
             table: store.count(table, late) for table in TABLES.values() if table.is_dated and table is not PROBES
         }
-    return {table: count for table, count in found.items() if count}
+    return {table: count for table, count in counts.items() if count}

@@ -1,13 +1,13 @@
-"""Incidents: stretches of confirmed failures, told from the probes of one series in their order."""
+"""Incidents: periods of confirmed failures, found in the probes of one series."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from store.schema import DOWN, UP
+from store.outcomes import DOWN, UP
+from store.schema import Incident
 
 CONFIRMED_BY = 2
 
@@ -21,42 +21,27 @@ class Event(NamedTuple):
     times: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """From the first failure to the first success after it (null: still going on), in milliseconds UTC."""
-
-    began_at: int
-    ended_at: int | None
-    cause: str
-    probes: int
-    error: str | None
-
-    def duration_s(self, now: int) -> float:
-        """Seconds so far, or in all."""
-        return ((self.ended_at if self.ended_at is not None else now) - self.began_at) / 1_000
-
-
-def stretches(events: Iterable[Event]) -> Iterator[Stretch]:
-    """The incidents in the events of one series, oldest first.
+def find_incidents(series: tuple[str, str, str], events: Iterable[Event]) -> Iterator[Incident]:
+    """The incidents in the events of one series (target, location, profile), oldest first.
 
     Two failures in a row open one, which began with the first; the first success ends it. What is not counted neither
-    opens, feeds nor ends one.
+    opens, continues nor ends one.
     """
     failures: list[Event] = []
     for event in events:
         if event.outcome in DOWN:
             failures.append(event)
         elif event.outcome in UP and failures:
-            yield from _confirmed(failures, event.started_at)
+            yield from _confirmed(series, failures, event.started_at)
             failures = []
-    yield from _confirmed(failures, None)
+    yield from _confirmed(series, failures, None)
 
 
-def _confirmed(failures: list[Event], ended_at: int | None) -> Iterator[Stretch]:
+def _confirmed(series: tuple[str, str, str], failures: list[Event], ended_at: int | None) -> Iterator[Incident]:
     counts: Counter[str] = Counter()
     for event in failures:
         counts[event.outcome] += event.times
     if counts.total() >= CONFIRMED_BY:
         cause = counts.most_common(1)[0][0]
         error = next((event.error for event in reversed(failures) if event.outcome == cause and event.error), None)
-        yield Stretch(failures[0].started_at, ended_at, cause, counts.total(), error)
+        yield Incident(*series, failures[0].started_at, ended_at, cause, counts.total(), error)

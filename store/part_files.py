@@ -1,4 +1,4 @@
-"""Files that get their name when they are whole, and the leftovers of processes that died while they made one."""
+"""Files that get their name when they are complete, and leftovers of processes that died while writing one."""
 
 from __future__ import annotations
 
@@ -29,21 +29,28 @@ def part_file(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def part_folder(target: Path) -> Iterator[Path]:
-    """A folder beside `target` for what is needed in between. Raises OSError."""
+    """A temporary folder beside `target`. Raises OSError."""
     with _part(target, is_folder=True) as part:
         yield part
 
 
-def sweep(target: Path) -> None:
-    """Remove what dead processes left that made `target`: a living one holds a lock on its part, wherever it runs."""
+def remove_leftovers(target: Path) -> None:
+    """Remove what dead processes left that made `target`."""
+    remove_leftovers_in(target.parent, re.escape(target.name))
+
+
+def remove_leftovers_in(folder: Path, names: str) -> None:
+    """Remove what dead processes left that made a file whose name matches the pattern: a living one holds a lock on its
+    part, wherever it runs.
+    """
     with suppress(OSError):
-        for path in sorted(target.parent.glob(".*.part")):
-            if _NAME.fullmatch(path.name) and path.name[1:-14] == target.name:
+        for path in sorted(folder.glob(".*.part")):
+            if _NAME.fullmatch(path.name) and re.fullmatch(names, path.name[1:-14]):
                 _remove_dead(path)
 
 
 def sync_path(path: Path) -> None:
-    """Have the disk keep a file, or a folder's names. Raises OSError."""
+    """Flush a file, or a folder's names, to the disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -53,21 +60,29 @@ def sync_path(path: Path) -> None:
 
 @contextmanager
 def _part(target: Path, *, is_folder: bool) -> Iterator[Path]:
-    sweep(target)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    if is_folder:
-        part.mkdir(mode=0o700)
-    else:
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    remove_leftovers(target)
+    part, descriptor = _new_part(target, is_folder)
+    while not part.exists():  # somebody swept before it was locked
+        os.close(descriptor)
+        part, descriptor = _new_part(target, is_folder)
     # closed last: closing any descriptor of a file drops the locks that SQLite has on it in this process
-    descriptor = os.open(part, os.O_RDONLY)
     try:
-        with suppress(OSError):  # a file system without locks: nobody sweeps there, either
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield part
     finally:
         _remove(part)
         os.close(descriptor)
+
+
+def _new_part(target: Path, is_folder: bool) -> tuple[Path, int]:
+    """A new file or folder, and the descriptor that holds its lock."""
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    if is_folder:
+        part.mkdir(mode=0o700)
+    flags = os.O_RDONLY if is_folder else os.O_CREAT | os.O_EXCL | os.O_RDWR
+    descriptor = os.open(part, flags, 0o600)
+    with suppress(OSError):  # a file system without locks: nobody sweeps there, either
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return part, descriptor
 
 
 def _remove_dead(part: Path) -> None:

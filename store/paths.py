@@ -1,6 +1,6 @@
-"""From a store's URL to the one path of its file, and whether the file may be used there at all.
+"""Whether a SQLite file may be used where it lies.
 
-A symbolic link is resolved once, here: SQLite keeps a WAL beside the name that it is given, and locks, copies and
+`store.url` resolves a symbolic link once: SQLite keeps a WAL beside the name that it is given, and locks, copies and
 `restore` go by the name, too. Two names that cannot be resolved to one (a hard link, a file that is mounted by itself)
 would have a WAL each, which loses rows and damages the file, so such a store is refused; a folder that is mounted
 twice has its WAL and its lock with it and is fine.
@@ -8,7 +8,6 @@ twice has its WAL and its lock with it and is fine.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -23,12 +22,6 @@ NETWORK_FILE_SYSTEMS = frozenset(_KINDS.split())
 locks and its shared memory do not reach there.
 """
 MOUNTS = Path("/proc/self/mountinfo")
-
-
-def sqlite_path(url: str) -> Path | None:
-    """The file of a SQLite store, symbolic links resolved; null for the URL of a server."""
-    scheme, separator, rest = url.partition(":///")
-    return Path(os.path.realpath(rest)) if separator and scheme == "sqlite" and rest else None
 
 
 def refuse_unusable(path: Path) -> None:
@@ -55,10 +48,10 @@ def refuse_unusable(path: Path) -> None:
 
 def _refuse_names(path: Path) -> None:
     links = links_of(path)
-    if lost := next((link for link in links if has_log(link)), None):
+    if lost := next((link for link in links if has_wal(link)), None):
         raise StoreError(
-            f"a `restore` to {path} was interrupted: make it again, or `python -m collectors restore {lost}` for what "
-            "was there before"
+            f"a `restore` to {path} was interrupted: run it again, or `python -m collectors restore {lost}` to get the "
+            "previous store back"
         )
     if len(links) < path.stat().st_nlink - 1:
         raise StoreError(
@@ -68,29 +61,28 @@ def _refuse_names(path: Path) -> None:
 
 
 def _refuse_lost(path: Path) -> None:
-    asides = put_aside(path)
-    if asides:
+    if replaced := replaced_stores(path):
         raise StoreError(
-            f"there is no store at {path}, but {len(asides)} that `restore` put aside: `python -m collectors restore "
-            f"{asides[-1]}` puts the newest one back; to begin a new store, move them away"
+            f"there is no store at {path}, but {len(replaced)} that `restore` replaced: `python -m collectors restore "
+            f"{replaced[-1]}` puts the newest one back; to start a new store, move them away"
         )
 
 
-def put_aside(path: Path) -> list[Path]:
-    """The stores that `restore` put aside here, the newest last."""
+def replaced_stores(path: Path) -> list[Path]:
+    """The stores that `restore` replaced here, the newest last."""
     names = path.parent.glob(f"{_literal(path.name)}.before-*")
     return sorted(name for name in names if not name.name.endswith(("-wal", "-shm", "-journal", "-lock", "-state")))
 
 
-def has_log(path: Path) -> bool:
-    """Whether a WAL with rows in it lies beside a store."""
+def has_wal(path: Path) -> bool:
+    """Whether a store has a WAL with rows in it."""
     wal = path.with_name(f"{path.name}-wal")
     return wal.exists() and wal.stat().st_size > 0
 
 
 def links_of(path: Path) -> list[Path]:
-    """Names of the same file that a `restore` which was killed left."""
-    return [aside for aside in put_aside(path) if path.exists() and aside.samefile(path)]
+    """Other names of the same file, left by a `restore` that was killed."""
+    return [aside for aside in replaced_stores(path) if path.exists() and aside.samefile(path)]
 
 
 def _literal(name: str) -> str:
@@ -110,7 +102,7 @@ def network_file_system(mountinfo: str, path: Path) -> str | None:
 
 
 def is_mounted_alone(mountinfo: str, path: Path) -> bool:
-    """Whether a resolved path is a mount point: of a file, it was mounted without what lies beside it."""
+    """Whether a resolved path is a mount point: a file that was mounted without what lies beside it."""
     return _mount_of(mountinfo, path)[0] == path
 
 
@@ -123,13 +115,13 @@ def _mounts() -> str:
 
 def _mount_of(mountinfo: str, path: Path) -> tuple[Path, str]:
     """Mount point and kind; of several mounts over one another the last one counts."""
-    found = Path("/"), ""
+    innermost = Path("/"), ""
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         fields, kind = before.split(), after.split(" ", 1)[0]
         if len(fields) < 5 or not kind:
             continue
         point = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4]))
-        if path.is_relative_to(point) and len(point.parts) >= len(found[0].parts):
-            found = point, kind
-    return found
+        if path.is_relative_to(point) and len(point.parts) >= len(innermost[0].parts):
+            innermost = point, kind
+    return innermost

@@ -10,6 +10,7 @@ JSON Lines: `{"table": …, "columns": […]}`, then an array for each row of th
 from __future__ import annotations
 
 import fcntl
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -19,7 +20,7 @@ from typing import Any, BinaryIO, Literal
 
 import orjson
 
-from store.part_files import part_file
+from store.part_files import part_file, remove_leftovers_in
 from store.protocol import Store, StoreError
 from store.schema import TABLE_OF, TABLES, Row, Table
 
@@ -42,14 +43,13 @@ def write_pending(
     with part_file(path) as part, part.open("wb") as file:
         table: Table | None = None
         for row in rows:
-            its = TABLE_OF[type(row)]
-            if its is not table:
-                table = its
-                file.write(orjson.dumps({"table": its.name, "columns": its.names}) + b"\n")
+            if TABLE_OF[type(row)] is not table:
+                table = TABLE_OF[type(row)]
+                file.write(orjson.dumps({"table": table.name, "columns": table.names}) + b"\n")
             try:
-                file.write(orjson.dumps(its.values(row)) + b"\n")
+                file.write(orjson.dumps(table.values(row)) + b"\n")
             except TypeError as problem:
-                raise ValueError(f"a row of {its.name} cannot be kept: {problem}") from problem
+                raise ValueError(f"a row of {table.name} cannot be stored: {problem}") from problem
             if most_bytes is not None and file.tell() > most_bytes:
                 raise OSError(f"the rows take more than {most_bytes:,} bytes")
             count(1)
@@ -57,12 +57,17 @@ def write_pending(
 
 
 def pending_paths(beside: Path) -> list[Path]:
-    """The files that wait for the store: what runs could not record first, and the oldest first."""
+    """The files that wait for the store: first what runs could not record, each kind oldest first."""
     return [path for kind in ("spool", "import") for path in _paths(beside, kind)]
 
 
+def sweep_pending(beside: Path) -> None:
+    """Remove what dead processes left of such files. Each had a name of its own, so that no later one comes upon it."""
+    remove_leftovers_in(beside.parent, rf"{re.escape(beside.name)}\.(spool|import)-.*")
+
+
 def pending_bytes(beside: Path) -> int:
-    """How much room the rows of earlier runs take that could not be recorded yet."""
+    """The size of the rows of earlier runs that could not be recorded yet."""
     return sum(path.stat().st_size for path in _paths(beside, "spool"))
 
 
@@ -76,10 +81,10 @@ def _paths(beside: Path, kind: str) -> list[Path]:
 
 
 class PendingFile:
-    """A file that is being taken in, by this process alone."""
+    """A file that this process alone is importing."""
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError, BlockingIOError when another process takes it in."""
+        """Raises OSError, BlockingIOError when another process imports it."""
         self.path = path
         self.read = 0
         self.new = 0
@@ -113,7 +118,7 @@ class PendingFile:
         return True
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file and release its lock."""
         self._file.close()
 
     def _some_rows(self) -> list[Row]:
@@ -133,5 +138,5 @@ def _header(values: dict[str, Any]) -> tuple[Table, list[str]]:
     table = TABLES.get(values.get("table", ""))
     columns = values.get("columns")
     if table is None or not isinstance(columns, list) or not set(columns) <= set(table.names):
-        raise ValueError(f"{values} is no table of this Uptoken")
+        raise ValueError(f"{values} is not a table of this Uptoken")
     return table, columns

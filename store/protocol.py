@@ -15,18 +15,18 @@ class StoreError(Exception):
 
 
 class StoreUrlError(StoreError):
-    """The store's URL is none that is known: a flag or a variable is wrong, not the store."""
+    """No store can have this URL: a flag or a variable is wrong, not the store."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which rows: `since` <= moment < `until` (milliseconds UTC, null: open), of these targets (none: of all)."""
+    """Which rows: `since` <= moment < `until` (milliseconds UTC, null: open), of these targets (none: all)."""
 
     since: int | None = None
     until: int | None = None
     targets: tuple[str, ...] = ()
     failed: bool = False
-    """Of probes: only those that were no success."""
+    """Of probes: only those that did not succeed."""
 
 
 ALL = Selection()
@@ -41,56 +41,49 @@ class Series:
 
 
 @runtime_checkable
-class Sized(Protocol):
-    """What an engine may know besides."""
-
-    def size_bytes(self) -> int:
-        """How much room the rows take on the disk, with what belongs to them."""
-
-
-@runtime_checkable
 class Compactable(Protocol):
-    """What an engine may do besides, where its files do not become small by themselves."""
+    """An engine whose files do not shrink by themselves."""
 
     def compact(self, runs_before: int) -> int:
-        """Merge rows of `runs` that began before this moment (milliseconds UTC) by hour, and give free room back to the
-        disk, a bounded amount at a time; returns 0 when there is nothing left to do.
+        """Merge rows of `runs` that began before this moment (milliseconds UTC) by hour, and give free space back to
+        the disk, a bounded amount at a time; returns 0 when there is nothing left to do.
         """
 
 
-@runtime_checkable
-class Upkeep(Protocol):
-    """What every engine knows besides its rows: what was pruned, what a clock that was ahead left, incidents."""
+class Maintenance(Protocol):
+    """What every engine does besides: prune, rebuild, and repair what a clock that was ahead left."""
 
-    def incidents_within(self, since: int, until: int, targets: tuple[str, ...] = ()) -> Iterable[tuple[Any, ...]]:
-        """The incidents of these targets (none: of all) that a range (milliseconds UTC) has a part of, from their
-        beginning to their end, however far these lie outside.
-        """
-
-    def last_incidents(self, before: int, targets: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
-        """Of each series the newest incident that began before `before` (milliseconds UTC). One that was over a month
-        before may be missing (in ClickHouse, where incidents are a query).
+    def prune(self, before: int) -> int:
+        """Delete raw probes and endpoint reports of the UTC days that ended by `before` (milliseconds UTC), a bounded
+        number at a time; returns how many went, 0 when there is nothing left to prune. Roll-ups stay.
         """
 
     def kept_since(self) -> int:
-        """Before this moment (milliseconds UTC) raw probes are pruned, and ones that come again are refused."""
+        """Before this moment (milliseconds UTC) raw probes are pruned, and refused when they come again."""
 
     def remove_from(self, moment: int, now: int) -> int:
-        """Remove every row from `moment` on (milliseconds UTC), whatever was made of them, and what was closed then is
-        open again; `kept_since` is at most the beginning of the UTC day `now`. Returns how many raw rows went.
+        """Remove every row from `moment` on (milliseconds UTC) and everything derived from it, and reopen the versions
+        that such a row closed; `kept_since` is then at most the beginning of the UTC day `now`. Returns how many raw
+        rows went.
         """
 
+    def rebuild(self) -> int:
+        """Derive roll-ups and incidents again from the raw probes that are kept; returns from how many."""
 
-class Store(Protocol):
+    def size_bytes(self) -> int:
+        """How much room the store takes on the disk."""
+
+
+class Store(Maintenance, Protocol):
     """The rows. Every method raises `StoreError` and nothing else when the engine fails."""
 
     patience_s: float
-    """How long a write waits for another program that holds the store, before it is a StoreError."""
+    """How long a write waits for another program that holds the store, before it raises StoreError."""
 
     def write(self, rows: Iterable[Row], *, on_conflict: Literal["ignore"] | None = None) -> int:
-        """Write rows of any tables in one transaction; returns how many were new. `Table.on_conflict` says what a row
-        does that meets another with its key; with `ignore` (an import) the one that is there already stays. When the
-        iterable raises, nothing is written.
+        """Write rows of any tables in one transaction; returns how many were new. `Table.on_conflict` decides between
+        two rows with one key; with `ignore` (an import) the one that is there already stays. When the iterable raises,
+        nothing is written.
         """
 
     def read(
@@ -102,37 +95,33 @@ class Store(Protocol):
         newest_first: bool = False,
         limit: int | None = None,
     ) -> Iterator[tuple[Any, ...]]:
-        """Stream rows as tuples (of `columns`, or of all), ordered by the table's key, in constant memory."""
+        """Stream rows as tuples (of `columns`, or all of them), ordered by the table's key, in constant memory."""
 
     def count(self, table: Table, selection: Selection = ALL) -> int:
         """How many rows `read` would give."""
 
     def series(self, until: int | None = None) -> list[Series]:
-        """Every series of probes with one that began before `until` (milliseconds UTC), by target, location and
-        profile, and the newest of these. Costs the same at any age.
+        """Every series of probes, by target, location and profile, with its newest probe that began before `until`
+        (milliseconds UTC); series without one are skipped. Costs the same at any age.
         """
 
     def rollups(
         self, step: Step, selection: Selection = ALL, columns: tuple[str | None, ...] = COLUMNS
     ) -> Iterator[tuple[Any, ...]]:
-        """What each series came to in each hour, day or block that began in the selection: tuples of target, location,
+        """Totals of each series in each hour, day or block that began in the selection: tuples of target, location,
         profile, when it began (milliseconds UTC) and `columns` (of `store.rollups.COLUMNS`; a null makes a null in its
         place), in this order.
         """
 
-    def tidy(self, before: int) -> int:
-        """Forget raw probes and endpoint reports of the UTC days that ended by `before` (milliseconds UTC), a bounded
-        number at a time; returns how many went, 0 when there is nothing left to forget. Roll-ups stay.
+    def incidents_within(self, since: int, until: int, targets: tuple[str, ...] = ()) -> Iterable[tuple[Any, ...]]:
+        """The incidents of these targets (none: of all) that a range (milliseconds UTC) has a part of, from their
+        beginning to their end, however far these lie outside.
         """
 
-    def rebuild(self) -> int:
-        """Make roll-ups and incidents anew from the raw probes that are kept; returns of how many."""
+    def last_incidents(self, before: int, targets: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+        """The newest incident of each series (of these targets; none: of all) that began before `before` (milliseconds
+        UTC). One that was over a month before may be missing (ClickHouse, where incidents are a query).
+        """
 
     def close(self) -> None:
-        """Let go of files and connections; a second call does nothing."""
-
-
-def upkeep_of(store: Store) -> Upkeep:
-    """The same store."""
-    assert isinstance(store, Upkeep)
-    return store
+        """Close files and connections; a second call does nothing."""

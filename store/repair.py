@@ -1,4 +1,4 @@
-"""What can be read of a damaged SQLite store, written to a new one."""
+"""Copies what can be read of a damaged SQLite store to a new one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from store.backup import Count, copied, plain_errors, refuse_existing
+from store.backup import Count, plain_errors, refuse_existing, temporary_copy
 from store.clock import DAY_MS
 from store.horizon import horizon
 from store.migrations import mark_finished, mark_unfinished, refuse_foreign
@@ -19,8 +19,9 @@ from store.part_files import part_file
 from store.protocol import StoreError
 from store.rollups import COLUMNS, STEP_MS, Step
 from store.schema import INCIDENTS, PROBES, TABLES, Row, Table
-from store.sqlite import INTERNED, SqliteStore
-from store.sqlite_derived import MASK, SHIFT, TABLE, fold, keep_incident, put_rollup_sql, retell_incidents
+from store.sqlite import SqliteStore
+from store.sqlite_derived import MASK, SHIFT, TABLE, insert_incident, put_rollup_sql, rebuild_blocks, rebuild_incidents
+from store.sqlite_queries import INTERNED
 
 _DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.SQLError, UnicodeDecodeError)
 
@@ -32,38 +33,38 @@ class Salvage:
     rows: dict[str, int] = field(default_factory=dict)
     holes: dict[str, int] = field(default_factory=dict)
     dropped: int = 0
-    """Rows that were read and make no sense: they do not fit into a sound store."""
+    """Rows that were read and do not fit into a sound store."""
 
 
 def salvage(source: Path, target: Path, count: Count = lambda _: None) -> Salvage:
-    """Write what can be read of a damaged store to a new one, which gets its name when it is whole. The damaged file is
-    opened for reading alone, from a copy of it beside `target`. Raises StoreError when nothing can be read, or the new
-    file cannot be written.
+    """Write what can be read of a damaged store to a new one, which gets its name when it is complete. The damaged file
+    is only read, from a copy of it beside `target`. Raises StoreError when nothing can be read, or the new file cannot
+    be written.
     """
     refuse_existing(target)
     if not source.is_file():
         raise StoreError(f"there is no store at {source}")
-    found = Salvage()
-    with plain_errors(f"what can be read of {source} could not be written to {target}"):
+    result = Salvage()
+    with plain_errors(f"could not write what can be read from {source} to {target}"):
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with copied(source, target) as copy, part_file(target) as part:
-            with closing(_sound_enough(copy, source)) as connection:
-                _salvage_into(part, connection, found, count)
-            if not sum(found.rows.values()):
-                raise StoreError(f"nothing can be read of {source}")
-    return found
+        with temporary_copy(source, target) as copy, part_file(target) as part:
+            with closing(_open_readable(copy, source)) as connection:
+                _salvage_into(part, connection, result, count)
+            if not sum(result.rows.values()):
+                raise StoreError(f"nothing can be read from {source}")
+    return result
 
 
-def _salvage_into(part: Path, connection: apsw.Connection, found: Salvage, count: Count) -> None:
+def _salvage_into(part: Path, connection: apsw.Connection, result: Salvage, count: Count) -> None:
     store = SqliteStore(part)
     try:
         with closing(apsw.Connection(str(part))) as new:
             mark_unfinished(new)
         small = [table for table in TABLES.values() if not table.is_derived and table is not PROBES]
         for table in small:
-            _take(store, table, _from_both_ends(connection, table, "", (), found), found, count)
-        _take(store, PROBES, _probes(connection, found), found, count)
-        _forgotten(connection, part, found)
+            _copy_rows(store, table, _read_from_both_ends(connection, table, "", (), result), result, count)
+        _copy_rows(store, PROBES, _probes(connection, result), result, count)
+        _copy_pruned(connection, part, result)
     finally:
         store.close()
     with closing(apsw.Connection(str(part))) as new:
@@ -71,8 +72,8 @@ def _salvage_into(part: Path, connection: apsw.Connection, found: Salvage, count
         mark_finished(new)
 
 
-def _sound_enough(copy: Path, source: Path) -> apsw.Connection:
-    """A connection that can read the schema; without what was not checkpointed where that is what is damaged."""
+def _open_readable(copy: Path, source: Path) -> apsw.Connection:
+    """A connection that can read the schema; without the WAL where that is what is damaged."""
     for use_wal in (True, False):
         if not use_wal:
             copy.with_name(copy.name + "-wal").unlink(missing_ok=True)
@@ -87,40 +88,42 @@ def _sound_enough(copy: Path, source: Path) -> apsw.Connection:
             connection.close()
             continue
         return connection
-    raise StoreError(f"nothing can be read of {source}: its schema is damaged, or it is no Uptoken store")
+    raise StoreError(f"nothing can be read from {source}: its schema is damaged, or it is not an Uptoken store")
 
 
-def _take(store: SqliteStore, table: Table, rows: Iterator[tuple[Any, ...]], found: Salvage, count: Count) -> None:
+def _copy_rows(
+    store: SqliteStore, table: Table, rows: Iterator[tuple[Any, ...]], result: Salvage, count: Count
+) -> None:
     batch: list[Row] = []
     for values in rows:
         batch.append(table.row(*values))
         if len(batch) == 5_000:
-            _write(store, table, batch, found)
+            _write(store, table, batch, result)
             count(len(batch))
             batch.clear()
-    _write(store, table, batch, found)
+    _write(store, table, batch, result)
     count(len(batch))
 
 
-def _write(store: SqliteStore, table: Table, rows: list[Row], found: Salvage) -> None:
+def _write(store: SqliteStore, table: Table, rows: list[Row], result: Salvage) -> None:
     if not rows:
         return
     try:
-        found.rows[table.name] = found.rows.get(table.name, 0) + store.write(rows, on_conflict="ignore")
+        result.rows[table.name] = result.rows.get(table.name, 0) + store.write(rows, on_conflict="ignore")
     except (StoreError, TypeError, ValueError, OverflowError) as problem:
         if len(rows) == 1:
             if isinstance(problem, StoreError) and not isinstance(problem.__cause__, apsw.ConstraintError):
                 raise
-            found.dropped += 1
+            result.dropped += 1
             return
         middle = len(rows) // 2
-        _write(store, table, rows[:middle], found)
-        _write(store, table, rows[middle:], found)
+        _write(store, table, rows[:middle], result)
+        _write(store, table, rows[middle:], result)
 
 
-def _probes(connection: apsw.Connection, found: Salvage) -> Iterator[tuple[Any, ...]]:
+def _probes(connection: apsw.Connection, result: Salvage) -> Iterator[tuple[Any, ...]]:
     """All probes, target by target; where one cannot be read through, day by day."""
-    for target in _targets(connection, found):
+    for target in _targets(connection, result):
         last: int | None = None
         try:
             for row in _select(connection, PROBES, "target = ?", (target,), "started_at"):
@@ -136,17 +139,17 @@ def _probes(connection: apsw.Connection, found: Salvage) -> Iterator[tuple[Any, 
         for day in range(began - began % DAY_MS, ended + 1, DAY_MS):
             bindings = (target, max(day, began), day + DAY_MS)
             where = "target = ? AND started_at >= ? AND started_at < ?"
-            yield from _from_both_ends(connection, PROBES, where, bindings, found)
+            yield from _read_from_both_ends(connection, PROBES, where, bindings, result)
 
 
-def _targets(connection: apsw.Connection, found: Salvage) -> list[str]:
+def _targets(connection: apsw.Connection, result: Salvage) -> list[str]:
     names: set[str] = set()
     for sql in ("SELECT DISTINCT target FROM series", "SELECT name FROM targets", "SELECT DISTINCT target FROM probes"):
         try:
             for (name,) in connection.execute(sql):
                 names.add(name)
         except _DAMAGE:
-            found.holes["series"] = found.holes.get("series", 0) + 1
+            result.holes["series"] = result.holes.get("series", 0) + 1
         else:
             if names:
                 break
@@ -170,8 +173,8 @@ def _known_moment(connection: apsw.Connection, which: str, target: str) -> int |
     return int(moment) if isinstance(moment, int) and 0 <= moment < 1 << 45 else None
 
 
-def _from_both_ends(
-    connection: apsw.Connection, table: Table, where: str, bindings: tuple[Any, ...], found: Salvage
+def _read_from_both_ends(
+    connection: apsw.Connection, table: Table, where: str, bindings: tuple[Any, ...], result: Salvage
 ) -> Iterator[tuple[Any, ...]]:
     """The rows up to the first that cannot be read, and from the other end as far as it goes. Some may come twice: a
     store keeps one of them.
@@ -181,7 +184,7 @@ def _from_both_ends(
         yield from _select(connection, table, where, bindings, order)
         return
     except _DAMAGE:
-        found.holes[table.name] = found.holes.get(table.name, 0) + 1
+        result.holes[table.name] = result.holes.get(table.name, 0) + 1
     try:
         yield from _select(connection, table, where, bindings, ", ".join(f"{name} DESC" for name in table.key))
     except _DAMAGE:
@@ -198,7 +201,7 @@ def _select(
 
 
 def _columns_there(connection: apsw.Connection, table: str) -> set[str]:
-    """A store of an older schema lacks columns, and whole tables."""
+    """A store of an older schema lacks columns, or even tables."""
     return {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
 
 
@@ -206,8 +209,8 @@ def _expression(table: Table, name: str) -> str:
     return f"(SELECT text FROM texts WHERE id = {name})" if name in INTERNED.get(table.name, ()) else name
 
 
-def _forgotten(connection: apsw.Connection, target: Path, found: Salvage) -> None:
-    """Bring over the roll-ups and incidents of days whose raw probes are forgotten: they cannot be made anew."""
+def _copy_pruned(connection: apsw.Connection, target: Path, result: Salvage) -> None:
+    """Copy the roll-ups and incidents of days whose raw probes are pruned: they cannot be derived again."""
     try:
         kept_since = int(connection.execute("SELECT kept_since FROM upkeep").get or 0)
         now = int(datetime.now(UTC).timestamp() * 1_000)
@@ -232,21 +235,21 @@ def _forgotten(connection: apsw.Connection, target: Path, found: Salvage) -> Non
             )
             own = new.execute("SELECT id FROM series WHERE target = ? AND location = ? AND profile = ?", key).get
             for step in ("hour", "day"):
-                _old_rollups(connection, new, step, number, own, kept_since, found)
-        _old_incidents(connection, new, kept_since, found)
+                _copy_old_rollups(connection, new, step, number, own, kept_since, result)
+        _copy_old_incidents(connection, new, kept_since, result)
         new.execute("DELETE FROM blocks")
-        fold(new)
+        rebuild_blocks(new)
         new.execute("COMMIT")
 
 
-def _old_rollups(
+def _copy_old_rollups(
     connection: apsw.Connection,
     new: apsw.Connection,
     step: Step,
     number: int,
     own: int,
     kept_since: int,
-    found: Salvage,
+    result: Salvage,
 ) -> None:
     table, before = TABLE[step], kept_since // STEP_MS[step]
     there = _columns_there(connection, table)
@@ -255,21 +258,21 @@ def _old_rollups(
     try:
         for id_, *values in connection.execute(sql, (number << SHIFT, (number << SHIFT) + before)):
             new.execute(put_rollup_sql(table), ((own << SHIFT) + (id_ & MASK), *values))
-            found.rows[table] = found.rows.get(table, 0) + 1
+            result.rows[table] = result.rows.get(table, 0) + 1
     except (*_DAMAGE, apsw.ConstraintError):
-        found.holes[table] = found.holes.get(table, 0) + 1
+        result.holes[table] = result.holes.get(table, 0) + 1
 
 
-def _old_incidents(connection: apsw.Connection, new: apsw.Connection, kept_since: int, found: Salvage) -> None:
-    """Those that began before the first raw probe; one of them may go on among the raw probes."""
+def _copy_old_incidents(connection: apsw.Connection, new: apsw.Connection, kept_since: int, result: Salvage) -> None:
+    """Copy those that began before the first raw probe; one of them may continue among the raw probes."""
     touched = set()
-    for row in _from_both_ends(connection, INCIDENTS, "began_at < ?", (kept_since,), found):
+    for row in _read_from_both_ends(connection, INCIDENTS, "began_at < ?", (kept_since,), result):
         try:
-            added = keep_incident(new, row)
+            added = insert_incident(new, row)
         except (apsw.Error, TypeError):
-            found.dropped += 1
+            result.dropped += 1
             continue
-        found.rows[INCIDENTS.name] = found.rows.get(INCIDENTS.name, 0) + added
+        result.rows[INCIDENTS.name] = result.rows.get(INCIDENTS.name, 0) + added
         touched.add(row[:3])
     for key in sorted(touched):
-        retell_incidents(new, key, kept_since)
+        rebuild_incidents(new, key, kept_since)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from store.clock import DAY_MS, HOUR_MS
-from store.protocol import Selection, Store, upkeep_of
-from store.rollups import BLOCK_MS, COLUMNS, HOURS, Grid, Observation, Rollup, Series, Step, added_up
+from store.protocol import Selection, Store
+from store.rollups import BLOCK_MS, COLUMNS, HOURS, Grid, Observation, Rollup, Series, Step, accumulate
 from store.schema import PROBES
 
 HOURS_UP_TO_MS, COARSE_HOURS_UP_TO_MS = 8 * DAY_MS, 2 * DAY_MS
-"""Shorter ranges are told by the hour: their bars are minutes."""
+"""Shorter ranges are read by the hour: their bars are minutes."""
 DAYS_UP_TO_MS = 45 * DAY_MS
-"""Ranges of up to 45 days are told by the day: a small line of blocks would have two points."""
+"""Ranges of up to 45 days are read by the day: a small line of blocks would have two points."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Range:
     until: int
 
 
-def effective(store: Store, asked: Range) -> Range:
-    """The range that the store can tell: where raw probes are pruned it begins and ends with an hour."""
-    kept_since = upkeep_of(store).kept_since()
+def available_range(store: Store, asked: Range) -> Range:
+    """The range that the store can answer: where raw probes are pruned it begins and ends with an hour."""
+    kept_since = store.kept_since()
     since = asked.since - asked.since % HOUR_MS if asked.since < kept_since else asked.since
     until = asked.until + -asked.until % HOUR_MS if asked.until < kept_since else asked.until
     return Range(since, until)
@@ -38,43 +38,43 @@ def effective(store: Store, asked: Range) -> Range:
 def rollups_of(
     store: Store,
     targets: tuple[str, ...],
-    told: Range,
+    window: Range,
     *,
     finest: Step | None = None,
     coarse: bool = False,
     without: tuple[str, ...] = (),
 ) -> list[Rollup]:
-    """What the probes of these targets (none: of all) came to in an `effective` range, in stretches that do not
+    """Roll-ups of the probes of these targets (none: of all) in an available range, over periods that do not
     overlap. Where no chart over time is asked for, the `coarse` ones of a long range are fewer; with `finest="hour"`
     all of them are hours. `without` these columns.
     """
     columns = tuple(None if name in without else name for name in COLUMNS)
-    first, last = told.since + -told.since % HOUR_MS, told.until - told.until % HOUR_MS
+    first, last = window.since + -window.since % HOUR_MS, window.until - window.until % HOUR_MS
     if last <= first:
-        return raw_rollups(store, targets, told, lambda _: HOURS)
-    rows = _between(store, targets, first, last, columns, finest, coarse)
-    if told.since < first:
-        rows += raw_rollups(store, targets, Range(told.since, first), lambda _: HOURS)
-    if last < told.until:
-        rows += raw_rollups(store, targets, Range(last, told.until), lambda _: HOURS)
+        return raw_rollups(store, targets, window, lambda _: HOURS)
+    rows = _read_steps(store, targets, first, last, columns, finest, coarse)
+    if window.since < first:
+        rows += raw_rollups(store, targets, Range(window.since, first), lambda _: HOURS)
+    if last < window.until:
+        rows += raw_rollups(store, targets, Range(last, window.until), lambda _: HOURS)
     return rows
 
 
 def days(store: Store, counted: tuple[str, ...], since: int, until: int | None = None) -> list[Rollup]:
-    """These counts of whole UTC days of all targets, and nothing else."""
+    """These counts by UTC day, of all targets, and nothing else."""
     columns = tuple(name if name in counted else None for name in COLUMNS)
-    return [Rollup.kept("day", row) for row in store.rollups("day", Selection(since, until), columns)]
+    return [Rollup.from_row("day", row) for row in store.rollups("day", Selection(since, until), columns)]
 
 
-def raw_rollups(store: Store, targets: tuple[str, ...], told: Range, grid: Callable[[Series], Grid]) -> list[Rollup]:
-    """What the raw probes of a range came to in the stretches of each series' `grid`."""
+def raw_rollups(store: Store, targets: tuple[str, ...], window: Range, grid: Callable[[Series], Grid]) -> list[Rollup]:
+    """Roll-ups of the raw probes of a range, over the periods of each series' `grid`."""
     # probes lie by target and time: without names all of them would be looked through
     targets = targets or tuple(dict.fromkeys(series.newest.target for series in store.series()))
-    rows = store.read(PROBES, Selection(told.since, told.until, targets), columns=Observation._fields)
-    return added_up(map(Observation._make, rows), grid)
+    rows = store.read(PROBES, Selection(window.since, window.until, targets), columns=Observation._fields)
+    return accumulate(map(Observation._make, rows), grid)
 
 
-def _between(
+def _read_steps(
     store: Store,
     targets: tuple[str, ...],
     since: int,
@@ -83,24 +83,24 @@ def _between(
     finest: Step | None,
     coarse: bool,
 ) -> list[Rollup]:
-    """Whole hours, and between them whole days, and between these blocks."""
+    """Hours, and between them days, and between these blocks."""
 
     def read(step: Step, began: int, ended: int) -> Iterator[Rollup]:
         rows: Iterator[tuple[Any, ...]] = store.rollups(step, Selection(began, ended, targets), columns)
-        return (Rollup.kept(step, row) for row in rows)
+        return (Rollup.from_row(step, row) for row in rows)
 
     steps: list[tuple[Step, int]] = []
     if finest is None and until - since > (COARSE_HOURS_UP_TO_MS if coarse else HOURS_UP_TO_MS):
         steps = [("day", DAY_MS)]
         if coarse and until - since > DAYS_UP_TO_MS:
             steps.append(("block", BLOCK_MS))
-    found: list[Rollup] = []
+    rollups: list[Rollup] = []
     finer: Step = "hour"
     before, after = since, until
     for step, ms in steps:
         first, last = before + -before % ms, after - after % ms
         if last <= first:
             break
-        found += [*read(finer, before, first), *read(finer, last, after)]
+        rollups += [*read(finer, before, first), *read(finer, last, after)]
         before, after, finer = first, last, step
-    return [*found, *read(finer, before, after)]
+    return [*rollups, *read(finer, before, after)]

@@ -1,9 +1,9 @@
-"""Roll-ups: what the probes of one series came to in an hour, a day or a block of 16 days (UTC), in whole numbers that
-add up exactly.
+"""Roll-ups: totals of the probes of one series in an hour, a day or a block of 16 days (UTC), in integers that add up
+exactly.
 
 Times are milliseconds, money is picodollars, and quantiles are sketches, so that the order in which probes come, late
-ones and imports too, changes nothing. `cells` tells the stretch in finer steps (an hour in five minutes, a day in
-hours, a block in days): the milliseconds up, down and not counted of each, as 32-bit numbers, little-endian.
+ones and imports too, changes nothing. `cells` is the timeline in finer steps (an hour in five minutes, a day in hours,
+a block in days): the milliseconds up, down and not counted of each, as 32-bit numbers, little-endian.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
 from store.clock import DAY_MS, HOUR_MS
-from store.schema import DAILY, DOWN, HOURLY, LAG_LIMIT_MS, MAY_BE_BILLED, UP, Outcome, Probe, Table
-from store.sketch import bucket_of, counts_of, merged, packed, quantiles
+from store.outcomes import DOWN, MAY_BE_BILLED, UP, Outcome
+from store.schema import DAILY, HOURLY, LAG_LIMIT_MS, Probe, Table
+from store.sketch import bucket_of, merge_sketch, pack_sketch, quantiles, unpack_sketch
 
 Step = Literal["hour", "day", "block"]
 BLOCK_MS = 16 * DAY_MS
@@ -48,13 +49,13 @@ COUNTED = (
     "lagged",
 )
 """Sums. `deciding`: probes that decided a slot up or down; `squares`: their milliseconds squared, over 1,000,000;
-`priced`: probes whose cost is known; `unpriced`: those that may have been billed at a price that is not; `lagged`: good
-replies whose times are not believed, because the collector's machine was overloaded.
+`priced`: probes whose cost is known; `unpriced`: those that may have been billed at an unknown price; `lagged`:
+successful responses whose times are not believed, because the collector's machine was overloaded.
 """
 SKETCHED = ("ttft_ms", "total_ms", "tokens_per_second")
 COLUMNS = (*COUNTED, *SKETCHED, "cells")
 SPENDING_COLUMNS = (*OUTCOMES, "cost_pusd", "unpriced")
-TOLD_SHARES = (0.5, 0.75, 0.9, 0.95, 0.99)
+EXPORTED_SHARES = (0.5, 0.75, 0.9, 0.95, 0.99)
 _PLACE = {name: place for place, name in enumerate(COUNTED)}
 
 
@@ -96,11 +97,10 @@ class Observation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """What the probes of one series came to in a stretch of time, which began at `began` and is `length_ms` long.
+    """Totals of the probes of one series in a period, which began at `began` and is `length_ms` long.
 
-    `values` are the samples of each of `SKETCHED` themselves, of a stretch that was added up from raw probes for one
-    range; the store keeps sketches alone. The sketches' and the cells' bytes are the store's own: `timeline`,
-    `stats.samples` read them.
+    `values` are the samples of each of `SKETCHED` themselves, where the roll-up was accumulated from raw probes for one
+    range; the store keeps only sketches. `store.arrays` reads the bytes of the sketches and the cells.
     """
 
     target: str
@@ -128,7 +128,7 @@ class Rollup:
         return self.counted[_PLACE[name]]
 
     @classmethod
-    def kept(cls, step: Step, row: tuple[Any, ...]) -> Rollup:
+    def from_row(cls, step: Step, row: tuple[Any, ...]) -> Rollup:
         """A row of `Store.rollups` with all `COLUMNS`."""
         target, location, profile, began = row[:4]
         length_ms, cell_ms = STEP_MS[step], CELL_MS[step]
@@ -138,7 +138,7 @@ class Rollup:
 
 @dataclass(slots=True)
 class Accumulator:
-    """What is being added up for one series and stretch."""
+    """Totals of one series and period while probes are added."""
 
     at: int
     length_ms: int
@@ -149,8 +149,8 @@ class Accumulator:
     values: tuple[list[float], ...] | None = None
 
     @classmethod
-    def of(cls, step: Step, at: int) -> Accumulator:
-        """Of a step of the store's."""
+    def for_step(cls, step: Step, at: int) -> Accumulator:
+        """For an hour, day or block that began at `at`."""
         return cls(at, STEP_MS[step], CELL_MS[step])
 
     def add(self, probe: Probe | Observation) -> None:
@@ -196,8 +196,8 @@ class Accumulator:
     def include(self, finer: Accumulator) -> None:
         """Add an hour to its day, or a day to its block."""
         self.counted = [a + b for a, b in zip(self.counted, finer.counted, strict=True)]
-        for mine, its in zip(self.sketches, finer.sketches, strict=True):
-            for bucket, count in its.items():
+        for mine, other in zip(self.sketches, finer.sketches, strict=True):
+            for bucket, count in other.items():
                 mine[bucket] = mine.get(bucket, 0) + count
         first = (finer.at - self.at) // self.cell_ms * 3
         for place, ms in finer.cells.items():
@@ -205,24 +205,24 @@ class Accumulator:
             self.cells[cell] = self.cells.get(cell, 0) + ms
 
     @classmethod
-    def kept(cls, step: Step, at: int, values: tuple[Any, ...]) -> Accumulator:
-        """A kept row's values (`COLUMNS`), to be added to something coarser."""
-        sketches = [counts_of(blob) for blob in values[len(COUNTED) : len(COUNTED) + len(SKETCHED)]]
-        return cls(at, STEP_MS[step], CELL_MS[step], list(values[: len(COUNTED)]), sketches, by_place(values[-1]))
+    def from_row(cls, step: Step, at: int, values: tuple[Any, ...]) -> Accumulator:
+        """From a stored row's values (`COLUMNS`)."""
+        sketches = [unpack_sketch(blob) for blob in values[len(COUNTED) : len(COUNTED) + len(SKETCHED)]]
+        return cls(at, STEP_MS[step], CELL_MS[step], list(values[: len(COUNTED)]), sketches, unpack_cells(values[-1]))
 
-    def onto(self, kept: tuple[Any, ...] | None) -> tuple[Any, ...]:
-        """The values (`COLUMNS`) of a kept row with this added, or of a new one."""
-        before: tuple[Any, ...] = kept if kept is not None else (*(0,) * len(COUNTED), *(None,) * len(SKETCHED), None)
+    def added_to(self, stored: tuple[Any, ...] | None) -> tuple[Any, ...]:
+        """The values (`COLUMNS`) of a stored row with this added; of a new one for null."""
+        before: tuple[Any, ...] = stored or (*(0,) * len(COUNTED), *(None,) * len(SKETCHED), None)
         sums = (a + b for a, b in zip(before, self.counted, strict=False))
-        sketches = (merged(old, new) for old, new in zip(before[len(COUNTED) :], self.sketches, strict=False))
-        return (*sums, *sketches, cells_of(before[-1], self.cells, self.length_ms // self.cell_ms))
+        sketches = (merge_sketch(old, new) for old, new in zip(before[len(COUNTED) :], self.sketches, strict=False))
+        return (*sums, *sketches, pack_cells(before[-1], self.cells, self.length_ms // self.cell_ms))
 
     def rollup(self, series: Series) -> Rollup:
-        """All of it."""
-        kept = None if self.values is None else tuple(map(tuple, self.values))
-        sketches = tuple(packed(counts) if counts else None for counts in self.sketches)
-        cells = cells_of(None, self.cells, self.length_ms // self.cell_ms)
-        return Rollup(*series, self.at, self.length_ms, self.cell_ms, tuple(self.counted), sketches, cells, kept)
+        """The totals."""
+        values = None if self.values is None else tuple(map(tuple, self.values))
+        sketches = tuple(pack_sketch(counts) if counts else None for counts in self.sketches)
+        cells = pack_cells(None, self.cells, self.length_ms // self.cell_ms)
+        return Rollup(*series, self.at, self.length_ms, self.cell_ms, tuple(self.counted), sketches, cells, values)
 
 
 _SKETCHES = 4 + len(COUNTED)
@@ -231,10 +231,10 @@ _PROMPT, _COMPLETION, _COST = _PLACE["prompt_tokens"], _PLACE["completion_tokens
 _RIGHT, _LAGGED = _PLACE["answers_right"], _PLACE["lagged"]
 
 
-def cells_of(kept: bytes | None, more: dict[int, int], count: int) -> bytes:
-    """Kept cells with more milliseconds in them, three numbers to each of `count` cells."""
-    cells = array("I", kept or bytes(count * 3 * 4))
-    if sys.byteorder == "big" and kept is not None:
+def pack_cells(stored: bytes | None, more: dict[int, int], count: int) -> bytes:
+    """Stored cells with more milliseconds in them, three numbers to each of `count` cells."""
+    cells = array("I", stored or bytes(count * 3 * 4))
+    if sys.byteorder == "big" and stored is not None:
         cells.byteswap()
     for place, ms in more.items():
         cells[place] = min(0xFFFFFFFF, cells[place] + ms)
@@ -243,20 +243,20 @@ def cells_of(kept: bytes | None, more: dict[int, int], count: int) -> bytes:
     return cells.tobytes()
 
 
-def by_place(cells: bytes | None) -> dict[int, int]:
-    """The milliseconds in cells that are not empty."""
+def unpack_cells(cells: bytes | None) -> dict[int, int]:
+    """The milliseconds in cells that are not empty, by their place."""
     numbers = array("I", cells or b"")
     if sys.byteorder == "big":
         numbers.byteswap()
     return {place: ms for place, ms in enumerate(numbers) if ms}
 
 
-Sums = dict[tuple[Series, int], Accumulator]
+Accumulators = dict[tuple[Series, int], Accumulator]
 
 
-def sums_of(probes: Iterable[Probe]) -> dict[Step, Sums]:
+def accumulate_by_step(probes: Iterable[Probe]) -> dict[Step, Accumulators]:
     """The hours, days and blocks that these probes add to, by series and the moment at which they began."""
-    hours: Sums = {}
+    hours: Accumulators = {}
     for probe in probes:
         if not 0 <= probe.started_at < LAST_MS:
             continue
@@ -264,15 +264,15 @@ def sums_of(probes: Iterable[Probe]) -> dict[Step, Sums]:
         key = ((probe.target, probe.location, probe.profile), at)
         hour = hours.get(key)
         if hour is None:
-            hour = hours[key] = Accumulator.of("hour", at)
+            hour = hours[key] = Accumulator.for_step("hour", at)
         hour.add(probe)
-    days = coarser("day", hours)
-    return {"hour": hours, "day": days, "block": coarser("block", days)}
+    days = to_coarser_step("day", hours)
+    return {"hour": hours, "day": days, "block": to_coarser_step("block", days)}
 
 
-def added_up(probes: Iterable[Observation], grid: Callable[[Series], Grid]) -> list[Rollup]:
-    """What raw probes come to in stretches of each series' own `grid`, with their values."""
-    sums: Sums = {}
+def accumulate(probes: Iterable[Observation], grid: Callable[[Series], Grid]) -> list[Rollup]:
+    """Roll-ups of raw probes over the periods of each series' own `grid`, with their values."""
+    totals: Accumulators = {}
     grids: dict[Series, Grid] = {}
     for probe in probes:
         series = (probe.target, probe.location, probe.profile)
@@ -280,16 +280,16 @@ def added_up(probes: Iterable[Observation], grid: Callable[[Series], Grid]) -> l
         if on is None:
             on = grids[series] = grid(series)
         at = probe.started_at - (probe.started_at - on.began) % on.length_ms
-        found = sums.get((series, at))
-        if found is None:
-            found = sums[series, at] = Accumulator(at, on.length_ms, on.cell_ms, values=tuple([] for _ in SKETCHED))
-        found.add(probe)
-    return [found.rollup(series) for (series, _), found in sorted(sums.items())]
+        total = totals.get((series, at))
+        if total is None:
+            total = totals[series, at] = Accumulator(at, on.length_ms, on.cell_ms, values=tuple([] for _ in SKETCHED))
+        total.add(probe)
+    return [total.rollup(series) for (series, _), total in sorted(totals.items())]
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Stretches of `length_ms`, one of which begins at `began`, each told in cells of `cell_ms`."""
+    """Periods of `length_ms`, one of which begins at `began`, each with cells of `cell_ms`."""
 
     began: int
     length_ms: int
@@ -299,19 +299,19 @@ class Grid:
 HOURS = Grid(0, HOUR_MS, CELL_MS["hour"])
 
 
-def coarser(step: Step, finer: Sums) -> Sums:
-    """Sums of a finer step, summed up."""
-    found: Sums = {}
+def to_coarser_step(step: Step, finer: Accumulators) -> Accumulators:
+    """The totals of a finer step, added up."""
+    totals: Accumulators = {}
     for (series, at), part in finer.items():
         began = at - at % STEP_MS[step]
-        whole = found.get((series, began))
-        if whole is None:
-            whole = found[series, began] = Accumulator.of(step, began)
-        whole.include(part)
-    return found
+        total = totals.get((series, began))
+        if total is None:
+            total = totals[series, began] = Accumulator.for_step(step, began)
+        total.include(part)
+    return totals
 
 
-def told(step: Step, row: tuple[Any, ...]) -> tuple[Any, ...]:
+def exported_row(step: Step, row: tuple[Any, ...]) -> tuple[Any, ...]:
     """A row of roll-ups (`target, location, profile, at` and all `COLUMNS`) as exported: as `store.schema.Hour`."""
     series_and_at, values = row[:4], row[4:]
     counted = dict(zip(COUNTED, values, strict=False))
@@ -319,8 +319,8 @@ def told(step: Step, row: tuple[Any, ...]) -> tuple[Any, ...]:
     requests = sum(counted[outcome] for outcome in OUTCOMES)
     percentiles = [
         quantile
-        for kept in values[len(COUNTED) : len(COUNTED) + len(SKETCHED)]
-        for quantile in quantiles(counts_of(kept), TOLD_SHARES)
+        for sketch in values[len(COUNTED) : len(COUNTED) + len(SKETCHED)]
+        for quantile in quantiles(unpack_sketch(sketch), EXPORTED_SHARES)
     ]
     return (
         *series_and_at,
@@ -339,13 +339,12 @@ def told(step: Step, row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def spending_of(rows: Iterable[tuple[Any, ...]]) -> list[Spending]:
     """Requests and cost by target and profile, of rows of roll-ups with `SPENDING_COLUMNS`."""
-    found: dict[tuple[str, str], list[int]] = {}
-    for target, _location, profile, _at, *values in rows:
-        so_far = found.setdefault((target, profile), [0, 0, 0])
-        *counts, cost, unpriced = values
+    totals: dict[tuple[str, str], list[int]] = {}
+    for target, _location, profile, _at, *counts, cost, unpriced in rows:
+        total = totals.setdefault((target, profile), [0, 0, 0])
         for place, more in enumerate((sum(counts), cost, unpriced)):
-            so_far[place] += more
+            total[place] += more
     return [
         Spending(target, profile, requests, cost / PICO, unpriced)
-        for (target, profile), (requests, cost, unpriced) in sorted(found.items())
+        for (target, profile), (requests, cost, unpriced) in sorted(totals.items())
     ]

@@ -31,7 +31,7 @@ def roll_up_runs(connection: apsw.Connection, before: int) -> int:
     return gone
 
 
-def without_merged(connection: apsw.Connection, values: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def skip_merged(connection: apsw.Connection, values: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """The rows of an import without those that a merged row stands for already."""
     places = {name: RUNS.names.index(name) for name in RUNS.names}
     merged = f"SELECT 1 FROM runs WHERE {_SAME} AND runs > 1 AND started_at < ?"

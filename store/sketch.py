@@ -1,7 +1,7 @@
 """A quantile sketch: how many values fell into each of many narrow buckets on a logarithmic scale.
 
-A bucket is 2% wide, so a quantile is off by at most 1% of itself, and sketches of any stretches of time merge by adding
-their counts: the mapping is that of DDSketch (Masson, Rim, Lee 2019), https://arxiv.org/abs/1908.10693. Kept as pairs
+A bucket is 2% wide, so a quantile is off by at most 1% of itself, and sketches of any periods merge by adding
+their counts: the mapping is that of DDSketch (Masson, Rim, Lee 2019), https://arxiv.org/abs/1908.10693. Stored as pairs
 of unsigned 16-bit numbers, bucket and count, little-endian and in the buckets' order; a count that is too large for
 one pair goes on in the next.
 """
@@ -37,7 +37,7 @@ def value_of(bucket: int) -> float:
     return SMALLEST * 2 * GAMMA**bucket / (GAMMA + 1)
 
 
-def counts_of(packed: bytes | None) -> dict[int, int]:
+def unpack_sketch(packed: bytes | None) -> dict[int, int]:
     """The counts by bucket."""
     pairs = array("H", packed or b"")
     if sys.byteorder == "big":
@@ -48,8 +48,8 @@ def counts_of(packed: bytes | None) -> dict[int, int]:
     return counts
 
 
-def packed(counts: Mapping[int, int]) -> bytes | None:
-    """Counts as they are kept; null for none."""
+def pack_sketch(counts: Mapping[int, int]) -> bytes | None:
+    """Counts as they are stored; null for none."""
     if not counts:
         return None
     pairs = array("H")
@@ -64,26 +64,26 @@ def packed(counts: Mapping[int, int]) -> bytes | None:
     return pairs.tobytes()
 
 
-def merged(kept: bytes | None, more: Mapping[int, int]) -> bytes | None:
-    """A kept sketch with more counts in it."""
+def merge_sketch(stored: bytes | None, more: Mapping[int, int]) -> bytes | None:
+    """A stored sketch with more counts in it."""
     if not more:
-        return kept
-    if kept is None:
-        return packed(more)
-    if len(more) <= FEW and (quick := _with_few(kept, more)) is not None:
+        return stored
+    if stored is None:
+        return pack_sketch(more)
+    if len(more) <= FEW and (quick := _add_few(stored, more)) is not None:
         return quick
-    counts = counts_of(kept)
+    counts = unpack_sketch(stored)
     for bucket, count in more.items():
         counts[bucket] = counts.get(bucket, 0) + count
-    return packed(counts)
+    return pack_sketch(counts)
 
 
 FEW = 4
 
 
-def _with_few(kept: bytes, more: Mapping[int, int]) -> bytes | None:
+def _add_few(stored: bytes, more: Mapping[int, int]) -> bytes | None:
     """The same for the one or two values that a tick adds, without unpacking; null where a pair would overflow."""
-    pairs = array("H", kept)
+    pairs = array("H", stored)
     if sys.byteorder == "big":
         pairs.byteswap()
     for bucket, count in more.items():
@@ -118,10 +118,10 @@ def quantiles(counts: Mapping[int, int], shares: Iterable[float]) -> list[float 
     def at_rank(rank: int) -> float:
         return value_of(next(bucket for bucket, end in zip(ordered, ends, strict=True) if rank < end))
 
-    return [interpolated(at_rank, total, share) for share in shares]
+    return [interpolate(at_rank, total, share) for share in shares]
 
 
-def interpolated(at_rank: Callable[[int], float], total: int, share: float) -> float:
+def interpolate(at_rank: Callable[[int], float], total: int, share: float) -> float:
     """The value that a share (0 to 1) of `total` values does not exceed, where `at_rank` gives the one at a rank."""
     place = share * (total - 1)
     low = math.floor(place)

@@ -1,9 +1,8 @@
-"""What SQLite keeps beside the raw probes, in the transaction that brings them: series, roll-ups and incidents.
+"""What SQLite derives from raw probes, in the transaction that writes them: series, roll-ups and incidents.
 
 A roll-up's `id` is its series' id and the number of its hour, day or block since 1970, so that the rows of a series
-lie side by side in the order of time. What is forgotten of the raw probes stays in the roll-ups; so that it is not
-counted twice, a probe from before `kept_since` that comes again is left out. The newest probe of a series is never
-forgotten.
+lie side by side in the order of time. Pruned probes stay in the roll-ups; so that none is counted twice, a probe from
+before `kept_since` that comes again is skipped. The newest probe of a series is never pruned.
 """
 
 from __future__ import annotations
@@ -15,10 +14,20 @@ from typing import Any
 import apsw
 
 from store.clock import DAY_MS
-from store.incidents import Event, stretches
+from store.incidents import Event, find_incidents
+from store.outcomes import DOWN, UP
 from store.protocol import Selection
-from store.rollups import BLOCK_MS, COLUMNS, STEP_MS, Accumulator, Step, Sums, coarser, sums_of
-from store.schema import DOWN, INCIDENTS, PROBES, TABLES, UP, Probe, Table
+from store.rollups import (
+    BLOCK_MS,
+    COLUMNS,
+    STEP_MS,
+    Accumulator,
+    Accumulators,
+    Step,
+    accumulate_by_step,
+    to_coarser_step,
+)
+from store.schema import INCIDENTS, PROBES, TABLES, Probe, Table
 
 SHIFT = 24
 """Bits of an id that number the hour, day or block: enough until the year 3883."""
@@ -31,8 +40,8 @@ _SAME = "target = ? AND location = ? AND profile = ?"
 _INCIDENT = f"({', '.join(INCIDENTS.names)}) VALUES ({', '.join('?' * len(INCIDENTS.names))})"
 
 
-def keep_probes(connection: apsw.Connection, values: list[tuple[Any, ...]]) -> int:
-    """Add the probes that are not there yet, and what follows from them; returns how many were new."""
+def insert_probes(connection: apsw.Connection, values: list[tuple[Any, ...]]) -> int:
+    """Add the probes that are not there yet, and update what is derived from them; returns how many were new."""
     since = kept_since(connection)
     marks = ", ".join("?" * len(PROBES.columns))
     names = ", ".join(PROBES.names)
@@ -41,9 +50,9 @@ def keep_probes(connection: apsw.Connection, values: list[tuple[Any, ...]]) -> i
     cursor = connection.executemany(sql, wanted)
     new = [Probe(*row) for row in cursor]
     if new:
-        ids = _note_series(connection, new)
-        _note_rollups(connection, new, {series: row[0] for series, row in ids.items()})
-        _note_incidents(connection, new, ids)
+        ids = _update_series(connection, new)
+        _update_rollups(connection, new, {series: row[0] for series, row in ids.items()})
+        _update_incidents(connection, new, ids)
     return len(new)
 
 
@@ -51,7 +60,7 @@ def _key(probe: Probe) -> Key:
     return probe.target, probe.location, probe.profile
 
 
-def _note_series(connection: apsw.Connection, new: list[Probe]) -> dict[Key, tuple[int, int, int]]:
+def _update_series(connection: apsw.Connection, new: list[Probe]) -> dict[Key, tuple[int, int, int]]:
     """Widen each series' first and last moment; its id, and as it was before: its last moment and whether it failed."""
     spans: dict[Key, tuple[int, int]] = {}
     for probe in new:
@@ -76,18 +85,18 @@ def _note_series(connection: apsw.Connection, new: list[Probe]) -> dict[Key, tup
     return before
 
 
-def _note_rollups(connection: apsw.Connection, new: Iterable[Probe], ids: dict[Key, int]) -> None:
-    for step, sums in sums_of(new).items():
-        _add(connection, step, sums, ids)
+def _update_rollups(connection: apsw.Connection, new: Iterable[Probe], ids: dict[Key, int]) -> None:
+    for step, totals in accumulate_by_step(new).items():
+        _write_rollups(connection, step, totals, ids)
 
 
-def _add(connection: apsw.Connection, step: Step, sums: Sums, ids: dict[Key, int]) -> None:
+def _write_rollups(connection: apsw.Connection, step: Step, totals: Accumulators, ids: dict[Key, int]) -> None:
     table = TABLE[step]
     read = f"SELECT {', '.join(COLUMNS)} FROM {table} WHERE id = ?"
     rows = []
-    for (series, at), found in sums.items():
+    for (series, at), total in totals.items():
         number = (ids[series] << SHIFT) + at // STEP_MS[step]
-        rows.append((number, *found.onto(connection.execute(read, (number,)).fetchone())))
+        rows.append((number, *total.added_to(connection.execute(read, (number,)).fetchone())))
     connection.executemany(put_rollup_sql(table), rows)
 
 
@@ -99,17 +108,17 @@ def put_rollup_sql(table: str) -> str:
 # -- incidents
 
 
-def _note_incidents(connection: apsw.Connection, new: list[Probe], before: dict[Key, tuple[int, int, int]]) -> None:
-    """Tell the incidents anew around what came, where a failure has to do with it."""
+def _update_incidents(connection: apsw.Connection, new: list[Probe], before: dict[Key, tuple[int, int, int]]) -> None:
+    """Update the incidents around the new probes of each series that failed then."""
     for series, probes in groupby(sorted(new, key=_key), key=_key):
         mine = list(probes)
         _, last_at, failing = before[series]
         first, last = min(p.started_at for p in mine), max(p.started_at for p in mine)
         if failing or first <= last_at or any(p.outcome in DOWN for p in mine):
-            _tell_incidents(connection, series, first, last)
+            _replace_incidents(connection, series, first, last)
 
 
-def _tell_incidents(connection: apsw.Connection, series: Key, first: int, last: int) -> None:
+def _replace_incidents(connection: apsw.Connection, series: Key, first: int, last: int) -> None:
     """Between the last success before `first` and the first one after `last`, nothing else can have changed."""
     up = ", ".join(f"'{outcome}'" for outcome in sorted(UP))
     began = connection.execute(
@@ -135,7 +144,7 @@ def _tell_incidents(connection: apsw.Connection, series: Key, first: int, last: 
     )
     connection.executemany(
         f"INSERT INTO incidents {_INCIDENT}",
-        [(*series, s.began_at, s.ended_at, s.cause, s.probes, s.error) for s in stretches(starmap(Event, listed))],
+        [INCIDENTS.values(incident) for incident in find_incidents(series, starmap(Event, listed))],
     )
     if ended is None:
         decided = [outcome for _, outcome, _ in listed if outcome in UP or outcome in DOWN]
@@ -143,26 +152,29 @@ def _tell_incidents(connection: apsw.Connection, series: Key, first: int, last: 
         connection.execute(f"UPDATE series SET failing = ? WHERE {_SAME}", (failing, *series))
 
 
-# -- forgetting, and making anew
+# -- pruning and rebuilding
 
 
 def kept_since(connection: apsw.Connection) -> int:
-    """See `Upkeep.kept_since`."""
     return int(connection.execute("SELECT kept_since FROM upkeep").get)
 
 
-def forget(connection: apsw.Connection, before: int) -> int:
-    """Forget some of what is older than the day that `before` lies in; returns how many rows went."""
+def prune(connection: apsw.Connection, before: int) -> int:
+    """Delete some of the rows from before the day that `before` lies in; returns how many went."""
     boundary = before - before % DAY_MS
     connection.execute("UPDATE upkeep SET kept_since = max(kept_since, ?)", (boundary,))
-    gone = 0
+    pruned = 0
     for (target,) in list(connection.execute("SELECT DISTINCT target FROM series")):
-        gone += _delete(connection, "probes", "target, started_at, location, profile", target, boundary, AT_ONCE - gone)
-        if gone >= AT_ONCE:
-            return gone
+        pruned += _delete(
+            connection, "probes", "target, started_at, location, profile", target, boundary, AT_ONCE - pruned
+        )
+        if pruned >= AT_ONCE:
+            return pruned
     for (model,) in list(connection.execute("SELECT DISTINCT model FROM endpoint_stats")):
-        gone += _delete(connection, "endpoint_stats", "model, seen_at, tag, source", model, boundary, AT_ONCE - gone)
-    return gone
+        pruned += _delete(
+            connection, "endpoint_stats", "model, seen_at, tag, source", model, boundary, AT_ONCE - pruned
+        )
+    return pruned
 
 
 _NOT_NEWEST = {
@@ -183,11 +195,11 @@ def _delete(connection: apsw.Connection, table: str, key: str, owner: str, bound
 
 
 def rebuild(connection: apsw.Connection) -> int:
-    """Roll-ups and incidents anew from the raw probes; those of days whose raw probes are forgotten stay."""
+    """Derive roll-ups and incidents again from the raw probes; those of days whose raw probes are pruned stay."""
     since = kept_since(connection)
     for step, table in TABLE.items():
         connection.execute(f"DELETE FROM {table} WHERE id & ? >= ?", (MASK, since // STEP_MS[step]))
-    fold(connection, since - since % BLOCK_MS)  # what is left of that block is of days that are forgotten
+    rebuild_blocks(connection, since - since % BLOCK_MS)  # what is left of that block is of days that are pruned
     count = 0
     for number, *series in list(connection.execute("SELECT id, target, location, profile FROM series")):
         key: Key = (series[0], series[1], series[2])
@@ -204,50 +216,49 @@ def _rebuild_series(connection: apsw.Connection, number: int, series: Key, kept_
     for _, day in groupby(_probes(rows), key=lambda probe: probe.started_at // DAY_MS):
         probes = list(day)
         count += len(probes)
-        _note_rollups(connection, probes, {series: number})
-    retell_incidents(connection, series, kept_since)
+        _update_rollups(connection, probes, {series: number})
+    rebuild_incidents(connection, series, kept_since)
     return count
 
 
 def remove_from(connection: apsw.Connection, moment: int, now: int) -> int:
-    """See `Upkeep.remove_from`."""
     pruned_until = kept_since(connection)
     connection.execute("UPDATE upkeep SET kept_since = min(kept_since, ?)", (now - now % DAY_MS,))
     touched = [
         (row[0], (row[1], row[2], row[3]))
         for row in connection.execute("SELECT id, target, location, profile FROM series WHERE last_at >= ?", (moment,))
     ]
-    gone = 0
+    removed = 0
     for table in TABLES.values():
         if not table.is_derived:
-            gone += _remove_rows(connection, table, moment, now)
+            removed += _remove_rows(connection, table, moment, now)
     for step, name in TABLE.items():
         first = -(-moment // STEP_MS[step])
         connection.execute(f"DELETE FROM {name} WHERE id & ? >= ?", (MASK, first))
     for number, key in touched:
-        _remake_parts(connection, number, key, moment, pruned_until)
+        _rebuild_partial(connection, number, key, moment, pruned_until)
         _end_series(connection, number, key, moment)
     block = moment - moment % BLOCK_MS
     connection.execute("DELETE FROM blocks WHERE id & ? >= ?", (MASK, block // BLOCK_MS))
-    fold(connection, block)
-    return gone
+    rebuild_blocks(connection, block)
+    return removed
 
 
 def _remove_rows(connection: apsw.Connection, table: Table, moment: int, now: int) -> int:
-    """What is keyed by its moment goes; a row of what is so now stays, as of now."""
+    """Remove what is keyed by its moment; a row that states the present stays, as of now."""
     before = connection.total_changes()
     if not table.is_dated:
         connection.execute(f"UPDATE {table.name} SET {table.time} = ?1 WHERE {table.time} >= ?2", (now, moment))
         return 0
     connection.execute(f"DELETE FROM {table.name} WHERE {table.time} >= ?", (moment,))
-    gone = connection.total_changes() - before
+    removed = connection.total_changes() - before
     if table.on_conflict == "version":
         connection.execute(f"UPDATE {table.name} SET valid_to = NULL WHERE valid_to >= ?", (moment,))
-    return gone
+    return removed
 
 
-def _remake_parts(connection: apsw.Connection, number: int, series: Key, moment: int, pruned_until: int) -> None:
-    """The hour and the day that `moment` lies in, anew from what is left of their raw probes, when all were there."""
+def _rebuild_partial(connection: apsw.Connection, number: int, series: Key, moment: int, pruned_until: int) -> None:
+    """Rebuild the hour and the day that `moment` lies in from what is left of their raw probes, if all were there."""
     steps: tuple[Step, ...] = ("hour", "day")
     for step in steps:
         began = moment - moment % STEP_MS[step]
@@ -257,7 +268,7 @@ def _remake_parts(connection: apsw.Connection, number: int, series: Key, moment:
         rows = connection.execute(
             f"SELECT {', '.join(PROBES.names)} FROM probes WHERE {_SAME} AND started_at >= ?", (*series, began)
         )
-        _add(connection, step, sums_of(_probes(list(rows)))[step], {series: number})
+        _write_rollups(connection, step, accumulate_by_step(_probes(list(rows)))[step], {series: number})
 
 
 def _end_series(connection: apsw.Connection, number: int, series: Key, moment: int) -> None:
@@ -269,13 +280,13 @@ def _end_series(connection: apsw.Connection, number: int, series: Key, moment: i
         f" last_at = coalesce((SELECT max(started_at) FROM probes WHERE {_SAME}), first_at) WHERE id = ?",
         (*series, number),
     )
-    # without a success among the raw probes nothing tells where an incident began: it stays as it was told
+    # without a success among the raw probes the beginning of an incident is unknown: it stays as it was
     if connection.execute(f"SELECT 1 FROM probes WHERE {_SAME} AND outcome IN ({up}) LIMIT 1", series).fetchone():
-        _tell_incidents(connection, series, moment, moment)
+        _replace_incidents(connection, series, moment, moment)
 
 
-def fold(connection: apsw.Connection, since: int = 0) -> None:
-    """Make the blocks from the days that are there, since one that began at `since`."""
+def rebuild_blocks(connection: apsw.Connection, since: int = 0) -> None:
+    """Add up the blocks from the days that are there, from the block that began at `since` on."""
     names = ", ".join(COLUMNS)
     for number, *series in list(connection.execute("SELECT id, target, location, profile FROM series")):
         key: Key = (series[0], series[1], series[2])
@@ -284,23 +295,23 @@ def fold(connection: apsw.Connection, since: int = 0) -> None:
             f"SELECT (id & {MASK}) * {DAY_MS}, {names} FROM daily WHERE id >= ? AND id < ?",
             (first + since // DAY_MS, last),
         )
-        days: Sums = {(key, at): Accumulator.kept("day", at, tuple(values)) for at, *values in rows}
-        _add(connection, "block", coarser("block", days), {key: number})
+        days: Accumulators = {(key, at): Accumulator.from_row("day", at, tuple(values)) for at, *values in rows}
+        _write_rollups(connection, "block", to_coarser_step("block", days), {key: number})
 
 
 def _probes(rows: Iterable[tuple[Any, ...]]) -> Iterator[Probe]:
     return (Probe(*row) for row in rows)
 
 
-def keep_incident(connection: apsw.Connection, row: tuple[Any, ...]) -> int:
-    """Add an incident whose raw probes are forgotten; returns whether it was new."""
+def insert_incident(connection: apsw.Connection, row: tuple[Any, ...]) -> int:
+    """Add an incident whose raw probes are pruned; returns whether it was new."""
     before = connection.total_changes()
     connection.execute(f"INSERT OR IGNORE INTO incidents {_INCIDENT}", row)
     return connection.total_changes() - before
 
 
-def retell_incidents(connection: apsw.Connection, series: Key, kept_since: int) -> None:
-    """All incidents of a series that began among its raw probes; one that began before them keeps its row."""
+def rebuild_incidents(connection: apsw.Connection, series: Key, kept_since: int) -> None:
+    """Find the incidents of a series that began among its raw probes; one that began before them keeps its row."""
     rows = connection.execute(
         f"SELECT started_at, outcome, error FROM probes WHERE {_SAME} AND started_at >= ? ORDER BY started_at",
         (*series, kept_since),
@@ -310,9 +321,9 @@ def retell_incidents(connection: apsw.Connection, series: Key, kept_since: int) 
     connection.executemany(
         f"INSERT OR IGNORE INTO incidents {_INCIDENT}",
         [
-            (*series, s.began_at, s.ended_at, s.cause, s.probes, s.error)
-            for s in stretches(Event(*row[:3]) for row in rows)
-            if known is None or s.began_at >= known
+            INCIDENTS.values(incident)
+            for incident in find_incidents(series, (Event(*row[:3]) for row in rows))
+            if known is None or incident.began_at >= known
         ],
     )
 
@@ -323,7 +334,7 @@ def retell_incidents(connection: apsw.Connection, series: Key, kept_since: int) 
 def rollups_sql(
     step: Step, selection: Selection, columns: tuple[str | None, ...], *, newest_first: bool = False, clauses: str = ""
 ) -> tuple[str, list[Any]]:
-    """The query of `Store.rollups`, and its bindings. The values that `clauses` ask for are bound after these."""
+    """The query of `Store.rollups`, and its bindings. The values for `clauses` are bound after these."""
     table = TABLE[step]
     first = -(-selection.since // STEP_MS[step]) if selection.since is not None else 0
     last = -(-selection.until // STEP_MS[step]) if selection.until is not None else MASK

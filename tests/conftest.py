@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from benchmarks.browser import FLAGS
-from charts.figure_builder import Drawing
+from charts.figure_builder import FigureBuilder
+from tests.collectors.cli_fixture import STARTED
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -26,6 +28,9 @@ NO_BROWSER = (
 # how fast an example is depends on what else the machine does: what has to be fast is measured in benchmarks/
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+# what a shell starts in the background ignores Ctrl-C, and so would every process that a test starts and interrupts
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def chromium() -> str | None:
@@ -50,14 +55,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _every_figure_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plotly checks every value of a figure that a test draws: the dashboard itself leaves that out, as it takes long."""
-    finished = Drawing.figure
+    finished = FigureBuilder.figure
 
-    def checked(drawing: Drawing) -> go.Figure:
+    def checked(drawing: FigureBuilder) -> go.Figure:
         figure = finished(drawing)
         go.Figure(figure.to_dict())
         return figure
 
-    monkeypatch.setattr(Drawing, "figure", checked)
+    monkeypatch.setattr(FigureBuilder, "figure", checked)
+
+
+@pytest.fixture(autouse=True)
+def _no_collector_outlives_its_test() -> Iterator[None]:
+    yield
+    while STARTED:
+        if (process := STARTED.pop()).poll() is None:
+            process.kill()
+            process.communicate()
 
 
 @pytest.fixture(scope="session")

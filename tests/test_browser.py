@@ -171,7 +171,7 @@ def test_a_link_reproduces_the_view_and_a_click_leads_to_the_model(everything: E
     page.wait_for_selector("h1:has-text('Real Gemma')")
     page.wait_for_selector(".js-plotly-plot .main-svg")
     assert "target=Real" in page.url and "range=7" in page.url
-    page.wait_for_selector("text=/in all|no incident/")
+    page.wait_for_selector("text=/in total|no incidents/")
     assert page.locator(".js-plotly-plot").count() == 4
     assert errors == []
     page.context.close()

@@ -37,7 +37,7 @@ for name, (page, query) in views.items():
     found[name]["metrics"] = {label: metric(app, label) for label in METRICS if label in found[name]["said"]}
 print(json.dumps(found))
 """
-METRICS = ("Targets up", "Probes in the last 24 h", "Requests that succeeded", "Collector", "Rows")
+METRICS = ("Targets up", "Probes in the last 24 h", "Success rate", "Collector", "Rows")
 VIEWS: dict[str, tuple[str, dict[str, str]]] = {
     "overview": ("", {}),
     "model a": ("model.py", {"target": "a"}),
@@ -111,9 +111,9 @@ def test_two_ticks_are_recorded_charted_exported_imported_and_watched_over(place
     assert {name: page["exceptions"] for name, page in pages.items() if page["exceptions"]} == {}
     failed = ended["b", "connection_error"]
     assert pages["overview"]["metrics"]["Targets up"].startswith("1 of 2 | 1 down, b for ")
-    assert pages["model a"]["metrics"]["Requests that succeeded"] == "100% | 2 of 2"
-    assert pages["model b"]["metrics"]["Requests that succeeded"] == f"0% | 0 of {failed}"
-    assert "1 incident" in pages["model b"]["said"] and "no incident" in pages["model a"]["said"]
+    assert pages["model a"]["metrics"]["Success rate"] == "100% | 2 of 2"
+    assert pages["model b"]["metrics"]["Success rate"] == f"0% | 0 of {failed}"
+    assert "1 incident" in pages["model b"]["said"] and "no incidents" in pages["model a"]["said"]
     assert pages["system"]["metrics"]["Collector"].startswith("running")
     assert "of this UTC day" in pages["system"]["said"] and "<b>here</b>" in pages["system"]["said"]
     assert "1 of 2 models down" in pages["status"]["said"]

@@ -37,7 +37,7 @@ from collectors.http.response import ProbeResponse, parse_object, parse_objects,
 from collectors.http.sse import LineTooLongError, events
 from settings.targets import LARGEST_LIMIT
 from store.clock import now_ms
-from store.sketch import interpolated
+from store.sketch import interpolate
 
 MOST_BYTES = 1024 * 1024
 MOST_ERROR_BYTES = 64 * 1024
@@ -432,7 +432,7 @@ def _gap_ms(reply: ProbeResponse, share: float) -> float | None:
     if reply.token_chunks < FEWEST_CHUNKS_FOR_A_RATE or not reply.token_stamps:
         return None
     gaps = sorted(reply.gaps_s)
-    return interpolated(gaps.__getitem__, len(gaps), share) * 1_000
+    return interpolate(gaps.__getitem__, len(gaps), share) * 1_000
 
 
 def _since(began: float | None, at: float | None) -> float | None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from collectors.scheduler.context import Result
 from settings.secrecy import hidden, redacted
-from store.schema import DOWN, UP, Model, Probe
+from store.outcomes import DOWN, UP
+from store.schema import Model, Probe
 
 if TYPE_CHECKING:
     from rich.console import Console

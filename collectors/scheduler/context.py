@@ -26,6 +26,7 @@ from settings.targets import Config, ProbeTarget
 from store import Selection, Spending, Store
 from store.clock import DAY_MS, now_ms
 from store.horizon import as_of, horizon
+from store.outcomes import UP
 from store.pending import pending_paths
 from store.rollups import SPENDING_COLUMNS, spending_of
 from store.schema import (
@@ -34,7 +35,6 @@ from store.schema import (
     MODELS,
     RATE_LIMITS,
     RUNS,
-    UP,
     USAGE,
     Adaptation,
     Budget,

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from collectors.scheduler.schedule import series_key
 from store import Selection, Store
 from store.incidents import CONFIRMED_BY
-from store.schema import DOWN, PROBES, UP, Probe
+from store.outcomes import DOWN, UP
+from store.schema import PROBES, Probe
 
 INTERVALS_BACK = 3
 SLACK_MS = 600_000

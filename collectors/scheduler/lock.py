@@ -19,8 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from store import StoreError
-from store.paths import sqlite_path
 from store.private import make_private_folder
+from store.url import parse_store_url
 
 _RUNS_AT, _RUNS = 1 << 41, 1 << 40
 _SEATS_AT = 1 << 42
@@ -37,7 +37,7 @@ def lock_path(store_url: str) -> Path:
     """Beside a store that is a file, wherever a symbolic link to it lies; in `data/` for a server, where all runs from
     one checkout meet: `/tmp` may be private to a unit.
     """
-    path = sqlite_path(store_url)
+    path = parse_store_url(store_url).file
     if path is not None:
         return path.with_name(f"{path.name}.collector-lock")
     name = hashlib.sha256(store_url.encode()).hexdigest()[:16]

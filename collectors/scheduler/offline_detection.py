@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from collectors.scheduler.context import Result
-from store.schema import DOWN, Probe
+from store.outcomes import DOWN
+from store.schema import Probe
 
 OWN_NETWORK = "this machine's own network was down: none of the tick's hosts could be reached"
 

@@ -15,8 +15,9 @@ from dataclasses import astuple, dataclass
 from settings.durations import in_words
 from settings.targets import ProbeTarget
 from store.horizon import horizon
+from store.outcomes import UP
 from store.rests import LONGEST_REST_MS, resting_until
-from store.schema import UP, RateLimit
+from store.schema import RateLimit
 
 QUIET_MS = 60_000
 """A row that only counts on is written so rarely; one whose target begins or ends to rest at once."""

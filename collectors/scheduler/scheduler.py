@@ -11,15 +11,14 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from collectors.http.redaction import safe_error
-from collectors.registry import COLLECTORS
 from collectors.scheduler.claims import Claim
 from collectors.scheduler.clock import describe, passed_ms, read_clocks
 from collectors.scheduler.config_watch import ConfigWatch, Wrong
 from collectors.scheduler.console import ConsoleReport
-from collectors.scheduler.context import CollectorContext
+from collectors.scheduler.context import Collect, CollectorContext
 from collectors.scheduler.lock import LockedError
 from collectors.scheduler.notices import changes, slow_ticks, waiting
 from collectors.scheduler.rests import rest_in_words
@@ -35,7 +34,7 @@ from store import Selection, Store, StoreError
 from store.clock import DAY_MS, now_ms
 from store.formats import iso
 from store.horizon import horizon, late_probes
-from store.protocol import Compactable, upkeep_of
+from store.protocol import Compactable
 from store.schema import CONFIGURATION, RUNS, Model, Probe, Row, Run, Target
 
 PROBE = "probe"
@@ -66,19 +65,19 @@ class Scheduler:
         store: Store,
         location: str,
         report: ConsoleReport,
-        only: Iterable[str] = (),
+        collectors: Mapping[str, Collect],
         shared: SharedState | None = None,
         watch: ConfigWatch | None = None,
     ) -> None:
-        """`shared`: what overlapping runs have in common; without it this one is alone. `watch`: whether the
-        configuration was changed since; without it nobody looks.
+        """`collectors`: those that run, by name. `shared`: what overlapping runs have in common; without it this one is
+        alone. `watch`: whether the configuration was changed since; without it nobody looks.
 
         Raises StoreError, LockedError.
         """
         self._store = store
         self._report = report
         self._location = location
-        self._names = tuple(only) or tuple(COLLECTORS)
+        self._collectors = collectors
         self._ended: queue.Queue[Tick] = queue.Queue()  # a SimpleQueue waits for ever when a signal meets its timeout
         self._ticks: list[Tick] = []
         self._unsaved: list[Row] = []
@@ -140,8 +139,8 @@ class Scheduler:
         """
         now = now_ms()
         with self._shared.exclusive():
-            step_s = self._timer_step_s() if PROBE in self._names else None
-            if PROBE in self._names:
+            step_s = self._timer_step_s() if PROBE in self._collectors else None
+            if PROBE in self._collectors:
                 self._shared.note_timer_run(now)
             later, ticks = self._plan(TickWindow(now, now, everything))
         self._start(ticks)
@@ -295,9 +294,9 @@ class Scheduler:
         """When the next thing will be due (milliseconds UTC), and what is due now. The shared state is held."""
         nexts = []
         ticks = []
-        for name in self._names:
+        for name in self._collectors:
             try:
-                due = COLLECTORS[name](self._scene, window)
+                due = self._collectors[name](self._scene, window)
             except StoreError as problem:  # what others see meanwhile is kept in memory
                 self._unplanned = problem
                 self._scene.failed.add(name)
@@ -419,7 +418,7 @@ class Scheduler:
         until = time.monotonic() + TIDY_S
         try:
             while before // DAY_MS != self._tidied_day and time.monotonic() < until:
-                if not self._store.tidy(before) and not self._compact(passed - RUNS_KEPT_MS):
+                if not self._store.prune(before) and not self._compact(passed - RUNS_KEPT_MS):
                     self._tidied_day = before // DAY_MS
         except StoreError as problem:
             self._tidied_day = before // DAY_MS  # tried again tomorrow: what is too old is no harm meanwhile
@@ -471,14 +470,14 @@ class Scheduler:
         """
         now = now_ms()
         count = late_probes(self._store, now)
-        if count or upkeep_of(self._store).kept_since() > horizon(now):
+        if count or self._store.kept_since() > horizon(now):
             self._report.say(
                 f"{count:,} probes in the store are from the future: a clock was ahead when they were recorded, or "
                 "this one is behind. `python -m collectors remove-future` shows them, and removes them"
             )
 
     def _say_what_was_refused(self) -> None:
-        since = upkeep_of(self._store).kept_since()
+        since = self._store.kept_since()
         count = sum(isinstance(row, Probe) and row.started_at < since for row in self._unsaved)
         if count:
             self.broke = True

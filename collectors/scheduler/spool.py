@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from store import Store, StoreError
-from store.pending import PendingFile, pending_bytes, pending_paths, write_pending
+from store.pending import PendingFile, pending_bytes, pending_paths, sweep_pending, write_pending
 from store.schema import Row
 
 MOST_BYTES = 64 << 20
@@ -63,6 +63,7 @@ class Spool:
         """Open the next file that no other process takes in."""
         if time.monotonic() < self._look_at:
             return False
+        sweep_pending(self._beside)
         for path in pending_paths(self._beside):
             try:
                 self._file = PendingFile(path)

@@ -1,4 +1,4 @@
-"""How numbers and moments are written. Pure; a page never formats a number itself."""
+"""How numbers, times and prices are written. Pure; a page never formats a number itself."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from stats.uptime import Uptime
-from store.schema import INTERNAL_ERROR
+from store.outcomes import INTERNAL_ERROR
+from store.schema import Endpoint, Model
 
 DASH = "–"
+UNKNOWN = "unknown"
 
 
 def percent(share: float | None) -> str:
@@ -47,9 +49,24 @@ def rate(value: float | None) -> str:
     return DASH if value is None else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
-def count(value: int) -> str:
+def latency(ms: float | None) -> str:
+    """`412 ms`."""
+    return DASH if ms is None else f"{milliseconds(ms)} ms"
+
+
+def speed(tokens_per_second: float | None) -> str:
+    """`61.0 tok/s`."""
+    return DASH if tokens_per_second is None else f"{rate(tokens_per_second)} tok/s"
+
+
+def count(value: int | None) -> str:
     """`58,204`."""
-    return f"{value:,d}"
+    return DASH if value is None else f"{value:,d}"
+
+
+def share_of(part: int, total: int) -> str:
+    """`1,190 of 1,200`."""
+    return f"{count(part)} of {count(total)}"
 
 
 def large(value: float) -> str:
@@ -71,9 +88,9 @@ def plural(value: int, noun: str) -> str:
 
 
 def context(tokens: int | None) -> str:
-    """`32k`, as model pages write it; `32,768` is said in the header."""
+    """`32k`, as model pages write it; the header has `32,768`."""
     if tokens is None:
-        return "not known"
+        return UNKNOWN
     if tokens < 1_000:
         return str(tokens)
     if tokens >= 1_000_000:
@@ -83,15 +100,26 @@ def context(tokens: int | None) -> str:
 
 def price(usd_per_million: str | None) -> str:
     """`$0.02`: an exact decimal of USD per million tokens."""
-    if usd_per_million is None:
-        return "not known"
-    if usd_per_million == "varies":
-        return "varies"
+    if usd_per_million in (None, "varies"):
+        return usd_per_million or UNKNOWN
     try:
-        value = Decimal(usd_per_million)
+        value = Decimal(usd_per_million or "")
     except InvalidOperation:
-        return "not known"
+        return UNKNOWN
     return "$0" if value == 0 else f"${value.normalize():f}"
+
+
+def prices(row: Model | Endpoint) -> str:
+    """`$0.02 / $0.04`: per million tokens, in and out."""
+    return f"{price(row.usd_per_million_input)} / {price(row.usd_per_million_output)}"
+
+
+def prices_in_words(row: Model | Endpoint) -> str:
+    """`$0.02 in, $0.04 out per million tokens`."""
+    usd_in, usd_out = row.usd_per_million_input, row.usd_per_million_output
+    if usd_in is None or usd_out is None:
+        return f"price {UNKNOWN}"
+    return f"{price(usd_in)} in, {price(usd_out)} out per million tokens"
 
 
 def money(usd: float) -> str:
@@ -102,7 +130,7 @@ def money(usd: float) -> str:
 
 
 def cost(usd: float | None) -> str:
-    """`$0.00042`, `$1.25`: of one request, with three digits, never written with an exponent."""
+    """`$0.00042`, `$1.25`: of one request, with three digits and never an exponent."""
     if usd is None or usd == float("inf"):
         return DASH
     if usd == 0 or usd >= 1:
@@ -111,7 +139,7 @@ def cost(usd: float | None) -> str:
 
 
 def seconds(value: float) -> str:
-    """`0.42 s`, `12.5 s`: a time that somebody waits."""
+    """`0.42 s`, `12.5 s`: how long somebody waits."""
     return f"{value:.2f} s" if value < 10 else f"{value:.1f} s" if value < 100 else f"{value:,.0f} s"
 
 
@@ -130,20 +158,20 @@ def ago(moment: int | None, now: int) -> str:
 
 
 def clock(moment: int, zone: str, now: int | None = None) -> str:
-    """`24 Nov, 14:20`, in the viewer's zone; with the year where it is another one than `now`'s."""
+    """`24 Nov, 14:20`, in the viewer's zone; with the year where it is not the year of `now`."""
     local = _local(moment, zone)
     same_year = now is None or _local(now, zone).year == local.year
     return f"{local.day} {local:%b}{'' if same_year else f' {local.year}'}, {local:%H:%M}"
 
 
 def until(moment: int, zone: str, now: int) -> str:
-    """`14:20:31`, with its day where that is not today, in the viewer's zone: when something will be."""
+    """`14:20:31`, or `25 Nov, 14:20` where that is not today, in the viewer's zone."""
     local = _local(moment, zone)
     return f"{local:%H:%M:%S}" if local.date() == _local(now, zone).date() else f"{local.day} {local:%b, %H:%M}"
 
 
 def span(since: int, until: int, zone: str) -> str:
-    """`25 Nov, 04:00 to 04:16`: the second day only where it is another one."""
+    """`25 Nov, 04:00 to 04:16`: the second day only where it differs."""
     began, ended = _local(since, zone), _local(until, zone)
     last = f"{ended:%H:%M}" if began.date() == ended.date() else clock(until, zone)
     return f"{clock(since, zone)} to {last}"
@@ -173,29 +201,29 @@ def _local(moment: int, zone: str) -> datetime:
 def uptime_note(uptime: Uptime) -> str:
     """The quieter line below an uptime: its interval and its sample, or why there is no number."""
     if uptime.share is None:
-        return f"not enough data: {percent(uptime.coverage)} of the time is covered"
+        return f"not enough data: coverage {percent(uptime.coverage)}"
     return f"{bounds(uptime.interval)} · {probes(uptime.probes)}"
 
 
 def outcome(name: str | None) -> str:
-    """`server error`: how a probe ended. What Uptoken itself did wrong is not said as if a server had."""
+    """`server error`: how a probe ended. An error of Uptoken's own is not worded as a server's."""
     return "error in Uptoken" if name == INTERNAL_ERROR else (name or "").replace("_", " ")
 
 
-def seen(probe: Mapping[str, Any]) -> str:
-    """What a probe's outcome rests on: `HTTP 200, finish reason length; 20 tokens in, 16 out, 16 of them reasoning`. Of
-    the columns of a probe those that are missing are not said, as those that are null.
+def describe_probe(probe: Mapping[str, Any]) -> str:
+    """What a probe's outcome rests on: `HTTP 200, finish reason length; 20 tokens in, 16 out, 16 of them reasoning`.
+    Columns of a probe that are missing are left out, as those that are null.
     """
     status, finish, error = (probe.get(name) for name in ("http_status", "finish_reason", "error"))
     response = [f"HTTP {status}"] if status is not None else []
     response += [f"finish reason {finish}"] if finish else []
-    said = [", ".join(response) or "no response"] if "http_status" in probe else []
+    parts = [", ".join(response) or "no response"] if "http_status" in probe else []
     if error:
-        said.append(error.removeprefix(f"HTTP {status}, "))
-    return "; ".join([*said, *_billed(probe), *_checked(probe), *_paced(probe)])
+        parts.append(error.removeprefix(f"HTTP {status}, "))
+    return "; ".join([*parts, *_usage(probe), *_answer_check(probe), *_chunk_gaps(probe)])
 
 
-def _billed(probe: Mapping[str, Any]) -> list[str]:
+def _usage(probe: Mapping[str, Any]) -> list[str]:
     """`20 tokens in, 16 out, 16 of them reasoning, $0.0004 billed`; nothing where nothing is known of any."""
     prompt, completion = probe.get("prompt_tokens"), probe.get("completion_tokens")
     parts = [] if prompt is None else [f"{plural(prompt, 'token')} in"]
@@ -203,24 +231,24 @@ def _billed(probe: Mapping[str, Any]) -> list[str]:
         parts.append(f"{plural(completion, 'token') if prompt is None else count(completion)} out")
     parts += [f"{count(probe['reasoning_tokens'])} of them reasoning"] if probe.get("reasoning_tokens") else []
     if parts and probe.get("tokens_source") == "chunks":
-        parts[-1] += " (counted here)"
+        parts[-1] += " (estimated from chunks)"
     parts += [f"{cost(probe['cost_usd'])} billed"] if probe.get("cost_usd") else []
     return [", ".join(parts)] if parts else []
 
 
-def _paced(probe: Mapping[str, Any]) -> list[str]:
+def _chunk_gaps(probe: Mapping[str, Any]) -> list[str]:
     low, high, fingerprint = (probe.get(name) for name in ("itl_p50_ms", "itl_p99_ms", "system_fingerprint"))
-    said = [] if low is None else [f"gaps between chunks p50 {milliseconds(low)} ms, p99 {milliseconds(high)} ms"]
-    return said + ([f"fingerprint {fingerprint}"] if fingerprint else [])
+    parts = [] if low is None else [f"gaps between chunks p50 {latency(low)}, p99 {latency(high)}"]
+    return parts + ([f"fingerprint {fingerprint}"] if fingerprint else [])
 
 
-def _checked(probe: Mapping[str, Any]) -> list[str]:
-    right = probe.get("answer_ok")
-    return [] if right is None else ["the answer was right" if right else "the answer was wrong"]
+def _answer_check(probe: Mapping[str, Any]) -> list[str]:
+    is_correct = probe.get("answer_ok")
+    return [] if is_correct is None else ["correct answer" if is_correct else "wrong answer"]
 
 
-def waiting_for_key(variable: str | None) -> str:
-    """What a target that has no key yet is waiting for."""
+def missing_key(variable: str | None) -> str:
+    """What a target without a key is waiting for."""
     return f"waiting for a key: set {variable}" if variable else "waiting for a key: write it into its file"
 
 

@@ -12,11 +12,12 @@ IMAGE = "https://upload.wikimedia.org/wikipedia/commons/a/a7/Camponotus_flavomar
 QUESTION = "What is the meaning of life?"
 AZURE_VERSION = "2024-10-21"
 ANTHROPIC_VERSION = "2023-06-01"
+ROUTER_KEY = "OPENROUTER_API_KEY"
 
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """What is called: an image goes into the message only for a model that takes images."""
+    """What a sample calls: an image is in the message only for a model that takes images."""
 
     model: str
     base_url: str
@@ -28,9 +29,9 @@ class SampleRequest:
     params: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def key(self) -> str:
-        """The variable that holds the key."""
-        return self.api_key_env or "API_KEY"
+    def key(self) -> str | None:
+        """The environment variable that holds the key; null where none is needed. A router always needs one."""
+        return self.api_key_env or (ROUTER_KEY if self.is_routed else None)
 
     @property
     def messages(self) -> list[dict[str, object]]:
@@ -61,8 +62,8 @@ class SampleRequest:
 
     @property
     def key_header(self) -> str | None:
-        """The header that carries the key; null where none is asked for."""
-        return (self.api_key_header or DIALECTS[self.api].key_header) if self.api_key_env else None
+        """The header that carries the key; null where none is needed."""
+        return (self.api_key_header or DIALECTS[self.api].key_header) if self.key else None
 
     @property
     def body(self) -> dict[str, object]:
@@ -70,7 +71,7 @@ class SampleRequest:
         return DIALECTS[self.api].body(self)
 
     def key_value(self, key: str) -> str:
-        """What the key's header says, of a key written in the sample's language."""
+        """The value of the key's header, for a key written in the sample's language."""
         return f"Bearer {key}" if (self.key_header or "").lower() == "authorization" else key
 
 
@@ -86,195 +87,196 @@ class SampleDialect:
     write_sdk: Callable[[SampleRequest], str]
     key_header: str = "Authorization"
     headers: Mapping[str, str] = field(default_factory=dict)
-    query: Callable[[SampleRequest], dict[str, str]] = lambda _callee: {}
+    query: Callable[[SampleRequest], dict[str, str]] = lambda _request: {}
 
 
-def python_sdk(callee: SampleRequest) -> str:
+def python_sdk(request: SampleRequest) -> str:
     """With the vendor's own package."""
-    return DIALECTS[callee.api].write_sdk(callee)
+    return DIALECTS[request.api].write_sdk(request)
 
 
-def python_openai(callee: SampleRequest) -> str:
+def python_openai(request: SampleRequest) -> str:
     """With the openai package."""
-    extra = f"    extra_headers={_python(callee.attribution, 4)},  # optional\n" if callee.attribution else ""
+    extra = f"    extra_headers={_python(request.attribution, 4)},  # optional\n" if request.attribution else ""
     return _openai(
-        callee,
+        request,
         "completion = client.chat.completions.create(\n"
         f"{extra}"
-        f"    model={_text(callee.model)},\n"
-        f"    messages={_python(callee.messages, 4)},\n"
+        f"    model={_text(request.model)},\n"
+        f"    messages={_python(request.messages, 4)},\n"
         ")\nprint(completion.choices[0].message.content)\n",
     )
 
 
-def _openai_responses(callee: SampleRequest) -> str:
-    given = _python(callee.body["input"], 4)
+def _openai_responses(request: SampleRequest) -> str:
+    given = _python(request.body["input"], 4)
     return _openai(
-        callee,
-        f"response = client.responses.create(\n    model={_text(callee.model)},\n    input={given},\n)\n"
+        request,
+        f"response = client.responses.create(\n    model={_text(request.model)},\n    input={given},\n)\n"
         "print(response.output_text)\n",
     )
 
 
-def _openai_embeddings(callee: SampleRequest) -> str:
+def _openai_embeddings(request: SampleRequest) -> str:
     return _openai(
-        callee,
-        f"response = client.embeddings.create(\n    model={_text(callee.model)},\n    input={_text(QUESTION)},\n)\n"
+        request,
+        f"response = client.embeddings.create(\n    model={_text(request.model)},\n    input={_text(QUESTION)},\n)\n"
         "print(response.data[0].embedding[:5])\n",
     )
 
 
-def _openai(callee: SampleRequest, call: str) -> str:
+def _openai(request: SampleRequest, call: str) -> str:
     """A client of the openai package, and a call. The key is an Authorization header unless the target says another."""
-    is_usual = callee.key_header is None or callee.key_header.lower() == "authorization"
-    key = _environment(callee) if callee.key_header and is_usual else '"none"'
-    note = "" if callee.key_header else "  # none is asked for"
-    more = "" if is_usual else f"    default_headers={{{_text(callee.key_header or '')}: {_environment(callee)}}},\n"
-    more += f"    default_query={_python(callee.query, 4)},\n" if callee.query else ""
-    return (
-        "import os\n\nfrom openai import OpenAI\n\n"
-        f"client = OpenAI(\n    base_url={_text(callee.root)},\n    api_key={key},{note}\n{more})\n{call}"
+    is_usual = request.key_header is None or request.key_header.lower() == "authorization"
+    key = _environment(request) if request.key_header and is_usual else '"none"'
+    note = "" if request.key_header else "  # this server needs none"
+    more = "" if is_usual else f"    default_headers={{{_text(request.key_header or '')}: {_environment(request)}}},\n"
+    more += f"    default_query={_python(request.query, 4)},\n" if request.query else ""
+    return _program(
+        "from openai import OpenAI",
+        f"client = OpenAI(\n    base_url={_text(request.root)},\n    api_key={key},{note}\n{more})\n{call}",
     )
 
 
-def _openai_azure(callee: SampleRequest) -> str:
-    if callee.root.endswith("/v1"):  # the newer URLs are plain OpenAI
-        return python_openai(callee)
-    is_deployment = "/deployments/" in f"{callee.root}/"
+def _openai_azure(request: SampleRequest) -> str:
+    if request.root.endswith("/v1"):  # the newer URLs are plain OpenAI
+        return python_openai(request)
+    is_deployment = "/deployments/" in f"{request.root}/"
     where = "base_url" if is_deployment else "azure_endpoint"
-    query = callee.query
+    query = request.query
     version = query.pop("api-version")
     more = f"    default_query={_python(query, 4)},\n" if query else ""
-    header = callee.key_header or "api-key"
+    header = request.key_header or "api-key"
     if header.lower() != "api-key":
-        more += f"    default_headers={{{_text(header)}: {_python_key(callee)}}},\n"
-    return (
-        "import os\n\nfrom openai import AzureOpenAI\n\n"
-        f"client = AzureOpenAI(\n    {where}={_text(callee.root.removesuffix('/openai'))},\n"
-        f"    api_version={_text(version)},\n    api_key={_environment(callee)},\n{more})\n"
-        f"completion = client.chat.completions.create(\n    model={_text(callee.model)},\n"
-        f"    messages={_python(callee.messages, 4)},\n)\nprint(completion.choices[0].message.content)\n"
+        more += f"    default_headers={{{_text(header)}: {_python_key(request)}}},\n"
+    return _program(
+        "from openai import AzureOpenAI",
+        f"client = AzureOpenAI(\n    {where}={_text(request.root.removesuffix('/openai'))},\n"
+        f"    api_version={_text(version)},\n    api_key={_environment(request)},\n{more})\n"
+        f"completion = client.chat.completions.create(\n    model={_text(request.model)},\n"
+        f"    messages={_python(request.messages, 4)},\n)\nprint(completion.choices[0].message.content)\n",
     )
 
 
-def _anthropic(callee: SampleRequest) -> str:
-    is_usual = callee.key_header is None or callee.key_header.lower() == "x-api-key"
-    more = "" if is_usual else f"    default_headers={{{_text(callee.key_header or '')}: {_python_key(callee)}}},\n"
-    more += f"    default_query={_python(callee.query, 4)},\n" if callee.query else ""
-    return (
-        "import os\n\nfrom anthropic import Anthropic\n\n"
-        f"client = Anthropic(\n    base_url={_text(callee.root.removesuffix('/v1'))},\n"
-        f"    api_key={_environment(callee)},\n{more})\n"
-        f"message = client.messages.create(\n    model={_text(callee.model)},\n    max_tokens=1024,\n"
-        f"    messages={_python(callee.body['messages'], 4)},\n)\n"
-        'print("".join(block.text for block in message.content if block.type == "text"))\n'
+def _anthropic(request: SampleRequest) -> str:
+    is_usual = request.key_header is None or request.key_header.lower() == "x-api-key"
+    more = "" if is_usual else f"    default_headers={{{_text(request.key_header or '')}: {_python_key(request)}}},\n"
+    more += f"    default_query={_python(request.query, 4)},\n" if request.query else ""
+    return _program(
+        "from anthropic import Anthropic",
+        f"client = Anthropic(\n    base_url={_text(request.root.removesuffix('/v1'))},\n"
+        f"    api_key={_environment(request)},\n{more})\n"
+        f"message = client.messages.create(\n    model={_text(request.model)},\n    max_tokens=1024,\n"
+        f"    messages={_python(request.body['messages'], 4)},\n)\n"
+        'print("".join(block.text for block in message.content if block.type == "text"))\n',
     )
 
 
-def _google_genai(callee: SampleRequest) -> str:
-    root, _, version = callee.root.rpartition("/")
+def _google_genai(request: SampleRequest) -> str:
+    root, _, version = request.root.rpartition("/")
     if not version.startswith("v1"):
-        root, version = callee.root, "v1beta"
-    is_usual = callee.key_header is None or callee.key_header.lower() == "x-goog-api-key"
-    more = "" if is_usual else f',\n        "headers": {{{_text(callee.key_header or "")}: {_python_key(callee)}}}'
-    return (
-        "import os\n\nfrom google import genai\n\n"
-        f"client = genai.Client(\n    api_key={_environment(callee)},\n"
+        root, version = request.root, "v1beta"
+    is_usual = request.key_header is None or request.key_header.lower() == "x-goog-api-key"
+    more = "" if is_usual else f',\n        "headers": {{{_text(request.key_header or "")}: {_python_key(request)}}}'
+    return _program(
+        "from google import genai",
+        f"client = genai.Client(\n    api_key={_environment(request)},\n"
         f'    http_options={{\n        "base_url": {_text(root)},\n'
         f'        "api_version": {_text(version)}{more},\n    }},\n)\n'
-        f"response = client.models.generate_content(\n    model={_text(callee.model)},\n"
-        f"    contents={_text(QUESTION)},\n)\nprint(response.text)\n"
+        f"response = client.models.generate_content(\n    model={_text(request.model)},\n"
+        f"    contents={_text(QUESTION)},\n)\nprint(response.text)\n",
     )
 
 
-def python_requests(callee: SampleRequest) -> str:
+def python_requests(request: SampleRequest) -> str:
     """With requests."""
-    auth = f"        {_text(callee.key_header)}: {_python_key(callee)},\n" if callee.key_header else ""
-    more = "".join(f'        "{name}": "{value}",\n' for name, value in DIALECTS[callee.api].headers.items())
-    more += "".join(f'        "{name}": "{value}",  # optional\n' for name, value in callee.attribution.items())
+    auth = f"        {_text(request.key_header)}: {_python_key(request)},\n" if request.key_header else ""
+    more = "".join(f'        "{name}": "{value}",\n' for name, value in DIALECTS[request.api].headers.items())
+    more += "".join(f'        "{name}": "{value}",  # optional\n' for name, value in request.attribution.items())
     block = f"    headers={{\n{auth}{more}    }},\n" if auth or more else ""
-    return (
-        f"import os\n\nimport requests\n\nresponse = requests.post(\n    {_text(callee.url)},\n"
+    return _program(
+        "import requests",
+        f"response = requests.post(\n    {_text(request.url)},\n"
         f"{block}"
-        f"    json={_python(callee.body, 4)},\n"
+        f"    json={_python(request.body, 4)},\n"
         f"    timeout=60,\n)\nresponse.raise_for_status()\nbody = response.json()\n"
-        f"print({DIALECTS[callee.api].python_answer})\n"
+        f"print({DIALECTS[request.api].python_answer})\n",
     )
 
 
-def typescript(callee: SampleRequest) -> str:
+def typescript(request: SampleRequest) -> str:
     """With fetch."""
-    dialect = DIALECTS[callee.api]
-    value = callee.key_value(f"${{process.env.{callee.key}}}")
-    lines = [f'    "{callee.key_header}": `{value}`,'] if callee.key_header else []
+    dialect = DIALECTS[request.api]
+    value = request.key_value(f"${{process.env.{request.key}}}")
+    lines = [f'    "{request.key_header}": `{value}`,'] if request.key_header else []
     lines += [f'    "{name}": "{value}",' for name, value in dialect.headers.items()]
-    lines += [f'    "{name}": "{value}", // optional' for name, value in callee.attribution.items()]
+    lines += [f'    "{name}": "{value}", // optional' for name, value in request.attribution.items()]
     headers = "\n".join([*lines, '    "Content-Type": "application/json",'])
-    body = json.dumps(callee.body, indent=2).replace("\n", "\n  ")
+    body = json.dumps(request.body, indent=2).replace("\n", "\n  ")
     return (
-        f'const response = await fetch({_text(callee.url)}, {{\n  method: "POST",\n'
+        f'const response = await fetch({_text(request.url)}, {{\n  method: "POST",\n'
         f"  headers: {{\n{headers}\n  }},\n  body: JSON.stringify({body}),\n}});\n"
         f"const body = await response.json();\nconsole.log({dialect.js_answer});\n"
     )
 
 
-def curl(callee: SampleRequest) -> str:
+def curl(request: SampleRequest) -> str:
     """On a command line."""
-    auth = f'  -H "{callee.key_header}: {callee.key_value(f"${callee.key}")}" \\\n' if callee.key_header else ""
-    body = json.dumps(callee.body, indent=2).replace("'", "'\\''")
-    more = {**DIALECTS[callee.api].headers, **callee.attribution}
+    auth = f'  -H "{request.key_header}: {request.key_value(f"${request.key}")}" \\\n' if request.key_header else ""
+    body = json.dumps(request.body, indent=2).replace("'", "'\\''")
+    more = {**DIALECTS[request.api].headers, **request.attribution}
     lines = auth + "".join(f'  -H "{name}: {value}" \\\n' for name, value in more.items())
-    return f"curl {shlex.quote(callee.url)} \\\n{lines}  -H \"Content-Type: application/json\" \\\n  -d '{body}'\n"
+    return f"curl {shlex.quote(request.url)} \\\n{lines}  -H \"Content-Type: application/json\" \\\n  -d '{body}'\n"
 
 
-def _chat_body(callee: SampleRequest) -> dict[str, object]:
+def _chat_body(request: SampleRequest) -> dict[str, object]:
     content: object = QUESTION
-    if callee.takes_images:
+    if request.takes_images:
         text, image = {"type": "text", "text": "What is in this image?"}, {"url": IMAGE}
         content = [text, {"type": "image_url", "image_url": image}]
-    return {"model": callee.model, "messages": [{"role": "user", "content": content}]}
+    return {"model": request.model, "messages": [{"role": "user", "content": content}]}
 
 
-def _responses_body(callee: SampleRequest) -> dict[str, object]:
-    if not callee.takes_images:
-        return {"model": callee.model, "input": QUESTION}
+def _responses_body(request: SampleRequest) -> dict[str, object]:
+    if not request.takes_images:
+        return {"model": request.model, "input": QUESTION}
     parts = [
         {"type": "input_text", "text": "What is in this image?"},
         {"type": "input_image", "image_url": IMAGE},
     ]
-    return {"model": callee.model, "input": [{"role": "user", "content": parts}]}
+    return {"model": request.model, "input": [{"role": "user", "content": parts}]}
 
 
-def _anthropic_body(callee: SampleRequest) -> dict[str, object]:
+def _anthropic_body(request: SampleRequest) -> dict[str, object]:
     content: object = QUESTION
-    if callee.takes_images:
+    if request.takes_images:
         image = {"type": "image", "source": {"type": "url", "url": IMAGE}}
         content = [image, {"type": "text", "text": "What is in this image?"}]
-    return {"model": callee.model, "max_tokens": 1024, "messages": [{"role": "user", "content": content}]}
+    return {"model": request.model, "max_tokens": 1024, "messages": [{"role": "user", "content": content}]}
 
 
-def _gemini_body(_callee: SampleRequest) -> dict[str, object]:
+def _gemini_body(_request: SampleRequest) -> dict[str, object]:
     return {"contents": [{"role": "user", "parts": [{"text": QUESTION}]}]}
 
 
-def _gemini_path(callee: SampleRequest) -> str:
-    named = callee.model if callee.model.startswith(("models/", "tunedModels/")) else f"models/{callee.model}"
-    return f"{'' if urlsplit(callee.root).path else 'v1beta/'}{quote(named, safe='/@.-_')}:generateContent"
+def _gemini_path(request: SampleRequest) -> str:
+    named = request.model if request.model.startswith(("models/", "tunedModels/")) else f"models/{request.model}"
+    return f"{'' if urlsplit(request.root).path else 'v1beta/'}{quote(named, safe='/@.-_')}:generateContent"
 
 
-def _azure_path(callee: SampleRequest) -> str:
-    if "/deployments/" in f"{callee.root}/" or callee.root.endswith("/v1"):
+def _azure_path(request: SampleRequest) -> str:
+    if "/deployments/" in f"{request.root}/" or request.root.endswith("/v1"):
         return "chat/completions"
-    below = "" if callee.root.endswith("/openai") else "openai/"
-    return f"{below}deployments/{quote(callee.model, safe='')}/chat/completions"
+    below = "" if request.root.endswith("/openai") else "openai/"
+    return f"{below}deployments/{quote(request.model, safe='')}/chat/completions"
 
 
-def _azure_query(callee: SampleRequest) -> dict[str, str]:
-    return {} if callee.root.endswith("/v1") else {"api-version": AZURE_VERSION}
+def _azure_query(request: SampleRequest) -> dict[str, str]:
+    return {} if request.root.endswith("/v1") else {"api-version": AZURE_VERSION}
 
 
 CHAT = SampleDialect(
-    path=lambda _callee: "chat/completions",
+    path=lambda _request: "chat/completions",
     body=_chat_body,
     python_answer='body["choices"][0]["message"]["content"]',
     js_answer="body.choices[0].message.content",
@@ -284,7 +286,7 @@ CHAT = SampleDialect(
 DIALECTS: dict[str, SampleDialect] = {
     "chat": CHAT,
     "responses": SampleDialect(
-        path=lambda _callee: "responses",
+        path=lambda _request: "responses",
         body=_responses_body,
         python_answer='"".join(p.get("text", "") for item in body["output"] for p in item.get("content") or [])',
         js_answer='body.output.flatMap((item) => item.content ?? []).map((part) => part.text ?? "").join("")',
@@ -292,7 +294,7 @@ DIALECTS: dict[str, SampleDialect] = {
         write_sdk=_openai_responses,
     ),
     "anthropic": SampleDialect(
-        path=lambda callee: f"{'' if urlsplit(callee.root).path else 'v1/'}messages",
+        path=lambda request: f"{'' if urlsplit(request.root).path else 'v1/'}messages",
         body=_anthropic_body,
         python_answer='"".join(block.get("text", "") for block in body["content"])',
         js_answer='body.content.map((block) => block.text ?? "").join("")',
@@ -321,8 +323,8 @@ DIALECTS: dict[str, SampleDialect] = {
         query=_azure_query,
     ),
     "embeddings": SampleDialect(
-        path=lambda _callee: "embeddings",
-        body=lambda callee: {"model": callee.model, "input": QUESTION},
+        path=lambda _request: "embeddings",
+        body=lambda request: {"model": request.model, "input": QUESTION},
         python_answer='body["data"][0]["embedding"][:5]',
         js_answer="body.data[0].embedding.slice(0, 5)",
         sdk="openai",
@@ -339,20 +341,26 @@ SAMPLES = {
 
 
 def label(sample: str, api: str) -> str:
-    """What a sample is called for an API: the first is the vendor's own package."""
+    """The label of a sample for an API: the first is the vendor's own package."""
     return f"Python ({DIALECTS[api].sdk})" if sample == "Python (openai)" else sample
 
 
-def _environment(callee: SampleRequest) -> str:
+def _program(imports: str, code: str) -> str:
+    """A Python program that imports what it uses, and nothing else."""
+    if "os.environ" in code:
+        imports = f"import os\n\n{imports}"
+    return f"{imports}\n\n{code}"
+
+
+def _environment(request: SampleRequest) -> str:
     """The key in Python, as its own package wants it."""
-    return f'os.environ["{callee.key}"]' if callee.api_key_env else '"none"'
+    return f'os.environ["{request.key}"]' if request.key else '"none"'
 
 
-def _python_key(callee: SampleRequest) -> str:
+def _python_key(request: SampleRequest) -> str:
     """The value of the key's header in Python."""
-    key = f"os.environ['{callee.key}']"
-    value = callee.key_value(f"{{{key}}}")
-    return f'f"{value}"' if value.startswith("Bearer") else f'os.environ["{callee.key}"]'
+    value = request.key_value(f"{{os.environ['{request.key}']}}")
+    return f'f"{value}"' if value.startswith("Bearer") else _environment(request)
 
 
 def _text(value: str) -> str:

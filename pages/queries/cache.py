@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from pages.components import formatting
-from stats.costs import COST_COUNTS, Cost, asked_since
+from stats.costs import COST_COUNTS, Cost, costs_begin_at
 from stats.costs import costs as to_costs
 from stats.latency import MeasuredProbe
 from stats.providers import RoutedProbe
@@ -17,8 +17,7 @@ from stats.status_bars import Failure
 from store import Selection, Spending, Store, StoreError, open_store
 from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import as_of, horizon, late_rows
-from store.paths import sqlite_path
-from store.protocol import Sized, upkeep_of
+from store.outcomes import INTERNAL_ERROR
 from store.rests import resting_until
 from store.rollup_plan import Range, days, rollups_of
 from store.rollups import SKETCHED, SPENDING_COLUMNS, spending_of
@@ -26,7 +25,6 @@ from store.schema import (
     BUDGETS,
     ENDPOINT_STATS,
     ENDPOINTS,
-    INTERNAL_ERROR,
     MODELS,
     PROBES,
     RATE_LIMITS,
@@ -45,8 +43,10 @@ from store.schema import (
     Target,
     Usage,
 )
+from store.url import parse_store_url
 
 FRESH_S = 4
+SINGLE_DAYS = 10
 REPORTS = 500
 """More than any model has endpoints: the newest report of each is among so many."""
 
@@ -63,7 +63,7 @@ def _opened(url: str, identity: tuple[int, bool]) -> Store:
 
 def _identity(url: str) -> tuple[int, bool]:
     """Changes when the file is another one, or when a writer came to one that was read as if nobody wrote it."""
-    path = sqlite_path(url)
+    path = parse_store_url(url).file
     if path is None:  # a server is no file, and the same whatever it was started from
         return 0, False
     try:
@@ -224,24 +224,24 @@ def lags(url: str, since: int) -> list[float]:
 
 
 @st.cache_data(ttl=30, max_entries=4, show_spinner=False)
-def size_bytes(url: str) -> int | None:
-    """How much room the store takes; null where it does not know."""
-    opened = store(url)
-    return opened.size_bytes() if isinstance(opened, Sized) else None
+def size_bytes(url: str) -> int:
+    """How much room the store takes."""
+    return store(url).size_bytes()
 
 
 @st.cache_data(ttl=60, max_entries=4, show_spinner=False)
 def probes_by_day(url: str, now: int) -> dict[int, tuple[int, int]]:
-    """By UTC day (milliseconds): all probes, and those whose times are not believed, because the collector's machine
-    was overloaded. Days of long ago are told in blocks of 16, under the first one.
+    """By UTC day (milliseconds): all probes, and those whose times are excluded because the collector's machine was
+    overloaded. Days before the last `SINGLE_DAYS` may be summed up in blocks of 16, under the first one.
     """
-    found: dict[int, tuple[int, int]] = {}
-    whole = Range(0, now + -now % HOUR_MS)
-    for rollup in rollups_of(store(url), (), whole, coarse=True, without=(*SKETCHED, "cells")):
-        day = rollup.began - rollup.began % DAY_MS
-        before = found.get(day, (0, 0))
-        found[day] = before[0] + rollup.requests, before[1] + rollup["lagged"]
-    return found
+    by_day: dict[int, tuple[int, int]] = {}
+    recent = now - now % DAY_MS - SINGLE_DAYS * DAY_MS  # a block that ends today would hide the days of this week
+    for part, coarse in ((Range(0, recent), True), (Range(recent, now + -now % HOUR_MS), False)):
+        for rollup in rollups_of(store(url), (), part, coarse=coarse, without=(*SKETCHED, "cells")):
+            day = rollup.began - rollup.began % DAY_MS
+            probes, lagged = by_day.get(day, (0, 0))
+            by_day[day] = probes + rollup.requests, lagged + rollup["lagged"]
+    return by_day
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=8, show_spinner=False)
@@ -253,7 +253,7 @@ def spending(url: str, since: int, until: int) -> list[Spending]:
 @st.cache_data(ttl=300, max_entries=4, show_spinner=False)
 def costs(url: str, now: int) -> list[Cost]:
     """What the probes cost by target: today, this month, and what it will come to."""
-    return to_costs(days(store(url), COST_COUNTS, asked_since(now)), now)
+    return to_costs(days(store(url), COST_COUNTS, costs_begin_at(now)), now)
 
 
 @st.cache_data(ttl=30, max_entries=24, show_spinner=False)
@@ -289,13 +289,13 @@ def newest_of(url: str, target: Target) -> Probe | None:
 @st.cache_data(ttl=10, max_entries=8, show_spinner=False)
 def incidents(url: str, names: tuple[str, ...], since: int, until: int) -> list[Incident]:
     """The incidents that a range has a part of."""
-    return [Incident(*row) for row in upkeep_of(store(url)).incidents_within(since, until, names)]
+    return [Incident(*row) for row in store(url).incidents_within(since, until, names)]
 
 
 @st.cache_data(ttl=10, max_entries=8, show_spinner=False)
 def last_incidents(url: str, names: tuple[str, ...], before: int) -> dict[tuple[str, str, str], list[Incident]]:
     """The newest incident of each series (target, location, profile) that began before a moment."""
-    rows = (Incident(*row) for row in upkeep_of(store(url)).last_incidents(before, names))
+    rows = (Incident(*row) for row in store(url).last_incidents(before, names))
     return {(row.target, row.location, row.profile): [row] for row in rows}
 
 
@@ -330,7 +330,7 @@ def catalog_note(url: str, now: int) -> str:
     """When the catalog was last read, in words."""
     runs = [run for run in last_runs_of(url, "catalog") if run.error is None]
     if not runs:
-        return "The catalog's last run is not known."
+        return "No catalog run is recorded."
     return f"The catalog was last read {formatting.ago(runs[0].started_at, now)}."
 
 

@@ -17,7 +17,7 @@ def numbers(url: str) -> dict[str, int]:
 
 def colour(url: str, name: str) -> str:
     """For a chart, in the viewer's mode."""
-    return theme.palette().of(numbers(url).get(name, 0))
+    return theme.palette().series_colour(numbers(url).get(name, 0))
 
 
 def variable(number: int) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
-from store import DEFAULT_URL
+from store.url import configured_url
 
 
 def store_url() -> str:
     """`UPTOKEN_STORE`, else the default store."""
-    return os.environ.get("UPTOKEN_STORE") or DEFAULT_URL
+    return configured_url()

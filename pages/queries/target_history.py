@@ -15,14 +15,15 @@ from stats import latency, status_bars, tokens
 from stats.change_points import Shift, shifts
 from stats.correctness import Answers
 from stats.downsampling import Mark, marks
-from stats.incidents import Incident, TargetState, incidents, state, unprobed, within
+from stats.incidents import Incident, TargetState, configured_state, incidents, incidents_in, target_state
 from stats.samples import Percentiles, Samples, percentiles, samples, samples_of
 from stats.summary import Summary, summary
 from stats.uptime import SuccessRate, Uptime
 from store.clock import DAY_MS, HOUR_MS
-from store.rollup_plan import Range, effective, raw_rollups, rollups_of
+from store.outcomes import DOWN
+from store.rollup_plan import Range, available_range, raw_rollups, rollups_of
 from store.rollups import Grid, Rollup, Series
-from store.schema import DOWN, Target
+from store.schema import Target
 
 RAW_AT_MOST = 5_000
 """Probes of a range up to which the raw ones are read: their bars are as fine as the range wants. It takes 0.06 s, and
@@ -97,14 +98,15 @@ class TargetHistory:
         return self.deciding.answers()
 
     def bars(self, most: int = BARS) -> list[status_bars.Bar]:
-        """The strip."""
+        """The strip; its last bar ends now, where the range does."""
         every_s = self.target.every_s
-        began = status_bars.strip_began(self.since, self.ends, self.first_at, every_s, most)
-        return status_bars.strip(self.of(self.target.profile), began, self.ends, every_s, most)
+        began = status_bars.bars_begin_at(self.since, self.ends, self.first_at, every_s, most)
+        bars = status_bars.status_bars(self.of(self.target.profile), began, self.ends, every_s, most)
+        return status_bars.clip_bars(bars, self.until)
 
     def bars_with_errors(self, most: int = BARS) -> list[status_bars.Bar]:
         """The strip, with what failures said."""
-        return status_bars.with_errors(self.bars(most), [f for f in self._failures if f.profile == self.target.profile])
+        return status_bars.add_errors(self.bars(most), [f for f in self._failures if f.profile == self.target.profile])
 
     def samples(self, profile: str, column: str) -> Samples:
         """The values of a measured column."""
@@ -233,8 +235,8 @@ def target_histories(
                 now=now,
                 first_at=first_at.get(target.name, now),
                 rollups=mine[target.name, target.location],
-                incidents=within(in_range, told.since, until),
-                state=unprobed(target.state) or state(newest_probe, last_one, now, target.every_s),
+                incidents=incidents_in(in_range, told.since, until),
+                state=configured_state(target.state) or target_state(newest_probe, last_one, now, target.every_s),
             )
         )
     return found
@@ -253,7 +255,7 @@ def _rollups(
 ) -> tuple[Range, list[Rollup]]:
     """The one place that decides whether a range is read from raw probes or from roll-ups."""
     store = cache.store(url)
-    told = effective(store, Range(since, until))
+    told = available_range(store, Range(since, until))
     first_at = cache.first_at(url)
     began = max(told.since, min((first_at.get(target.name, until) for target in targets), default=until))
     if told == Range(since, until) and _probes_in(targets, until - began) <= RAW_AT_MOST:
@@ -279,7 +281,7 @@ def _probes_in(targets: Iterable[Target], ms: int) -> float:
 def _grids(targets: Iterable[Target], told: Range, first_at: dict[str, int], parts: int) -> dict[Series, Grid]:
     found = {}
     for target in targets:
-        began = status_bars.strip_began(
+        began = status_bars.bars_begin_at(
             told.since, told.until, first_at.get(target.name, told.since), target.every_s, BARS
         )
         for profile in {target.profile, THROUGHPUT}:

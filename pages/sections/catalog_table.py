@@ -1,102 +1,93 @@
-"""The parts of the catalog page: the table, its filters, what was measured beside it, and the way to compare."""
+"""The catalog: the table, its filters, what was measured, and the link to the comparison."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
 from pages.components import formatting, theme
 from pages.queries import cache
 from pages.queries.target_history import target_histories
 from pages.queries.time_range import TimeRange
 from pages.sections import compare_targets
-from stats.catalog import CatalogModel, Filters, ModelMeasurement, catalog, measured_by_model
+from stats.catalog import CatalogModel, Filters, ModelMeasurement, catalog, measurements_by_model
 from store.clock import now_ms
 
 COMPARE = Path(__file__).resolve().parents[1] / "compare.py"
-CONTEXTS = {"any": None, "8k": 8_000, "32k": 32_000, "128k": 128_000, "256k": 256_000, "1M": 1_000_000}
-PRICES = {"any": None, "$0.10": 0.1, "$0.50": 0.5, "$1": 1.0, "$5": 5.0, "$20": 20.0}
+CONTEXTS = {"Any": None, "8k": 8_000, "32k": 32_000, "128k": 128_000, "256k": 256_000, "1M": 1_000_000}
+PRICES = {"Any": None, "$0.10": 0.1, "$0.50": 0.5, "$1": 1.0, "$5": 5.0, "$20": 20.0}
 
 
 @st.cache_resource(ttl=60, max_entries=2, show_spinner=False)  # not copied for every visitor: nobody changes it
 def models(url: str) -> list[CatalogModel]:
     """Every model that the router lists now, the newest first."""
     listed = [model for model in cache.models(url) if model.source == "openrouter"]
-    found = catalog(listed, cache.endpoint_counts(url), now_ms())
-    return sorted(found, key=lambda model: -(model.created_at or 0))
+    current = catalog(listed, cache.endpoint_counts(url), now_ms())
+    return sorted(current, key=lambda model: -(model.created_at or 0))
 
 
-def head(count: int) -> str:
+def head(count: int) -> Markup:
     """The page's head."""
-    said = f"{formatting.plural(count, 'model')} that the router lists now" if count else "what the router lists"
+    models = formatting.plural(count, "model") if count else "models"
     return theme.head(
         "Catalog",
-        f"{said}, with prices and limits as it tells them and speed as our own probes measured it. Select rows to "
-        "compare them.",
+        f"The {models} that the router lists, with their prices and limits, and the speed that your probes measured. "
+        "Select rows to compare them.",
     )
 
 
 def filters(known: Sequence[CatalogModel]) -> Filters:
-    """What is looked for, in the URL."""
+    """The filters, in the URL."""
     first, second, third = st.columns([2, 1, 1])
     with first:
         text = st.text_input("Search", key="q", bind="query-params", placeholder="name or slug, such as gemma 27b")
     with second:
-        context = st.selectbox("Context, at least", list(CONTEXTS), key="context", bind="query-params")
+        context = st.selectbox("Min context", list(CONTEXTS), key="context", bind="query-params")
     with third:
         price = st.selectbox(
-            "Price, at most",
+            "Max price",
             list(PRICES),
             key="price",
             bind="query-params",
-            help="USD per million tokens, three in to one out",
+            help="USD per million tokens, input and output weighted 3:1",
         )
     first, second, third = st.columns([1, 2, 1], vertical_alignment="bottom")
     with first:
-        modalities = st.multiselect(
-            "Takes",
-            _all(model.input_modalities for model in known),
-            key="takes",
-            bind="query-params",
-            placeholder="anything",
-        )
+        modalities = _pick("Input", key="takes", lists=(model.input_modalities for model in known))
     with second:
-        parameters = st.multiselect(
-            "Supports",
-            _all(model.parameters for model in known),
-            key="supports",
-            bind="query-params",
-            placeholder="anything",
-        )
+        parameters = _pick("Parameters", key="supports", lists=(model.parameters for model in known))
     with third:
         only_free = st.toggle("Free only", key="free", bind="query-params")
-    return Filters(text, CONTEXTS[context], PRICES[price], tuple(modalities), tuple(parameters), only_free)
+    return Filters(text, CONTEXTS[context], PRICES[price], modalities, parameters, only_free)
 
 
-def _all(lists: Iterable[Sequence[str]]) -> list[str]:
-    return sorted({word for words_of_one in lists for word in words_of_one})
+def _pick(label: str, *, key: str, lists: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    options = sorted(set(chain.from_iterable(lists)))
+    return tuple(st.multiselect(label, options, key=key, bind="query-params", placeholder="Any"))
 
 
-def measured(url: str, window: TimeRange) -> dict[str, ModelMeasurement]:
-    """What our own probes measured of each model in this window."""
+def load_measurements(url: str, window: TimeRange) -> dict[str, ModelMeasurement]:
+    """What the probes measured of each model in a range."""
     targets = [target for target in cache.targets(url) if target.state != "removed"]
     histories = target_histories(url, targets, window, now_ms(), coarse=True)
     rollups = [rollup for history in histories for rollup in history.rollups]
-    return measured_by_model(rollups, {target.name: target.model for target in targets})
+    return measurements_by_model(rollups, {target.name: target.model for target in targets})
 
 
-def listed(shown: Sequence[CatalogModel], found: Mapping[str, ModelMeasurement], total: int) -> list[str]:
+def models_table(shown: Sequence[CatalogModel], measured: Mapping[str, ModelMeasurement], total: int) -> list[str]:
     """Draw the table; the models of the rows that are selected."""
     if not shown:
-        st.info("No model meets all of this. Loosen a filter.", icon=":material/search_off:")
+        st.info("No model matches all filters. Loosen one of them.", icon=":material/search_off:")
         return []
-    columns = {name: column for name, column in _columns().items() if name != "expires_at" or _leaves(shown)}
-    rows = [asdict(model) | (asdict(found[model.model]) if model.model in found else {}) for model in shown]
+    columns = {name: column for name, column in _columns().items() if name != "expires_at" or _any_expires(shown)}
+    rows = [asdict(model) | (asdict(measured[model.model]) if model.model in measured else {}) for model in shown]
     data = pd.DataFrame(rows, columns=list(columns))
     for name in columns.keys() & {"created_at", "expires_at"}:
         data[name] = pd.to_datetime(data[name].astype("Int64"), unit="ms", utc=True)
@@ -116,7 +107,7 @@ def listed(shown: Sequence[CatalogModel], found: Mapping[str, ModelMeasurement],
     return [shown[row].model for row in event["selection"]["rows"] if row < len(shown)]
 
 
-def _leaves(shown: Sequence[CatalogModel]) -> bool:
+def _any_expires(shown: Sequence[CatalogModel]) -> bool:
     return any(model.expires_at is not None for model in shown)
 
 
@@ -129,22 +120,22 @@ def _columns() -> dict[str, Any]:
         "max_output_tokens": number("max output", format="localized"),
         "usd_per_million_input": number("USD per M in", format="$%.4g"),
         "usd_per_million_output": number("USD per M out", format="$%.4g"),
-        "input_modalities": st.column_config.ListColumn("takes", width=120),
-        "providers": number("endpoints", help="How many are known: those of models that are probed or watched"),
+        "input_modalities": st.column_config.ListColumn("input", width=120),
+        "providers": number("endpoints", help="Known for models that are probed or watched"),
         "created_at": st.column_config.DatetimeColumn("created", format="D MMM YYYY"),
         "expires_at": st.column_config.DatetimeColumn(
-            "leaves", format="D MMM YYYY", timezone="UTC", help="The day after which the router may remove it"
+            "expires", format="D MMM YYYY", timezone="UTC", help="The router may remove the model after this day"
         ),
-        "ttft_ms": number("TTFT, ms", format="%.0f", help="Median of our own probes in this window"),
-        "tokens_per_second": number("tok/s", format="%.1f", help="Median of our own throughput probes in this window"),
-        "parameters": st.column_config.ListColumn("supports", width=420),
+        "ttft_ms": number("TTFT, ms", format="%.0f", help="Median of your probes in this range"),
+        "tokens_per_second": number("tok/s", format="%.1f", help="Median of your throughput probes in this range"),
+        "parameters": st.column_config.ListColumn("parameters", width=420),
     }
 
 
 def compare_link(url: str, picked: list[str]) -> None:
-    """The way to the comparison of what is selected."""
+    """The link to the comparison of what is selected."""
     if not 2 <= len(picked) <= compare_targets.MOST:
-        st.caption(f"Select two to {compare_targets.MOST} rows to compare them.")
+        st.caption(f"Select 2 to {compare_targets.MOST} rows to compare them.")
         return
     st.page_link(
         str(COMPARE),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
+
+from markupsafe import Markup
 
 from pages.components import formatting, glossary, theme
+from pages.components.status_bars import status_bars
+from pages.components.table import below, bold, quiet, table
 from pages.queries import series_colours
 from pages.sections.compare_targets import REQUESTS, Column
 from pages.sections.model_header import View
@@ -15,141 +18,127 @@ from stats.samples import Percentiles
 from store.schema import Model
 
 
-def table(found: list[Column], wish: RoutingRequest, zone: str) -> str:
-    """All of it; what is measured only where something is."""
-    size = f"{wish.prompt_tokens:,d} in, {wish.completion_tokens:,d} out"
-    lines = []
-    if any(column.view is not None for column in found):
-        measured = [(label, [_measured(column, write, zone) for column in found]) for label, write in _MEASURED]
-        lines += [_line(label, cells) for label, cells in measured if label not in (FIRST_ANSWER, GAPS) or any(cells)]
-    lines.append(
-        _line(
-            f"Cost of {REQUESTS:,d} requests, {size}",
-            [f"<b>{formatting.cost(column.cost_usd)}</b>" for column in found],
-        )
-    )
-    lines += [
-        _line(label, [write(column.model) if column.model is not None else "" for column in found])
-        for label, write in _TOLD
-    ]
-    heads = "".join(f"<th>{_head(column)}</th>" for column in found)
-    return (
-        '<div class="u u-card"><div class="u-scroll"><table class="u-table compare"><thead><tr><th></th>'
-        f"{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div></div>"
-    )
+def comparison(columns: list[Column], request: RoutingRequest, zone: str) -> Markup:
+    """The table; measurements only where there are any."""
+    size = f"{request.prompt_tokens:,d} in, {request.completion_tokens:,d} out"
+    rows: list[list[str | None]] = []
+    if any(column.view is not None for column in columns):
+        for label, write in _MEASURED:
+            cells = [_measured(column, write, zone) for column in columns]
+            if any(cells) or label not in (FIRST_ANSWER, GAPS):
+                rows.append([_label(label), *cells])
+    costs = [bold(formatting.cost(column.cost_usd)) for column in columns]
+    rows.append([f"Cost of {REQUESTS:,d} requests, {size}", *costs])
+    for label, describe in _CATALOG:
+        facts = [describe(column.model) if column.model is not None else "" for column in columns]
+        rows.append([label, *(fact or None for fact in facts)])
+    heads = ["", *(_head(column) for column in columns)]
+    return Markup('<div class="u-card">{}</div>').format(table(heads, rows, kind="compare"))
 
 
-def _line(label: str, cells: list[str]) -> str:
-    word = _WORDS.get(label)
-    said = glossary.term(word, label) if word else escape(label)
-    return f"<tr><td>{said}</td>{''.join(f'<td>{cell or formatting.DASH}</td>' for cell in cells)}</tr>"
+def _label(label: str) -> str:
+    term = _TERMS.get(label)
+    return glossary.term(term, label) if term else label
 
 
-def _head(column: Column) -> str:
+def _head(column: Column) -> Markup:
     if column.target is not None:
         swatch = theme.swatch(series_colours.variable(column.number or 0))
-        return f"{swatch}<b>{escape(column.name)}</b><br><code>{escape(column.target.model)}</code>"
+        return Markup("{}<b>{}</b><br><code>{}</code>").format(swatch, column.name, column.target.model)
     name = column.model.name if column.model is not None else None
-    return f"<b>{escape(name or column.name)}</b><br>not probed"
+    return Markup("<b>{}</b><br>not probed").format(name or column.name)
 
 
-def _measured(column: Column, write: Callable[[Column, View, str], str], zone: str) -> str:
-    return write(column, column.view, zone) if column.view is not None else ""
-
-
-def _with_note(text: str, note: str) -> str:
-    return f'{text}<span class="more">{note}</span>' if note else text
+def _measured(column: Column, write: Callable[[Column, View, str], str], zone: str) -> str | None:
+    return (write(column, column.view, zone) or None) if column.view is not None else None
 
 
 def _uptime(_column: Column, view: View, _zone: str) -> str:
-    return _with_note(f"<b>{formatting.percent(view.uptime.share)}</b>", formatting.uptime_note(view.uptime))
+    return bold(formatting.percent(view.uptime.share)) + below(formatting.uptime_note(view.uptime))
 
 
 def _success(_column: Column, view: View, _zone: str) -> str:
     rated = view.success
-    return _with_note(
-        formatting.percent(rated.share), f"{formatting.count(rated.ok)} of {formatting.count(rated.ok + rated.failed)}"
-    )
+    return formatting.percent(rated.share) + below(formatting.share_of(rated.ok, rated.ok + rated.failed))
 
 
-def _times(found: Percentiles | None, value: float | None) -> str:
-    if found is None or value is None:
+def _latency(percentiles: Percentiles | None, value: float | None) -> str:
+    if percentiles is None or value is None:
         return ""
-    return _with_note(f"{formatting.milliseconds(value)} ms", formatting.probes(found.count) if found.is_small else "")
+    return formatting.latency(value) + below(formatting.probes(percentiles.count) if percentiles.is_small else "")
 
 
-def _difference(found: Difference | None, write: Callable[[float | None], str], unit: str) -> str:
-    """How much more or less than the first one, and how sure; or that the data cannot tell."""
-    if found is None:
+def _difference(difference: Difference | None, write: Callable[[float | None], str], unit: str) -> str:
+    """The difference from the first target with its confidence interval, or that the data does not show one."""
+    if difference is None:
         return ""
-    if not found.is_shown:
-        return '<span class="q">no difference shown</span>'
-    low, high = (f"{'+' if bound > 0 else '−'}{write(abs(bound))}" for bound in (found.low, found.high))
-    return _with_note(f"{'+' if found.by > 0 else '−'}{write(abs(found.by))} {unit}", f"95%: {low} to {high}")
+    if not difference.is_shown:
+        return quiet("no difference shown")
+    low, high = (f"{'+' if bound > 0 else '−'}{write(abs(bound))}" for bound in (difference.low, difference.high))
+    return f"{'+' if difference.by > 0 else '−'}{write(abs(difference.by))} {unit}" + below(f"95%: {low} to {high}")
 
 
 def _speed(_column: Column, view: View, _zone: str) -> str:
     if view.speed.p50 is None:
         return ""
-    return _with_note(f"{formatting.rate(view.speed.p50)} tok/s", formatting.probes(view.speed.count))
+    return formatting.speed(view.speed.p50) + below(formatting.probes(view.speed.count))
 
 
-def _answer(view: View) -> str:
-    found = view.first_answer
-    if found is None:
-        return ""
-    pair = f"{formatting.milliseconds(found.p50)} / {formatting.milliseconds(found.p95)} ms"
-    return _with_note(pair, f"{formatting.probes(found.count)}{view.newest_note}")
+def _pair(low_ms: float | None, high_ms: float | None, count: int, note: str) -> str:
+    return f"{formatting.milliseconds(low_ms)} / {formatting.latency(high_ms)}" + below(
+        f"{formatting.probes(count)}{note}"
+    )
 
 
-def _gaps(view: View) -> str:
-    found = view.gaps
-    if found is None:
-        return ""
-    pair = f"{formatting.milliseconds(found.p50_ms)} / {formatting.milliseconds(found.p99_ms)} ms"
-    return _with_note(pair, f"{formatting.plural(found.count, 'probe')}{view.newest_note}")
+def _first_answer(_column: Column, view: View, _zone: str) -> str:
+    known = view.first_answer
+    return "" if known is None else _pair(known.p50, known.p95, known.count, view.newest_note)
 
 
-def _price(model: Model) -> str:
-    return f"{formatting.price(model.usd_per_million_input)} / {formatting.price(model.usd_per_million_output)}"
+def _gaps(_column: Column, view: View, _zone: str) -> str:
+    known = view.gaps
+    return "" if known is None else _pair(known.p50_ms, known.p99_ms, known.count, view.newest_note)
 
 
 def _tokens(value: int | None) -> str:
-    return "" if value is None else f"{value:,d}"
+    return "" if value is None else formatting.count(value)
 
 
 FIRST_ANSWER, GAPS = "Time to first answer token, p50 / p95", "Inter-token latency, p50 / p99"
-_WORDS = {
-    FIRST_ANSWER: "first answer",
+_TERMS = {
+    FIRST_ANSWER: "time to first answer token",
     GAPS: "inter-token latency",
     "Uptime": "uptime",
-    "Requests that succeeded": "success rate",
+    "Success rate": "success rate",
     "TTFT, p50": "TTFT",
     "TTFT, p95": "p50, p95",
     "Total time, p50": "total time",
     "Output speed, p50": "output speed",
     "Incidents": "incident",
-    "Answers right": "answers right",
+    "Correct answers": "correct answers",
 }
 _MEASURED: tuple[tuple[str, Callable[[Column, View, str], str]], ...] = (
     ("Uptime", _uptime),
-    ("", lambda _column, view, zone: theme.strip(view.bars, zone)),
-    ("Requests that succeeded", _success),
-    ("TTFT, p50", lambda _column, view, _zone: _times(view.ttft, view.ttft.p50)),
-    ("against the first", lambda column, _view, _zone: _difference(column.slower, formatting.milliseconds, "ms")),
-    ("TTFT, p95", lambda _column, view, _zone: _times(view.ttft, view.ttft.p95)),
-    ("TTFT, p99", lambda _column, view, _zone: _times(view.ttft, view.ttft.p99)),
-    (FIRST_ANSWER, lambda _column, view, _zone: _answer(view)),
-    ("Total time, p50", lambda column, _view, _zone: _times(column.total, column.total.p50 if column.total else None)),
+    ("", lambda _column, view, zone: status_bars(view.bars, zone)),
+    ("Success rate", _success),
+    ("TTFT, p50", lambda _column, view, _zone: _latency(view.ttft, view.ttft.p50)),
+    ("compared with the first", lambda column, _view, _zone: _difference(column.slower, formatting.milliseconds, "ms")),
+    ("TTFT, p95", lambda _column, view, _zone: _latency(view.ttft, view.ttft.p95)),
+    ("TTFT, p99", lambda _column, view, _zone: _latency(view.ttft, view.ttft.p99)),
+    (FIRST_ANSWER, _first_answer),
+    (
+        "Total time, p50",
+        lambda column, _view, _zone: _latency(column.total, column.total.p50 if column.total else None),
+    ),
     ("Output speed, p50", _speed),
-    ("against the first", lambda column, _view, _zone: _difference(column.faster, formatting.rate, "tok/s")),
-    (GAPS, lambda _column, view, _zone: _gaps(view)),
+    ("compared with the first", lambda column, _view, _zone: _difference(column.faster, formatting.rate, "tok/s")),
+    (GAPS, _gaps),
     ("Incidents", lambda _column, view, _zone: formatting.count(len(view.incidents))),
-    ("Answers right", lambda _column, view, _zone: formatting.percent(view.answers.share)),
+    ("Correct answers", lambda _column, view, _zone: formatting.percent(view.answers.share)),
 )
-_TOLD: tuple[tuple[str, Callable[[Model], str]], ...] = (
-    ("Price per million, in / out", _price),
+_CATALOG: tuple[tuple[str, Callable[[Model], str]], ...] = (
+    ("Price per million, in / out", formatting.prices),
     ("Context", lambda model: _tokens(model.context_tokens)),
-    ("Longest reply", lambda model: _tokens(model.max_output_tokens)),
-    ("Takes", lambda model: escape((model.input_modalities or "").replace(",", ", "))),
+    ("Max output", lambda model: _tokens(model.max_output_tokens)),
+    ("Input", lambda model: (model.input_modalities or "").replace(",", ", ")),
 )

@@ -1,13 +1,14 @@
-"""The parts of the export page: what there is, how much of it, and the command that writes the same file."""
+"""The export: what can be chosen, how large the file will be, and the command that writes the same file."""
 
 from __future__ import annotations
 
 import shlex
-from html import escape
 
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
+from pages.components import formatting
 from pages.queries import cache
 from store import Selection
 from store.formats import csv_chunks, iso
@@ -17,11 +18,11 @@ PREVIEW = 100
 SAMPLE = 500
 TABLE_HELP = " ".join(f"{table.name}: {table.help}." for table in TABLES.values()) + " All columns: data/README.md."
 CHOSEN_BY = {"model": "Models", "collector": "Collectors", "location": "Locations"}
-"""What a table's rows are chosen by, where it is no target."""
+"""What a table's rows are chosen by, where it is not a target."""
 
 
 @st.cache_data(ttl=30, max_entries=16, show_spinner=False)
-def names(url: str, name: str) -> list[str]:
+def choices(url: str, name: str) -> list[str]:
     """What the table's rows can be chosen by: targets, models, collectors or locations."""
     table = TABLES[name]
     if table.owner == "target" or table.name == "targets":
@@ -36,25 +37,21 @@ def count(url: str, name: str, selection: Selection) -> int:
 
 
 @st.cache_data(ttl=60, max_entries=32, show_spinner=False)
-def size_words(url: str, name: str, selection: Selection, rows: int) -> str:
-    """About how large the file will be, from a sample of its rows."""
+def estimate_size(url: str, name: str, selection: Selection, rows: int) -> str:
+    """The approximate size of the file, from a sample of its rows."""
     if not rows:
         return "nothing to download"
     table = TABLES[name]
     sample = list(cache.store(url).read(table, selection, limit=SAMPLE))
     size = sum(len(text.encode()) for text, _ in csv_chunks(table, sample)) / len(sample) * rows
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1_000 or unit == "GB":
-            return f"about {size:,.0f} {unit}" if size >= 10 or unit == "bytes" else f"about {size:.1f} {unit}"
-        size /= 1_000
-    raise AssertionError("every size has a unit")
+    return f"about {formatting.size(round(size))}"
 
 
 _DTYPES = {"text": "str", "integer": "Int64", "real": "float64", "flag": "boolean", "moment": "Int64"}
 
 
 def preview(url: str, name: str, selection: Selection) -> pd.DataFrame:
-    """The newest rows, as the file will say them: moments in ISO 8601."""
+    """The newest rows as they will be in the file: times in ISO 8601."""
     table = TABLES[name]
     rows = cache.store(url).read(table, selection, newest_first=True, limit=PREVIEW)
     data = pd.DataFrame.from_records(list(rows), columns=list(table.names))
@@ -67,16 +64,16 @@ def preview(url: str, name: str, selection: Selection) -> pd.DataFrame:
 
 def command(name: str, selection: Selection) -> str:
     """The command line that writes the same rows."""
-    words = ["python", "-m", "collectors", "export", name]
-    words += ["--since", iso(selection.since)] if selection.since is not None else []
-    words += ["--until", iso(selection.until)] if selection.until is not None else []
+    arguments = ["python", "-m", "collectors", "export", name]
+    arguments += ["--since", iso(selection.since)] if selection.since is not None else []
+    arguments += ["--until", iso(selection.until)] if selection.until is not None else []
     for target in selection.targets:
-        words += ["--target", target]
-    return shlex.join([*words, "--output", f"{name}.csv"])
+        arguments += ["--target", target]
+    return shlex.join([*arguments, "--output", f"{name}.csv"])
 
 
-def download(link: str | None) -> str:
+def download(link: str | None) -> Markup:
     """The button: a plain link, so that the browser streams the file and the page does not run again."""
     if link is None:
-        return '<div class="u"><span class="u-button off" aria-disabled="true">Download CSV</span></div>'
-    return f'<div class="u"><a class="u-button" href="{escape(link, quote=True)}" download>Download CSV</a></div>'
+        return Markup('<div class="u"><span class="u-button off" aria-disabled="true">Download CSV</span></div>')
+    return Markup('<div class="u"><a class="u-button" href="{}" download>Download CSV</a></div>').format(link)

@@ -1,11 +1,14 @@
-"""The model page's parts on who serves it: uptime by provider, and fallbacks from the recorded routes."""
+"""Uptime by provider, and fallbacks, from the recorded routes of the probes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 
-from pages.components import formatting, theme
+from markupsafe import Markup
+
+from pages.components import formatting
+from pages.components.status_bars import status_bars
+from pages.components.table import NOTHING, Column, bold, provider, quiet, table
 from stats.reported_uptime import reported_bars
 from stats.routes import Attempts, FirstChoice
 from store.schema import Endpoint, EndpointStats
@@ -18,72 +21,63 @@ def uptime_by_provider(
     since: int,
     until: int,
     zone: str,
-) -> str:
-    """One row an endpoint: what was reported of it over the window as a strip, and how our own requests did there."""
-    rows = "".join(_row(endpoint, reports, attempts, since, until, zone) for endpoint in endpoints)
-    head = "<tr><th>Provider</th><th>Reported over this window</th><th>1 day, says</th><th>Our requests there</th></tr>"
-    return (
-        f'<div class="u u-scroll"><table class="u-table strips"><thead>{head}</thead><tbody>{rows}</tbody></table>'
-        '<div class="q" style="margin-top:8px">Reported: the share of minutes in which at least 80% of all attempts '
-        "succeeded, of minutes with 10 or more. Ours: every attempt that a probe's route names, fallbacks included."
-        "</div></div>"
+) -> Markup:
+    """One row an endpoint: its reported uptime in the range, and how the probes' requests did there."""
+
+    def cells(endpoint: Endpoint) -> list[str]:
+        own = [report for report in reports if report.tag == endpoint.tag]
+        newest = max(own, key=lambda report: report.seen_at, default=None)
+        return [
+            provider(endpoint),
+            status_bars(reported_bars(own, since, until), zone, unit="report"),
+            formatting.percent(newest.uptime_1d if newest is not None else None),
+            _attempts(attempts.get(endpoint.provider or "")),
+        ]
+
+    return table(
+        ("Provider", Column("Reported in this range", "strip"), "1 d (reported)", "Your probes' requests"),
+        map(cells, endpoints),
+        kind="strips",
+        note="Reported: the share of minutes with at least 10 attempts in which at least 80% of them succeeded. Your "
+        "probes' requests: every attempt that a probe's route names, fallbacks included.",
     )
 
 
-def _row(
-    endpoint: Endpoint,
-    reports: list[EndpointStats],
-    attempts: dict[str, Attempts],
-    since: int,
-    until: int,
-    zone: str,
-) -> str:
-    mine = [report for report in reports if report.tag == endpoint.tag]
-    newest = max(mine, key=lambda report: report.seen_at, default=None)
-    strip = theme.strip(reported_bars(mine, since, until), zone, unit="report")
-    said = formatting.percent(newest.uptime_1d) if newest is not None else formatting.DASH
-    quiet = f'<span class="q">{escape(endpoint.quantization or "")}</span>'
-    name = f"<b>{escape(endpoint.provider or endpoint.tag)}</b> {quiet}"
-    ours = _attempts(attempts.get(endpoint.provider or ""))
-    return f'<tr><td>{name}</td><td class="strip">{strip}</td><td>{said}</td><td>{ours}</td></tr>'
+def _attempts(attempts: Attempts | None) -> str:
+    if attempts is None:
+        return quiet("no requests")
+    total = attempts.answered + attempts.failed + attempts.limited
+    limited = f", {attempts.limited} rate limited" if attempts.limited else ""
+    return formatting.percent(attempts.success) + quiet(f" · {formatting.share_of(attempts.answered, total)}{limited}")
 
 
-def _attempts(seen: Attempts | None) -> str:
-    if seen is None:
-        return '<span class="q">none went there</span>'
-    total = seen.answered + seen.failed + seen.limited
-    limited = f", {seen.limited} rate limited" if seen.limited else ""
-    note = f"{formatting.count(seen.answered)} of {formatting.count(total)}{limited}"
-    return f'{formatting.percent(seen.success)} <span class="q">· {note}</span>'
-
-
-def fallbacks(choices: list[FirstChoice]) -> str:
-    """How often each provider was tried first, and who came after it when it did not answer."""
+def fallbacks(choices: list[FirstChoice]) -> Markup:
+    """How often each provider was tried first, and which came next when it failed."""
     total = sum(choice.times for choice in choices)
     if not total:
-        return (
-            '<div class="u q">No route was recorded in this window. The router tells it for targets with its base URL '
-            "that no <code>provider</code> pins.</div>"
+        return NOTHING.format(
+            Markup(
+                "No route was recorded in this range. The router reports routes for targets with its base URL that do "
+                "not pin a <code>provider</code>."
+            )
         )
-    rows = "".join(
-        f"<tr><td><b>{escape(choice.provider)}</b></td>"
-        f'<td>{formatting.percent(choice.times / total)} <span class="q">· {formatting.count(choice.times)}</span></td>'
-        f"<td>{formatting.percent(choice.answered / choice.times)}</td><td>{_then(choice)}</td></tr>"
-        for choice in choices
-    )
-    head = "<tr><th>Tried first</th><th>Of all requests</th><th>Answered</th><th>Else it fell back to</th></tr>"
-    again = sum(sum(choice.fell_back_to.values()) for choice in choices)
-    return (
-        f'<div class="u u-scroll"><table class="u-table"><thead>{head}</thead><tbody>{rows}</tbody></table>'
-        f'<div class="q" style="margin-top:8px">{formatting.percent(again / total)} of {formatting.count(total)} '
-        "routed requests were not answered by the provider that was tried first.</div></div>"
+    failed = sum(sum(choice.fell_back_to.values()) for choice in choices)
+    return table(
+        ("Tried first", "Share of requests", "Responded", "Fell back to"),
+        [
+            (
+                bold(choice.provider),
+                formatting.percent(choice.times / total) + quiet(f" · {formatting.count(choice.times)}"),
+                formatting.percent(choice.answered / choice.times),
+                _next_choices(choice),
+            )
+            for choice in choices
+        ],
+        note=f"{formatting.percent(failed / total)} of {formatting.count(total)} routed requests were not answered by "
+        "the provider that was tried first.",
     )
 
 
-def _then(choice: FirstChoice) -> str:
-    return (
-        ", ".join(
-            f'{escape(name)} <span class="q">{times}×</span>' for name, times in choice.fell_back_to.most_common()
-        )
-        or '<span class="q">never</span>'
-    )
+def _next_choices(choice: FirstChoice) -> Markup:
+    each = [name + " " + quiet(f"{times}×") for name, times in choice.fell_back_to.most_common()]
+    return Markup(", ").join(each) if each else quiet("never")

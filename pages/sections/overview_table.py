@@ -1,34 +1,37 @@
-"""The overview's rows: what is asked of the statistics for each target, and how a row is drawn."""
+"""The overview: one row a target, and the numbers above the rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from html import escape
 from statistics import median
 from urllib.parse import urlencode
 
 import streamlit as st
+from markupsafe import Markup
 
 from pages.components import formatting, glossary, theme
 from pages.components.metric import Metric
+from pages.components.sparkline import sparkline
+from pages.components.status_bars import status_bars
+from pages.components.table import bold, quiet
 from pages.queries import cache, series_colours
 from pages.queries.target_history import THROUGHPUT, TargetHistory, target_histories
 from pages.queries.time_range import TimeRange
-from pages.sections.model_header import RESTING_WORDS, last_seen
+from pages.sections.target_state import badge
 from pages.shell.time_range import in_link, zone
 from stats.incidents import TargetState
 from stats.samples import Percentiles
 from stats.status_bars import MOST_BARS, Bar
 from stats.uptime import Uptime
-from store.clock import now_ms
+from store.clock import DAY_MS, now_ms
 from store.schema import Model, Probe, Target
 
 
 @dataclass(frozen=True)
 class Trends:
-    """How a target did over the window: its strip, and its medians."""
+    """How a target did over the range: its status bars and its medians."""
 
     bars: list[Bar]
     ttft_line: list[float | None]
@@ -37,7 +40,7 @@ class Trends:
 
 @dataclass(frozen=True)
 class Row:
-    """What one target's row says."""
+    """What one target's row shows."""
 
     target: Target
     model: Model | None
@@ -48,24 +51,24 @@ class Row:
     last_at: int | None
     newest: Probe | None
     trends: Callable[[], Trends]
-    """Asked of the rows that are drawn alone."""
+    """Computed only for the rows that are drawn."""
 
 
 @dataclass(frozen=True)
 class RowFilter:
-    """Which targets are looked for: a part of their name, model or tags; whether only those that are not up; whether
-    all of them, or the first `MOST_ROWS`.
+    """Which targets are shown: a part of their name, model or tags; whether only those that are not up; whether all of
+    them, or the first `MOST_ROWS`.
     """
 
     text: str = ""
     only_troubled: bool = False
     everything: bool = False
 
-    def fits(self, row: Row) -> bool:
+    def matches(self, row: Row) -> bool:
         """Whether a row is wanted."""
         target = row.target
-        said = f"{target.name} {target.model} {target.provider or ''} {target.tags or ''}".lower()
-        return all(part in said for part in self.text.lower().split()) and not (
+        text = f"{target.name} {target.model} {target.provider or ''} {target.tags or ''}".lower()
+        return all(part in text for part in self.text.lower().split()) and not (
             self.only_troubled and row.state.status == "up"
         )
 
@@ -77,53 +80,51 @@ class OverviewContent:
     is_new: bool
     rows: list[Row]
     metrics: list[Metric]
-    table: str
+    table: Markup
 
 
 MOST_ROWS = 30
 """Those that are down come first; the rest is a click, or a search, away."""
 SLOT_MS = 10_000
-"""So long the live part is the same for all who look at the same range."""
+"""How long the live part is the same for all viewers of the same range."""
 
 
-def shown(url: str, window: TimeRange, wish: RowFilter) -> OverviewContent:
+def overview_content(url: str, window: TimeRange, row_filter: RowFilter) -> OverviewContent:
     """The live part's content: made once in `SLOT_MS`, however many look at it."""
     since = None if window.is_live else window.since
-    asked = (since, window.until - window.since, window.words, wish.text, wish.only_troubled, wish.everything)
-    return _shown(url, *asked, zone(), tuple(in_link().items()), cache.rounded(now_ms(), SLOT_MS))
+    view = (since, window.until - window.since, window.words, row_filter)
+    return _content(url, *view, zone(), tuple(in_link().items()), cache.rounded(now_ms(), SLOT_MS))
 
 
-@st.cache_resource(ttl=60, max_entries=16, show_spinner=False)  # not copied for each viewer: nobody changes it
-def _shown(
+# not copied for each viewer: nobody changes it
+@st.cache_resource(ttl=60, max_entries=16, show_spinner=False, hash_funcs={RowFilter: hash})
+def _content(
     url: str,
     since: int | None,
     span: int,
-    said: str,
-    text: str,
-    only_troubled: bool,
-    everything: bool,
+    words: str,
+    row_filter: RowFilter,
     zone: str,
     link: tuple[tuple[str, str], ...],
     slot: int,
 ) -> OverviewContent:
     now = now_ms()
-    window = TimeRange(now - span, now, True, said) if since is None else TimeRange(since, since + span, False, said)
-    found = rows(url, [target for target in cache.targets(url) if target.state != "removed"], window, now)
-    if all(row.last_at is None for row in found):
-        return OverviewContent(True, [], [], "")
-    wish = RowFilter(text, only_troubled)
-    wanted = [row for row in found if wish.fits(row)]
-    rows_html = table(url, wanted, now, zone, dict(link), everything=everything)
-    return OverviewContent(False, wanted, summary(url, wanted, window, now), rows_html)
+    window = TimeRange(now - span, now, True, words) if since is None else TimeRange(since, since + span, False, words)
+    fleet = rows(url, [target for target in cache.targets(url) if target.state != "removed"], window, now)
+    if all(row.last_at is None for row in fleet):
+        return OverviewContent(True, [], [], Markup())
+    wanted = [row for row in fleet if row_filter.matches(row)]
+    html = overview_table(url, wanted, now, zone, dict(link), everything=row_filter.everything)
+    return OverviewContent(False, wanted, summary(url, fleet, window, now), html)
 
 
 def rows(url: str, targets: list[Target], window: TimeRange, now: int) -> list[Row]:
     """A row for each target at each location, as configured: those that are down first, then by name."""
     models = cache.models(url)
-    found = []
+    unsorted = []
     for history in target_histories(url, targets, window, now, coarse=True):
         target, newest = history.target, cache.newest_of(url, history.target)
-        found.append(
+        unsorted.append(
             Row(
                 target=target,
                 model=cache.model_of(target, models),
@@ -137,7 +138,7 @@ def rows(url: str, targets: list[Target], window: TimeRange, now: int) -> list[R
             )
         )
     order = {"down": 0, "not_counted": 1, "stale": 2, "waiting": 4, "disabled": 5}
-    return sorted(found, key=lambda row: order.get(row.state.status, 3))
+    return sorted(unsorted, key=lambda row: order.get(row.state.status, 3))
 
 
 def _trends(history: TargetHistory) -> Trends:
@@ -148,169 +149,149 @@ def _trends(history: TargetHistory) -> Trends:
     )
 
 
-def _troubles(found: list[Row], now: int) -> str:
-    """What is not up, in words. Of targets that nobody looks at any more it is not known whether they are down."""
-    down, stale, waiting = (
-        [row for row in found if row.state.status == status] for status in ("down", "stale", "waiting")
-    )
-    said = []
-    if down:
-        longest = min(down, key=lambda row: row.state.since or 0)
-        for_s = (now - (longest.state.since or longest.last_at or now)) / 1_000
-        said = [f"{len(down)} down, {longest.target.name} for {formatting.duration(for_s)}"]
-    said += [f"{len(stale)} not seen lately"] if stale else []
-    said += [f"{len(waiting)} waiting for a key"] if waiting and not down else []
-    return ", ".join(said) or "none is down"
-
-
-def summary(url: str, found: list[Row], window: TimeRange, now: int) -> list[Metric]:
+def summary(url: str, rows: list[Row], window: TimeRange, now: int) -> list[Metric]:
     """The four numbers on top."""
-    judged = [row for row in found if row.state.status in ("up", "down", "not_counted", "stale")]
-    up = [row for row in judged if row.state.status == "up"]
-    down = [row for row in judged if row.state.status == "down"]
-    medians = [row.ttft.p50 for row in found if row.ttft.p50 is not None]
-    middle = median(medians) if medians else None
-    probes = sum(row.uptime.probes for row in found)
-    day = now - now % 86_400_000
-    spent = cache.spending(url, day, day + 86_400_000)
-    requests = sum(spending.requests for spending in spent)
-    usd = sum(spending.cost_usd for spending in spent)
-    unpriced = sum(spending.unpriced_requests for spending in spent)
-    unknown = f", {unpriced} of them of unknown cost" if unpriced else ""
-    covered = [row.uptime.coverage for row in judged]
+    probed = [row for row in rows if row.state.status in ("up", "down", "not_counted", "stale")]
+    medians = [row.ttft.p50 for row in rows if row.ttft.p50 is not None]
+    probes = sum(row.uptime.probes for row in rows)
+    covered = [row.uptime.coverage for row in probed]
     coverage = formatting.percent(sum(covered) / len(covered)) if covered else formatting.DASH
     return [
-        Metric("Targets up", str(len(up)), f"of {len(judged)}", _troubles(found, now), tone="down" if down else ""),
+        _targets_up(rows, probed, now),
         Metric(
             "Median time to first token",
-            formatting.milliseconds(middle),
+            formatting.milliseconds(median(medians) if medians else None),
             "ms",
             f"over {formatting.plural(len(medians), 'target')} {window.words}",
             "TTFT",
         ),
-        Metric(
-            f"Probes {window.words}", formatting.count(probes), "", f"{coverage} of the time is covered", "coverage"
-        ),
-        Metric(
-            "Spent today (UTC)",
-            formatting.money(usd),
-            "",
-            f"{formatting.count(requests)} requests{unknown}{_month(url, now)}",
-            "spent",
-        ),
+        Metric(f"Probes {window.words}", formatting.count(probes), "", f"coverage {coverage}", "coverage"),
+        _spent(url, now),
     ]
 
 
-def _month(url: str, now: int) -> str:
-    """This month's cost so far, and what it will come to."""
-    found = cache.costs(url, cache.rounded(now, 300_000))
-    so_far, in_all = sum(cost.month_usd for cost in found), sum(cost.projected_usd for cost in found)
-    return f"; this month {formatting.money(so_far)}, at this pace {formatting.money(in_all)}" if in_all else ""
+def _targets_up(rows: list[Row], probed: list[Row], now: int) -> Metric:
+    """Of targets that have no recent probe it is not known whether they are down."""
+    up = sum(row.state.status == "up" for row in probed)
+    down, stale = ([row for row in probed if row.state.status == status] for status in ("down", "stale"))
+    waiting = sum(row.state.status == "waiting" for row in rows)
+    notes = []
+    if down:
+        longest = min(down, key=lambda row: row.state.since or 0)
+        for_s = (now - (longest.state.since or longest.last_at or now)) / 1_000
+        notes = [f"{len(down)} down, {longest.target.name} for {formatting.duration(for_s)}"]
+    notes += [f"{len(stale)} not seen lately"] if stale else []
+    notes += [f"{waiting} waiting for a key"] if waiting and not down else []
+    note = ", ".join(notes) or "none down"
+    return Metric("Targets up", str(up), f"of {len(probed)}", note, tone="down" if down else "")
 
 
-def table(url: str, found: list[Row], now: int, zone: str, link: dict[str, str], *, everything: bool = True) -> str:
-    """The first `MOST_ROWS` as HTML, or all. `link` is what a link to a target's page carries along."""
-    if not found:
-        return '<div class="u u-card q">No target is like that. Clear the search above.</div>'
-    shown = [(row, row.trends()) for row in (found if everything else found[:MOST_ROWS])]
+def _spent(url: str, now: int) -> Metric:
+    today = cache.spending(url, now - now % DAY_MS, now - now % DAY_MS + DAY_MS)
+    unpriced = sum(spending.unpriced_requests for spending in today)
+    costs = cache.costs(url, cache.rounded(now, 300_000))
+    so_far, projected = sum(cost.month_usd for cost in costs), sum(cost.projected_usd for cost in costs)
+    note = formatting.plural(sum(spending.requests for spending in today), "request")
+    note += f", {unpriced} of them of unknown cost" if unpriced else ""
+    note += f"; this month {formatting.money(so_far)}, projected {formatting.money(projected)}" if projected else ""
+    usd = formatting.money(sum(spending.cost_usd for spending in today))
+    return Metric("Spent today (UTC)", usd, "", note, "spent")
+
+
+def overview_table(
+    url: str, rows: list[Row], now: int, zone: str, link: dict[str, str], *, everything: bool = True
+) -> Markup:
+    """The first `MOST_ROWS`, or all. `link` is what a link to a target's page carries along."""
+    if not rows:
+        return Markup('<div class="u u-card q">No targets match your search.</div>')
+    shown = [(row, row.trends()) for row in (rows if everything else rows[:MOST_ROWS])]
     widths = {trends.bars[0].until - trends.bars[0].since for _, trends in shown}
-    each = (
-        formatting.duration(min(widths) / 1_000)
-        if len(widths) == 1
-        else f"{formatting.duration(min(widths) / 1_000)} or more"
+    each = formatting.duration(min(widths) / 1_000) + (" or more" if len(widths) > 1 else "")
+    head = Markup(
+        '<div class="u-row head"><div>{}</div><div>{}, each bar {}</div><div>{}</div><div>{}</div>'
+        '<div>{}, {}</div><div class="last">Last probe</div></div>'
+    ).format(
+        glossary.term("target", "Target"),
+        glossary.term("uptime", "Uptime"),
+        each,
+        glossary.term("TTFT", "Time to first token"),
+        glossary.term("output speed", "Output speed"),
+        glossary.term("context", "Context"),
+        glossary.term("price", "price per M"),
     )
-    head = (
-        f'<div class="u-row head"><div>{glossary.term("target", "Target")}</div>'
-        f"<div>{glossary.term('uptime', 'Uptime')}, each bar {each}</div>"
-        f"<div>{glossary.term('TTFT', 'Time to first token')}</div>"
-        f"<div>{glossary.term('output speed', 'Output speed')}</div>"
-        f"<div>{glossary.term('context', 'Context')}, {glossary.term('price', 'price per M')}</div>"
-        '<div class="last">Last probe</div></div>'
-    )
-    places, numbers = len({row.target.location for row in found}), series_colours.numbers(url)
-    body = "".join(
-        _html(
+    say_location, numbers = len({row.target.location for row in rows}) > 1, series_colours.numbers(url)
+    body = (
+        _row(
             row,
             trends,
             now,
             zone,
-            places > 1,
-            numbers.get(row.target.name, 0),
-            link,
+            f" · {row.target.location}" if say_location else "",
+            series_colours.variable(numbers.get(row.target.name, 0)),
+            _link(row.target, link, say_location),
             cache.resting(url, row.target, now),
         )
         for row, trends in shown
     )
-    return f'<div class="u u-list">{head}{body}</div>'
+    return Markup('<div class="u u-list">{}{}</div>').format(head, Markup().join(body))
 
 
-def _html(
+def _row(
     row: Row,
     trends: Trends,
     now: int,
     zone: str,
-    say_location: bool,
-    number: int,
-    carried: dict[str, str],
+    location: str,
+    colour: str,
+    link: str,
     rest: tuple[int, str] | None,
-) -> str:
-    target, colour = row.target, series_colours.variable(number)
-    where = f" · {escape(target.location)}" if say_location else ""
-    link = escape(f"model?{urlencode({'target': target.name} | carried)}", quote=True)
-    last = formatting.exact(row.last_at, zone) if row.last_at is not None else ""
-    return (
-        f'<div class="u-row{" off" if row.state.status == "disabled" else ""}">'
-        f'<div class="wide"><a href="{link}" target="_self" data-target="{escape(target.name, quote=True)}">'
-        f"{theme.swatch(colour)}{escape(target.name)}</a><br><code>{escape(target.model)}</code>{where}<br>"
-        f"{_state(row, now, zone, rest)}</div>"
-        f'<div class="wide">{theme.strip(trends.bars, zone)}<div style="margin-top:5px"><b>'
-        f'{formatting.percent(row.uptime.share) if row.uptime.share is not None else ""}</b> <span class="q">'
-        f"{formatting.uptime_note(row.uptime) if row.state.status != 'waiting' else 'not probed'}</span></div></div>"
-        f"<div>{_number(row.ttft, formatting.milliseconds, 'ms', True)}{theme.spark(trends.ttft_line, colour)}</div>"
-        f"<div>{_number(row.speed, formatting.rate, 'tok/s', False)}{theme.spark(trends.speed_line, colour)}</div>"
-        f"<div>{_facts(row.model)}</div>"
-        f'<div class="last" data-tip="{last}"><span class="only-narrow">last probe</span>'
-        f"{formatting.ago(row.last_at, now)}</div></div>"
+) -> Markup:
+    target, state = row.target, row.state
+    since = "" if state.since is None else f", {formatting.duration((now - state.since) / 1_000)}"
+    return Markup(
+        '<div class="u-row{}"><div class="wide"><a href="{}" target="_self" data-target="{}">{}{}</a><br>'
+        '<code>{}</code>{}<br>{}</div><div class="wide">{}<div style="margin-top:5px">{} {}</div></div>'
+        '<div>{}{}</div><div>{}{}</div><div>{}</div><div class="last" data-tip="{}">'
+        '<span class="only-narrow">last probe</span>{}</div></div>'
+    ).format(
+        " off" if state.status == "disabled" else "",
+        link,
+        target.name,
+        theme.swatch(colour),
+        target.name,
+        target.model,
+        location,
+        badge(state, target, row.newest, rest, since, now, zone),
+        status_bars(trends.bars, zone),
+        bold(formatting.percent(row.uptime.share) if row.uptime.share is not None else ""),
+        quiet(formatting.uptime_note(row.uptime) if state.status != "waiting" else "not probed"),
+        _number(row.ttft, formatting.milliseconds, "ms", with_p95=True),
+        sparkline(trends.ttft_line, colour),
+        _number(row.speed, formatting.rate, "tok/s", with_p95=False),
+        sparkline(trends.speed_line, colour),
+        _facts(row.model),
+        formatting.exact(row.last_at, zone) if row.last_at is not None else "",
+        formatting.ago(row.last_at, now),
     )
 
 
-def _state(row: Row, now: int, zone: str, rest: tuple[int, str] | None) -> str:
-    state = row.state
-    if rest is not None:
-        until, why = rest
-        said = f'<span data-tip="{escape(why, quote=True)}">{{}}</span>'
-        text = f"resting until {formatting.until(until, zone, now)}"
-        if state.status in RESTING_WORDS:
-            return said.format(theme.state("not_counted", text))
-        return _state(row, now, zone, None) + said.format(f'<span class="q">, {text}</span>')
-    if state.status == "waiting":
-        return theme.state("waiting", formatting.waiting_for_key(row.target.api_key_env))
-    if state.status == "never":
-        return theme.state("never", "not probed in this window")
-    if state.status == "not_counted":
-        return theme.state("not_counted", formatting.outcome(state.outcome), last_seen(state, row.newest))
-    if state.status == "stale":
-        return theme.state("stale", f"no probe since {formatting.clock(state.since or now, zone, now)}")
-    since = "" if state.since is None else f", {formatting.duration((now - state.since) / 1_000)}"
-    return theme.state(state.status, f"{state.status}{since}", last_seen(state, row.newest))
+def _link(target: Target, link: dict[str, str], say_location: bool) -> str:
+    location = {"location": target.location} if say_location else {}
+    return f"model?{urlencode({'target': target.name} | location | link)}"
 
 
-def _number(value: Percentiles, write: object, unit: str, with_p95: bool) -> str:
-    assert callable(write)
+def _number(value: Percentiles, write: Callable[[float | None], str], unit: str, *, with_p95: bool) -> Markup:
     if value.p50 is None:
-        return f'<span class="q">{formatting.DASH}</span>'
-    p95 = f" p95 {write(value.p95)}" if with_p95 and not value.is_small else f" · {formatting.probes(value.count)}"
-    return f'<span class="big">{write(value.p50)}</span> <span class="q">{unit}{p95}</span>'
+        return quiet(formatting.DASH)
+    note = f" p95 {write(value.p95)}" if with_p95 and not value.is_small else f" · {formatting.probes(value.count)}"
+    return Markup('<span class="big">{}</span> {}').format(write(value.p50), quiet(f"{unit}{note}"))
 
 
-def _facts(model: Model | None) -> str:
+def _facts(model: Model | None) -> Markup:
     if model is None:
-        return f'<span class="q">{formatting.DASH}</span>'
+        return quiet(formatting.DASH)
     prices = {model.usd_per_million_input, model.usd_per_million_output}
-    if prices == {"0"}:
-        price = "free"
-    elif None in prices:
-        price = "price not known"
-    else:
-        price = f"{formatting.price(model.usd_per_million_input)} / {formatting.price(model.usd_per_million_output)}"
-    return f'{formatting.context(model.context_tokens)}<br><span class="q">{price}</span>'
+    price = f"price {formatting.UNKNOWN}" if None in prices else formatting.prices(model)
+    return Markup("{}<br>{}").format(
+        formatting.context(model.context_tokens), quiet("free" if prices == {"0"} else price)
+    )

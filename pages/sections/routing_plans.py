@@ -1,14 +1,16 @@
-"""The parts of the routing page: what is asked for, the plans side by side, and how they are drawn."""
+"""Routing: the form for a request, and the plans that would serve it, side by side."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 import streamlit as st
+from markupsafe import Markup
 
 from pages.components import formatting, theme
 from pages.components.number_inputs import numeric
+from pages.components.old_links import adopt_renamed
+from pages.components.table import Column, below, bold, provider, quiet, table
 from pages.queries import cache
 from pages.queries.time_range import TimeRange
 from routing.selection import (
@@ -17,41 +19,47 @@ from routing.selection import (
     Data,
     EndpointPerformance,
     Plan,
-    Rejected,
     RoutingRequest,
     Sort,
     Strategy,
     plan,
 )
-from stats.routing_inputs import measured, reported
+from stats.routing_inputs import measured_performance, reported_performance
 from store.schema import Endpoint
 
 HEAD = theme.head(
     "Routing",
-    "Who would serve this request, in which order, at what cost and after what time. The rules are the router's "
-    "documented ones; the numbers are what it reports, beside what our own probes measured",
+    "Which endpoints would serve this request, in which order, at what cost and how fast. The rules are those the "
+    "router documents; the numbers are what it reports, beside what your probes measured.",
 )
 STRATEGIES: dict[str, tuple[Strategy, Sort | None]] = {
-    "What a good response costs": ("good_response", None),
+    "Effective cost": ("good_response", None),
     "Price": ("price", None),
-    "Sort: cheapest": ("price", "price"),
-    "Sort: fastest output": ("price", "throughput"),
-    "Sort: first token soonest": ("price", "latency"),
+    "Lowest price": ("price", "price"),
+    "Fastest output": ("price", "throughput"),
+    "Lowest latency": ("price", "latency"),
 }
 STRATEGY_HELP = (
-    "**What a good response costs**: price with its cache share, divided by the chance of success, plus the time at "
-    "what it is worth to you; the chance to be picked falls with the square of that (the router does not publish its "
-    "curve). **Price**: endpoints without a recent outage first, with a chance that falls with the square of the "
-    "price. A **sort** switches chance off."
+    "**Effective cost**: the price including its cached share, divided by the success rate, plus the value of your "
+    "time; the probability of an endpoint falls with the square of that (the router does not publish its formula). "
+    "**Price**: endpoints without a recent outage first; the probability falls with the square of the price. **Lowest "
+    "price**, **fastest output** and **lowest latency** are a fixed order."
 )
-DATA: dict[str, Data] = {"Any": "any", "No training on prompts": "no_training", "Keeps nothing": "zero_retention"}
+DATA: dict[str, Data] = {"Any": "any", "No training on prompts": "no_training", "Zero data retention": "zero_retention"}
+
+RENAMED = {
+    "Sort: cheapest": "Lowest price",
+    "Sort: fastest output": "Fastest output",
+    "Sort: first token soonest": "Lowest latency",
+    "Keeps nothing": "Zero data retention",
+}
 
 
 @dataclass(frozen=True)
 class RoutingForm:
-    """What the controls say."""
+    """What the form contains."""
 
-    wish: RoutingRequest
+    request: RoutingRequest
     strategy: Strategy
     sort: Sort | None
     usd_per_hour: float
@@ -75,44 +83,24 @@ def models(url: str) -> list[str]:
 
 
 def controls() -> RoutingForm:
-    """The request's size and needs, in the URL."""
-    first, second, third, fourth = st.columns(4)
-    with first:
-        prompt = numeric(st.number_input, "Prompt, tokens", 0, 10_000_000, 2_000, step=500, key="prompt")
-        completion = numeric(st.number_input, "Output, tokens", 0, 1_000_000, 500, step=100, key="output")
-    with second:
-        cached = numeric(
-            st.slider,
-            "Of the prompt, from a cache",
-            0,
-            100,
-            0,
-            step=5,
-            format="%d%%",
-            key="cached",
-            help="What the provider has seen shortly before costs less where it has a price for that.",
-        )
-        usd_per_hour = numeric(
-            st.number_input,
-            "Worth of your time, USD per hour",
-            0.0,
-            10_000.0,
-            0.0,
-            step=5.0,
-            key="hour",
-            help="What an hour of waiting for replies costs you: 0 for a batch at night, a salary for a chat.",
-        )
-    with third:
-        needs = st.multiselect(
-            "Needs", [*PARAMETERS, "images"], key="needs", bind="query-params", placeholder="nothing special"
+    """The request's size and requirements, in the URL."""
+    for key in ("strategy", "data"):
+        adopt_renamed(key, RENAMED)
+    sizes, costs, needs, limits = st.columns(4)
+    with sizes:
+        prompt = numeric(st.number_input, "Prompt tokens", 0, 10_000_000, 2_000, step=500, key="prompt")
+        completion = numeric(st.number_input, "Output tokens", 0, 1_000_000, 500, step=100, key="output")
+    with costs:
+        cached, usd_per_hour = _cost_controls()
+    with needs:
+        features = st.multiselect(
+            "Required features", [*PARAMETERS, "images"], key="needs", bind="query-params", placeholder="none"
         )
         data = st.selectbox("Data policy", list(DATA), key="data", bind="query-params")
-    with fourth:
-        dear_in = numeric(
-            st.number_input, "At most, USD per million in", 0.0, None, None, key="most_in", placeholder="any"
-        )
-        dear_out = numeric(
-            st.number_input, "At most, USD per million out", 0.0, None, None, key="most_out", placeholder="any"
+    with limits:
+        most_in = numeric(st.number_input, "Max input price (USD/M)", 0.0, None, None, key="most_in", placeholder="Any")
+        most_out = numeric(
+            st.number_input, "Max output price (USD/M)", 0.0, None, None, key="most_out", placeholder="Any"
         )
     chosen = st.segmented_control(
         "Strategy",
@@ -124,96 +112,107 @@ def controls() -> RoutingForm:
         help=STRATEGY_HELP,
     )
     strategy, sort = STRATEGIES[chosen or next(iter(STRATEGIES))]
-    wish = RoutingRequest(
+    request = RoutingRequest(
         prompt_tokens=int(prompt),
         completion_tokens=int(completion),
         cached_share=cached / 100,
-        parameters=tuple(PARAMETERS[need] for need in needs if need in PARAMETERS),
-        has_images="images" in needs,
-        most_usd_per_million_input=dear_in,
-        most_usd_per_million_output=dear_out,
+        parameters=tuple(PARAMETERS[feature] for feature in features if feature in PARAMETERS),
+        has_images="images" in features,
+        most_usd_per_million_input=most_in,
+        most_usd_per_million_output=most_out,
         data=DATA[data],
     )
-    return RoutingForm(wish, strategy, sort, float(usd_per_hour))
+    return RoutingForm(request, strategy, sort, usd_per_hour)
+
+
+def _cost_controls() -> tuple[float, float]:
+    cached = numeric(
+        st.slider,
+        "Cached share of prompt",
+        0,
+        100,
+        0,
+        step=5,
+        format="%d%%",
+        key="cached",
+        help="Providers with a cache price charge less for the part of a prompt that they have seen recently.",
+    )
+    usd_per_hour = numeric(
+        st.number_input,
+        "Value of your time (USD/hour)",
+        0.0,
+        10_000.0,
+        0.0,
+        step=5.0,
+        key="hour",
+        help="The cost of waiting for responses: 0 for a nightly batch, a salary for a chat.",
+    )
+    return float(cached), float(usd_per_hour)
 
 
 def plans(
-    url: str, model: str, endpoints: list[Endpoint], asked: RoutingForm, window: TimeRange, now: int
+    url: str, model: str, endpoints: list[Endpoint], form: RoutingForm, window: TimeRange, now: int
 ) -> list[PlanCard]:
-    """The plan by the router's own report, and the one by what our probes met in this window."""
-    said = {tag: reported(stats) for tag, stats in cache.reported(url, model).items()}
+    """The plan by what the router reports, and the one by what the probes measured in the range."""
+    theirs = {tag: reported_performance(stats) for tag, stats in cache.reported(url, model).items()}
     ours = _measured(url, model, endpoints, window)
     takes = next((m.input_modalities or "" for m in cache.models(url) if m.model == model), "text").split(",")
 
-    def planned(records: dict[str, EndpointPerformance]) -> Plan:
+    def plan_by(records: dict[str, EndpointPerformance]) -> Plan:
         return plan(
             endpoints,
             records,
-            asked.wish,
+            form.request,
             now,
             input_modalities=takes,
-            strategy=asked.strategy,
-            sort=asked.sort,
-            usd_per_hour=asked.usd_per_hour,
+            strategy=form.strategy,
+            sort=form.sort,
+            usd_per_hour=form.usd_per_hour,
         )
 
-    none = "" if ours else "; no probe met any of them, so the price alone decides"
+    note = "" if ours else "; no endpoint was probed, so only the price counts"
     return [
-        PlanCard("reported", "By the router's report", "of the last minutes", planned(said)),
-        PlanCard("measured", "By our own probes", f"{window.words}{none}", planned(ours)),
+        PlanCard("reported", "Reported by the router", "in the last minutes", plan_by(theirs)),
+        PlanCard("measured", "Measured by your probes", f"{window.words}{note}", plan_by(ours)),
     ]
 
 
 def _measured(url: str, model: str, endpoints: list[Endpoint], window: TimeRange) -> dict[str, EndpointPerformance]:
     names = tuple(sorted({target.name for target in cache.targets(url) if target.model == model}))
-    met = measured(cache.routes(url, names, cache.rounded(window.since), cache.rounded(window.until) + 5_000))
-    return {row.tag: met[row.provider] for row in endpoints if row.provider in met}
-
-
-def drawn(found: Plan) -> str:
-    """What the request costs and takes on average, and the endpoints in their order."""
-    if not found.offers:
-        return '<div class="u">Nobody would serve this request.</div>'
-    seconds = found.expected_seconds
-    takes = f"{formatting.seconds(seconds)} until the reply is over" if seconds is not None else "its time is not known"
-    when = "at the first attempt" if found.is_sure else "on average at the first attempt"
-    heads = ("Provider", "Rank" if found.is_sure else "Chance", "This request", "Takes", "Good response", "Succeeds")
-    head = "".join(f"<th>{text}</th>" for text in heads)
-    rows = "".join(_row(number, offer) for number, offer in enumerate(found.offers, 1))
-    return (
-        f'<div class="u"><b>{formatting.cost(found.expected_usd)}</b> and {takes}, {when}<div class="u-scroll" '
-        f'style="margin-top:8px"><table class="u-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-        "</div></div>"
+    by_name = measured_performance(
+        cache.routes(url, names, cache.rounded(window.since), cache.rounded(window.until) + 5_000)
     )
+    return {row.tag: by_name[row.provider] for row in endpoints if row.provider in by_name}
 
 
-def _row(number: int, offer: Candidate) -> str:
-    record, endpoint = offer.record, offer.endpoint
-    outage = '<span class="more">an outage just now</span>' if record.had_outage else ""
-    name = f"<b>{escape(endpoint.provider or endpoint.tag)}</b> {_quiet(endpoint.quantization or '')}{outage}"
-    cells = (
+def plan_table(plan: Plan) -> Markup:
+    """The expected cost and duration of the request, and the endpoints in their order."""
+    if not plan.offers:
+        return Markup('<div class="u">No endpoint can serve this request.</div>')
+    seconds = plan.expected_seconds
+    duration = f"{formatting.seconds(seconds)} for the response" if seconds is not None else "duration unknown"
+    when = "at the first attempt" if plan.is_sure else "on average at the first attempt"
+    share = "Rank" if plan.is_sure else "Probability"
+    columns = ("Provider", share, "This request", "Duration", "Effective cost", "Success rate")
+    rows = [_row(number, offer) for number, offer in enumerate(plan.offers, 1)]
+    summary = Markup('<div class="u" style="margin-bottom:8px">{} and {}, {}</div>')
+    return summary.format(bold(formatting.cost(plan.expected_usd)), duration, when) + table(columns, rows)
+
+
+def _row(number: int, offer: Candidate) -> tuple[str, ...]:
+    record = offer.record
+    return (
+        provider(offer.endpoint) + below("recent outage" if record.had_outage else ""),
         f"{number}." if offer.chance is None else formatting.percent(offer.chance),
         formatting.cost(offer.cost_usd),
-        formatting.seconds(offer.seconds) if offer.seconds is not None else _quiet("not known"),
+        formatting.seconds(offer.seconds) if offer.seconds is not None else quiet(formatting.UNKNOWN),
         formatting.cost(offer.good_response_usd),
-        formatting.percent(record.success) if record.success is not None else _quiet("not known"),
-    )
-    return f"<tr><td>{name}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-
-
-def excluded(found: Plan) -> str:
-    """The endpoints that may not serve it, each with its reasons."""
-    rows = "".join(_out(out) for out in found.excluded)
-    return (
-        f'<div class="u u-card"><div class="u-title">Left out</div><div class="u-scroll">'
-        f'<table class="u-table"><tbody>{rows}</tbody></table></div></div>'
+        formatting.percent(record.success) if record.success is not None else quiet(formatting.UNKNOWN),
     )
 
 
-def _out(out: Rejected) -> str:
-    name = f"<b>{escape(out.endpoint.provider or out.endpoint.tag)}</b> {_quiet(out.endpoint.quantization or '')}"
-    return f'<tr class="out"><td>{name}</td><td class="left wrap">{escape("; ".join(out.reasons))}</td></tr>'
-
-
-def _quiet(text: str) -> str:
-    return f'<span class="q">{escape(text)}</span>'
+def skipped_endpoints(plan: Plan) -> Markup:
+    """The endpoints that cannot serve the request, each with its reasons."""
+    rows = [(provider(rejected.endpoint), "; ".join(rejected.reasons)) for rejected in plan.excluded]
+    reasons = table(("", Column("", "left wrap")), rows, kind="out")
+    return Markup('<div class="u-card"><div class="u u-title">Skipped</div>{}</div>').format(reasons)

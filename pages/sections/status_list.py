@@ -1,19 +1,22 @@
-"""The status page's parts: what may be shown to others. Names, states, strips and incidents, and nothing else."""
+"""The public status: names, states, status bars and incidents, and nothing else."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from html import escape
 from itertools import chain
 
-from pages.components import formatting, theme
+from markupsafe import Markup
+
+from pages.components import formatting, states
+from pages.components.status_bars import status_bars
+from pages.components.table import NOTHING, bold, table
 from pages.queries import cache
 from pages.queries.target_history import target_histories
 from pages.queries.time_range import TimeRange
-from stats.consensus import seen_by_most
+from stats.consensus import consensus
 from stats.incidents import Incident, TargetState
-from stats.status_bars import Bar
+from stats.status_bars import Bar, clip_bars
 from stats.uptime import Uptime
 from store.clock import DAY_MS
 
@@ -23,7 +26,7 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class StatusRow:
-    """One target, over all places that probe it."""
+    """One target, over all locations that probe it."""
 
     name: str
     state: TargetState
@@ -34,34 +37,34 @@ class StatusRow:
     """When it was first seen (milliseconds UTC); null where that was before the first bar."""
 
 
-def lines(url: str, now: int) -> list[StatusRow]:
-    """A line for each target, those that are down first."""
+def status_rows(url: str, now: int) -> list[StatusRow]:
+    """A row for each target, those that are down first."""
     until = now - now % DAY_MS + DAY_MS
     window = TimeRange(until - DAYS * DAY_MS, now, True, "")
     active = [target for target in cache.targets(url) if target.state == "active"]
-    places = defaultdict(list)
+    by_name = defaultdict(list)
     for history in target_histories(url, active, window, now, coarse=True):
-        places[history.target.name].append(history)
-    found = []
-    for name, histories in places.items():
+        by_name[history.target.name].append(history)
+    rows = []
+    for name, histories in by_name.items():
         each = [history.of(history.target.profile) for history in histories]
         first_at = histories[0].first_at
-        seen = seen_by_most(each, window.since, until, first_at, DAY_MS / 1_000, DAYS, now=now)
-        listed = sorted(chain(*(history.incidents for history in histories)), key=_began)
-        bars = [replace(bar, seen=()) for bar in seen.bars]  # how it failed is not for others
-        state = _of_most([history.state for history in histories])
+        seen = consensus(each, window.since, until, first_at, DAY_MS / 1_000, DAYS, now=now)
+        incidents = sorted(chain(*(history.incidents for history in histories)), key=_began)
+        bars = [replace(bar, seen=()) for bar in clip_bars(seen.bars, now)]  # the public is not shown how it failed
+        state = majority([history.state for history in histories])
         began = first_at if first_at > window.since else None
-        found.append(StatusRow(name, state, bars, seen.uptime, listed, began))
+        rows.append(StatusRow(name, state, bars, seen.uptime, incidents, began))
     order = {"down": 0, "stale": 1, "not_counted": 2}
-    return sorted(found, key=lambda line: (order.get(line.state.status, 3), line.name.lower()))
+    return sorted(rows, key=lambda row: (order.get(row.state.status, 3), row.name.lower()))
 
 
 def _began(incident: Incident) -> int:
     return incident.began_at
 
 
-def _of_most(states: list[TargetState]) -> TargetState:
-    """Down only where most places see it; else the best of what is seen."""
+def majority(states: list[TargetState]) -> TargetState:
+    """Down only where most locations see it down; else the best of what is seen."""
     down = [state for state in states if state.status == "down"]
     if 2 * len(down) > len(states):
         return down[0]
@@ -69,73 +72,63 @@ def _of_most(states: list[TargetState]) -> TargetState:
     return min(states, key=lambda state: order.index(state.status))
 
 
-def banner(found: list[StatusRow]) -> str:
-    """All of it in one sentence."""
-    down = [line for line in found if line.state.status == "down"]
-    unknown = [line for line in found if line.state.status in ("stale", "never")]
+def banner(rows: list[StatusRow]) -> Markup:
+    """The overall state in one sentence."""
+    models = formatting.plural(len(rows), "model")
+    down = sum(row.state.status == "down" for row in rows)
+    unknown = sum(row.state.status in ("stale", "never") for row in rows)
     if down:
-        kind, text = "down", f"{len(down)} of {formatting.plural(len(found), 'model')} down"
+        kind, text = "down", f"{down} of {models} down"
     elif unknown:
-        kind, text = "stale", f"{len(unknown)} of {formatting.plural(len(found), 'model')} not seen lately"
+        kind, text = "stale", f"{unknown} of {models} without a recent probe"
     else:
-        kind, text = "up", f"all {len(found)} up" if len(found) > 1 else f"{found[0].name} is up"
-    return f'<div class="u u-card u-status {kind}" role="status">{theme.state(kind, text)}</div>'
+        kind, text = "up", f"{rows[0].name} is up" if len(rows) == 1 else f"all {len(rows)} up"
+    return Markup('<div class="u u-card u-status {}" role="status">{}</div>').format(kind, states.state(kind, text))
 
 
-def table(found: list[StatusRow], now: int, zone: str) -> str:
+def status_list(rows: list[StatusRow], zone: str) -> Markup:
     """A row a target."""
-    body = "".join(
-        '<div class="u-status-row">'
-        f'<div class="top"><b>{escape(line.name)}</b>{theme.state(line.state.status, _word(line.state))}</div>'
-        f"{theme.strip(line.bars, zone)}"
-        f'<div class="u-axis"><span>{DAYS} days ago</span><span>{_share(line, zone)}</span><span>today</span></div>'
-        "</div>"
-        for line in found
+    row_html = Markup(
+        '<div class="u-status-row"><div class="top"><b>{}</b>{}</div>{}<div class="u-axis"><span>{} days ago</span>'
+        "<span>{}</span><span>today</span></div></div>"
     )
-    return f'<div class="u u-list u-statuses">{body}</div>'
-
-
-def _share(line: StatusRow, zone: str) -> str:
-    """What the strip comes to. Of a target that is younger than it, since when that is."""
-    if line.uptime.share is not None:
-        since = f" since {formatting.clock(line.began, zone)}" if line.began is not None else ""
-        return f"{formatting.percent(line.uptime.share)} up{since}"
-    return "not enough data" if line.uptime.probes else "no data"
-
-
-def _word(state: TargetState) -> str:
-    return {"not_counted": "not counted", "stale": "not seen lately", "never": "not probed yet"}.get(
-        state.status, state.status
+    body = Markup().join(
+        row_html.format(row.name, states.state(row.state.status), status_bars(row.bars, zone), DAYS, _share(row, zone))
+        for row in rows
     )
+    return Markup('<div class="u u-list u-statuses">{}</div>').format(body)
 
 
-def _goes_on(incident: Incident, zone: str, now: int) -> str:
+def _share(row: StatusRow, zone: str) -> str:
+    """The uptime of the bars. Of a target that is younger than they are, with its first moment."""
+    if row.uptime.share is not None:
+        since = f" since {formatting.clock(row.began, zone)}" if row.began is not None else ""
+        return f"{formatting.percent(row.uptime.share)} up{since}"
+    return "not enough data" if row.uptime.probes else "no data"
+
+
+def _ongoing(incident: Incident, zone: str, now: int) -> str:
     if incident.ended_at is not None:
         return ""
-    return (
-        ", still going on"
-        if incident.is_known_now
-        else f", unknown after {formatting.clock(incident.seen_until, zone, now)}"
-    )
+    if incident.is_known_now:
+        return ", ongoing"
+    return f", unknown after {formatting.clock(incident.seen_until, zone, now)}"
 
 
-def incidents(found: list[StatusRow], now: int, zone: str) -> str:
+def incident_table(rows: list[StatusRow], now: int, zone: str) -> Markup:
     """The newest incidents of all targets."""
-    listed = sorted(((i, line.name) for line in found for i in line.incidents), key=lambda pair: -pair[0].began_at)
-    if not listed:
-        return f'<div class="u q">No incident in {DAYS} days.</div>'
-    body = "".join(
-        f"<tr><td><b>{escape(name)}</b></td><td>{formatting.clock(i.began_at, zone, now)}</td>"
-        f"<td>{formatting.duration(i.duration_s())}{_goes_on(i, zone, now)}</td></tr>"
-        for i, name in listed[:SHOWN]
-    )
-    more = (
-        f'<div class="q" style="margin-top:8px">The newest {SHOWN} of {len(listed)}.</div>'
-        if len(listed) > SHOWN
-        else ""
-    )
-    return (
-        '<div class="u u-scroll"><table class="u-table">'
-        "<thead><tr><th>Model</th><th>Began</th><th>For</th></tr></thead>"
-        f"<tbody>{body}</tbody></table>{more}</div>"
+    newest = sorted(((i, row.name) for row in rows for i in row.incidents), key=lambda pair: -pair[0].began_at)
+    if not newest:
+        return NOTHING.format(f"No incidents in the last {DAYS} days.")
+    return table(
+        ("Model", "Began", "Duration"),
+        [
+            (
+                bold(name),
+                formatting.clock(incident.began_at, zone, now),
+                f"{formatting.duration(incident.duration_s())}{_ongoing(incident, zone, now)}",
+            )
+            for incident, name in newest[:SHOWN]
+        ],
+        note=f"The newest {SHOWN} of {len(newest)}." if len(newest) > SHOWN else "",
     )

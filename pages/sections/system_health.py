@@ -1,16 +1,21 @@
-"""The system page's parts: is what I see fresh and complete, and how much room does it take?"""
+"""The health of the collectors and of the store: is what is shown fresh and complete, and how large is it?"""
 
 from __future__ import annotations
 
 import platform
 import sys
-from html import escape
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
-from pages.components import formatting, theme
+from markupsafe import Markup
+
+from pages.components import formatting
 from pages.components.metric import Metric
+from pages.components.states import state
+from pages.components.status_bars import status_bars
+from pages.components.table import NOTHING, Cell, Column, below, bold, moment, table
 from pages.queries import cache
-from stats.collector_health import Activity, activities, strip_of_runs
+from stats.collector_health import Activity, activities, run_bars
 from store.clock import DAY_MS, HOUR_MS
 from store.rests import resting_until
 from store.schema import CONFIGURATION, LAG_LIMIT_MS, RateLimit
@@ -18,62 +23,66 @@ from store.staleness import last_seen, stale_since
 
 BARS = 48
 MOST_ERRORS = 20
-NEARLY = 0.9
-"""From this share on a budget is shown as nearly used up."""
+NEARLY_FULL = 0.9
+"""From this share on a budget is marked as nearly used up."""
 PACKAGES = ("streamlit", "pandas", "plotly", "requests", "apsw", "clickhouse-connect")
 
 
 def metrics(url: str, now: int) -> list[Metric]:
     """The four numbers on top."""
-    newest, targets, runs = cache.newest(url), cache.targets(url), cache.last_runs(url)
-    stopped = stale_since(newest, runs, targets, now)
-    last = last_seen(newest, runs, now)
-    today = cache.runs(url, cache.rounded(now - DAY_MS, 60_000))
-    failed = sum(run.count for run in today if run.error is not None)
-    left_out = sum(run.skipped for run in today)
-    broken = len(cache.internal_errors(url, cache.rounded(now - DAY_MS, 60_000)))
+    stopped = stale_since(cache.newest(url), cache.last_runs(url), cache.targets(url), now)
+    last = last_seen(cache.newest(url), cache.last_runs(url), now)
     by_day = cache.probes_by_day(url, cache.rounded(now, 600_000) + DAY_MS)
     midnight = now - now % DAY_MS
-    week = {day: by_day.get(day, (0, 0)) for day in range(midnight - 7 * DAY_MS, midnight, DAY_MS)}
-    seen = [count for count, _ in week.values() if count]
-    a_day = sum(seen) / len(seen) if seen else None
-    total = sum(count for count, _ in by_day.values())
-    size = cache.size_bytes(url)
-    recent = [*week.values(), by_day.get(midnight, (0, 0))]
-    lagged, probes = sum(pair[1] for pair in recent), sum(pair[0] for pair in recent)
+    week = [by_day.get(day, (0, 0)) for day in range(midnight - 7 * DAY_MS, midnight, DAY_MS)]
     return [
         Metric(
             "Collector",
             "stopped" if stopped is not None else "running" if last is not None else formatting.DASH,
             "",
-            f"last recorded something {formatting.ago(last, now)}" if last is not None else "nothing was recorded yet",
+            f"last activity {formatting.ago(last, now)}" if last is not None else "no activity recorded yet",
         ),
-        Metric(
-            "Runs in the last 24 h",
-            formatting.count(sum(run.count for run in today)),
-            "",
-            f"{formatting.plural(failed, 'run')} with an error, {formatting.plural(left_out, 'probe')} left out"
-            + (f", {formatting.plural(broken, 'probe')} failed in Uptoken itself" if broken else ""),
-            "left out",
-            tone="down" if broken else "",
-        ),
-        Metric(
-            "Store",
-            formatting.size(size) if size is not None else formatting.DASH,
-            "",
-            f"{formatting.probes(total)}{_growth(size, total, a_day)}" if total else "empty",
-        ),
-        _lag(cache.lags(url, cache.rounded(now - HOUR_MS, 60_000)), lagged, probes),
+        _runs(url, now),
+        _store(url, sum(count for count, _ in by_day.values()), [count for count, _ in week if count]),
+        _lag(cache.lags(url, cache.rounded(now - HOUR_MS, 60_000)), [*week, by_day.get(midnight, (0, 0))]),
     ]
 
 
-def _lag(lags: list[float], lagged: int, probes: int) -> Metric:
-    """The last hour's lag; beside it how much was not believed for it in eight days."""
-    note = (
-        f"{formatting.percent(lagged / probes)} of the probes of 8 days not believed"
-        if probes
-        else "no probe in 8 days"
+def _runs(url: str, now: int) -> Metric:
+    since = cache.rounded(now - DAY_MS, 60_000)
+    runs = cache.runs(url, since)
+    failed = sum(run.count for run in runs if run.error is not None)
+    broken = len(cache.internal_errors(url, since))
+    return Metric(
+        "Runs in the last 24 h",
+        formatting.count(sum(run.count for run in runs)),
+        "",
+        f"{formatting.plural(failed, 'run')} with an error, "
+        f"{formatting.plural(sum(run.skipped for run in runs), 'probe')} skipped"
+        + (f", {formatting.plural(broken, 'probe')} failed in Uptoken itself" if broken else ""),
+        "skipped",
+        tone="down" if broken else "",
     )
+
+
+def _store(url: str, total: int, by_day: list[int]) -> Metric:
+    """Its growth is known from completed days: a store of minutes would seem to double every day."""
+    size = cache.size_bytes(url)
+    growth = ""
+    if by_day and size is not None:
+        growth = f", about {formatting.size(round(sum(by_day) / len(by_day) * size / total))} more per day"
+    return Metric(
+        "Store",
+        formatting.size(size) if size is not None else formatting.DASH,
+        "",
+        f"{formatting.probes(total)}{growth}" if total else "empty",
+    )
+
+
+def _lag(lags: list[float], by_day: list[tuple[int, int]]) -> Metric:
+    """The last hour's lag; beside it the share of probes that were excluded for it in 8 days."""
+    probes, lagged = (sum(counts) for counts in zip(*by_day, strict=True))
+    note = f"{formatting.percent(lagged / probes)} of probes excluded in 8 days" if probes else "no probes in 8 days"
     if not lags:
         return Metric("Lag in the last hour", formatting.DASH, "", note, "lag")
     middle, p95 = lags[len(lags) // 2], lags[min(len(lags) - 1, len(lags) * 95 // 100)]
@@ -87,187 +96,191 @@ def _lag(lags: list[float], lagged: int, probes: int) -> Metric:
     )
 
 
-def configuration(url: str, now: int, zone: str) -> str:
-    """The locations whose collector keeps an older configuration because the file is wrong now; nothing without one."""
+def configuration(url: str, now: int, zone: str) -> Markup:
+    """The locations whose collector keeps an older configuration because the file is wrong now; empty when there are
+    none.
+    """
     runs = cache.runs(url, cache.rounded(now - DAY_MS, 60_000))
-    newest = {each.location: each.last for each in activities(run for run in runs if run.collector == CONFIGURATION)}
-    lines = "".join(
-        f'<div>{theme.state("down", "wrong")} <b>{escape(location)}</b>, <span data-tip="'
-        f'{formatting.exact(run.started_at, zone)}">noticed {formatting.ago(run.started_at, now)}</span></div>'
-        f'<div class="q" style="margin-bottom:8px">{escape(run.error)}</div>'
-        for location, run in newest.items()
-        if run.error is not None
+    newest = [each.last for each in activities(run for run in runs if run.collector == CONFIGURATION)]
+    wrong = [run for run in newest if run.error is not None]
+    if not wrong:
+        return Markup()
+    return table(
+        (Column("Location", "wrap"), "Noticed"),
+        [
+            (state("down", "wrong") + " " + bold(run.location) + below(run.error), moment(run.started_at, now, zone))
+            for run in wrong
+        ],
     )
-    return f'<div class="u">{lines}</div>' if lines else ""
 
 
-def budgets(url: str, now: int, zone: str) -> str:
+def budgets(url: str, now: int, zone: str) -> Markup:
     """What each collector may still use today."""
-    found = cache.budgets(url, now - now % DAY_MS)
-    if not found:
-        return '<div class="u q">No probe was sent today (UTC).</div>'
-    heads = ("Location", "Spent today", "of", "left", "Free requests", "of", "left", "Known since")
-    head = "".join(
-        f'<th class="{"left" if text in ("Spent today", "Free requests") else ""}">{text}</th>' for text in heads
+    rows = cache.budgets(url, now - now % DAY_MS)
+    if not rows:
+        return NOTHING.format("No probes today (UTC).")
+    columns = (
+        "Location",
+        Column("Spent today", "left"),
+        "limit",
+        "remaining",
+        Column("Free requests", "left"),
+        "limit",
+        "remaining",
+        "Updated",
     )
-    body = "".join(
-        f"<tr><td><b>{escape(each.location)}</b></td>"
-        f'<td class="left">{_meter(each.usd, each.usd_per_day, formatting.money(each.usd))}</td>'
-        f"<td>{formatting.money(each.usd_per_day)}</td>"
-        f"<td>{formatting.money(max(0.0, each.usd_per_day - each.usd))}</td>"
-        f'<td class="left">'
-        f"{_meter(each.free_requests, each.free_requests_per_day, formatting.count(each.free_requests))}</td>"
-        f"<td>{formatting.count(each.free_requests_per_day)}</td>"
-        f"<td>{formatting.count(max(0, each.free_requests_per_day - each.free_requests))}</td>"
-        f'<td data-tip="{formatting.exact(each.updated_at, zone)}">{formatting.ago(each.updated_at, now)}</td></tr>'
-        for each in sorted(found, key=lambda each: each.location)
-    )
-    return (
-        '<div class="u u-scroll"><table class="u-table">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    return table(
+        columns,
+        [
+            (
+                bold(each.location),
+                _meter(each.usd, each.usd_per_day, formatting.money(each.usd)),
+                formatting.money(each.usd_per_day),
+                formatting.money(max(0.0, each.usd_per_day - each.usd)),
+                _meter(each.free_requests, each.free_requests_per_day, formatting.count(each.free_requests)),
+                formatting.count(each.free_requests_per_day),
+                formatting.count(max(0, each.free_requests_per_day - each.free_requests)),
+                moment(each.updated_at, now, zone),
+            )
+            for each in sorted(rows, key=lambda each: each.location)
+        ],
     )
 
 
-def _meter(used: float, limit: float, said: str) -> str:
+def _meter(used: float, limit: float, text: str) -> Markup:
     share = min(1.0, used / limit) if limit else 0.0
-    kind = " full" if share > NEARLY else ""
-    return f'<span class="u-meter{kind}"><span><i style="width:{share:.1%}"></i></span>{said}</span>'
+    return Markup('<span class="u-meter{}"><span><i style="width:{:.1%}"></i></span>{}</span>').format(
+        " full" if share > NEARLY_FULL else "", share, text
+    )
 
 
-def rate_limits(url: str, now: int, zone: str) -> str:
-    """What each target may still send, as its server says, and which rest; nothing where no server says so."""
+def rate_limits(url: str, now: int, zone: str) -> Markup:
+    """What each target may still send, as its server reports, and which rest; empty where no server reports it."""
     current = {(t.name, t.location) for t in cache.targets(url) if t.state != "removed"}
-    rows = [row for row in cache.rate_limits(url) if (row.target, row.location) in current]
-    each = [(row, resting_until(row.updated_at, row.rests_until, now)) for row in rows]
-    found = [(row, until) for row, until in each if until is not None or _says_left(row, now)]
-    if not found:
-        return ""
-    heads = ("Target", "Requests left", "full again", "Tokens left", "full again", "Known since")
-    head = "".join(f'<th class="{"left" if " left" in text else ""}">{text}</th>' for text in heads)
-    places = len({row.location for row, _ in found})
-    body = "".join(_limited(row, until, now, zone, places > 1) for row, until in sorted(found, key=_by_rest))
-    return (
-        '<div class="u u-scroll"><table class="u-table">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    known = [row for row in cache.rate_limits(url) if (row.target, row.location) in current]
+    each = [(row, resting_until(row.updated_at, row.rests_until, now)) for row in known]
+    shown = [(row, until) for row, until in each if until is not None or _is_reported(row, now)]
+    if not shown:
+        return Markup()
+    say_location = len({row.location for row, _ in shown}) > 1
+    columns = (
+        Column("Target", "wrap"),
+        Column("Requests remaining", "left"),
+        "reset",
+        Column("Tokens remaining", "left"),
+        "reset",
+        "Updated",
     )
+    ordered = sorted(shown, key=lambda pair: (pair[1] is None, pair[0].target, pair[0].location))
+    return table(columns, [_limits(row, until, now, zone, say_location) for row, until in ordered])
 
 
-def _by_rest(pair: tuple[RateLimit, int | None]) -> tuple[bool, str, str]:
-    return pair[1] is None, pair[0].target, pair[0].location
+def _is_reported(row: RateLimit, now: int) -> bool:
+    has_remaining = row.requests_remaining is not None or row.tokens_remaining is not None
+    return has_remaining and now - row.updated_at < DAY_MS
 
 
-def _says_left(row: RateLimit, now: int) -> bool:
-    is_told = row.requests_remaining is not None or row.tokens_remaining is not None
-    return is_told and now - row.updated_at < DAY_MS
-
-
-def _limited(row: RateLimit, until: int | None, now: int, zone: str, say_location: bool) -> str:
-    said = f"<b>{escape(row.target)}</b>"
-    said += f'<span class="more">{escape(row.location)}</span>' if say_location else ""
+def _limits(row: RateLimit, until: int | None, now: int, zone: str, say_location: bool) -> list[str | Cell | None]:
+    name = bold(row.target) + below(row.location if say_location else "")
     if until is not None:  # beside the target: on a phone a column of its own is out of sight
-        state = theme.state("not_counted", f"rests until {formatting.until(until, zone, now)}")
-        said += f'<br>{state}<span class="more">{escape(row.reason or "")}</span>'
-    return (
-        f'<tr><td class="wrap">{said}</td>'
-        f"{_left(row.requests_remaining, row.requests_limit, row.requests_reset_at, now, zone)}"
-        f"{_left(row.tokens_remaining, row.tokens_limit, row.tokens_reset_at, now, zone)}"
-        f'<td data-tip="{formatting.exact(row.updated_at, zone)}">{formatting.ago(row.updated_at, now)}</td></tr>'
-    )
+        resting = state("not_counted", f"resting until {formatting.until(until, zone, now)}")
+        name += Markup("<br>") + resting + below(row.reason)
+    return [
+        name,
+        *_remaining(row.requests_remaining, row.requests_limit, row.requests_reset_at, now, zone),
+        *_remaining(row.tokens_remaining, row.tokens_limit, row.tokens_reset_at, now, zone),
+        moment(row.updated_at, now, zone),
+    ]
 
 
-def _left(remaining: int | None, limit: int | None, reset_at: int | None, now: int, zone: str) -> str:
-    """Two cells: what is left, and when all of it is there again."""
+def _remaining(
+    remaining: int | None, limit: int | None, reset_at: int | None, now: int, zone: str
+) -> tuple[str | None, str | Cell | None]:
+    """Two cells: what is left, and when it is reset."""
     if remaining is None:
-        return f'<td class="left">{formatting.DASH}</td><td>{formatting.DASH}</td>'
-    of = f" of {formatting.count(limit)}" if limit is not None else ""
-    said = f"{formatting.count(remaining)}{of}"
-    meter = _meter(max(0, limit - remaining), limit, said) if limit else said
+        return None, None
+    text = formatting.share_of(remaining, limit) if limit is not None else formatting.count(remaining)
+    meter = _meter(max(0, limit - remaining), limit, text) if limit else text
     if reset_at is None:
-        return f'<td class="left">{meter}</td><td>{formatting.DASH}</td>'
-    again = f"in {formatting.duration((reset_at - now) / 1_000)}" if reset_at > now else "by now"
-    return f'<td class="left">{meter}</td><td data-tip="{formatting.exact(reset_at, zone)}">{again}</td>'
+        return meter, None
+    when = f"in {formatting.duration((reset_at - now) / 1_000)}" if reset_at > now else "by now"
+    return meter, Cell(when, formatting.exact(reset_at, zone))
 
 
-def _growth(size: int | None, probes: int, a_day: float | None) -> str:
-    """From the days that are over; a store of minutes would be said to grow by all of itself a day."""
-    if a_day is None:
-        return ""
-    return f", about {formatting.size(round(a_day * size / probes))} more a day" if size is not None else ""
-
-
-def collectors(url: str, now: int, zone: str) -> str:
+def collectors(url: str, now: int, zone: str) -> Markup:
     """A row for each collector at each location: its last day."""
     since = cache.rounded(now - DAY_MS, 60_000)
-    found = activities(cache.runs(url, since))
-    if not found:
-        return '<div class="u q">No collector ran in the last 24 hours.</div>'
-    heads = ("Collector", "Runs of the last 24 h", "Last run", "Took", "Rows", "Left out", "Errors")
-    head = "".join(f"<th>{text}</th>" for text in heads)
-    body = "".join(_row(each, since, now, zone) for each in found)
-    return (
-        '<div class="u u-scroll"><table class="u-table strips">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    last_day = activities(cache.runs(url, since))
+    if not last_day:
+        return NOTHING.format("No collector ran in the last 24 hours.")
+    columns = (
+        "Collector",
+        Column("Runs in the last 24 h", "strip"),
+        "Last run",
+        "Duration",
+        "Rows",
+        "Skipped",
+        Column("Errors", "wrap"),
     )
+    return table(columns, [_activity(each, since, now, zone) for each in last_day], kind="strips")
 
 
-def _row(each: Activity, since: int, now: int, zone: str) -> str:
-    bars = strip_of_runs(each.runs, since, now + 1, BARS)
+def _activity(each: Activity, since: int, now: int, zone: str) -> list[str | Cell]:
     failed = each.failed
     last_error = ""
-    if failed and each.collector != CONFIGURATION:  # that has a card of its own for as long as it is so
-        when = formatting.ago(failed[-1].started_at, now)
-        last_error = f'<span class="more">{when}: {escape(failed[-1].error or "")}</span>'
-    return (
-        f"<tr><td><b>{escape(each.collector.replace('_', ' '))}</b>"
-        f'<span class="more">{escape(each.location)}</span></td>'
-        f'<td class="strip">{theme.strip(bars, zone, unit="run")}</td>'
-        f'<td data-tip="{formatting.exact(each.last.ended_at, zone)}">{formatting.ago(each.last.ended_at, now)}</td>'
-        f"<td>{formatting.seconds(each.took_s)}</td><td>{formatting.count(each.rows)}</td><td>{formatting.count(each.left_out)}</td>"
-        f'<td class="wrap">{formatting.count(each.failed_count)}{last_error}</td></tr>'
+    if failed and each.collector != CONFIGURATION:  # which has a card of its own as long as the file is wrong
+        last_error = f"{formatting.ago(failed[-1].started_at, now)}: {failed[-1].error or ''}"
+    return [
+        bold(each.collector.replace("_", " ")) + below(each.location),
+        status_bars(run_bars(each.runs, since, now + 1, BARS), zone, unit="run"),
+        moment(each.last.ended_at, now, zone),
+        formatting.seconds(each.duration_s),
+        formatting.count(each.rows),
+        formatting.count(each.skipped),
+        formatting.count(each.failed_count) + below(last_error),
+    ]
+
+
+def internal_errors(url: str, now: int, zone: str) -> Markup:
+    """The probes of the last day in which Uptoken itself failed, newest first; empty when there were none."""
+    probes = cache.internal_errors(url, cache.rounded(now - DAY_MS, 60_000))
+    if not probes:
+        return Markup()
+    more = f" The newest {MOST_ERRORS} of {formatting.count(len(probes))}." if len(probes) > MOST_ERRORS else ""
+    return table(
+        (Column("While probing", "wrap"), "Location", "Profile", "When"),
+        [
+            (
+                state("down", "error") + " " + bold(probe.target) + below(probe.error),
+                probe.location,
+                probe.profile,
+                moment(probe.started_at, now, zone),
+            )
+            for probe in probes[:MOST_ERRORS]
+        ],
+        note="This is a bug in Uptoken; please report it with the traceback that the collector wrote to standard "
+        f"error.{more}",
     )
 
 
-def internal_errors(url: str, now: int, zone: str) -> str:
-    """The probes of the last day in which Uptoken itself failed, newest first; nothing when there was none."""
-    found = cache.internal_errors(url, cache.rounded(now - DAY_MS, 60_000))
-    if not found:
-        return ""
-    body = "".join(
-        f'<tr><td class="wrap">{theme.state("down", "error")} <b>{escape(probe.target)}</b>'
-        f'<span class="more">{escape(probe.error or "")}</span></td>'
-        f"<td>{escape(probe.location)}</td><td>{escape(probe.profile)}</td>"
-        f'<td data-tip="{formatting.exact(probe.started_at, zone)}">{formatting.ago(probe.started_at, now)}</td></tr>'
-        for probe in found[:MOST_ERRORS]
-    )
-    head = "".join(f"<th>{text}</th>" for text in ("While probing", "Location", "Profile", "When"))
-    more = f" The newest {MOST_ERRORS} of {formatting.count(len(found))}." if len(found) > MOST_ERRORS else ""
-    return (
-        f'<div class="u u-scroll"><table class="u-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        '<div class="q" style="margin-top:8px">This is a bug in Uptoken; please report it with the traceback that the '
-        f"collector wrote to standard error.{more}</div></div>"
-    )
+def from_the_future(url: str) -> Markup:
+    """How many rows are from the future, and what to do; empty when there are none."""
+    late = cache.from_the_future(url)
+    if not late:
+        return Markup()
+    rows = ", ".join(f"{formatting.count(count)} in {name}" for name, count in late.items())
+    return Markup(
+        '<div class="u">{}. A clock was ahead when they were recorded, or the clock of this machine is behind. Health, '
+        "budgets and schedules ignore them. <code>python -m collectors remove-future</code> lists and removes them."
+        "</div>"
+    ).format(rows)
 
 
-def from_the_future(url: str) -> str:
-    """How many rows are from the future, and what to do; nothing when there are none."""
-    found = cache.from_the_future(url)
-    if not found:
-        return ""
-    rows = ", ".join(f"{formatting.count(count)} in {escape(name)}" for name, count in found.items())
-    return (
-        f'<div class="u">{rows}. A clock was ahead when they were recorded, or the clock of this machine is behind. '
-        "Health, budgets and schedules leave them aside. <code>python -m collectors remove-future</code> shows them "
-        "and removes them.</div>"
-    )
-
-
-def versions() -> str:
+def versions() -> Markup:
     """What this dashboard runs on."""
-    found = [("Python", sys.version.split()[0]), ("System", f"{platform.system()} {platform.machine()}")]
+    known = [("Python", sys.version.split()[0]), ("System", f"{platform.system()} {platform.machine()}")]
     for name in PACKAGES:
-        try:
-            found.append((name, version(name)))
-        except PackageNotFoundError:
-            continue
-    chips = "".join(f'<span class="u-chip">{escape(name)} {escape(number)}</span>' for name, number in found)
-    return f'<div class="u"><div class="u-chips" style="margin-top:0">{chips}</div></div>'
+        with suppress(PackageNotFoundError):
+            known.append((name, version(name)))
+    chips = Markup().join(Markup('<span class="u-chip">{} {}</span>').format(*pair) for pair in known)
+    return Markup('<div class="u"><div class="u-chips" style="margin-top:0">{}</div></div>').format(chips)

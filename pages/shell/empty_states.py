@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from pages.components import code_block
@@ -30,7 +32,7 @@ def _store_screen(problem: str) -> None:
         )
         code_block.show(START, "bash")
         st.caption("`make run` starts the collector, a local model and this dashboard together.")
-        help.about(is_open=True)
+        help.introduction(is_open=True)
     else:
         st.header("The store cannot be opened")
         st.error(problem[:1].upper() + problem[1:] + ".", icon=":material/database_off:")
@@ -88,3 +90,34 @@ def empty() -> None:
     code_block.show(
         '[[target]]\nname = "My model"\nmodel = "gemma-3-270m"\nbase_url = "http://127.0.0.1:8095/v1"', "toml"
     )
+
+
+def unknown_target(names: Sequence[str]) -> str | None:
+    """The target that a link names and nobody knows (any more), until another one is chosen; else null."""
+    asked = st.query_params.get("target")
+    if asked is not None:  # the address loses what the control does not know as soon as it is drawn
+        st.session_state[_UNKNOWN] = None if asked in names else asked
+    if st.session_state.get("target") is not None:
+        st.session_state[_UNKNOWN] = None
+    unknown: str | None = st.session_state.get(_UNKNOWN)
+    return unknown
+
+
+def no_such_target(name: str, was_removed: bool) -> None:
+    """Say that a link leads to a target that is not there, and what to do."""
+    label = f"`{name.replace('`', '')[:100]}`"
+    if was_removed:
+        title, why = "Removed target", f"{label} is no longer probed. Its history can be exported on the Export page."
+    else:
+        title, why = "Unknown target", f"No target is named {label}. It was renamed, or the link has a typo."
+    st.warning(f"{why} Choose another target above.", title=title, icon=":material/link_off:")
+
+
+def unknown_location(name: str, asked: str | None, places: Sequence[str]) -> None:
+    """Say that a link leads to a location that does not probe this target."""
+    if asked and asked not in places:
+        asked = asked.replace("`", "")[:100]
+        st.warning(f"{name} is not probed from `{asked}`. Another location is shown.", icon=":material/link_off:")
+
+
+_UNKNOWN = "unknown_target"

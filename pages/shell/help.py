@@ -1,10 +1,12 @@
-"""For a first visit, and for whoever wonders: what is measured, how a target is added, what the words mean."""
+"""An introduction for newcomers: what is measured, and how to add a target."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
-from pages.components import code_block, glossary, theme
+from pages.components import code_block
 
 EXAMPLE = """[[target]]
 name = "Gemma 3 1B (free)"
@@ -14,16 +16,24 @@ api_key_env = "OPENROUTER_API_KEY"
 """
 
 
-def about(*, is_open: bool) -> None:
-    """All of it, to open and to close."""
-    with st.expander("What is this? What is measured, how to add a target, what the words mean", expanded=is_open):
-        st.html(
-            '<div class="u u-about"><p>Each target is asked a tiny sum with fresh numbers, again and again, from '
-            "<b>this collector's own network</b>: whether a good reply came, how long its first token took, how fast "
-            "the rest followed, and whether the sum was right. A probe costs a few tokens, and a budget stops it. "
-            "What a provider says of itself stands beside it, and is marked as said.</p><p>A target is added in "
-            "<code>targets.toml</code>; start the collector again after a change. Check it first with "
-            "<code>python -m collectors check</code>, which also says what a day will cost:</p></div>"
-        )
-        code_block.show(EXAMPLE, "toml")
-        st.html(theme.title("The words") + glossary.listed())
+PAGE = Path(__file__).resolve().parents[1] / "glossary.py"
+
+
+def introduction(*, is_open: bool) -> None:
+    """The introduction, to open and to close, with a link to the glossary."""
+    with st.expander("What is measured, and how to add a target", expanded=is_open):
+        about()
+        st.page_link(str(PAGE), label="Glossary: what the terms mean", icon=":material/menu_book:")
+
+
+def about() -> None:
+    """What is measured, and how to add a target."""
+    st.html(
+        '<div class="u u-about"><p>Uptoken probes each target on a timer with a tiny, freshly generated sum, from '
+        "<b>this collector's own network</b>, and records whether a response came, the time to its first token, the "
+        "output speed, and whether the answer was correct. A probe costs a few tokens, and a budget limits the total. "
+        "What a provider reports about itself is shown next to that, and is marked as reported.</p><p>Add targets in "
+        "<code>targets.toml</code> and restart the collector. Before that, <code>python -m collectors check</code> "
+        "validates the file and estimates the daily cost:</p></div>"
+    )
+    code_block.show(EXAMPLE, "toml")

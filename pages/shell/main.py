@@ -1,19 +1,22 @@
 """What every viewer sees first: the pages, the looks and the time range that all pages share."""
 
+import os
+from html import escape
 from pathlib import Path
 
 import streamlit as st
 
 from pages.components import theme
-from pages.shell import browser, sign_in, staleness, time_range
+from pages.shell import browser, help, sign_in, staleness, time_range
 
 PAGES = Path(__file__).resolve().parents[1]
 
-st.set_page_config(page_title="Uptoken", page_icon=str(theme.ICON), layout="wide")
+st.set_page_config(page_icon=str(theme.ICON), layout="wide")
 everything = sign_in.let_in()
 export = st.Page(PAGES / "export.py", title="Export")
 system = st.Page(PAGES / "system.py", title="System")
 status = st.Page(PAGES / "status.py", title="Status", default=not everything)
+glossary = st.Page(help.PAGE, title="Glossary", visibility="hidden")  # the overview has a link to it
 page = st.navigation(
     [
         st.Page(PAGES / "overview.py", title="Overview", default=True),
@@ -24,22 +27,27 @@ page = st.navigation(
         export,
         system,
         status,
+        glossary,
     ]
     if everything
     else [status],
     position="top" if everything else "hidden",
 )
+st.set_page_config(page_title=f"{page.title} · Uptoken")
 st.logo(theme.LOGO, size="large")
 theme.style()
-browser.together(has_charts=page not in (export, system, status))
+browser.together(has_charts=page not in (export, system, status, glossary))
 if page is not status:
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="head"):
         staleness.line()
-        if page is not system:  # which is about now
+        if page not in (system, glossary):  # which do not depend on a range
             time_range.control()
-    if page is not system:
+    staleness.stopped_bar()
+    if page not in (system, glossary):
         time_range.custom_control()
         time_range.effective_range()
+if notice := os.environ.get("UPTOKEN_NOTICE"):
+    st.html(f'<div class="u u-notice" role="note">{escape(notice)}</div>')
 page.run()
 if not everything:
     st.button("Log in", on_click=st.login, type="tertiary", help="All pages are for those who are on the list")

@@ -5,13 +5,24 @@ from __future__ import annotations
 import gc
 import importlib
 import pkgutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pages
 
 MAIN = "pages.shell.main"  # the script itself, which runs for a viewer
 
 
-def get_ready() -> None:
+@asynccontextmanager
+async def get_ready(_app: object) -> AsyncIterator[None]:
+    """As the app's lifespan: before the server listens, but with Streamlit's runtime there. Each function that
+    `st.cache_data` decorates without a runtime logs a warning.
+    """
+    load()
+    yield
+
+
+def load() -> None:
     """Import what pages use, and set all that is loaded by now aside from garbage collection.
 
     Streamlit collects after each run of a script, fragments included, and no message reaches a browser meanwhile. Of

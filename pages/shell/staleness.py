@@ -1,4 +1,4 @@
-"""Is what I see fresh? One small line in the head of every page, and a banner when the collector has stopped."""
+"""Is what I see fresh? A dot in the header of every page, and a bar below it when the collector has stopped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from store.staleness import stale_since
 
 @sign_in.fragment(run_every="5s")
 def line() -> None:
-    """`live, last probe 4 s ago`."""
+    """A dot that says `live, last probe 4 s ago`: in words where there is room, else in its tooltip."""
     url, now = source.store_url(), now_ms()
     try:
         newest, targets = cache.newest(url), cache.targets(url)
@@ -29,24 +29,41 @@ def line() -> None:
         kind, text = "live", f"live, last probe {formatting.ago(last, now)}"
     else:
         kind, text = "stale", f"collector stopped {formatting.ago(stopped, now)}"
-    title = formatting.exact(last, zone()) if last is not None else ""
-    st.html(f'<div class="u-fresh {kind}" role="status" data-tip="{title}"><i></i><span>{text}</span></div>')
+    tip = f"{text} ({formatting.exact(last, zone())})" if last is not None else text
+    st.html(f'<div class="u-fresh {kind}" role="status" tabindex="0" data-tip="{tip}"><i></i><span>{text}</span></div>')
 
 
-def banner() -> None:
-    """Say since when the collector has stopped, and how to start it. On a wide screen it stands at the bottom of the
-    window: what somebody reads does not move when it comes and goes.
-    """
+@sign_in.fragment(run_every="5s")
+def stopped_bar() -> None:
+    """A slim bar that says since when the collector has stopped and how to start it, until its reader closes it."""
     url, now = source.store_url(), now_ms()
-    stopped = stale_since(cache.newest(url), cache.last_runs(url), cache.targets(url), now)
-    place = st.container(key="stopped")  # kept when empty: else what follows moves up and is drawn twice for a moment
-    if stopped is not None:
-        with place:
-            st.warning(
-                f"No probe since {formatting.clock(stopped, zone(), now)} ({formatting.ago(stopped, now)}). "
-                "What is shown was seen until then; "
-                "the time since counts as a gap, neither up nor down. Start it again with "
-                "`python -m collectors run --every 5`, or look at its timer.",
-                title="The collector has stopped",
-                icon=":material/pause_circle:",
-            )
+    try:
+        stopped = stale_since(cache.newest(url), cache.last_runs(url), cache.targets(url), now)
+    except StoreError:
+        return
+    place = st.container(key="stopped", horizontal=True, vertical_alignment="center")  # kept when empty, so that
+    if stopped is None or st.session_state.get(_CLOSED) == stopped:  # what follows is never drawn twice
+        return
+    with place:
+        st.html(
+            '<div class="u u-stopped" role="alert"><b>The collector has stopped.</b> '
+            f"No probe since {formatting.clock(stopped, zone(), now)} ({formatting.ago(stopped, now)}): "
+            "a gap, neither up nor down. Start it with <code>python -m collectors run --every 5</code>, or check its "
+            "timer.</div>"
+        )
+        st.button(
+            "",
+            icon=":material/close:",
+            help="Close",
+            key="close_stopped",
+            type="tertiary",
+            on_click=_close,
+            args=(stopped,),
+        )
+
+
+_CLOSED = "closed_stopped"
+
+
+def _close(stopped: int) -> None:
+    st.session_state[_CLOSED] = stopped

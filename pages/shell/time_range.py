@@ -15,7 +15,7 @@ from pages.queries import cache, source
 from pages.queries.time_range import TimeRange
 from store import StoreError
 from store.clock import MINUTE_MS, now_ms
-from store.rollup_plan import Range, effective
+from store.rollup_plan import Range, available_range
 
 RANGES: dict[str, timedelta] = {
     "24 h": timedelta(hours=24),
@@ -61,7 +61,8 @@ def zone() -> str:
 
 
 def control() -> None:
-    """The segmented control in the page's head."""
+    """The range in the page's header: a segmented control, and a menu of the same that narrow windows show instead."""
+    _adopt_alias()
     st.segmented_control(
         "Time range",
         [*RANGES, CUSTOM],
@@ -71,6 +72,10 @@ def control() -> None:
         bind="query-params",
         label_visibility="collapsed",
         on_change=_chosen,
+    )
+    st.session_state[_MENU] = st.session_state.get("range") or DEFAULT
+    st.selectbox(
+        "Time range", [*RANGES, CUSTOM], key=_MENU, label_visibility="collapsed", on_change=_chosen_in_menu, width=104
     )
     if (preset := st.session_state.get("range")) in RANGES:
         st.session_state[_BEFORE] = preset
@@ -127,11 +132,25 @@ def reset() -> None:
 
 def in_link() -> dict[str, str]:
     """What a link to another page carries along, so that the range stays the same there."""
-    return {name: str(st.query_params[name]) for name in ("range", "from", "to") if name in st.query_params}
+    moments = {name: str(st.query_params[name]) for name in ("from", "to") if name in st.query_params}
+    chosen = st.session_state.get("range") or DEFAULT
+    return ({"range": chosen} if chosen != DEFAULT else {}) | moments
 
 
 _YEARS = (2000, 2100)
-_FROM, _TO, _BEFORE, _PICKED = "from_shown", "to_shown", "range_before", "range_picked"
+_FROM, _TO, _BEFORE, _PICKED, _MENU = "from_shown", "to_shown", "range_before", "range_picked", "range_menu"
+_ALIASES = {
+    alias: name
+    for name, aliases in {
+        "24 h": ("24h", "1d", "day", "today"),
+        "7 d": ("7d", "1w", "week", "168h"),
+        "30 d": ("30d", "1m", "1mo", "month"),
+        "90 d": ("90d", "3m", "3mo", "quarter"),
+        "1 y": ("1y", "365d", "12m", "year"),
+    }.items()
+    for alias in aliases
+}
+"""Other ways in which people write a range into an address."""
 
 
 def _preset(name: str, now: int) -> TimeRange:
@@ -142,6 +161,18 @@ def _preset(name: str, now: int) -> TimeRange:
 
 def _before() -> str:
     return str(st.session_state.get(_BEFORE, DEFAULT))
+
+
+def _adopt_alias() -> None:
+    """Let `?range=7d` mean what it says: Streamlit knows the control's own words alone, and drops any others."""
+    written = st.query_params.get("range", "").strip().lower().replace(" ", "").replace("+", "")
+    if "range" not in st.session_state and written in _ALIASES:
+        st.session_state["range"] = _ALIASES[written]
+
+
+def _chosen_in_menu() -> None:
+    st.session_state["range"] = st.session_state[_MENU]
+    _chosen()
 
 
 def _chosen() -> None:
@@ -195,7 +226,7 @@ def effective_range() -> None:
     """Say which range is really told, where it is another one than was chosen."""
     chosen = current()
     with suppress(StoreError):  # the page itself says what is wrong
-        told = effective(cache.store(source.store_url()), Range(chosen.since, chosen.until))
+        told = available_range(cache.store(source.store_url()), Range(chosen.since, chosen.until))
         if told.since != chosen.since or (told.until != chosen.until and not chosen.is_live):
             since, until = (formatting.clock(moment, zone()) for moment in (told.since, told.until))
             end = "now" if chosen.is_live else until

@@ -7,7 +7,7 @@ import pytest
 from charts import median_lines, percentile_bands, price_scatter, step_lines, tokens
 from charts.axes import log_ticks
 from charts.palette import PALETTES
-from stats.catalog import catalog, spots
+from stats.catalog import catalog, group_points
 from stats.change_points import Shift
 from stats.downsampling import marks
 from stats.latency import bands
@@ -128,7 +128,7 @@ def test_versions_are_stacked_as_tokens_or_as_shares_and_a_missing_day_has_no_ba
     share = tokens.by_part(shares(table), LIGHT, as_share=True)
     assert (share.layout.yaxis.tickformat, list(share.layout.yaxis.range)) == (".0%", [0, 1])
     assert next(iter(share.data[0].y)) == 0.25
-    assert tokens.by_part(by_day([], "variant"), LIGHT).layout.annotations[0].text == "nothing was told of this time"
+    assert tokens.by_part(by_day([], "variant"), LIGHT).layout.annotations[0].text == "no data for this period"
 
 
 def test_what_is_free_stands_left_of_the_prices_and_unknown_prices_nowhere() -> None:
@@ -139,14 +139,14 @@ def test_what_is_free_stands_left_of_the_prices_and_unknown_prices_nowhere() -> 
         model(model="d", usd_per_million_input="varies"),
     ]
     chart = price_scatter.scatter(
-        spots((row, row.context_tokens) for row in catalog(models, {}, NOON)), LIGHT, label="tokens"
+        group_points((row, row.context_tokens) for row in catalog(models, {}, NOON)), LIGHT, label="tokens"
     )
     paid, free = chart.data
     assert [round(x, 3) for x in paid.x] == [0.1, 10]
     assert paid.text[1] == "<b>&lt;b>B&lt;/b></b>"
     assert len(free.x) == 1 and free.x[0] < 0.1
     assert chart.layout.xaxis.ticktext == ("free", "$0.1", "$1", "$10")
-    empty = price_scatter.scatter(spots([]), LIGHT, label="tokens")
+    empty = price_scatter.scatter(group_points([]), LIGHT, label="tokens")
     assert empty.layout.annotations[0].text == "no model here has both numbers"
 
 

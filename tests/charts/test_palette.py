@@ -91,4 +91,4 @@ def test_ten_series_stand_out_from_the_card_and_from_each_other(mode: Mode) -> N
 
 def test_the_eleventh_target_has_the_firsts_colour() -> None:
     palette = PALETTES["light"]
-    assert palette.of(10) == palette.of(0) != palette.of(1)
+    assert palette.series_colour(10) == palette.series_colour(0) != palette.series_colour(1)

@@ -60,7 +60,6 @@ def test_a_list_of_models_that_fails_is_no_error_of_uptoken_itself(place: CliFix
 
 
 def test_when_nothing_is_due_it_says_when_the_next_probe_is(place: CliFixture) -> None:
-    place.config.write_text(place.config.read_text().replace("1s", "1h"))
     place.run("run")
     code, out, _ = place.run("run")
     assert code == 0
@@ -102,12 +101,12 @@ def test_a_store_that_cannot_be_opened_is_exit_code_3(place: CliFixture) -> None
     (place.folder / "data" / "uptoken.db").write_bytes(b"this was never a database" * 400)
     code, _, err = place.run("run")
     assert code == 3
-    assert "damaged or no database" in err
+    assert "damaged or is not a database" in err
     assert place.run("export", "probes")[0] == 3
 
 
 def test_a_loop_keeps_running_aligned_and_ends_cleanly_on_sigterm(place: CliFixture) -> None:
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: (place.folder / "data" / "uptoken.db").exists() and len(place.probes()) >= 4)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=10)
@@ -123,7 +122,7 @@ def test_a_loop_keeps_running_aligned_and_ends_cleanly_on_sigterm(place: CliFixt
 
 
 def test_ctrl_c_is_exit_code_130(place: CliFixture) -> None:
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: (place.folder / "data" / "uptoken.db").exists() and place.probes())
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=10)
@@ -133,7 +132,7 @@ def test_ctrl_c_is_exit_code_130(place: CliFixture) -> None:
 def test_sigterm_does_not_wait_for_a_target_that_hangs_and_blames_nobody(place: CliFixture) -> None:
     with FaultServer(raw(60.0)) as hanging:
         place.configure(hanging.url)
-        process = place.start("run", "--every", "1")
+        process = place.start_loop()
         until(lambda: hanging.requests)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
@@ -148,7 +147,7 @@ def test_a_target_that_hangs_does_not_delay_the_others(place: CliFixture) -> Non
         place.config.write_text(
             place.config.read_text() + f'[[target]]\nname = "h"\nmodel = "m"\nbase_url = "{hanging.url}"\n'
         )
-        process = place.start("run", "--every", "1")
+        process = place.start_loop()
         until(lambda: (place.folder / "data" / "uptoken.db").exists() and len(place.probes()) >= 3)
         process.kill()
         process.communicate(timeout=10)

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from collectors.registry import chosen
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.scheduler import Scheduler
 from settings.targets import Config, parse
@@ -37,7 +38,12 @@ def run_once(settings: Config, store: Store, **options: Any) -> tuple[list[Probe
     """One tick of the probe collector; the probes that the store has afterwards, and what was said."""
     said = io.StringIO()
     loop = Scheduler(
-        settings, store, "here", ConsoleReport(said), options.pop("only", ["probe"]), shared=options.pop("shared", None)
+        settings,
+        store,
+        "here",
+        ConsoleReport(said),
+        chosen(options.pop("only", ["probe"])),
+        shared=options.pop("shared", None),
     )
     loop.once(**options)
     loop.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ from store import StoreError, open_store
 from store.schema import PROBES, Probe
 
 ROOT = Path(__file__).resolve().parents[2]
+STARTED: list[subprocess.Popen[str]] = []
+"""Ended with the test, so that a loop of one that failed takes no time from all others."""
 
 
 class CliFixture:
@@ -26,8 +29,9 @@ class CliFixture:
             self.configure(base_url)
 
     def configure(self, base_url: str, more: str = "") -> None:
+        """By default with an interval that does not pass on a busy machine between a run's plan and its probe."""
         self.config.write_text(
-            f'[collector]\nevery = "1s"\nthroughput_every = "off"\nconfirm_after = "50ms"\n{more}\n'
+            f'[collector]\nevery = "1h"\nthroughput_every = "off"\nconfirm_after = "50ms"\n{more}\n'
             f'[[target]]\nname = "a"\nmodel = "m"\nbase_url = "{base_url}"\n'
         )
 
@@ -43,7 +47,7 @@ class CliFixture:
 
     def start(self, *words: str, **variables: str) -> subprocess.Popen[str]:
         """`variables` are set in its environment."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "collectors", *words],
             cwd=self.folder,
             env=self.environment | variables,
@@ -51,6 +55,17 @@ class CliFixture:
             stderr=subprocess.PIPE,
             text=True,
         )
+        STARTED.append(process)
+        return process
+
+    def set_every(self, every: str) -> None:
+        """Change the interval."""
+        self.config.write_text(re.sub(r'^every = ".*"', f'every = "{every}"', self.config.read_text(), flags=re.M))
+
+    def start_loop(self, *words: str) -> subprocess.Popen[str]:
+        """A loop with a tick a second, in each of which the target is due."""
+        self.set_every("1s")
+        return self.start("run", "--every", "1", *words)
 
     def python(self, script: str) -> subprocess.CompletedProcess[str]:
         """A script that makes something break before it runs the command line."""

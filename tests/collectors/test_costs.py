@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from collectors.registry import chosen
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.scheduler import Scheduler
 from settings.targets import parse
@@ -190,11 +191,11 @@ def test_a_router_on_this_machine_that_reports_costs_is_stopped_by_the_budget(st
     with FaultServer(chunked(*GOOD[:-2], usage(cost=0.2), GOOD[-1])) as server:
         settings = config({"base_url": server.url}, usd_per_day=0.5)
         said = io.StringIO()
-        loop = Scheduler(settings, store, "here", ConsoleReport(said), ["probe"])
+        loop = Scheduler(settings, store, "here", ConsoleReport(said), chosen(["probe"]))
         for _ in range(4):
             if runs_apart:
                 loop.close()
-                loop = Scheduler(settings, store, "here", ConsoleReport(said), ["probe"])
+                loop = Scheduler(settings, store, "here", ConsoleReport(said), chosen(["probe"]))
             loop.once(everything=True)
         loop.close()
     assert [row[0] for row in store.read(PROBES, columns=("cost_usd",))] == [0.2, 0.2]

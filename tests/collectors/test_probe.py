@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from collectors.registry import chosen
 from collectors.scheduler.clock import ClockState, read_clocks
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.context import Reachability, Result
@@ -347,7 +348,7 @@ def test_the_days_budget_is_kept_as_one_row_that_follows_and_is_left_alone_when_
     with FaultServer(chunked(*GOOD)) as server:
         free = {"base_url": server.url, "model": "some/model:free", "api_key_env": "SOME_KEY", "every": "1s"}
         settings = config(free, free_requests_per_day=2, environment={"SOME_KEY": "secret"})
-        loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), ["probe"])
+        loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), chosen(["probe"]))
         seen = []
         for _ in range(3):
             loop.once(everything=True)
@@ -362,7 +363,7 @@ def test_a_refused_connection_costs_nothing_and_uses_up_no_budget(store: Store) 
     # at most $0.08 a probe: a second one would pass the budget if refusals were reckoned. The first failure is probed
     # again; from then on it is an incident
     target = {"usd_per_million_input": 1_000, "usd_per_million_output": 1_000}
-    loop = Scheduler(config(target, usd_per_day=0.1), store, "here", ConsoleReport(io.StringIO()), ["probe"])
+    loop = Scheduler(config(target, usd_per_day=0.1), store, "here", ConsoleReport(io.StringIO()), chosen(["probe"]))
     for _ in range(3):
         loop.once(everything=True)
     loop.close()
@@ -468,7 +469,7 @@ def test_what_cannot_be_planned_because_the_store_cannot_be_read_takes_no_probe_
     catalog_is_due = False
     monkeypatch.setattr(world.store, "read", read_no_models)
     said = io.StringIO()
-    loop = Scheduler(world.config(), world.store, "here", ConsoleReport(said), ["probe", "catalog"])
+    loop = Scheduler(world.config(), world.store, "here", ConsoleReport(said), chosen(["probe", "catalog"]))
     catalog_is_due = True
     with pytest.raises(StoreError, match="the server is gone"):
         loop.once()
@@ -483,7 +484,7 @@ def test_a_day_begins_without_the_store_when_the_shared_state_knows_the_last_one
     with FaultServer(chunked(*GOOD)) as server:
         shared = SharedState(None, "here")
         loop = Scheduler(
-            config({"base_url": server.url}), store, "here", ConsoleReport(io.StringIO()), ["probe"], shared
+            config({"base_url": server.url}), store, "here", ConsoleReport(io.StringIO()), chosen(["probe"]), shared
         )
 
         def rollups(*_: object, **__: object) -> None:
@@ -503,7 +504,7 @@ def test_what_was_set_aside_for_a_probe_that_waits_for_its_turn_is_given_back_wh
     with FaultServer(raw(20.0)) as server:
         shared = SharedState(None, "here")
         targets = ({"base_url": server.url, "max_parallel": 1} for _ in range(2))
-        loop = Scheduler(config(*targets), store, "here", ConsoleReport(io.StringIO()), ["probe"], shared)
+        loop = Scheduler(config(*targets), store, "here", ConsoleReport(io.StringIO()), chosen(["probe"]), shared)
         run = threading.Thread(target=loop.once)
         run.start()
         until(lambda: any(request["line"].startswith("POST") for request in server.requests))

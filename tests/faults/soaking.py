@@ -23,6 +23,7 @@ from typing import Any
 
 import apsw
 
+from collectors.registry import chosen
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.schedule import schedule_of
 from collectors.scheduler.scheduler import Scheduler
@@ -86,7 +87,11 @@ def soak(url: str, folder: Path, seconds: float) -> str:
     path, over = folder / "soak.db", threading.Event()
     store = open_store(f"sqlite:///{path}")
     loop = Scheduler(
-        parse("\n".join(lines), Path("targets.toml"), {}), store, "here", ConsoleReport(io.StringIO()), ["probe"]
+        parse("\n".join(lines), Path("targets.toml"), {}),
+        store,
+        "here",
+        ConsoleReport(io.StringIO()),
+        chosen(["probe"]),
     )
     runner = threading.Thread(target=loop.every, args=(1.0,))
     holder = threading.Thread(target=hold_now_and_then, args=(path, random.Random(2), over))

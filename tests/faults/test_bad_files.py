@@ -63,18 +63,21 @@ def line(**changed: Any) -> bytes:
 JSON_LINES: dict[str, tuple[bytes, str]] = {
     "nested deep": (b"[" * 200_000, "line 1: not a JSON object (nested too deep)"),
     "objects nested deep": (b'{"target":' * 100_000, "line 1: not a JSON object (nested too deep)"),
-    "half a surrogate pair": (line(target="a\ud800b"), r"line 1: target: 'a\ud800b' is no text"),
-    "half a pair in an error": (line(error="\udc00"), r"line 1: error: '\udc00' is no text"),
-    "an integer as a moment": (line(started_at=1_764_000_000_000), "started_at: 1764000000000 is no ISO 8601 time"),
-    "a list as a moment": (line(started_at=[1]), "line 1: started_at: list is no ISO 8601 time"),
-    "a flag as a moment": (line(started_at=True), "line 1: started_at: True is no ISO 8601 time"),
-    "the year 0": (line(started_at="0000-01-01"), "line 1: started_at: '0000-01-01' is no ISO 8601 time"),
-    "the year 10000": (line(started_at="10000-01-01"), "line 1: started_at: '10000-01-01' is no ISO 8601 time"),
-    "1e999": (line(stands_for_s=0.5).replace(b"0.5", b"1e999"), "line 1: stands_for_s: inf is no finite number"),
-    "NaN": (line(stands_for_s=float("nan")), "line 1: stands_for_s: nan is no finite number"),
-    "a number of 400 digits": (line(prompt_tokens=10**400), f"line 1: prompt_tokens: 1{'0' * 79}… is no whole number"),
+    "half a surrogate pair": (line(target="a\ud800b"), r"line 1: target: 'a\ud800b' is not text"),
+    "half a pair in an error": (line(error="\udc00"), r"line 1: error: '\udc00' is not text"),
+    "an integer as a moment": (line(started_at=1_764_000_000_000), "started_at: 1764000000000 is not an ISO 8601 time"),
+    "a list as a moment": (line(started_at=[1]), "line 1: started_at: list is not an ISO 8601 time"),
+    "a flag as a moment": (line(started_at=True), "line 1: started_at: True is not an ISO 8601 time"),
+    "the year 0": (line(started_at="0000-01-01"), "line 1: started_at: '0000-01-01' is not an ISO 8601 time"),
+    "the year 10000": (line(started_at="10000-01-01"), "line 1: started_at: '10000-01-01' is not an ISO 8601 time"),
+    "1e999": (line(stands_for_s=0.5).replace(b"0.5", b"1e999"), "line 1: stands_for_s: inf is not a finite number"),
+    "NaN": (line(stands_for_s=float("nan")), "line 1: stands_for_s: nan is not a finite number"),
+    "a number of 400 digits": (
+        line(prompt_tokens=10**400),
+        f"line 1: prompt_tokens: 1{'0' * 79}… is not a whole number",
+    ),
     "a number of 5,000 digits": (line(prompt_tokens=0.5).replace(b"0.5", b"9" * 5_000), "Exceeds the limit"),
-    "text of 200,000": (line(error="x" * 200_000), "a text of 200,000 characters is longer than the 131,072 that"),
+    "text of 200,000": (line(error="x" * 200_000), "a text of 200,000 characters is longer than the limit of 131,072"),
     "a line without an end": (b'{"target":"' + b"x" * 9_000_000, "more than 4,194,304 characters without the end of"),
     "Latin-1": (b'{"target":"caf\xe9"}', "after line 0: not UTF-8 text ("),
     "UTF-16": (line().decode().encode("utf-16"), "after line 0: not UTF-8 text ("),
@@ -116,16 +119,19 @@ def parquet(place: CliFixture, name: str, **columns: Any) -> str:
 
 
 PARQUET: dict[str, tuple[dict[str, Any], str]] = {
-    "integers as moments": ({"started_at": pa.array([5])}, "the column started_at is int64, and no ISO 8601 time"),
+    "integers as moments": ({"started_at": pa.array([5])}, "the column started_at is int64, not an ISO 8601 time"),
     "nested lists": (
         {"error": pa.array([[["a"]]])},
-        "the column error is list<element: list<element: string>>, and no",
+        "the column error is list<element: list<element: string>>, not",
     ),
-    "binary": ({"target": pa.array([b"\xff"])}, "the column target is binary, and no text"),
-    "one text of 200 MB": ({"error": pa.array(["x" * 200_000_000])}, "error: a text of 200,000,000 bytes, and at most"),
+    "binary": ({"target": pa.array([b"\xff"])}, "the column target is binary, not text"),
+    "one text of 200 MB": (
+        {"error": pa.array(["x" * 200_000_000])},
+        "error: a text of 200,000,000 bytes, the limit is",
+    ),
     "a group of 600 MB": (
         {"error": pa.array([f"{n:05}" + "x" * 119_995 for n in range(5_000)])},
-        "its row group 1 is 60",
+        "row group 1 is 60",
     ),
 }
 

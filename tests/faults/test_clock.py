@@ -126,7 +126,7 @@ def test_a_store_that_an_older_uptoken_pruned_by_a_wrong_clock_says_so_and_recor
     place.run("run")
     store = open_store(place.url)
     store.write([probe(_now(place) + 500 * DAY, target="old")])
-    while store.tidy(_now(place) + 100 * DAY):
+    while store.prune(_now(place) + 100 * DAY):
         pass
     store.close()
     code, out, _ = place.run("run", "--all")
@@ -143,7 +143,7 @@ def test_repair_brings_over_no_pruning_by_a_wrong_clock(place: ShiftedPlace) -> 
     place.run("run")
     store = open_store(place.url)
     store.write([probe(_now(place) + 500 * DAY, target="old")])
-    store.tidy(_now(place) + 100 * DAY)
+    store.prune(_now(place) + 100 * DAY)
     store.close()
     assert place.run("repair")[0] == 0
     assert place.run("restore", f"{place.folder}/data/uptoken.db.repaired")[0] == 0
@@ -170,7 +170,7 @@ def test_a_budget_holds_though_the_clock_jumps_from_day_to_day(tmp_path: Path) -
 
 
 def test_a_loop_whose_clock_jumps_ahead_and_back_goes_on_and_says_so(place: ShiftedPlace) -> None:
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: len(place.probes()) >= 2)
     now = _now(place)
     place.set_clock(500)

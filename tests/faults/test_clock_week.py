@@ -28,7 +28,6 @@ from collectors.scheduler.shared_state import SharedState
 from settings.targets import Config
 from store import Store, open_store
 from store.horizon import MARGIN_MS, horizon
-from store.protocol import upkeep_of
 from store.schema import MODELS, PROBES, Model, Probe, Row
 from tests.collectors.builders import config
 from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe
@@ -120,10 +119,11 @@ def _run(machine: Machine, settings_of_it: Config, store: Store, folder: Path) -
         patch.object(clock, "read_clocks", machine.reading),
         patch.object(scheduler, "read_clocks", machine.reading),
         patch("collectors.scheduler.shared_state.read_clocks", machine.reading),
-        patch.dict(scheduler.COLLECTORS, {"probe": _collect}, clear=True),
     ):
         shared = SharedState(folder / "lock", "here")
-        one = scheduler.Scheduler(settings_of_it, store, "here", ConsoleReport(io.StringIO()), ["probe"], shared)
+        one = scheduler.Scheduler(
+            settings_of_it, store, "here", ConsoleReport(io.StringIO()), {"probe": _collect}, shared
+        )
         try:
             one.once()
         finally:
@@ -167,7 +167,7 @@ def _nothing_is_lost(store: Store, history: list[Probe], oldest: int) -> None:
     there = {row[0] for row in store.read(PROBES, columns=("started_at",))}
     lost = [row.started_at for row in history if row.started_at >= oldest and row.started_at not in there]
     assert lost == [], "what is younger than it is kept is there"
-    assert upkeep_of(store).kept_since() <= oldest
+    assert store.kept_since() <= oldest
 
 
 def _nothing_was_refused(store: Store, right: list[int], began: int) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from collectors.registry import chosen
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.scheduler import Scheduler
 from store import StoreError, open_store
@@ -82,7 +83,9 @@ def test_what_a_full_disk_did_not_take_is_kept_in_memory_and_written_when_there_
     monkeypatch.setattr("collectors.scheduler.scheduler.RETRY_AFTER_S", 0.2)
     path, said = tmp_path / "full.db", io.StringIO()
     store = open_store(f"sqlite:///{path}")
-    loop = Scheduler(config({"base_url": server.url, "every": "1s"}), store, "here", ConsoleReport(said), ["probe"])
+    loop = Scheduler(
+        config({"base_url": server.url, "every": "1s"}), store, "here", ConsoleReport(said), chosen(["probe"])
+    )
     thread = threading.Thread(target=loop.every, args=(1.0,))
     thread.start()
     try:
@@ -115,7 +118,7 @@ def test_what_cannot_be_kept_in_memory_is_counted_and_said(
     monkeypatch.setattr("collectors.scheduler.scheduler.MOST_UNSAVED_ROWS", 3)
     said = io.StringIO()
     store = open_store(f"sqlite:///{tmp_path}/a.db")
-    loop = Scheduler(config({"base_url": server.url}), store, "here", ConsoleReport(said), ["probe"])
+    loop = Scheduler(config({"base_url": server.url}), store, "here", ConsoleReport(said), chosen(["probe"]))
 
     def refuse(*_: object, **__: object) -> int:
         raise StoreError("the disk is full")
@@ -133,7 +136,7 @@ def test_what_cannot_be_kept_in_memory_is_counted_and_said(
 
 
 def test_a_store_that_is_removed_while_it_is_written_is_said_and_goes_on_when_it_is_back(place: CliFixture) -> None:
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: len(place.probes()) >= 2)
     away = place.folder / "away"
     away.mkdir()
@@ -156,7 +159,7 @@ def test_a_store_that_is_removed_while_it_is_written_is_said_and_goes_on_when_it
 
 
 def test_a_store_that_stays_away_is_exit_code_3(place: CliFixture, server: FaultServer) -> None:
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: len(place.probes()) >= 1)
     for path in store_of(place).parent.glob("uptoken.db*"):
         path.unlink()
@@ -223,7 +226,7 @@ def test_a_store_of_somebody_else_is_exit_code_3(place: CliFixture, tmp_path: Pa
 
 
 def test_a_store_that_another_program_holds_delays_no_probe_and_loses_none(place: CliFixture) -> None:
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: len(place.probes()) >= 2)
     other = apsw.Connection(str(store_of(place)))
     other.set_busy_timeout(5_000)

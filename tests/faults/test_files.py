@@ -17,7 +17,7 @@ import pytest
 from store import StoreError, open_store
 from store.backup import back_up, restore
 from store.part_files import part_file
-from store.paths import put_aside
+from store.paths import replaced_stores
 from store.repair import salvage
 from store.schema import INCIDENTS
 from tests.collectors.cli_fixture import ROOT, CliFixture, until
@@ -136,14 +136,14 @@ def test_a_repair_without_room_leaves_no_file(tmp_path: Path) -> None:
         "import resource, sys; from pathlib import Path; from store.repair import salvage\n"
         "import shutil, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "source, target = map(Path, sys.argv[1:3])\n"
-        "import store.repair; copy = store.repair.copied\n"
+        "import store.repair; copy = store.repair.temporary_copy\n"
         "from contextlib import contextmanager\n"
         "@contextmanager\n"
         "def copied(*args):\n"
         "    with copy(*args) as it:\n"
         f"        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
         "        yield it\n"
-        "store.repair.copied = copied\n"
+        "store.repair.temporary_copy = copied\n"
         "try: salvage(source, target)\n"
         "except store.repair.StoreError as problem: print(problem)"
     )
@@ -161,7 +161,7 @@ def test_incidents_whose_raw_probes_were_pruned_are_brought_over(tmp_path: Path)
     store.write(probe(start + n * 10 * MINUTE, "timeout" if n in down else "ok") for n in range(432))
     incidents = list(store.read(INCIDENTS))
     assert len(incidents) == 3
-    while store.tidy(start + 2 * DAY):
+    while store.prune(start + 2 * DAY):
         pass
     store.close()
     found = salvage(path, repaired)
@@ -177,7 +177,7 @@ def test_roll_ups_of_a_series_whose_last_raw_probes_cannot_be_read_are_brought_o
     path, repaired = tmp_path / "a.db", tmp_path / "repaired.db"
     store = open_store(f"sqlite:///{path}")
     store.write(probe(NOON - 9 * DAY + n * HOUR, target=name) for n in range(48) for name in "ab")
-    while store.tidy(NOON):
+    while store.prune(NOON):
         pass
     days = list(store.rollups("day"))
     store.close()
@@ -229,7 +229,7 @@ def test_a_restore_that_is_killed_at_any_step_leaves_one_of_the_two_stores(
     restore(copy, path)
     assert probes_of(path) == old
     assert path.stat().st_nlink == 1
-    assert any(probes_of(aside) == new for aside in put_aside(path))
+    assert any(probes_of(aside) == new for aside in replaced_stores(path))
     assert not list(tmp_path.glob(".*.part*"))
 
 
@@ -246,7 +246,7 @@ def test_what_cannot_be_written_into_the_old_file_is_put_aside_with_it_and_an_in
     new = probes_of(path)
     killed = python(KILLED_RESTORE, copy, path, "replace", "before")
     assert killed.wait(60) == -signal.SIGKILL
-    [aside] = put_aside(path)
+    [aside] = replaced_stores(path)
     reader.close()
     store.close()
     with pytest.raises(StoreError, match=r"was interrupted: .*restore .*\.before-"):
@@ -262,7 +262,7 @@ def test_a_missing_store_beside_one_that_was_put_aside_is_refused_by_every_comma
     assert place.run("backup", str(place.folder / "copy.db"))[0] == 0
     assert place.run("restore", str(place.folder / "copy.db"))[0] == 0
     path.unlink()
-    [aside] = put_aside(path)
+    [aside] = replaced_stores(path)
     rows = place.folder / "probes.csv"
     rows.write_text("")
     words = ["run", "check", "check --health", "export probes", f"import probes {rows}", f"backup {rows}.db", "rebuild"]
@@ -286,7 +286,7 @@ def test_two_loops_over_a_store_and_a_symbolic_link_to_it_share_the_work(place: 
     assert place.run("run")[0] == 0
     link = place.folder / "link.db"
     link.symlink_to(store_of(place))
-    loops = [place.start("run", "--every", "1", "--store", url) for url in (place.url, f"sqlite:///{link}")]
+    loops = [place.start_loop("--store", url) for url in (place.url, f"sqlite:///{link}")]
     count = len(place.probes())
     until(lambda: len(place.probes()) >= count + 8)
     for loop in loops:
@@ -308,7 +308,7 @@ def test_a_restore_through_a_symbolic_link_replaces_the_store_and_not_the_link(p
     assert place.run("restore", str(copy), *at_link)[0] == 0
     assert link.is_symlink()
     assert len(place.probes()) == 1
-    process = place.start("run", "--every", "1", *at_link)
+    process = place.start_loop(*at_link)
     until(lambda: len(place.probes()) > 3)
     for command in ("repair", "rebuild"):
         code, _, err = place.run(command)
@@ -335,7 +335,7 @@ def test_a_folder_that_is_mounted_twice_has_one_lock_and_a_file_mounted_alone_is
     again.mkdir()
     alone.touch()
     with mounted(again, "--bind", str(store_of(place).parent)):
-        loop = place.start("run", "--every", "1")
+        loop = place.start_loop()
         count = len(place.probes())
         until(lambda: len(place.probes()) > count)
         code, _, err = place.run("rebuild", "--store", f"sqlite:///{again}/uptoken.db")

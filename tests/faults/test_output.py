@@ -50,6 +50,7 @@ def run(place: CliFixture, *words: str, out: str, **variables: str) -> tuple[int
 @pytest.mark.parametrize("out", ["/dev/full", "closed", "a pipe without a reader"])
 @pytest.mark.parametrize("errors_too", [False, True])
 def test_a_loop_goes_on_recording_when_its_log_cannot_be_written(place: CliFixture, out: str, errors_too: bool) -> None:
+    place.set_every("1s")
     reader, writer = os.pipe()
     os.close(reader)
     full = os.open("/dev/full", os.O_WRONLY)

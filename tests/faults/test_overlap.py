@@ -174,6 +174,7 @@ def test_a_run_that_lasts_makes_the_ticks_that_systemd_does_not_start_meanwhile(
 def test_an_interval_that_is_shorter_than_the_timers_is_said_with_the_one_to_set(tmp_path: Path) -> None:
     with FaultServer(chunked(*GOOD)) as server:
         place = CliFixture(tmp_path, server.url)
+        place.set_every("1s")
         ended = _ended(_timer(place, 5, 3.0))
         code, out, _ = place.run("check")
     assert "a run starts every" not in ended[0][1]
@@ -272,13 +273,13 @@ def test_what_a_run_saw_is_recorded_when_the_store_cannot_be_read_for_the_ticks_
     with _place(tmp_path, timeout_s=3, every_s=1) as place:
         done = place.python(
             "import os, sys\nos.environ['SYSTEMD_EXEC_PID'] = str(os.getpid())\n"
-            "from collectors.scheduler.context import Scene\nfrom store import StoreError\n"
-            "read, calls = Scene.read_series, []\n"
+            "from collectors.scheduler.context import CollectorContext\nfrom store import StoreError\n"
+            "read, calls = CollectorContext.read_series, []\n"
             "def read_series(scene):\n"
             "    calls.append(1)\n"
             "    if len(calls) > 1: raise StoreError('the server is gone')\n"
             "    read(scene)\n"
-            "Scene.read_series = read_series\n"
+            "CollectorContext.read_series = read_series\n"
             "from cli import main\nsys.argv = ['collectors', 'run']\nsys.exit(main())\n"
         )
         probes = _by_target(place)

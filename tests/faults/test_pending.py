@@ -66,7 +66,6 @@ def test_what_a_run_probed_while_the_store_was_locked_is_recorded_by_the_next_ru
     other = apsw.Connection(str(store_of(place)))
     other.execute("BEGIN IMMEDIATE")
     for number in (1, 2):
-        time.sleep(1)
         done = place.python(IMPATIENT)
         assert done.returncode == 3
         assert "rows are kept in" in done.stdout + done.stderr and "locked by another program" in done.stderr
@@ -100,7 +99,7 @@ def _runs(place: CliFixture) -> list[tuple[object, ...]]:
 
 
 def test_a_loop_that_is_ended_while_the_store_is_locked_loses_no_probe(place: CliFixture) -> None:
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: len(place.probes()) >= 2)
     other = apsw.Connection(str(store_of(place)))
     other.set_busy_timeout(5_000)
@@ -120,7 +119,6 @@ def test_a_loop_that_is_ended_while_the_store_is_locked_loses_no_probe(place: Cl
 
 
 def test_slots_that_wait_in_a_file_are_not_probed_again(place: CliFixture, server: FaultServer) -> None:
-    place.config.write_text(place.config.read_text().replace('every = "1s"', 'every = "1h"'))
     assert place.run("run")[0] == 0
     assert place.run("export", "targets")[0] == 0
     connection = apsw.Connection(str(store_of(place)))
@@ -194,7 +192,7 @@ def rows_file(place: CliFixture, count: int, name: str = "rows.csv") -> Path:
 
 def test_an_import_holds_up_no_loop(place: CliFixture) -> None:
     path = rows_file(place, 40_000)
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: len(place.probes()) >= 2)
     began = time.time() * 1_000
     code, _, err = place.run("import", "probes", str(path))
@@ -210,8 +208,6 @@ def test_an_import_holds_up_no_loop(place: CliFixture) -> None:
 
 
 SLOW_IMPORT = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
 import sys, time, store.pending
 from cli import main
 step = store.pending.PendingFile.step
@@ -265,7 +261,7 @@ def test_an_import_that_is_interrupted_is_there_not_at_all_or_whole_after_the_ne
     _, err = late.communicate(timeout=20)
     assert 5_000 < len(place.probes()) < 20_001
     assert ("and go in with the next `run` or `import`" in err) == (number == signal.SIGINT)
-    loop = place.start("run", "--every", "1")
+    loop = place.start_loop()
     until(lambda: sum(row.location == "far" for row in place.probes()) == 20_000, 60)
     loop.terminate()
     out, err = loop.communicate(timeout=20)

@@ -73,7 +73,7 @@ def test_a_copy_that_is_made_under_load_is_sound_and_of_one_moment(tmp_path: Pat
 
 def test_a_copy_does_not_overwrite_a_file(tmp_path: Path) -> None:
     source = closed(tmp_path / "a.db", 1)
-    with pytest.raises(StoreError, match="is there already"):
+    with pytest.raises(StoreError, match="already exists"):
         back_up(source, source)
     with pytest.raises(StoreError, match=r"no store at .*missing.db"):
         back_up(tmp_path / "missing.db", tmp_path / "b.db")
@@ -166,7 +166,7 @@ def test_a_file_that_was_cut_gives_its_beginning(tmp_path: Path) -> None:
 def test_a_sound_store_is_saved_whole_also_what_is_not_checkpointed_and_what_is_rolled_up_alone(tmp_path: Path) -> None:
     path, repaired = tmp_path / "a.db", tmp_path / "repaired.db"
     store = filled(path)
-    while store.tidy(NOON - 3 * DAY):
+    while store.prune(NOON - 3 * DAY):
         pass
     store.write([probe(NOON + HOUR)])
     for table in TABLES.values():

@@ -57,7 +57,14 @@ def _skipped(place: CliFixture) -> int:
     return sum(run.skipped for run in _runs(place))
 
 
-def _next_slot(every_s: float = 1.0) -> None:
+def _place(folder: Path, server: FaultServer) -> CliFixture:
+    """Two seconds are enough for a busy machine to send a probe in the slot in which it was planned."""
+    place = CliFixture(folder, server.url)
+    place.set_every("2s")
+    return place
+
+
+def _next_slot(every_s: float = 2.0) -> None:
     """Wait until a probe of `a` would be due again."""
     time.sleep(every_s + 0.05)
 
@@ -65,7 +72,7 @@ def _next_slot(every_s: float = 1.0) -> None:
 def test_a_timers_next_runs_leave_a_server_alone_until_the_moment_that_it_named(tmp_path: Path) -> None:
     script, times = _first(answer(429, SLOW_DOWN, Retry_After="3600"))
     with FaultServer(script) as server:
-        place = CliFixture(tmp_path, server.url)
+        place = _place(tmp_path, server)
         code, out, _ = place.run("run")
         assert code == 0
         said = r"a rests until [0-9:-]+ ?[0-9:]* because the server asked for it \(HTTP 429, retry after 1 h\)"
@@ -89,7 +96,7 @@ def test_a_timers_next_runs_leave_a_server_alone_until_the_moment_that_it_named(
 def test_a_person_who_asks_for_a_probe_gets_one_and_a_good_response_ends_the_rest(tmp_path: Path) -> None:
     script, times = _first(answer(429, SLOW_DOWN, Retry_After="3600"))
     with FaultServer(script) as server:
-        place = CliFixture(tmp_path, server.url)
+        place = _place(tmp_path, server)
         place.run("run")
         _next_slot()
         place.run("run", "--all")
@@ -104,7 +111,7 @@ def test_a_person_who_asks_for_a_probe_gets_one_and_a_good_response_ends_the_res
 def test_without_the_shared_file_the_store_says_who_rests(tmp_path: Path) -> None:
     script, times = _first(answer(429, SLOW_DOWN, Retry_After="3600"))
     with FaultServer(script) as server:
-        place = CliFixture(tmp_path, server.url)
+        place = _place(tmp_path, server)
         place.run("run")
         for path in (tmp_path / "data").glob("*state*"):
             path.unlink()
@@ -117,8 +124,8 @@ def test_without_the_shared_file_the_store_says_who_rests(tmp_path: Path) -> Non
 def test_what_is_due_next_is_reckoned_from_the_end_of_a_rest(tmp_path: Path) -> None:
     script, _ = _first(answer(429, SLOW_DOWN, Retry_After="7200"))
     with FaultServer(script) as server:
-        place = CliFixture(tmp_path, server.url)
-        place.config.write_text(place.config.read_text().replace('every = "1s"', 'every = "10m"'))
+        place = _place(tmp_path, server)
+        place.set_every("10m")
         place.run("run")
         _, out, _ = place.run("run", "--only", "probe")
     minutes = re.search(r"nothing is due; the next is in ([0-9.]+) (h|min)", out)
@@ -158,7 +165,7 @@ def _endless_in_the_store(place: CliFixture) -> None:
 def test_a_rest_that_a_wrong_clock_noted_is_not_believed(tmp_path: Path, spoil: Callable[[CliFixture], None]) -> None:
     script, times = _first(answer(429, SLOW_DOWN, Retry_After="3600"))
     with FaultServer(script) as server:
-        place = CliFixture(tmp_path, server.url)
+        place = _place(tmp_path, server)
         place.run("run")
         spoil(place)
         _next_slot()
@@ -170,8 +177,8 @@ def test_a_rest_that_a_wrong_clock_noted_is_not_believed(tmp_path: Path, spoil: 
 def test_a_loop_skips_the_slots_of_a_rest_and_is_on_time_for_the_next_one(tmp_path: Path) -> None:
     script, times = _first(answer(429, SLOW_DOWN, Retry_After="3"))
     with FaultServer(script) as server:
-        place = CliFixture(tmp_path, server.url)
-        process = place.start("run", "--every", "1")
+        place = _place(tmp_path, server)
+        process = place.start_loop()
         until(lambda: len(times) >= 3, 20)
         process.terminate()
         out, err = process.communicate(timeout=20)
@@ -194,13 +201,12 @@ def test_both_profiles_rest_and_no_confirmation_is_sent_into_it(tmp_path: Path) 
     down = answer(503, {"error": {"message": "down for maintenance"}}, Retry_After="3600")
     script, times = _first(down, down)
     with FaultServer(script) as server:
-        place = CliFixture(tmp_path, server.url)
-        place.configure(server.url)
+        place = _place(tmp_path, server)
         place.config.write_text(place.config.read_text().replace('throughput_every = "off"', 'throughput_every = "2s"'))
         place.run("run")
         before = len(times)
         for _ in range(2):
-            _next_slot(2.0)
+            _next_slot()
             place.run("run")
     # both were due at once: whichever came second was skipped, or was under way already
     assert 1 <= before <= 2
@@ -211,8 +217,8 @@ def test_both_profiles_rest_and_no_confirmation_is_sent_into_it(tmp_path: Path) 
 def test_a_short_rest_only_delays_the_confirmation(tmp_path: Path) -> None:
     script, times = _first(answer(503, {"error": {"message": "restarting"}}, Retry_After="1"))
     with FaultServer(script) as server:
-        place = CliFixture(tmp_path, server.url)
-        place.config.write_text(place.config.read_text().replace('every = "1s"', 'every = "10s"'))
+        place = _place(tmp_path, server)
+        place.set_every("10s")
         place.run("run")
     assert len(times) == 2 and times[1] - times[0] >= 1
     assert [(row.outcome, row.stands_for_s) for row in place.probes()] == [("server_error", 0.0), ("ok", 10.0)]
@@ -222,7 +228,7 @@ def test_an_error_inside_a_stream_can_ask_for_a_rest(tmp_path: Path) -> None:
     said = {"message": "Rate limit reached. Please try again in 7m12s.", "code": "rate_limit_exceeded"}
     script, times = _first(chunked(event({"error": said}), DONE))
     with FaultServer(script) as server:
-        place = CliFixture(tmp_path, server.url)
+        place = _place(tmp_path, server)
         place.run("run")
         _next_slot()
         _, out, _ = place.run("run")
@@ -233,7 +239,7 @@ def test_an_error_inside_a_stream_can_ask_for_a_rest(tmp_path: Path) -> None:
 def test_a_rest_is_at_most_a_day(tmp_path: Path) -> None:
     script, times = _first(answer(429, SLOW_DOWN, Retry_After="604800"))
     with FaultServer(script) as server:
-        place = CliFixture(tmp_path, server.url)
+        place = _place(tmp_path, server)
         _, out, _ = place.run("run")
     assert "(HTTP 429, retry after 7 d; a rest is at most a day)" in out
     [row] = _limits(place)
@@ -249,7 +255,7 @@ def test_overlapping_runs_know_of_a_rest_at_once(tmp_path: Path) -> None:
         time.sleep(6)
 
     with FaultServer(script) as server, FaultServer(hangs) as hanging:
-        place = CliFixture(tmp_path, server.url)
+        place = _place(tmp_path, server)
         place.config.write_text(
             place.config.read_text().replace("[collector]\n", '[collector]\ntimeout = "5s"\n')
             + f'[[target]]\nname = "h"\nmodel = "m"\nevery = "60s"\nbase_url = "{hanging.url}"\n'
@@ -272,7 +278,7 @@ def test_overlapping_runs_know_of_a_rest_at_once(tmp_path: Path) -> None:
 def test_a_target_that_gets_another_model_does_not_rest_for_the_old_one(tmp_path: Path) -> None:
     script, times = _first(answer(429, SLOW_DOWN, Retry_After="3600"))
     with FaultServer(script) as server:
-        place = CliFixture(tmp_path, server.url)
+        place = _place(tmp_path, server)
         place.run("run")
         place.config.write_text(place.config.read_text().replace('model = "m"', 'model = "m2"'))
         _next_slot()
@@ -290,7 +296,7 @@ def test_what_is_left_is_recorded_at_most_once_a_minute_and_rests_nobody(tmp_pat
         chunked(*GOOD, **headers), chunked(*GOOD, **(headers | {"x_ratelimit_remaining_requests": "7"}))
     )
     with FaultServer(script) as server:
-        place = CliFixture(tmp_path, server.url)
+        place = _place(tmp_path, server)
         place.run("run")
         _next_slot()
         place.run("run")

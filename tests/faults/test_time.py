@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from collectors.registry import chosen
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.scheduler import Scheduler
 from store import open_store
@@ -35,7 +36,7 @@ def test_a_collector_that_was_held_goes_on_without_doubles_and_leaves_a_gap(
     tmp_path: Path, server: FaultServer
 ) -> None:
     place = CliFixture(tmp_path, server.url)
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: len(place.probes()) >= 3)
     process.send_signal(signal.SIGSTOP)
     time.sleep(4)
@@ -66,7 +67,7 @@ def test_a_clock_that_is_set_by_an_hour_silences_nobody_and_makes_no_negative_ti
     monkeypatch.setattr(time, "time", lambda: (real() + shift[0]) / 1e9)
     store = open_store(f"sqlite:///{tmp_path}/clock.db")
     loop = Scheduler(
-        config({"base_url": server.url, "every": "1s"}), store, "here", ConsoleReport(io.StringIO()), ["probe"]
+        config({"base_url": server.url, "every": "1s"}), store, "here", ConsoleReport(io.StringIO()), chosen(["probe"])
     )
     thread = threading.Thread(target=loop.every, args=(1.0,))
     thread.start()
@@ -115,7 +116,7 @@ def test_a_copy_is_made_put_back_and_undone_by_commands(tmp_path: Path, server: 
     copy = str(tmp_path / "copy.db")
     assert place.run("backup", copy)[0] == 0
     code, _, err = place.run("backup", copy)
-    assert (code, "is there already" in err) == (3, True)
+    assert (code, "already exists" in err) == (3, True)
     place.run("run", "--all")
     assert len(place.probes()) == 2
     code, _, err = place.run("restore", copy)
@@ -128,7 +129,7 @@ def test_a_copy_is_made_put_back_and_undone_by_commands(tmp_path: Path, server: 
     assert (code, "probes: 2 rows" in err) == (0, True)
     code, _, err = place.run("backup", copy, "--store", "clickhouse://here/db")
     assert (code, "a ClickHouse server has BACKUP" in err) == (2, True)
-    process = place.start("run", "--every", "1")
+    process = place.start_loop()
     until(lambda: len(place.probes()) >= 3)
     for words in (("restore", copy), ("repair",)):
         code, _, err = place.run(*words)

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import get_args
 
 from benchmarks.history import history
-from store.schema import Adaptation, Budget, Endpoint, EndpointStats, Model, Outcome, Probe, RateLimit, Row, Run, Usage
+from store.outcomes import Outcome
+from store.schema import Adaptation, Budget, Endpoint, EndpointStats, Model, Probe, RateLimit, Row, Run, Usage
 from tests.factories import DAY, HOUR, MINUTE, SECOND, model, probe, target
 
 DAYS = 2.2

@@ -91,11 +91,11 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Store
 
 @pytest.fixture
 def at_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.shell.time_range.time", SimpleNamespace(time_ns=lambda: NOW * 1_000_000))
+    monkeypatch.setattr("store.clock.time", SimpleNamespace(time_ns=lambda: NOW * 1_000_000))
 
 
 def url_of(store: Store) -> str:
-    return store.url if hasattr(store, "url") else f"sqlite:///{store.path}"  # type: ignore[attr-defined, no-any-return]
+    return store.url.text if hasattr(store, "url") else f"sqlite:///{store.path}"  # type: ignore[attr-defined, no-any-return]
 
 
 def read(store: Store, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -109,7 +109,9 @@ def read(store: Store, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> list[str]
 
 def _without_size(text: str) -> str:
     """What the store takes on the disk is the engine's own: one file of pages, or many of compressed columns."""
-    return re.sub(r'(data-label="Store">.*?class="number">)[^<]*(.*?)(, about [\d.,]+ \w+ more a day)', r"\1…\2", text)
+    return re.sub(
+        r'(data-label="Store">.*?class="number">)[^<]*(.*?)(, about [\d.,]+ \w+ more per day)', r"\1…\2", text
+    )
 
 
 def differences(one: list[str], other: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pages.components import formatting
-from pages.components.distribution_boxes import NOTHING, histogram, hours_of_week
+from pages.components.distribution_boxes import NO_SAMPLES, histogram, hours_of_week
 from stats.distribution import by_hour_of_week
 from stats.distribution import histogram as shares
 from stats.samples import samples
@@ -29,10 +29,10 @@ def test_the_week_has_a_box_an_hour_the_slowest_in_full_colour() -> None:
     assert len(re.findall("<i ", drawn)) == 7 * 24
     assert re.search(r'--s:8%" data-tip="Tue 12:00: (99|100|101)[.0-9]* ms"', drawn)
     assert re.search(r'--s:100%" data-tip="Tue 13:00: (39[6-9]|40[0-4]) ms"', drawn)
-    assert 'data-tip="Mon 12:00: no sample"' in drawn
+    assert 'data-tip="Mon 12:00: no samples"' in drawn
 
 
 def test_without_a_sample_both_say_so() -> None:
     empty = samples(told([probe(NOON, "timeout")]), "ttft_ms")
-    assert histogram(shares(empty), "red", "ms", formatting.milliseconds) == NOTHING
-    assert hours_of_week(by_hour_of_week([], "ttft_ms"), "red", "ms", formatting.milliseconds) == NOTHING
+    assert histogram(shares(empty), "red", "ms", formatting.milliseconds) == NO_SAMPLES
+    assert hours_of_week(by_hour_of_week([], "ttft_ms"), "red", "ms", formatting.milliseconds) == NO_SAMPLES

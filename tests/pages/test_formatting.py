@@ -39,7 +39,7 @@ def test_numbers_have_the_digits_that_mean_something() -> None:
     ]
     assert [formatting.rate(v) for v in (None, 61.04, 118.4)] == ["–", "61.0", "118"]
     assert [formatting.context(v) for v in (None, 512, 8_192, 32_768, 131_072, 1_048_576)] == [
-        "not known",
+        "unknown",
         "512",
         "8k",
         "32k",
@@ -47,11 +47,11 @@ def test_numbers_have_the_digits_that_mean_something() -> None:
         "1.05M",
     ]
     assert [formatting.price(v) for v in (None, "0", "0.020", "15", "x")] == [
-        "not known",
+        "unknown",
         "$0",
         "$0.02",
         "$15",
-        "not known",
+        "unknown",
     ]
     assert [formatting.money(v) for v in (0, 0.01214, 12.3)] == ["$0", "$0.0121", "$12.30"]
     assert [formatting.probes(v) for v in (0, 1, 1_438)] == ["0 probes", "1 probe", "1,438 probes"]
@@ -75,7 +75,7 @@ def test_durations_and_moments() -> None:
 
 
 def test_without_enough_coverage_the_note_says_so() -> None:
-    assert formatting.uptime_note(Uptime(100, 40, 0, 0, 4, 4)) == "not enough data: 40.0% of the time is covered"
+    assert formatting.uptime_note(Uptime(100, 40, 0, 0, 4, 4)) == "not enough data: coverage 40.0%"
     assert formatting.uptime_note(Uptime(100, 100, 0, 0, 1_438, 1_438)) == "99.7 to 100 · 1,438 probes"
 
 
@@ -85,11 +85,14 @@ def test_what_was_seen_is_status_finish_reason_error_tokens_and_cost() -> None:
         "reasoning_tokens": 16, "tokens_source": "usage", "cost_usd": 0.0004, "answer_ok": None,
     }  # fmt: skip
     said = "HTTP 200, finish reason length; 20 tokens in, 16 out, 16 of them reasoning, $0.0004 billed"
-    assert formatting.seen(full) == said
+    assert formatting.describe_probe(full) == said
     limited = {"http_status": 429, "error": "HTTP 429, slow down (retry after 30)", "cost_usd": None}
-    assert formatting.seen(limited) == "HTTP 429; slow down (retry after 30)"
-    assert formatting.seen({"http_status": None, "error": "connection refused"}) == "no response; connection refused"
+    assert formatting.describe_probe(limited) == "HTTP 429; slow down (retry after 30)"
+    assert (
+        formatting.describe_probe({"http_status": None, "error": "connection refused"})
+        == "no response; connection refused"
+    )
     counted = {"http_status": 200, "completion_tokens": 1, "tokens_source": "chunks", "answer_ok": False}
-    assert formatting.seen(counted) == "HTTP 200; 1 token out (counted here); the answer was wrong"
+    assert formatting.describe_probe(counted) == "HTTP 200; 1 token out (estimated from chunks); wrong answer"
     paced = {"http_status": 200, "itl_p50_ms": 12.5, "itl_p99_ms": 140.0, "system_fingerprint": "fp_1"}
-    assert formatting.seen(paced) == "HTTP 200; gaps between chunks p50 12.5 ms, p99 140 ms; fingerprint fp_1"
+    assert formatting.describe_probe(paced) == "HTTP 200; gaps between chunks p50 12.5 ms, p99 140 ms; fingerprint fp_1"

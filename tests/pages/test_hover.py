@@ -63,16 +63,16 @@ def test_each_of_the_last_probes_says_what_was_seen(store_at: Path) -> None:
 def test_a_targets_state_says_what_its_newest_probe_saw(store_at: Path, page: str) -> None:
     _filled(store_at)
     shown = html(open_page(page, target="Limited"))
-    assert "The newest probe: rate limited. HTTP 429; slow down" in _tips(shown, "◆ rate limited")
+    assert "Newest probe: rate limited. HTTP 429; slow down" in _tips(shown, "◆ rate limited")
 
 
 def test_an_incident_a_bar_and_a_mark_on_a_chart_say_what_was_seen(store_at: Path) -> None:
     _filled(store_at)
     app = open_page("model.py", target="Down")
     page = html(app)
-    assert _tips(page, "still down") == ["4 probes failed. The first: server error. HTTP 503; <b>overloaded</b>"]
+    assert _tips(page, "still down") == ["4 probes failed. First: server error. HTTP 503; <b>overloaded</b>"]
     bars = [unescape(tip) for tip in re.findall(r'<i class="down"[^>]*data-tip="([^"]*)"', page)]
-    assert bars and all(bar.endswith("server error; the first said: HTTP 503, <b>overloaded</b>") for bar in bars)
+    assert bars and all(bar.endswith("server error; first error: HTTP 503, <b>overloaded</b>") for bar in bars)
     chart = json.loads(app.get("plotly_chart")[0].proto.spec)
     [failures] = [trace for trace in chart["data"] if trace.get("name") == "failure"]
     assert all("server error<br>" in said for said in failures["text"])
@@ -83,7 +83,7 @@ def test_from_roll_ups_an_incident_says_the_same(store_at: Path, monkeypatch: py
     monkeypatch.setattr("pages.queries.target_history.RAW_AT_MOST", 0)
     _filled(store_at)
     page = html(open_page("model.py", target="Down", range="30 d"))
-    assert _tips(page, "still down") == ["4 probes failed. The first: server error. HTTP 503; <b>overloaded</b>"]
+    assert _tips(page, "still down") == ["4 probes failed. First: server error. HTTP 503; <b>overloaded</b>"]
 
 
 def test_others_are_not_told_how_a_target_failed(store_at: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_reasoning_model_has_its_wait_for_the_answer_beside_ttft(
     # of 900 to 1,019: the middle is 959.5, and 1,013.05 the 95th percentile
     expected = f"960 / 1,013 ms | p50 and p95, 120 probes{note}"
     assert metric(app, "Time to first answer token") == expected
-    assert metric(app, "Answers right").endswith("120 of 120 fresh numbers to repeat")
+    assert metric(app, "Correct answers").endswith("120 of 120 fresh numbers to repeat")
     page = html(app)
     assert "First answer</button></th>" in page and "<td>900 ms</td>" in page
     line = text(page.partition(">Inter-token latency</button>")[2].partition("</div>")[0])
@@ -129,7 +129,7 @@ def test_a_comparison_has_the_wait_for_the_answer_and_the_gaps_where_any_is_know
 def test_a_new_fingerprint_is_named_where_it_began(store_at: Path) -> None:
     _filled(store_at)
     page = html(open_page("model.py", target="Thinker"))
-    assert _tips(page, "new fingerprint") == ["system_fingerprint fp_new; of the probe before fp_old"]
+    assert _tips(page, "new fingerprint") == ["system_fingerprint fp_new; previous probe: fp_old"]
 
 
 def test_a_disabled_target_is_last_and_grey_and_keeps_its_history(store_at: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_disabled_target_is_last_and_grey_and_keeps_its_history(store_at: Path
     row = page.partition('class="u-row off"')[2]
     assert "○ disabled" in row and "no probe since" not in row and '<i class="up"' in row
     app = open_page("model.py", target="Off")
-    assert "`enabled = false` is set" in app.info[0].value
+    assert "Its configuration has `enabled = false`" in app.info[0].value
     assert len(app.get("plotly_chart")) == 4
     assert "○ disabled" in html(app)
 

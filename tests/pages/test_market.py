@@ -33,12 +33,12 @@ def facts(page: str, label: str) -> list[str]:
 def test_a_provider_is_shown_with_its_conditions_and_what_it_supports(filled: Path) -> None:
     page = html(open_page("model.py", target="Broken"))
     cells = row_of(page, "Alpha")
-    assert cells[0] == "Alpha bf16tools, 1 more parameter, keeps nothing of a prompt"
+    assert cells[0] == "Alpha bf16tools, 1 more parameter, zero data retention"
     assert cells[3] == "$1 / $150% offabove 32,000 prompt tokens: $4"
 
 
 def test_uptime_by_provider_is_what_is_reported_beside_our_own_requests(filled: Path) -> None:
-    page = html(open_page("model.py", target="Broken")).partition("Reported over this window")[2]
+    page = html(open_page("model.py", target="Broken")).partition("Reported in this range")[2]
     alpha, beta = row_of(page, "Alpha"), row_of(page, "Beta")
     assert alpha[2:] == ["95.00%", "0% · 0 of 297"]  # every fourth of 1,190 minutes, counted from the tenth
     assert beta[2:] == ["95.00%", "100% · 1,190 of 1,190"]
@@ -84,7 +84,7 @@ def test_activity_is_by_version_as_bars_or_as_shares_and_names_its_source(filled
 
 def test_apps_are_told_for_all_models_and_ones_own_use_for_this_one(filled: Path) -> None:
     page = html(open_page("model.py", target="Broken"))
-    assert "over all models: it does not tell them for one" in page
+    assert "over all models: it does not report them by model" in page
     assert "1. &lt;b&gt;Chat&lt;/b&gt;" in page and "50B" in page
     assert "<td>Beta</td><td>7k</td><td>30</td><td>$2.50</td>" in page
 
@@ -95,11 +95,11 @@ def test_apps_are_told_for_all_models_and_ones_own_use_for_this_one(filled: Path
 def test_the_order_the_chances_and_the_reasons(filled: Path) -> None:
     app = open_page("routing.py", model="acme/broken", strategy="Price", prompt="1000000", output="0")
     page = html(app)
-    assert "Nobody would serve this request" in page
+    assert "No endpoint can serve this request" in page
     assert "its context is 65,536 tokens, the request needs 1,000,000" in page
     app = open_page("routing.py", model="acme/broken", strategy="Price", prompt="30000", output="0")
     page = html(app)
-    assert row_of(page, "Alpha")[:3] == ["Alpha bf16an outage just now", "90.0%", "$0.015"]
+    assert row_of(page, "Alpha")[:3] == ["Alpha bf16recent outage", "90.0%", "$0.015"]
     assert row_of(page, "Beta")[1] == "10.0%"
     assert json.loads(code(app)) == {"provider": {}}
 
@@ -107,28 +107,35 @@ def test_the_order_the_chances_and_the_reasons(filled: Path) -> None:
 def test_needs_and_policies_leave_out_and_go_into_the_provider_object(filled: Path) -> None:
     app = open_page("routing.py", model="acme/broken")
     app.multiselect(key="needs").set_value(["tools", "images"]).run()
-    app.selectbox(key="data").set_value("Keeps nothing").run()
+    app.selectbox(key="data").set_value("Zero data retention").run()
     assert not app.exception
     page = html(app)
-    assert "it does not support tools; it is not on the router&#x27;s list of endpoints that keep nothing" in page
+    assert "it does not support tools; it is not on the router&#39;s list of endpoints that keep nothing" in page
     assert json.loads(code(app)) == {"provider": {"require_parameters": True, "zdr": True}}
     app.toggle(key="fixed").set_value(True).run()
     assert json.loads(code(app))["provider"]["order"] == ["alpha/bf16"]
     app.selectbox(key="data").set_value("No training on prompts").run()
-    assert "Who collects prompts is not told" in app.caption[-1].value
+    assert "The router's API does not report which providers collect prompts" in app.caption[-1].value
 
 
 def test_our_own_probes_tell_another_order_beside_the_report(filled: Path) -> None:
     app = open_page("routing.py", model="acme/broken", hour="100")
-    ours = html(app).partition("By our own probes")[2]
+    ours = html(app).partition("Measured by your probes")[2]
     assert row_of(ours, "Alpha")[-1] == "0%"
     assert row_of(ours, "Beta")[-1] == "100%"
     assert [row_of(ours, name)[1] for name in ("Alpha", "Beta")] == ["0%", "100%"]
 
 
 def test_a_sort_shows_ranks(filled: Path) -> None:
-    page = html(open_page("routing.py", model="acme/broken", strategy="Sort: cheapest"))
+    page = html(open_page("routing.py", model="acme/broken", strategy="Lowest price"))
     assert [row_of(page, name)[1] for name in ("Alpha", "Beta")] == ["1.", "2."]
+
+
+def test_links_from_before_the_strategies_were_renamed_still_select_them(filled: Path) -> None:
+    app = open_page("routing.py", model="acme/broken", strategy="Sort: cheapest", data="Keeps nothing")
+    assert not app.exception
+    assert row_of(html(app), "Alpha")[1] == "1."
+    assert app.selectbox(key="data").value == "Zero data retention"
 
 
 def test_without_endpoints_routing_says_where_they_come_from(store_at: Path) -> None:
@@ -172,7 +179,7 @@ def test_a_link_to_the_catalog_keeps_its_filters(filled: Path, query: dict[str, 
     if found:
         assert set(app.dataframe[0].value["model"]) == found
     else:
-        assert "No model meets all of this" in app.info[0].value
+        assert "No model matches all filters" in app.info[0].value
 
 
 def test_both_scatters_are_told_to_a_screen_reader(filled: Path) -> None:
@@ -210,7 +217,7 @@ def test_targets_and_models_stand_side_by_side(filled: Path) -> None:
 
 def test_fewer_than_two_are_no_comparison_and_models_that_nobody_probes_have_no_charts(filled: Path) -> None:
     app = open_page("compare.py")
-    assert "Choose two to six" in html(app)
+    assert "Choose 2 to 6" in html(app)
     app.multiselect(key="with").set_value(["acme/cheap:free", "acme/routed"]).run()
     assert not app.exception
     assert facts(html(app), "Price per million, in / out") == ["$0 / $0", "varies / varies"]

@@ -56,14 +56,16 @@ def parameters() -> list[str]:
         for call in ast.walk(ast.parse(path.read_text())):
             if isinstance(call, ast.Call):
                 words = {word.arg: word.value for word in call.keywords}
-                is_bound = "bind" in words or getattr(call.func, "id", "") == "numeric"
+                is_bound = "bind" in words or getattr(call.func, "id", "") in ("numeric", "_pick", "_switch")
                 if is_bound and isinstance(words.get("key"), ast.Constant):
                     found.add(words["key"].value)
     return sorted(found)
 
 
 def test_the_parameters_are_found() -> None:
-    assert {"range", "target", "prompt", "output", "most_in", "with", "q", "only"} <= set(parameters())
+    assert {"range", "target", "prompt", "output", "most_in", "with", "q", "only", "takes", "activity_of"} <= set(
+        parameters()
+    )
 
 
 @pytest.mark.parametrize("page", PAGES)

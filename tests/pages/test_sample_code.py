@@ -33,7 +33,10 @@ def test_every_sample_names_the_model_and_the_server(callee: SampleRequest, name
     code = SAMPLES[name][1](callee)
     assert callee.model in code
     assert callee.base_url in code
-    assert (callee.key in code) == (callee.api_key_env is not None)
+    if callee.key is not None:
+        assert callee.key in code
+    else:
+        assert "Authorization" not in code and "env" not in code
 
 
 @pytest.mark.parametrize("name", list(SAMPLES))
@@ -192,3 +195,21 @@ def test_the_first_sample_is_named_for_the_vendors_package() -> None:
         "Python (google-genai)",
     ]
     assert label("curl", "gemini") == "curl"
+
+
+@pytest.mark.parametrize("api", list(CALLED))
+@pytest.mark.parametrize("key", [None, "KEY"])
+@pytest.mark.parametrize("name", [name for name, (language, _) in SAMPLES.items() if language == "python"])
+def test_a_python_sample_imports_what_it_uses_and_nothing_else(name: str, key: str | None, api: str) -> None:
+    tree = ast.parse(SAMPLES[name][1](SampleRequest("m", "http://127.0.0.1:1/v1", key, api=api)))
+    imported = {
+        alias.name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names
+    }
+    assert imported == {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & {"os", *imported}
+    assert ("os" in imported) == (key is not None)
+
+
+@pytest.mark.parametrize("name", list(SAMPLES))
+def test_a_routers_sample_sends_a_key_also_where_the_target_names_none(name: str) -> None:
+    code = SAMPLES[name][1](replace(ROUTED, api_key_env=None))
+    assert "OPENROUTER_API_KEY" in code and '"none"' not in code

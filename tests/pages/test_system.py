@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import streamlit as st
@@ -12,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from pages.components import formatting
 from pages.queries import access
 from pages.sections import status_list
-from pages.sections.status_list import _of_most
+from pages.sections.status_list import majority
 from stats.incidents import TargetState
 from store import open_store
 from store.schema import RateLimit, Run
@@ -20,7 +21,7 @@ from tests.factories import DAY, HOUR, MINUTE, NOON, probe, target
 from tests.pages.conftest import FRONT, html, metric, now_ms, open_page
 
 
-def test_the_system_page_counts_runs_errors_and_what_was_left_out(filled: Path) -> None:
+def test_the_system_page_counts_runs_errors_and_what_was_skipped(filled: Path) -> None:
     store = open_store(f"sqlite:///{filled}")
     now = now_ms()
     store.write(
@@ -31,8 +32,8 @@ def test_the_system_page_counts_runs_errors_and_what_was_left_out(filled: Path) 
     )
     store.close()
     app = open_page("system.py")
-    assert metric(app, "Collector").startswith("running | last recorded something ")
-    assert metric(app, "Runs in the last 24 h") == "3 | 1 run with an error, 4 probes left out"
+    assert metric(app, "Collector").startswith("running | last activity ")
+    assert metric(app, "Runs in the last 24 h") == "3 | 1 run with an error, 4 probes skipped"
     assert metric(app, "Store").split(" | ")[1].startswith("2,")
     page = html(app)
     assert "GET /models answered with HTTP &lt;500&gt;" in page
@@ -48,7 +49,7 @@ def test_a_wrong_configuration_is_shown_until_the_file_is_right_again(filled: Pa
     store.write([Run("configuration", now - HOUR, place, now - HOUR, 0, 0, wrong) for place in ("here", "there")])
     store.close()
     page = html(open_page("system.py"))
-    shown = "line 3: &lt;[collector]&gt; has no &#x27;evry&#x27;"
+    shown = "line 3: &lt;[collector]&gt; has no &#39;evry&#39;"
     assert page.count(shown) == 2
     assert "the collector keeps the one from before" in page
     store = open_store(f"sqlite:///{filled}")
@@ -71,7 +72,23 @@ def test_rows_from_the_future_are_counted_and_believed_by_nobody(filled: Path) -
     store.close()
     app = open_page("system.py")
     assert "3 in probes, 1 in runs. A clock was ahead when they were recorded" in html(app)
-    assert metric(app, "Collector").startswith("running | last recorded something ")
+    assert metric(app, "Collector").startswith("running | last activity ")
+
+
+def test_the_days_of_this_week_are_counted_also_on_the_last_day_of_a_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Roll-ups of 16 days: the last of them would hide the week that it holds."""
+    now = 1_298 * 16 * DAY - 5 * HOUR
+    monkeypatch.setattr("store.clock.time", SimpleNamespace(time_ns=lambda: now * 1_000_000))
+    url = f"sqlite:///{tmp_path}/block.db"
+    store = open_store(url)
+    store.write([target(), *(probe(now - n * HOUR, lag_ms=50.0 if n % 4 == 0 else 0.1) for n in range(24 * 40))])
+    store.close()
+    monkeypatch.setenv("UPTOKEN_STORE", url)
+    app = open_page("system.py")
+    assert re.search(r"\| 960 probes, about [\d.]+ kB more per day$", metric(app, "Store"))
+    assert metric(app, "Lag in the last hour, p50 and p95").endswith("| 25.0% of probes excluded in 8 days")
 
 
 @pytest.fixture
@@ -86,7 +103,7 @@ def broken(filled: Path) -> Path:
 
 def test_an_error_in_uptoken_itself_is_an_error_on_the_system_page(broken: Path) -> None:
     app = open_page("system.py")
-    assert metric(app, "Runs in the last 24 h").endswith("0 probes left out, 2 probes failed in Uptoken itself")
+    assert metric(app, "Runs in the last 24 h").endswith("0 probes skipped, 2 probes failed in Uptoken itself")
     card = html(app).partition("Errors in Uptoken")[2].partition("Budget")[0]
     assert card.count('<span class="u-state down">▼ error</span>') == 2
     # beside the target: on a phone a column of its own is out of sight
@@ -100,9 +117,9 @@ def test_an_error_in_uptoken_itself_is_no_outage_of_the_target(broken: Path) -> 
     assert "◆ error in Uptoken" in row and "▼" not in row
     app = open_page("model.py", target="Steady")
     assert metric(app, "Uptime").startswith("100% | ")
-    assert metric(app, "Requests that succeeded") == "100% | 1,161 of 1,161"
+    assert metric(app, "Success rate") == "100% | 1,161 of 1,161"
     page = html(app)
-    assert "no incident" in page
+    assert "no incidents" in page
     assert '<span class="u-state not_counted">◆ error in Uptoken</span>' in page
     status = html(open_page("status.py"))
     assert "1 of 2 models down" in status and "not counted" in status
@@ -128,7 +145,7 @@ def test_the_status_page_says_names_states_and_incidents_and_nothing_else(filled
     assert "1 of 2 models down" in page
     assert page.index("<b>Broken</b>") < page.index("<b>Steady</b>")
     assert 'aria-label="90 bars: ' in page
-    assert "still going on" in page
+    assert "ongoing" in page
     page = re.sub(r"<style>.*?</style>", "", page, flags=re.S)
     for secret in ("acme/broken", "gemma-3-270m", "it was server_error", "server error", "127.0.0.1", "SOME_KEY", "$"):
         assert secret not in page, secret
@@ -147,7 +164,7 @@ def test_the_status_page_says_of_how_much_time_its_percentage_is(
     store.write(probe(now - n * MINUTE, target="Sparse") for n in range(0, 240, 3))
     store.write(probe(now - n * HOUR, target="Old", stands_for_s=3_600.0) for n in range(91 * 24))
     store.close()
-    found = {line.name: line for line in status_list.lines(url, now)}
+    found = {line.name: line for line in status_list.status_rows(url, now)}
     began = formatting.clock(now - 239 * MINUTE, "UTC")
     assert status_list._share(found["Young"], "UTC") == f"100% up since {began}"
     assert status_list._share(found["Old"], "UTC") == "100% up"
@@ -159,16 +176,16 @@ def test_a_store_that_is_not_there_is_not_named_on_the_status_page(
 ) -> None:
     monkeypatch.setenv("UPTOKEN_STORE", f"sqlite:///{tmp_path}/nowhere.db")
     app = open_page("status.py")
-    assert "Nothing is known right now" in app.info[0].value
+    assert "The status is unknown right now" in app.info[0].value
     assert "nowhere" not in "".join(element.value for element in app.info) + html(app)
 
 
 def test_a_target_is_down_only_where_most_places_see_it() -> None:
     down, up, stale = TargetState("down", 1), TargetState("up", 2), TargetState("stale", 3)
-    assert _of_most([down, up]) == up
-    assert _of_most([down, down, up]) == down
-    assert _of_most([stale, up]) == up
-    assert _of_most([stale, stale]) == stale
+    assert majority([down, up]) == up
+    assert majority([down, down, up]) == down
+    assert majority([stale, up]) == up
+    assert majority([stale, stale]) == stale
 
 
 def test_from_several_places_the_status_page_has_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +230,7 @@ def test_the_system_page_says_what_servers_leave_us_and_who_rests(filled: Path) 
     assert ">in 60 min<" in card or ">in 1 h<" in card
     assert ">by now<" in card, "the tokens were reset half a second after they were told"
     assert card.index("Broken") < card.index("Steady"), "who rests comes first"
-    assert card.count("rests until") == 1 and f'<span class="more">{why}</span>' in card
+    assert card.count("resting until") == 1 and f'<span class="more">{why}</span>' in card
 
 
 def test_where_no_server_says_what_is_left_the_system_page_does_not_speak_of_it(filled: Path) -> None:
@@ -232,7 +249,7 @@ def test_a_rest_that_is_over_or_cannot_be_is_not_shown(filled: Path, told_ago: i
     store, now = open_store(f"sqlite:///{filled}"), now_ms()
     store.write([RateLimit("Steady", "here", now - told_ago, now + until_in, "the server asked for it")])
     store.close()
-    assert "rests until" not in html(open_page("system.py"))
+    assert "resting until" not in html(open_page("system.py"))
     assert "esting until" not in html(open_page()) + html(open_page("model.py", target="Steady"))
 
 

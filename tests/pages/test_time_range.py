@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from pages.components import glossary
 from pages.queries import series_colours
 from pages.sections.overview_table import RowFilter
 from store import open_store
@@ -69,9 +68,9 @@ def test_many_targets_are_searched_by_name_model_and_tag(filled: Path, monkeypat
     app = open_page(find="acme broken")
     assert not app.exception
     assert re.findall(r'data-target="(\w+)"', html(app)) == ["Broken"]
-    assert metric(app, "Targets up").startswith("0 of 1 | ")
+    assert metric(app, "Targets up").startswith("1 of 2 | ")  # of the fleet
     app.text_input(key="find").set_value("nothing like it").run()
-    assert "No target is like that" in html(app)
+    assert "No targets match your search" in html(app)
     app.text_input(key="find").set_value("").run()
     app.toggle(key="troubled").set_value(True).run()
     assert re.findall(r'data-target="(\w+)"', html(app)) == ["Broken", "Keyless"]
@@ -101,9 +100,19 @@ def test_a_targets_colour_is_its_own_also_when_another_one_comes(store_at: Path)
     assert series_colours.numbers(url) == {"Zebra": 0, "Ant": 1, "Bee": 2}
 
 
-def test_every_word_that_is_used_is_explained_and_every_explanation_is_listed(filled: Path) -> None:
-    page = html(open_page())
-    for word, said in glossary.WORDS.items():
-        assert f"<dt>{word}</dt>" in page and said.endswith(".")
-    used = re.findall(r"glossary\.term\(\"([^\"]+)\"", "".join(p.read_text() for p in Path("pages").rglob("*.py")))
-    assert used and set(used) <= set(glossary.WORDS)
+@pytest.mark.parametrize(
+    ("written", "name"), [("7d", "7 d"), ("1w", "7 d"), ("24H", "24 h"), ("1y", "1 y"), ("x", "24 h")]
+)
+def test_a_range_can_be_written_as_people_write_it(filled: Path, written: str, name: str) -> None:
+    app = open_page("", range=written)
+    assert not app.exception
+    assert (app.session_state["range"], app.selectbox(key="range_menu").value) == (name, name)
+
+
+def test_a_link_to_a_target_that_is_not_there_says_so_until_another_is_chosen(filled: Path) -> None:
+    app = open_page("model.py", target="Renamed")
+    assert "No target is named `Renamed`" in app.warning[0].value
+    assert "</h1>" not in html(app)
+    app.selectbox(key="target").set_value("Steady").run()
+    assert not app.warning
+    assert "Steady</h1>" in html(app)

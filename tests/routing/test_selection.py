@@ -10,13 +10,12 @@ from routing.selection import (
     EndpointPerformance,
     Plan,
     RoutingRequest,
-    chances_after,
     inverse_square_shares,
     plan,
     provider_object,
 )
 from stats.routes import attempts_by_provider, first_choices, routes_of
-from stats.routing_inputs import measured, reported
+from stats.routing_inputs import measured_performance, reported_performance
 from store.schema import Endpoint, EndpointStats
 from tests.factories import MINUTE, NOON, probe
 from tests.stats.samples import routed
@@ -47,13 +46,6 @@ def reasons(row: Endpoint, wish: RoutingRequest, **more: Any) -> tuple[str, ...]
 def test_the_documentations_example_a_nine_times_as_likely_as_c_and_b_last() -> None:
     found = plan([C, B, A], {"b": EndpointPerformance(had_outage=True)}, RoutingRequest(), NOON, strategy="price")
     assert chances(found) == [("a", 0.9), ("c", 0.1), ("b", 0.0)]
-
-
-def test_a_retry_picks_from_those_that_are_left() -> None:
-    found = plan([C, B, A], {"b": EndpointPerformance(had_outage=True)}, RoutingRequest(), NOON, strategy="price")
-    assert chances_after(found.offers, "a") == {"c": 1.0, "b": 0.0}
-    only_shaky = [offer for offer in found.offers if offer.endpoint.tag in "cb"]
-    assert chances_after(only_shaky, "c") == {"b": 1.0}
 
 
 def test_when_all_had_an_outage_the_price_decides_among_them() -> None:
@@ -248,11 +240,11 @@ def test_shares_at_the_edges(costs: list[float], shares: list[float]) -> None:
 
 def test_a_report_becomes_a_record() -> None:
     said = EndpointStats("openrouter", "m", "a", NOON, "A", 0, 1.0, 0.97, 0.9, 300.0, tokens_per_second_p50=70.0)
-    assert reported(said) == EndpointPerformance(0.97, 300.0, 70.0, False)
-    assert reported(EndpointStats("openrouter", "m", "a", NOON, uptime_5m=0.8, uptime_1d=0.9)) == EndpointPerformance(
-        0.9, had_outage=True
-    )
-    assert reported(EndpointStats("openrouter", "m", "a", NOON, status=-2)).had_outage
+    assert reported_performance(said) == EndpointPerformance(0.97, 300.0, 70.0, False)
+    assert reported_performance(
+        EndpointStats("openrouter", "m", "a", NOON, uptime_5m=0.8, uptime_1d=0.9)
+    ) == EndpointPerformance(0.9, had_outage=True)
+    assert reported_performance(EndpointStats("openrouter", "m", "a", NOON, status=-2)).had_outage
 
 
 def _route(*steps: tuple[str, int | None]) -> str:
@@ -279,7 +271,7 @@ def test_fallbacks_are_counted_from_the_recorded_routes() -> None:
     seen = attempts_by_provider(routes)
     assert (seen["A"].answered, seen["A"].failed, seen["A"].limited, seen["A"].success) == (1, 1, 1, 1 / 3)
     assert (seen["B"].answered, seen["B"].success) == (2, 1.0)
-    records = measured(probes)
+    records = measured_performance(probes)
     assert records["B"] == EndpointPerformance(1.0, 60.0, 50.0, False)
     assert (records["A"].success, records["A"].had_outage) == (1 / 3, False)  # the newest was a rate limit
     assert records["C"] == EndpointPerformance(0.0, None, None, True)

@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from stats.providers import RoutedProbe
 from stats.summary import Summary, summary
-from store.rollups import HOURS, Grid, Observation, Rollup, added_up
+from store.rollups import HOURS, Grid, Observation, Rollup, accumulate
 from store.schema import Probe
 from tests.factories import MINUTE, NOON
 
@@ -18,7 +18,7 @@ MINUTES = Grid(NOON, MINUTE, MINUTE)
 def told(probes: Iterable[Probe], grid: Grid = MINUTES) -> list[Rollup]:
     """What the probes come to by the minute, with their values, as a short range is read."""
     observed = attrgetter(*Observation._fields)
-    return added_up((Observation._make(observed(probe)) for probe in probes), lambda _: grid)
+    return accumulate((Observation._make(observed(probe)) for probe in probes), lambda _: grid)
 
 
 def kept(probes: Iterable[Probe]) -> list[Rollup]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stats.catalog import Filters, ModelMeasurement, catalog, filtered, measured_by_model, spots
+from stats.catalog import Filters, ModelMeasurement, catalog, filter_models, group_points, measurements_by_model
 from stats.reported_uptime import reported_bars
 from store.schema import EndpointStats
 from tests.factories import HOUR, MINUTE, NOON, model, probe
@@ -55,8 +55,8 @@ def test_a_blended_price_is_three_parts_in_and_one_out_with_the_discount_off() -
     ],
 )
 def test_a_filter_keeps_what_meets_it_and_never_what_is_unknown(filters: Filters, found: list[str]) -> None:
-    assert [row.model for row in filtered(MODELS, filters)] == found
-    assert filtered([], filters) == []
+    assert [row.model for row in filter_models(MODELS, filters)] == found
+    assert filter_models([], filters) == []
 
 
 def test_models_that_nobody_could_tell_apart_stand_on_one_spot() -> None:
@@ -78,16 +78,16 @@ def test_models_that_nobody_could_tell_apart_stand_on_one_spot() -> None:
         at("f", "0"),
         at("g", "1", None),
     ]
-    found = spots((row, row.context_tokens) for row in catalog(listed, {}, NOON))
+    found = group_points((row, row.context_tokens) for row in catalog(listed, {}, NOON))
     assert sorted(spot.names for spot in found) == [("a", "b"), ("c",), ("d",), ("e", "f")]
     assert [spot.usd_per_million for spot in found if len(spot.names) == 2] == [0, pytest.approx(1.01)]
-    assert spots([]) == []
+    assert group_points([]) == []
 
 
 def test_our_medians_are_by_model_over_all_its_targets() -> None:
     probes = told([probe(NOON, target="x", ttft_ms=100.0), probe(NOON, target="y", ttft_ms=300.0), probe(target="z")])
-    assert measured_by_model(probes, {"x": "m", "y": "m"}) == {"m": ModelMeasurement(200.0, 50.0, 2)}
-    assert measured_by_model([], {}) == {}
+    assert measurements_by_model(probes, {"x": "m", "y": "m"}) == {"m": ModelMeasurement(200.0, 50.0, 2)}
+    assert measurements_by_model([], {}) == {}
 
 
 def test_reported_bars_are_as_up_as_the_reports_in_them() -> None:

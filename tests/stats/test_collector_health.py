@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from stats.collector_health import activities, strip_of_runs
+from stats.collector_health import activities, run_bars
 from store.schema import Run
 from tests.factories import HOUR, MINUTE, NOON, SECOND
 
@@ -19,19 +19,19 @@ def test_what_each_collector_did() -> None:
     ]
     catalog, here, there = activities(reversed(runs))
     assert (catalog.collector, here.location, there.location) == ("catalog", "here", "there")
-    assert (here.rows, here.left_out, here.took_s, here.last.started_at) == (9, 2, 0.7, NOON + 2 * MINUTE)
+    assert (here.rows, here.skipped, here.duration_s, here.last.started_at) == (9, 2, 0.7, NOON + 2 * MINUTE)
     assert [failed.error for failed in here.failed] == ["it broke"]
     assert activities([]) == []
 
 
 def test_a_clock_that_was_set_back_makes_no_run_of_negative_length() -> None:
     [only] = activities([run(NOON, took_ms=-HOUR)])
-    assert only.took_s == 0
+    assert only.duration_s == 0
 
 
 def test_runs_as_bars() -> None:
     runs = [run(NOON), run(NOON + SECOND, error="it broke"), run(NOON + 59 * MINUTE), run(NOON + 2 * HOUR)]
-    bars = strip_of_runs(runs, NOON, NOON + HOUR, 4)
+    bars = run_bars(runs, NOON, NOON + HOUR, 4)
     assert [(bar.up_s, bar.down_s, bar.probes) for bar in bars] == [(1, 1, 2), (0, 0, 0), (0, 0, 0), (1, 0, 1)]
     assert [bar.state for bar in bars] == ["down", "no_data", "no_data", "up"]
     assert (bars[0].since, bars[-1].until) == (NOON, NOON + HOUR)

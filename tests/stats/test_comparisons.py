@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stats.consensus import seen_by_most
-from stats.costs import asked_since, costs, month_began
+from stats.consensus import consensus
+from stats.costs import costs, costs_begin_at, month_began
 from stats.distribution import DAYS, by_hour_of_week, histogram
 from stats.median_difference import difference
 from stats.samples import Samples, samples_of
@@ -86,8 +86,8 @@ def test_the_month_is_projected_at_the_pace_of_the_last_seven_days() -> None:
     # seven dollars in six days and a half; six days and a half are left
     assert cost.projected_usd == pytest.approx(24 + 7)
     assert month_began(NOON) == MIDNIGHT - 23 * DAY
-    assert asked_since(NOON) == month_began(NOON)
-    assert asked_since(month_began(NOON)) == month_began(NOON) - 7 * DAY
+    assert costs_begin_at(NOON) == month_began(NOON)
+    assert costs_begin_at(month_began(NOON)) == month_began(NOON) - 7 * DAY
 
 
 def test_a_target_of_today_is_projected_from_what_it_cost_since() -> None:
@@ -110,14 +110,14 @@ def test_it_is_down_only_where_most_places_see_it() -> None:
     one = seen_from("timeout", "timeout", "ok", None, None, "rate_limited")
     two = seen_from("ok", "timeout", "timeout", "timeout", None, None)
     three = seen_from("ok", "ok", None, None, None, None)
-    found = seen_by_most([one, two, three], NOON, NOON + 6 * MINUTE, NOON, 60, 90)
+    found = consensus([one, two, three], NOON, NOON + 6 * MINUTE, NOON, 60, 90)
     assert [bar.state for bar in found.bars] == ["up", "down", "up", "down", "no_data", "not_counted"]
     assert (found.uptime.up_s, found.uptime.down_s, found.uptime.share) == (120, 120, 0.5)
 
 
 def test_an_outage_that_every_place_sees_shows_in_bars_that_are_longer_than_it() -> None:
     outcomes = ["timeout" if 10 <= n < 20 else "ok" for n in range(60)]
-    found = seen_by_most([seen_from(*outcomes)] * 2, NOON, NOON + HOUR, NOON, 60, 2)
+    found = consensus([seen_from(*outcomes)] * 2, NOON, NOON + HOUR, NOON, 60, 2)
     assert [bar.state for bar in found.bars] == ["partly", "up"]
     assert found.uptime.share == pytest.approx(50 / 60)
 
@@ -127,14 +127,14 @@ def test_an_outage_that_is_shorter_than_a_cell_counts_as_long_as_most_places_saw
     short = kept(probe(NOON + n * MINUTE, "timeout" if n < 12 else "ok") for n in range(60))
     none = kept(probe(NOON + n * MINUTE) for n in range(60))
     for places, down_min in (([long], 20), ([long, short], 12), ([long, short, none], 12), ([long, none], 0)):
-        found = seen_by_most(places, NOON, NOON + HOUR, NOON, 60, 1)  # one cell
+        found = consensus(places, NOON, NOON + HOUR, NOON, 60, 1)  # one cell
         assert found.uptime.down_s == pytest.approx(down_min * 60)
         assert found.bars[-1].down_s == pytest.approx(down_min * 60)
 
 
 def test_from_several_places_too_little_is_not_enough_data() -> None:
-    assert seen_by_most([[], []], NOON, NOON + DAY, NOON, 60, 90).uptime.share is None
-    few = seen_by_most([seen_from("ok")] * 2, NOON, NOON + DAY, NOON, 60, 90)
+    assert consensus([[], []], NOON, NOON + DAY, NOON, 60, 90).uptime.share is None
+    few = consensus([seen_from("ok")] * 2, NOON, NOON + DAY, NOON, 60, 90)
     assert (few.uptime.share, few.uptime.probes) == (None, 1)
 
 

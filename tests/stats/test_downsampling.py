@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
-from stats.downsampling import Point, marks, thinned
+from stats.downsampling import Point, downsample, marks
 from tests.factories import DAY, HOUR, MINUTE, NOON
 
 VALUES = some.lists(some.one_of(some.none(), some.floats(0, 1e6)), max_size=600)
@@ -13,25 +13,25 @@ VALUES = some.lists(some.one_of(some.none(), some.floats(0, 1e6)), max_size=600)
 
 def test_few_points_stay_as_they_are() -> None:
     points: list[Point] = [(NOON, 1.0), (NOON + 1, None), (NOON + 2, 3.0)]
-    assert thinned(points, 3) == points
+    assert downsample(points, 3) == points
 
 
 def test_one_spike_among_a_hundred_thousand_points_is_kept_at_its_moment() -> None:
     points: list[Point] = [(NOON + n, 9_000.0 if n == 77_777 else 100.0 + n % 3) for n in range(100_000)]
-    kept = thinned(points)
+    kept = downsample(points)
     assert len(kept) <= 800
     assert (NOON + 77_777, 9_000.0) in kept
 
 
 def test_a_hole_of_one_point_still_breaks_the_line() -> None:
     points: list[Point] = [(NOON + n, None if n == 500 else 1.0) for n in range(10_000)]
-    assert (NOON + 500, None) in thinned(points)
+    assert (NOON + 500, None) in downsample(points)
 
 
 @given(VALUES)
 def test_ends_extremes_order_and_the_promised_number_hold_for_any_series(values: list[float | None]) -> None:
     points: list[Point] = [(NOON + 60_000 * place, value) for place, value in enumerate(values)]
-    kept = thinned(points, 100)
+    kept = downsample(points, 100)
     assert len(kept) <= 100 and kept == sorted(kept, key=lambda point: point[0]) and set(kept) <= set(points)
     known = [value for value in values if value is not None]
     if known:

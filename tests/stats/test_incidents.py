@@ -2,16 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-import store.schema
 from stats.incidents import (
     Incident,
     incidents,
+    incidents_in,
     mean_time_between_failures_s,
     mean_time_to_recovery_s,
-    state,
-    within,
+    target_state,
 )
-from store.incidents import Event, stretches
+from store.incidents import Event, find_incidents
 from store.schema import Probe
 from tests.factories import DAY, MINUTE, NOON, probe
 
@@ -22,10 +21,7 @@ def _minutes(*outcomes: str) -> list[Probe]:
 
 def seen(probes: list[Probe], now: int | None = None) -> list[Incident]:
     """The incidents of one target that is probed each minute, as the store keeps them."""
-    rows = [
-        store.schema.Incident("Gemma", "here", "ping", s.began_at, s.ended_at, s.cause, s.probes, s.error)
-        for s in stretches(Event(p.started_at, p.outcome, p.error) for p in probes)
-    ]
+    rows = find_incidents(("Gemma", "here", "ping"), (Event(p.started_at, p.outcome, p.error) for p in probes))
     newest = probes[-1] if probes else None
     return incidents(rows, newest, now if now is not None else NOON + len(probes) * MINUTE, 60)
 
@@ -59,11 +55,11 @@ def test_one_that_goes_on_grows_as_long_as_its_collector_looks() -> None:
 def test_a_range_clips_an_incident_and_leaves_its_beginning_and_end_as_they_are() -> None:
     [found] = seen(_minutes("ok", *["timeout"] * 30, "ok"))
     since, until = NOON + 5 * MINUTE, NOON + 15 * MINUTE
-    assert within([found], since, until) == [found]
+    assert incidents_in([found], since, until) == [found]
     assert found.duration_s(since, until) == 600
     assert (found.began_at, found.ended_at, found.duration_s()) == (NOON + MINUTE, NOON + 31 * MINUTE, 1_800)
-    assert within([found], NOON + 31 * MINUTE, NOON + DAY) == []  # it ended as that range begins
-    assert within([found], NOON, NOON + MINUTE) == []  # it begins as that range ends
+    assert incidents_in([found], NOON + 31 * MINUTE, NOON + DAY) == []  # it ended as that range begins
+    assert incidents_in([found], NOON, NOON + MINUTE) == []  # it begins as that range ends
 
 
 @pytest.mark.parametrize(
@@ -82,16 +78,16 @@ def test_the_state_is_what_the_newest_probe_says_since_its_incidents_say(
 ) -> None:
     probes = _minutes(*outcomes)
     now = NOON + len(probes) * MINUTE
-    found = state(probes[-1], seen(probes), now, 60)
+    found = target_state(probes[-1], seen(probes), now, 60)
     assert (found.status, found.since) == (status, since)
     assert found.outcome == outcomes[-1]
 
 
 def test_an_old_probe_says_nothing_of_now() -> None:
     [newest] = _minutes("ok")
-    assert state(newest, [], NOON + 4 * MINUTE, 60).status == "up"
-    assert state(newest, [], NOON + 4 * MINUTE + 1, 60).status == "stale"
-    assert state(None, [], NOON, 60).status == "never"
+    assert target_state(newest, [], NOON + 4 * MINUTE, 60).status == "up"
+    assert target_state(newest, [], NOON + 4 * MINUTE + 1, 60).status == "stale"
+    assert target_state(None, [], NOON, 60).status == "never"
 
 
 def test_recovery_and_the_time_between_failures() -> None:

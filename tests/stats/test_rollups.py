@@ -11,7 +11,7 @@ import pytest
 
 from stats.latency import bands, failures, median_line
 from stats.samples import percentiles
-from stats.status_bars import Failure, strip, with_errors
+from stats.status_bars import Failure, add_errors, status_bars
 from stats.summary import summary
 from stats.tokens import tokens_per_day
 from store.rollups import DAY_MS
@@ -66,7 +66,7 @@ def test_uptime_success_answers_and_money_are_exactly_the_same() -> None:
 def test_percentiles_are_within_one_percent(column: str) -> None:
     day = [p for p in PROBES if p.started_at >= MIDNIGHT - DAY]
     exact, found = percentiles(told(day), column), percentiles(kept(day), column)
-    assert exact.count <= 2_000 and (found.count, found.left_out) == (exact.count, exact.left_out)
+    assert exact.count <= 2_000 and (found.count, found.skipped) == (exact.count, exact.skipped)
     for name in ("p50", "p75", "p90", "p95", "p99"):
         assert getattr(found, name) == pytest.approx(getattr(exact, name), rel=0.01)
 
@@ -81,29 +81,29 @@ def test_the_parts_of_a_window_add_up_to_it() -> None:
 
 def test_a_strip_from_cells_is_the_strip_from_minutes() -> None:
     since, until = MIDNIGHT - 2 * DAY, MIDNIGHT
-    exact, found = strip(MINUTES, since, until, 60.0, 48), strip(HOURS, since, until, 60.0, 48)
+    exact, found = status_bars(MINUTES, since, until, 60.0, 48), status_bars(HOURS, since, until, 60.0, 48)
     assert [(bar.since, bar.state, bar.up_s, bar.down_s) for bar in found] == [
         (bar.since, bar.state, bar.up_s, bar.down_s) for bar in exact
     ]
-    narrow = strip(HOURS, MIDNIGHT - HOUR, MIDNIGHT, 60.0)
+    narrow = status_bars(HOURS, MIDNIGHT - HOUR, MIDNIGHT, 60.0)
     assert {bar.until - bar.since for bar in narrow} == {5 * MINUTE}
-    assert [bar.state for bar in strip([], NOON, NOON + HOUR, 60.0)] == ["no_data"] * 60
+    assert [bar.state for bar in status_bars([], NOON, NOON + HOUR, 60.0)] == ["no_data"] * 60
 
 
 def test_a_bar_counts_outcomes_only_where_it_holds_all_of_a_stretch() -> None:
     since, until = MIDNIGHT - 2 * DAY, MIDNIGHT
-    exact, found = strip(MINUTES, since, until, 60.0, 48), strip(HOURS, since, until, 60.0, 48)
+    exact, found = status_bars(MINUTES, since, until, 60.0, 48), status_bars(HOURS, since, until, 60.0, 48)
     assert [Counter(dict(bar.seen)) for bar in found] == [Counter(dict(bar.seen)) for bar in exact]
     assert sum(count for bar in found for _, count in bar.seen) > 10
-    narrow = strip(HOURS, since, until, 60.0, 96)  # half an hour each: of which half, nobody knows
+    narrow = status_bars(HOURS, since, until, 60.0, 96)  # half an hour each: of which half, nobody knows
     assert all(bar.seen == () for bar in narrow)
 
 
 def test_a_bar_says_what_its_first_failure_said() -> None:
-    bars = strip(told([probe(NOON + n * MINUTE, "timeout") for n in range(4)]), NOON, NOON + 4 * MINUTE, 60.0, 2)
+    bars = status_bars(told([probe(NOON + n * MINUTE, "timeout") for n in range(4)]), NOON, NOON + 4 * MINUTE, 60.0, 2)
     failures = [Failure(NOON + n * MINUTE, "here", "ping", "timeout", f"said {n}" if n else None) for n in (3, 2, 1, 0)]
-    assert [bar.error for bar in with_errors(bars, failures)] == ["said 1", "said 2"]
-    assert [bar.error for bar in with_errors(bars, [])] == [None, None]
+    assert [bar.error for bar in add_errors(bars, failures)] == ["said 1", "said 2"]
+    assert [bar.error for bar in add_errors(bars, [])] == [None, None]
 
 
 def test_bands_of_hours_are_those_of_minutes_within_one_percent() -> None:

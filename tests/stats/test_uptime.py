@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stats.uptime import Uptime, wilson
-from store.schema import NOT_COUNTED, Probe
+from store.outcomes import NOT_COUNTED
+from store.schema import Probe
 from tests.factories import DAY, HOUR, MINUTE, NOON, SECOND, probe
 from tests.stats.samples import whole
 

@@ -45,9 +45,9 @@ def opened(name: str, folder: Path) -> Iterator[Store]:
     store = _engine[0]
     yield store
     for table in _tables(store):
-        store._command(f"TRUNCATE TABLE uptoken.{table}")  # type: ignore[attr-defined]
+        store._database.command(f"TRUNCATE TABLE uptoken.{table}")  # type: ignore[attr-defined]
 
 
 def _tables(store: Store) -> list[str]:
     sql = "SELECT name FROM system.tables WHERE database = 'uptoken' AND engine LIKE '%MergeTree'"
-    return [name for (name,) in store._rows(sql)]  # type: ignore[attr-defined]
+    return [name for (name,) in store._database.rows(sql)]  # type: ignore[attr-defined]

@@ -10,10 +10,11 @@ import pytest
 
 from store import Selection, Store, StoreError, open_store
 from store.clickhouse_backup import back_up_before_migration, unreplicated
-from store.clickhouse_schema import Layout, packed_sketch
+from store.clickhouse_queries import packed_sketch
+from store.clickhouse_schema import Layout
 from store.rollups import STEP_MS
 from store.schema import BUDGETS, INCIDENTS, PROBES, RUNS, Budget, Probe, Run
-from store.sketch import packed
+from store.sketch import pack_sketch
 from tests.factories import DAY, MINUTE, NOON, probe
 from tests.stats.test_rollups import a_week
 from tests.store.stores import needs_engine, opened
@@ -26,8 +27,13 @@ def clickhouse(tmp_path: Path) -> Iterator[Store]:
     yield from opened("chdb", tmp_path)
 
 
+def statements(layout: Layout) -> list[str]:
+    """What creates a database."""
+    return [*layout.create_tables(), *layout.create_views()]
+
+
 def test_on_a_cluster_every_table_is_replicated_and_sharded() -> None:
-    made = list(Layout("fleet", "main", 90).statements())
+    made = statements(Layout("fleet", "main", 90))
     assert all("ON CLUSTER 'main'" in statement for statement in made)
     [probes] = [s for s in made if s.startswith("CREATE TABLE IF NOT EXISTS fleet.probes_local")]
     assert "ReplicatedMergeTree('/clickhouse/tables/{shard}/fleet/probes', '{replica}')" in probes
@@ -42,7 +48,7 @@ def test_on_a_cluster_every_table_is_replicated_and_sharded() -> None:
 
 
 def test_on_one_server_they_are_plain() -> None:
-    made = list(Layout("uptoken").statements())
+    made = statements(Layout("uptoken"))
     assert not any(word in statement for statement in made for word in ("CLUSTER", "Replicated", "Distributed", "TTL"))
 
 
@@ -83,7 +89,7 @@ def test_large_counts_are_packed_as_sqlite_packs_them(clickhouse: Store) -> None
     for counts in ({5: 1}, {5: 65_535}, {5: 65_536, 700: 3}, {5: 131_070, 6: 200_001}):
         kept = f"CAST(map({', '.join(f'{k}, {v}' for k, v in counts.items())}), 'Map(UInt16, UInt64)')"
         query = f"SELECT {packed_sketch('ttft_ms')} FROM (SELECT {kept} AS ttft_ms)"
-        assert list(clickhouse._rows(query, binary=("packed_ttft_ms",))) == [(packed(counts),)]  # type: ignore[attr-defined]
+        assert list(clickhouse._database.rows(query, binary=("packed_ttft_ms",))) == [(pack_sketch(counts),)]  # type: ignore[attr-defined]
 
 
 @needs_engine
@@ -97,28 +103,28 @@ def test_hours_of_many_small_inserts_are_one_row_each_before_the_engine_merged_t
 @needs_engine
 def test_a_database_with_the_tables_of_an_older_uptoken_is_refused_with_the_way_out(clickhouse: Store) -> None:
     for what in ("VIEW uptoken.newest_of_probes", "TABLE uptoken.newest"):
-        clickhouse._command(f"DROP {what}")  # type: ignore[attr-defined]
+        clickhouse._database.command(f"DROP {what}")  # type: ignore[attr-defined]
     with pytest.raises(StoreError, match="made by an older Uptoken.*into a new database"):
         clickhouse._prepare()  # type: ignore[attr-defined]
-    for statement in Layout("uptoken").statements():
-        clickhouse._command(statement)  # type: ignore[attr-defined]
+    for statement in statements(Layout("uptoken")):
+        clickhouse._database.command(statement)  # type: ignore[attr-defined]
 
 
 @pytest.fixture
 def older(clickhouse: Store) -> Iterator[Store]:
     """The database as the first Uptoken with `newest` made it: without `budgets`, and without a count of its own errors."""
-    clickhouse._command("DROP DATABASE uptoken")  # type: ignore[attr-defined]
+    clickhouse._database.command("DROP DATABASE uptoken")  # type: ignore[attr-defined]
     for statement in OLDER.read_text().splitlines():
-        clickhouse._command(statement)  # type: ignore[attr-defined]
+        clickhouse._database.command(statement)  # type: ignore[attr-defined]
     yield clickhouse
-    clickhouse._command("DROP DATABASE IF EXISTS uptoken")  # type: ignore[attr-defined]
+    clickhouse._database.command("DROP DATABASE IF EXISTS uptoken")  # type: ignore[attr-defined]
     clickhouse._prepare()  # type: ignore[attr-defined]
 
 
 def _schema(store: Store) -> dict[str, list[tuple[str, str]]]:
     sql = "SELECT table, name, type FROM system.columns WHERE database = 'uptoken' ORDER BY table, position"
     found: dict[str, list[tuple[str, str]]] = {}
-    for table, *column in store._rows(sql):  # type: ignore[attr-defined]
+    for table, *column in store._database.rows(sql):  # type: ignore[attr-defined]
         if not table.endswith("_of_probes") and "_before_schema_" not in table:
             found.setdefault(table, []).append(tuple(column))
     return found
@@ -131,11 +137,11 @@ def test_a_database_of_an_older_uptoken_is_brought_up_to_date_and_keeps_every_ro
     sqlite.write(probes)
     _write_as_then(older, probes)
     with pytest.raises(StoreError, match="made by an older Uptoken: the next `python -m collectors run` brings them"):
-        open_store(older.url, read_only=True)  # type: ignore[attr-defined]
+        open_store(older.url.text, read_only=True)  # type: ignore[attr-defined]
     before = _schema(older)
     assert "budgets" not in before and "internal_error" not in dict(before["hourly"])
 
-    writer = open_store(older.url)  # type: ignore[attr-defined]
+    writer = open_store(older.url.text)  # type: ignore[attr-defined]
     upgraded = _schema(writer)
     for store in (sqlite, writer):
         store.write([Budget("here", NOON - NOON % DAY, 0.01, 0.25, 3, 48, NOON)])
@@ -148,11 +154,11 @@ def test_a_database_of_an_older_uptoken_is_brought_up_to_date_and_keeps_every_ro
         assert list(writer.read(INCIDENTS)) == list(sqlite.read(INCIDENTS))
         assert writer.series() == sqlite.series()
         writer.rebuild()
-    changed = list(writer._layout.missing(_known(writer)))  # type: ignore[attr-defined]
+    changed = list(writer._database.layout.missing(_known(writer)))  # type: ignore[attr-defined]
     assert changed == []
-    open_store(older.url, read_only=True).close()  # type: ignore[attr-defined]
+    open_store(older.url.text, read_only=True).close()  # type: ignore[attr-defined]
 
-    writer._command("DROP DATABASE uptoken")  # type: ignore[attr-defined]
+    writer._database.command("DROP DATABASE uptoken")  # type: ignore[attr-defined]
     writer._prepare()  # type: ignore[attr-defined]
     assert _schema(writer) == upgraded, "a new database and an upgraded one are the same, to the order of columns"
     writer.close()
@@ -162,8 +168,8 @@ def test_a_database_of_an_older_uptoken_is_brought_up_to_date_and_keeps_every_ro
 def _copies(store: Store) -> dict[str, int]:
     """How many rows each copy has that was made before a migration."""
     sql = "SELECT name FROM system.tables WHERE database = 'uptoken' AND name LIKE '%before_schema%' ORDER BY name"
-    names = [name for (name,) in store._rows(sql)]  # type: ignore[attr-defined]
-    return {name: next(store._rows(f"SELECT count() FROM uptoken.{name}"))[0] for name in names}  # type: ignore[attr-defined]
+    names = [name for (name,) in store._database.rows(sql)]  # type: ignore[attr-defined]
+    return {name: next(store._database.rows(f"SELECT count() FROM uptoken.{name}"))[0] for name in names}  # type: ignore[attr-defined]
 
 
 @needs_engine
@@ -172,8 +178,8 @@ def test_tables_are_copied_before_their_columns_change_and_the_copies_lead_back(
     probes = [each for each in a_week() if each.outcome != "internal_error"]
     _write_as_then(older, probes)
     before = _schema(older)
-    hours = list(older._rows("SELECT * FROM uptoken.hourly ORDER BY target, location, profile, at"))  # type: ignore[attr-defined]
-    writer = open_store(older.url)  # type: ignore[attr-defined]
+    hours = list(older._database.rows("SELECT * FROM uptoken.hourly ORDER BY target, location, profile, at"))  # type: ignore[attr-defined]
+    writer = open_store(older.url.text)  # type: ignore[attr-defined]
     copies = _copies(writer)
     tables = {name.partition("_before_schema_")[0] for name in copies}
     assert {"probes", "hourly", "daily", "blocks", "newest", "targets", "models", "runs"} == tables
@@ -190,14 +196,14 @@ def test_tables_are_copied_before_their_columns_change_and_the_copies_lead_back(
             back.replace("uptoken.NAME", f"uptoken.{name}").replace("schema_N", f"schema_{number}").split(";")
         ):
             if statement.strip():
-                older._command(statement)  # type: ignore[attr-defined]
+                older._database.command(statement)  # type: ignore[attr-defined]
     for statement in OLDER.read_text().splitlines():  # the older Uptoken opens it
-        older._command(statement)  # type: ignore[attr-defined]
+        older._database.command(statement)  # type: ignore[attr-defined]
     assert {name: columns for name, columns in _schema(older).items() if name in before} == before
-    assert list(older._rows("SELECT * FROM uptoken.hourly ORDER BY target, location, profile, at")) == hours  # type: ignore[attr-defined]
+    assert list(older._database.rows("SELECT * FROM uptoken.hourly ORDER BY target, location, profile, at")) == hours  # type: ignore[attr-defined]
     late = [probe(NOON + DAY + n * MINUTE, target="late") for n in range(30)]
     _write_as_then(older, late)
-    [(count,)] = older._rows("SELECT sum(ok) FROM uptoken.hourly WHERE target = 'late'")  # type: ignore[attr-defined]
+    [(count,)] = older._database.rows("SELECT sum(ok) FROM uptoken.hourly WHERE target = 'late'")  # type: ignore[attr-defined]
     assert count == 30
 
 
@@ -207,12 +213,12 @@ def test_the_copies_of_the_newest_two_migrations_are_kept(older: Store) -> None:
     seen = []
     for column in (None, "error", "route"):  # as if it was new
         if column:
-            older._command(
+            older._database.command(
                 f"ALTER TABLE uptoken.endpoint_stats DROP COLUMN {('status', 'uptime_5m')[column == 'route']}"
             )  # type: ignore[attr-defined]
-            older._command(f"ALTER TABLE uptoken.runs ADD COLUMN more_{column} Int64")  # type: ignore[attr-defined]
-            older._command(f"ALTER TABLE uptoken.runs ADD COLUMN other_{column} Int64")  # type: ignore[attr-defined]
-        open_store(older.url).close()  # type: ignore[attr-defined]
+            older._database.command(f"ALTER TABLE uptoken.runs ADD COLUMN more_{column} Int64")  # type: ignore[attr-defined]
+            older._database.command(f"ALTER TABLE uptoken.runs ADD COLUMN other_{column} Int64")  # type: ignore[attr-defined]
+        open_store(older.url.text).close()  # type: ignore[attr-defined]
         seen.append({int(name.rpartition("_")[2]) for name in _copies(older)})
     first, second, third = seen
     assert len(first) == 1
@@ -223,11 +229,13 @@ def test_the_copies_of_the_newest_two_migrations_are_kept(older: Store) -> None:
 
 @needs_engine
 def test_where_a_table_cannot_be_copied_no_table_is_changed(older: Store) -> None:
-    older._command("DROP TABLE uptoken.models")  # type: ignore[attr-defined]
-    older._command("CREATE TABLE uptoken.models (source String, model String, valid_from Int64) ENGINE = Memory")  # type: ignore[attr-defined]
+    older._database.command("DROP TABLE uptoken.models")  # type: ignore[attr-defined]
+    older._database.command(
+        "CREATE TABLE uptoken.models (source String, model String, valid_from Int64) ENGINE = Memory"
+    )  # type: ignore[attr-defined]
     before = _schema(older)
     with pytest.raises(StoreError, match="copied before their columns change, which failed: .*No table was changed"):
-        open_store(older.url)  # type: ignore[attr-defined]
+        open_store(older.url.text)  # type: ignore[attr-defined]
     assert {name: columns for name, columns in _schema(older).items() if name in before} == before
 
 
@@ -258,7 +266,7 @@ def test_on_a_cluster_a_copy_is_each_servers_own() -> None:
 def _write_as_then(store: Store, probes: list[Probe]) -> None:
     """Insert what the columns of that time hold."""
     names = [name for name in PROBES.names if name not in PROBES.added]
-    with store._client() as client:  # type: ignore[attr-defined]
+    with store._database.client() as client:  # type: ignore[attr-defined]
         client.insert("uptoken.probes", [attrgetter(*names)(row) for row in probes], column_names=names)
 
 
@@ -269,13 +277,13 @@ def _known(store: Store) -> dict[str, set[str]]:
 @needs_engine
 def test_a_database_that_is_up_to_date_is_not_changed(clickhouse: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
-    command = clickhouse._command  # type: ignore[attr-defined]
+    command = clickhouse._database.command  # type: ignore[attr-defined]
 
     def noted(sql: str, **parameters: object) -> object:
         sent.append(sql)
         return command(sql, **parameters)
 
-    monkeypatch.setattr(clickhouse, "_command", noted)
+    monkeypatch.setattr(clickhouse._database, "command", noted)  # type: ignore[attr-defined]
     clickhouse._prepare()  # type: ignore[attr-defined]
     assert sent and all(" IF NOT EXISTS " in statement for statement in sent)
 
@@ -307,8 +315,8 @@ def test_an_incident_that_began_before_the_selection_is_not_taken_for_a_new_one(
 
 @needs_engine
 def test_a_store_that_was_opened_for_reading_is_not_written(clickhouse: Store) -> None:
-    reader = open_store(clickhouse.url, read_only=True)  # type: ignore[attr-defined]
-    with pytest.raises(StoreError, match="opened for reading"):
+    reader = open_store(clickhouse.url.text, read_only=True)  # type: ignore[attr-defined]
+    with pytest.raises(StoreError, match="opened read-only"):
         reader.write([Run("probe", NOON, "here", NOON, 0)])
     assert reader.count(RUNS) == 0
     reader.close()

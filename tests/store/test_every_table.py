@@ -11,9 +11,10 @@ from typing import Any
 import apsw
 import pytest
 
-from store import Selection, Store, StoreError, migrations, open_store, schema
-from store.formats import FORMATS, Format, read_rows, write_rows
-from store.protocol import upkeep_of
+from store import Selection, Store, StoreError, migrations, open_store
+from store import table as declaring
+from store.formats import FORMATS, Format, write_rows
+from store.import_files import read_rows
 from store.repair import salvage
 from store.schema import PROBES, TABLE_OF, TABLES, Column, Moment, Row, Table, Text
 from store.sqlite import SqliteStore
@@ -151,7 +152,7 @@ def test_what_is_made_of_the_probes_is_read_and_counted_and_cannot_be_written(st
     order = [table.names.index(name) for name in table.newest_first]
     newest = sorted(found, key=lambda values: [values[place] for place in order], reverse=True)
     assert list(store.read(table, newest_first=True, limit=3)) == newest[:3]
-    with pytest.raises(StoreError, match="the store makes its rows from the probes"):
+    with pytest.raises(StoreError, match="the store derives its rows from the probes"):
         store.write([table.row(*found[0])])
 
 
@@ -208,10 +209,10 @@ def m999_notes(connection: apsw.Connection) -> None:
 @pytest.fixture
 def notes(monkeypatch: pytest.MonkeyPatch) -> Table:
     """A table that comes later: one declared class and, for SQLite, a migration."""
-    monkeypatch.setattr(schema, "TABLES", TABLES.copy())
-    monkeypatch.setattr(schema, "TABLE_OF", schema.TABLE_OF.copy())
-    schema.table("notes", key=("name", "at"), time="at", owner="name", on_conflict="replace")(Note)
-    table = schema.TABLES["notes"]
+    monkeypatch.setattr(declaring, "TABLES", TABLES.copy())
+    monkeypatch.setattr(declaring, "TABLE_OF", declaring.TABLE_OF.copy())
+    declaring.table("notes", key=("name", "at"), time="at", owner="name", on_conflict="replace")(Note)
+    table = declaring.TABLES["notes"]
     monkeypatch.setitem(TABLES, "notes", table)
     monkeypatch.setitem(TABLE_OF, Note, table)
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, m999_notes))
@@ -233,10 +234,10 @@ def test_a_table_that_is_added_is_one_declared_class_and_a_migration(
             salvage(store.path, tmp_path / "repaired.db")
             with closing(open_store(f"sqlite:///{tmp_path}/repaired.db")) as repaired:
                 assert list(repaired.read(notes)) == list(store.read(notes))
-        assert upkeep_of(store).remove_from(0, NOON) == store.count(notes) + 5
+        assert store.remove_from(0, NOON) == store.count(notes) + 5
     finally:
         if not isinstance(store, SqliteStore):
-            store._command("DROP TABLE uptoken.notes")  # type: ignore[attr-defined]
+            store._database.command("DROP TABLE uptoken.notes")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)

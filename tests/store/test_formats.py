@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store import open_store
-from store.formats import FORMATS, FileError, Format, iso, moment, read_rows, write_rows
+from store.formats import FORMATS, FileError, Format, iso, moment, write_rows
+from store.import_files import read_rows
 from store.schema import MODELS, PROBES, TABLES, Probe, Table
 from tests.factories import NOON, model, probe
 
@@ -102,9 +103,9 @@ def test_an_open_price_stays_exact(tmp_path: Path) -> None:
         ("", "line 1: the header lacks target, started_at"),
         ("target,colour\r\n", "has the unknown 'colour'"),
         (HEADER + "\r\nGemma,2026-11-24T12:00:00Z\r\n", "line 2: 2 fields, the header has 28; is the file cut off?"),
-        (HEADER + "\r\n" + "Gemma,yesterday,here,ping,60.0,ok" + "," * 22, "'yesterday' is no ISO 8601 time"),
-        (HEADER + "\r\n" + "Gemma,2026-11-24T12:00:00Z,here,ping,NaN,ok" + "," * 22, "'NaN' is no finite number"),
-        (HEADER + "\r\n" + ",2026-11-24T12:00:00Z,here,ping,60,ok" + "," * 22, "target is empty; it is needed"),
+        (HEADER + "\r\n" + "Gemma,yesterday,here,ping,60.0,ok" + "," * 22, "'yesterday' is not an ISO 8601 time"),
+        (HEADER + "\r\n" + "Gemma,2026-11-24T12:00:00Z,here,ping,NaN,ok" + "," * 22, "'NaN' is not a finite number"),
+        (HEADER + "\r\n" + ",2026-11-24T12:00:00Z,here,ping,60,ok" + "," * 22, "target is empty, but required"),
         (HEADER + '\r\n"unclosed', "unexpected end of data"),
     ],
 )

@@ -12,7 +12,6 @@ import pytest
 
 from store import Selection, Store
 from store.horizon import MARGIN_MS, horizon, late_probes, late_rows
-from store.protocol import upkeep_of
 from store.rollups import STEP_MS
 from store.schema import (
     ADAPTATIONS,
@@ -94,7 +93,7 @@ def test_what_a_clock_that_was_ahead_left_is_counted_and_removed_without_a_trace
         "endpoint_stats": 1,
         "models": 1,
     }
-    assert upkeep_of(store).remove_from(horizon(NOW), NOW) == 102
+    assert store.remove_from(horizon(NOW), NOW) == 102
     assert _all(store) == before
     assert late_rows(store, NOW) == {}
     store.rebuild()
@@ -118,7 +117,7 @@ def test_a_price_that_changes_is_recorded_though_a_later_one_is_there(store: Sto
         (NOW - MINUTE, LATER, "3"),
         (LATER, None, "2"),
     ]
-    upkeep_of(store).remove_from(horizon(NOW), NOW)
+    store.remove_from(horizon(NOW), NOW)
     rows = [Model(*row) for row in store.read(MODELS)]
     assert [(r.valid_from, r.valid_to) for r in rows] == [(NOW - DAY, NOW - MINUTE), (NOW - MINUTE, None)]
 
@@ -140,12 +139,12 @@ def test_what_a_clock_that_was_ahead_pruned_leaves_its_roll_ups_and_is_recorded_
     days = [probe(NOW - n * DAY - DAY) for n in range(9)]
     store.write([*days, probe(LATER)])
     rollups = [row for row in store.rollups("day") if row[3] < NOW]
-    while store.tidy(LATER - 2 * DAY):
+    while store.prune(LATER - 2 * DAY):
         pass
-    assert upkeep_of(store).kept_since() == LATER - LATER % DAY - 2 * DAY
+    assert store.kept_since() == LATER - LATER % DAY - 2 * DAY
     assert store.write([probe(NOW)]) == 0
-    upkeep_of(store).remove_from(horizon(NOW), NOW)
-    assert upkeep_of(store).kept_since() == MIDNIGHT
+    store.remove_from(horizon(NOW), NOW)
+    assert store.kept_since() == MIDNIGHT
     assert store.write([probe(NOW)]) == 1
     assert store.count(PROBES, Selection(since=MIDNIGHT)) == 1
     assert [row for row in store.rollups("day") if row[3] < MIDNIGHT] == [r for r in rollups if r[3] < MIDNIGHT]

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from store import Store
-from store.formats import FORMATS, FileError, Format, read_rows, write_rows
+from store.formats import FORMATS, FileError, Format, write_rows
+from store.import_files import read_rows
 from store.schema import MODELS, PROBES, TABLES, Table
 from tests.factories import DAY, NOON, model, probe
 from tests.store.stores import STORES, opened

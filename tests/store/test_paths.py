@@ -9,7 +9,8 @@ import pytest
 
 from collectors.scheduler.lock import lock_path
 from store import StoreError, open_store
-from store.paths import is_mounted_alone, network_file_system, sqlite_path
+from store.paths import is_mounted_alone, network_file_system
+from store.url import parse_store_url
 from tests.factories import probe
 
 # as Linux writes it: an overlay root, a disk, a share in a folder with a blank, one mount over another, a file
@@ -73,7 +74,7 @@ def test_a_symbolic_link_and_what_it_points_to_are_one_store_with_one_lock(tmp_p
     link.symlink_to(tmp_path / "real" / "u.db")
     folder.symlink_to(tmp_path / "real")
     names = [f"sqlite:///{name}" for name in (link, folder / "u.db", tmp_path / "real" / ".." / "real" / "u.db")]
-    assert {sqlite_path(name) for name in names} == {tmp_path / "real" / "u.db"}
+    assert {parse_store_url(name).file for name in names} == {tmp_path / "real" / "u.db"}
     assert {lock_path(name) for name in names} == {tmp_path / "real" / "u.db.collector-lock"}
     store = open_store(names[0])
     store.write([probe()])
@@ -89,12 +90,6 @@ def test_a_store_with_two_names_is_refused_with_the_way_out(tmp_path: Path) -> N
             open_store(f"sqlite:///{tmp_path}/{name}", read_only=True)
     (tmp_path / "other.db").unlink()
     open_store(f"sqlite:///{tmp_path}/u.db").close()
-
-
-def test_the_url_of_a_server_has_no_file() -> None:
-    assert sqlite_path("clickhouse://host:8123/uptoken") is None
-    assert sqlite_path("chdb:////data/engine") is None
-    assert sqlite_path("sqlite:///") is None
 
 
 def test_a_path_that_cannot_be_looked_at_is_said(tmp_path: Path) -> None:

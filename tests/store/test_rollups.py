@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store import Selection, Store, open_store
-from store.incidents import Event, stretches
-from store.protocol import upkeep_of
-from store.rollup_plan import Range, effective, rollups_of
+from store.incidents import Event, find_incidents
+from store.rollup_plan import Range, available_range, rollups_of
 from store.rollups import COLUMNS, COUNTED, STEP_MS
 from store.schema import DAILY, HOURLY, INCIDENTS, PROBES, Hour, Incident, Probe
-from store.sketch import bucket_of, counts_of, merged, packed, quantiles, value_of
+from store.sketch import bucket_of, merge_sketch, pack_sketch, quantiles, unpack_sketch, value_of
 from store.sqlite import SqliteStore
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
 from tests.store.stores import STORES, opened
@@ -150,7 +149,7 @@ def test_the_last_incident_of_each_series_is_found_however_long_ago_it_began(sto
     for began in (NOON + 66 * DAY, NOON + 68 * DAY):
         store.write(probe(began + n * MINUTE, "server_error" if n < 3 else "ok", target="short") for n in range(5))
     store.write(probe(NOON + n * HOUR, "timeout" if n == 5 else "ok", target="once") for n in range(10))
-    last = upkeep_of(store).last_incidents
+    last = store.last_incidents
 
     def found(before: int, *names: str) -> list[tuple[str, int, int | None, int]]:
         return sorted((row[0], row[3], row[4], row[6]) for row in last(before, names))
@@ -222,10 +221,13 @@ def test_any_order_of_inserts_comes_to_the_same_and_so_does_a_rebuild(
     assert everything(other) == made
     by_hand = {
         (target, profile): list(
-            stretches(
-                Event(p.started_at, p.outcome, p.error)
-                for p in sorted(probes, key=lambda p: p.started_at)
-                if (p.target, p.profile) == (target, profile)
+            find_incidents(
+                (target, "here", profile),
+                [
+                    Event(p.started_at, p.outcome, p.error)
+                    for p in sorted(probes, key=lambda p: p.started_at)
+                    if (p.target, p.profile) == (target, profile)
+                ],
             )
         )
         for target in "ab"
@@ -258,8 +260,8 @@ def test_when_a_write_fails_the_roll_ups_are_as_they_were(store: Store) -> None:
 def test_raw_probes_are_forgotten_by_whole_days_and_their_roll_ups_stay(store: Store) -> None:
     store.write([probe(MIDNIGHT + n * HOUR, "ok" if n % 5 else "timeout") for n in range(-48, 30)])
     before = everything(store)
-    assert store.tidy(MIDNIGHT + 3 * HOUR) == 48
-    assert store.tidy(MIDNIGHT + 3 * HOUR) == 0
+    assert store.prune(MIDNIGHT + 3 * HOUR) == 48
+    assert store.prune(MIDNIGHT + 3 * HOUR) == 0
     assert min(row[0] for row in store.read(PROBES, columns=("started_at",))) == MIDNIGHT
     assert everything(store) == before
     assert store.rebuild() == 30
@@ -289,9 +291,9 @@ def test_a_range_with_any_edges_and_grain_has_exactly_its_probes(
 def test_where_raw_probes_are_pruned_a_range_is_whole_hours(store: Store) -> None:
     store.write([probe(MIDNIGHT + n * HOUR) for n in range(-48, 30)])
     asked = Range(MIDNIGHT - DAY + 1, MIDNIGHT + 3 * HOUR + 1)
-    assert effective(store, asked) == asked
-    store.tidy(MIDNIGHT)
-    told = effective(store, asked)
+    assert available_range(store, asked) == asked
+    store.prune(MIDNIGHT)
+    told = available_range(store, asked)
     assert told == Range(MIDNIGHT - DAY, asked.until)
     assert sum(rollup.requests for rollup in rollups_of(store, (), told)) == 24 + 4
 
@@ -299,7 +301,7 @@ def test_where_raw_probes_are_pruned_a_range_is_whole_hours(store: Store) -> Non
 def test_what_was_forgotten_and_comes_again_is_not_counted_twice(store: Store) -> None:
     old = [probe(MIDNIGHT - n * HOUR) for n in range(1, 20)]
     store.write([*old, probe(NOON)])
-    store.tidy(MIDNIGHT)
+    store.prune(MIDNIGHT)
     before = everything(store)
     assert store.write(old) == 0
     assert everything(store) == before
@@ -307,7 +309,7 @@ def test_what_was_forgotten_and_comes_again_is_not_counted_twice(store: Store) -
 
 def test_the_newest_probe_of_a_series_is_never_forgotten(store: Store) -> None:
     store.write([probe(MIDNIGHT - DAY), probe(MIDNIGHT - DAY + 1), probe(NOON, target="other")])
-    assert store.tidy(MIDNIGHT) == 1
+    assert store.prune(MIDNIGHT) == 1
     assert [s.newest.started_at for s in store.series()] == [MIDNIGHT - DAY + 1, NOON]
 
 
@@ -315,7 +317,7 @@ def test_forgetting_goes_in_steps(store: Store) -> None:
     store.write([probe(MIDNIGHT - DAY + n * 1_000) for n in range(5_000)])
     store.write([probe(NOON)])
     steps = []
-    while gone := store.tidy(MIDNIGHT):
+    while gone := store.prune(MIDNIGHT):
         steps.append(gone)
     assert sum(steps) == 5_000
     assert max(steps) <= 2_000 or not isinstance(store, SqliteStore)  # where a delete would hold others up
@@ -346,14 +348,14 @@ def test_a_bucket_s_value_is_within_one_percent_of_all_that_falls_into_it() -> N
 )
 def test_merging_a_few_or_many_is_adding(kept: dict[int, int], more: dict[int, int]) -> None:
     both = {bucket: kept.get(bucket, 0) + more.get(bucket, 0) for bucket in {*kept, *more}}
-    assert merged(packed(kept), more) == packed(both)
+    assert merge_sketch(pack_sketch(kept), more) == pack_sketch(both)
 
 
 def test_sketches_merge_by_adding_and_large_counts_go_on_in_the_next_pair() -> None:
-    assert counts_of(packed({5: 70_000, 2: 1})) == {2: 1, 5: 70_000}
-    assert len(packed({5: 70_000, 2: 1}) or b"") == 12
-    assert counts_of(merged(packed({5: 1}), {5: 2, 9: 3})) == {5: 3, 9: 3}
-    assert (packed({}), merged(None, {})) == (None, None)
+    assert unpack_sketch(pack_sketch({5: 70_000, 2: 1})) == {2: 1, 5: 70_000}
+    assert len(pack_sketch({5: 70_000, 2: 1}) or b"") == 12
+    assert unpack_sketch(merge_sketch(pack_sketch({5: 1}), {5: 2, 9: 3})) == {5: 3, 9: 3}
+    assert (pack_sketch({}), merge_sketch(None, {})) == (None, None)
     assert quantiles({}, [0.5]) == [None]
 
 

@@ -90,7 +90,7 @@ def test_free_pages_go_back_to_the_disk_in_steps(tmp_path: Path) -> None:
     store.write(probe(NOON - 40 * DAY + n * MINUTE, error="e" * 300) for n in range(30_000))
     _checkpoint(store)
     full = path.stat().st_size
-    while store.tidy(NOON):
+    while store.prune(NOON):
         pass
     steps = 0
     while store.compact(NOON):

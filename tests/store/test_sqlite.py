@@ -15,7 +15,7 @@ import pytest
 from store import StoreError, backup, migrations, open_store
 from store.rollups import COLUMNS, EXPORTED, STEP_MS
 from store.schema import ENDPOINTS, INCIDENTS, MODELS, PROBES, TABLES, TARGETS, Budget, Endpoint, Model
-from store.sqlite import INTERNED
+from store.sqlite_queries import INTERNED
 from tests.factories import DAY, HOUR, NOON, model, probe
 
 
@@ -123,7 +123,7 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_and_keeps_its_rows(
 def test_a_store_without_blocks_gets_them_from_its_days_also_where_the_probes_are_forgotten(path: Path) -> None:
     store = open_store(f"sqlite:///{path}")
     store.write([probe(NOON + n * HOUR, "ok" if n % 5 else "timeout") for n in range(-600, 30)])
-    while store.tidy(NOON - DAY):
+    while store.prune(NOON - DAY):
         pass
     before = list(store.rollups("block"))
     assert len(before) >= 2
@@ -170,7 +170,7 @@ def test_a_store_of_any_older_schema_becomes_the_same_as_a_new_one(
     new = open_store(f"sqlite:///{tmp_path}/new.db")
     outcomes = ("ok", "ok", "ok", "timeout", "timeout", "rate_limited")
     new.write([probe(NOON + n * HOUR, outcomes[n % 6], ttft_ms=100.0 + n) for n in range(-600, 30)])
-    while version >= 5 and new.tidy(NOON - DAY):  # before, there were no roll-ups that could outlive their probes
+    while version >= 5 and new.prune(NOON - DAY):  # before, there were no roll-ups that could outlive their probes
         pass
     with monkeypatch.context() as older:
         older.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:version])
@@ -240,7 +240,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: p
 
 
 def test_a_missing_store_is_said_with_the_way_out(path: Path) -> None:
-    with pytest.raises(StoreError, match="no store at .* yet: the first `python -m collectors run` makes it"):
+    with pytest.raises(StoreError, match="no store at .* yet: the first `python -m collectors run` creates it"):
         open_store(f"sqlite:///{path}", read_only=True)
 
 
@@ -264,7 +264,7 @@ def test_a_damaged_file_is_refused_and_not_overwritten(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"this was never a database" * 400)
     before = path.read_bytes()
-    with pytest.raises(StoreError, match="damaged or no database"):
+    with pytest.raises(StoreError, match="damaged or is not a database"):
         open_store(f"sqlite:///{path}")
     assert path.read_bytes() == before
 
@@ -272,7 +272,7 @@ def test_a_damaged_file_is_refused_and_not_overwritten(path: Path) -> None:
 def test_a_reader_cannot_write(path: Path) -> None:
     open_store(f"sqlite:///{path}").close()
     reader = open_store(f"sqlite:///{path}", read_only=True)
-    with pytest.raises(StoreError, match="may not be written here"):
+    with pytest.raises(StoreError, match="cannot be written"):
         reader.write([probe()])
 
 

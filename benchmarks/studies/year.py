@@ -1,7 +1,7 @@
 """A year of 100 targets at one probe a minute: 52,560,000 probes with gaps, outages, rate limits and heavy tails.
 
-    python -m benchmarks.year sqlite:///data/year.db                 makes it (half an hour, 8 GB)
-    python -m benchmarks.year sqlite:///data/year.db --days 36       a tenth of the history
+    python -m benchmarks.studies.year sqlite:///data/year.db                 makes it (half an hour, 8 GB)
+    python -m benchmarks.studies.year sqlite:///data/year.db --days 36       a tenth of the history
 
 Nothing in it was measured. It ends now, so that live windows have something to show.
 """

@@ -1,7 +1,7 @@
 """Percentiles from roll-ups beside the exact ones, of every target over a year, a month and a day.
 
-    python -m benchmarks.year sqlite:///data/year.db
-    python -m benchmarks.sketches sqlite:///data/year.db
+    python -m benchmarks.studies.year sqlite:///data/year.db
+    python -m benchmarks.studies.sketches sqlite:///data/year.db
 
 Not part of `make bench`: making the year takes half an hour.
 """
@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from benchmarks.tools import table
+from benchmarks.tools import by_series, table
 from stats.samples import samples
-from stats.summary import by_series
 from store import Selection, Store, open_store
+from store.outcomes import UP
 from store.rollup_plan import Range, rollups_of
 from store.rollups import DAY_MS, SKETCHED
-from store.schema import LAG_LIMIT_MS, PROBES, UP
+from store.schema import LAG_LIMIT_MS, PROBES
 
 MOST_ERROR = 0.01
 SHARES = (0.5, 0.75, 0.9, 0.95, 0.99)
@@ -64,7 +64,7 @@ def errors(store: Store, name: str, now: int) -> Iterator[tuple[str, int, list[f
                     yield length, len(exact), list(np.abs(found - truth) / truth)
 
 
-def main(url: Annotated[str, typer.Argument(help="A store that benchmarks.year filled.")]) -> None:
+def main(url: Annotated[str, typer.Argument(help="A store that benchmarks.studies.year filled.")]) -> None:
     """Print the table, as Markdown."""
     store = open_store(url, read_only=True)
     found = store.series()

@@ -1,11 +1,11 @@
 """What the pages ask of ClickHouse's own engine, in this process, over 200,000,000 generated probes.
 
     pip install -r requirements-clickhouse.txt
-    python -m benchmarks.fleet chdb:////tmp/fleet            makes them (half an hour, 4 GB) and asks
-    python -m benchmarks.fleet chdb:////tmp/fleet --million 20
+    python -m benchmarks.studies.fleet chdb:////tmp/fleet            makes them (half an hour, 4 GB) and asks
+    python -m benchmarks.studies.fleet chdb:////tmp/fleet --million 20
 
-A year of the same 100 targets as `benchmarks.year`, with a probe each quarter of a minute. Not part of `make bench`: it
-takes too long. Nothing in the probes was measured; they end now.
+A year of the same 100 targets as `benchmarks.studies.year`, with a probe every 15 seconds. The probes are generated,
+not measured; they end now.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.pages import CALLS, OF_THE_YEAR, timed
+from benchmarks.studies.pages import CALLS, OF_THE_YEAR, timed
 from benchmarks.tools import machine, table
 from store import Store, open_store
 from store.clickhouse import ClickHouseStore
@@ -59,7 +59,7 @@ def fill(store: ClickHouseStore, hours: int, now: int) -> None:
     for number in range(TARGETS):
         name = f"target {number:03d}"
         for statement in _of(number, name, since, hours):
-            store._command(statement)
+            store._database.command(statement)
         store.write(
             [
                 Target(name, "bench", "active", f"m/{number}", "https://llm.example/v1", 15.0, "ping", now, 3_600.0),

@@ -1,7 +1,7 @@
 """The same questions asked of Uptoken's roll-ups, of raw SQLite rows, of pandas over a CSV, and of Prometheus.
 
     apt-get install prometheus                                 (2.42 or newer; it is left out where it is missing)
-    python -m benchmarks.beside --days 10
+    python -m benchmarks.studies.beside --days 10
 
 A generated history of 100 targets at one probe a minute, the same for all. Prometheus reads it as `up` and `ttft_ms`
 from OpenMetrics by `promtool`, and listens on loopback while it is asked.
@@ -27,16 +27,18 @@ import apsw
 import pandas as pd
 import typer
 
-from benchmarks.pages import overview_s
+from benchmarks.studies.pages import overview_s
+from benchmarks.studies.year import fill, names
 from benchmarks.tools import machine, median, table
-from benchmarks.year import fill, names
 from stats.latency import bands
 from stats.samples import percentiles
 from stats.summary import Summary, summary
 from store import Store, open_store
+from store.outcomes import DOWN, UP
 from store.rollup_plan import Range, rollups_of
 from store.rollups import DAY_MS, HOUR_MS, Rollup, Step
-from store.schema import DOWN, PROBES, UP
+from store.schema import PROBES
+from store.url import parse_store_url
 
 TARGETS, RUNS, SERVER_WAIT_S = 100, 7, 60
 COLUMNS = ("target", "started_at", "profile", "stands_for_s", "outcome", "lag_ms", "ttft_ms")
@@ -234,7 +236,7 @@ def of_a_year(url: str) -> None:
     since = (now - 365 * DAY_MS) // HOUR_MS * HOUR_MS
     asked = {
         "Uptoken": of_uptoken(store, name, since, now),
-        "raw SQLite rows": of_sqlite(Path(url.removeprefix("sqlite:///")), name, since, now),
+        "raw SQLite rows": of_sqlite(parse_store_url(url).path or Path(), name, since, now),
     }
     rows = [[q, *(timed(of[q]) for of in asked.values())] for q in asked["Uptoken"]]
     print(table((f"a year, median of {RUNS}", *asked), rows))
@@ -243,7 +245,7 @@ def of_a_year(url: str) -> None:
 
 def main(
     days: Annotated[float, typer.Option(help="How many days the history is long.")] = 10,
-    year: Annotated[str | None, typer.Option(help="A store that benchmarks.year filled, for SQLite alone.")] = None,
+    year: Annotated[str | None, typer.Option(help="A store that the study `year` filled, for SQLite alone.")] = None,
 ) -> None:
     """Print the tables, as Markdown."""
     if year is not None:

@@ -1,6 +1,6 @@
 """500 targets at 5 s for ten minutes, a real loop process: is every slot decided or counted, and what does it take?
 
-python -m benchmarks.steady --minutes 10
+python -m benchmarks.studies.steady --minutes 10
 """
 
 from __future__ import annotations

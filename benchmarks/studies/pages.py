@@ -1,8 +1,8 @@
 """What the pages ask of SQLite, over a year of 100 targets at one probe a minute, and over a tenth of it.
 
-    python -m benchmarks.year sqlite:///data/year.db
-    python -m benchmarks.year sqlite:///data/tenth.db --days 36.5
-    python -m benchmarks.pages sqlite:///data/year.db sqlite:///data/tenth.db
+    python -m benchmarks.studies.year sqlite:///data/year.db
+    python -m benchmarks.studies.year sqlite:///data/tenth.db --days 36.5
+    python -m benchmarks.studies.pages sqlite:///data/year.db sqlite:///data/tenth.db
 
 Not part of `make bench`: making the year takes half an hour and 10 GB.
 """
@@ -16,12 +16,12 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.tools import machine, percentile, table
-from stats.costs import COST_COUNTS, asked_since
+from benchmarks.tools import by_series, machine, percentile, table
+from stats.costs import COST_COUNTS, costs_begin_at
 from stats.latency import median_line
 from stats.samples import percentiles
-from stats.status_bars import Failure, strip
-from stats.summary import by_series, summary
+from stats.status_bars import Failure, status_bars
+from stats.summary import summary
 from store import Selection, Store, open_store
 from store.rollup_plan import Range, raw_rollups, rollups_of
 from store.rollup_plan import days as days_of
@@ -63,7 +63,7 @@ CALLS: dict[str, ProbeRequest] = {
     "every page: the series and their newest probes": lambda s, _n, _now: s.series(),
     "overview, 24 h: roll-ups of all targets": lambda s, _n, now: _overview(s, 1, now),
     "overview, 30 d: roll-ups of all targets": lambda s, _n, now: _overview(s, 30, now),
-    "overview: costs of the month": lambda s, _n, now: days_of(s, COST_COUNTS, asked_since(now)),
+    "overview: costs of the month": lambda s, _n, now: days_of(s, COST_COUNTS, costs_begin_at(now)),
     "overview: incidents of 31 days": lambda s, _n, now: list(s.read(INCIDENTS, Selection(now - 31 * DAY_MS, now))),
     "model, 24 h: raw probes": _raw_day,
     "model, 30 d: roll-ups": lambda s, n, now: _window(s, (n,), 30, now),
@@ -107,12 +107,12 @@ def overview_s(store: Store, targets: int) -> float:
         for column in ("ttft_ms", "tokens_per_second"):
             percentiles(rollups, column)
             median_line(rollups, column, now - DAY_MS, now)
-        strip(rollups, now - DAY_MS, now, 60.0)
+        status_bars(rollups, now - DAY_MS, now, 60.0)
     return time.perf_counter() - began
 
 
 def main(
-    year: Annotated[str, typer.Argument(help="A store that benchmarks.year filled.")],
+    year: Annotated[str, typer.Argument(help="A store that benchmarks.studies.year filled.")],
     tenth: Annotated[str, typer.Argument(help="Another one, with a tenth of the days.")],
     wide: Annotated[str | None, typer.Option(help="One with 1,000 targets, for the overview alone.")] = None,
 ) -> None:

@@ -1,0 +1,42 @@
+"""The states of targets, probes and bars: one word and one mark each, on every page."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+WORDS = {
+    "up": "up",
+    "partly": "partly down",
+    "down": "down",
+    "not_counted": "not counted",
+    "no_data": "no data",
+    "stale": "no recent probe",
+    "never": "not probed in this range",
+    "waiting": "waiting for a key",
+    "disabled": "disabled",
+}
+MARKS = {"up": "●", "down": "▼", "not_counted": "◆"}
+OTHER_MARK = "○"
+
+
+def state(kind: str, text: str | None = None, tip: str = "") -> Markup:
+    """A mark that differs in shape, the word (or `text`), and the colour. `tip` is shown on hover, touch and focus."""
+    label = text or WORDS[kind]
+    badge = Markup('<span class="u-state {}">{} {}</span>').format(kind, MARKS.get(kind, OTHER_MARK), label)
+    return with_tip(badge, tip) if tip else badge
+
+
+def with_tip(content: str, tip: str) -> Markup:
+    """HTML that says more on hover, touch and focus."""
+    return _button("u-seen", content, tip)
+
+
+def explained(text: str, explanation: str) -> Markup:
+    """A term, dotted underline and all, that shows its explanation on hover, touch and focus."""
+    return _button("u-term", text, explanation)
+
+
+def _button(kind: str, content: str, tip: str) -> Markup:
+    return Markup('<button type="button" class="{}" aria-description="{}" data-tip="{}">{}</button>').format(
+        kind, tip, tip, content
+    )

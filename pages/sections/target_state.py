@@ -1,0 +1,48 @@
+"""A target's state in words: the same in the overview and in its page's header."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from markupsafe import Markup
+
+from pages.components import formatting, states
+from pages.components.table import quiet
+from stats.incidents import TargetState
+from store.schema import Probe, Target
+
+RESTED = ("not_counted", "stale", "never")
+"""States that say nothing more than that a resting target is not probed."""
+
+
+def badge(
+    state: TargetState,
+    target: Target,
+    newest: Probe | None,
+    rest: tuple[int, str] | None,
+    since: str,
+    now: int,
+    zone: str,
+) -> Markup:
+    """The state with its mark. `rest` is until when the target rests, and why; `since` follows a state that has a
+    beginning.
+    """
+    resting = f"resting until {formatting.until(rest[0], zone, now)}" if rest is not None else ""
+    if rest is not None and state.status in RESTED:
+        return states.state("not_counted", resting, rest[1])
+    text = {
+        "not_counted": formatting.outcome(state.outcome),
+        "stale": f"no probe since {formatting.clock(state.since or now, zone, now)}",
+        "waiting": formatting.missing_key(target.api_key_env),
+    }.get(state.status, states.WORDS[state.status])
+    if state.status in ("up", "down", "not_counted") and state.since is not None:
+        text += since
+    shown = states.state(state.status, text, describe_newest(state, newest))
+    return shown + states.with_tip(quiet(f", {resting}"), rest[1]) if rest is not None else shown
+
+
+def describe_newest(state: TargetState, newest: Probe | None) -> str:
+    """What the newest probe saw, where the state rests on it."""
+    if newest is None or newest.outcome != state.outcome:
+        return ""
+    return f"Newest probe: {formatting.outcome(newest.outcome)}. {formatting.describe_probe(asdict(newest))}"

@@ -1,0 +1,98 @@
+"""How ClickHouse is asked for rows, roll-ups and incidents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from store.batches import KeyRange
+from store.protocol import Selection
+from store.schema import Table
+
+Query = tuple[str, dict[str, Any]]
+"""A statement, or a part of one, and its parameters."""
+
+
+def select(
+    table: Table,
+    source: str,
+    selection: Selection,
+    names: tuple[str, ...],
+    part: KeyRange,
+    order: str,
+    limit: int | None,
+) -> Query:
+    """These columns of the rows of a table that lies in `source`, from a part of its keys on."""
+    clauses, parameters = _clauses(table, selection)
+    for column, value in zip(table.key, (*part.equal, *part.beyond), strict=False):
+        parameters[f"key_{column}"] = value
+    marks = {name: f"{{key_{name}:{kind}}}" for name, kind in key_types(table).items()}
+    equal, beyond = part.columns(table.key)
+    clauses += [f"{name} = {marks[name]}" for name in equal]
+    if beyond:
+        clauses.append(f"{beyond[0]} >= {marks[beyond[0]]}")  # which the index understands
+        clauses.append(f"({', '.join(beyond)}) > ({', '.join(marks[name] for name in beyond)})")
+    sql = f"SELECT {', '.join(names)} FROM {source}{_final(table)}{_where(clauses)} ORDER BY {order}"
+    return sql + (f" LIMIT {int(limit)}" if limit is not None else ""), parameters
+
+
+def count(table: Table, source: str, selection: Selection) -> Query:
+    """How many rows there are."""
+    clauses, parameters = _clauses(table, selection)
+    return f"SELECT count() FROM {source}{_final(table)}{_where(clauses)}", parameters
+
+
+def rollup_condition(selection: Selection) -> Query:
+    """The condition on roll-ups."""
+    clauses, parameters = _selection_clauses("target", "at", selection)
+    return " AND ".join(clauses) or "1", parameters
+
+
+def key_types(table: Table) -> dict[str, str]:
+    """The engine's type of each column of the key, in its order."""
+    kinds = {column.name: "String" if column.kind == "text" else "Int64" for column in table.columns}
+    return {name: kinds[name] for name in table.key}
+
+
+def _final(table: Table) -> str:
+    """Of rows with one key that were not merged yet the newest alone."""
+    return " FINAL" if table.on_conflict != "ignore" else ""
+
+
+def _where(clauses: list[str]) -> str:
+    return " WHERE " + " AND ".join(clauses) if clauses else ""
+
+
+def _clauses(table: Table, selection: Selection) -> tuple[list[str], dict[str, Any]]:
+    clauses, parameters = _selection_clauses(table.owner, table.time, selection)
+    return clauses + (["outcome <> 'ok'"] if selection.failed else []), parameters
+
+
+def _selection_clauses(owner: str, moment: str, selection: Selection) -> tuple[list[str], dict[str, Any]]:
+    clauses: list[str] = []
+    parameters: dict[str, Any] = {}
+    if selection.targets:
+        clauses.append(f"{owner} IN {{targets:Array(String)}}")
+        parameters["targets"] = list(selection.targets)
+    if selection.since is not None:
+        clauses.append(f"{moment} >= {{since:Int64}}")
+        parameters["since"] = selection.since
+    if selection.until is not None:
+        clauses.append(f"{moment} < {{until:Int64}}")
+        parameters["until"] = selection.until
+    return clauses, parameters
+
+
+def packed_sketch(name: str) -> str:
+    """A sketch as `store.sketch` packs it: counts that are too large for a pair continue in the next one."""
+    pair = "char(bucket % 256, intDiv(bucket, 256), {0} % 256, intDiv({0}, 256))"
+    full = f"repeat({pair.format(65_535)}, intDiv(n, 65535))"
+    rest = f"if(n % 65535 = 0, '', {pair.format('n % 65535')})"
+    both = f"if(n < 65536, {pair.format('n')}, concat({full}, {rest}))"
+    return f"arrayStringConcat(arrayMap((bucket, n) -> {both}, mapKeys({name}), mapValues({name}))) AS packed_{name}"
+
+
+def packed_cells() -> str:
+    """Place and milliseconds of each cell that is not empty, as pairs of 32-bit numbers."""
+    pair = "char(place % 256, intDiv(place, 256), 0, 0, ms % 256, bitShiftRight(ms, 8) % 256,"
+    pair += " bitShiftRight(ms, 16) % 256, bitShiftRight(ms, 24) % 256)"
+    return f"arrayStringConcat(arrayMap((place, ms) -> {pair}, mapKeys(cells), mapValues(cells))) AS packed_cells"

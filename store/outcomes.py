@@ -1,0 +1,31 @@
+"""How a probe or a request can end, and what each of these ends counts as."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Outcome = Literal[
+    "ok",
+    "timeout",
+    "connection_error",
+    "server_error",
+    "stream_error",
+    "invalid_response",
+    "empty",
+    "rate_limited",
+    "caller_error",
+    "not_found",
+    "offline",
+    "internal_error",
+]
+INTERNAL_ERROR = "internal_error"
+"""Uptoken itself failed while probing: it says nothing of the target, and is shown where the collectors are."""
+UP: frozenset[str] = frozenset({"ok"})
+DOWN: frozenset[str] = frozenset(
+    {"timeout", "connection_error", "server_error", "stream_error", "invalid_response", "empty"}
+)
+NOT_COUNTED: frozenset[str] = frozenset({"rate_limited", "caller_error", "not_found", "offline", INTERNAL_ERROR})
+MAY_BE_BILLED: frozenset[str] = frozenset(
+    {"ok", "timeout", "stream_error", "invalid_response", "empty", INTERNAL_ERROR}
+)
+"""Outcomes in which a model may have worked: what a row's cost does not say is reckoned at its worst."""

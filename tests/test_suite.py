@@ -1,0 +1,25 @@
+"""The check that no test is lost between the parts of `make test`."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from _pytest.mark.expression import Expression
+
+from tests.suite import PARTS, complaints
+
+
+def test_every_combination_of_marks_is_in_one_part() -> None:
+    choices = [Expression.compile(words[words.index("-m") + 1]) for words in PARTS.values()]
+    for waits, alone, other in product((False, True), repeat=3):
+        marks = {"waits": waits, "alone": alone}
+        assert sum(choice.evaluate(lambda name, **_: marks.get(name, other)) for choice in choices) == 1  # noqa: B023
+
+
+def test_a_test_that_was_lost_doubled_or_not_collected_everywhere_is_named() -> None:
+    assert complaints([["a", "b"], ["b", "a"]], [["a"], ["b"]]) == []
+    assert complaints([["a", "b", "c"], ["a", "b"]], [["a"], ["a", "b"]]) == [
+        "c is not collected in every part",
+        "c never ran",
+        "a ran more than once",
+    ]
