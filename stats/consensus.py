@@ -29,9 +29,18 @@ class Consensus:
 
 
 def consensus(
-    locations: Sequence[Sequence[Rollup]], since: int, until: int, began: int, every_s: float, most: int
+    locations: Sequence[Sequence[Rollup]],
+    since: int,
+    until: int,
+    began: int,
+    every_s: float,
+    most: int,
+    *,
+    now: int | None = None,
 ) -> Consensus:
-    """From the roll-ups of each location, in a window (milliseconds UTC); `began`: when the first probe was made."""
+    """From the roll-ups of each location, in a window (milliseconds UTC); `began`: when the first probe was made. What
+    lies after `now` does not lower the coverage.
+    """
     rollups_of_all = [rollup for rollups in locations for rollup in rollups]
     cell_ms = max((rollup.cell_ms for rollup in rollups_of_all), default=1)
     fine = split_range(rollups_of_all, since, until, most * PARTS, cell_ms, round(every_s * 1_000))
@@ -42,7 +51,7 @@ def consensus(
     return Consensus(
         _merge_cells(cells, -(-len(cells) // most)),
         Uptime(
-            window_s=max(0.0, (until - max(since, began)) / 1_000),
+            window_s=max(0.0, (min(until, now or until) - max(since, began)) / 1_000),
             up_s=up_s,
             down_s=down_s,
             not_counted_s=sum(cell.not_counted_s for cell in cells),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,10 +21,9 @@ _ALL = [_PLACE[outcome] for outcome in OUTCOMES]
 
 @dataclass(frozen=True)
 class Summary:
-    """The sums of some roll-ups, and these."""
+    """The sums of some roll-ups."""
 
     counted: Counts = field(default_factory=lambda: np.zeros(len(COUNTED), dtype=np.int64))
-    rollups: Sequence[Rollup] = ()
 
     def __getitem__(self, name: str) -> int:
         return int(self.counted[_PLACE[name]])
@@ -67,4 +66,4 @@ def summary(rollups: Iterable[Rollup]) -> Summary:
     listed = list(rollups)
     if not listed:
         return Summary()
-    return Summary(np.array([rollup.counted for rollup in listed], dtype=np.int64).sum(axis=0), listed)
+    return Summary(np.array([rollup.counted for rollup in listed], dtype=np.int64).sum(axis=0))

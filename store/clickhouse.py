@@ -60,7 +60,7 @@ class ClickHouseStore:
         layout, known = self._database.layout, self._database.known_columns()
         for statement in layout.create_tables():
             self._database.command(statement)
-        back_up_before_migration(layout, known, self._database.ask)
+        back_up_before_migration(layout, known, self._database.query)
         for statement in (*layout.missing(self._database.known_columns()), *layout.create_views()):
             self._database.command(statement)
         for name, view in layout.views().items():

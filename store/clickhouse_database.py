@@ -80,6 +80,11 @@ class Database:
         with self.client() as client:
             return client.command(sql, parameters=parameters)
 
+    def query(self, sql: str, **parameters: Any) -> list[Values]:
+        """The rows of a statement that gives few."""
+        with self.client() as client:
+            return [tuple(row) for row in client.query(sql, parameters=parameters).result_rows]
+
     def rows(
         self, sql: str, parameters: dict[str, Any] | None = None, *, binary: tuple[str, ...] = ()
     ) -> Iterator[Values]:
@@ -92,11 +97,6 @@ class Database:
         ):
             for row in stream:
                 yield tuple(row)
-
-    def ask(self, sql: str, **parameters: Any) -> list[Values]:
-        """The rows of a query that has few."""
-        with self.client() as client:
-            return [tuple(row) for row in client.query(sql, parameters=parameters).result_rows]
 
     def insert(self, table: Table, values: Sequence[Values]) -> None:
         """Add rows, in blocks. Of rows with one key the newest `version` counts."""
@@ -121,7 +121,7 @@ class Database:
     def known_columns(self) -> dict[str, set[str]]:
         """The columns of each table that is there."""
         sql = "SELECT table, groupArray(name) FROM system.columns WHERE database = {name:String} GROUP BY table"
-        return {table: set(columns) for table, columns in self.ask(sql, name=self.url.database)}
+        return {table: set(columns) for table, columns in self.query(sql, name=self.url.database)}
 
     def close(self) -> None:
         """Close every idle client."""

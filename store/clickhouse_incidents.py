@@ -63,25 +63,25 @@ class IncidentQuery:
                 at -= outcome in UP  # before the failures of its hour
                 events[series[0], series[1], series[2]].append(Event(at, outcome, None, count))
                 ended_unseen |= {(*series, at)} if outcome in UP else set()
-        for owner, listed in sorted(events.items()):
-            for incident in find_incidents(owner, sorted(listed, key=lambda event: event.started_at)):
-                is_over = incident.ended_at is not None and incident.ended_at <= self.since
-                is_seen = (*owner, incident.ended_at) not in ended_unseen
-                if not is_over and incident.began_at < self.until and is_seen:
-                    yield INCIDENTS.values(self._with_error(incident, ask))
+        for (target, location, profile), listed in sorted(events.items()):
+            in_order = sorted(listed, key=lambda event: event.started_at)
+            for found in find_incidents((target, location, profile), in_order):
+                is_over = found.ended_at is not None and found.ended_at <= self.since
+                is_unseen = (target, location, profile, found.ended_at) in ended_unseen
+                if not is_over and not is_unseen and found.began_at < self.until:
+                    yield INCIDENTS.values(self._with_error(found, ask))
 
-    def _with_error(self, incident: Incident, ask: Ask) -> Incident:
-        if incident.error != NOT_READ:
-            return incident
+    def _with_error(self, found: Incident, ask: Ask) -> Incident:
+        if found.error != NOT_READ:
+            return found
         sql = (
             f"SELECT error FROM {self.probes} WHERE target = {{target:String}} AND location = {{location:String}}"
-            f" AND profile = {{profile:String}} AND started_at >= {incident.began_at}"
-            f" AND started_at < {incident.ended_at or LAST_MS} AND outcome = '{incident.cause}' AND error <> ''"
+            f" AND profile = {{profile:String}} AND started_at >= {found.began_at}"
+            f" AND started_at < {found.ended_at or LAST_MS} AND outcome = '{found.cause}' AND error <> ''"
             f" ORDER BY {_SERIES}, started_at DESC LIMIT 1"
         )
-        series = {"target": incident.target, "location": incident.location, "profile": incident.profile}
-        newest = ask(sql, series)
-        return replace(incident, error=next((error for (error,) in newest), None))
+        series = {"target": found.target, "location": found.location, "profile": found.profile}
+        return replace(found, error=next((error for (error,) in ask(sql, series)), None))
 
     def _raw(self) -> str:
         """The failures of the hours in question, and of the successes only those that end something."""

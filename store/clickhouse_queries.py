@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from store.batches import KeyRange
-from store.clickhouse_schema import SERIES, in_sql
-from store.incidents import CONFIRMED_BY
-from store.outcomes import DOWN, UP
 from store.protocol import Selection
-from store.rollups import LAST_MS, STEP_MS, Step
 from store.schema import Table
 
 Query = tuple[str, dict[str, Any]]
@@ -106,71 +102,3 @@ def packed_cells() -> str:
     pair = "char(place % 256, intDiv(place, 256), 0, 0, ms % 256, bitShiftRight(ms, 8) % 256,"
     pair += " bitShiftRight(ms, 16) % 256, bitShiftRight(ms, 24) % 256)"
     return f"arrayStringConcat(arrayMap((place, ms) -> {pair}, mapKeys(cells), mapValues(cells))) AS packed_cells"
-
-
-def incidents_query(probes: str, rollups: dict[Step, str], where: str, since: int) -> str:
-    """Incidents, as `store.incidents` finds them, from the raw probes of the hours with a failure and of the next hour
-    after each; the days narrow down these hours.
-
-    A success begins a run, so a run's failures ended with the first probe of the next one. The cause is the most
-    frequent outcome, of equal ones the first; the error its last one. Before `since` only the last hour is read: an
-    incident that is open then is not a new one. `where` bounds the roll-ups.
-    """
-    series = ", ".join(SERIES)
-    up, down = in_sql(UP), in_sql(DOWN)
-    days = _with_failures(rollups["day"], "day", where, since)
-    hours = _with_failures(rollups["hour"], "hour", f"{where} AND {_within(days, 'day', 'at')}", since)
-    # of the successes only those that end something: a run for each of the others would take half of the time
-    ordered = f"OVER (PARTITION BY {series} ORDER BY started_at ROWS BETWEEN"
-    decided = (
-        f"SELECT {series}, started_at, outcome, error, {up} AS good,"
-        f" lagInFrame(toString(outcome)) {ordered} 1 PRECEDING AND CURRENT ROW) AS before FROM {probes}"
-        f" WHERE {_within(hours, 'hour', 'started_at')} AND ({up} OR {down})"
-    )
-    runs = (
-        f"SELECT {series}, started_at, outcome, error,"
-        f" sum(good) {ordered} UNBOUNDED PRECEDING AND CURRENT ROW) AS run FROM ({decided})"
-        f" WHERE NOT good OR {in_sql(DOWN, 'before')}"
-    )
-    outcomes = (
-        f"SELECT {series}, run, outcome, count() AS n, min(started_at) AS first,"
-        f" argMaxIf(error, started_at, isNotNull(error) AND error <> '') AS text FROM ({runs})"
-        f" GROUP BY {series}, run, outcome"
-    )
-    grouped = (
-        f"SELECT {series}, run, min(first) AS head, minIf(first, {down}) AS began_at, sumIf(n, {down}) AS failures,"
-        f" argMaxIf(toString(outcome), (n, -first), {down}) AS cause, argMaxIf(tuple(text), (n, -first), {down}).1"
-        f" AS error FROM ({outcomes}) GROUP BY {series}, run"
-    )
-    ended = (
-        f"SELECT *, leadInFrame(toNullable(head)) OVER (PARTITION BY {series} ORDER BY run"
-        f" ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) AS ended_at FROM ({grouped})"
-    )
-    return (
-        f"SELECT {series}, began_at, ended_at, cause, failures, error FROM ({ended})"
-        f" WHERE failures >= {CONFIRMED_BY} ORDER BY {series}, began_at"
-    )
-
-
-def _with_failures(source: str, step: Step, where: str, since: int) -> str:
-    """When the hours or days of each series began that had a failure, and the next one after each that had a deciding
-    probe.
-    """
-    series = ", ".join(SERIES)
-    window = f"OVER (PARTITION BY {series} ORDER BY at ROWS BETWEEN"
-    counted = (
-        f"SELECT {series}, at, sum({' + '.join(sorted(DOWN))}) AS failed, sum({' + '.join(sorted(UP))}) AS good"
-        f" FROM {source} WHERE {where} GROUP BY {series}, at HAVING failed + good > 0"
-    )
-    return (
-        f"SELECT {series}, at FROM (SELECT {series}, at, failed,"
-        f" lagInFrame(failed) {window} 1 PRECEDING AND CURRENT ROW) AS before,"
-        f" leadInFrame(at, 1, {LAST_MS}) {window} CURRENT ROW AND 1 FOLLOWING) AS after FROM ({counted}))"
-        f" WHERE after > {since - STEP_MS[step]} AND (failed > 0 OR before > 0)"
-    )
-
-
-def _within(periods: str, step: Step, moment: str) -> str:
-    """Whether a moment of a series lies in one of these hours or days."""
-    series, ms = ", ".join(SERIES), STEP_MS[step]
-    return f"({series}, intDiv({moment}, {ms})) GLOBAL IN (SELECT {series}, intDiv(at, {ms}) FROM ({periods}))"

@@ -119,8 +119,8 @@ class Store(Maintenance, Protocol):
         """
 
     def last_incidents(self, before: int, targets: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
-        """The newest incident of each series that began before `before` (milliseconds UTC). One that ended over a month
-        before may be missing (ClickHouse, where incidents are a query).
+        """The newest incident of each series (of these targets; none: of all) that began before `before` (milliseconds
+        UTC). One that was over a month before may be missing (ClickHouse, where incidents are a query).
         """
 
     def close(self) -> None:

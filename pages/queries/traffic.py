@@ -8,12 +8,13 @@ import streamlit as st
 
 from pages.queries import cache
 from stats import traffic
-from stats.samples import Percentiles
+from stats.samples import Percentiles, percentiles
 from stats.summary import Summary, summary
 from stats.traffic import PassedAttempt, TrafficUptime
 from store import Selection
 from store.clock import DAY_MS, HOUR_MS
 from store.rollup_plan import Range, available_range, rollups_of
+from store.rollups import SKETCHED
 from store.schema import RELAY, REQUESTS, TRAFFIC, Usage
 from store.traffic import traffic_of, usage_of
 
@@ -28,6 +29,7 @@ class TrafficView:
     """
 
     counts: Summary
+    percentiles: dict[str, Percentiles]
     uptime: TrafficUptime
     usage: list[Usage]
     attempts: list[PassedAttempt]
@@ -60,13 +62,14 @@ def targets(url: str) -> list[str]:
 def view(url: str, name: str, since: int, until: int) -> TrafficView:
     """Of one target, at all locations."""
     store = cache.store(url)
-    counts = summary(rollups_of(store, (name,), available_range(store, Range(since, until)), coarse=True, traffic=True))
+    rollups = rollups_of(store, (name,), available_range(store, Range(since, until)), coarse=True, traffic=True)
     minutes = traffic_of(store).traffic_by_minute(Selection(since, until, (name,)))
     days = Selection(since - since % DAY_MS, until, (name,))
     listed = attempts(url, since, until)
     mine = {one.request_id for one in listed if one.target == name}
     return TrafficView(
-        counts,
+        summary(rollups),
+        {column: percentiles(rollups, column) for column in SKETCHED},
         traffic.uptime(minutes),
         usage_of(traffic_of(store).traffic_by_day(days)),
         [one for one in listed if one.request_id in mine],

@@ -127,12 +127,10 @@ def numbers(history: TargetHistory, colour: str) -> list[Metric]:
 
 
 def _uptime(uptime: Uptime) -> Metric:
-    low, high = uptime.strict
-    bounds = (
-        f"If all undecided time was down: {formatting.percent(low)}; if all of it was up: {formatting.percent(high)}."
-    )
-    note = formatting.uptime_note(uptime)
+    bounds, note = "", formatting.uptime_note(uptime)
     if uptime.share is not None:
+        low, high = (formatting.percent(share) for share in uptime.strict)
+        bounds = f"If all undecided time was down: {low}; if all of it was up: {high}."
         interval, coverage = formatting.bounds(uptime.interval), formatting.percent(uptime.coverage)
         note = f"{interval} (95%), {formatting.probes(uptime.probes)}, coverage {coverage}"
     return Metric("Uptime", formatting.percent(uptime.share), "", note, "uptime", bounds)

@@ -11,7 +11,7 @@ from pages.components.table import NOTE, NOTHING, Column, bold, quiet, table
 from pages.queries import traffic
 from pages.queries.target_history import TargetHistory
 from pages.queries.traffic import TrafficView
-from stats.samples import Percentiles, percentiles
+from stats.samples import Percentiles
 from stats.traffic import Chain, ErrorKind, chains, error_kinds, totals
 from stats.usage import by_day
 from stats.usage import totals as usage_totals
@@ -52,15 +52,15 @@ def comparison(view: TrafficView, history: TargetHistory) -> Markup:
             formatting.percent(counts.success_rate().share),
             formatting.percent(history.success_rate().share),
         ),
-        ("TTFT p50 / p95", _ms(percentiles(counts.rollups, "ttft_ms")), _ms(history.percentiles(profile, "ttft_ms"))),
+        ("TTFT p50 / p95", _ms(view.percentiles["ttft_ms"]), _ms(history.percentiles(profile, "ttft_ms"))),
         (
             "Total time p50 / p95",
-            _ms(percentiles(counts.rollups, "total_ms")),
+            _ms(view.percentiles["total_ms"]),
             _ms(history.percentiles(profile, "total_ms")),
         ),
         (
             "Tokens per second p50",
-            formatting.rate(percentiles(counts.rollups, "tokens_per_second").p50),
+            formatting.rate(view.percentiles["tokens_per_second"].p50),
             formatting.rate(history.percentiles("throughput", "tokens_per_second").p50),
         ),
         ("Cost", formatting.cost(counts.cost_usd), formatting.cost(probes.cost_usd)),

@@ -159,15 +159,18 @@ def summary(url: str, rows: list[Row], window: TimeRange, now: int) -> list[Metr
 
 
 def _targets_up(rows: list[Row], probed: list[Row], now: int) -> Metric:
-    down = [row for row in probed if row.state.status == "down"]
+    """Of targets that have no recent probe it is not known whether they are down."""
     up = sum(row.state.status == "up" for row in probed)
+    down, stale = ([row for row in probed if row.state.status == status] for status in ("down", "stale"))
+    waiting = sum(row.state.status == "waiting" for row in rows)
+    notes = []
     if down:
         longest = min(down, key=lambda row: row.state.since or 0)
         for_s = (now - (longest.state.since or longest.last_at or now)) / 1_000
-        note = f"{len(down)} down, {longest.target.name} for {formatting.duration(for_s)}"
-    else:
-        waiting = sum(row.state.status == "waiting" for row in rows)
-        note = f"{waiting} waiting for a key" if waiting else "none down"
+        notes = [f"{len(down)} down, {longest.target.name} for {formatting.duration(for_s)}"]
+    notes += [f"{len(stale)} not seen lately"] if stale else []
+    notes += [f"{waiting} waiting for a key"] if waiting and not down else []
+    note = ", ".join(notes) or "none down"
     return Metric("Targets up", str(up), f"of {len(probed)}", note, tone="down" if down else "")
 
 

@@ -33,6 +33,8 @@ class StatusRow:
     bars: list[Bar]
     uptime: Uptime
     incidents: list[Incident]
+    began: int | None
+    """When it was first seen (milliseconds UTC); null where that was before the first bar."""
 
 
 def status_rows(url: str, now: int) -> list[StatusRow]:
@@ -46,10 +48,13 @@ def status_rows(url: str, now: int) -> list[StatusRow]:
     rows = []
     for name, histories in by_name.items():
         each = [history.of(history.target.profile) for history in histories]
-        seen = consensus(each, window.since, until, histories[0].first_at, DAY_MS / 1_000, DAYS)
+        first_at = histories[0].first_at
+        seen = consensus(each, window.since, until, first_at, DAY_MS / 1_000, DAYS, now=now)
         incidents = sorted(chain(*(history.incidents for history in histories)), key=_began)
         bars = [replace(bar, seen=()) for bar in clip_bars(seen.bars, now)]  # the public is not shown how it failed
-        rows.append(StatusRow(name, majority([history.state for history in histories]), bars, seen.uptime, incidents))
+        state = majority([history.state for history in histories])
+        began = first_at if first_at > window.since else None
+        rows.append(StatusRow(name, state, bars, seen.uptime, incidents, began))
     order = {"down": 0, "stale": 1, "not_counted": 2}
     return sorted(rows, key=lambda row: (order.get(row.state.status, 3), row.name.lower()))
 
@@ -88,15 +93,17 @@ def status_list(rows: list[StatusRow], zone: str) -> Markup:
         "<span>{}</span><span>today</span></div></div>"
     )
     body = Markup().join(
-        row_html.format(row.name, states.state(row.state.status), status_bars(row.bars, zone), DAYS, _share(row))
+        row_html.format(row.name, states.state(row.state.status), status_bars(row.bars, zone), DAYS, _share(row, zone))
         for row in rows
     )
     return Markup('<div class="u u-list u-statuses">{}</div>').format(body)
 
 
-def _share(row: StatusRow) -> str:
+def _share(row: StatusRow, zone: str) -> str:
+    """The uptime of the bars. Of a target that is younger than they are, with its first moment."""
     if row.uptime.share is not None:
-        return f"{formatting.percent(row.uptime.share)} up"
+        since = f" since {formatting.clock(row.began, zone)}" if row.began is not None else ""
+        return f"{formatting.percent(row.uptime.share)} up{since}"
     return "not enough data" if row.uptime.probes else "no data"
 
 

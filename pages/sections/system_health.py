@@ -98,15 +98,20 @@ def _lag(lags: list[float], by_day: list[tuple[int, int]]) -> Metric:
 
 
 def configuration(url: str, now: int, zone: str) -> Markup:
-    """The locations whose collector keeps an older configuration because the file is wrong now; empty without one."""
+    """The locations whose collector keeps an older configuration because the file is wrong now; empty when there are
+    none.
+    """
     runs = cache.runs(url, cache.rounded(now - DAY_MS, 60_000))
-    newest = {each.location: each.last for each in activities(run for run in runs if run.collector == CONFIGURATION)}
-    return Markup("").join(
-        Markup('<div class="u">{} {}, noticed {}</div><div class="u q" style="margin-bottom:8px">{}</div>').format(
-            state("down", "wrong"), bold(location), formatting.ago(run.started_at, now), run.error
-        )
-        for location, run in newest.items()
-        if run.error is not None
+    newest = [each.last for each in activities(run for run in runs if run.collector == CONFIGURATION)]
+    wrong = [run for run in newest if run.error is not None]
+    if not wrong:
+        return Markup()
+    return table(
+        (Column("Location", "wrap"), "Noticed"),
+        [
+            (state("down", "wrong") + " " + bold(run.location) + below(run.error), moment(run.started_at, now, zone))
+            for run in wrong
+        ],
     )
 
 
@@ -223,9 +228,9 @@ def collectors(url: str, now: int, zone: str) -> Markup:
 
 def _activity(each: Activity, since: int, now: int, zone: str) -> list[str | Cell]:
     failed = each.failed
-    # a wrong configuration has a card of its own for as long as it is so
-    is_shown = bool(failed) and each.collector != CONFIGURATION
-    last_error = f"{formatting.ago(failed[-1].started_at, now)}: {failed[-1].error or ''}" if is_shown else ""
+    last_error = ""
+    if failed and each.collector != CONFIGURATION:  # which has a card of its own as long as the file is wrong
+        last_error = f"{formatting.ago(failed[-1].started_at, now)}: {failed[-1].error or ''}"
     return [
         bold(each.collector.replace("_", " ")) + below(each.location),
         status_bars(run_bars(each.runs, since, now + 1, BARS), zone, unit="run"),

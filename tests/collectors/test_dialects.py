@@ -19,7 +19,7 @@ from store.schema import ADAPTATIONS, Adaptation, Probe
 from tests.collectors import vendors
 from tests.collectors.builders import config, new_store, run_once
 from tests.collectors.vendors import STEP_S, answering
-from tests.fault_server import FaultServer, Script, answer, chunked
+from tests.fault_server import GOOD, FaultServer, Script, answer, chunked
 
 KEY = "sk-canary-0123456789"
 ENDPOINTS = {
@@ -799,6 +799,15 @@ def test_openais_client_reads_what_the_probes_read() -> None:
     sent = server.requests[0]
     assert sent["line"] == "POST /openai/deployments/m/chat/completions?api-version=2024-10-21 HTTP/1.1"
     assert sent["headers"]["api-key"] == KEY
+
+
+def test_openais_client_waits_for_done_as_a_probe_does() -> None:
+    """Though the finish reason and the usage came (`test_a_stream_that_stays_open_without_done_is_a_timeout`)."""
+    with FaultServer(chunked(*GOOD[:-1], 3.0)) as server:
+        client = openai.OpenAI(base_url=server.url, api_key=KEY, max_retries=0, timeout=1.0)
+        messages: Any = [{"role": "user", "content": "What is 20 + 22?"}]
+        with pytest.raises(openai.APITimeoutError):
+            list(client.chat.completions.create(model="m", messages=messages, stream=True))
 
 
 def test_anthropics_client_reads_what_the_probes_read() -> None:

@@ -378,6 +378,13 @@ def test_a_stream_is_over_at_its_done_and_not_when_the_connection_is() -> None:
     assert time.monotonic() - began < 1
 
 
+def test_a_stream_that_stays_open_without_done_is_a_timeout() -> None:
+    """Though the finish reason and the usage came: `[DONE]` is what ends it, for clients, too (`test_dialects`)."""
+    result, _ = probe(chunked(*GOOD[:-1], 3.0), timeout_s=1.0)
+    assert (result.outcome, result.reply.finish_reason, result.completion_tokens) == ("timeout", "stop", 2)
+    assert result.ttft_ms is not None
+
+
 def test_done_is_found_however_it_is_split_and_not_in_what_the_model_says() -> None:
     cut = [DONE[:-9], DONE[-9:-4], DONE[-4:]]
     result, _ = probe(chunked(*GOOD[:-1], *cut, 3.0))

@@ -269,6 +269,8 @@ def test_a_collector_that_has_stopped_is_said_with_since_when(store_at: Path, pa
     assert not app.exception
     assert "The collector has stopped.</b> No probe since " in html(app) and "(2 h ago)" in html(app)
     assert "collector stopped 2 h ago" in html(app)
+    if not page:  # the overview: nobody knows whether they are down
+        assert metric(app, "Targets up") == "0 of 2 | 2 not seen lately, 1 waiting for a key"
     app.button(key="close_stopped").click().run()
     assert not app.exception
     assert "The collector has stopped." not in html(app) and "collector stopped 2 h ago" in html(app)

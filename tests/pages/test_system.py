@@ -10,12 +10,14 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from pages.components import formatting
 from pages.queries import access
+from pages.sections import status_list
 from pages.sections.status_list import majority
 from stats.incidents import TargetState
 from store import open_store
 from store.schema import RateLimit, Run
-from tests.factories import DAY, HOUR, MINUTE, probe, target
+from tests.factories import DAY, HOUR, MINUTE, NOON, probe, target
 from tests.pages.conftest import FRONT, html, metric, now_ms, open_page
 
 
@@ -147,6 +149,26 @@ def test_the_status_page_says_names_states_and_incidents_and_nothing_else(filled
     page = re.sub(r"<style>.*?</style>", "", page, flags=re.S)
     for secret in ("acme/broken", "gemma-3-270m", "it was server_error", "server error", "127.0.0.1", "SOME_KEY", "$"):
         assert secret not in page, secret
+
+
+@pytest.mark.parametrize("hour", [1, 12, 23])
+def test_the_status_page_says_of_how_much_time_its_percentage_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hour: int
+) -> None:
+    """At any hour of the day: four hours are not ninety days, and what is left of today is not missing."""
+    now = NOON - 12 * HOUR + hour * HOUR
+    url = f"sqlite:///{tmp_path}/young.db"
+    store = open_store(url)
+    store.write([target("Young", updated_at=now), target("Old", updated_at=now), target("Sparse", updated_at=now)])
+    store.write(probe(now - n * MINUTE, target="Young") for n in range(240))
+    store.write(probe(now - n * MINUTE, target="Sparse") for n in range(0, 240, 3))
+    store.write(probe(now - n * HOUR, target="Old", stands_for_s=3_600.0) for n in range(91 * 24))
+    store.close()
+    found = {line.name: line for line in status_list.status_rows(url, now)}
+    began = formatting.clock(now - 239 * MINUTE, "UTC")
+    assert status_list._share(found["Young"], "UTC") == f"100% up since {began}"
+    assert status_list._share(found["Old"], "UTC") == "100% up"
+    assert status_list._share(found["Sparse"], "UTC") == "not enough data"
 
 
 def test_a_store_that_is_not_there_is_not_named_on_the_status_page(

@@ -169,8 +169,8 @@ def test_a_database_of_an_older_uptoken_is_brought_up_to_date_and_keeps_every_ro
 def _copies(store: Store) -> dict[str, int]:
     """How many rows each copy has that was made before a migration."""
     sql = "SELECT name FROM system.tables WHERE database = 'uptoken' AND name LIKE '%before_schema%' ORDER BY name"
-    names = [name for (name,) in store._rows(sql)]  # type: ignore[attr-defined]
-    return {name: next(store._rows(f"SELECT count() FROM uptoken.{name}"))[0] for name in names}  # type: ignore[attr-defined]
+    names = [name for (name,) in store._database.rows(sql)]  # type: ignore[attr-defined]
+    return {name: next(store._database.rows(f"SELECT count() FROM uptoken.{name}"))[0] for name in names}  # type: ignore[attr-defined]
 
 
 @needs_engine
@@ -179,8 +179,8 @@ def test_tables_are_copied_before_their_columns_change_and_the_copies_lead_back(
     probes = [each for each in a_week() if each.outcome != "internal_error"]
     _write_as_then(older, probes)
     before = _schema(older)
-    hours = list(older._rows("SELECT * FROM uptoken.hourly ORDER BY target, location, profile, at"))  # type: ignore[attr-defined]
-    writer = open_store(older.url)  # type: ignore[attr-defined]
+    hours = list(older._database.rows("SELECT * FROM uptoken.hourly ORDER BY target, location, profile, at"))  # type: ignore[attr-defined]
+    writer = open_store(older.url.text)  # type: ignore[attr-defined]
     copies = _copies(writer)
     tables = {name.partition("_before_schema_")[0] for name in copies}
     assert {"probes", "hourly", "daily", "blocks", "newest", "targets", "models", "runs"} == tables
@@ -197,14 +197,14 @@ def test_tables_are_copied_before_their_columns_change_and_the_copies_lead_back(
             back.replace("uptoken.NAME", f"uptoken.{name}").replace("schema_N", f"schema_{number}").split(";")
         ):
             if statement.strip():
-                older._command(statement)  # type: ignore[attr-defined]
+                older._database.command(statement)  # type: ignore[attr-defined]
     for statement in OLDER.read_text().splitlines():  # the older Uptoken opens it
-        older._command(statement)  # type: ignore[attr-defined]
+        older._database.command(statement)  # type: ignore[attr-defined]
     assert {name: columns for name, columns in _schema(older).items() if name in before} == before
-    assert list(older._rows("SELECT * FROM uptoken.hourly ORDER BY target, location, profile, at")) == hours  # type: ignore[attr-defined]
+    assert list(older._database.rows("SELECT * FROM uptoken.hourly ORDER BY target, location, profile, at")) == hours  # type: ignore[attr-defined]
     late = [probe(NOON + DAY + n * MINUTE, target="late") for n in range(30)]
     _write_as_then(older, late)
-    [(count,)] = older._rows("SELECT sum(ok) FROM uptoken.hourly WHERE target = 'late'")  # type: ignore[attr-defined]
+    [(count,)] = older._database.rows("SELECT sum(ok) FROM uptoken.hourly WHERE target = 'late'")  # type: ignore[attr-defined]
     assert count == 30
 
 
@@ -214,12 +214,12 @@ def test_the_copies_of_the_newest_two_migrations_are_kept(older: Store) -> None:
     seen = []
     for column in (None, "error", "route"):  # as if it was new
         if column:
-            older._command(
+            older._database.command(
                 f"ALTER TABLE uptoken.endpoint_stats DROP COLUMN {('status', 'uptime_5m')[column == 'route']}"
             )  # type: ignore[attr-defined]
-            older._command(f"ALTER TABLE uptoken.runs ADD COLUMN more_{column} Int64")  # type: ignore[attr-defined]
-            older._command(f"ALTER TABLE uptoken.runs ADD COLUMN other_{column} Int64")  # type: ignore[attr-defined]
-        open_store(older.url).close()  # type: ignore[attr-defined]
+            older._database.command(f"ALTER TABLE uptoken.runs ADD COLUMN more_{column} Int64")  # type: ignore[attr-defined]
+            older._database.command(f"ALTER TABLE uptoken.runs ADD COLUMN other_{column} Int64")  # type: ignore[attr-defined]
+        open_store(older.url.text).close()  # type: ignore[attr-defined]
         seen.append({int(name.rpartition("_")[2]) for name in _copies(older)})
     first, second, third = seen
     assert len(first) == 1
@@ -230,11 +230,13 @@ def test_the_copies_of_the_newest_two_migrations_are_kept(older: Store) -> None:
 
 @needs_engine
 def test_where_a_table_cannot_be_copied_no_table_is_changed(older: Store) -> None:
-    older._command("DROP TABLE uptoken.models")  # type: ignore[attr-defined]
-    older._command("CREATE TABLE uptoken.models (source String, model String, valid_from Int64) ENGINE = Memory")  # type: ignore[attr-defined]
+    older._database.command("DROP TABLE uptoken.models")  # type: ignore[attr-defined]
+    older._database.command(
+        "CREATE TABLE uptoken.models (source String, model String, valid_from Int64) ENGINE = Memory"
+    )  # type: ignore[attr-defined]
     before = _schema(older)
     with pytest.raises(StoreError, match="copied before their columns change, which failed: .*No table was changed"):
-        open_store(older.url)  # type: ignore[attr-defined]
+        open_store(older.url.text)  # type: ignore[attr-defined]
     assert {name: columns for name, columns in _schema(older).items() if name in before} == before
 
 
