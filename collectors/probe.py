@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from collectors.http.adaptations import Change
 from collectors.http.own_limits import own_limit
@@ -30,6 +31,9 @@ from settings.targets import ProbeTarget
 from store.clock import now_ms
 from store.outcomes import MAY_BE_BILLED
 from store.schema import Adaptation, Probe
+
+if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
+    from collectors.http.exchange import Exchange
 
 STILL_UNDER_WAY = "its last probe is still under way"
 HELD_UP = "its slot passed while this process was held up"
@@ -334,45 +338,14 @@ def probe_once(
     reply = result.reply
     if reply.served_model:
         scene.served_models[target.name] = reply.served_model
-    used = reply.usage
-    billed_output = result.completion_tokens if dialect.makes_text else 0
-    price = scene.price(target)
-    if not is_plausible_usd(used.cost_usd, price, used.prompt_tokens, max(billed_output or 0, target.max_tokens)):
-        used = replace(used, cost_usd=None)  # in a unit of the server's own
-    cost_usd = cost_of(used, billed_output, price, started_at)
-    scene.note_cost(series_key(target.name, profile), started_at, cost_usd)
-    billed_usd = cost_usd if cost_usd is not None or result.outcome in MAY_BE_BILLED else 0.0
-    if reserved is not None:
-        scene.ledger.settle(reserved.at_most_usd + more_usd, billed_usd, reserved.at)
-    row = Probe(
-        target=target.name,
+    used, cost_usd = _pay(scene, target, profile, result, started_at, reserved, more_usd)
+    row = replace(
+        _row(scene, target, profile, result, used),
         started_at=started_at,
-        location=scene.location,
-        profile=profile,
         stands_for_s=every_s,
-        outcome=result.outcome,
-        http_status=result.http_status,
         lag_ms=round(lag_ms, 3),
-        connect_ms=_rounded(result.connect_ms),
-        ttft_ms=_rounded(result.ttft_ms),
-        total_ms=_rounded(result.total_ms),
-        tokens_per_second=_rounded(result.tokens_per_second),
-        prompt_tokens=used.prompt_tokens,
-        completion_tokens=result.completion_tokens,
-        reasoning_tokens=used.reasoning_tokens,
-        cached_tokens=used.cached_tokens,
-        tokens_source=result.tokens_source,
         cost_usd=cost_usd,
         answer_ok=question.answered_by(reply.text) if result.outcome == "ok" else None,
-        provider=reply.provider,
-        served_model=reply.served_model,
-        finish_reason=reply.finish_reason,
-        route=reply.route,
-        error=result.error,
-        first_answer_ms=_rounded(result.first_answer_ms),
-        itl_p50_ms=_rounded(result.itl_p50_ms) if profile == "throughput" else None,
-        itl_p99_ms=_rounded(result.itl_p99_ms) if profile == "throughput" else None,
-        system_fingerprint=reply.system_fingerprint,
     )
     host = line.first_host  # a proxy's, where there is one: whether the target itself was reached, only the proxy knows
     contact = None
@@ -386,6 +359,61 @@ def probe_once(
     for refusal in refusals:
         scene.note_refusal(refusal)
     return [Result(row, contact), *(Result(refusal) for refusal in refusals)]
+
+
+def _pay(
+    scene: CollectorContext,
+    target: ProbeTarget,
+    profile: str,
+    result: Exchange,
+    started_at: int,
+    reserved: Reservation | None,
+    more_usd: Decimal,
+) -> tuple[Usage, float | None]:
+    """The usage as far as it is believed and what it cost, which takes the place of what was reserved."""
+    used = result.reply.usage
+    billed_output = result.completion_tokens if dialect_of(target).makes_text else 0
+    price = scene.price(target)
+    if not is_plausible_usd(used.cost_usd, price, used.prompt_tokens, max(billed_output or 0, target.max_tokens)):
+        used = replace(used, cost_usd=None)  # in a unit of the server's own
+    cost_usd = cost_of(used, billed_output, price, started_at)
+    scene.note_cost(series_key(target.name, profile), started_at, cost_usd)
+    billed_usd = cost_usd if cost_usd is not None or result.outcome in MAY_BE_BILLED else 0.0
+    if reserved is not None:
+        scene.ledger.settle(reserved.at_most_usd + more_usd, billed_usd, reserved.at)
+    return used, cost_usd
+
+
+def _row(scene: CollectorContext, target: ProbeTarget, profile: str, result: Exchange, used: Usage) -> Probe:
+    """What the exchange says; `started_at`, `stands_for_s`, `lag_ms`, `cost_usd` and `answer_ok` are not its own."""
+    reply = result.reply
+    return Probe(
+        target=target.name,
+        started_at=0,
+        location=scene.location,
+        profile=profile,
+        stands_for_s=0.0,
+        outcome=result.outcome,
+        http_status=result.http_status,
+        connect_ms=_rounded(result.connect_ms),
+        ttft_ms=_rounded(result.ttft_ms),
+        total_ms=_rounded(result.total_ms),
+        tokens_per_second=_rounded(result.tokens_per_second),
+        prompt_tokens=used.prompt_tokens,
+        completion_tokens=result.completion_tokens,
+        reasoning_tokens=used.reasoning_tokens,
+        cached_tokens=used.cached_tokens,
+        tokens_source=result.tokens_source,
+        provider=reply.provider,
+        served_model=reply.served_model,
+        finish_reason=reply.finish_reason,
+        route=reply.route,
+        error=result.error,
+        first_answer_ms=_rounded(result.first_answer_ms),
+        itl_p50_ms=_rounded(result.itl_p50_ms) if profile == "throughput" else None,
+        itl_p99_ms=_rounded(result.itl_p99_ms) if profile == "throughput" else None,
+        system_fingerprint=reply.system_fingerprint,
+    )
 
 
 def cost_of(used: Usage, completion_tokens: int | None, price: Price | None, at: int) -> float | None:

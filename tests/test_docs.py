@@ -14,7 +14,8 @@ import typer
 from cli import app
 from collectors.http.classifier import CODES, SPECIFIC_STATUSES, STATUS_WORDS
 from settings.relay import RelaySection, RouteSection
-from settings.targets import CollectorSection, OpenRouterSection, TargetSection, parse
+from settings.sections import CollectorSection, OpenRouterSection, TargetSection
+from settings.targets import parse
 from store import open_store
 from store.outcomes import DOWN, NOT_COUNTED, UP
 from store.rollups import EXPORTED

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from collectors.http.errors import ReportedError
-from settings.targets import LARGEST_LIMIT
+from settings.sections import LARGEST_LIMIT
 
 Change = tuple[str, str | None]
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "generationConfig.maxOutputTokens")

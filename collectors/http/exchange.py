@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -22,30 +19,29 @@ from requests.exceptions import SSLError
 
 from collectors.http.adaptations import LIMITS, Change, adapt, change_for
 from collectors.http.authorities import AuthoritiesError, check_authorities
+from collectors.http.body import Piece, receive
 from collectors.http.classifier import outcome_of
 from collectors.http.connection import ProbeConnection, Timings
 from collectors.http.deadline import Deadline
-from collectors.http.dialects.base import GAVE_UP, Dialect, StreamEnd, word
+from collectors.http.dialects.base import GAVE_UP, Dialect, word
 from collectors.http.dialects.chat import CHAT, route_of
 from collectors.http.errors import ReportedError, page_title, read_error_body, without_prompt
 from collectors.http.litellm import litellm_cost_usd, litellm_route
 from collectors.http.own_limits import own_limit
-from collectors.http.proxy_failures import ProxyFailure, failed_before_target, keeps_connection, own_response
+from collectors.http.proxy_failures import ProxyFailure, failed_before_target, own_response
 from collectors.http.rate_limits import NOTHING_SAID, RateLimits, read_limits, wait_ms
 from collectors.http.redaction import innermost, root_cause, safe_error
 from collectors.http.response import ProbeResponse, parse_object, parse_objects, read_events, read_whole
 from collectors.http.sse import LineTooLongError, events
-from settings.targets import LARGEST_LIMIT
+from settings.sections import LARGEST_LIMIT
 from store.clock import now_ms
 from store.sketch import interpolate
 
 MOST_BYTES = 1024 * 1024
 MOST_ERROR_BYTES = 64 * 1024
-PIECE_BYTES = 65_536
 MOST_TRIES = 8
 REFUSALS = (400, 405, 415, 422, 501)
 """Statuses of a refusal that may name a field to change."""
-ZIPPED = ("gzip", "x-gzip", "deflate")
 FEWEST_TOKENS_FOR_A_RATE = 16
 FEWEST_CHUNKS_FOR_A_RATE = 4
 SHORTEST_SPAN_FOR_A_RATE_S = 0.050
@@ -221,88 +217,10 @@ def _is_no_http(problem: BaseException) -> bool:
     return any(hint in words for hint in ("BadStatusLine", "LineTooLong", "got more than", "UnknownProtocol", "Header"))
 
 
-Piece = tuple[float, bytes]
 _EVENTS = re.compile(rb"\s*(?:data|event|id|retry)?:")
 """How a stream of events begins."""
 _COMMENTS = re.compile(rb"(?:\s*:[^\r\n]*[\r\n]+)+\s*(?=[\[{])")
 """The keep-alives of a stream, before a JSON body."""
-
-
-def _receive(
-    response: requests.Response, most: int, marks: Timings, dialect: Dialect
-) -> tuple[list[Piece], str | None]:
-    """The body in stamped pieces, and why it ended early, if it did. A piece has the stamp of the moment at which its
-    last bytes came out of the socket; what is zipped is unzipped when all of it is here.
-
-    A stream is over at its dialect's own end. What the connection does afterwards is not the response's: it is read on
-    for a moment, so that it can be used again, and closed when its end does not come.
-    """
-    pieces: list[Piece] = []
-    size = 0
-    end, ended_at = StreamEnd(dialect.end), None
-    read1 = _reader(response)
-    try:
-        while piece := read1(PIECE_BYTES):
-            pieces.append((marks.arrived, piece))
-            size += len(piece)
-            if size > most:
-                return _unzipped(pieces, response, most)[0], _too_much(most)
-            if end.comes_with(piece):
-                if ended_at is None:
-                    marks.wait_at_most(dialect.after_end_s)
-                ended_at, marks.stream_ended = marks.arrived, True
-            elif ended_at is not None and marks.arrived - ended_at > dialect.after_end_s:
-                return pieces, None
-    except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as problem:
-        if ended_at is not None:
-            return pieces, None
-        if own_limit(problem):
-            raise
-        return _unzipped(pieces, response, most)[0], root_cause(problem)
-    missing = getattr(response.raw._original_response, "length", None)
-    if missing:
-        return _unzipped(pieces, response, most)[0], f"{missing} bytes of its Content-Length never came"
-    marks.wait_at_most(marks.deadline.remaining_s)
-    if not marks.forwarded or keeps_connection(response.headers):
-        response.raw.release_conn()  # read to its end, so the next probe can use the connection again
-    return _unzipped(pieces, response, most)
-
-
-def _too_much(most: int) -> str:
-    return f"more than {most // 1024} KiB came; the rest was not read"
-
-
-def _reader(response: requests.Response) -> Callable[[int], bytes]:
-    """What reads the body as it arrives: `http.client`'s own `read1`, because urllib3's around it takes as much CPU
-    again (70 microseconds a read, 18 reads a probe); urllib3's for an encoding that only it knows.
-    """
-    original = response.raw._original_response
-    if isinstance(original, HTTPResponse) and _encoding(response) in ("", "identity", *ZIPPED):
-        return original.read1
-    return partial(response.raw.read1, decode_content=True)
-
-
-def _encoding(response: requests.Response) -> str:
-    return str(response.headers.get("Content-Encoding", "")).strip().lower()
-
-
-def _unzipped(pieces: list[Piece], response: requests.Response, most: int) -> tuple[list[Piece], str | None]:
-    """Each piece as what it holds, up to `most` bytes in all, and what was wrong with it."""
-    if _encoding(response) not in ZIPPED:
-        return pieces, None
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, whichever it turns out to be
-    plain: list[Piece] = []
-    left = most
-    try:
-        for stamp, piece in pieces:
-            text = unpacker.decompress(piece, left + 1)
-            left -= len(text)
-            plain.append((stamp, text[: left + len(text)]))
-            if left < 0:
-                return plain, _too_much(most)
-    except zlib.error as problem:
-        return plain, f"what came is not {_encoding(response)} ({problem})"
-    return plain, None if unpacker.eof else "what was zipped has no end"
 
 
 def _answered(response: requests.Response, marks: Timings, ask: ProbeRequest) -> tuple[Exchange, ReportedError | None]:
@@ -312,7 +230,7 @@ def _answered(response: requests.Response, marks: Timings, ask: ProbeRequest) ->
     came_at = now_ms()
     if not _is_good(status):
         return _refused(response, base, marks, ask, came_at)
-    pieces, cut = _receive(response, MOST_BYTES, marks, ask.dialect)
+    pieces, cut = receive(response, MOST_BYTES, marks, ask.dialect)
     try:
         reply = _read(pieces, kind, ask.dialect)
     except LineTooLongError as problem:
@@ -467,7 +385,7 @@ def _refused(
         where = _place(response.url, response.headers.get("Location", ""))
         text = f"HTTP {status}, a redirect to {where}, not followed so that the key stays here; put the right base_url"
         return replace(base, outcome="invalid_response", error=_kept(text, ask)), None
-    pieces, _ = _receive(response, MOST_ERROR_BYTES, marks, ask.dialect)
+    pieces, _ = receive(response, MOST_ERROR_BYTES, marks, ask.dialect)
     content = b"".join(piece for _, piece in pieces)
     reported = read_error_body(content)
     said = reported.describe(status) if reported else ""

@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from settings.targets import CollectorSection, OpenRouterSection, TargetSection
+from settings.sections import CollectorSection, OpenRouterSection, TargetSection
 from tests.collectors.cli_fixture import ROOT, CliFixture
 from tests.fault_server import GOOD, FaultServer, chunked
 from tests.pages.conftest import FRONT

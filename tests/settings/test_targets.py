@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from settings.targets import CollectorSection, ConfigError, OpenRouterSection, TargetSection, load, parse
+from settings.sections import CollectorSection, OpenRouterSection, TargetSection
+from settings.targets import ConfigError, load, parse
 
 GOOD = '[[target]]\nname = "a"\nmodel = "m"\nbase_url = "http://h/v1"\n'
 PATH = Path("targets.toml")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from settings.relay import RelaySection, RouteSection
-from settings.targets import CollectorSection, ConfigError, OpenRouterSection, TargetSection, parse
+from settings.sections import CollectorSection, OpenRouterSection, TargetSection
+from settings.targets import ConfigError, parse
 from settings.unknown_keys import _GUESSES, VALUES, _by_guess
 
 PATH = Path("targets.toml")
