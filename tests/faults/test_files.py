@@ -281,6 +281,7 @@ def test_a_missing_store_beside_one_that_was_put_aside_is_refused_by_every_comma
 # -- several names
 
 
+@pytest.mark.alone
 @pytest.mark.waits
 def test_two_loops_over_a_store_and_a_symbolic_link_to_it_share_the_work(place: CliFixture) -> None:
     assert place.run("run")[0] == 0

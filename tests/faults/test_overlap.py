@@ -76,6 +76,7 @@ def _runs(place: CliFixture) -> list[Run]:
     return [run for run in found if run.collector == "probe"]
 
 
+@pytest.mark.alone
 def test_a_target_that_hangs_costs_no_other_one_a_slot_and_decides_all_of_its_own(tmp_path: Path) -> None:
     with _place(tmp_path) as place:
         ended = _ended(_timer(place, 7))
@@ -171,6 +172,7 @@ def test_a_run_that_lasts_makes_the_ticks_that_systemd_does_not_start_meanwhile(
     assert sum(row.stands_for_s for row in fresh) == 3 * len(fresh)
 
 
+@pytest.mark.alone
 def test_an_interval_that_is_shorter_than_the_timers_is_said_with_the_one_to_set(tmp_path: Path) -> None:
     with FaultServer(chunked(*GOOD)) as server:
         place = CliFixture(tmp_path, server.url)
