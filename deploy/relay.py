@@ -45,7 +45,8 @@ def main() -> int:
             found = ""
         if found is None:
             sys.stdout.flush()
-            os.execv(sys.executable, [sys.executable, "-m", "collectors", "relay", "--port", str(port)])  # nosec B606
+            words = [sys.executable, "-m", "collectors", "relay", "--port", str(port)]
+            os.execv(sys.executable, words)  # nosec B606  no shell, and no word from outside
         if found and found != said:
             print(found, flush=True)
         said = found

@@ -213,7 +213,7 @@ def _draw(offers: list[_Offer], costs: Callable[[list[_Offer]], list[float]], ra
     drawn = []
     while left:
         shares = inverse_square_shares([cost for _, cost in left])
-        [place] = random.choices(range(len(left)), shares)  # nosec B311
+        [place] = random.choices(range(len(left)), shares)  # nosec B311  a share of traffic, no secret
         drawn.append(left.pop(place)[0])
     return drawn
 

@@ -100,7 +100,7 @@ _GUESSES: dict[str, dict[str, str]] = {
         "targets": "target endpoints upstreams backends deployments servers providers models fallbacks order",
         "strategy": "routing routing_strategy policy mode sort balance load_balancing",
         "connect_timeout": "connection_timeout dial_timeout",
-        "first_token_timeout": "ttft_timeout stream_timeout first_byte_timeout",  # nosec B105
+        "first_token_timeout": "ttft_timeout stream_timeout first_byte_timeout",  # nosec B105  no password
         "idle_timeout": "read_timeout chunk_timeout inactivity_timeout",
         "total_timeout": "timeout request_timeout deadline max_time timeout_s",
     },

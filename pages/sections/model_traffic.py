@@ -76,9 +76,9 @@ def comparison(view: TrafficView, history: TargetHistory) -> Markup:
 
 def _traffic_uptime(view: TrafficView) -> str:
     if view.uptime.share is None:
-        return bold(formatting.DASH) + quiet(" no minute with 10 attempts")
+        return formatting.DASH + quiet(" no minute with 10 attempts")
     minutes = formatting.plural(view.uptime.minutes, "minute")
-    return bold(formatting.percent(view.uptime.share)) + quiet(f" of {minutes}")
+    return formatting.percent(view.uptime.share) + quiet(f" of {minutes}")
 
 
 def _tokens(target: Target, usage: list[Usage]) -> None:

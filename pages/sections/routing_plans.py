@@ -225,7 +225,7 @@ def relay_choices(url: str, model: str, plans: list[PlanCard], window: TimeRange
         (
             bold(route),
             name,
-            bold(formatting.percent(times / sum(choices.values()))) + quiet(f" · {formatting.count(times)}"),
+            formatting.percent(times / sum(choices.values())) + quiet(f" · {formatting.count(times)}"),
             formatting.count(served[route, name]),
             formatting.percent(chances.get(targets[name].provider or "")),
         )
