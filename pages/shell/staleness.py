@@ -48,7 +48,8 @@ def stopped_bar() -> None:
         st.html(
             '<div class="u u-stopped" role="alert"><b>The collector has stopped.</b> '
             f"No probe since {formatting.clock(stopped, zone(), now)} ({formatting.ago(stopped, now)}): "
-            "a gap, neither up nor down. Start it with <code>python -m collectors run --every 5</code>, or check its timer.</div>"
+            "a gap, neither up nor down. Start it with <code>python -m collectors run --every 5</code>, "
+            "or check its timer.</div>"
         )
         st.button(
             "",

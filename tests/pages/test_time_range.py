@@ -107,19 +107,3 @@ def test_every_word_that_is_used_is_explained_and_every_explanation_is_listed(fi
         assert f"<dt>{word}</dt>" in page and said.endswith(".")
     used = re.findall(r"glossary\.term\(\"([^\"]+)\"", "".join(p.read_text() for p in Path("pages").rglob("*.py")))
     assert used and set(used) <= set(glossary.WORDS)
-
-
-@pytest.mark.parametrize(("written", "name"), [("7d", "7 d"), ("1w", "7 d"), ("24H", "24 h"), ("1y", "1 y"), ("x", "24 h")])
-def test_a_range_can_be_written_as_people_write_it(filled: Path, written: str, name: str) -> None:
-    app = open_page("", range=written)
-    assert not app.exception
-    assert (app.session_state["range"], app.selectbox(key="range_menu").value) == (name, name)
-
-
-def test_a_link_to_a_target_that_is_not_there_says_so_until_another_is_chosen(filled: Path) -> None:
-    app = open_page("model.py", target="Renamed")
-    assert "No target is named `Renamed`" in app.warning[0].value
-    assert "</h1>" not in html(app)
-    app.selectbox(key="target").set_value("Steady").run()
-    assert not app.warning
-    assert "Steady</h1>" in html(app)
