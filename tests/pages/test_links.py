@@ -91,7 +91,7 @@ def test_a_link_to_a_location_that_does_not_probe_the_target_says_so(store_at: P
 def test_a_range_is_understood_as_people_write_it(filled: Path, written: str, meant: str) -> None:
     app = open_page(range=written)
     assert not app.exception
-    assert app.get("button_group")[0].value == meant
+    assert (app.get("button_group")[0].value, app.selectbox(key="range_menu").value) == (meant, meant)
     assert metric(app, f"Probes in the last {meant}")
 
 

@@ -98,21 +98,3 @@ def test_a_targets_colour_is_its_own_also_when_another_one_comes(store_at: Path)
     store.close()
     series_colours.cache.targets.clear()
     assert series_colours.numbers(url) == {"Zebra": 0, "Ant": 1, "Bee": 2}
-
-
-@pytest.mark.parametrize(
-    ("written", "name"), [("7d", "7 d"), ("1w", "7 d"), ("24H", "24 h"), ("1y", "1 y"), ("x", "24 h")]
-)
-def test_a_range_can_be_written_as_people_write_it(filled: Path, written: str, name: str) -> None:
-    app = open_page("", range=written)
-    assert not app.exception
-    assert (app.session_state["range"], app.selectbox(key="range_menu").value) == (name, name)
-
-
-def test_a_link_to_a_target_that_is_not_there_says_so_until_another_is_chosen(filled: Path) -> None:
-    app = open_page("model.py", target="Renamed")
-    assert "No target is named `Renamed`" in app.warning[0].value
-    assert "</h1>" not in html(app)
-    app.selectbox(key="target").set_value("Steady").run()
-    assert not app.warning
-    assert "Steady</h1>" in html(app)
