@@ -169,11 +169,11 @@ def test_all_of_them_together_take_less_than_150_mb() -> None:
 
 ASK_ALL = """
 import sys
-from collectors.http.connection import Line
-from collectors.http.exchange import Ask, exchange
+from collectors.http.connection import ProbeConnection
+from collectors.http.exchange import ProbeRequest, exchange
 for url in sys.argv[1:]:
-    line = Line(url + "/chat/completions")
-    exchange(line, Ask({"model": "m"}, {}, 1.0))
+    line = ProbeConnection(url + "/chat/completions")
+    exchange(line, ProbeRequest({"model": "m"}, {}, 1.0))
     line.close()
 print(next(int(row.split()[1]) // 1024 for row in open("/proc/self/status") if row.startswith("VmHWM")))
 """

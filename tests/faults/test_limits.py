@@ -81,11 +81,11 @@ def test_the_soft_limit_of_descriptors_is_raised_where_that_is_allowed(place: Cl
 
 EXHAUSTED = """
 import os, resource, sys
-from collectors.http.connection import Line
-from collectors.http.exchange import Ask, exchange
+from collectors.http.connection import ProbeConnection
+from collectors.http.exchange import ProbeRequest, exchange
 
-line = Line(sys.argv[1])
-exchange(line, Ask({{}}, {{}}, 5.0))
+line = ProbeConnection(sys.argv[1])
+exchange(line, ProbeRequest({{}}, {{}}, 5.0))
 line.close()
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 held = []
@@ -95,7 +95,7 @@ try:
 except OSError:
     for descriptor in held[:{left}]:
         os.close(descriptor)
-result = exchange(line, Ask({{}}, {{}}, 5.0))
+result = exchange(line, ProbeRequest({{}}, {{}}, 5.0))
 print(result.outcome, "|", result.error, "|", result.own_limit)
 """
 
@@ -171,7 +171,7 @@ def test_memory_that_runs_out_while_probing_is_offline(place: CliFixture, server
     done = place.python(
         "import sys, collectors.http.exchange as e\n"
         "def fail(*_): raise MemoryError\n"
-        "e._receive = fail\n"
+        "e.receive = fail\n"
         "sys.argv = ['collectors', 'run', '--only', 'probe']\n"
         "from cli import main\n"
         "main()\n"

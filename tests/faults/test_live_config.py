@@ -359,11 +359,12 @@ def test_a_signal_that_comes_as_a_wait_ends_does_not_make_the_loop_wait_for_ever
 import io, signal
 from pathlib import Path
 from settings.targets import parse
-from collectors.scheduler.scheduler import Loop
-from collectors.scheduler.console import Report
+from collectors.scheduler.scheduler import Scheduler
+from collectors.registry import chosen
+from collectors.scheduler.console import ConsoleReport
 from store import open_store
 config = parse('[[target]]\\nname="a"\\nmodel="m"\\nbase_url="http://127.0.0.1:9/v1"', Path("targets.toml"), {})
-loop = Loop(config, open_store("sqlite:///a.db"), "here", Report(io.StringIO()), ["probe"])
+loop = Scheduler(config, open_store("sqlite:///a.db"), "here", ConsoleReport(io.StringIO()), chosen(["probe"]))
 signal.signal(signal.SIGALRM, lambda *_: None)
 for n in range(1500):
     signal.setitimer(signal.ITIMER_REAL, 0.002 + (n % 50) * 4e-6)

@@ -68,6 +68,8 @@ VARIABLES = {
     "UPTOKEN_LOCATION": [CANARY],
     "UPTOKEN_PORT": [CANARY],
     "UPTOKEN_MODEL_PORT": [CANARY],
+    "UPTOKEN_RELAY_PORT": [CANARY],
+    "UPTOKEN_NOTICE": [CANARY],
     "UPTOKEN_OPEN_WITHOUT_LOGIN": [CANARY],
     "UPTOKEN_PUBLIC_STATUS": [CANARY],
     "OPENROUTER_MANAGEMENT_KEY": [CANARY],
@@ -199,7 +201,8 @@ def test_a_key_in_any_variable_is_neither_said_nor_kept(
         commands_are_clean(place, COMMANDS if is_first else COMMANDS[:2])
         files_are_clean(place)
         if name.endswith("PORT"):
-            for module in ("deploy.run", "deploy.local_model")[: 1 if name == "UPTOKEN_PORT" else 2]:
+            own_module = {"UPTOKEN_MODEL_PORT": "deploy.local_model", "UPTOKEN_RELAY_PORT": "deploy.relay"}.get(name)
+            for module in filter(None, ("deploy.run", own_module)):
                 done = subprocess.run(
                     [sys.executable, "-m", module],
                     cwd=ROOT,
@@ -222,7 +225,11 @@ def test_a_key_in_any_variable_is_neither_said_nor_kept(
 def test_every_variable_of_our_own_is_in_this_test() -> None:
     sources = [
         ROOT / "app.py",
-        *(p for d in ("pages", "collectors", "store", "deploy") for p in (ROOT / d).rglob("*.py")),
+        *(
+            p
+            for d in ("api", "cli", "pages", "collectors", "settings", "store", "deploy")
+            for p in (ROOT / d).rglob("*.py")
+        ),
     ]
     named = {
         name
