@@ -67,7 +67,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CliFixture
     """One target that is up and one that is down. Where ClickHouse's engine is the store, one process at a time has it."""
     with FaultServer(chunked(*GOOD)) as server:
         made = CliFixture(tmp_path, server.url)
-        made.config.write_text(made.config.read_text() + f'[[target]]\nname = "b"\nmodel = "m"\nbase_url = "{DOWN}"\n')
+        made.config.write_text(
+            made.config.read_text().replace('"1h"', '"5s"')
+            + f'[[target]]\nname = "b"\nmodel = "m"\nbase_url = "{DOWN}"\n'
+        )
         made.url = _url(request.param, tmp_path / "data" / "first")
         yield made
 
@@ -85,7 +88,7 @@ def _all(place: CliFixture, words: list[list[str]]) -> None:
 def test_two_ticks_are_recorded_charted_exported_imported_and_watched_over(place: CliFixture) -> None:
     for number in range(2):
         if number:
-            time.sleep(1.1)  # an interval
+            time.sleep(5.1)  # an interval
         code, out, err = place.run("run")
         assert (code, err) == (0, "")
         assert "up    a" in out and "DOWN  b" in out
