@@ -274,6 +274,27 @@ def test_when_the_bar_of_a_stopped_collector_goes_the_page_moves_up_once_by_its_
     store.close()
 
 
+def test_when_that_bar_goes_what_is_read_further_down_stays(tmp_path: Path, browser: Browser) -> None:
+    store_url, now = f"sqlite:///{tmp_path}/scrolled.db", time.time_ns() // 1_000_000
+    store = open_store(store_url)
+    store.write(history.history(now - 6 * 60_000, 0.2))
+    with dashboard_process(store_url) as (url, _):
+        page, errors = open_in(browser, f"{url}/model?target=Gemma+3+270M,+this+machine")
+        _rest(page, 4)
+        page.wait_for_selector(".u-stopped")
+        page.evaluate("document.querySelector('[data-testid=\"stMain\"]').scrollTop = 400")
+        page.wait_for_timeout(300)
+        top = "Math.round(document.querySelector('.st-key-ttft_chart').getBoundingClientRect().top)"
+        stood = page.evaluate(top)
+        store.write([Probe("Gemma 3 270M, this machine", time.time_ns() // 1_000_000, "demo", "ping", 15.0, "ok", 200)])
+        page.wait_for_selector(".u-stopped", state="detached")
+        page.wait_for_timeout(300)
+        assert abs(page.evaluate(top) - stood) <= 1
+        assert errors == []
+        page.context.close()
+    store.close()
+
+
 def test_a_download_does_not_run_the_page_again(served: Served, browser: Browser) -> None:
     page, errors = open_in(browser, f"{served.url}/export?table=runs")
     _rest(page)
