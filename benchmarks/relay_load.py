@@ -77,12 +77,26 @@ def run(work: Coroutine[Any, Any, Measured]) -> Measured:
     return uvloop.run(work)
 
 
+async def _arrive(
+    one: Callable[[], Coroutine[Any, Any, None]], per_second: float, seconds: float, chance: random.Random
+) -> None:
+    """Begin `one` at random moments, and wait until each is over."""
+    tasks = set[asyncio.Task[None]]()
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        task = asyncio.ensure_future(one())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        await asyncio.sleep(chance.expovariate(per_second))
+    await asyncio.gather(*tasks)
+
+
 async def streams(port: int, model: str, per_second: float, seconds: float, chance: random.Random) -> Measured:
     """Streams that begin at random moments; the time to the first content of each. The pool is warm."""
     measured, idle = Measured(), [Client(port) for _ in range(120)]
     sent = request(port, model, stream=True)
     await asyncio.gather(*(client.ask(sent) for client in idle))
-    clients, tasks = list(idle), set[asyncio.Task[None]]()
+    clients = list(idle)
 
     async def one() -> None:
         client = idle.pop() if idle else Client(port)
@@ -93,13 +107,7 @@ async def streams(port: int, model: str, per_second: float, seconds: float, chan
         measured.failed += status != 200 or b"[DONE]" not in body
         idle.append(client)
 
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        task = asyncio.ensure_future(one())
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        await asyncio.sleep(chance.expovariate(per_second))
-    await asyncio.gather(*tasks)
+    await _arrive(one, per_second, seconds, chance)
     measured.seconds = seconds
     for client in clients:
         client.close()
@@ -131,7 +139,6 @@ async def closed_loop(port: int, model: str, clients: int, seconds: float) -> Me
 async def steady(port: int, model: str, per_second: float, seconds: float, chance: random.Random) -> Measured:
     """Plain requests at random moments."""
     measured, sent, idle = Measured(), request(port, model), [Client(port) for _ in range(20)]
-    tasks = set[asyncio.Task[None]]()
 
     async def one() -> None:
         client = idle.pop() if idle else Client(port)
@@ -141,13 +148,7 @@ async def steady(port: int, model: str, per_second: float, seconds: float, chanc
         measured.failed += status != 200
         idle.append(client)
 
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        task = asyncio.ensure_future(one())
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        await asyncio.sleep(chance.expovariate(per_second))
-    await asyncio.gather(*tasks)
+    await _arrive(one, per_second, seconds, chance)
     measured.seconds = seconds
     for client in idle:
         client.close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from itertools import product
+from pathlib import Path
 
+import pytest
 from _pytest.mark.expression import Expression
 
-from tests.suite import PARTS, complaints
+from tests.suite import PARTS, ROOT, command, complaints
 
 
 def test_every_combination_of_marks_is_in_one_part() -> None:
@@ -23,3 +26,11 @@ def test_a_test_that_was_lost_doubled_or_not_collected_everywhere_is_named() -> 
         "c never ran",
         "a ran more than once",
     ]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_each_part_runs_with_the_projects_own_settings(part: str, tmp_path: Path) -> None:
+    words = [*command(tmp_path, PARTS[part]), "--collect-only", "tests/test_suite.py"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "configfile: pyproject.toml" in done.stdout
+    assert "Unknown pytest.mark" not in done.stdout + done.stderr

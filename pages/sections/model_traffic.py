@@ -7,7 +7,8 @@ from markupsafe import Markup
 
 from charts import tokens
 from pages.components import formatting, theme
-from pages.components.table import NOTE, NOTHING, Column, bold, quiet, table
+from pages.components.ranking import ranking
+from pages.components.table import NOTHING, Column, bold, quiet, table
 from pages.queries import traffic
 from pages.queries.target_history import TargetHistory
 from pages.queries.traffic import TrafficView
@@ -104,16 +105,7 @@ def apps(usage: list[Usage]) -> Markup:
     largest = usage_totals(usage, "app")[:TOP_APPS]
     if not largest:
         return NOTHING.format("No requests in this range.")
-    most = max(total.tokens for total in largest) or 1
-    line = Markup(
-        '<div class="u-rank"><span>{}. {}</span><span class="bar"><i style="width:{:.1f}%"></i></span>'
-        "<span>{}</span></div>"
-    )
-    lines = (
-        line.format(number, total.name, total.tokens / most * 100, formatting.large(total.tokens))
-        for number, total in enumerate(largest, 1)
-    )
-    return Markup('<div class="u">{}{}</div>').format(Markup().join(lines), NOTE.format("Tokens in this range."))
+    return ranking([(total.name, total.tokens) for total in largest], "Tokens in this range.")
 
 
 def fallbacks(view: TrafficView) -> Markup:

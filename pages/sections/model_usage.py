@@ -7,7 +7,8 @@ from markupsafe import Markup
 
 from charts import tokens
 from pages.components import formatting, theme
-from pages.components.table import NOTE, NOTHING, table
+from pages.components.ranking import ranking
+from pages.components.table import NOTHING, table
 from pages.queries import cache
 from pages.queries.time_range import TimeRange
 from stats.usage import ACCOUNT, PUBLIC_APPS, PUBLIC_MODELS, by_day, shares, totals
@@ -90,17 +91,8 @@ def _apps(rows: list[Usage]) -> Markup:
     largest = totals(rows, "app")[:TOP_APPS]
     if not largest:
         return NOTHING.format(Markup("No data for this period.<br>") + SOURCE)
-    most = max(total.tokens for total in largest) or 1
-    line = Markup(
-        '<div class="u-rank"><span>{}. {}</span><span class="bar"><i style="width:{:.1f}%"></i></span>'
-        "<span>{}</span></div>"
-    )
-    lines = (
-        line.format(number, total.name, total.tokens / most * 100, formatting.large(total.tokens))
-        for number, total in enumerate(largest, 1)
-    )
     note = Markup("Tokens over {}. {}").format(_days(rows), SOURCE)
-    return Markup('<div class="u">{}{}</div>').format(Markup().join(lines), NOTE.format(note))
+    return ranking([(total.name, total.tokens) for total in largest], note)
 
 
 def _own(rows: list[Usage]) -> Markup:
