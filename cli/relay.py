@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import ConfigPath, StoreUrl, location, store_url
+
+if TYPE_CHECKING:
+    from settings.targets import Config
 
 LOOPBACK = "127.0.0.1"
 
@@ -31,24 +35,18 @@ def relay(
 ) -> int:
     """Serve OpenAI-compatible requests from the targets, and record what passes, never what is said (docs/relay.md)."""
     from collectors.http.authorities import check_authorities
-    from collectors.relay.keys import is_for_this_machine
     from collectors.relay.recorder import Recorder
     from collectors.relay.relay import Relay
     from collectors.relay.server import run
+    from collectors.scheduler.config_watch import ConfigWatch
     from settings.targets import ConfigError, load
     from store import StoreError, StoreUrlError, open_store
 
     loaded = load(config)
     check_authorities()
     url = store_url(store)
-    has_keys = loaded.relay is not None and bool(loaded.relay.keys)
-    if not is_for_this_machine(host) and not has_keys:
-        raise ConfigError(
-            f"the relay has no keys, so it listens on this machine only, not on {host}: write [relay] with keys_file "
-            f"into {loaded.path}, or leave --host out"
-        )
-    if loaded.relay is not None and loaded.relay.keys_problem:
-        raise ConfigError(f"the relay cannot start: {loaded.relay.keys_problem}")
+    if why := _refusal(loaded, host):
+        raise ConfigError(f"the relay cannot start: {why}")
     try:
         open_store(url).close()  # makes or migrates it
     except StoreUrlError:
@@ -62,7 +60,29 @@ def relay(
     print(f"The relay listens on http://{shown}:{listener.getsockname()[1]}/v1", flush=True)
     recorder = Recorder(lambda: open_store(url))
     run(
-        Relay(loaded, location(), recorder, lambda: open_store(url, read_only=True), tuple(allowed_host or ())),
+        Relay(
+            loaded,
+            location(),
+            recorder,
+            lambda: open_store(url, read_only=True),
+            tuple(allowed_host or ()),
+            ConfigWatch(loaded),
+            partial(_refusal, host=host),
+        ),
         listener,
     )
     return 0
+
+
+def _refusal(config: Config, host: str) -> str | None:
+    """Why a relay that listens on an address cannot serve by a configuration; null when it can."""
+    from collectors.relay.keys import is_for_this_machine
+
+    if config.relay is not None and config.relay.keys_problem:
+        return config.relay.keys_problem
+    if not is_for_this_machine(host) and not (config.relay and config.relay.keys):
+        return (
+            f"the relay has no keys, so it listens on this machine only, not on {host}: write [relay] with keys_file "
+            f"into {config.path}, or leave --host out"
+        )
+    return None

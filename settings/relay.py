@@ -76,6 +76,7 @@ class RelaySettings:
     """Why the keys are not there, where the file or the variable that should have them is not: the collector needs none
     of them, and the relay does not start without.
     """
+    keys_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,9 @@ def relay_settings(section: RelaySection, folder: Path, environment: Mapping[str
         missing = None if known is not None else f"there is no {file}: write a line name=key into it for each client"
     else:
         return RelaySettings((), usd_per_day)
-    if missing is not None:
-        return RelaySettings((), usd_per_day, missing)
-    return RelaySettings(_keys_in(text, source), usd_per_day)
+    file_of_keys = None if section.keys_file is None else folder / section.keys_file
+    keys = _keys_in(text, source) if missing is None else ()
+    return RelaySettings(keys, usd_per_day, missing, file_of_keys)
 
 
 def _text_of(file: Path) -> str | None:

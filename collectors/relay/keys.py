@@ -62,8 +62,8 @@ def _sent_key(headers: Mapping[str, str]) -> str:
 class Spending:
     """What each key has spent since midnight UTC."""
 
-    def __init__(self, usd_per_day: float | None) -> None:
-        self._usd_per_day = usd_per_day
+    def __init__(self, usd_per_day: float | None = None) -> None:
+        self.usd_per_day = usd_per_day
         self._day = 0
         self._usd: dict[str | None, float] = {}
 
@@ -76,11 +76,11 @@ class Spending:
     def check(self, key_name: str | None, now: int) -> None:
         """Raises ProblemError when the key has nothing left to spend today."""
         self._turn(now)
-        if self._usd_per_day is None or self._usd.get(key_name, 0.0) < self._usd_per_day:
+        if self.usd_per_day is None or self._usd.get(key_name, 0.0) < self.usd_per_day:
             return
         raise ProblemError(
             402,
-            f"This key has spent its ${self._usd_per_day:g} of today (UTC): raise usd_per_day in [relay], or wait for "
+            f"This key has spent its ${self.usd_per_day:g} of today (UTC): raise usd_per_day in [relay], or wait for "
             "midnight.",
         )
 

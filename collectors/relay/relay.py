@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -20,16 +21,18 @@ from collectors.relay.metrics import Metrics
 from collectors.relay.problems import ProblemError, report_failure
 from collectors.relay.recorder import Recorder
 from collectors.relay.upstream import Connections, Upstream, upstream_of
+from collectors.scheduler.config_watch import ConfigWatch, Wrong
 from collectors.scheduler.prices import is_routed
 from routing.provider_preferences import Preferences, read_preferences
 from routing.relay_selection import EndpointState, rank
 from routing.selection import EndpointPerformance
-from settings.relay import Route
+from settings.relay import RelaySettings, Route
 from settings.targets import Config, ProbeTarget
 from store import Selection, Store, StoreError
 from store.clock import now_ms
 from store.schema import REQUESTS, Model, Request
 
+LOOKED_EVERY_S = 1.0
 STATES_KEPT_S = 1.0
 """How long what is known of an endpoint's performance serves the ranking."""
 
@@ -70,43 +73,58 @@ class Relay:
         recorder: Recorder | None,
         open_store: Callable[[], Store] | None = None,
         allowed_hosts: tuple[str, ...] = (),
+        watch: ConfigWatch | None = None,
+        refusal: Callable[[Config], str | None] = lambda _config: None,
     ) -> None:
-        settings = config.relay
-        self.config = config
+        """`watch`: whether the configuration was changed since; without it nobody looks. `refusal`: why a changed one
+        cannot be served by; null when it can.
+        """
         self.location = location
         self.recorder = recorder
-        self.keys = Keys(settings.keys if settings is not None else ())
-        self.spending = Spending(settings.usd_per_day if settings is not None else None)
+        self.spending = Spending()
         self.hosts = Hosts(allowed_hosts)
         self.metrics = Metrics()
         if recorder is not None:
             self.metrics.watch_recorder(recorder)
         self.generations = Generations()
-        self.knowledge: Knowledge = knowledge_of(config)
-        self.upstreams = {target.name: upstream_of(target) for target in config.targets if not target.waits_for_key}
-        self.health = Health(self.upstreams, now_ms)
+        self.health = Health((), now_ms)
         self.refuses_usage: set[str] = set()
         """Targets whose servers do not take the field that asks for a stream's usage."""
         self.connections: Connections
-        self._routes = _routes(config)
         self._open_store = open_store
-        self._learning: asyncio.Task[None] | None = None
+        self._watch = watch
+        self._refusal = refusal
+        self._periodic: list[asyncio.Task[None]] = []
         # a draw among endpoints is no secret
         self._random = random.Random()  # nosec B311
         self._finishing: set[asyncio.Task[None]] = set()
         self._states: dict[str, tuple[float, EndpointState]] = {}
+        self.take(config)
+
+    def take(self, config: Config) -> None:
+        """Serve by this configuration from now on. Requests that are under way end as they began."""
+        settings = config.relay or RelaySettings()
+        self.config = config
+        self.keys = Keys(settings.keys)
+        self.spending.usd_per_day = settings.usd_per_day
+        self.knowledge: Knowledge = knowledge_of(config)
+        self.upstreams = {target.name: upstream_of(target) for target in config.targets if not target.waits_for_key}
+        self._routes = {route.model: route for route in config.routes}
+        self._states.clear()
 
     async def open(self) -> None:
         """Begin: inside the event loop, before the first request."""
         self.connections = Connections()
         if self._open_store is not None:
             await self._learn_once()
-            self._learning = asyncio.create_task(self._keep_learning())
+            self._periodic.append(asyncio.create_task(self._keep_learning()))
+        if self._watch is not None:
+            self._periodic.append(asyncio.create_task(self._follow_configuration(self._watch)))
 
     async def close(self) -> None:
         """End, when no request is under way any more. Waits until the last rows are written."""
-        if self._learning is not None:
-            self._learning.cancel()
+        for task in self._periodic:
+            task.cancel()
         await self.connections.close()
         if self.recorder is not None:
             await asyncio.to_thread(self.recorder.close, 5.0)
@@ -121,6 +139,24 @@ class Relay:
         while True:
             await asyncio.sleep(LEARNED_EVERY_S)
             await self._learn_once()
+
+    async def _follow_configuration(self, watch: ConfigWatch) -> None:
+        """Take over what is changed. A wrong file is said once, and the configuration from before stays in force."""
+        while True:
+            await asyncio.sleep(LOOKED_EVERY_S)
+            found = await asyncio.to_thread(watch.look)
+            if found is None:
+                continue
+            why = (found.why if found.is_news else None) if isinstance(found, Wrong) else self._refusal(found)
+            if why is not None:
+                print(f"{why}\nthe relay keeps the configuration from before", file=sys.stderr, flush=True)
+            elif isinstance(found, Config):
+                self.take(found)
+                print(f"{found.path} was changed: the relay serves by it now", flush=True)
+                if self._open_store is not None:
+                    await self._learn_once()
+            if isinstance(found, Config):
+                watch.take(found)
 
     async def _learn_once(self) -> None:
         """A store that cannot be read leaves everything as it is. In a thread of its own: one that hangs keeps only
@@ -282,10 +318,6 @@ def _merged(probed: EndpointPerformance | None, seen: SeenPerformance) -> Endpoi
         probed.tokens_per_second if seen.tokens_per_second is None else seen.tokens_per_second,
         probed.had_outage or seen.had_outage,
     )
-
-
-def _routes(config: Config) -> dict[str, Route]:
-    return {route.model: route for route in config.routes}
 
 
 def _route_of(target: ProbeTarget) -> Route:

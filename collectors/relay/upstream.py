@@ -22,8 +22,9 @@ from collectors.relay.problems import Api
 from collectors.request import dialect_of, own_headers
 from settings.secrecy import keep_secret
 from settings.targets import ProbeTarget
+from settings.version import VERSION
 
-USER_AGENT = "uptoken/1 (self-hosted relay)"
+USER_AGENT = f"uptoken/{VERSION} (self-hosted relay)"
 LARGEST_HEADER_BYTES = 65_536
 KEEP_ALIVE_S = 30.0
 APIS_OF: dict[str, tuple[Api, ...]] = {

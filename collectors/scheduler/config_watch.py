@@ -27,7 +27,7 @@ class Wrong:
 
 
 class ConfigWatch:
-    """Looks at the files of a configuration: its own, and those that hold the keys of its targets."""
+    """Looks at the files of a configuration: its own, and those that hold the keys of its targets and of the relay."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -83,7 +83,8 @@ class ConfigWatch:
 
 
 def _files(config: Config) -> tuple[Path, ...]:
-    keys = (target.api_key_file for target in config.all_targets)
+    relay = config.relay.keys_file if config.relay is not None else None
+    keys = (relay, *(target.api_key_file for target in config.all_targets))
     return (config.path, *sorted({file for file in keys if file is not None}))
 
 
