@@ -91,5 +91,5 @@ def _import(table: Table, file: Path, beside: Path, opened: Store) -> PendingFil
 def _finish_earlier(beside: Path, opened: Store) -> None:
     """Take in what an import or a run left that was interrupted."""
     spool = Spool(beside, lambda text: print(text, file=sys.stderr))
-    spool.take_in(opened, float("inf"))
+    spool.import_rows(opened, float("inf"))
     spool.close()

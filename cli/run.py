@@ -122,14 +122,14 @@ def _run(
     only: list[str],
     everything: bool,
 ) -> int:
-    from collectors.registry import chosen
+    from collectors.registry import choose_collectors
     from collectors.scheduler.console import ConsoleReport
     from collectors.scheduler.notices import short_intervals
     from collectors.scheduler.scheduler import Scheduler
 
     on_terminal = sys.stdout.isatty()
     report = ConsoleReport(bar=on_terminal and interval_s is None)
-    loop = Scheduler(loaded, opened, location(), report, chosen(only), shared, watch)
+    loop = Scheduler(loaded, opened, location(), report, choose_collectors(only), shared, watch)
     caught: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -141,20 +141,20 @@ def _run(
     if interval_s is not None and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda _number, _frame: setattr(loop, "is_asked_to_reload", True))
     try:
-        loop.say_notices(interval_s)
+        loop.report_notices(interval_s)
         if interval_s is None:
             for warning in short_intervals(loaded, shared.timer_step_s()):
                 report.say(warning)
-            later = loop.once(everything=everything)
+            later = loop.run_once(everything=everything)
             if later is not None:
                 wait_s = max(1.0, later / 1_000 - time.time())
                 report.say(f"nothing is due; the next is in {in_words(round(wait_s))} (--all probes at once)")
         else:
-            loop.every(interval_s, everything=everything)
+            loop.run_every(interval_s, everything=everything)
     finally:
-        report.summary()
+        report.print_summary()
         all_ended = loop.close()
-    code = BROKEN if loop.broke else 0
+    code = BROKEN if loop.is_broken else 0
     if caught and (interval_s is None or caught[0] == signal.SIGINT):
         code = INTERRUPTED
     if not all_ended:  # a thread that still connects somewhere would hold the process up to its time-out

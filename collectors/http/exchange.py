@@ -29,7 +29,7 @@ from collectors.http.errors import ReportedError, page_title, read_error_body, w
 from collectors.http.litellm import litellm_cost_usd, litellm_route
 from collectors.http.own_limits import own_limit
 from collectors.http.proxy_failures import ProxyFailure, failed_before_target, own_response
-from collectors.http.rate_limits import NOTHING_SAID, RateLimits, read_limits, wait_ms
+from collectors.http.rate_limits import NO_LIMITS, RateLimits, read_limits, wait_ms
 from collectors.http.redaction import innermost, root_cause, safe_error
 from collectors.http.response import ProbeResponse, parse_object, parse_objects, read_events, read_whole
 from collectors.http.sse import LineTooLongError, events
@@ -87,7 +87,7 @@ class Exchange:
     own_limit: bool = False
     """This machine lacked something: the network and the target were not even tried."""
     retry_after: str | None = None
-    limits: RateLimits = NOTHING_SAID
+    limits: RateLimits = NO_LIMITS
     wait_ms: int | None = None
     """How long the server asked to be left alone, from the end of the exchange on."""
     reply: ProbeResponse = field(default_factory=ProbeResponse)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from collectors.prices import is_routed
 from collectors.relay.call import Call
 from collectors.relay.generations import Generations
 from collectors.relay.health import Health, SeenPerformance
@@ -20,7 +21,6 @@ from collectors.relay.metrics import Metrics
 from collectors.relay.problems import ProblemError, report_failure
 from collectors.relay.recorder import Recorder
 from collectors.relay.upstream import Connections, Upstream, upstream_of
-from collectors.scheduler.prices import is_routed
 from routing.provider_preferences import Preferences, read_preferences
 from routing.relay_selection import EndpointState, rank
 from routing.selection import EndpointPerformance

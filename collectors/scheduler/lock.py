@@ -23,10 +23,10 @@ from store.private import make_private_folder
 from store.url import parse_store_url
 
 _RUNS_AT, _RUNS = 1 << 41, 1 << 40
-_SEATS_AT = 1 << 42
-_SEATS_OF_ONE = 256
+_PERMITS_AT = 1 << 42
+_PERMITS_OF_ONE = 256
 _POLL_S = 0.005
-SEAT_POLL_S = 0.01
+PERMIT_POLL_S = 0.01
 
 
 class LockedError(Exception):
@@ -101,19 +101,19 @@ class LockFile:
 
 
 @contextmanager
-def seat(path: Path, name: str, count: int, stop: threading.Event) -> Iterator[bool]:
-    """Hold one of `count` seats called `name`, in all processes together; wait for it until `stop`.
+def hold_permit(path: Path, name: str, count: int, stop: threading.Event) -> Iterator[bool]:
+    """Hold one of `count` permits called `name`, in all processes together; wait for it until `stop`.
 
-    Yields whether there is a seat. Seats are polled: waiting for one delays the start of a probe, never its times.
+    Yields whether it is held. Permits are polled: waiting for one delays the start of a probe, never its times.
     """
     number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
-    start = _SEATS_AT + number * _SEATS_OF_ONE
+    start = _PERMITS_AT + number * _PERMITS_OF_ONE
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        while not (taken := any(_lock(descriptor, start + place) for place in range(min(count, _SEATS_OF_ONE)))):
-            if stop.wait(SEAT_POLL_S):
+        while not (is_held := any(_lock(descriptor, start + place) for place in range(min(count, _PERMITS_OF_ONE)))):
+            if stop.wait(PERMIT_POLL_S):
                 break
-        yield taken
+        yield is_held
     finally:
         os.close(descriptor)
 

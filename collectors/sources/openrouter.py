@@ -172,7 +172,7 @@ def entries(answer: Any, *path: str) -> list[Any]:
     return value
 
 
-def validated(kind: type[Sent], raw: Iterable[Any]) -> tuple[list[Sent], int]:
+def validate(kind: type[Sent], raw: Iterable[Any]) -> tuple[list[Sent], int]:
     """The entries that are what they should be, and how many are not."""
     good: list[Sent] = []
     bad = 0

@@ -117,7 +117,7 @@ def test_no_key_is_in_a_crash(place: CliFixture) -> None:
     script = (
         "import sys, collectors.scheduler.scheduler as loop\n"
         "def broken(*_, **__): raise RuntimeError('Invalid header value: Bearer ' + __import__('os').environ['CANARY_KEY'])\n"
-        "loop.Scheduler.once = broken\n"
+        "loop.Scheduler.run_once = broken\n"
         "sys.argv = ['collectors', 'run']\n"
         "from cli import main\nmain()\n"
     )
@@ -128,7 +128,7 @@ def test_no_key_is_in_a_crash(place: CliFixture) -> None:
     searched("the crash", done.stderr.encode())
 
 
-def test_an_errand_that_breaks_says_no_key(place: CliFixture) -> None:
+def test_a_job_that_breaks_reports_no_key(place: CliFixture) -> None:
     script = (
         "import sys, os, collectors.probe as probe\n"
         "def broken(*_, **__): raise RuntimeError('it was ' + os.environ['CANARY_KEY'])\n"
@@ -151,7 +151,7 @@ def test_a_key_file_that_others_may_read_is_refused_and_one_that_is_missing_is_w
     key.unlink()
     code, out, err = place.run("run", "--only", "probe")
     assert code == 0
-    assert f"waiting for a key: b is not probed before; write it into {key}" in out + err
+    assert f"waiting for a key: b is not probed; write it into {key}" in out + err
     key.write_text(CANARY)
     key.chmod(0o600)
     place.config.write_text(
