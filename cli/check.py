@@ -34,7 +34,7 @@ def check(
     store: StoreUrl = None,
     health: Annotated[
         bool,
-        typer.Option("--health", help="Probe nothing: exit with 1 when the collector has stopped, for a supervisor."),
+        typer.Option("--health", help="Do not probe: exit with 1 when the collector has stopped, for a supervisor."),
     ] = False,
 ) -> int:
     """Validate the configuration, reach each target with one probe, and say what a day will cost.
@@ -55,7 +55,7 @@ def check(
     loaded = load(config)
     check_authorities()
     console = console_for(sys.stdout)
-    console.print(f"{loaded.path} is right: {len(loaded.all_targets)} target(s){_disabled(loaded)}", highlight=False)
+    console.print(f"{loaded.path} is valid: {len(loaded.all_targets)} target(s){_disabled(loaded)}", highlight=False)
     shared = SharedState(None, location())
     limits = raise_limits(loaded)
     for warning in limits.warnings:
@@ -82,7 +82,7 @@ def _report(console: Console, loaded: Config, state: SchedulerState, max_paralle
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("target", "answers", "probes a day", "most a day costs"):
+    for heading in ("target", "answers", "probes a day", "max cost a day"):
         table.add_column(heading, justify="left" if heading in ("target", "answers") else "right")
     now = now_ms()
     rests = {
@@ -107,7 +107,8 @@ def _report(console: Console, loaded: Config, state: SchedulerState, max_paralle
     console.print(f"at most ${total:.4f} a day in all, and never more than ${budget} (usd_per_day)", highlight=False)
     if total > budget:
         console.print(
-            "the budget stops probes before the day is over: raise usd_per_day, or probe less often", highlight=False
+            "the budget will stop probes before the end of the day: raise usd_per_day, or probe less often",
+            highlight=False,
         )
     for warning in warnings:
         console.print(warning, highlight=False)
@@ -179,7 +180,7 @@ def _health(url: str) -> int:
     finally:
         opened.close()
     if late:
-        print(f"{late:,} probes are from the future: see `python -m collectors remove-future`", file=sys.stderr)
+        print(f"{late:,} probes are dated in the future: see `python -m collectors remove-future`", file=sys.stderr)
     if kept_since > horizon(now):
         print(
             f"the store refuses every row from before {iso(kept_since)}: a clock was ahead, or this one is behind; see "
@@ -190,14 +191,12 @@ def _health(url: str) -> int:
     stopped = stale_since(newest, runs, targets, now)
     last = last_seen(newest, runs, now)
     if last is None:
-        print("nothing was recorded yet", file=sys.stderr)
+        print("nothing has been recorded yet", file=sys.stderr)
         return STOPPED
     if stopped is not None:
-        print(
-            f"the collector has stopped: nothing was recorded for {in_words((now - stopped) // 1_000)}", file=sys.stderr
-        )
+        print(f"the collector has stopped: nothing recorded for {in_words((now - stopped) // 1_000)}", file=sys.stderr)
         return STOPPED
-    print(f"the collector runs: it last recorded something {in_words(max(0, now - last) // 1_000)} ago")
+    print(f"the collector is running: it last recorded something {in_words(max(0, now - last) // 1_000)} ago")
     return 0
 
 
@@ -225,16 +224,16 @@ def _probe_target(state: SchedulerState, target: ProbeTarget) -> str:
     if target.api == "embeddings":
         return f"up, a vector after {probe.total_ms or 0:.0f} ms"
     if probe.ttft_ms is None and probe.total_ms is None:
-        return "up (nothing visible came: its tokens were hidden reasoning, or a filter kept the text)"
+        return "up (no visible output: the tokens were hidden reasoning, or a filter removed the text)"
     if probe.ttft_ms is None:
-        return "up (it does not stream, so it has no time to first token)"
+        return "up (not streamed, so there is no time to first token)"
     return f"up, first token after {probe.ttft_ms:.0f} ms"
 
 
 def _day(state: SchedulerState, target: ProbeTarget) -> tuple[float, Decimal, str]:
     """Probes a day, the most that they cost, and that in words."""
     if target.waits_for_key:
-        return 0, Decimal(0), "nothing before it has a key"
+        return 0, Decimal(0), "nothing until it has a key"
     counts = {profile: DAY_S / every_s for profile, every_s in target.schedules}
     if target.requests_per_day is not None:
         counts = {profile: min(count, target.requests_per_day) for profile, count in counts.items()}
@@ -244,8 +243,8 @@ def _day(state: SchedulerState, target: ProbeTarget) -> tuple[float, Decimal, st
     usd = sum((state.max_probe_cost(target, p) * Decimal(n) for p, n in counts.items()), Decimal(0))
     if state.price(target) is None:
         if target.is_loopback:
-            return sum(counts.values()), usd, "price not known; this machine's own"
-        return sum(counts.values()), usd, f"${usd:.4f}, its price not known and reckoned high"
+            return sum(counts.values()), usd, "price unknown; on this machine"
+        return sum(counts.values()), usd, f"${usd:.4f}, price unknown, assumed high"
     return sum(counts.values()), usd, f"${usd:.4f}" if usd else "free"
 
 

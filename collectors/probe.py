@@ -36,11 +36,11 @@ def prepare() -> None:
 def probe_once(task: ProbeTask) -> ProbeResult:
     """Make one probe."""
     from collectors.http.exchange import exchange
-    from collectors.http.prompt import ask
+    from collectors.http.prompt import make_prompt
 
     target = task.target
     # a number to ask for is no secret
-    prompt = ask(task.profile, target.check, random.Random())  # nosec B311
+    prompt = make_prompt(task.profile, target.check, random.Random())  # nosec B311
     request = _request(task, prompt.prompt)
     started_at, watch = now_ms(), task.lag.begin()
     try:
@@ -55,7 +55,7 @@ def probe_once(task: ProbeTask) -> ProbeResult:
         _row(task, result, used, started_at),
         lag_ms=round(lag_ms, 3),
         cost_usd=cost_usd,
-        answer_ok=prompt.answered_by(result.reply.text) if result.outcome == "ok" else None,
+        answer_ok=prompt.answered_by(result.response.text) if result.outcome == "ok" else None,
     )
     where = (target.name, target.base_url, target.model)
     return ProbeResult(
@@ -89,7 +89,7 @@ def _billed_output(task: ProbeTask, result: Exchange) -> int | None:
 
 def _plausible_usage(task: ProbeTask, result: Exchange) -> Usage:
     """The usage, without a cost that is in a unit of the server's own."""
-    used = result.reply.usage
+    used = result.response.usage
     output_tokens = max(_billed_output(task, result) or 0, task.target.max_tokens)
     if is_plausible_usd(used.cost_usd, task.price, used.prompt_tokens, output_tokens):
         return used
@@ -106,7 +106,7 @@ def _reachability(task: ProbeTask, result: Exchange) -> Reachability | None:
 
 def _row(task: ProbeTask, result: Exchange, used: Usage, started_at: int) -> Probe:
     """What the exchange shows; not `lag_ms`, `cost_usd` and `answer_ok`."""
-    reply = result.reply
+    response = result.response
     return Probe(
         target=task.target.name,
         started_at=started_at,
@@ -124,15 +124,15 @@ def _row(task: ProbeTask, result: Exchange, used: Usage, started_at: int) -> Pro
         reasoning_tokens=used.reasoning_tokens,
         cached_tokens=used.cached_tokens,
         tokens_source=result.tokens_source,
-        provider=reply.provider,
-        served_model=reply.served_model,
-        finish_reason=reply.finish_reason,
-        route=reply.route,
+        provider=response.provider,
+        served_model=response.served_model,
+        finish_reason=response.finish_reason,
+        route=response.route,
         error=result.error,
         first_answer_ms=_rounded(result.first_answer_ms),
         itl_p50_ms=_rounded(result.itl_p50_ms) if task.profile == "throughput" else None,
         itl_p99_ms=_rounded(result.itl_p99_ms) if task.profile == "throughput" else None,
-        system_fingerprint=reply.system_fingerprint,
+        system_fingerprint=response.system_fingerprint,
     )
 
 

@@ -156,7 +156,7 @@ class DailyBudget:
     def _refusal(self, target: ProbeTarget, at_most_usd: Decimal) -> str | None:
         settings = self._config.collector
         if target.requests_per_day is not None and self._requests(target.name) >= target.requests_per_day:
-            return f"its {target.requests_per_day} requests of the day (requests_per_day) are used up"
+            return f"its {target.requests_per_day} requests a day (requests_per_day) are used up"
         if target.is_free_variant and self._free_requests(target) >= settings.free_requests_per_day:
             return (
                 f"the {settings.free_requests_per_day} requests a day that free models share "
@@ -164,8 +164,8 @@ class DailyBudget:
             )
         if at_most_usd and self._usd + at_most_usd > settings.usd_per_day:
             return (
-                f"it could pass the budget: ${self._usd:.4f} of ${settings.usd_per_day} (usd_per_day) are spent or set "
-                f"aside, and it could cost ${at_most_usd:.4f}"
+                f"it could exceed the budget: ${self._usd:.4f} of ${settings.usd_per_day} (usd_per_day) are spent or "
+                f"set aside, and it could cost ${at_most_usd:.4f}"
             )
         return None
 

@@ -132,7 +132,7 @@ def nobody_writes(store_url: str, *, only_reading: bool = False) -> Iterator[Non
         if only_reading and not _has_run(path):
             yield
             return
-        raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
+        raise StoreError(f"could not create the lock file beside the store: {problem}") from problem
     try:
         if not file.keep_runs_away():
             holder = file.any_run() or "unknown"
@@ -148,12 +148,12 @@ def writing(store_url: str) -> Iterator[None]:
     try:
         file = LockFile(lock_path(store_url))
     except OSError as problem:
-        raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
+        raise StoreError(f"could not create the lock file beside the store: {problem}") from problem
     try:
         file.join(new_run())
         yield
     except LockedError as problem:
-        raise StoreError(f"{problem}: try again when it is done") from problem
+        raise StoreError(f"{problem}: try again afterwards") from problem
     finally:
         file.close()
 

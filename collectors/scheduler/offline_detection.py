@@ -9,7 +9,7 @@ from collectors.contract import Result
 from store.outcomes import DOWN
 from store.schema import Probe
 
-OWN_NETWORK = "this machine's own network was down: none of the tick's hosts could be reached"
+OWN_NETWORK = "this machine's network was down: no host could be reached"
 
 
 def detect_offline(results: Iterable[Result]) -> list[Result]:

@@ -58,7 +58,7 @@ def raise_limits(config: Config, before: ProcessUsage | None = None) -> ProcessL
     if most is None or most >= wanted:
         return limits
     warning = (
-        f"this process may take {_address_space() // 1_000_000} MB of memory (ulimit -v): at most {most} of {targets} "
+        f"this process may use {_address_space() // 1_000_000} MB of memory (ulimit -v): at most {most} of {targets} "
         "targets are probed at once. Raise the limit"
     )
     return ProcessLimits(min(most, limits.max_parallel), limits.keeps_connections, (*limits.warnings, warning))

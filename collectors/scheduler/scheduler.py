@@ -409,6 +409,6 @@ class Scheduler:
         count = late_probes(self._store, now)
         if count or self._store.kept_since() > horizon(now):
             self._report.say(
-                f"{count:,} probes in the store are from the future: a clock was ahead when they were recorded, or "
+                f"{count:,} probes in the store are dated in the future: a clock was ahead when they were recorded, or "
                 "this one is behind. `python -m collectors remove-future` shows them, and removes them"
             )

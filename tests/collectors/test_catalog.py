@@ -157,7 +157,7 @@ def test_which_endpoints_keep_nothing_of_a_prompt_and_what_is_known_of_it_stays(
     world.router.zero_retention = [5]
     assert "zero retention: skipped 1 entry" in world.collect()
     world.router.zero_retention = "no list"  # type: ignore[assignment]
-    assert "zero retention: the answer has no list data" in world.collect()
+    assert "zero retention: the response has no list data" in world.collect()
     assert [row.zero_retention for row in world.endpoints() if row.valid_to is None] == [0, 1]
 
 

@@ -91,7 +91,7 @@ def test_the_sizes_are_read_in_every_shape(
 
 @pytest.mark.parametrize("value", [None, {}, {"data": 5}, "x"])
 def test_what_is_no_list_of_models_is_an_error(value: Any) -> None:
-    with pytest.raises(ValueError, match="no list of models"):
+    with pytest.raises(ValueError, match="not a list of models"):
         models_of(value, _target(), NOON)
 
 

@@ -215,7 +215,7 @@ def test_a_duration_is_read(text: object, value: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "5", "m", "5 weeks", "-5s", True, None])
 def test_what_is_no_duration_is_refused(text: object) -> None:
-    with pytest.raises(ValueError, match="is no duration"):
+    with pytest.raises(ValueError, match="is not a duration"):
         seconds(text)
 
 

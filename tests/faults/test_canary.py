@@ -124,7 +124,7 @@ def test_no_key_is_in_a_crash(place: CliFixture) -> None:
     done = place.python(script)
     assert done.returncode == 1
     assert "RuntimeError: Invalid header value: Bearer [key]" in done.stderr
-    assert "a mistake in Uptoken" in done.stderr
+    assert "a bug in Uptoken" in done.stderr
     searched("the crash", done.stderr.encode())
 
 
@@ -147,7 +147,7 @@ def test_a_key_file_that_others_may_read_is_refused_and_one_that_is_missing_is_w
     key = place.folder / "key"
     key.chmod(0o640)
     code, _, err = place.run("run")
-    assert (code, "may be read by others than its owner: chmod 600" in err) == (2, True)
+    assert (code, "can be read by others than its owner: chmod 600" in err) == (2, True)
     key.unlink()
     code, out, err = place.run("run", "--only", "probe")
     assert code == 0
@@ -158,7 +158,7 @@ def test_a_key_file_that_others_may_read_is_refused_and_one_that_is_missing_is_w
         place.config.read_text().replace('api_key_file = "key"', 'api_key_file = "key"\napi_key_env = "X"')
     )
     code, _, err = place.run("run")
-    assert (code, "has its key in api_key_env and in api_key_file: leave one" in err) == (2, True)
+    assert (code, "has its key in api_key_env and in api_key_file: remove one" in err) == (2, True)
 
 
 def test_what_is_written_is_for_its_owner_alone(place: CliFixture) -> None:

@@ -296,7 +296,7 @@ def test_a_loop_that_may_not_start_fails_so_that_a_supervisor_starts_it_again(tm
         with nobody_writes(place.url):
             code, _, err = place.run("run", "--every", "1")
             assert code == 3
-            assert "the store is being restored, repaired or rebuilt: start this run again when that is over" in err
+            assert "the store is being restored, repaired or rebuilt: start this run again afterwards" in err
             assert place.run("run")[0] == 0, "a timer starts the next one anyway"
 
 

@@ -197,7 +197,7 @@ def test_an_import_holds_up_no_loop(place: CliFixture) -> None:
     began = time.time() * 1_000
     code, _, err = place.run("import", "probes", str(path))
     ended = time.time() * 1_000
-    assert (code, err) == (0, "40,000 rows read, 40,000 new, 0 were there already\n")
+    assert (code, err) == (0, "40,000 rows read, 40,000 new, 0 already present\n")
     process.terminate()
     out, said = process.communicate(timeout=20)
     assert "locked by another program" not in out + said
@@ -260,7 +260,7 @@ def test_an_import_that_is_interrupted_is_there_not_at_all_or_whole_after_the_ne
     late.send_signal(number)
     _, err = late.communicate(timeout=20)
     assert 5_000 < len(place.probes()) < 20_001
-    assert ("and go in with the next `run` or `import`" in err) == (number == signal.SIGINT)
+    assert ("and will be imported by the next `run` or `import`" in err) == (number == signal.SIGINT)
     loop = place.start_loop()
     until(lambda: sum(row.location == "far" for row in place.probes()) == 20_000, 60)
     loop.terminate()

@@ -101,7 +101,7 @@ def test_health_says_whether_the_collector_runs(tmp_path: Path, server: FaultSer
     place.run("run")
     code, out, _ = place.run("check", "--health")
     assert code == 0
-    assert out.startswith("the collector runs: it last recorded something ")
+    assert out.startswith("the collector is running: it last recorded something ")
     store = open_store(place.url)
     newest = store.series()[0].newest
     store.close()
