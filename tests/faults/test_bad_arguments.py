@@ -41,10 +41,10 @@ TOO_LONG = "9" * 400
         (("export", "probes", "--since", "9e99d"), "'9e99d' is no time; write "),
         (("export", "probes", "--since", "10000-01-01"), "'10000-01-01' is no time; write "),
         (("export", "probes", "--since", "٣d"), "'٣d' is no time; write "),
-        (("run", "--every", TOO_LONG), "it must be between 1 second and a day"),
-        (("run", "--every", "9" * 30 + "d"), f"'{'9' * 30}d' is too long a duration"),
-        (("run", "--every", "nan"), "'nan' is no duration; write it as 30s, 5m, 1h or 1d"),
-        (("run", "--every", "٣"), "'٣' is no duration; write it as 30s, 5m, 1h or 1d"),
+        (("run", "--every", TOO_LONG), "must be between 1 second and a day"),
+        (("run", "--every", "9" * 30 + "d"), f"'{'9' * 30}d' is too long"),
+        (("run", "--every", "nan"), "'nan' is not a duration; write it as 30s, 5m, 1h or 1d"),
+        (("run", "--every", "٣"), "'٣' is not a duration; write it as 30s, 5m, 1h or 1d"),
         (
             ("export", "probes", "--store", "clickhouse://h:99999/d"),
             "the store's URL cannot be read ('clickhouse://h:99999/d'): write ",
@@ -135,8 +135,8 @@ TARGET = '[[target]]\nname = "a"\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1
     ("text", "message"),
     [
         (f"[collector]\nevery = {TOO_LONG}\n{TARGET}", "line 2: [collector], every: 99999"),
-        (f'[collector]\nevery = "{TOO_LONG}d"\n{TARGET}', "… is too long a duration"),
-        (f"[collector]\nevery = {'9' * 5_000}\n{TARGET}", "is no valid TOML: Exceeds the limit"),
+        (f'[collector]\nevery = "{TOO_LONG}d"\n{TARGET}', "… is too long"),
+        (f"[collector]\nevery = {'9' * 5_000}\n{TARGET}", "is not valid TOML: Exceeds the limit"),
         (
             f"[collector]\nevery = inf\n{TARGET}",
             "[collector], every: inf: input should be less than or equal to 604800",
@@ -148,8 +148,8 @@ TARGET = '[[target]]\nname = "a"\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1
         (f"[collector]\nfree_requests_per_day = {TOO_LONG}\n{TARGET}", "[collector], free_requests_per_day: "),
         (f"{TARGET}requests_per_day = {10**18}\n", "requests_per_day: 1000000000000000000: input should be less than"),
         (f"{TARGET}max_parallel = {10**18}\n", "max_parallel: 1000000000000000000: input should be less than"),
-        (TARGET.replace(":9/", ":99999/"), "base_url: its port is no number up to 65535"),
-        (f"{TARGET}tags = {'[' * 5_000}{']' * 5_000}\n", "is no valid TOML: it is nested too deep"),
+        (TARGET.replace(":9/", ":99999/"), "base_url: its port is not a number up to 65535"),
+        (f"{TARGET}tags = {'[' * 5_000}{']' * 5_000}\n", "is not valid TOML: it is nested too deep"),
     ],
 )
 def test_a_number_that_cannot_be_meant_is_refused_in_a_sentence(text: str, message: str) -> None:

@@ -117,7 +117,7 @@ def test_remove_future_says_what_it_would_do_then_does_it_and_can_be_undone(plac
         assert place.run("import", "probes", str(saved / "probes.jsonl"))[0] == 0
         assert place.run("remove-future", "--yes", "--now", "2026-11-25T00:00Z")[0] == 0
     assert len(list((place.folder / "data").glob("from-the-future-20261125T000000Z*"))) == 2
-    assert place.run("remove-future")[1].endswith("nothing in this store is from the future\n")
+    assert place.run("remove-future")[1].endswith("no row in this store is dated in the future\n")
 
 
 def test_a_store_that_an_older_uptoken_pruned_by_a_wrong_clock_says_so_and_records_again_after_the_command(

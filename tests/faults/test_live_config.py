@@ -218,7 +218,7 @@ def test_another_variable_for_a_key_is_taken_over(
         until(lambda: "second-of-the-test" in str(server.requests[-1]))
         it.place.config.write_text(text.format("NO_SUCH_KEY"))
         until(lambda: it.states() == {"a": "waiting_for_key"})
-        until(lambda: "waiting for a key: a is not probed before" in it.said())
+        until(lambda: "waiting for a key: a is not probed;" in it.said())
     assert "of-the-test" not in it.said()
 
 
