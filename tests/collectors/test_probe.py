@@ -335,7 +335,7 @@ def test_no_probe_is_sent_that_could_pass_the_budget(store: Store) -> None:
             probes, said = run_once(settings, store, everything=True)
     # the first cost $0.022, so $0.078 are left and a second could pass them
     assert len(probes) == len(server.requests) == 1
-    assert "could pass the budget: $0.0220 of $0.1 (usd_per_day) are spent or set aside" in said
+    assert "could exceed the budget: $0.0220 of $0.1 (usd_per_day) are spent or set aside" in said
     assert [Run(*values).skipped for values in store.read(RUNS)] == [0, 1, 1]
     [standing] = [Budget(*values) for values in store.read(BUDGETS)]
     assert (standing.usd, standing.usd_per_day, standing.free_requests) == (pytest.approx(0.022), 0.1, 0)
@@ -374,7 +374,7 @@ def test_an_unpriced_throughput_probe_is_reckoned_at_its_own_worst(store: Store)
     elsewhere = {"base_url": "http://192.0.2.1/v1"}
     store.write([probe(time.time_ns() // 1_000_000, target="t0", profile="throughput", cost_usd=None)])
     _, said = run_once(config(elsewhere, usd_per_day=0.016), store)
-    assert "could pass the budget: $0.0141 of $0.016" in said
+    assert "could exceed the budget: $0.0141 of $0.016" in said
 
 
 def test_a_free_target_is_probed_whatever_the_budget(store: Store) -> None:
@@ -406,7 +406,7 @@ def test_a_target_has_its_own_limit(store: Store) -> None:
         run_once(settings, store, everything=True)
         probes, said = run_once(settings, store, everything=True)
     assert sorted(row.target for row in probes) == ["t0", "t1", "t1"]
-    assert "not probed: t0: its 1 requests of the day" in said
+    assert "not probed: t0: its 1 requests a day" in said
 
 
 # -- whose network

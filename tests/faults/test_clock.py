@@ -80,7 +80,7 @@ def test_one_run_with_a_clock_that_is_500_days_ahead_prunes_nothing_and_the_next
     code, out, _ = place.run("run", "--all")
     assert code == 0
     assert "the clock was set back by 500 days" in out
-    assert "1 probes in the store are from the future" in out
+    assert "1 probes in the store are dated in the future" in out
     ages = sorted((now - row.started_at) // DAY for row in place.probes() if row.target == "old")
     assert ages == list(range(1, 399)), "none of them is pruned"
     present = [row for row in place.probes() if row.target == "a" and abs(row.started_at - now) < DAY]

@@ -271,7 +271,7 @@ def test_a_budget_that_is_lowered_binds_at_once_and_what_was_spent_stays_spent(
     with _collector(tmp_path, text.format(100)) as it:
         until(lambda: len(it.probes("a")) >= 3)
         it.place.config.write_text(text.format("0.001"))
-        until(lambda: "not probed: a: it could pass the budget" in it.said())
+        until(lambda: "not probed: a: it could exceed the budget" in it.said())
         count = len(it.probes("a"))
         until(lambda: it.rows(BUDGETS, Budget)[0].usd_per_day == 0.001)
         assert it.rows(BUDGETS, Budget)[0].usd > 0

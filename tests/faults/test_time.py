@@ -126,7 +126,7 @@ def test_a_copy_is_made_put_back_and_undone_by_commands(tmp_path: Path, server: 
     code, _, err = place.run("restore", copy)
     assert code == 0
     assert len(place.probes()) == 1
-    aside = err.split("what was there before is ")[1].split(":")[0]
+    aside = err.split("the previous store is ")[1].split(":")[0]
     assert place.run("restore", aside)[0] == 0
     assert len(place.probes()) == 2
     code, _, err = place.run("repair")
