@@ -124,7 +124,7 @@ def test_check_lists_a_disabled_target_and_does_not_reach_it(place: CliFixture) 
         )
         code, out, err = place.run("check")
     assert (code, err, quiet.requests) == (0, "", [])
-    assert "is right: 2 target(s), 1 of them disabled" in " ".join(out.split())
+    assert "is valid: 2 target(s), 1 of them disabled" in " ".join(out.split())
     assert "b disabled 0 nothing" in [" ".join(line.split()) for line in out.splitlines()]
 
 

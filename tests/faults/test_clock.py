@@ -86,7 +86,7 @@ def test_one_run_with_a_clock_that_is_500_days_ahead_prunes_nothing_and_the_next
     present = [row for row in place.probes() if row.target == "a" and abs(row.started_at - now) < DAY]
     assert len(present) == 2, "the last run's probe is recorded"
     code, out, err = place.run("check", "--health")
-    assert (code, "1 probes are from the future" in err) == (0, True)
+    assert (code, "1 probes are dated in the future" in err) == (0, True)
     place.set_clock(0.5)
     assert place.run("check", "--health")[0] == 1, "what is from the future does not pass for a sign of life"
 

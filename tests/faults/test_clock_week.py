@@ -36,6 +36,7 @@ from tests.collectors.builders import config
 from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe
 from tests.store.stores import HAS_CHDB, opened
 
+pytestmark = pytest.mark.waits
 KEEP_DAYS = 30
 TICK = 2 * HOUR
 WEEK = 7 * DAY // TICK

@@ -96,7 +96,7 @@ def test_keys_come_from_an_owner_only_file_and_are_hidden_from_then_on(tmp_path:
     file.write_text(f"# clients\nalice = {ALICE}\n\nbob={BOB}\n")
     file.chmod(0o600)
     settings = read('[relay]\nkeys_file = "relay-keys"\nusd_per_day = 5\n', tmp_path).relay
-    assert settings == RelaySettings((RelayKey("alice", ALICE), RelayKey("bob", BOB)), 5.0)
+    assert settings == RelaySettings((RelayKey("alice", ALICE), RelayKey("bob", BOB)), 5.0, keys_file=file)
     assert ALICE not in repr(settings)
     assert ALICE not in redacted(f"the client sent {ALICE}")
 
@@ -111,7 +111,7 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "relay-keys"
     file.write_text(f"alice={ALICE}\n")
     file.chmod(0o644)
-    assert "may be read by others than its owner: chmod 600" in mistake('[relay]\nkeys_file = "relay-keys"\n', tmp_path)
+    assert "can be read by others than its owner: chmod 600" in mistake('[relay]\nkeys_file = "relay-keys"\n', tmp_path)
 
 
 @pytest.mark.parametrize(
