@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from benchmarks.tools import endpoint, percentile, table
-from collectors.registry import chosen
+from collectors.registry import choose_collectors
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.schedule import schedule_of
 from collectors.scheduler.scheduler import Scheduler
@@ -43,8 +43,8 @@ def main() -> str:
     with endpoint() as good_url, tempfile.TemporaryDirectory() as folder:
         settings = parse(configuration(good_url, bad_url), Path("targets.toml"), {})
         store = open_store(f"sqlite:///{folder}/many.db")
-        loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), chosen(["probe"]))
-        thread = threading.Thread(target=loop.every, args=(1.0,))
+        loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), choose_collectors(["probe"]))
+        thread = threading.Thread(target=loop.run_every, args=(1.0,))
         began = time.time_ns() // 1_000_000
         thread.start()
         time.sleep(SECONDS)

@@ -18,11 +18,11 @@ from settings.secrecy import hidden
 from settings.version import VERSION
 
 OK, BROKEN, WRONG_USE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
-UNEXPECTED = "this is a mistake in Uptoken: please report what is above (keys are taken out of it)"
+UNEXPECTED = "this is a bug in Uptoken: please report it with the traceback above (keys are removed from it)"
 
 app = typer.Typer(
     name="python -m collectors",
-    help="Probe language models, keep what was seen, and hand it out.",
+    help="Probe language models, record the results, and export them.",
     epilog="Exit codes: 0 done, 1 the collector has stopped (check --health), 2 the configuration or a flag is wrong, "
     "3 the store or this machine failed (disk, memory, output), 130 interrupted.",
     no_args_is_help=True,
@@ -45,7 +45,7 @@ def options(
         bool, typer.Option("--version", help="Show Uptoken's version and exit.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
-    """Probe language models, keep what was seen, and hand it out."""
+    """Probe language models, record the results, and export them."""
 
 
 app.command("run")(run.run)
@@ -87,7 +87,7 @@ def main() -> None:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except typer.TyperException as problem:
-        print(f"{hidden(problem.format_message())} (--help tells more)", file=sys.stderr)
+        print(f"{hidden(problem.format_message())} (see --help)", file=sys.stderr)
         sys.exit(WRONG_USE)
     except Exception as problem:  # noqa: BLE001  a traceback could hold a key: requests puts headers into its messages
         if limit := own_limit(problem):

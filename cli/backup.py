@@ -15,7 +15,7 @@ PAGES = "pages of 4 kB"
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy to make; it must not be there yet.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy to make; it must not exist yet.")],
     store: StoreUrl = None,
 ) -> int:
     """Copy the store to a file, as it is at this moment, also while a collector writes it.
@@ -27,7 +27,7 @@ def backup(
     source = _file_of(store)
     with counting(lambda: pages_of(source), PAGES) as count:
         back_up(source, file, count)
-    print(f"{source} is copied to {file} ({file.stat().st_size / 1e6:,.1f} MB)", file=sys.stderr)
+    print(f"{source} was copied to {file} ({file.stat().st_size / 1e6:,.1f} MB)", file=sys.stderr)
     return 0
 
 
@@ -49,9 +49,9 @@ def restore(
         counting(lambda: pages_of(file) if file.exists() else 0, PAGES) as count,
     ):
         aside = put_back(file, target, count)
-    print(f"{target} is the copy {file} now", file=sys.stderr)
+    print(f"{target} was restored from {file}", file=sys.stderr)
     if aside is not None:
-        print(f"what was there before is {aside}: `restore` it to undo this", file=sys.stderr)
+        print(f"the previous store is {aside}: `restore` it to undo this", file=sys.stderr)
     return 0
 
 
@@ -83,8 +83,8 @@ def repair(
     for name in found.holes.keys() - found.rows.keys():
         print(f"{name}: nothing could be read", file=sys.stderr)
     if found.dropped:
-        print(f"{found.dropped:,} rows made no sense and were left out", file=sys.stderr)
-    print(f"{target} has what could be read of {source}; to go on with it: restore {target}", file=sys.stderr)
+        print(f"{found.dropped:,} rows were invalid and were skipped", file=sys.stderr)
+    print(f"{target} has the rows that could be read from {source}; to use it: restore {target}", file=sys.stderr)
     return 0
 
 

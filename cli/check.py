@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from collectors.http.adaptations import Change
-    from collectors.scheduler.context import CollectorContext
+    from collectors.scheduler.state import SchedulerState
     from settings.targets import Config, ProbeTarget
     from store import Store
 
 DAY_S = 86_400
-MOST_PARALLEL = 32
+MAX_PARALLEL = 32
 STOPPED = 1
 BROKEN = "error in Uptoken"
 
@@ -34,7 +34,7 @@ def check(
     store: StoreUrl = None,
     health: Annotated[
         bool,
-        typer.Option("--health", help="Probe nothing: exit with 1 when the collector has stopped, for a supervisor."),
+        typer.Option("--health", help="Do not probe: exit with 1 when the collector has stopped, for a supervisor."),
     ] = False,
 ) -> int:
     """Validate the configuration, reach each target with one probe, and say what a day will cost.
@@ -46,25 +46,26 @@ def check(
         return _health(store_url(store))
     from collectors.http.authorities import check_authorities
     from collectors.scheduler.console import console_for
-    from collectors.scheduler.context import CollectorContext
     from collectors.scheduler.notices import short_intervals
-    from collectors.scheduler.room import make_room
+    from collectors.scheduler.process_limits import raise_limits
     from collectors.scheduler.shared_state import SharedState
+    from collectors.scheduler.state import SchedulerState
     from settings.targets import load
 
     loaded = load(config)
     check_authorities()
     console = console_for(sys.stdout)
-    console.print(f"{loaded.path} is right: {len(loaded.all_targets)} target(s){_disabled(loaded)}", highlight=False)
+    console.print(f"{loaded.path} is valid: {len(loaded.all_targets)} target(s){_disabled(loaded)}", highlight=False)
     shared = SharedState(None, location())
-    room = make_room(loaded)
-    for warning in room.warnings:
+    limits = raise_limits(loaded)
+    for warning in limits.warnings:
         console.print(warning, highlight=False)
-    scene = CollectorContext(loaded, _known(store_url(store)), shared, keeps_connections=room.keeps_connections)
+    opened = _open_existing(store_url(store))
+    state = SchedulerState(loaded, opened, shared, keeps_connections=limits.keeps_connections)
     try:
-        return _report(console, loaded, scene, room.most_parallel, short_intervals(loaded, _timer_step_s(store)))
+        return _report(console, loaded, state, limits.max_parallel, short_intervals(loaded, _timer_step_s(store)))
     finally:
-        scene.close()
+        state.close()
         shared.close()
 
 
@@ -75,38 +76,39 @@ def _timer_step_s(store: str | None) -> float | None:
     return timer_step_s(lock_path(store_url(store)), location())
 
 
-def _report(
-    console: Console, loaded: Config, scene: CollectorContext, most_parallel: int, warnings: Iterable[str]
-) -> int:
+def _report(console: Console, loaded: Config, state: SchedulerState, max_parallel: int, warnings: Iterable[str]) -> int:
     """Reach every target, and print what each answered and what a day costs. Returns the exit code."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("target", "answers", "probes a day", "most a day costs"):
+    for heading in ("target", "answers", "probes a day", "max cost a day"):
         table.add_column(heading, justify="left" if heading in ("target", "answers") else "right")
     now = now_ms()
-    rests = {target.name: scene.shared.rests.why(target, now) for target in loaded.targets}  # before they are reached
-    with ThreadPoolExecutor(min(MOST_PARALLEL, most_parallel)) as pool:
-        answers = list(pool.map(lambda target: _answer(scene, target), loaded.targets))
+    rests = {
+        target.name: state.shared.rate_limits.rest_reason(target, now) for target in loaded.targets
+    }  # before they are reached
+    with ThreadPoolExecutor(min(MAX_PARALLEL, max_parallel)) as pool:
+        answers = list(pool.map(lambda target: _probe_target(state, target), loaded.targets))
     total = Decimal(0)
     for target, answer in zip(loaded.targets, answers, strict=True):
-        count, usd, note = _day(scene, target)
+        count, usd, note = _day(state, target)
         total += usd
         table.add_row(Text(target.name), Text(answer), f"{count:,.0f}", note)
     for target in loaded.disabled:
         table.add_row(Text(target.name), "disabled", "0", "nothing")
     console.print(table)
     for target in loaded.targets:
-        if special := _special(scene, target, rests[target.name]):
-            console.print(f"{target.name}: {special}", highlight=False, markup=False)
+        if differences := _differences(state, target, rests[target.name]):
+            console.print(f"{target.name}: {differences}", highlight=False, markup=False)
     for line in _routes(loaded):
         console.print(line, highlight=False, markup=False)
     budget = loaded.collector.usd_per_day
     console.print(f"at most ${total:.4f} a day in all, and never more than ${budget} (usd_per_day)", highlight=False)
     if total > budget:
         console.print(
-            "the budget stops probes before the day is over: raise usd_per_day, or probe less often", highlight=False
+            "the budget will stop probes before the end of the day: raise usd_per_day, or probe less often",
+            highlight=False,
         )
     for warning in warnings:
         console.print(warning, highlight=False)
@@ -129,13 +131,13 @@ def _routes(loaded: Config) -> list[str]:
     return lines
 
 
-def _special(scene: CollectorContext, target: ProbeTarget, rest: str | None) -> str:
+def _differences(state: SchedulerState, target: ProbeTarget, rest: str | None) -> str:
     """What is not the usual request: another API, what this target's server wants to be changed, and that it is to be
     left alone for now.
     """
     from collectors.http.redaction import safe_error
 
-    changes = sorted(scene.refused.get((target.name, target.base_url, target.model), []), key=_kind)
+    changes = sorted(state.changes(target), key=_kind)
     parts = [f"api {target.api}"] if target.api != "chat" else []
     parts += [safe_error(describe_change(*change)) or "" for change in changes]
     return "; ".join([*parts, rest] if rest is not None else parts)
@@ -178,7 +180,7 @@ def _health(url: str) -> int:
     finally:
         opened.close()
     if late:
-        print(f"{late:,} probes are from the future: see `python -m collectors remove-future`", file=sys.stderr)
+        print(f"{late:,} probes are dated in the future: see `python -m collectors remove-future`", file=sys.stderr)
     if kept_since > horizon(now):
         print(
             f"the store refuses every row from before {iso(kept_since)}: a clock was ahead, or this one is behind; see "
@@ -189,65 +191,64 @@ def _health(url: str) -> int:
     stopped = stale_since(newest, runs, targets, now)
     last = last_seen(newest, runs, now)
     if last is None:
-        print("nothing was recorded yet", file=sys.stderr)
+        print("nothing has been recorded yet", file=sys.stderr)
         return STOPPED
     if stopped is not None:
-        print(
-            f"the collector has stopped: nothing was recorded for {in_words((now - stopped) // 1_000)}", file=sys.stderr
-        )
+        print(f"the collector has stopped: nothing recorded for {in_words((now - stopped) // 1_000)}", file=sys.stderr)
         return STOPPED
-    print(f"the collector runs: it last recorded something {in_words(max(0, now - last) // 1_000)} ago")
+    print(f"the collector is running: it last recorded something {in_words(max(0, now - last) // 1_000)} ago")
     return 0
 
 
-def _answer(scene: CollectorContext, target: ProbeTarget) -> str:
+def _probe_target(state: SchedulerState, target: ProbeTarget) -> str:
     from collectors.http.own_limits import own_limit
     from collectors.http.redaction import root_cause, safe_error
     from collectors.probe import probe_once
     from collectors.scheduler.console import WORD, report_bug, verdict
+    from collectors.scheduler.probing import ProbeSeries, make_probe
     from store.schema import Probe
 
     if target.waits_for_key:
         return f"waiting for a key: {target.where_key_belongs}"
     try:
-        with scene.seats.take(target, threading.Event()):
-            findings = probe_once(scene, target, target.profile, target.every_s)
+        with state.concurrency.hold(target, threading.Event()):
+            results = make_probe(state, probe_once, ProbeSeries(target, target.profile, target.every_s))
     except Exception as problem:  # noqa: BLE001  the other targets are to be reached, too
         if limit := own_limit(problem):
             return f"{WORD[None]}, offline: {limit}"
         report_bug(target.name, problem)
         return f"{BROKEN}: {safe_error(root_cause(problem))}"
-    probe: Probe = next(finding.row for finding in findings if isinstance(finding.row, Probe))
+    probe: Probe = next(result.row for result in results if isinstance(result.row, Probe))
     if probe.error is not None:
         return f"{WORD[verdict(probe.outcome)]}, {probe.outcome}: {probe.error}"
     if target.api == "embeddings":
         return f"up, a vector after {probe.total_ms or 0:.0f} ms"
     if probe.ttft_ms is None and probe.total_ms is None:
-        return "up (nothing visible came: its tokens were hidden reasoning, or a filter kept the text)"
+        return "up (no visible output: the tokens were hidden reasoning, or a filter removed the text)"
     if probe.ttft_ms is None:
-        return "up (it does not stream, so it has no time to first token)"
+        return "up (not streamed, so there is no time to first token)"
     return f"up, first token after {probe.ttft_ms:.0f} ms"
 
 
-def _day(scene: CollectorContext, target: ProbeTarget) -> tuple[float, Decimal, str]:
+def _day(state: SchedulerState, target: ProbeTarget) -> tuple[float, Decimal, str]:
     """Probes a day, the most that they cost, and that in words."""
     if target.waits_for_key:
-        return 0, Decimal(0), "nothing before it has a key"
+        return 0, Decimal(0), "nothing until it has a key"
     counts = {profile: DAY_S / every_s for profile, every_s in target.schedules}
     if target.requests_per_day is not None:
         counts = {profile: min(count, target.requests_per_day) for profile, count in counts.items()}
     if target.is_free_variant:
-        quota = scene.config.collector.free_requests_per_day
+        quota = state.config.collector.free_requests_per_day
         counts = {profile: min(count, quota) for profile, count in counts.items()}
-    usd = sum((scene.most_it_costs(target, p) * Decimal(n) for p, n in counts.items()), Decimal(0))
-    if scene.price(target) is None:
+    usd = sum((state.max_probe_cost(target, p) * Decimal(n) for p, n in counts.items()), Decimal(0))
+    if state.price(target) is None:
         if target.is_loopback:
-            return sum(counts.values()), usd, "price not known; this machine's own"
-        return sum(counts.values()), usd, f"${usd:.4f}, its price not known and reckoned high"
+            return sum(counts.values()), usd, "price unknown; on this machine"
+        return sum(counts.values()), usd, f"${usd:.4f}, price unknown, assumed high"
     return sum(counts.values()), usd, f"${usd:.4f}" if usd else "free"
 
 
-def _known(url: str) -> Store | None:
+def _open_existing(url: str) -> Store | None:
     """The store, for prices and for what servers refuse; null where there is none yet."""
     from store import StoreError, open_store
     from store.paths import refuse_unusable

@@ -21,17 +21,17 @@ from store.schema import TABLES
 def export(
     table: TableName,
     since: Annotated[
-        str | None, typer.Option(metavar="T", help="Rows from this time on: 2026-11-24, 2026-11-24T12:00Z, or 7d.")
+        str | None, typer.Option(metavar="T", help="Rows since this time: 2026-11-24, 2026-11-24T12:00Z, or 7d.")
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="T", help="Rows before this time.")] = None,
     target: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Rows of this target alone. May be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="Only rows of this target. May be repeated.")
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", metavar="csv|jsonl|parquet", help="[default: what FILE's name says, else csv]"),
+        typer.Option("--format", metavar="csv|jsonl|parquet", help="[default: FILE's extension, else csv]"),
     ] = None,
-    output: Annotated[str, typer.Option(metavar="FILE|-", help="Where to; - is standard output.")] = "-",
+    output: Annotated[str, typer.Option(metavar="FILE|-", help="The file to write; - is standard output.")] = "-",
     store: StoreUrl = None,
 ) -> int:
     """Write rows to a file or to standard output, in constant memory, whatever their number.
@@ -40,7 +40,7 @@ def export(
     """
     chosen = TABLES.get(table)
     if chosen is None:
-        raise typer.BadParameter(f"there is no table {table!r}; there are {', '.join(TABLES)}", param_hint="TABLE")
+        raise typer.BadParameter(f"there is no table {table!r}; choose one of {', '.join(TABLES)}", param_hint="TABLE")
     selection = Selection(moment_or_age(since), moment_or_age(until), tuple(map(as_text, target or ())))
     written_form = _form(form, output)
     opened = open_store(store_url(store), read_only=True)
@@ -58,7 +58,7 @@ def _form(form: str | None, output: str) -> Format:
         for known in FORMATS:
             if form == known:
                 return known
-        raise typer.BadParameter(f"{form!r} is no format; there are {', '.join(FORMATS)}", param_hint="--format")
+        raise typer.BadParameter(f"{form!r} is not a format; choose one of {', '.join(FORMATS)}", param_hint="--format")
     return form_of(Path(output)) if output != "-" and Path(output).suffix else "csv"
 
 

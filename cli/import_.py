@@ -36,9 +36,9 @@ def import_(
     """
     chosen = TABLES.get(table)
     if chosen is None:
-        raise typer.BadParameter(f"there is no table {table!r}; there are {', '.join(TABLES)}", param_hint="TABLE")
+        raise typer.BadParameter(f"there is no table {table!r}; choose one of {', '.join(TABLES)}", param_hint="TABLE")
     if chosen.is_derived:
-        raise typer.BadParameter(f"{table} is made from the probes: import these, and it is there", param_hint="TABLE")
+        raise typer.BadParameter(f"{table} is derived from the probes: import those instead", param_hint="TABLE")
     if not file.is_file():
         raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
     url = store_url(store)
@@ -50,7 +50,7 @@ def import_(
             done = _import(chosen, file, beside, opened)
         finally:
             opened.close()
-    print(f"{done.read:,} rows read, {done.new:,} new, {done.read - done.new:,} were there already", file=sys.stderr)
+    print(f"{done.read:,} rows read, {done.new:,} new, {done.read - done.new:,} already present", file=sys.stderr)
     return 0
 
 
@@ -63,7 +63,7 @@ def _import(table: Table, file: Path, beside: Path, opened: Store) -> PendingFil
         if total % 1_000 == 0:
             count(1_000)
 
-    with counting(lambda: file.stat().st_size // BYTES_A_ROW * 2, "rows, about, read and written") as count:
+    with counting(lambda: file.stat().st_size // BYTES_A_ROW * 2, "rows read and written (estimate)") as count:
         try:
             path = write_pending(beside, "import", read_rows(table, file), count=count_both)
         except FileError:
@@ -72,7 +72,7 @@ def _import(table: Table, file: Path, beside: Path, opened: Store) -> PendingFil
             raise FileError(f"{file.name}: {problem}") from problem
         except OSError as problem:
             raise StoreError(
-                f"{file} could not be read, or its rows not be kept beside the store: {problem.strerror or problem}"
+                f"{file} could not be read, or its rows not saved beside the store: {problem.strerror or problem}"
             ) from problem
         pending = PendingFile(path)
         try:
@@ -80,8 +80,8 @@ def _import(table: Table, file: Path, beside: Path, opened: Store) -> PendingFil
                 count(ROWS_AT_ONCE)
         except BaseException:
             print(
-                f"{pending.read:,} of {total:,} rows are in the store; the others are in {path}, "
-                "and go in with the next `run` or `import`",
+                f"{pending.read:,} of {total:,} rows are in the store; the rest are in {path}, "
+                "and will be imported by the next `run` or `import`",
                 file=sys.stderr,
             )
             raise
@@ -91,5 +91,5 @@ def _import(table: Table, file: Path, beside: Path, opened: Store) -> PendingFil
 def _finish_earlier(beside: Path, opened: Store) -> None:
     """Take in what an import or a run left that was interrupted."""
     spool = Spool(beside, lambda text: print(text, file=sys.stderr))
-    spool.take_in(opened, float("inf"))
+    spool.import_rows(opened, float("inf"))
     spool.close()

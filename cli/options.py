@@ -19,11 +19,13 @@ from store.url import DEFAULT_URL, configured_url, parse_store_url
 
 ConfigPath = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="The configuration. [default: $UPTOKEN_CONFIG, else targets.toml]"),
+    typer.Option(
+        "--config", metavar="FILE", help="The configuration file. [default: $UPTOKEN_CONFIG, else targets.toml]"
+    ),
 ]
 StoreUrl = Annotated[
     str | None,
-    typer.Option("--store", metavar="URL", help=f"Where the rows are. [default: $UPTOKEN_STORE, else {DEFAULT_URL}]"),
+    typer.Option("--store", metavar="URL", help=f"The store's URL. [default: $UPTOKEN_STORE, else {DEFAULT_URL}]"),
 ]
 TableName = Annotated[str, typer.Argument(metavar="TABLE", help=f"One of {', '.join(TABLES)}.")]
 
@@ -32,7 +34,9 @@ def location() -> str:
     """The name of the place that this collector runs at: `UPTOKEN_LOCATION`, else the host's name."""
     named = as_text(os.environ.get("UPTOKEN_LOCATION") or socket.gethostname())
     if looks_secret(named):
-        raise typer.BadParameter("UPTOKEN_LOCATION looks like a key: it is the name of this place, as in office")
+        raise typer.BadParameter(
+            "UPTOKEN_LOCATION looks like a key: set it to a name for this location, such as office"
+        )
     return named
 
 
@@ -65,5 +69,5 @@ def moment_or_age(text: str | None) -> int | None:
         return moment(text)
     except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"{shorten(text)} is no time; write 2026-11-24, 2026-11-24T12:00:00+00:00, or an age as 7d or 12h"
+            f"{shorten(text)} is not a time; write 2026-11-24, 2026-11-24T12:00:00+00:00, or an age such as 7d or 12h"
         ) from None

@@ -23,5 +23,5 @@ def rebuild(store: StoreUrl = None) -> int:
             count = opened.rebuild()
         finally:
             opened.close()
-    print(f"roll-ups and incidents made anew from {count:,} probes", file=sys.stderr)
+    print(f"rebuilt roll-ups and incidents from {count:,} probes", file=sys.stderr)
     return 0

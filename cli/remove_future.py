@@ -24,16 +24,18 @@ RECENT_MS = 2 * 86_400_000
 
 
 def remove_future(
-    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without this it is only said what would be done.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove the rows. Without this, only print what would be removed.")
+    ] = False,
     now: Annotated[
         str | None,
-        typer.Option(
-            metavar="T", help="What time it is, where this machine's clock is not believed: 2026-11-24T12:00Z"
-        ),
+        typer.Option(metavar="T", help="The current time, when this machine's clock is wrong: 2026-11-24T12:00Z"),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where the rows are saved before they go. [default: beside the store]"),
+        typer.Option(
+            metavar="FOLDER", help="Where the rows are saved before they are removed. [default: beside the store]"
+        ),
     ] = None,
     store: StoreUrl = None,
 ) -> int:
@@ -54,7 +56,7 @@ def remove_future(
                 return 0
             doubt = None if given is not None else _doubt(opened, at)
             if doubt is not None:
-                print(f"{doubt}: set the clock right, or say what time it is with --now", file=sys.stderr)
+                print(f"{doubt}: correct the clock, or give the time with --now", file=sys.stderr)
                 return DOUBTFUL
             if yes:
                 _remove(opened, at, output or lock_path(url).parent)
@@ -71,14 +73,14 @@ def _shown(opened: Store, at: int) -> bool:
     from store.horizon import horizon, late_rows
 
     late, kept_since = late_rows(opened, at), opened.kept_since()
-    print(f"it is {iso(at)}; rows from {iso(horizon(at))} on are from the future")
+    print(f"it is {iso(at)}; rows from {iso(horizon(at))} on are dated in the future")
     for table, rows in late.items():
         [(newest,)] = opened.read(table, columns=(table.time,), newest_first=True, limit=1)
         print(f"{table.name}: {rows:,} rows, up to {iso(newest)}")
     if kept_since > at:
         print(f"rows from before {iso(kept_since)} are refused as pruned; those of today on will be recorded again")
     if not late and kept_since <= at:
-        print("nothing in this store is from the future")
+        print("no row in this store is dated in the future")
     return bool(late) or kept_since > at
 
 
@@ -93,7 +95,7 @@ def _remove(opened: Store, at: int, output: Path) -> None:
     for table in late:
         _save(opened, table, Selection(since=horizon(at)), folder)
     gone = opened.remove_from(horizon(at), at)
-    saved = f"; they are saved in {folder}, and `import TABLE FILE` takes them back" if late else ""
+    saved = f"; they are saved in {folder}, and `import TABLE FILE` restores them" if late else ""
     print(f"{gone:,} rows were removed{saved}")
 
 
@@ -102,10 +104,10 @@ def _doubt(opened: Store, at: int) -> str | None:
     from store.horizon import horizon, late_probes
 
     if Path(__file__).stat().st_mtime * 1_000 > horizon(at):
-        return f"this machine's clock may be behind: {__file__} was changed later than now"
+        return f"this machine's clock may be behind: {__file__} has a later modification time"
     believed = [series.newest.started_at for series in opened.series(horizon(at))]
     if late_probes(opened, at) and max(believed, default=0) < at - RECENT_MS:
-        return "this machine's clock may be behind: no probe was recorded in the two days before now"
+        return "this machine's clock may be behind: no probe was recorded in the last two days"
     return None
 
 

@@ -32,21 +32,21 @@ def run(
         str | None,
         typer.Option(
             metavar="SECONDS",
-            help="Keep running, with a tick at each multiple of this on the clock, until SIGTERM or Ctrl-C.",
+            help="Keep running, with a tick at each multiple of this interval, until SIGTERM or Ctrl-C.",
         ),
     ] = None,
     only: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Run this collector alone: probe, local_servers, catalog, endpoint_stats, usage. May be repeated.",
+            help="Run only this collector: probe, local_servers, catalog, endpoint_stats, usage. May be repeated.",
         ),
     ] = None,
     config: ConfigPath = None,
     store: StoreUrl = None,
     everything: Annotated[
         bool,
-        typer.Option("--all", help="Probe every target, due or not; a slot that is decided already stays so."),
+        typer.Option("--all", help="Probe every target, due or not; slots that are already decided stay as they are."),
     ] = False,
 ) -> int:
     """Probe what is due, record it, and exit: for cron and systemd timers. With --every, keep running.
@@ -77,8 +77,8 @@ def run(
             return _run(loaded, watch, opened, shared, interval_s, only or [], everything)
     except LockedError as problem:
         if interval_s is not None:  # there is no next one, unless a supervisor sees that this one failed
-            raise StoreError(f"{problem}: start this run again when that is over") from problem
-        print(f"{problem}; this run leaves, and the next one goes on", file=sys.stderr)
+            raise StoreError(f"{problem}: start this run again afterwards") from problem
+        print(f"{problem}; this run exits, and the next one continues", file=sys.stderr)
         return 0
 
 
@@ -92,7 +92,7 @@ def _shared_state(url: str) -> Iterator[tuple[Store, SharedState]]:
     try:
         shared = SharedState(lock_path(url), location())
     except OSError as problem:
-        raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
+        raise StoreError(f"could not create the lock file beside the store: {problem}") from problem
     with shared.exclusive():  # of two runs that begin at once, one makes or migrates the store
         opened = open_store(url)
     try:
@@ -109,7 +109,7 @@ def _interval(every: str | None) -> float | None:
     except ValueError as problem:
         raise typer.BadParameter(str(problem), param_hint="--every") from None
     if not 1 <= interval_s <= 86_400:
-        raise typer.BadParameter("it must be between 1 second and a day", param_hint="--every")
+        raise typer.BadParameter("must be between 1 second and a day", param_hint="--every")
     return interval_s
 
 
@@ -122,14 +122,14 @@ def _run(
     only: list[str],
     everything: bool,
 ) -> int:
-    from collectors.registry import chosen
+    from collectors.registry import choose_collectors
     from collectors.scheduler.console import ConsoleReport
     from collectors.scheduler.notices import short_intervals
     from collectors.scheduler.scheduler import Scheduler
 
     on_terminal = sys.stdout.isatty()
     report = ConsoleReport(bar=on_terminal and interval_s is None)
-    loop = Scheduler(loaded, opened, location(), report, chosen(only), shared, watch)
+    loop = Scheduler(loaded, opened, location(), report, choose_collectors(only), shared, watch)
     caught: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -141,20 +141,20 @@ def _run(
     if interval_s is not None and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda _number, _frame: setattr(loop, "is_asked_to_reload", True))
     try:
-        loop.say_notices(interval_s)
+        loop.report_notices(interval_s)
         if interval_s is None:
             for warning in short_intervals(loaded, shared.timer_step_s()):
                 report.say(warning)
-            later = loop.once(everything=everything)
+            later = loop.run_once(everything=everything)
             if later is not None:
                 wait_s = max(1.0, later / 1_000 - time.time())
-                report.say(f"nothing is due; the next is in {in_words(round(wait_s))} (--all probes at once)")
+                report.say(f"nothing is due; the next probe is in {in_words(round(wait_s))} (--all probes at once)")
         else:
-            loop.every(interval_s, everything=everything)
+            loop.run_every(interval_s, everything=everything)
     finally:
-        report.summary()
+        report.print_summary()
         all_ended = loop.close()
-    code = BROKEN if loop.broke else 0
+    code = BROKEN if loop.is_broken else 0
     if caught and (interval_s is None or caught[0] == signal.SIGINT):
         code = INTERRUPTED
     if not all_ended:  # a thread that still connects somewhere would hold the process up to its time-out
@@ -177,7 +177,7 @@ def _no_collector(name: str, config: ConfigPath) -> str:
     from collectors.registry import COLLECTORS
     from settings.targets import ConfigError, load
 
-    known = f"there is no collector {name!r}; there are {', '.join(COLLECTORS)}"
+    known = f"there is no collector {name!r}; choose one of {', '.join(COLLECTORS)}"
     try:
         target = next((target for target in load(config).all_targets if target.name == name), None)
     except ConfigError:
@@ -185,4 +185,4 @@ def _no_collector(name: str, config: ConfigPath) -> str:
     if target is None:
         return known
     state = "" if target.enabled else " and it is disabled (enabled = false)"
-    return f"{known}. {name!r} is a target{state}; to probe some targets only, disable the others"
+    return f"{known}. {name!r} is a target{state}; to probe only some targets, disable the others"

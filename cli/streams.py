@@ -34,7 +34,7 @@ class _Descriptor(io.FileIO):
             self.matters = False  # what is still buffered would fail again when the process ends
             if isinstance(problem, BrokenPipeError):
                 raise ReaderLeftError from problem
-            raise OutputError(f"standard output could not be written: {problem.strerror}") from problem
+            raise OutputError(f"could not write to standard output: {problem.strerror}") from problem
 
 
 def take_over() -> None:

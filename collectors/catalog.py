@@ -10,107 +10,87 @@ import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
-from urllib.parse import quote
 
+from collectors.contract import CollectorContext, Job, Result, unless_bad
 from collectors.http.get_json import GoneError, get_json
-from collectors.scheduler.context import CollectorContext, Job, Plan, Result, unless_bad
-from collectors.scheduler.prices import is_routed
-from collectors.scheduler.schedule import TickWindow
+from collectors.router import endpoints_url, key_header, routed_models
 from collectors.sources import openrouter
 from collectors.sources.openrouter import SOURCE, SentEndpoint, SentModel
 from settings.targets import Config
 from store.schema import ENDPOINTS, MODELS, Endpoint, Model
 
-Listed = TypeVar("Listed", Model, Endpoint)
-ANSWER_WITHIN_S = 75.0
-"""Longer than any list may take to come."""
+ModelOrEndpoint = TypeVar("ModelOrEndpoint", Model, Endpoint)
+RESPONSE_WITHIN_S = 75.0
+"""Longer than any request for a list may take."""
 
 
-def collect(scene: CollectorContext, window: TickWindow) -> Plan:
-    """All models in one errand, and one for the endpoints of each model that is probed or watched."""
-    wanted = routed_models(scene.config)
-    if not wanted:
-        return Plan()
-    is_due, next_at = scene.periodic("catalog", scene.config.collector.catalog_every, window)
-    if not is_due:
-        return Plan(next_at=next_at)
-    base_url, headers = scene.config.openrouter.base_url, key_header(scene.config)
-    open_models = [Model(*row) for row in scene.open_rows(MODELS)]
-    open_endpoints = [Endpoint(*row) for row in scene.open_rows(ENDPOINTS)]
-    keeps_nothing = ZeroRetention(base_url, headers)
+def every_s(config: Config) -> float | None:
+    """Where a model is behind the router."""
+    return config.collector.catalog_every if routed_models(config) else None
+
+
+def plan_jobs(context: CollectorContext) -> list[Job]:
+    """One job for all models, one for zero data retention, and one for the endpoints of each model."""
+    base_url, headers, now = context.config.openrouter.base_url, key_header(context.config), context.now
+    open_models = [Model(*row) for row in context.open_rows(MODELS)]
+    open_endpoints = [Endpoint(*row) for row in context.open_rows(ENDPOINTS)]
+    zero_retention = ZeroRetention(base_url, headers)
 
     def all_models(_stop: threading.Event) -> list[Result]:
-        sent, bad = openrouter.validated(SentModel, openrouter.entries(get_json(f"{base_url}/models", headers), "data"))
+        sent, bad = openrouter.validate(SentModel, openrouter.entries(get_json(f"{base_url}/models", headers), "data"))
         if not sent:
-            raise ValueError("the router lists no model: that is a broken answer, so nothing was changed")
-        rows = models_of(sent, window.now)
-        # an entry that could not be read is still listed, so nothing is taken for gone then
-        return unless_bad(_found([*rows, *([] if bad else gone(open_models, rows, window.now))]), bad)
+            raise ValueError("the router's list of models is empty, which must be a mistake: nothing was changed")
+        rows = models_of(sent, now)
+        # an entry that could not be read is still listed, so nothing is closed then
+        return unless_bad(_results([*rows, *([] if bad else close_unlisted(open_models, rows, now))]), bad)
 
     def endpoints(name: str) -> Job:
-        def go(_stop: threading.Event) -> list[Result]:
-            mine = [row for row in open_endpoints if row.model == name]
+        def fetch(_stop: threading.Event) -> list[Result]:
+            known = [row for row in open_endpoints if row.model == name]
             try:
-                answer = get_json(endpoints_url(base_url, name), headers)
+                response = get_json(endpoints_url(base_url, name), headers)
             except GoneError:
-                return _found(gone(mine, [], window.now))
-            sent, bad = openrouter.validated(SentEndpoint, openrouter.entries(answer, "data", "endpoints"))
-            known = {row.tag: row.zero_retention for row in mine}
-            keep_nothing = {entry.tag: keeps_nothing.says_of(entry, known.get(entry.tag)) for entry in sent}
-            rows = [replace(row, zero_retention=keep_nothing[row.tag]) for row in endpoints_of(name, sent, window.now)]
-            return unless_bad(_found([*rows, *([] if bad else gone(mine, rows, window.now))]), bad)
+                return _results(close_unlisted(known, [], now))
+            sent, bad = openrouter.validate(SentEndpoint, openrouter.entries(response, "data", "endpoints"))
+            before = {row.tag: row.zero_retention for row in known}
+            retention = {entry.tag: zero_retention.lookup(entry, before.get(entry.tag)) for entry in sent}
+            rows = [replace(row, zero_retention=retention[row.tag]) for row in endpoints_of(name, sent, now)]
+            return unless_bad(_results([*rows, *([] if bad else close_unlisted(known, rows, now))]), bad)
 
-        return Job(name, go)
+        return Job(name, fetch)
 
-    errands = [Job("models", all_models), Job("zero retention", keeps_nothing.fetch)]
-    return Plan([*errands, *(endpoints(name) for name in wanted)], next_at=next_at)
+    jobs = [Job("models", all_models), Job("zero retention", zero_retention.fetch)]
+    return [*jobs, *(endpoints(name) for name in routed_models(context.config))]
 
 
 class ZeroRetention:
-    """Which endpoints keep nothing of a prompt: one list for all models, fetched while their own are."""
+    """Which endpoints have zero data retention: one list for all models, fetched at the same time as theirs."""
 
     def __init__(self, base_url: str, headers: dict[str, str]) -> None:
         self._url = f"{base_url}/endpoints/zdr"
         self._headers = headers
         self._fetched = threading.Event()
         self._listed: set[tuple[str | None, str]] = set()
-        self._is_whole = False
+        self._is_complete = False
 
     def fetch(self, _stop: threading.Event) -> list[Result]:
-        """An errand of its own. When the list does not come, what was known of an endpoint stays."""
+        """A job of its own. When the request fails, what was known about an endpoint stays."""
         try:
-            answer = get_json(self._url, self._headers)
-            sent, bad = openrouter.validated(SentEndpoint, openrouter.entries(answer, "data"))
-            self._listed, self._is_whole = {(entry.model_id, entry.tag) for entry in sent}, not bad
+            response = get_json(self._url, self._headers)
+            sent, bad = openrouter.validate(SentEndpoint, openrouter.entries(response, "data"))
+            self._listed, self._is_complete = {(entry.model_id, entry.tag) for entry in sent}, not bad
             return unless_bad([], bad)
         except GoneError:
             return []  # a router without such a list
         finally:
             self._fetched.set()
 
-    def says_of(self, endpoint: SentEndpoint, known: bool | None) -> bool | None:
-        """Whether an endpoint keeps nothing; `known` where it is not told now."""
-        self._fetched.wait(ANSWER_WITHIN_S)
+    def lookup(self, endpoint: SentEndpoint, known: bool | None) -> bool | None:
+        """Whether an endpoint has zero data retention; `known` when the list did not come or could not be read."""
+        self._fetched.wait(RESPONSE_WITHIN_S)
         if (endpoint.model_id, endpoint.tag) in self._listed:
             return True
-        return False if self._is_whole else known
-
-
-def routed_models(config: Config) -> list[str]:
-    """The models whose endpoints are wanted: of the router's targets that have their key, and the watched ones."""
-    probed = [target.model for target in config.targets if is_routed(target, config) and not target.waits_for_key]
-    return list(dict.fromkeys([*probed, *config.openrouter.watch]))
-
-
-def key_header(config: Config) -> dict[str, str]:
-    """The first key that a routed target has; the catalog can be read without one."""
-    keys = (target.key for target in config.targets if is_routed(target, config) and target.key)
-    return next(({"Authorization": f"Bearer {key}"} for key in keys), {})
-
-
-def endpoints_url(base_url: str, model: str) -> str:
-    """Where a model's endpoints are listed."""
-    return f"{base_url}/models/{quote(model, safe='/:')}/endpoints"
+        return False if self._is_complete else known
 
 
 def models_of(sent: Iterable[SentModel], now: int) -> list[Model]:
@@ -163,7 +143,9 @@ def endpoints_of(model: str, sent: Iterable[SentEndpoint], now: int) -> list[End
     return list(reversed(rows.values()))
 
 
-def gone(known: Iterable[Listed], listed: Iterable[Listed], now: int) -> list[Listed]:
+def close_unlisted(
+    known: Iterable[ModelOrEndpoint], listed: Iterable[ModelOrEndpoint], now: int
+) -> list[ModelOrEndpoint]:
     """The open rows of what is no longer listed, closed at `now`."""
     names = {_name(row) for row in listed}
     return [replace(row, valid_to=now) for row in known if row.source == SOURCE and _name(row) not in names]
@@ -173,5 +155,5 @@ def _name(row: Model | Endpoint) -> tuple[str, ...]:
     return (row.model, row.tag) if isinstance(row, Endpoint) else (row.model,)
 
 
-def _found(rows: Iterable[Model | Endpoint]) -> list[Result]:
+def _results(rows: Iterable[Model | Endpoint]) -> list[Result]:
     return [Result(row) for row in rows]

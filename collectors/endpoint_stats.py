@@ -5,32 +5,33 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from collectors.catalog import endpoints_url, key_header, routed_models
+from collectors.contract import CollectorContext, Job, Result, unless_bad
 from collectors.http.get_json import get_json
-from collectors.scheduler.context import CollectorContext, Job, Plan, Result, unless_bad
-from collectors.scheduler.schedule import TickWindow
+from collectors.router import endpoints_url, key_header, routed_models
 from collectors.sources import openrouter
 from collectors.sources.openrouter import SOURCE, Percentiles, SentEndpoint
+from settings.targets import Config
 from store.schema import EndpointStats
 
 
-def collect(scene: CollectorContext, window: TickWindow) -> Plan:
-    """One errand for each model that is probed or watched, once in `endpoint_stats_every`."""
-    wanted = routed_models(scene.config)
-    if not wanted:
-        return Plan()
-    is_due, next_at = scene.periodic("endpoint_stats", scene.config.collector.endpoint_stats_every, window)
-    base_url, headers = scene.config.openrouter.base_url, key_header(scene.config)
+def every_s(config: Config) -> float | None:
+    """Where a model is behind the router."""
+    return config.collector.endpoint_stats_every if routed_models(config) else None
 
-    def errand(name: str) -> Job:
-        def go(_stop: threading.Event) -> list[Result]:
-            answer = get_json(endpoints_url(base_url, name), headers)
-            sent, bad = openrouter.validated(SentEndpoint, openrouter.entries(answer, "data", "endpoints"))
-            return unless_bad([Result(row) for row in stats_of(name, sent, window.now)], bad)
 
-        return Job(name, go)
+def plan_jobs(context: CollectorContext) -> list[Job]:
+    """One job for each model that is probed or watched."""
+    base_url, headers = context.config.openrouter.base_url, key_header(context.config)
 
-    return Plan([errand(name) for name in wanted] if is_due else [], next_at=next_at)
+    def endpoints(name: str) -> Job:
+        def fetch(_stop: threading.Event) -> list[Result]:
+            response = get_json(endpoints_url(base_url, name), headers)
+            sent, bad = openrouter.validate(SentEndpoint, openrouter.entries(response, "data", "endpoints"))
+            return unless_bad([Result(row) for row in stats_of(name, sent, context.now)], bad)
+
+        return Job(name, fetch)
+
+    return [endpoints(name) for name in routed_models(context.config)]
 
 
 def stats_of(model: str, sent: Iterable[SentEndpoint], now: int) -> list[EndpointStats]:

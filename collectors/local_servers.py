@@ -1,8 +1,7 @@
-"""What a server that is on no router says of its model: the context size, from `GET /v1/models`. Its price is the
-configured one, else that of the `genai-prices` list where the server is a well-known provider's.
+"""What a server that is not behind the router states about its model: the context size, from `GET /v1/models`. Its
+price is the configured one, else that of the `genai-prices` list where the server is a well-known provider's.
 
-`served_models.py` reads the list. `created` there is the moment of the request, so it is not taken for the model's
-date.
+`created` in the list is the moment of the request, so it is not used as the model's date.
 """
 
 from __future__ import annotations
@@ -12,54 +11,59 @@ import threading
 from dataclasses import replace
 from typing import Any
 
+from collectors.contract import CollectorContext, Job, Result
 from collectors.http.get_json import GoneError, get_json
+from collectors.prices import is_routed
 from collectors.request import list_url, own_headers
-from collectors.scheduler.context import CollectorContext, Job, Plan, Result
-from collectors.scheduler.prices import is_routed
-from collectors.scheduler.schedule import TickWindow
 from collectors.sources.known_prices import KnownPrice, known_prices
 from collectors.sources.model_lists import find_model, served_models
-from settings.targets import ProbeTarget
+from settings.targets import Config, ProbeTarget
 from store.schema import Model
 
 
-def collect(scene: CollectorContext, window: TickWindow) -> Plan:
-    """One visit to each target that is not behind a router, once in `local_servers_every`."""
-    targets = [t for t in scene.config.targets if not is_routed(t, scene.config) and not t.waits_for_key]
-    if not targets:
-        return Plan()
-    is_due, next_at = scene.periodic("local_servers", scene.config.collector.local_servers_every, window)
-    return Plan([_errand(scene, target, window.now) for target in targets] if is_due else [], next_at=next_at)
+def every_s(config: Config) -> float | None:
+    """Where a target is not behind the router."""
+    return config.collector.local_servers_every if _local_targets(config) else None
 
 
-def _errand(scene: CollectorContext, target: ProbeTarget, now: int) -> Job:
-    served = scene.served_models.get(target.name)
-    is_priced = scene.price(target) is not None and not target.is_free_variant
-
-    def go(_stop: threading.Event) -> list[Result]:
-        return [Result(row) for row in models_of(_fetched(target), target, now, served, is_priced=is_priced)]
-
-    return Job(target.name, go)
+def plan_jobs(context: CollectorContext) -> list[Job]:
+    """One request to each target that is not behind the router."""
+    return [_job(context, target) for target in _local_targets(context.config)]
 
 
-def _fetched(target: ProbeTarget) -> Any:
-    """The answer of `GET {base_url}/models`. Raises requests.RequestException, ValueError."""
+def _local_targets(config: Config) -> list[ProbeTarget]:
+    return [target for target in config.targets if not is_routed(target, config) and not target.waits_for_key]
+
+
+def _job(context: CollectorContext, target: ProbeTarget) -> Job:
+    served = context.served_models.get(target.name)
+    is_priced = context.price(target) is not None and not target.is_free_variant
+
+    def fetch(_stop: threading.Event) -> list[Result]:
+        rows = models_of(_fetch_models(target), target, context.now, served, is_priced=is_priced)
+        return [Result(row) for row in rows]
+
+    return Job(target.name, fetch)
+
+
+def _fetch_models(target: ProbeTarget) -> Any:
+    """The response to `GET {base_url}/models`. Raises requests.RequestException, ValueError."""
     url = list_url(target)
     try:
         return {"data": []} if url is None else get_json(url, own_headers(target))
     except GoneError:
-        return {"data": []}  # a server without such a list says nothing of its models: no error
+        return {"data": []}  # a server without such a list states nothing about its models: no error
 
 
 def models_of(
-    answer: Any, target: ProbeTarget, now: int, served_model: str | None = None, *, is_priced: bool = False
+    response: Any, target: ProbeTarget, now: int, served_model: str | None = None, *, is_priced: bool = False
 ) -> list[Model]:
-    """The row for `target` in a server's list of models; none when the list does not name its model. Of a deployment
-    whose name is its owner's (Azure's are), the `served_model` of its responses says what it costs.
+    """The row for `target` in a server's list of models; none when the list does not name its model. A deployment that
+    its owner named (Azure) costs what the `served_model` of its responses costs.
 
-    Raises ValueError when the answer is no list of models.
+    Raises ValueError when the response is not a list of models.
     """
-    found = find_model(served_models(answer), target.model)
+    found = find_model(served_models(response), target.model)
     own_price = target.usd_per_million_input is not None and target.usd_per_million_output is not None
     known = [] if own_price or target.is_loopback else known_prices(target.base_url, target.model, now)
     if not known and served_model and not own_price and not target.is_loopback:

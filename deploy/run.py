@@ -51,8 +51,8 @@ def complaint(port: int, variable: str, what: str) -> str | None:
         return None
     also = " and the same port in targets.toml" if variable == "UPTOKEN_MODEL_PORT" else ""
     return (
-        f"port {port}, which {what} needs, is taken on this machine: stop what uses it (`ss -ltnp | grep {port}` shows "
-        f"it), or choose another with `{variable}={port + 100} make run`{also}"
+        f"port {port}, which {what} needs, is already in use on this machine: stop what uses it "
+        f"(`ss -ltnp | grep {port}` shows it), or choose another with `{variable}={port + 100} make run`{also}"
     )
 
 

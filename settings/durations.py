@@ -23,13 +23,13 @@ def seconds(value: Any) -> float:
     elif isinstance(value, str) and (found := _FORM.fullmatch(value.strip())):
         number, unit = found.group(1), found.group(2)
     else:
-        raise ValueError(f"{shorten(value)} is no duration; write it as 30s, 5m, 1h or 1d")
+        raise ValueError(f"{shorten(value)} is not a duration; write it as 30s, 5m, 1h or 1d")
     try:
         result = float(number) * _SECONDS[unit]
     except OverflowError:
         result = math.inf
     if abs(result) > LONGEST_S:
-        raise ValueError(f"{shorten(value)} is too long a duration")
+        raise ValueError(f"{shorten(value)} is too long")
     return result
 
 

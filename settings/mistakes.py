@@ -11,6 +11,30 @@ from settings.secrecy import looks_secret
 from settings.sections import CollectorSection, File, OpenRouterSection, TargetSection
 from settings.unknown_keys import suggestion, value_suggestion
 
+NO_VARIABLE = (
+    "this is the name of the environment variable that holds the key, such as ACME_API_KEY, not the key itself"
+)
+_PLAINER = {
+    "tuple_type": 'write a list, such as ["a", "b"]',
+    "dict_type": 'write a table, such as {X-Title = "Uptoken"}',
+}
+_NEEDED = {
+    "name": "its name on the dashboard",
+    "model": "the model's name as the server knows it, such as google/gemma-3-1b-it:free",
+    "base_url": "the URL of its API, such as https://openrouter.ai/api/v1",
+    "targets": "the names of the targets that serve it",
+}
+_LISTED = {"target": "name", "route": "model"}
+"""Sections that there are several of, and the key that tells them apart."""
+_KEYS: dict[str, list[str]] = {
+    "": list(File.model_fields),
+    "collector": list(CollectorSection.model_fields),
+    "openrouter": list(OpenRouterSection.model_fields),
+    "target": list(TargetSection.model_fields),
+    "relay": list(RelaySection.model_fields),
+    "route": list(RouteSection.model_fields),
+}
+
 
 def place_of(path: Path, line: int | None) -> str:
     """The file, and the line where it is known."""
@@ -37,39 +61,14 @@ def describe(error: Any, raw: dict[str, Any], text: str, path: Path) -> str:
     if error["type"] == "literal_error":
         message += value_suggestion(key, said)
     if location in (("target",), ("route",)) and isinstance(said, dict):
-        message = f"begin each {location[0]} with a line [[{location[0]}]], in two brackets"
+        message = f"start each {location[0]} with a line [[{location[0]}]], in double brackets"
     return f"{where}: {what}{', ' + key if key else ''}: {shown}{message[:1].lower()}{message[1:]}"
-
-
-NO_VARIABLE = (
-    "this is the name of the environment variable that holds the key, such as ACME_API_KEY, and never the key itself"
-)
-
-
-_PLAINER = {
-    "tuple_type": 'write a list, as in ["a", "b"]',
-    "dict_type": 'write a table, as in {X-Title = "Uptoken"}',
-}
-
-
-_NEEDED = {
-    "name": "what it is called on the dashboard",
-    "model": "the model's name as the server knows it, such as google/gemma-3-1b-it:free",
-    "base_url": "where its API is, such as https://openrouter.ai/api/v1",
-    "targets": "the names of the targets that serve it",
-}
 
 
 def _needed(owner: tuple[Any, ...], key: str) -> str:
     if owner[:1] == ("route",) and key == "model":
         return "the name that clients ask for"
     return _NEEDED.get(key, "it has no default")
-
-
-_LISTED = {"target": "name", "route": "model"}
-
-
-"""Sections that there are several of, and the key that tells them apart."""
 
 
 def owner_place(place: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -87,16 +86,6 @@ def owner_of(owner: tuple[Any, ...], raw: dict[str, Any]) -> str:
     section = raw[kind][owner[1]]
     name = section.get(_LISTED[kind]) if isinstance(section, dict) else None
     return f"{kind} {owner[1] + 1}" + (f" ({name!r})" if isinstance(name, str) and not looks_secret(name) else "")
-
-
-_KEYS: dict[str, list[str]] = {
-    "": list(File.model_fields),
-    "collector": list(CollectorSection.model_fields),
-    "openrouter": list(OpenRouterSection.model_fields),
-    "target": list(TargetSection.model_fields),
-    "relay": list(RelaySection.model_fields),
-    "route": list(RouteSection.model_fields),
-}
 
 
 def _nearest(location: tuple[Any, ...]) -> str:

@@ -125,7 +125,7 @@ def relay_settings(section: RelaySection, folder: Path, environment: Mapping[str
 def _text_of(file: Path) -> str | None:
     try:
         if file.stat().st_mode & 0o077:
-            raise ValueError(f"{file} holds keys and may be read by others than its owner: chmod 600 {file}")
+            raise ValueError(f"{file} contains keys and can be read by others than its owner: chmod 600 {file}")
         return file.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None

@@ -38,7 +38,7 @@ OWN_FIELDS = {
     "model": "set it with model",
     "messages": "the prompt is Uptoken's own; choose what it asks with check",
     "stream": "set it with stream",
-    "n": "a probe asks for one answer, and the budget counts on it",
+    "n": "a probe requests one answer, and the budget relies on that",
 }
 OWN_FIELDS |= dict.fromkeys(("input", "contents", "prompt"), OWN_FIELDS["messages"])
 OWN_FIELDS |= dict.fromkeys(("best_of", "candidateCount"), OWN_FIELDS["n"])
@@ -66,7 +66,7 @@ def checked_headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if carries_key(name, value):
             shown = "a header" if looks_secret(name) else f"the header {name}"
-            raise ValueError(f"{shown} carries a key, which does not belong into this file: {way_out(name)}")
+            raise ValueError(f"{shown} contains a key, which does not belong in this file: {way_out(name)}")
     return headers
 
 
@@ -76,20 +76,20 @@ def way_out(header: str) -> str:
     if plain == "authorization":
         return "name the variable that holds it with api_key_env (or the file, with api_key_file)"
     if plain == "proxy-authorization":
-        return "a proxy's login belongs into HTTPS_PROXY, as in http://user:password@host:port"
+        return "a proxy's login belongs in HTTPS_PROXY, as in http://user:password@host:port"
     named = header if HEADER_NAME.fullmatch(header) and not looks_secret(header) else "X-Api-Key"
     return (
         "name the variable that holds it with api_key_env (or the file, with api_key_file), and the header with "
-        f'api_key_header = "{named}"; a target has one key'
+        f'api_key_header = "{named}"; a target has only one key'
     )
 
 
 def checked_key_header(name: str | None) -> str | None:
     """The name of a header that may carry the key. Raises ValueError."""
     if name is not None and not HEADER_NAME.fullmatch(name):
-        raise ValueError("this is no name of a header; write the name alone, such as X-Api-Key")
+        raise ValueError("this is not a header name; write only the name, such as X-Api-Key")
     if name is not None and name.lower() in OWN_HEADERS:
-        raise ValueError(f"{name} is what each request has of its own; write a header such as X-Api-Key")
+        raise ValueError(f"{name} is set by each request itself; write a header such as X-Api-Key")
     return name
 
 
@@ -99,8 +99,8 @@ def checked_params(params: dict[str, str]) -> dict[str, str]:
         if carries_key(name, value):
             shown = "one of them" if looks_secret(name) else repr(name)
             raise ValueError(
-                f"{shown} carries a key, which does not belong into this file: name the variable that holds it with "
-                "api_key_env, and it is sent in a header"
+                f"{shown} contains a key, which does not belong in this file: name the variable that holds it with "
+                "api_key_env, and it will be sent in a header"
             )
     return params
 
@@ -115,13 +115,13 @@ def checked_body(body: dict[str, Any]) -> dict[str, Any]:
         if any(map(looks_secret, path)) or (isinstance(value, str) and _holds_key(path, value)):
             shown = "a field" if looks_secret(where) else where
             raise ValueError(
-                f"{shown} holds a key, which does not belong into this file: name the variable that holds it with "
+                f"{shown} contains a key, which does not belong in this file: name the variable that holds it with "
                 "api_key_env"
             )
         if isinstance(value, datetime.date | datetime.time):
             raise ValueError(f'{where} is a date or time, which JSON does not have; write it as text: "{value}"')
         if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{where} is {value}, which JSON does not have; leave it out or write a number")
+            raise ValueError(f"{where} is {value}, which JSON does not have; remove it or write a number")
     return body
 
 

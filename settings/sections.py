@@ -170,24 +170,24 @@ def checked_url(value: str) -> str:
     try:
         parts = urlsplit(value)
     except ValueError:  # whose message has the login in it
-        raise ValueError("this is no base URL; write it as https://host/v1") from None
+        raise ValueError("this is not a base URL; write it as https://host/v1") from None
     try:
         _ = parts.port
     except ValueError:  # its words could have a part of a key
         raise ValueError(
-            "its port is no number up to 65535; write it as https://host/v1 or https://host:8443/v1"
+            "its port is not a number up to 65535; write it as https://host/v1 or https://host:8443/v1"
         ) from None
     if parts.username is not None or parts.password is not None:
-        raise ValueError("a key does not belong into the URL; name the variable that holds it with api_key_env")
+        raise ValueError("a key does not belong in the URL; name the variable that holds it with api_key_env")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         shown = "this" if looks_secret(value) else repr(value)
-        raise ValueError(f"{shown} is no base URL; write it as https://host/v1")
+        raise ValueError(f"{shown} is not a base URL; write it as https://host/v1")
     if parts.fragment:
-        raise ValueError("leave out what begins with #: no server is sent it")
+        raise ValueError("remove the part that begins with #: it is never sent to a server")
     for name, given in parse_qsl(parts.query, keep_blank_values=True):
         if NAMES_A_KEY.search(name) or looks_secret(given):
-            raise ValueError(f"leave {name!r} out of the query: a key belongs into api_key_env")
+            raise ValueError(f"remove {name!r} from the query: a key belongs in api_key_env")
     if ending := re.search(r"/(?:chat/completions|responses|messages|embeddings|models/[^/]+:\w+)/?$", parts.path):
         where = ending.group().rstrip("/")
-        raise ValueError(f"leave {where} out: the base URL ends before it, as in https://host/v1")
+        raise ValueError(f"remove {where}: the base URL ends before it, as in https://host/v1")
     return value.rstrip("/")

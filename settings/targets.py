@@ -141,7 +141,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
-            f"there is no configuration at {path}: go to the folder that has it, name it with --config FILE or "
+            f"there is no configuration at {path}: change to its folder, name it with --config FILE or "
             "UPTOKEN_CONFIG, or start from the targets.toml that came with Uptoken"
         ) from None
     except (OSError, UnicodeDecodeError) as problem:
@@ -154,9 +154,9 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     try:
         raw = tomllib.loads(text)
     except RecursionError:
-        raise ConfigError(f"{path} is no valid TOML: it is nested too deep") from None
+        raise ConfigError(f"{path} is not valid TOML: it is nested too deep") from None
     except ValueError as problem:  # TOMLDecodeError, or a number of thousands of digits
-        raise ConfigError(f"{path} is no valid TOML: {problem}") from problem
+        raise ConfigError(f"{path} is not valid TOML: {problem}") from problem
     try:
         _refuse_secrets(raw, text, path)
         file = File.model_validate(raw)
@@ -207,14 +207,14 @@ def _relay(file: File, text: str, path: Path, environment: Mapping[str, str]) ->
 def _refuse_unsendable(file: File, targets: tuple[ProbeTarget, ...], management_key: str | None) -> None:
     """Raises ConfigError for a key or a header that HTTP cannot carry: what was pasted with it is easily overlooked."""
     if management_key and (odd := _odd_character(management_key)):
-        raise ConfigError(f"the key in {file.openrouter.management_key_env} has {odd}: copy it again, without that")
+        raise ConfigError(f"the key in {file.openrouter.management_key_env} has {odd}: copy it again without it")
     for target in targets:
         if target.key and (odd := _odd_character(target.key)):
             where = target.api_key_file or target.api_key_env
-            raise ConfigError(f"the key of {target.name!r} in {where} has {odd}: copy it again, without that")
+            raise ConfigError(f"the key of {target.name!r} in {where} has {odd}: copy it again without it")
         for name, value in target.headers.items():
             if not HEADER_NAME.fullmatch(name):
-                raise ConfigError(f"target {target.name!r}: {name!r} is no name of a header; write it as X-Title")
+                raise ConfigError(f"target {target.name!r}: {name!r} is not a header name; write it as X-Title")
             if odd := _odd_character(value, "latin-1"):
                 raise ConfigError(f"target {target.name!r}: its header {name} has {odd}, which HTTP does not allow")
 
@@ -246,7 +246,7 @@ def _key_in(file: Path) -> str | None:
         rights = file.stat().st_mode
         if rights & 0o077:
             raise ConfigError(
-                f"{file} holds a key and may be read by others than its owner: chmod 600 {file}, and think about a "
+                f"{file} contains a key and can be read by others than its owner: chmod 600 {file}, and consider a "
                 "new key"
             )
         return file.read_text(encoding="utf-8").strip() or None
@@ -338,9 +338,9 @@ def _secret_at(place: tuple[Any, ...], raw: Mapping[str, Any], text: str, path: 
     if key.endswith("_env"):
         return f"{place_of(path, line)}: {what}, {key}: {NO_VARIABLE}"
     return (
-        f"{place_of(path, line)}: {what}{', ' + key if key else ''}: this looks like a key, and would be kept and "
-        "shown: put it into an environment variable and name that with api_key_env. It is in a file now, so "
-        "think about a new one"
+        f"{place_of(path, line)}: {what}{', ' + key if key else ''}: this looks like a key, and would be stored and "
+        "shown: put it in an environment variable and name that with api_key_env. It has been in a file, so "
+        "consider replacing it"
     )
 
 
@@ -361,5 +361,6 @@ def _refuse_two_keys(file: File, text: str, path: Path) -> None:
         if section.api_key_env and section.api_key_file:
             where = place_of(path, line_of(text, ("target", number - 1, "api_key_file")))
             raise ConfigError(
-                f"{where}: target {number} ({section.name!r}) has its key in api_key_env and in api_key_file: leave one"
+                f"{where}: target {number} ({section.name!r}) has its key in api_key_env and in api_key_file: "
+                "remove one"
             )

@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Mapping
 
-_DURATION = 'A duration has its unit with it, as in "30s"'
+_DURATION = 'A duration includes its unit, as in "30s"'
 _PER_MILLION = "It is in USD per million tokens"
 
 _GUESSES: dict[str, dict[str, str]] = {
@@ -108,21 +108,21 @@ _GUESSES: dict[str, dict[str, str]] = {
 """By section and right key, the wrong names that people come with, in snake case."""
 
 _NOTES = {
-    "api_key_env": "It names the environment variable that holds the key; the key itself never stands in this file",
-    "management_key_env": "It names the environment variable that holds the key; the key itself never stands in this "
-    "file",
-    "enabled": "enabled = false means that it is not probed",
+    "api_key_env": "It names the environment variable that holds the key; the key itself does not belong in this file",
+    "management_key_env": "It names the environment variable that holds the key; the key itself does not belong in "
+    "this file",
+    "enabled": "enabled = false turns probing off",
     "usd_per_million_input": _PER_MILLION,
     "usd_per_million_output": _PER_MILLION,
     "usd_per_million_cached": _PER_MILLION,
-    "max_tokens": "It is the most output tokens that a probe may come to ask for",
-    "params": 'It is a table, as in {api-version = "2024-10-21"}',
+    "max_tokens": "It limits the output tokens that a probe may request",
+    "params": 'It is a table, such as {api-version = "2024-10-21"}',
     "extra_body": "It is a table of fields of the request's body",
     "check": 'The prompt is Uptoken\'s own: "sum", "echo" or "off"',
     "confirm_after": "A failed probe is repeated once, this long after it",
-    "target": "Each one begins with a line [[target]]",
-    "route": "Each one begins with a line [[route]]",
-    "keys_file": "It names a file with a line name=key for each client; the keys never stand in this file",
+    "target": "Each one starts with a line [[target]]",
+    "route": "Each one starts with a line [[route]]",
+    "keys_file": "It names a file with a line name=key for each client; the keys do not belong in this file",
 }
 """What a right key means, where the wrong name says that something else was expected."""
 
@@ -132,7 +132,7 @@ _ELSEWHERE = {
     "proxy": "a proxy is set by the environment variable HTTPS_PROXY",
     "http_proxy": "a proxy is set by the environment variable HTTP_PROXY",
     "https_proxy": "a proxy is set by the environment variable HTTPS_PROXY",
-    "no_proxy": "what is reached without a proxy is set by the environment variable NO_PROXY",
+    "no_proxy": "hosts that need no proxy are set by the environment variable NO_PROXY",
     "insecure": "certificates are always verified: name your own authority's in the environment variable SSL_CERT_FILE",
     "location": "the location is set by the environment variable UPTOKEN_LOCATION",
     "store": "the store is set by the environment variable UPTOKEN_STORE or by --store",
@@ -181,7 +181,7 @@ def suggestion(section: str, wrong: str, sections: Mapping[str, list[str]]) -> s
         plain = near[0] if near else plain
         meant = plain if plain in known else guesses.get(plain)
     if meant is None:
-        return f"; it knows {', '.join(known)}"
+        return f"; it has {', '.join(known)}"
     note = "" if plain == meant else _note(plain, meant)
     return f"; did you mean {meant!r}?" + (f" {note}" if note else "")
 
@@ -227,9 +227,9 @@ def _note(wrong: str, meant: str) -> str:
         if "1k" in wrong:
             return f"{_PER_MILLION}: 1,000 times the price of a thousand"
     if meant == "stream" and wrong in _NEGATED:
-        return "It says the opposite: stream = false"
+        return "It means the opposite: stream = false"
     if meant == "enabled" and wrong in _NEGATED:
-        return "It says the opposite: enabled = false"
+        return "It means the opposite: enabled = false"
     if meant == "enabled":
         return ""
     if re.search(r"_(?:ms|s|secs?|seconds)$", wrong) or wrong == "cron":

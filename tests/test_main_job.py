@@ -94,7 +94,7 @@ def test_two_ticks_are_recorded_charted_exported_imported_and_watched_over(place
         assert "up    a" in out and "DOWN  b" in out
     code, out, err = place.run("check", "--health")
     assert (code, err) == (0, "")
-    assert out.startswith("the collector runs: it last recorded something ")
+    assert out.startswith("the collector is running: it last recorded something ")
 
     first, second = place.folder / "first", place.folder / "second"
     first.mkdir()
@@ -132,4 +132,4 @@ def test_two_ticks_are_recorded_charted_exported_imported_and_watched_over(place
     for name in TABLES:
         assert (second / f"{name}.csv").read_bytes() == (first / f"{name}.csv").read_bytes(), name
     code, out, err = place.run("import", "probes", str(first / "probes.csv"))
-    assert (code, err) == (0, f"{2 + failed} rows read, 0 new, {2 + failed} were there already\n")
+    assert (code, err) == (0, f"{2 + failed} rows read, 0 new, {2 + failed} already present\n")

@@ -28,7 +28,7 @@ def check_authorities(environment: Mapping[str, str] = os.environ) -> None:
     path = Path(environment[variable])
     if problem := _problem(path):
         raise AuthoritiesError(
-            f"{variable} names {path}, and {problem}: let it name a file of certificates in PEM, as "
+            f"{variable} names {path}, and {problem}: it must name a file of PEM certificates, such as "
             "/etc/ssl/certs/ca-certificates.crt, or unset it"
         )
 
@@ -37,7 +37,7 @@ def _problem(path: Path) -> str | None:
     try:
         if path.is_dir():
             hashed = any(_HASHED.fullmatch(entry.name) for entry in path.iterdir())
-            return None if hashed else "that folder has no certificates that openssl rehash named"
+            return None if hashed else "the folder has no certificates hashed by openssl rehash"
         path.read_bytes()
     except FileNotFoundError:
         return "there is no such file"
@@ -48,5 +48,5 @@ def _problem(path: Path) -> str | None:
     try:
         ssl.create_default_context(cafile=str(path))
     except ssl.SSLError:
-        return "it holds no certificate in PEM"
+        return "it contains no PEM certificate"
     return None

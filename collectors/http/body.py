@@ -21,7 +21,9 @@ Piece = tuple[float, bytes]
 ZIPPED = ("gzip", "x-gzip", "deflate")
 
 
-def receive(response: requests.Response, most: int, marks: Timings, dialect: Dialect) -> tuple[list[Piece], str | None]:
+def receive(
+    response: requests.Response, most: int, timings: Timings, dialect: Dialect
+) -> tuple[list[Piece], str | None]:
     """The body in stamped pieces, and why it ended early, if it did. A piece has the stamp of the moment at which its
     last bytes came out of the socket; what is zipped is unzipped when all of it is here.
 
@@ -34,32 +36,32 @@ def receive(response: requests.Response, most: int, marks: Timings, dialect: Dia
     read1 = _reader(response)
     try:
         while piece := read1(PIECE_BYTES):
-            pieces.append((marks.arrived, piece))
+            pieces.append((timings.arrived, piece))
             size += len(piece)
             if size > most:
-                return _unzipped(pieces, response, most)[0], _too_much(most)
+                return _unzip(pieces, response, most)[0], _too_long(most)
             if end.comes_with(piece):
                 if ended_at is None:
-                    marks.wait_at_most(dialect.after_end_s)
-                ended_at, marks.stream_ended = marks.arrived, True
-            elif ended_at is not None and marks.arrived - ended_at > dialect.after_end_s:
+                    timings.wait_at_most(dialect.after_end_s)
+                ended_at, timings.stream_ended = timings.arrived, True
+            elif ended_at is not None and timings.arrived - ended_at > dialect.after_end_s:
                 return pieces, None
     except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as problem:
         if ended_at is not None:
             return pieces, None
         if own_limit(problem):
             raise
-        return _unzipped(pieces, response, most)[0], root_cause(problem)
+        return _unzip(pieces, response, most)[0], root_cause(problem)
     missing = getattr(response.raw._original_response, "length", None)
     if missing:
-        return _unzipped(pieces, response, most)[0], f"the body is {missing} bytes shorter than Content-Length"
-    marks.wait_at_most(marks.deadline.remaining_s)
-    if not marks.forwarded or keeps_connection(response.headers):
+        return _unzip(pieces, response, most)[0], f"the body is {missing} bytes shorter than Content-Length"
+    timings.wait_at_most(timings.deadline.remaining_s)
+    if not timings.forwarded or keeps_connection(response.headers):
         response.raw.release_conn()  # read to its end, so the next probe can use the connection again
-    return _unzipped(pieces, response, most)
+    return _unzip(pieces, response, most)
 
 
-def _too_much(most: int) -> str:
+def _too_long(most: int) -> str:
     return f"the body is longer than {most // 1024} KiB; the rest was not read"
 
 
@@ -77,7 +79,7 @@ def _encoding(response: requests.Response) -> str:
     return str(response.headers.get("Content-Encoding", "")).strip().lower()
 
 
-def _unzipped(pieces: list[Piece], response: requests.Response, most: int) -> tuple[list[Piece], str | None]:
+def _unzip(pieces: list[Piece], response: requests.Response, most: int) -> tuple[list[Piece], str | None]:
     """Each piece as what it holds, up to `most` bytes in all, and what was wrong with it."""
     if _encoding(response) not in ZIPPED:
         return pieces, None
@@ -90,7 +92,7 @@ def _unzipped(pieces: list[Piece], response: requests.Response, most: int) -> tu
             left -= len(text)
             plain.append((stamp, text[: left + len(text)]))
             if left < 0:
-                return plain, _too_much(most)
+                return plain, _too_long(most)
     except zlib.error as problem:
         return plain, f"the body is not {_encoding(response)} ({problem})"
     return plain, None if unpacker.eof else f"the {_encoding(response)} body is truncated"

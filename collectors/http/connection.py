@@ -58,7 +58,7 @@ class Timings:
 
 
 class _Current(threading.local):
-    marks: Timings | None = None
+    timings: Timings | None = None
 
 
 _current = _Current()
@@ -67,10 +67,10 @@ _current = _Current()
 class _StampedReader(io.RawIOBase):
     """What a response reads from: the socket, with a stamp a read."""
 
-    def __init__(self, raw: io.RawIOBase, marks: Timings) -> None:
+    def __init__(self, raw: io.RawIOBase, timings: Timings) -> None:
         self._raw = raw
-        self._marks = marks
-        marks.reader = self
+        self._timings = timings
+        timings.reader = self
 
     def wait_at_most(self, seconds: float) -> None:
         """See `Timings.wait_at_most`."""
@@ -83,7 +83,7 @@ class _StampedReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         count: int | None = self._raw.readinto(buffer)
-        self._marks.arrived = time.perf_counter()
+        self._timings.arrived = time.perf_counter()
         return count
 
     def close(self) -> None:
@@ -94,8 +94,8 @@ class _StampedReader(io.RawIOBase):
 class _StampedResponse(http.client.HTTPResponse):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        if _current.marks is not None:
-            self.fp = io.BufferedReader(_StampedReader(self.fp.detach(), _current.marks), BUFFER_BYTES)
+        if _current.timings is not None:
+            self.fp = io.BufferedReader(_StampedReader(self.fp.detach(), _current.timings), BUFFER_BYTES)
 
 
 class _StampedConnection(HTTPConnection):
@@ -103,17 +103,17 @@ class _StampedConnection(HTTPConnection):
     _held: list[bytes] | None = None
 
     def _new_conn(self) -> socket.socket:
-        marks = _current.marks
-        if marks is None:
+        timings = _current.timings
+        if timings is None:
             return super()._new_conn()
-        marks.connect_began = time.perf_counter()
+        timings.connect_began = time.perf_counter()
         name = self._dns_host
         try:
-            fresh = self._first_that_connects(marks.deadline)
+            fresh = self._first_that_connects(timings.deadline)
         finally:
             self._dns_host = name
-        fresh.settimeout(marks.deadline.remaining_s)
-        marks.deadline.guard(fresh)
+        fresh.settimeout(timings.deadline.remaining_s)
+        timings.deadline.guard(fresh)
         return fresh
 
     def _first_that_connects(self, deadline: Deadline) -> socket.socket:
@@ -131,33 +131,33 @@ class _StampedConnection(HTTPConnection):
             except ConnectTimeoutError:  # also of what is refused
                 if left == 1:
                     raise
-        raise NewConnectionError(self, "the name has no address")
+        raise NewConnectionError(self, "the host name has no address")
 
     def connect(self) -> None:
         super().connect()
-        if _current.marks is not None:
-            _current.marks.connected = time.perf_counter()
+        if _current.timings is not None:
+            _current.timings.connected = time.perf_counter()
 
     def _tunnel(self) -> None:
-        marks = _current.marks
-        if marks is None:
+        timings = _current.timings
+        if timings is None:
             super()._tunnel()
             return
-        marks.tunnel = "asked for"
+        timings.tunnel = "asked for"
         try:
             super()._tunnel()
         except OSError as problem:
             if refusal := re.match(r"Tunnel connection failed: (\d+) ?(.*)", str(problem)):
-                marks.tunnel_refusal = (int(refusal[1]), refusal[2])
+                timings.tunnel_refusal = (int(refusal[1]), refusal[2])
             raise
-        marks.tunnel = "open"
+        timings.tunnel = "open"
 
     def request(self, *arguments: Any, **named: Any) -> None:
-        if _current.marks is not None and self.sock is not None:
-            self.timeout = _current.marks.deadline.remaining_s
-            if _current.marks.connected is None:  # a connection that was there already
-                _current.marks.deadline.guard(self.sock)
-        if _current.marks is None:
+        if _current.timings is not None and self.sock is not None:
+            self.timeout = _current.timings.deadline.remaining_s
+            if _current.timings.connected is None:  # a connection that was there already
+                _current.timings.deadline.guard(self.sock)
+        if _current.timings is None:
             super().request(*arguments, **named)
             return
         # head and body in one piece: one system call, one segment, and one moment at which the request was sent
@@ -171,7 +171,7 @@ class _StampedConnection(HTTPConnection):
         try:
             self.send(b"".join(held))
         finally:  # a server may close its ear before the end and respond all the same; urllib3 then reads the response
-            _current.marks.sent = time.perf_counter()
+            _current.timings.sent = time.perf_counter()
 
     def send(self, data: Any) -> None:
         if self._held is not None:
@@ -271,14 +271,14 @@ class ProbeConnection:
         """The host that it connects to, the proxy's where there is one; null where there is none to connect to."""
         return self.proxy.host or None if self.proxy is not None else urlsplit(self.url).hostname
 
-    def post(self, body: bytes, headers: dict[str, str], marks: Timings) -> requests.Response:
+    def post(self, body: bytes, headers: dict[str, str], timings: Timings) -> requests.Response:
         """Send, and return when the response's headers are in. Redirects are not followed.
 
         The request is prepared once and sent by the adapter itself: a session would prepare it anew each time, which
         is a third of the CPU that sending takes. Raises requests.RequestException, and whatever urllib3 lets through
         of a broken response.
         """
-        marks.proxy, marks.forwarded = self.proxy, self.proxy is not None and self.url.startswith("http://")
+        timings.proxy, timings.forwarded = self.proxy, self.proxy is not None and self.url.startswith("http://")
         if self.proxy is not None and self.proxy.problem is not None:
             raise requests.exceptions.InvalidProxyURL(self.proxy.problem)
         if self._prepared is None:
@@ -286,17 +286,17 @@ class ProbeConnection:
         request = self._prepared.copy()
         request.headers.update(headers | {"Content-Length": str(len(body))})
         request.body = body
-        _current.marks = marks
+        _current.timings = timings
         try:
             return self._adapter.send(
                 request,
                 stream=True,
-                timeout=marks.deadline.remaining_s,
+                timeout=timings.deadline.remaining_s,
                 verify=self._verify,
                 proxies=_proxies(self.proxy),
             )
         finally:
-            _current.marks = None
+            _current.timings = None
 
     def close(self) -> None:
         """Close the connection that was kept."""

@@ -29,7 +29,7 @@ from collectors.http.errors import ReportedError, page_title, read_error_body, w
 from collectors.http.litellm import litellm_cost_usd, litellm_route
 from collectors.http.own_limits import own_limit
 from collectors.http.proxy_failures import ProxyFailure, failed_before_target, own_response
-from collectors.http.rate_limits import NOTHING_SAID, RateLimits, read_limits, wait_ms
+from collectors.http.rate_limits import NO_LIMITS, RateLimits, read_limits, wait_ms
 from collectors.http.redaction import innermost, root_cause, safe_error
 from collectors.http.response import ProbeResponse, parse_object, parse_objects, read_events, read_whole
 from collectors.http.sse import LineTooLongError, events
@@ -87,21 +87,21 @@ class Exchange:
     own_limit: bool = False
     """This machine lacked something: the network and the target were not even tried."""
     retry_after: str | None = None
-    limits: RateLimits = NOTHING_SAID
+    limits: RateLimits = NO_LIMITS
     wait_ms: int | None = None
     """How long the server asked to be left alone, from the end of the exchange on."""
-    reply: ProbeResponse = field(default_factory=ProbeResponse)
+    response: ProbeResponse = field(default_factory=ProbeResponse)
     adaptations: tuple[tuple[str, str | None], ...] = ()
 
 
-def exchange(line: ProbeConnection, ask: ProbeRequest) -> Exchange:
+def exchange(connection: ProbeConnection, request: ProbeRequest) -> Exchange:
     """Make one exchange, again without each field that the server refuses, all within one deadline.
 
     What was left out or replaced is in `adaptations`: pairs of a field and the JSON of what was sent in its place
     (null: nothing).
     """
     try:
-        return _within(Deadline(ask.timeout_s), line, ask)
+        return _exchange_within(Deadline(request.timeout_s), connection, request)
     except Exception as problem:
         limit = own_limit(problem)
         if limit is None:
@@ -109,19 +109,19 @@ def exchange(line: ProbeConnection, ask: ProbeRequest) -> Exchange:
         return Exchange("offline", limit, own_limit=True)
 
 
-def _within(deadline: Deadline, line: ProbeConnection, ask: ProbeRequest) -> Exchange:
+def _exchange_within(deadline: Deadline, connection: ProbeConnection, request: ProbeRequest) -> Exchange:
     adapted: list[Change] = []
     change: Change | None = None
     try:
         for _ in range(MOST_TRIES):
-            result, refusal = _once(line, ask, deadline)
-            change = None if refusal is None else change_for(refusal, ask.body, ask.most_tokens)
+            result, refusal = _send_once(connection, request, deadline)
+            change = None if refusal is None else change_for(refusal, request.body, request.most_tokens)
             if change is None or change in adapted or deadline.passed:
                 break
-            if change[0] in LIMITS and not ask.affords([*adapted, change]):
+            if change[0] in LIMITS and not request.affords([*adapted, change]):
                 break
             adapted.append(change)
-            ask = replace(ask, body=adapt(ask.body, [change]))
+            request = replace(request, body=adapt(request.body, [change]))
         # remembered as soon as a changed request was taken, whatever came of it: else each probe would be refused first
         is_taken = change is None and _is_good(result.http_status)
         return replace(result, adaptations=tuple(adapted) if is_taken else ())
@@ -133,57 +133,59 @@ def _is_good(status: int | None) -> bool:
     return status is not None and HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
-def _once(line: ProbeConnection, ask: ProbeRequest, deadline: Deadline) -> tuple[Exchange, ReportedError | None]:
+def _send_once(
+    connection: ProbeConnection, request: ProbeRequest, deadline: Deadline
+) -> tuple[Exchange, ReportedError | None]:
     """One request and its outcome, and the server's own words where it refused, inside a 200, too."""
-    marks = Timings(deadline)
-    body = json.dumps(ask.body).encode()
+    timings = Timings(deadline)
+    body = json.dumps(request.body).encode()
     try:
         try:
-            response = line.post(body, ask.headers, marks)
+            response = connection.post(body, request.headers, timings)
         except requests.ConnectionError:
             # a connection kept open that the server had closed meanwhile says nothing about the server
-            if marks.connected is not None or marks.sent is None or deadline.passed:
+            if timings.connected is not None or timings.sent is None or deadline.passed:
                 raise
-            marks = Timings(deadline)
-            response = line.post(body, ask.headers, marks)
+            timings = Timings(deadline)
+            response = connection.post(body, request.headers, timings)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as problem:
-        return _unanswered(problem, marks, ask), None
+        return _failure_without_response(problem, timings, request), None
     try:
-        return _answered(response, marks, ask)
+        return _read_response(response, timings, request)
     finally:
         response.close()
 
 
-def _connect_ms(marks: Timings) -> float | None:
-    return _since(marks.connect_began, marks.connected)
+def _connect_ms(timings: Timings) -> float | None:
+    return _since(timings.connect_began, timings.connected)
 
 
-def _unanswered(problem: BaseException, marks: Timings, ask: ProbeRequest) -> Exchange:
+def _failure_without_response(problem: BaseException, timings: Timings, request: ProbeRequest) -> Exchange:
     """No status line came: too late, no connection, or no HTTP."""
     if limit := own_limit(problem):
         return Exchange("offline", limit, own_limit=True)
     words = root_cause(problem)
-    unreached = marks.connected is None and marks.sent is None and marks.tunnel is None
+    unreached = timings.connected is None and timings.sent is None and timings.tunnel is None
     if unusable := _unusable_authorities(problem):
-        return replace(Exchange("caller_error", unusable), connect_ms=_connect_ms(marks))
+        return replace(Exchange("caller_error", unusable), connect_ms=_connect_ms(timings))
     own = any(hint in words for hint in ("Network is unreachable", "Temporary failure in name resolution"))
     refused = "refused" in words
-    late = _is_late(problem, marks)
-    result = Exchange("connection_error", safe_error(words, ask.secrets), connect_ms=_connect_ms(marks))
-    if failure := failed_before_target(marks, words, ask.timeout_s if late else None):
-        return replace(_of_proxy(failure, result, ask), own_network=own, unreached=unreached and not refused)
+    late = _is_late(problem, timings)
+    result = Exchange("connection_error", safe_error(words, request.secrets), connect_ms=_connect_ms(timings))
+    if failure := failed_before_target(timings, words, request.timeout_s if late else None):
+        return replace(_proxy_failure(failure, result, request), own_network=own, unreached=unreached and not refused)
     if late:
-        where = "connecting" if marks.connected is None and marks.sent is None else "waiting for the response"
+        where = "connecting" if timings.connected is None and timings.sent is None else "waiting for the response"
         return replace(
-            result, outcome="timeout", error=f"{where} took more than {ask.timeout_s:g} s", unreached=unreached
+            result, outcome="timeout", error=f"{where} took more than {request.timeout_s:g} s", unreached=unreached
         )
     if isinstance(problem, SSLError):
-        return replace(result, error=safe_error(f"TLS: {words}", ask.secrets))
+        return replace(result, error=safe_error(f"TLS: {words}", request.secrets))
     if isinstance(problem, requests.exceptions.InvalidURL | requests.exceptions.InvalidHeader):
         return replace(result, outcome="caller_error")
-    if isinstance(problem, ValueError) and marks.sent is None and not isinstance(problem, OSError):
+    if isinstance(problem, ValueError) and timings.sent is None and not isinstance(problem, OSError):
         return replace(result, outcome="caller_error", error=CANNOT_BE_SENT)  # its words may have the key
-    if marks.sent is not None and _is_no_http(problem):
+    if timings.sent is not None and _is_not_http(problem):
         return replace(result, outcome="invalid_response")
     return replace(result, own_network=own, unreached=unreached and not refused)
 
@@ -199,20 +201,20 @@ def _unusable_authorities(problem: BaseException) -> str | None:
     return None
 
 
-def _is_late(problem: BaseException, marks: Timings) -> bool:
+def _is_late(problem: BaseException, timings: Timings) -> bool:
     cause = innermost(problem)
     timed_out = isinstance(problem, requests.Timeout) or isinstance(
         cause, TimeoutError | urllib3.exceptions.TimeoutError
     )
-    return marks.deadline.passed or (timed_out and not isinstance(cause, urllib3.exceptions.NewConnectionError))
+    return timings.deadline.passed or (timed_out and not isinstance(cause, urllib3.exceptions.NewConnectionError))
 
 
-def _of_proxy(failure: ProxyFailure, result: Exchange, ask: ProbeRequest) -> Exchange:
-    error = safe_error(failure.error, ask.secrets)
+def _proxy_failure(failure: ProxyFailure, result: Exchange, request: ProbeRequest) -> Exchange:
+    error = safe_error(failure.error, request.secrets)
     return replace(result, outcome=failure.outcome, error=error, http_status=failure.status)
 
 
-def _is_no_http(problem: BaseException) -> bool:
+def _is_not_http(problem: BaseException) -> bool:
     words = repr(problem)
     return any(hint in words for hint in ("BadStatusLine", "LineTooLong", "got more than", "UnknownProtocol", "Header"))
 
@@ -223,133 +225,138 @@ _COMMENTS = re.compile(rb"(?:\s*:[^\r\n]*[\r\n]+)+\s*(?=[\[{])")
 """The keep-alives of a stream, before a JSON body."""
 
 
-def _answered(response: requests.Response, marks: Timings, ask: ProbeRequest) -> tuple[Exchange, ReportedError | None]:
+def _read_response(
+    response: requests.Response, timings: Timings, request: ProbeRequest
+) -> tuple[Exchange, ReportedError | None]:
     status = response.status_code
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    base = Exchange("ok", http_status=status, connect_ms=_connect_ms(marks))
+    base = Exchange("ok", http_status=status, connect_ms=_connect_ms(timings))
     came_at = now_ms()
     if not _is_good(status):
-        return _refused(response, base, marks, ask, came_at)
-    pieces, cut = receive(response, MOST_BYTES, marks, ask.dialect)
+        return _read_refusal(response, base, timings, request, came_at)
+    pieces, cut = receive(response, MOST_BYTES, timings, request.dialect)
     try:
-        reply = _read(pieces, kind, ask.dialect)
+        parsed = _parse_body(pieces, kind, request.dialect)
     except LineTooLongError as problem:
         return replace(base, outcome="invalid_response", error=str(problem)), None
-    _note_headers(reply, response, ask)
-    outcome, error = _judge(reply, kind, cut, ask, marks)
+    _note_headers(parsed, response, request)
+    outcome, error = _classify(parsed, kind, cut, request, timings)
     if outcome == "invalid_response" and kind == "text/html":
         title = page_title(b"".join(piece for _, piece in pieces).decode("utf-8", "replace"))
         error = f"{error}: {title}" if title else error
     base = replace(
         base,
         outcome=outcome,
-        error=_kept(error, ask) if error else None,
-        reply=reply,
+        error=_redact(error, request) if error else None,
+        response=parsed,
         limits=read_limits(response.headers, came_at),
-        wait_ms=wait_ms(response.headers, status, reply.reported, now_ms()),
+        wait_ms=wait_ms(response.headers, status, parsed.reported, now_ms()),
     )
-    is_refused = outcome == "caller_error" and not reply.has_token
-    return _timed(base, marks.sent), reply.reported if is_refused else None
+    is_refused = outcome == "caller_error" and not parsed.has_token
+    return _add_times(base, timings.sent), parsed.reported if is_refused else None
 
 
-def _read(pieces: list[Piece], kind: str, dialect: Dialect) -> ProbeResponse:
+def _parse_body(pieces: list[Piece], kind: str, dialect: Dialect) -> ProbeResponse:
     """What came, by its first bytes: a JSON object or events, whichever type it has. Raises LineTooLongError."""
     body = b"".join(piece for _, piece in pieces)
     keep_alives = _COMMENTS.match(body)
     body = body[keep_alives.end() :] if keep_alives else body
     is_json = not _EVENTS.match(body)
-    if is_json and (whole := _whole(body, pieces, dialect)) is not None:
-        return whole
-    reply = read_events(events(pieces), dialect)
-    is_of_lines = reply.events > reply.broken_events
+    if is_json and (parsed_json := _parse_json_body(body, pieces, dialect)) is not None:
+        return parsed_json
+    parsed = read_events(events(pieces), dialect)
+    is_of_lines = parsed.events > parsed.broken_events
     return (
-        reply if is_of_lines or not is_json or kind != "application/json" else ProbeResponse(events=1, broken_events=1)
+        parsed if is_of_lines or not is_json or kind != "application/json" else ProbeResponse(events=1, broken_events=1)
     )
 
 
-def _whole(body: bytes, pieces: list[Piece], dialect: Dialect) -> ProbeResponse | None:
+def _parse_json_body(body: bytes, pieces: list[Piece], dialect: Dialect) -> ProbeResponse | None:
     """The reply of a body that is a JSON object, or a list of them (Gemini's without `alt=sse`); null for any other."""
     bodies = parse_objects(body)
     if not bodies:
         return None
-    reply = read_whole(bodies, dialect)
-    reply.ended_at = pieces[-1][0] if reply.has_token else None
-    return reply
+    parsed = read_whole(bodies, dialect)
+    parsed.ended_at = pieces[-1][0] if parsed.has_token else None
+    return parsed
 
 
-def _note_headers(reply: ProbeResponse, response: requests.Response, ask: ProbeRequest) -> None:
+def _note_headers(parsed: ProbeResponse, response: requests.Response, request: ProbeRequest) -> None:
     """What a router says in its headers, where the body did not say it."""
-    reply.route = reply.route or litellm_route(response.headers, ask.body.get("model"), response.status_code)
-    if reply.usage.cost_usd is None:
-        reply.usage = replace(reply.usage, cost_usd=litellm_cost_usd(response.headers))
+    parsed.route = parsed.route or litellm_route(response.headers, request.body.get("model"), response.status_code)
+    if parsed.usage.cost_usd is None:
+        parsed.usage = replace(parsed.usage, cost_usd=litellm_cost_usd(response.headers))
 
 
-def _kept(text: str, ask: ProbeRequest) -> str | None:
+def _redact(text: str, request: ProbeRequest) -> str | None:
     """An error text as it may be kept: without the key and without the prompt."""
-    return safe_error(without_prompt(text, ask.body), ask.secrets)
+    return safe_error(without_prompt(text, request.body), request.secrets)
 
 
-def _judge(
-    reply: ProbeResponse, kind: str, cut: str | None, ask: ProbeRequest, marks: Timings
+def _classify(
+    parsed: ProbeResponse, kind: str, cut: str | None, request: ProbeRequest, timings: Timings
 ) -> tuple[str, str | None]:
     """The outcome of a 2xx and its reason."""
-    if marks.deadline.passed and not marks.stream_ended:
-        return "timeout", f"not over after {ask.timeout_s:g} s"
-    if reply.reported is not None:
-        return outcome_of(reply.reported, HTTPStatus.OK), reply.error
-    if reply.finish_reason is not None and reply.finish_reason.lower().replace("-", "_") in GAVE_UP:
-        return "stream_error", f"finish_reason is {reply.finish_reason}"
+    if timings.deadline.passed and not timings.stream_ended:
+        return "timeout", f"the response did not end within {request.timeout_s:g} s"
+    if parsed.reported is not None:
+        return outcome_of(parsed.reported, HTTPStatus.OK), parsed.error
+    if parsed.finish_reason is not None and parsed.finish_reason.lower().replace("-", "_") in GAVE_UP:
+        return "stream_error", f"finish_reason is {parsed.finish_reason}"
     cut_json = cut is not None and kind == "application/json"
-    if reply.events == reply.broken_events and (kind not in READABLE or reply.broken_events) and not cut_json:
-        return "invalid_response", f"{kind or 'a body without a type'} came that is no {ask.dialect.gives}"
+    if parsed.events == parsed.broken_events and (kind not in READABLE or parsed.broken_events) and not cut_json:
+        return (
+            "invalid_response",
+            f"{kind or 'a body without a content type'} was received instead of {request.dialect.gives}",
+        )
     if cut is not None:
         return "stream_error", f"the stream was cut: {cut}"
-    if reply.broken_events:
-        return "invalid_response", f"{reply.broken_events} of {reply.events} events were no JSON objects"
-    if not reply.ended:
-        return "stream_error", _cut_reason(reply, ask.dialect)
+    if parsed.broken_events:
+        return "invalid_response", f"{parsed.broken_events} of {parsed.events} events were not JSON objects"
+    if not parsed.ended:
+        return "stream_error", _cut_reason(parsed, request.dialect)
     # reasoning that is billed and not shown is work, too, and a filter shows that the server does its own
-    worked = reply.has_token or reply.usage.completion_tokens or reply.usage.reasoning_tokens
-    if not worked and not reply.filtered:
-        if not ask.dialect.makes_text:
-            return "empty", "no vector came"
-        return "empty", f"no token came (finish_reason: {reply.finish_reason or 'none'})"
+    worked = parsed.has_token or parsed.usage.completion_tokens or parsed.usage.reasoning_tokens
+    if not worked and not parsed.filtered:
+        if not request.dialect.makes_text:
+            return "empty", "the response has no vector"
+        return "empty", f"no tokens received (finish_reason: {parsed.finish_reason or 'none'})"
     return "ok", None
 
 
-def _cut_reason(reply: ProbeResponse, dialect: Dialect) -> str:
+def _cut_reason(parsed: ProbeResponse, dialect: Dialect) -> str:
     """A connection that was closed in good order says nothing of a cut; the events do."""
-    if reply.cut_in_event:
+    if parsed.cut_in_event:
         return "the stream was cut in the middle of an event"
-    when = "" if reply.has_token else " before its first token,"
+    when = "" if parsed.has_token else " before its first token,"
     return f"the stream ended{when} without {dialect.ends_with}"
 
 
-def _timed(base: Exchange, sent: float | None) -> Exchange:
-    reply = base.reply
-    ttft = _since(sent, reply.first_token_at)
-    total = _since(sent, reply.last_token_at)
-    tokens, source = reply.usage.completion_tokens, "usage"
+def _add_times(base: Exchange, sent: float | None) -> Exchange:
+    parsed = base.response
+    ttft = _since(sent, parsed.first_token_at)
+    total = _since(sent, parsed.last_token_at)
+    tokens, source = parsed.usage.completion_tokens, "usage"
     if tokens is None:
-        tokens, source = (reply.token_chunks, "chunks") if reply.streamed and reply.has_token else (None, "")
+        tokens, source = (parsed.token_chunks, "chunks") if parsed.streamed and parsed.has_token else (None, "")
     return replace(
         base,
         ttft_ms=ttft,
-        first_answer_ms=_since(sent, reply.first_answer_at),
+        first_answer_ms=_since(sent, parsed.first_answer_at),
         total_ms=total,
         completion_tokens=tokens,
         tokens_source=source or None,
-        tokens_per_second=_rate(reply, tokens),
-        itl_p50_ms=_gap_ms(reply, 0.50),
-        itl_p99_ms=_gap_ms(reply, 0.99),
+        tokens_per_second=_rate(parsed, tokens),
+        itl_p50_ms=_gap_ms(parsed, 0.50),
+        itl_p99_ms=_gap_ms(parsed, 0.99),
     )
 
 
-def _gap_ms(reply: ProbeResponse, share: float) -> float | None:
+def _gap_ms(parsed: ProbeResponse, share: float) -> float | None:
     """The gap between two chunks with a token that this share of them does not exceed; null for too few chunks."""
-    if reply.token_chunks < FEWEST_CHUNKS_FOR_A_RATE or not reply.token_stamps:
+    if parsed.token_chunks < FEWEST_CHUNKS_FOR_A_RATE or not parsed.token_stamps:
         return None
-    gaps = sorted(reply.gaps_s)
+    gaps = sorted(parsed.gaps_s)
     return interpolate(gaps.__getitem__, len(gaps), share) * 1_000
 
 
@@ -357,58 +364,58 @@ def _since(began: float | None, at: float | None) -> float | None:
     return None if began is None or at is None else (at - began) * 1_000
 
 
-def _rate(reply: ProbeResponse, tokens: int | None) -> float | None:
+def _rate(parsed: ProbeResponse, tokens: int | None) -> float | None:
     """Tokens x (chunks - 1) / chunks / (last - first content chunk): what came after the first chunk, in its time.
 
     Where each chunk is a token, that is (tokens - 1) / span, as Artificial Analysis measures output speed. Reasoning
     that was counted but never streamed was made before the first chunk, so it is not counted. Null for too few tokens,
     chunks or milliseconds: a rate of nothing is not a rate.
     """
-    chunks, began, ended = reply.token_chunks, reply.first_token_at, reply.last_token_at
+    chunks, began, ended = parsed.token_chunks, parsed.first_token_at, parsed.last_token_at
     if tokens is None or began is None or ended is None or chunks < FEWEST_CHUNKS_FOR_A_RATE:
         return None
-    if not reply.reasoned:
-        tokens -= reply.usage.reasoning_tokens or 0
+    if not parsed.reasoned:
+        tokens -= parsed.usage.reasoning_tokens or 0
     if tokens < FEWEST_TOKENS_FOR_A_RATE or ended - began < SHORTEST_SPAN_FOR_A_RATE_S:
         return None
     return tokens * (chunks - 1) / chunks / (ended - began)
 
 
-def _refused(
-    response: requests.Response, base: Exchange, marks: Timings, ask: ProbeRequest, came_at: int
+def _read_refusal(
+    response: requests.Response, base: Exchange, timings: Timings, request: ProbeRequest, came_at: int
 ) -> tuple[Exchange, ReportedError | None]:
     """Anything but a 2xx. A redirect is not followed: it could carry the key to another host."""
     status = base.http_status or 0
-    if failure := own_response(marks, status, response.reason or "", response.headers):
-        return _of_proxy(failure, base, ask), None
+    if failure := own_response(timings, status, response.reason or "", response.headers):
+        return _proxy_failure(failure, base, request), None
     if 300 <= status < 400:
-        where = _place(response.url, response.headers.get("Location", ""))
-        text = f"HTTP {status}, a redirect to {where}, not followed so that the key stays here; put the right base_url"
-        return replace(base, outcome="invalid_response", error=_kept(text, ask)), None
-    pieces, _ = receive(response, MOST_ERROR_BYTES, marks, ask.dialect)
+        where = _describe_redirect(response.url, response.headers.get("Location", ""))
+        text = f"HTTP {status}, a redirect to {where}, which is not followed, to keep the key here; correct base_url"
+        return replace(base, outcome="invalid_response", error=_redact(text, request)), None
+    pieces, _ = receive(response, MOST_ERROR_BYTES, timings, request.dialect)
     content = b"".join(piece for _, piece in pieces)
     reported = read_error_body(content)
     said = reported.describe(status) if reported else ""
     wait = response.headers.get("Retry-After")
     text = f"HTTP {status}" + (f", {said}" if said else "") + (f" (retry after {wait})" if wait else "")
-    outcome = "timeout" if marks.deadline.passed else outcome_of(reported or ReportedError(), status)
+    outcome = "timeout" if timings.deadline.passed else outcome_of(reported or ReportedError(), status)
     body = parse_object(content) or {}
     error = body.get("error")
     route = route_of(body) or (route_of(error) if isinstance(error, dict) else None)
-    reply = ProbeResponse(route=route, provider=word(reported.provider) if reported else None)
+    parsed = ProbeResponse(route=route, provider=word(reported.provider) if reported else None)
     result = replace(
         base,
         outcome=outcome,
-        error=_kept(text, ask),
+        error=_redact(text, request),
         retry_after=wait,
         limits=read_limits(response.headers, came_at),
         wait_ms=wait_ms(response.headers, status, reported, came_at),
-        reply=reply,
+        response=parsed,
     )
     return result, reported if status in REFUSALS else None
 
 
-def _place(url: str, location: str) -> str:
+def _describe_redirect(url: str, location: str) -> str:
     """Where a redirect leads, as a base_url is written: without what could hold a key (user, query, fragment)."""
     if not location:
         return "nowhere (it has no Location)"
@@ -416,6 +423,6 @@ def _place(url: str, location: str) -> str:
         place = urlsplit(urljoin(url, location))
         port = f":{place.port}" if place.port else ""
     except ValueError:
-        return "what is no address"
+        return "an invalid address"
     host = f"[{place.hostname}]" if ":" in (place.hostname or "") else place.hostname
     return f"{place.scheme}://{host}{port}{place.path}"

@@ -39,7 +39,7 @@ def get_json(url: str, headers: dict[str, str] | None = None, timeout_s: float =
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise ValueError(f"GET /{path} did not answer with JSON") from None
+        raise ValueError(f"the response to GET /{path} is not JSON") from None
 
 
 def _fetch(url: str, path: str, headers: dict[str, str] | None, timeout_s: float) -> bytearray:
@@ -51,9 +51,9 @@ def _fetch(url: str, path: str, headers: dict[str, str] | None, timeout_s: float
     ):
         status = response.status_code
         if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-            raise GoneError(f"GET /{path} answered with HTTP {status}")
+            raise GoneError(f"GET /{path} returned HTTP {status}")
         if status != HTTPStatus.OK:
-            raise ValueError(f"GET /{path} answered with HTTP {status}")
+            raise ValueError(f"GET /{path} returned HTTP {status}")
         body = bytearray()
         until = time.monotonic() + WHOLE_S
         for piece in response.iter_content(PIECE_BYTES):

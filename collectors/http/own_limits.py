@@ -9,15 +9,15 @@ import errno
 import socket
 from collections.abc import Iterator
 
-_MEMORY = "this machine or this process is out of memory (ulimit -v, MemoryMax=): nothing could be probed"
+_MEMORY = "this machine or this process is out of memory (ulimit -v, MemoryMax=): no probe could be made"
 _WORDS = {
-    errno.EMFILE: "this process has no file descriptor left: raise its limit (ulimit -n, LimitNOFILE=)",
-    errno.ENFILE: "this machine has no file descriptor left (fs.file-max)",
+    errno.EMFILE: "this process has no file descriptors left: raise its limit (ulimit -n, LimitNOFILE=)",
+    errno.ENFILE: "this machine has no file descriptors left (fs.file-max)",
     errno.ENOMEM: _MEMORY,
     socket.EAI_MEMORY: _MEMORY,
     errno.ENOBUFS: "this machine has no network buffers left",
-    errno.EADDRNOTAVAIL: "this machine has no local address or port left to connect from",
-    errno.EPERM: "this machine does not let Uptoken connect (its firewall or a sandbox)",
+    errno.EADDRNOTAVAIL: "this machine has no local ports left to connect from",
+    errno.EPERM: "this machine (a firewall or a sandbox) does not allow Uptoken to connect",
 }
 _WITH_ERRNO = (OSError, PermissionError, socket.gaierror)
 """Not ssl's errors, which have numbers of their own."""
@@ -30,7 +30,7 @@ def own_limit(problem: BaseException) -> str | None:
         if isinstance(cause, MemoryError):
             return _MEMORY
         if isinstance(cause, RuntimeError) and _NO_THREAD in str(cause):
-            return "this machine starts no more threads for Uptoken: raise its limit (ulimit -u, TasksMax=)"
+            return "this machine allows Uptoken no more threads: raise the limit (ulimit -u, TasksMax=)"
         if isinstance(cause, OSError) and type(cause) in _WITH_ERRNO and cause.errno in _WORDS:
             return _WORDS[cause.errno]
     return None

@@ -28,7 +28,7 @@ class Prompt:
         return self.is_right(text)
 
 
-def ask(profile: str, check: str, chance: random.Random) -> Prompt:
+def make_prompt(profile: str, check: str, chance: random.Random) -> Prompt:
     """A new prompt: a tiny sum or a number to repeat, as `check` says (`sum`, `echo`, or `off`: a sum that is not
     checked); or, to keep a model talking, counting on from a fresh number.
     """

@@ -65,7 +65,7 @@ def parse_proxy(variable: str, value: str) -> Proxy:
     """The proxy that a variable's value names, with or without a scheme; its `problem` says what is wrong with it."""
 
     def unusable(reason: str) -> Proxy:
-        return Proxy(variable, problem=f"{variable} names no proxy that can be used: {reason}")
+        return Proxy(variable, problem=f"{variable} does not name a usable proxy: {reason}")
 
     try:
         parts = urlsplit(value if "://" in value else f"http://{value}")

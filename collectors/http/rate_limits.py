@@ -61,7 +61,7 @@ class RateLimits:
         return tuple(getattr(one, item.name) for one in (self.requests, self.tokens) for item in fields(one))
 
 
-NOTHING_SAID = RateLimits()
+NO_LIMITS = RateLimits()
 
 
 def read_limits(headers: Mapping[str, str], at: int) -> RateLimits:
@@ -69,7 +69,7 @@ def read_limits(headers: Mapping[str, str], at: int) -> RateLimits:
     named = {name.lower(): value for name, value in headers.items()}
     limiting = _limiting(named)
     if not limiting:
-        return NOTHING_SAID
+        return NO_LIMITS
     found = _allowances(limiting, at, skew_of(named.get("date"), at))
     return RateLimits(
         _tightest(one for what, one in found if what == "requests"),

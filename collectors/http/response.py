@@ -86,43 +86,43 @@ class ProbeResponse:
 
 def read_events(stream: Iterable[Event], dialect: Dialect = CHAT) -> ProbeResponse:
     """The reply that a stream of events makes. Raises `sse.LineTooLongError` as `stream` does."""
-    reply = ProbeResponse()
+    response = ProbeResponse()
     for event in stream:
         said = event.data.strip().strip('"').lower() if len(event.data) <= LONGEST_WORD else "{"
         if said == "[done]":
-            reply.done = True
+            response.done = True
             continue
         if said in KEEP_ALIVES or event.name.lower() in KEEP_ALIVES[1:]:
             continue
         values = parse_objects(event.data)
-        if reply.done:  # some say only then what was used
+        if response.done:  # some say only then what was used
             for value in values:
-                _note_usages(reply, dialect.event(value))
+                _note_usages(response, dialect.event(value))
             continue
         if not values and not event.complete:
-            reply.cut_in_event = True
+            response.cut_in_event = True
             continue
-        if not values and event.name != "error" and reply.finish_reason is not None:
+        if not values and event.name != "error" and response.finish_reason is not None:
             continue  # whatever it is, the response was over
-        reply.events += 1
+        response.events += 1
         if event.name == "error" and not (values and values[0].get("error")):
             values = [{"error": values[0] if values else event.data}]
-        reply.broken_events += not values
+        response.broken_events += not values
         for value in values:
-            _note(reply, dialect.event(value), event.at)
-    _note_text(reply)
-    return reply
+            _note(response, dialect.event(value), event.at)
+    _note_text(response)
+    return response
 
 
 def read_whole(bodies: list[dict[str, Any]], dialect: Dialect = CHAT) -> ProbeResponse:
     """The reply that a plain JSON body makes, or a list of its parts. It has no time to first token: nobody saw the
     first token arrive.
     """
-    reply = ProbeResponse(streamed=False, done=True, events=1)
+    response = ProbeResponse(streamed=False, done=True, events=1)
     for body in bodies:
-        _note(reply, dialect.whole(body), None)
-    _note_text(reply)
-    return reply
+        _note(response, dialect.whole(body), None)
+    _note_text(response)
+    return response
 
 
 def parse_object(text: str | bytes) -> dict[str, Any] | None:
@@ -143,47 +143,47 @@ def parse_objects(text: str | bytes) -> list[dict[str, Any]]:
     return objects(value if isinstance(value, list) else [value])
 
 
-def _note(reply: ProbeResponse, chunk: Chunk, at: float | None) -> None:
-    if reply.reported is None and chunk.error is not None:
-        reply.reported = chunk.error
-        reply.provider = reply.provider or word(chunk.error.provider)
-    reply.provider = chunk.provider or reply.provider
-    reply.served_model = chunk.model or reply.served_model
-    reply.system_fingerprint = chunk.fingerprint or reply.system_fingerprint
-    reply.route = chunk.route or reply.route
-    reply.finish_reason = chunk.finish_reason or reply.finish_reason
+def _note(response: ProbeResponse, chunk: Chunk, at: float | None) -> None:
+    if response.reported is None and chunk.error is not None:
+        response.reported = chunk.error
+        response.provider = response.provider or word(chunk.error.provider)
+    response.provider = chunk.provider or response.provider
+    response.served_model = chunk.model or response.served_model
+    response.system_fingerprint = chunk.fingerprint or response.system_fingerprint
+    response.route = chunk.route or response.route
+    response.finish_reason = chunk.finish_reason or response.finish_reason
     if chunk.filtered or (chunk.finish_reason is not None and chunk.finish_reason.lower() in FILTERS):
-        reply.filtered = True
-    reply.done = reply.done or chunk.is_end
-    _note_usages(reply, chunk)
-    if not chunk.has_token or (chunk.is_whole and at is not None and reply.has_token):
+        response.filtered = True
+    response.done = response.done or chunk.is_end
+    _note_usages(response, chunk)
+    if not chunk.has_token or (chunk.is_whole and at is not None and response.has_token):
         return
-    reply.token_chunks += 1
-    reply.reasoned = reply.reasoned or chunk.reasoned
+    response.token_chunks += 1
+    response.reasoned = response.reasoned or chunk.reasoned
     if at is not None:
-        reply.token_stamps.append(at)
+        response.token_stamps.append(at)
     if chunk.text:
-        reply._texts.append((at, chunk.text))
+        response._texts.append((at, chunk.text))
 
 
-def _note_usages(reply: ProbeResponse, chunk: Chunk) -> None:
+def _note_usages(response: ProbeResponse, chunk: Chunk) -> None:
     for usage in chunk.usages:
-        reply.usage = reply.usage.followed_by(usage)
+        response.usage = response.usage.followed_by(usage)
 
 
-def _note_text(reply: ProbeResponse) -> None:
+def _note_text(response: ProbeResponse) -> None:
     """The answer, and when the first of it came: behind the reasoning that some servers leave in the text."""
-    text = "".join(piece for _, piece in reply._texts)
+    text = "".join(piece for _, piece in response._texts)
     thought = first_thought(text)
-    reply.reasoned = reply.reasoned or not thought.is_empty
-    reply.text = answer_text(text)
+    response.reasoned = response.reasoned or not thought.is_empty
+    response.text = answer_text(text)
     begins = thought.end
-    if reply.reasoned:
+    if response.reasoned:
         begins += len(text[begins:]) - len(text[begins:].lstrip())  # blank lines between the two
     if not text[begins:].strip():
         return
-    for at, piece in reply._texts:
+    for at, piece in response._texts:
         begins -= len(piece)
         if begins < 0:
-            reply.first_answer_at = at
+            response.first_answer_at = at
             return

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from collectors.http.adaptations import Change
+from collectors.prices import is_routed, price_of
 from collectors.relay.observed import recent_cached_shares, recent_performance
-from collectors.scheduler.prices import is_routed, price_of
 from routing.prices import Price
 from routing.selection import EndpointPerformance
 from settings.targets import Config, ProbeTarget

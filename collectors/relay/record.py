@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from collectors.http.usage import Usage
+from collectors.prices import is_plausible_usd
 from collectors.probe import cost_of
 from collectors.relay.attempt import Attempt
 from collectors.relay.normalize import standard_reason
-from collectors.scheduler.prices import is_plausible_usd
 from routing.prices import Price
 from settings.secrecy import looks_secret
 from store.schema import Request

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from collectors.prices import is_routed
 from collectors.relay.call import Call
 from collectors.relay.generations import Generations
 from collectors.relay.health import Health, SeenPerformance
@@ -21,8 +22,7 @@ from collectors.relay.metrics import Metrics
 from collectors.relay.problems import ProblemError, report_failure
 from collectors.relay.recorder import Recorder
 from collectors.relay.upstream import Connections, Upstream, upstream_of
-from collectors.scheduler.config_watch import ConfigWatch, Wrong
-from collectors.scheduler.prices import is_routed
+from collectors.scheduler.config_watch import ConfigWatch, InvalidConfig
 from routing.provider_preferences import Preferences, read_preferences
 from routing.relay_selection import EndpointState, rank
 from routing.selection import EndpointPerformance
@@ -147,7 +147,7 @@ class Relay:
             found = await asyncio.to_thread(watch.look)
             if found is None:
                 continue
-            why = (found.why if found.is_news else None) if isinstance(found, Wrong) else self._refusal(found)
+            why = (found.error if found.is_news else None) if isinstance(found, InvalidConfig) else self._refusal(found)
             if why is not None:
                 print(f"{why}\nthe relay keeps the configuration from before", file=sys.stderr, flush=True)
             elif isinstance(found, Config):
@@ -156,7 +156,7 @@ class Relay:
                 if self._open_store is not None:
                     await self._learn_once()
             if isinstance(found, Config):
-                watch.take(found)
+                watch.confirm(found)
 
     async def _learn_once(self) -> None:
         """A store that cannot be read leaves everything as it is. In a thread of its own: one that hangs keeps only

@@ -10,12 +10,15 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 
+from collectors.scheduler.lock import LockedError
 from collectors.scheduler.schedule import day_began
 from collectors.scheduler.shared_state import DaySpending, SharedState
 from settings.targets import Config, ProbeTarget
 from store import Spending, StoreError
+from store.clock import now_ms
 from store.schema import Budget
 
 
@@ -47,7 +50,7 @@ class DailyBudget:
     def reserve(self, target: ProbeTarget, at_most_usd: Decimal, now: int) -> str | None:
         """Set aside one request and its worst cost; returns why not, or null when it may be sent."""
         with self._shared.exclusive():
-            self.turn_page(now)
+            self.start_day(now)
             reason = self._refusal(target, at_most_usd)
             if reason is None:
                 self._shared.spending.requests[target.name] += 1
@@ -57,7 +60,7 @@ class DailyBudget:
     def reserve_more(self, usd: Decimal, now: int) -> bool:
         """Set aside more for a request whose worst cost turned out to be higher; false when the budget has no room."""
         with self._shared.exclusive():
-            self.turn_page(now)
+            self.start_day(now)
             has_room = self._usd + usd <= self._config.collector.usd_per_day
             self._shared.spending.usd += usd if has_room else 0
             return has_room
@@ -76,10 +79,10 @@ class DailyBudget:
         with self._lock:
             self._settled.append((day_began(reserved_at), name, requests, usd))
 
-    def standing(self, now: int) -> Budget:
-        """How the day stands at a moment, as the store keeps it. Of the quotas of several keys it is the fullest."""
+    def row(self, now: int) -> Budget:
+        """The day at a moment, as the store keeps it; of the quotas of several keys the one that is used most."""
         with self._shared.exclusive():
-            self.turn_page(now)
+            self.start_day(now)
             free = (target for target in self._config.targets if target.is_free_variant)
             used = {target.api_key_env: self._free_requests(target) for target in free}
             settings = self._config.collector
@@ -113,8 +116,8 @@ class DailyBudget:
             if other.is_free_variant and other.api_key_env == target.api_key_env
         )
 
-    def turn_page(self, now: int) -> None:
-        """Begin a new day if it is one, and apply what was settled. The shared state is held. Raises StoreError."""
+    def start_day(self, now: int) -> None:
+        """Start a new day if one has begun, and apply what was settled. The shared state is held. Raises StoreError."""
         day, steps = day_began(now), self._shared.clock.steps if self._shared.clock is not None else 0
         if not self._shared.spending.day == self._elsewhere.day == day:
             found = self._known_spending(day)
@@ -153,7 +156,7 @@ class DailyBudget:
     def _refusal(self, target: ProbeTarget, at_most_usd: Decimal) -> str | None:
         settings = self._config.collector
         if target.requests_per_day is not None and self._requests(target.name) >= target.requests_per_day:
-            return f"its {target.requests_per_day} requests of the day (requests_per_day) are used up"
+            return f"its {target.requests_per_day} requests a day (requests_per_day) are used up"
         if target.is_free_variant and self._free_requests(target) >= settings.free_requests_per_day:
             return (
                 f"the {settings.free_requests_per_day} requests a day that free models share "
@@ -161,10 +164,39 @@ class DailyBudget:
             )
         if at_most_usd and self._usd + at_most_usd > settings.usd_per_day:
             return (
-                f"it could pass the budget: ${self._usd:.4f} of ${settings.usd_per_day} (usd_per_day) are spent or set "
-                f"aside, and it could cost ${at_most_usd:.4f}"
+                f"it could exceed the budget: ${self._usd:.4f} of ${settings.usd_per_day} (usd_per_day) are spent or "
+                f"set aside, and it could cost ${at_most_usd:.4f}"
             )
         return None
+
+
+class Reservation:
+    """What is set aside for one probe in the budget of its day, from `DailyBudget.reserve` until it is settled."""
+
+    def __init__(self, budget: DailyBudget, target: ProbeTarget, usd: Decimal, at: int) -> None:
+        self._budget = budget
+        self._target = target
+        self._usd = usd
+        self.at = at
+
+    def raise_to(self, usd: Decimal) -> bool:
+        """Set aside as much as this; false when the budget has no room for it."""
+        more = usd - self._usd
+        if more <= 0:
+            return True
+        with suppress(LockedError):
+            if self._budget.reserve_more(more, now_ms()):
+                self._usd += more
+                return True
+        return False
+
+    def settle(self, cost_usd: float | None) -> None:
+        """Book what the probe cost; when that is unknown, what was set aside."""
+        self._budget.settle(self._usd, cost_usd, self.at)
+
+    def cancel(self) -> None:
+        """Give back what was set aside: nothing was sent."""
+        self._budget.cancel(self._target, self._usd, self.at)
 
 
 def _together(seeded: DaySpending, before: DaySpending) -> DaySpending:

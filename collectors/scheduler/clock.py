@@ -111,18 +111,18 @@ def passed_ms(state: ClockState | None, now: Reading, newest_ms: int | None) -> 
 
 
 def describe(step: Step) -> str:
-    """What the run says of a jump, and what to do."""
+    """A jump in words, and what to do about it."""
     size = _in_words(abs(step.by_ms))
     if step.is_restart and step.by_ms > 0:
         return (
-            f"{size} went by since the last run, if this machine's clock is right. Nothing is pruned before it has "
-            f"been steady for 7 days, and then {CATCH_UP} days of history a day"
+            f"{size} passed since the last run, if this machine's clock is right. Nothing is pruned until it has been "
+            f"steady for 7 days, and then {CATCH_UP} days of history a day"
         )
     way = "forward" if step.by_ms > 0 else "back"
     return (
-        f"the clock was set {way} by {size}. Rows are recorded at the time that it says, and nothing is pruned before "
-        "it has been steady for 7 days. If it is wrong, set it right: `python -m collectors remove-future` then shows "
-        "what it left"
+        f"the clock was set {way} by {size}. Rows are recorded with its time, and nothing is pruned until it has been "
+        "steady for 7 days. If it is wrong, correct it: `python -m collectors remove-future` then shows the rows that "
+        "it left"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a run says while it runs: a bar on a terminal, a plain line per probe otherwise, and a table at the end."""
+"""What a run prints: a progress bar on a terminal, a plain line per probe otherwise, and a table at the end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import suppress
 from statistics import median
 from typing import TYPE_CHECKING, TextIO
 
-from collectors.scheduler.context import Result
+from collectors.contract import Result
 from settings.secrecy import hidden, redacted
 from store.outcomes import DOWN, UP
 from store.schema import Model, Probe
@@ -28,7 +28,7 @@ def verdict(outcome: str) -> bool | None:
     return True if outcome in UP else False if outcome in DOWN else None
 
 
-def line_of(probe: Probe) -> str:
+def format_probe(probe: Probe) -> str:
     """A probe in one line, for a log."""
     clock = time.strftime("%H:%M:%S", time.localtime(probe.started_at / 1_000))
     parts = [clock, f"{WORD[verdict(probe.outcome)]:4}", probe.target]
@@ -51,13 +51,13 @@ def console_for(stream: TextIO) -> Console:
 
 def report_bug(name: str, problem: BaseException) -> None:
     """A traceback on standard error, without keys: requests puts headers into its messages."""
-    told = hidden(redacted("".join(traceback.format_exception(problem))))
+    text = hidden(redacted("".join(traceback.format_exception(problem))))
     with suppress(OSError):
-        print(f"{name}: Uptoken itself failed; please report this:\n{told}", file=sys.stderr, flush=True)
+        print(f"{name}: Uptoken itself failed; please report this:\n{text}", file=sys.stderr, flush=True)
 
 
 class ConsoleReport:
-    """Tells of probes as they end; safe to call from any thread."""
+    """Prints probes as they end; safe to call from any thread."""
 
     def __init__(self, stream: TextIO | None = None, *, bar: bool = False) -> None:
         """`bar`: show a progress bar instead of lines, for a terminal that waits for one tick."""
@@ -69,8 +69,8 @@ class ConsoleReport:
         self.probes: list[Probe] = []
         self.skipped: list[tuple[str, str]] = []
 
-    def planned(self, count: int, skipped: list[tuple[str, str]]) -> None:
-        """So many errands are about to start; these are left out, each with its reason."""
+    def show_plan(self, count: int, skipped: list[tuple[str, str]]) -> None:
+        """Print what is skipped (name and reason), and let the bar expect so many jobs more."""
         with self._lock:
             for name, reason in dict.fromkeys(skipped):
                 if (name, reason) not in self.skipped:
@@ -79,16 +79,16 @@ class ConsoleReport:
             if self._wants_bar and count:
                 self._grow_bar(count)
 
-    def seen(self, name: str, findings: list[Result]) -> None:
-        """One errand has ended."""
+    def show_results(self, name: str, results: list[Result]) -> None:
+        """Print the results of a job."""
         with self._lock:
-            for finding in findings:
-                if isinstance(finding.row, Probe):
-                    self.probes.append(finding.row)
+            for result in results:
+                if isinstance(result.row, Probe):
+                    self.probes.append(result.row)
                     if self._bar is None:
-                        self._print(line_of(finding.row))
-                elif isinstance(finding.row, Model) and self._bar is None and finding.row.context_tokens:
-                    self._print(f"{name} takes {finding.row.context_tokens:,} tokens of context")
+                        self._print(format_probe(result.row))
+                elif isinstance(result.row, Model) and self._bar is None and result.row.context_tokens:
+                    self._print(f"{name}: context size {result.row.context_tokens:,} tokens")
             del self.probes[:-10_000]
             if self._bar is not None and self._task is not None:
                 self._bar.update(self._task, advance=1, description=name)
@@ -98,7 +98,7 @@ class ConsoleReport:
         with self._lock:
             self._print(text)
 
-    def summary(self) -> None:
+    def print_summary(self) -> None:
         """The table at the end: one row a target."""
         if self._bar is not None:
             self._bar.stop()
@@ -110,7 +110,7 @@ class ConsoleReport:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading, justify in (("target", "left"), ("probes", "right"), ("up", "right"), ("first token", "right")):
             table.add_column(heading, justify="right" if justify == "right" else "left")
-        table.add_column("how they ended")
+        table.add_column("outcomes")
         by_target: dict[str, list[Probe]] = defaultdict(list)
         for probe in self.probes:
             by_target[probe.target].append(probe)

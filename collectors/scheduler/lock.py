@@ -23,10 +23,10 @@ from store.private import make_private_folder
 from store.url import parse_store_url
 
 _RUNS_AT, _RUNS = 1 << 41, 1 << 40
-_SEATS_AT = 1 << 42
-_SEATS_OF_ONE = 256
+_PERMITS_AT = 1 << 42
+_PERMITS_OF_ONE = 256
 _POLL_S = 0.005
-SEAT_POLL_S = 0.01
+PERMIT_POLL_S = 0.01
 
 
 class LockedError(Exception):
@@ -101,19 +101,19 @@ class LockFile:
 
 
 @contextmanager
-def seat(path: Path, name: str, count: int, stop: threading.Event) -> Iterator[bool]:
-    """Hold one of `count` seats called `name`, in all processes together; wait for it until `stop`.
+def hold_permit(path: Path, name: str, count: int, stop: threading.Event) -> Iterator[bool]:
+    """Hold one of `count` permits called `name`, in all processes together; wait for it until `stop`.
 
-    Yields whether there is a seat. Seats are polled: waiting for one delays the start of a probe, never its times.
+    Yields whether it is held. Permits are polled: waiting for one delays the start of a probe, never its times.
     """
     number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
-    start = _SEATS_AT + number * _SEATS_OF_ONE
+    start = _PERMITS_AT + number * _PERMITS_OF_ONE
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        while not (taken := any(_lock(descriptor, start + place) for place in range(min(count, _SEATS_OF_ONE)))):
-            if stop.wait(SEAT_POLL_S):
+        while not (is_held := any(_lock(descriptor, start + place) for place in range(min(count, _PERMITS_OF_ONE)))):
+            if stop.wait(PERMIT_POLL_S):
                 break
-        yield taken
+        yield is_held
     finally:
         os.close(descriptor)
 
@@ -132,7 +132,7 @@ def nobody_writes(store_url: str, *, only_reading: bool = False) -> Iterator[Non
         if only_reading and not _has_run(path):
             yield
             return
-        raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
+        raise StoreError(f"could not create the lock file beside the store: {problem}") from problem
     try:
         if not file.keep_runs_away():
             holder = file.any_run() or "unknown"
@@ -148,12 +148,12 @@ def writing(store_url: str) -> Iterator[None]:
     try:
         file = LockFile(lock_path(store_url))
     except OSError as problem:
-        raise StoreError(f"the collector's lock beside the store could not be made: {problem}") from problem
+        raise StoreError(f"could not create the lock file beside the store: {problem}") from problem
     try:
         file.join(new_run())
         yield
     except LockedError as problem:
-        raise StoreError(f"{problem}: try again when it is done") from problem
+        raise StoreError(f"{problem}: try again afterwards") from problem
     finally:
         file.close()
 

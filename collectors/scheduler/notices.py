@@ -1,4 +1,4 @@
-"""What a person should know of a configuration that is right: what it does not probe, and what is too quick for it."""
+"""What a person should know about a valid configuration: what is not probed, and what is probed too rarely."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ SHORT = 0.9
 """An interval below this share of the timer's step is too short for it."""
 
 
-def waiting(config: Config) -> list[str]:
-    """What is not probed, and what to do for it."""
-    said = []
+def keys_missing(config: Config) -> list[str]:
+    """What is not probed, and what to do about it."""
+    notices = []
     if not config.targets:
         which = "the only target is" if len(config.disabled) == 1 else f"all {len(config.disabled)} targets are"
-        said = [f"{which} disabled (enabled = false): nothing is probed. Set enabled = true for one in {config.path}"]
-    return said + [
-        f"waiting for a key: {target.name} is not probed before; {target.where_key_belongs}"
+        notices = [
+            f"{which} disabled (enabled = false): nothing is probed. Set enabled = true for one in {config.path}"
+        ]
+    return notices + [
+        f"waiting for a key: {target.name} is not probed; {target.where_key_belongs}"
         for target in config.targets
         if target.waits_for_key
     ]
 
 
 def slow_ticks(config: Config, interval_s: float) -> list[str]:
-    """What a loop that ticks each `interval_s` probes more rarely than it should."""
-    quickest = min(config.targets, key=lambda target: target.every_s, default=None)
-    if quickest is None or quickest.every_s >= interval_s:
+    """What a loop that ticks every `interval_s` probes more rarely than configured."""
+    fastest = min(config.targets, key=lambda target: target.every_s, default=None)
+    if fastest is None or fastest.every_s >= interval_s:
         return []
     return [
-        f"--every {interval_s:g} is longer than the interval of {quickest.name} ({quickest.every_s:g} s): "
-        "it is probed once a tick, and its coverage will say so"
+        f"--every {interval_s:g} is longer than the interval of {fastest.name} ({fastest.every_s:g} s): "
+        "it is probed once a tick, and its coverage will be low"
     ]
 
 
 def short_intervals(config: Config, step_s: float | None) -> list[str]:
-    """What to change where a timer starts runs more rarely than targets are due; `step_s` is its usual step."""
+    """What to change when a timer starts runs more rarely than targets are due; `step_s` is its usual interval."""
     if step_s is None:
         return []
     short = [target for target in config.targets if target.every_s < SHORT * step_s and not target.waits_for_key]
@@ -46,16 +48,16 @@ def short_intervals(config: Config, step_s: float | None) -> list[str]:
     ]
 
 
-def changes(old: Config, new: Config) -> str:
-    """`2 targets added (a, b), 1 changed (c)`: what another configuration means for the targets."""
+def describe_changes(old: Config, new: Config) -> str:
+    """`targets: 2 added (a, b), 1 changed (c)`."""
     before, after = ({target.name: target for target in config.all_targets} for config in (old, new))
-    found = {
+    by_change = {
         "added": [name for name in after if name not in before],
         "removed": [name for name in before if name not in after],
         "changed": [name for name in after if name in before and before[name] != after[name]],
     }
-    said = [f"{len(names)} {what} ({_few(names)})" for what, names in found.items() if names]
-    return f"targets: {', '.join(said)}" if said else "no target changed"
+    parts = [f"{len(names)} {change} ({_few(names)})" for change, names in by_change.items() if names]
+    return f"targets: {', '.join(parts)}" if parts else "no target changed"
 
 
 def _few(names: list[str]) -> str:

@@ -13,46 +13,43 @@ import threading
 import time
 from collections.abc import Mapping
 
+from collectors.contract import Collector, ProbeCollector
 from collectors.http.redaction import safe_error
-from collectors.scheduler.claims import Claim
-from collectors.scheduler.clock import describe, passed_ms, read_clocks
-from collectors.scheduler.config_watch import ConfigWatch, Wrong
+from collectors.scheduler.clock import describe
+from collectors.scheduler.config_watch import ConfigWatch, InvalidConfig
 from collectors.scheduler.console import ConsoleReport
-from collectors.scheduler.context import Collect, CollectorContext
 from collectors.scheduler.lock import LockedError
-from collectors.scheduler.notices import changes, slow_ticks, waiting
-from collectors.scheduler.rests import rest_in_words
-from collectors.scheduler.room import in_use, make_room
+from collectors.scheduler.notices import describe_changes, keys_missing, slow_ticks
+from collectors.scheduler.periodic import plan_periodic
+from collectors.scheduler.plan import Plan, ProbeJob
+from collectors.scheduler.probing import plan_probes
+from collectors.scheduler.process_limits import measure_usage, raise_limits
+from collectors.scheduler.pruning import Pruner
+from collectors.scheduler.rate_limit_state import describe_rest
+from collectors.scheduler.recorder import Recorder
 from collectors.scheduler.schedule import TickWindow, next_tick
 from collectors.scheduler.shared_state import PLANNING_WAIT_S, SharedState
-from collectors.scheduler.spool import Spool
+from collectors.scheduler.state import SchedulerState
 from collectors.scheduler.target_rows import changed_targets
 from collectors.scheduler.tick import Ended, Tick
 from collectors.scheduler.workers import Workers
 from settings.targets import Config
 from store import Selection, Store, StoreError
-from store.clock import DAY_MS, now_ms
-from store.formats import iso
+from store.clock import now_ms
 from store.horizon import horizon, late_probes
 from store.outcomes import CONFIGURATION
-from store.protocol import Compactable
-from store.schema import RUNS, Model, Probe, Row, Run, Target
+from store.schema import RUNS, Probe, Run
 
-PROBE = "probe"
-WRONG_NOTED_EVERY_S = 3_600.0
+INVALID_NOTED_EVERY_S = 3_600.0
 GRACE_S = 2.0
-TAKE_IN_S = 2.0
+IMPORT_S = 2.0
 """How long a run writes what earlier ones could not, before it plans; the rest follows between ticks."""
-TIDY_S = 0.1
-"""How long pruning old probes may take after a tick; what is left waits for the next one."""
-RUNS_KEPT_MS = 30 * DAY_MS
-"""Runs are kept one by one for so long, and by hour from then on."""
-MOST_UNSAVED_ROWS = 100_000
+IMPORT_BETWEEN_TICKS_S = 0.1
 RETRY_AFTER_S = 5.0
 BETWEEN_TICKS_S = 0.25
 """How long a loop waits for a store that another program holds: its next ticks should not be late for it."""
 RECORD_AFTER_S = 1.0
-"""A tick that is still open after this is recorded as far as it got: what hangs holds nobody else's rows back."""
+"""A tick that is still open after this is recorded as far as it got: a target that hangs delays nobody else's rows."""
 TAKE_OVER_AFTER = 1.1
 """In steps of the timer. systemd starts no run while this one lasts, so this one does what the next would have done."""
 
@@ -66,12 +63,12 @@ class Scheduler:
         store: Store,
         location: str,
         report: ConsoleReport,
-        collectors: Mapping[str, Collect],
+        collectors: Mapping[str, Collector],
         shared: SharedState | None = None,
         watch: ConfigWatch | None = None,
     ) -> None:
         """`collectors`: those that run, by name. `shared`: what overlapping runs have in common; without it this one is
-        alone. `watch`: whether the configuration was changed since; without it nobody looks.
+        alone. `watch`: whether the configuration has changed since; without it nobody looks.
 
         Raises StoreError, LockedError.
         """
@@ -79,85 +76,86 @@ class Scheduler:
         self._report = report
         self._location = location
         self._collectors = collectors
+        self._probes = any(isinstance(collector, ProbeCollector) for collector in collectors.values())
         self._ended: queue.Queue[Tick] = queue.Queue()  # a SimpleQueue waits for ever when a signal meets its timeout
         self._ticks: list[Tick] = []
-        self._unsaved: list[Row] = []
-        self._unrecorded: list[Claim] = []
         self._record_at = 0.0
         self._wait_s = PLANNING_WAIT_S
-        self._lost = 0
-        self._said: str | None = None
-        self._keep_ms = config.collector.retention_days * DAY_MS
-        self._tidied_day = -1
-        self.broke = False
-        """Uptoken itself failed while probing, or the store refused probes."""
-        self._unplanned: StoreError | None = None
+        self._last_problem: str | None = None
+        self._plan_error: StoreError | None = None
         self._watch = watch
-        self._wrong_until = 0.0
+        self._invalid_noted_until = 0.0
         self._interval_s: float | None = None
-        self._warned: list[str] = []
+        self._notices: list[str] = []
         self.stop = threading.Event()
         self.is_asked_to_reload = False
         """The configuration is to be read at once. No event: a signal's handler may meet its own thread changing it."""
         self._shared = shared or SharedState(None, location)
-        self._spool: Spool | None = None
-        if self._shared.spool_path is not None:
-            self._spool = Spool(self._shared.spool_path, report.say)
-            store.patience_s, patience_s = BETWEEN_TICKS_S, store.patience_s
-            self._spool.take_in(store, TAKE_IN_S)
-            store.patience_s = patience_s
-        self._in_use = in_use()
-        self._room = make_room(config, self._in_use)
-        self._scene = CollectorContext(config, store, self._shared, keeps_connections=self._room.keeps_connections)
-        self._newest_at_start = self._scene.newest_anywhere
-        self._began = read_clocks()
-        self._workers = Workers(self._room.most_parallel)
-        changed = changed_targets(store, config, location, now_ms())
-        if changed:
-            store.write(changed)
-        self._say_what_is_from_the_future()
-        last = self._store.read(RUNS, Selection(targets=(CONFIGURATION,)), newest_first=True, limit=100)
-        mine = next((run for run in (Run(*row) for row in last) if run.location == location), None)
-        if mine is not None and mine.error is not None:  # this one is right
-            self._unsaved.append(self._configuration_run())
+        self._recorder = Recorder(store, self._shared, report, lambda: self._state.read_prices())
+        store.patience_s, patience_s = BETWEEN_TICKS_S, store.patience_s
+        self._recorder.import_spooled(IMPORT_S)
+        store.patience_s = patience_s
+        self._usage = measure_usage()
+        self._limits = raise_limits(config, self._usage)
+        keeps_connections = self._limits.keeps_connections
+        self._state = SchedulerState(config, store, self._shared, collectors, keeps_connections=keeps_connections)
+        self._pruner = Pruner(store, report, self._state.newest_anywhere, config.collector.retention_days)
+        self._workers = Workers(self._limits.max_parallel)
+        self._record_start()
 
-    def say_notices(self, interval_s: float | None) -> None:
-        """Say what a person should know of the configuration, and was not told of the one before. `interval_s`: of a
-        loop's ticks.
+    def _record_start(self) -> None:
+        """Record the targets, and that the configuration is right again when the last run's was not."""
+        changed = changed_targets(self._store, self._state.config, self._location, now_ms())
+        if changed:
+            self._store.write(changed)
+        self._report_future_rows()
+        rows = self._store.read(RUNS, Selection(targets=(CONFIGURATION,)), newest_first=True, limit=100)
+        newest = next((run for run in (Run(*row) for row in rows) if run.location == self._location), None)
+        if newest is not None and newest.error is not None:
+            self._recorder.add([self._configuration_run()])
+
+    @property
+    def is_broken(self) -> bool:
+        """Uptoken itself failed while probing, or the store refused probes."""
+        return self._recorder.is_broken
+
+    def report_notices(self, interval_s: float | None) -> None:
+        """Report what a person should know about the configuration, and did not read about the one before.
+        `interval_s`: of a loop's ticks.
         """
-        self._interval_s, config = interval_s, self._scene.config
-        known, quick = self._warned, [] if interval_s is None else slow_ticks(config, interval_s)
-        self._warned = [*waiting(config), *self._room.warnings, *quick]
-        for text in self._warned:
+        self._interval_s, config = interval_s, self._state.config
+        known, slow = self._notices, [] if interval_s is None else slow_ticks(config, interval_s)
+        self._notices = [*keys_missing(config), *self._limits.warnings, *slow]
+        for text in self._notices:
             if text not in known:
                 self._report.say(text)
 
-    def once(self, *, everything: bool = False) -> int | None:
-        """One tick over what is due. Returns null when something was, else when something will be (milliseconds UTC).
+    def run_once(self, *, everything: bool = False) -> int | None:
+        """Make one tick. Returns null when something was due, else when something will be (milliseconds UTC).
 
-        While a probe hangs, the ticks are made that a timer did not start in the meantime.
-        Raises StoreError when what was seen could not be recorded, LockedError when another run does not stop planning.
+        While a probe hangs, this run makes the ticks that its timer does not start in the meantime.
+        Raises StoreError when the rows could not be recorded, LockedError when another run does not stop planning.
         """
         now = now_ms()
         with self._shared.exclusive():
-            step_s = self._timer_step_s() if PROBE in self._collectors else None
-            if PROBE in self._collectors:
+            step_s = self._timer_step_s() if self._probes else None
+            if self._probes:
                 self._shared.note_timer_run(now)
             later, ticks = self._plan(TickWindow(now, now, everything))
         self._start(ticks)
         idle = not self._ticks
         take_over_at = time.monotonic() + TAKE_OVER_AFTER * step_s if step_s else None
         while self._ticks and not self.stop.is_set():
-            self._take(timeout_s=0.2)
+            self._record_ended(timeout_s=0.2)
             if step_s and take_over_at and time.monotonic() >= take_over_at and self._ticks:
                 take_over_at += step_s
                 self._take_over(step_s)
-        self._finish()
-        self._save()
+        self._end_ticks()
+        self._recorder.save()
         if not idle:
-            self._tidy()
-        if self._unplanned is not None:
-            raise self._unplanned
+            self._maintain_store()
+        if self._plan_error is not None:
+            raise self._plan_error
         while now_ms() == now:  # a run is known by the millisecond it began in: the next one begins in another
             time.sleep(0.0002)
         return later if idle and later is not None else None
@@ -169,7 +167,7 @@ class Scheduler:
         known_s = self._shared.timer_step_s()
         if os.environ.get("SYSTEMD_EXEC_PID") != str(os.getpid()):
             return known_s
-        shortest_s = min((target.every_s for target in self._scene.config.targets), default=None)
+        shortest_s = min((target.every_s for target in self._state.config.targets), default=None)
         return min((step_s for step_s in (known_s, shortest_s) if step_s is not None), default=None)
 
     def _take_over(self, step_s: float) -> None:
@@ -181,16 +179,16 @@ class Scheduler:
             with self._shared.exclusive():
                 if now - self._shared.timer_runs[-1] < step_s * 500:
                     return
-                self._scene.read_series()
+                self._state.read_series()
                 self._shared.note_timer_run(now - round((TAKE_OVER_AFTER - 1) * step_s * 1_000))
                 _, ticks = self._plan(TickWindow(now, now))
         except (LockedError, StoreError) as problem:  # what this run has seen is to be recorded all the same
-            self._report.say(f"{problem}: nothing more is planned meanwhile")
+            self._report.say(f"{problem}: nothing more is planned until then")
             return
         self._start(ticks)
 
-    def every(self, seconds: float, *, everything: bool = False) -> None:
-        """Tick at each multiple of `seconds` on the clock until `stop` is set. Raises StoreError as `once` does."""
+    def run_every(self, seconds: float, *, everything: bool = False) -> None:
+        """Tick at each multiple of `seconds` on the clock until `stop` is set. Raises StoreError as `run_once` does."""
         patience_s, self._store.patience_s = self._store.patience_s, BETWEEN_TICKS_S
         self._wait_s = BETWEEN_TICKS_S
         now = now_ms()
@@ -204,24 +202,24 @@ class Scheduler:
             if now >= at or at - now > 2 * seconds * 1_000:  # the second: the clock was set back
                 self._tick(TickWindow(now, next_tick(now, seconds)))
                 at = next_tick(now, seconds)
-            self._take(timeout_s=min(0.5, max(0.001, (at - now_ms()) / 1_000)))
+            self._record_ended(timeout_s=min(0.5, max(0.001, (at - now_ms()) / 1_000)))
             if not self._ticks:
-                self._tidy()
-            if self._unsaved and time.monotonic() >= retry_at:
+                self._maintain_store()
+            if self._recorder.has_rows and time.monotonic() >= retry_at:
                 retry_at = time.monotonic() + RETRY_AFTER_S
-                self._try_to_save()
+                self._recorder.try_to_save()
         self._store.patience_s, self._wait_s = patience_s, PLANNING_WAIT_S
-        self._finish()
-        self._save()
+        self._end_ticks()
+        self._recorder.save()
 
     def close(self) -> bool:
-        """Release threads and connections; false when an errand is still under way."""
+        """Release threads and connections; false when a job is still running."""
         self._workers.close()
-        self._scene.close()
-        self._keep_unsaved()
+        self._state.close()
+        self._recorder.close()
         try:
             with self._shared.exclusive():
-                self._scene.budget(now_ms())  # what was settled or given back last
+                self._state.changed_budget(now_ms())  # what was settled or given back last
         except (LockedError, StoreError) as problem:
             self._report.say(str(problem))
         self._shared.close()
@@ -230,53 +228,53 @@ class Scheduler:
     # -- the configuration
 
     def _follow_configuration(self) -> bool:
-        """Take over a configuration that was changed, and say so; keep the one in force when it is wrong."""
+        """Put a changed configuration in force; keep the one before while it is invalid."""
         if self._watch is None:
             return False
         at_once, self.is_asked_to_reload = self.is_asked_to_reload, False
-        found = self._watch.look(at_once=at_once)
-        if isinstance(found, Wrong):
-            self._note_wrong(found, is_asked=at_once)
-        return isinstance(found, Config) and self._take_configuration(found, self._watch)
+        config = self._watch.look(at_once=at_once)
+        if isinstance(config, InvalidConfig):
+            self._note_invalid(config, is_asked=at_once)
+        return isinstance(config, Config) and self._apply_configuration(config, self._watch)
 
-    def _note_wrong(self, wrong: Wrong, *, is_asked: bool) -> None:
-        """Say it once, and each time that somebody asks; System shows the runs of a day, so one an hour tells it."""
-        if wrong.is_news or is_asked:
-            self._report.say(f"{wrong.why}\nThe configuration from before stays in force until that is mended")
-        if wrong.is_news or time.monotonic() >= self._wrong_until:
-            self._wrong_until = time.monotonic() + WRONG_NOTED_EVERY_S
-            self._unsaved.append(self._configuration_run(wrong.why))
-            self._try_to_save()
+    def _note_invalid(self, invalid: InvalidConfig, *, is_asked: bool) -> None:
+        """Report it once, and each time that somebody asks; an hourly row is enough for System, which shows a day."""
+        if invalid.is_news or is_asked:
+            self._report.say(f"{invalid.error}\nThe previous configuration stays in force until this is fixed")
+        if invalid.is_news or time.monotonic() >= self._invalid_noted_until:
+            self._invalid_noted_until = time.monotonic() + INVALID_NOTED_EVERY_S
+            self._recorder.add([self._configuration_run(invalid.error)])
+            self._recorder.try_to_save()
 
-    def _configuration_run(self, why: str | None = None, rows: int = 0) -> Run:
+    def _configuration_run(self, error: str | None = None, rows: int = 0) -> Run:
         now = now_ms()
-        return Run(CONFIGURATION, now, self._location, now, rows, 0, None if why is None else safe_error(why))
+        return Run(CONFIGURATION, now, self._location, now, rows, 0, None if error is None else safe_error(error))
 
-    def _take_configuration(self, config: Config, watch: ConfigWatch) -> bool:
-        """Put another configuration in force; false when the store or another run do not let it be done yet."""
-        old = self._scene
-        room = make_room(config, self._in_use)
+    def _apply_configuration(self, config: Config, watch: ConfigWatch) -> bool:
+        """Put another configuration in force; false when the store or another run prevents it for now."""
+        old = self._state
+        limits = raise_limits(config, self._usage)
         try:
-            fresh = old.prepare(config, keeps_connections=room.keeps_connections)
+            state = old.with_config(config, keeps_connections=limits.keeps_connections)
             targets = changed_targets(self._store, config, self._location, now_ms())
             with self._shared.exclusive(self._wait_s):
-                old.hand_over(fresh)
-                budget = fresh.budget(now_ms())
+                old.hand_over(state)
+                budget = state.changed_budget(now_ms())
         except (StoreError, LockedError) as problem:
-            watch.put_off()
-            if str(problem) != self._said:
-                self._said = str(problem)
-                self._report.say(f"{problem}: the changed configuration waits for that")
+            watch.postpone()
+            if str(problem) != self._last_problem:
+                self._last_problem = str(problem)
+                self._report.say(f"{problem}: the changed configuration is applied after that")
             return False
-        watch.take(config)
-        self._scene, self._room = fresh, room
-        self._workers.limit(room.most_parallel)
-        self._keep_ms = config.collector.retention_days * DAY_MS
-        self._report.say(f"{config.path} was changed and is in force now; {changes(old.config, config)}")
-        self.say_notices(self._interval_s)
-        self._unsaved = [row for row in self._unsaved if not isinstance(row, Target)]  # of a configuration in between
-        self._unsaved += [*targets, *budget, self._configuration_run(rows=len(targets))]
-        self._try_to_save()
+        watch.confirm(config)
+        self._state, self._limits = state, limits
+        self._workers.limit(limits.max_parallel)
+        self._pruner.retention_days = config.collector.retention_days
+        self._report.say(f"applied the changed {config.path}; {describe_changes(old.config, config)}")
+        self.report_notices(self._interval_s)
+        self._recorder.replace_targets(targets)
+        self._recorder.add([*budget, self._configuration_run(rows=len(targets))])
+        self._recorder.try_to_save()
         return True
 
     # -- ticks
@@ -287,47 +285,49 @@ class Scheduler:
             with self._shared.exclusive(self._wait_s):
                 _, ticks = self._plan(window)
         except LockedError as problem:
-            self._report.say(f"{problem}: nothing is planned meanwhile")
+            self._report.say(f"{problem}: nothing is planned until then")
             return
         self._start(ticks)
 
     def _plan(self, window: TickWindow) -> tuple[int | None, list[Tick]]:
         """When the next thing will be due (milliseconds UTC), and what is due now. The shared state is held."""
-        nexts = []
+        next_times = []
         ticks = []
-        for name in self._collectors:
+        for name, collector in self._collectors.items():
             try:
-                due = self._collectors[name](self._scene, window)
-            except StoreError as problem:  # what others see meanwhile is kept in memory
-                self._unplanned = problem
-                self._scene.failed.add(name)
-                self._report.say(f"{name}: nothing is planned meanwhile: {problem}")
+                plan = self._plan_collector(name, collector, window)
+            except StoreError as problem:  # the rows of the other collectors are kept in memory
+                self._plan_error = problem
+                self._state.failed.add(name)
+                self._report.say(f"{name}: nothing is planned: {problem}")
                 continue
-            nexts += [due.next_at] if due.next_at is not None else []
-            if not due.errands and not due.skipped:
-                continue
-            ticks.append(Tick(name, self._location, window.now, due, self._ended.put, self._report.seen))
-        return min(nexts, default=None), ticks
+            next_times += [plan.next_at] if plan.next_at is not None else []
+            if plan.jobs or plan.skipped:
+                ticks.append(Tick(name, self._location, window.now, plan, self._ended.put, self._report.show_results))
+        return min(next_times, default=None), ticks
+
+    def _plan_collector(self, name: str, collector: Collector, window: TickWindow) -> Plan:
+        if isinstance(collector, ProbeCollector):
+            return plan_probes(self._state, collector, window)
+        return plan_periodic(self._state, name, collector, window)
 
     def _start(self, ticks: list[Tick]) -> None:
         for step in self._shared.clock_steps:
             self._report.say(describe(step))
         self._shared.clock_steps.clear()
-        if self._shared.problem not in (None, self._said):
+        if self._shared.problem not in (None, self._last_problem):
             self._report.say(str(self._shared.problem))
-            self._said = self._shared.problem
+            self._last_problem = self._shared.problem
         for tick in ticks:
-            due = tick.due
-            self._report.planned(len(due.errands), due.skipped)
-            if due.missed:
-                self._report.say(
-                    f"{tick.collector}: {due.missed:,} that were due meanwhile were missed: this process was held up"
-                )
+            plan = tick.plan
+            self._report.show_plan(len(plan.jobs), plan.skipped)
+            if plan.missed:
+                self._report.say(f"{tick.collector}: missed {plan.missed:,} slots while this process was held up")
             self._ticks.append(tick)
             self._record_at = time.monotonic() + RECORD_AFTER_S
             tick.start(self._workers, self.stop)
 
-    def _take(self, timeout_s: float) -> None:
+    def _record_ended(self, timeout_s: float) -> None:
         """Wait for ticks to end, and record what is certain."""
         ended: list[Tick] = []
         try:
@@ -342,147 +342,73 @@ class Scheduler:
         try:
             with self._shared.exclusive(self._wait_s):
                 for tick in self._ticks:
-                    self._collect_rows(tick)
+                    self._take_rows(tick)
                 for tick in ended:
-                    self._end(tick)
-        except LockedError as problem:  # the rows stay in their ticks, and are collected the next time
+                    self._close_tick(tick)
+        except LockedError as problem:  # the rows stay in their ticks until the next time
             self._report.say(str(problem))
             for tick in ended:
                 self._ended.put(tick)
             return
-        self._try_to_save()
+        self._recorder.try_to_save()
 
-    def _collect_rows(self, tick: Tick) -> None:
-        rows, claims = tick.take_rows(self._cover)
-        self._unsaved += rows
-        self._unrecorded += claims
-        self.broke = self.broke or any(isinstance(r, Probe) and r.outcome == "internal_error" for r in rows)
+    def _take_rows(self, tick: Tick) -> None:
+        rows, claims = tick.take_rows(self._settle_claim)
+        self._recorder.add(rows, claims)
         if rows:
-            self._unsaved += self._scene.budget(now_ms())
-        for row in self._scene.rate_limits(now_ms()):
-            self._unsaved.append(row)
+            self._recorder.add(self._state.changed_budget(now_ms()))
+        limits = self._shared.rate_limits.changed_rows(self._location, now_ms())
+        self._recorder.add(limits)
+        for row in limits:
             if row.rests_until is not None:
-                self._report.say(f"{row.target} {rest_in_words(row.rests_until, row.reason)}")
+                self._report.say(f"{row.target} {describe_rest(row.rests_until, row.reason)}")
 
-    def _cover(self, ended: Ended) -> int:
-        """How many slots an errand's probe decides. One that made none gives its slot back, unless
-        it was refused.
-        """
-        claim, claims = ended.errand.claim, self._shared.claims
-        if claim is None:
+    def _settle_claim(self, ended: Ended) -> int:
+        """How many slots a job's probe decides. A job that made no probe gives its slot back, unless it was refused."""
+        job, claims = ended.job, self._shared.claims
+        if not isinstance(job, ProbeJob) or job.claim is None:
             return 1
-        began = [finding.row.started_at for finding in ended.findings if isinstance(finding.row, Probe)]
-        if not began:
-            if claim.state != "refused":
-                claims.drop(ended.errand.series, claim)
+        starts = [result.row.started_at for result in ended.results if isinstance(result.row, Probe)]
+        if not starts:
+            if job.claim.state != "refused":
+                claims.drop(job.series, job.claim)
             return 1
-        claims.settle(ended.errand.series, claim, max(began))
-        return claim.slots
+        claims.settle(job.series, job.claim, max(starts))
+        return job.claim.slots
 
-    def _end(self, tick: Tick) -> None:
+    def _close_tick(self, tick: Tick) -> None:
         self._ticks.remove(tick)
         if tick.row_count or tick.errors or not self.stop.is_set():  # a tick that never began is no run
-            self._unsaved += [tick.run_row(now_ms()), *self._scene.budget(now_ms())]
-        (self._scene.failed.add if tick.errors else self._scene.failed.discard)(tick.collector)
+            self._recorder.add([tick.run_row(now_ms()), *self._state.changed_budget(now_ms())])
+        (self._state.failed.add if tick.errors else self._state.failed.discard)(tick.collector)
         for error in tick.errors:
             self._report.say(f"{tick.collector}: {error}")
 
-    def _finish(self) -> None:
-        """After `stop`: give what is under way a moment, then end it."""
+    def _end_ticks(self) -> None:
+        """Give running jobs a moment, then end them."""
         if not self._ticks:
             return
         until = time.monotonic() + GRACE_S
         while self._ticks and time.monotonic() < until:
-            self._take(timeout_s=0.1)
+            self._record_ended(timeout_s=0.1)
         if self._ticks:
             from collectors.http.deadline import end_all
 
             end_all()
         until = time.monotonic() + GRACE_S
         while self._ticks and time.monotonic() < until:
-            self._take(timeout_s=0.1)
+            self._record_ended(timeout_s=0.1)
 
-    # -- the store
+    def _maintain_store(self) -> None:
+        self._recorder.import_spooled(IMPORT_BETWEEN_TICKS_S)
+        self._pruner.prune(self._shared.clock)
 
-    def _tidy(self) -> None:
-        """Take in what waits, and prune some of the raw probes that are older than they are kept, once a day until none
-        is left; reckoned from what has surely passed (`collectors.scheduler.clock`), whatever the clock says.
-        """
-        if self._spool is not None:
-            self._spool.take_in(self._store, TIDY_S)
-        clocks = read_clocks()
-        newest = self._newest_at_start and self._newest_at_start + clocks.boot_ms - self._began.boot_ms
-        passed = passed_ms(self._shared.clock, clocks, newest)
-        if passed is None:
-            return
-        before = passed - self._keep_ms
-        until = time.monotonic() + TIDY_S
-        try:
-            while before // DAY_MS != self._tidied_day and time.monotonic() < until:
-                if not self._store.prune(before) and not self._compact(passed - RUNS_KEPT_MS):
-                    self._tidied_day = before // DAY_MS
-        except StoreError as problem:
-            self._tidied_day = before // DAY_MS  # tried again tomorrow: what is too old is no harm meanwhile
-            self._report.say(f"could not prune old probes: {problem}")
-
-    def _compact(self, runs_before: int) -> int:
-        return self._store.compact(runs_before) if isinstance(self._store, Compactable) else 0
-
-    def _try_to_save(self) -> None:
-        try:
-            self._save()
-        except StoreError as problem:
-            self._lost += max(0, len(self._unsaved) - MOST_UNSAVED_ROWS)
-            del self._unsaved[:-MOST_UNSAVED_ROWS]
-            lost = f"; {self._lost} older ones had to be dropped" if self._lost else ""
-            self._report.say(f"{problem}. {len(self._unsaved)} rows are kept in memory and tried again{lost}")
-
-    def _keep_unsaved(self) -> None:
-        """Keep what could not be recorded for the next run: its probes were paid for."""
-        if self._spool is None:
-            return
-        self._spool.close()
-        if self._unsaved and self._spool.save(self._unsaved):
-            self._note_saved()
-
-    def _save(self) -> None:
-        """Write what was not written yet, in one transaction. Raises StoreError."""
-        if not self._unsaved:
-            return
-        self._store.write(self._unsaved)
-        self._say_what_was_refused()
-        if any(isinstance(row, Model) for row in self._unsaved):
-            self._scene.read_prices()
-        self._note_saved()
-
-    def _note_saved(self) -> None:
-        for claim in self._unrecorded:
-            claim.state = "recorded"
-        for run in (row for row in self._unsaved if isinstance(row, Run)):
-            known = self._shared.collector_runs.get(run.collector)
-            if known is not None and known.run == self._shared.run:
-                known.recorded = True
-        self._unrecorded.clear()
-        self._unsaved.clear()
-
-    def _say_what_is_from_the_future(self) -> None:
-        """Rows that a clock which was ahead left, and what it pruned: they are not believed, and not passed over in
-        silence. Raises StoreError.
-        """
+    def _report_future_rows(self) -> None:
+        """Report rows that a clock which was ahead left, and what it pruned. Raises StoreError."""
         now = now_ms()
         count = late_probes(self._store, now)
         if count or self._store.kept_since() > horizon(now):
             self._report.say(
-                f"{count:,} probes in the store are from the future: a clock was ahead when they were recorded, or "
+                f"{count:,} probes in the store are dated in the future: a clock was ahead when they were recorded, or "
                 "this one is behind. `python -m collectors remove-future` shows them, and removes them"
-            )
-
-    def _say_what_was_refused(self) -> None:
-        since = self._store.kept_since()
-        count = sum(isinstance(row, Probe) and row.started_at < since for row in self._unsaved)
-        if count:
-            self.broke = True
-            self._report.say(
-                f"{count:,} probes were refused: the store prunes what is older than {iso(since)}. This clock is "
-                "behind, or one that was ahead pruned: `python -m collectors remove-future` undoes that"
             )

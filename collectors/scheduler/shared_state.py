@@ -24,14 +24,14 @@ import orjson
 from collectors.scheduler.claims import Claim, SlotClaims
 from collectors.scheduler.clock import ClockState, Step, observe, read_clocks
 from collectors.scheduler.lock import LockFile, new_run
-from collectors.scheduler.rests import Rest, Rests
-from store.clock import now_ms
+from collectors.scheduler.rate_limit_state import RateLimitState, Rest
+from store.clock import DAY_MS, now_ms
 
 PLANNING_WAIT_S = 10.0
 MOST_TIMER_RUNS = 12
 FEWEST_TIMER_RUNS = 4
-KEPT_MS = 7 * 86_400_000
-"""What locations and targets that are gone had in the file is kept for a week."""
+KEPT_MS = 7 * DAY_MS
+"""The file keeps what removed locations and targets had for a week."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ class SharedState:
         self.run = new_run()
         self.location = location
         self.claims = SlotClaims(self.run)
-        self.rests = Rests()
+        self.rate_limits = RateLimitState()
         self.spending = DaySpending()
         self.spending_elsewhere: dict[str, DaySpending] = {}
         self.collector_runs: dict[str, CollectorRun] = {}
@@ -102,7 +102,7 @@ class SharedState:
                 try:
                     self._lives.clear()
                     self._load()
-                    self._look_at_clock()
+                    self._observe_clock()
                     yield
                     self._save()
                 finally:
@@ -110,10 +110,10 @@ class SharedState:
 
     @property
     def spool_path(self) -> Path | None:
-        """What rows are kept beside that cannot be recorded; null for a run that is alone."""
+        """What rows that cannot be recorded are kept beside; null for a run that is alone."""
         return spool_path(self.lock_path) if self._folder is None else None
 
-    def _look_at_clock(self) -> None:
+    def _observe_clock(self) -> None:
         self.clock, step = observe(self.clock, read_clocks())
         self.clock_steps += [step] if step is not None else []
 
@@ -164,8 +164,10 @@ class SharedState:
 
     def _take_over(self, sections: dict[str, Any]) -> None:
         section = sections.get(self.location, {})
-        claims = {series: [_claim(values) for values in found] for series, found in section.get("claims", {}).items()}
-        spending = {location: _spending(of_it["spending"]) for location, of_it in sections.items()}
+        claims = {
+            series: [_claim(values) for values in of_series] for series, of_series in section.get("claims", {}).items()
+        }
+        spending = {location: _spending(values["spending"]) for location, values in sections.items()}
         collector_runs = {name: CollectorRun(**run) for name, run in section.get("collector_runs", {}).items()}
         self.timer_runs = [int(at) for at in section.get("timer_runs", [])]
         self.server_slots = {str(name): (int(n), int(at)) for name, (n, at) in section.get("server_slots", {}).items()}
@@ -176,23 +178,24 @@ class SharedState:
         clock = section.get("clock")
         self.clock = ClockState(**clock) if clock is not None else self.clock
         self.claims.merge(claims)
-        self.rests.merge({str(name): _rest(values) for name, values in section.get("rests", {}).items()}, now_ms())
+        self.rate_limits.merge(
+            {str(name): _rest(values) for name, values in section.get("rests", {}).items()}, now_ms()
+        )
         self._sections = sections
 
     def _save(self) -> None:
         day = self.spending.day
         if day >= 0:  # a container that starts under another name each time is another location each time
-            for place, of_it in self.spending_elsewhere.items():
-                if of_it.day <= day - KEPT_MS:
-                    self._sections.pop(place, None)
+            for location, spending in self.spending_elsewhere.items():
+                if spending.day <= day - KEPT_MS:
+                    self._sections.pop(location, None)
             self.claims.forget_old(day - KEPT_MS)
-        spending = vars(self.spending) | {"usd": str(self.spending.usd)}
         self._sections[self.location] = {
             "claims": {
-                name: [astuple(claim) for claim in found] for name, found in self.claims.claims.items() if found
+                series: [astuple(claim) for claim in claims] for series, claims in self.claims.claims.items() if claims
             },
-            "rests": {name: astuple(rest) for name, rest in self.rests.shared(now_ms()).items()},
-            "spending": spending,
+            "rests": {name: astuple(rest) for name, rest in self.rate_limits.recent_rests(now_ms()).items()},
+            "spending": vars(self.spending) | {"usd": str(self.spending.usd)},
             "collector_runs": {name: asdict(run) for name, run in self.collector_runs.items()},
             "timer_runs": self.timer_runs,
             "server_slots": self.server_slots,
@@ -214,7 +217,7 @@ class SharedState:
 
 
 def timer_step_s(lock_path: Path, location: str) -> float | None:
-    """As `SharedState.timer_step_s`, for who only looks: nothing is locked or made."""
+    """As `SharedState.timer_step_s`, without locking or making anything."""
     try:
         return _step_s([int(at) for at in orjson.loads(_state_path(lock_path).read_bytes())[location]["timer_runs"]])
     except (OSError, ValueError, TypeError, KeyError):
@@ -222,7 +225,7 @@ def timer_step_s(lock_path: Path, location: str) -> float | None:
 
 
 def spool_path(lock_path: Path) -> Path:
-    """The store's file, or what stands for a server: rows that wait for it lie beside this."""
+    """The store's file, or what stands for a server: rows that wait to be written are kept beside it."""
     return lock_path.with_name(lock_path.name.removesuffix(".collector-lock"))
 
 

@@ -1,4 +1,4 @@
-"""The configured targets as rows, so that the dashboard knows what is probed without reading the configuration."""
+"""The configured targets as rows: the dashboard does not read the configuration."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from store.schema import TARGETS, Target
 
 
 def changed_targets(store: Store, config: Config, location: str, now: int) -> list[Target]:
-    """The rows that differ from what the store has of this location; a target that is gone is marked `removed`."""
+    """The rows that differ from the store's for this location; a target that left the configuration is `removed`."""
     known = {row.name: row for row in (Target(*values) for values in store.read(TARGETS)) if row.location == location}
     wanted = {target.name: _row(target, location, now) for target in config.all_targets}
-    gone = [replace(row, state="removed", updated_at=now) for name, row in known.items() if name not in wanted]
+    removed = [replace(row, state="removed", updated_at=now) for name, row in known.items() if name not in wanted]
     changed = [row for row in wanted.values() if _same_moment(known.get(row.name), now) != row]
-    return changed + [row for row in gone if known[row.name].state != "removed"]
+    return changed + [row for row in removed if known[row.name].state != "removed"]
 
 
 def _same_moment(row: Target | None, now: int) -> Target | None:

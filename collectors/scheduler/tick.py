@@ -1,4 +1,4 @@
-"""One tick of one collector: its errands, each in a thread of its own, and what they found."""
+"""One tick of one collector: its jobs, each in a thread of its own, and their results."""
 
 from __future__ import annotations
 
@@ -9,54 +9,55 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from collectors.contract import Job, PartlyError, Result
 from collectors.http.own_limits import own_limit
 from collectors.http.redaction import root_cause, safe_error
 from collectors.scheduler.claims import Claim
 from collectors.scheduler.console import report_bug
-from collectors.scheduler.context import Job, PartlyError, Plan, Result, SkippedError
-from collectors.scheduler.offline_detection import judged
+from collectors.scheduler.offline_detection import detect_offline
+from collectors.scheduler.plan import Plan, ProbeJob, SkippedError
 from collectors.scheduler.workers import Workers
 from settings.secrecy import redacted
 from store.schema import TABLE_OF, Probe, Row, Run
 
 SPREAD_S = 0.0025
 LONGEST_SPREAD_S = 0.25
-NO_MEMORY = "this process is out of memory: an errand ended without a row"
+NO_MEMORY = "this process is out of memory: a job ended without a row"
 
 
 def _without_secrets(row: Row) -> Row:
-    """What a server said may be the key that it was sent, under whatever name."""
-    told = [column.name for column in TABLE_OF[type(row)].columns if column.kind == "text" and column.nullable]
+    """A server's text may repeat the key that it was sent, under whatever name."""
+    texts = [column.name for column in TABLE_OF[type(row)].columns if column.kind == "text" and column.nullable]
     changed = {
-        name: clean for name in told if (text := getattr(row, name)) is not None and (clean := redacted(text)) != text
+        name: clean for name in texts if (text := getattr(row, name)) is not None and (clean := redacted(text)) != text
     }
     return replace(row, **changed) if changed else row
 
 
 @dataclass(frozen=True)
 class Ended:
-    """An errand that is over: what it found, and whether it ever began."""
+    """A job that is over, and its results. `began` is false when it was cancelled."""
 
-    errand: Job
-    findings: list[Result]
+    job: Job
+    results: list[Result]
     began: bool = True
 
     @property
     def outcomes(self) -> list[str]:
-        """How its probes ended."""
-        return [finding.row.outcome for finding in self.findings if isinstance(finding.row, Probe)]
+        """The outcomes of its probes."""
+        return [result.row.outcome for result in self.results if isinstance(result.row, Probe)]
 
 
 @dataclass
 class Tick:
-    """What one collector does at one moment. `done` is called once, from the thread of the last errand."""
+    """What one collector does at one moment. `done` is called once, from the thread of the last job."""
 
     collector: str
     location: str
     started_at: int
-    due: Plan
+    plan: Plan
     done: Callable[[Tick], None]
-    seen: Callable[[str, list[Result]], None]
+    show: Callable[[str, list[Result]], None]
     errors: list[str] = field(default_factory=list)
     row_count: int = 0
     _ended: list[Ended] = field(default_factory=list)
@@ -64,65 +65,65 @@ class Tick:
     _slots: list[int] = field(default_factory=list)
 
     def start(self, workers: Workers, stop: threading.Event) -> None:
-        """Send the errands off, a little apart: starting them all at once would make each of them late."""
-        self._open = len(self.due.errands)
+        """Start the jobs a little apart: starting them all at once would make each of them late."""
+        self._open = len(self.plan.jobs)
         self._lock = threading.Lock()
         if not self._open:
             self.done(self)
-        with suppress(Exception):  # each errand meets it again, and tells
-            self.due.prepare()
+        with suppress(Exception):  # each job runs into it again, and reports it
+            self.plan.prepare()
         began = time.monotonic()
         gap_s = min(SPREAD_S, LONGEST_SPREAD_S / max(1, self._open))
-        for number, errand in enumerate(sorted(self.due.errands, key=lambda errand: errand.delay_s)):
+        for number, job in enumerate(sorted(self.plan.jobs, key=lambda job: job.delay_s)):
             try:
-                workers.submit(partial(self._go, errand, began + errand.delay_s + number * gap_s, stop))
+                workers.submit(partial(self._run, job, began + job.delay_s + number * gap_s, stop))
             except (RuntimeError, MemoryError) as problem:  # no thread could be started
-                errand.cancel()
-                self._end(self._broken_at_last(errand, problem))
+                job.cancel()
+                self._end(self._end_failed(job, problem))
 
-    def _go(self, errand: Job, starts_at: float, stop: threading.Event) -> None:
+    def _run(self, job: Job, starts_at: float, stop: threading.Event) -> None:
         if stop.wait(max(0.0, starts_at - time.monotonic())):
-            errand.cancel()
-            self._end(Ended(errand, [], began=False))
+            job.cancel()
+            self._end(Ended(job, [], began=False))
             return
         try:
-            ended = Ended(errand, errand.go(stop))
-            self.seen(errand.name, ended.findings)
+            ended = Ended(job, job.run(stop))
+            self.show(job.name, ended.results)
         except SkippedError as problem:
-            self.due.skipped.append((errand.name, str(problem)))
-            ended = Ended(errand, [])
+            self.plan.skipped.append((job.name, str(problem)))
+            ended = Ended(job, [])
         except PartlyError as problem:
-            self.errors.append(f"{errand.name}: {problem}")
-            ended = Ended(errand, problem.findings)
-        except BaseException as problem:  # noqa: BLE001  one errand that breaks must not take the others with it
-            ended = self._broken_at_last(errand, problem)
+            self.errors.append(f"{job.name}: {problem}")
+            ended = Ended(job, problem.results)
+        except BaseException as problem:  # noqa: BLE001  one job that breaks must not take the others with it
+            ended = self._end_failed(job, problem)
         self._end(ended)
 
-    def _broken_at_last(self, errand: Job, problem: BaseException) -> Ended:
-        """An errand always ends: without memory, even telling of it fails, and its tick must not stay open for ever."""
+    def _end_failed(self, job: Job, problem: BaseException) -> Ended:
+        """A job always ends: without memory, even reporting it fails, and its tick must not stay open for ever."""
         try:
-            return self._broken(errand, problem)
+            return self._report_failure(job, problem)
         except MemoryError:
             self.errors.append(NO_MEMORY)
-            return Ended(errand, [])
+            return Ended(job, [])
 
-    def _broken(self, errand: Job, problem: BaseException) -> Ended:
+    def _report_failure(self, job: Job, problem: BaseException) -> Ended:
         limit = own_limit(problem)
-        if errand.broken is None:
-            self.errors.append(f"{errand.name}: {limit or safe_error(root_cause(problem))}")
-            return Ended(errand, [])
-        ended = Ended(errand, errand.broken(problem))
+        if job.results_of is None:
+            self.errors.append(f"{job.name}: {limit or safe_error(root_cause(problem))}")
+            return Ended(job, [])
+        ended = Ended(job, job.results_of(problem))
         if limit is None:
-            report_bug(errand.name, problem)
+            report_bug(job.name, problem)
         else:
-            self.seen(errand.name, ended.findings)
+            self.show(job.name, ended.results)
         return ended
 
     def _end(self, ended: Ended) -> None:
         self.errors += [
-            f"{ended.errand.name}: {finding.row.error}"
-            for finding in ended.findings
-            if isinstance(finding.row, Probe) and finding.row.outcome == "internal_error"
+            f"{ended.job.name}: {result.row.error}"
+            for result in ended.results
+            if isinstance(result.row, Probe) and result.row.outcome == "internal_error"
         ]
         with self._lock:
             self._ended.append(ended)
@@ -133,32 +134,33 @@ class Tick:
 
     @property
     def is_over(self) -> bool:
-        """Whether every errand has ended."""
+        """Whether every job has ended."""
         with self._lock:
             return not self._open
 
-    def take_rows(self, covered: Callable[[Ended], int]) -> tuple[list[Row], list[Claim]]:
+    def take_rows(self, count_slots: Callable[[Ended], int]) -> tuple[list[Row], list[Claim]]:
         """The rows that are certain by now and were not taken yet, and the claims that they decide.
 
         A failure is certain when the tick is over, or once a host was reached: until then it may be this machine's own
-        network that is down. `covered` is asked once how many slots an errand's probe decides: when it is over, certain
-        or not, because it is no longer under way.
+        network that is down. `count_slots` is called once for each job, as soon as it is over: it returns how many
+        slots the job's probe decides.
         """
         with self._lock:
             ended, is_over = list(self._ended), not self._open
-        self._slots += [covered(one) for one in ended[len(self._slots) :]]
-        findings = judged(finding for one in ended for finding in one.findings)
-        contacts = [finding.contact for finding in findings if finding.contact is not None]
+        self._slots += [count_slots(one) for one in ended[len(self._slots) :]]
+        results = detect_offline(result for one in ended for result in one.results)
+        contacts = [result.reachability for result in results if result.reachability is not None]
         if not is_over and contacts and all(contact.unreached for contact in contacts):
             return [], []
-        fresh, slots_of = ended[self._taken :], self._slots[self._taken :]
+        new, slot_counts = ended[self._taken :], self._slots[self._taken :]
         self._taken = len(ended)
-        judged_of = iter(findings[len(findings) - sum(len(one.findings) for one in fresh) :])
+        new_results = iter(results[len(results) - sum(len(one.results) for one in new) :])
         rows: list[Row] = []
         claims: list[Claim] = []
-        for one, slots in zip(fresh, slots_of, strict=True):
-            rows += [_standing_for(_without_secrets(next(judged_of).row), slots) for _ in one.findings]
-            claims += [one.errand.claim] if one.errand.claim is not None and one.outcomes else []
+        for one, slots in zip(new, slot_counts, strict=True):
+            rows += [_standing_for(_without_secrets(next(new_results).row), slots) for _ in one.results]
+            if isinstance(one.job, ProbeJob) and one.job.claim is not None and one.outcomes:
+                claims.append(one.job.claim)
         self.row_count += len(rows)
         return rows, claims
 
@@ -168,7 +170,7 @@ class Tick:
         if self.errors:
             more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
             error = safe_error(self.errors[0] + more)
-        skipped = len(self.due.skipped) + self.due.missed
+        skipped = len(self.plan.skipped) + self.plan.missed
         return Run(self.collector, self.started_at, self.location, ended_at, self.row_count, skipped, error)
 
 

@@ -1,4 +1,4 @@
-"""The threads that do errands. Where the system starts no more of them, work waits for one that is there."""
+"""The threads that run jobs. Where the system starts no more of them, work waits for one that is there."""
 
 from __future__ import annotations
 

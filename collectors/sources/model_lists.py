@@ -128,7 +128,7 @@ def _entries(answer: Any) -> list[Any]:
             return [{"id": key} | entry for key, entry in inside.items()]
     if isinstance(answer, dict) and answer.get("object") == "list" and answer.get("data", 0) is None:
         return []  # Go's JSON of an empty list
-    raise ValueError("the server's answer to GET /models is no list of models")
+    raise ValueError("the response to GET /models is not a list of models")
 
 
 def _model(entry: Any) -> ServedModel | None:

@@ -168,11 +168,11 @@ def entries(answer: Any, *path: str) -> list[Any]:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     if not isinstance(value, list):
-        raise ValueError(f"the answer has no list {'.'.join(path)}: it is not what the router's documents say")
+        raise ValueError(f"the response has no list {'.'.join(path)}, which does not match the router's documentation")
     return value
 
 
-def validated(kind: type[Sent], raw: Iterable[Any]) -> tuple[list[Sent], int]:
+def validate(kind: type[Sent], raw: Iterable[Any]) -> tuple[list[Sent], int]:
     """The entries that are what they should be, and how many are not."""
     good: list[Sent] = []
     bad = 0

@@ -36,7 +36,7 @@ def test_a_run_says_a_line_a_probe_and_ends_with_a_table(place: CliFixture) -> N
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert any("up    a  first token" in line for line in lines)
-    assert lines[-2].split() == ["target", "probes", "up", "first", "token", "how", "they", "ended"]
+    assert lines[-2].split() == ["target", "probes", "up", "first", "token", "outcomes"]
     assert lines[-1].startswith("a ") and lines[-1].rstrip().endswith("1 ok")
 
 
@@ -55,7 +55,7 @@ def test_a_list_of_models_that_fails_is_no_error_of_uptoken_itself(place: CliFix
         place.configure(server.url)
         code, out, err = place.run("run")
     assert (code, err) == (0, "")
-    assert "local_servers: a: GET /v1/models answered with HTTP 500" in out
+    assert "local_servers: a: GET /v1/models returned HTTP 500" in out
     assert [row.outcome for row in place.probes()] == ["ok"]
 
 
@@ -63,7 +63,7 @@ def test_when_nothing_is_due_it_says_when_the_next_probe_is(place: CliFixture) -
     place.run("run")
     code, out, _ = place.run("run")
     assert code == 0
-    assert out.startswith("nothing is due; the next is in ")
+    assert out.startswith("nothing is due; the next probe is in ")
 
 
 def test_a_wrong_configuration_is_exit_code_2_and_nothing_is_probed(place: CliFixture) -> None:
@@ -78,13 +78,13 @@ def test_a_wrong_configuration_is_exit_code_2_and_nothing_is_probed(place: CliFi
     ("words", "said"),
     [
         (("run", "--evry", "5"), "No such option: --evry"),
-        (("run", "--every", "soon"), "'soon' is no duration"),
-        (("run", "--only", "proob"), "there is no collector 'proob'; there are probe, local_servers,"),
+        (("run", "--every", "soon"), "'soon' is not a duration"),
+        (("run", "--only", "proob"), "there is no collector 'proob'; choose one of probe, local_servers,"),
         (("run", "--config", "nope.toml"), "there is no configuration at nope.toml"),
         (("run", "--store", "mysql://h/x"), "no store is known by the URL 'mysql://h/x'"),
-        (("export", "proobs"), "there is no table 'proobs'; there are probes,"),
-        (("export", "probes", "--since", "yesterday"), "'yesterday' is no time; write 2026-11-24"),
-        (("export", "probes", "--format", "xls"), "'xls' is no format; there are csv, jsonl, parquet"),
+        (("export", "proobs"), "there is no table 'proobs'; choose one of probes,"),
+        (("export", "probes", "--since", "yesterday"), "'yesterday' is not a time; write 2026-11-24"),
+        (("export", "probes", "--format", "xls"), "'xls' is not a format; choose one of csv, jsonl, parquet"),
         (("import", "probes", "nope.csv"), "there is no file nope.csv"),
         (("frobnicate",), "No such command 'frobnicate'"),
     ],
@@ -111,7 +111,7 @@ def test_a_loop_keeps_running_aligned_and_ends_cleanly_on_sigterm(place: CliFixt
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, err) == (0, "")
-    assert "how they ended" in out
+    assert "outcomes" in out
     assert "held up" not in out, "nothing is missed at a start"
     starts = [row.started_at for row in place.probes()]
     assert all(0.5 < (b - a) / 1_000 < 1.6 for a, b in itertools.pairwise(starts[1:]))
@@ -164,7 +164,7 @@ def test_check_reaches_each_target_and_says_what_a_day_costs(place: CliFixture) 
     code, out, err = place.run("check")
     assert (code, err) == (0, "")
     words = " ".join(out.split())
-    assert "is right: 3 target(s)" in words
+    assert "is valid: 3 target(s)" in words
     assert "up, first token after" in words
     assert "DOWN, connection_error" in words
     assert "set NOT_SET" in words
@@ -197,15 +197,15 @@ def test_import_takes_back_what_export_wrote_and_a_second_time_changes_nothing(f
     assert filled.run("export", "probes", "--output", str(file))[0] == 0
     before = filled.probes()
     filled.url = f"sqlite:///{filled.folder}/other.db"
-    assert filled.run("import", "probes", str(file))[2] == "10 rows read, 10 new, 0 were there already\n"
-    assert filled.run("import", "probes", str(file))[2] == "10 rows read, 0 new, 10 were there already\n"
+    assert filled.run("import", "probes", str(file))[2] == "10 rows read, 10 new, 0 already present\n"
+    assert filled.run("import", "probes", str(file))[2] == "10 rows read, 0 new, 10 already present\n"
     assert filled.probes() == before
 
 
 def test_rebuild_says_of_how_many_probes_and_leaves_a_running_collector_alone(filled: CliFixture) -> None:
     code, _, said = filled.run("rebuild")
     assert code == 0
-    assert re.fullmatch(r"roll-ups and incidents made anew from [1-9][\d,]* probes\n", said)
+    assert re.fullmatch(r"rebuilt roll-ups and incidents from [1-9][\d,]* probes\n", said)
     running = LockFile(lock_path(filled.url))
     running.join(new_run())
     code, _, said = filled.run("rebuild")
@@ -215,7 +215,7 @@ def test_rebuild_says_of_how_many_probes_and_leaves_a_running_collector_alone(fi
 
 def test_a_table_that_the_store_makes_cannot_be_imported(filled: CliFixture) -> None:
     code, _, said = filled.run("import", "daily", "daily.csv")
-    assert (code, "daily is made from the probes" in said) == (2, True)
+    assert (code, "daily is derived from the probes" in said) == (2, True)
 
 
 def test_a_file_that_is_wrong_imports_nothing(filled: CliFixture) -> None:
@@ -291,7 +291,7 @@ def test_check_says_that_a_target_rests(place: CliFixture) -> None:
     with FaultServer(answer(429, {"error": {"message": "slow down"}}, Retry_After="600")) as server:
         place.configure(server.url)
         _, out, _ = place.run("check")
-        assert "rests until" not in out, "nothing was recorded yet"
+        assert "rests until" not in out, "nothing has been recorded yet"
         place.run("run")
         _, out, _ = place.run("check")
     assert re.search(r"^a: rests until .* because the server asked for it \(HTTP 429", out, re.MULTILINE)
@@ -303,12 +303,12 @@ def test_check_says_that_a_target_rests(place: CliFixture) -> None:
         (
             "chat",
             chunked(chunk(finish="length"), usage(20, 16), DONE),
-            "up (nothing visible came: its tokens were hidden reasoning, or a filter kept the text)",
+            "up (no visible output: the tokens were hidden reasoning, or a filter removed the text)",
         ),
         (
             "chat",
             answer(200, {"choices": [{"message": {"content": "42"}, "finish_reason": "stop"}]}),
-            "up (it does not",
+            "up (not streamed",
         ),
         ("embeddings", answer(200, {"data": [{"embedding": [0.1]}]}), "up, a vector after "),
     ],

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from collectors.registry import chosen
+from collectors.registry import choose_collectors
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.scheduler import Scheduler
 from settings.targets import Config, parse
@@ -42,9 +42,9 @@ def run_once(settings: Config, store: Store, **options: Any) -> tuple[list[Probe
         store,
         "here",
         ConsoleReport(said),
-        chosen(options.pop("only", ["probe"])),
+        choose_collectors(options.pop("only", ["probe"])),
         shared=options.pop("shared", None),
     )
-    loop.once(**options)
+    loop.run_once(**options)
     loop.close()
     return [Probe(*row) for row in store.read(PROBES)], said.getvalue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from collectors.registry import chosen
+from collectors.registry import choose_collectors
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.scheduler import Scheduler
 from settings.targets import Config, parse
@@ -38,8 +38,8 @@ api_key_env = "K"
 
     def collect(self, name: str = "catalog", settings: Config | None = None) -> str:
         said = io.StringIO()
-        loop = Scheduler(settings or self.config(), self.store, "here", ConsoleReport(said), chosen([name]))
-        loop.once(everything=True)
+        loop = Scheduler(settings or self.config(), self.store, "here", ConsoleReport(said), choose_collectors([name]))
+        loop.run_once(everything=True)
         loop.close()
         return said.getvalue()
 

@@ -119,7 +119,7 @@ def test_an_entry_that_is_wrong_is_counted_and_the_rest_is_kept_and_nothing_take
     world.collect()
     world.router.models = [sent_model(context_length=65_536), sent_model(id="x/y") | {"context_length": "many"}, 5]
     said = world.collect()
-    assert "models: left out 2 entries that are not what the router's documents say" in said
+    assert "models: skipped 2 entries that do not match the router's documentation" in said
     assert [row.context_tokens for row in world.models() if row.valid_to is None] == [65_536, 32_768]
     assert "2 entries" in (world.errors()[-1] or "")
 
@@ -155,9 +155,9 @@ def test_which_endpoints_keep_nothing_of_a_prompt_and_what_is_known_of_it_stays(
     world.collect()
     assert {row.tag: row.zero_retention for row in world.endpoints()} == {"deepinfra/bf16": 0, "together/fp8": 1}
     world.router.zero_retention = [5]
-    assert "zero retention: left out 1 entry" in world.collect()
+    assert "zero retention: skipped 1 entry" in world.collect()
     world.router.zero_retention = "no list"  # type: ignore[assignment]
-    assert "zero retention: the answer has no list data" in world.collect()
+    assert "zero retention: the response has no list data" in world.collect()
     assert [row.zero_retention for row in world.endpoints() if row.valid_to is None] == [0, 1]
 
 

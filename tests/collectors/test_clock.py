@@ -73,7 +73,7 @@ def test_a_collector_that_was_off_for_two_years_prunes_a_week_a_day() -> None:
     state, steps = _watched(*again[:1], state=state)
     assert (steps, state.agreed_ms) == ([730 * DAY], NOON + 7 * DAY)
     said = describe(observe(_watched(*_days(7))[0], again[0])[1])  # type: ignore[arg-type]
-    assert said.startswith("730 days went by since the last run, if this machine's clock is right. Nothing is pruned")
+    assert said.startswith("730 days passed since the last run, if this machine's clock is right. Nothing is pruned")
     state, _ = _watched(*again[1:169], state=state)
     assert state.agreed_ms == NOON + 14 * DAY + 6 * HOUR, "the week that it took, and seven hours for its last one"
     state, _ = _watched(*again[169:], state=state)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from collectors.registry import chosen
+from collectors.registry import choose_collectors
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.scheduler import Scheduler
 from settings.targets import parse
@@ -191,12 +191,12 @@ def test_a_router_on_this_machine_that_reports_costs_is_stopped_by_the_budget(st
     with FaultServer(chunked(*GOOD[:-2], usage(cost=0.2), GOOD[-1])) as server:
         settings = config({"base_url": server.url}, usd_per_day=0.5)
         said = io.StringIO()
-        loop = Scheduler(settings, store, "here", ConsoleReport(said), chosen(["probe"]))
+        loop = Scheduler(settings, store, "here", ConsoleReport(said), choose_collectors(["probe"]))
         for _ in range(4):
             if runs_apart:
                 loop.close()
-                loop = Scheduler(settings, store, "here", ConsoleReport(said), chosen(["probe"]))
-            loop.once(everything=True)
+                loop = Scheduler(settings, store, "here", ConsoleReport(said), choose_collectors(["probe"]))
+            loop.run_once(everything=True)
         loop.close()
     assert [row[0] for row in store.read(PROBES, columns=("cost_usd",))] == [0.2, 0.2]
     assert "it could cost $0.2000" in said.getvalue()

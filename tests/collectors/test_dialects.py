@@ -312,7 +312,7 @@ def test_a_vector_is_a_good_response_with_a_total_time_and_no_answer(store: Stor
     assert row.cost_usd == pytest.approx(20 / 1e6)
     assert server.requests[0]["headers"]["accept"] == "application/json"
     row, _ = probed(store, "embeddings", answer(200, vendors.embedding() | {"data": []}))
-    assert (row.outcome, row.error) == ("empty", "no vector came")
+    assert (row.outcome, row.error) == ("empty", "the response has no vector")
 
 
 def test_gemini_that_knows_no_events_sends_an_array_and_is_read(store: Store) -> None:

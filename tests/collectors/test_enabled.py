@@ -110,7 +110,7 @@ def test_a_run_over_disabled_targets_alone_says_so_and_is_no_error(place: CliFix
 
 def test_only_with_a_target_instead_of_a_collector_says_whether_it_is_disabled(place: CliFixture) -> None:
     code, _, err = place.run("run", "--only", "a")
-    assert (code, "'a' is a target; to probe some targets only, disable the others" in err) == (2, True)
+    assert (code, "'a' is a target; to probe only some targets, disable the others" in err) == (2, True)
     place.config.write_text(place.config.read_text() + "enabled = false\n")
     code, _, err = place.run("run", "--only", "a")
     assert (code, "'a' is a target and it is disabled (enabled = false)" in err) == (2, True)
@@ -124,7 +124,7 @@ def test_check_lists_a_disabled_target_and_does_not_reach_it(place: CliFixture) 
         )
         code, out, err = place.run("check")
     assert (code, err, quiet.requests) == (0, "", [])
-    assert "is right: 2 target(s), 1 of them disabled" in " ".join(out.split())
+    assert "is valid: 2 target(s), 1 of them disabled" in " ".join(out.split())
     assert "b disabled 0 nothing" in [" ".join(line.split()) for line in out.splitlines()]
 
 

@@ -49,8 +49,8 @@ def stream(*pieces: bytes | float) -> Script:
 def test_a_good_stream_is_ok_with_its_tokens_and_its_times() -> None:
     result, _ = probe(stream(GOOD[0], 0.05, GOOD[1], 0.1, *GOOD[2:]))
     assert (result.outcome, result.error, result.http_status) == ("ok", None, 200)
-    assert result.reply.text == "42"
-    assert (result.reply.usage.prompt_tokens, result.completion_tokens, result.tokens_source) == (20, 2, "usage")
+    assert result.response.text == "42"
+    assert (result.response.usage.prompt_tokens, result.completion_tokens, result.tokens_source) == (20, 2, "usage")
     assert result.ttft_ms == pytest.approx(50, abs=25)
     assert result.total_ms == pytest.approx(150, abs=40)
     assert result.connect_ms is not None
@@ -83,7 +83,7 @@ def test_a_rate_of_fewer_than_four_chunks_is_none() -> None:
 
 def test_reasoning_cut_by_max_tokens_is_a_good_reply() -> None:
     result, _ = probe(stream(chunk(reasoning="hm"), chunk(finish="length"), usage(completion=16), DONE))
-    assert (result.outcome, result.reply.finish_reason) == ("ok", "length")
+    assert (result.outcome, result.response.finish_reason) == ("ok", "length")
 
 
 WHOLE = b"".join(GOOD)
@@ -106,7 +106,7 @@ ZIPPED = gzip.compress(WHOLE)
 )
 def test_every_framing_gives_the_same_reply(script: Script) -> None:
     result, _ = probe(script)
-    assert (result.outcome, result.reply.text, result.completion_tokens) == ("ok", "42", 2)
+    assert (result.outcome, result.response.text, result.completion_tokens) == ("ok", "42", 2)
 
 
 def test_gzip_is_stamped_as_it_arrives() -> None:
@@ -136,7 +136,7 @@ def test_what_is_wrongly_zipped_is_said_and_bounded(body: bytes, outcome: str, w
 
 def test_deflate_is_unzipped_too() -> None:
     result, _ = probe(answer(200, zlib.compress(WHOLE), Content_Type="text/event-stream", Content_Encoding="deflate"))
-    assert (result.outcome, result.reply.text) == ("ok", "42")
+    assert (result.outcome, result.response.text) == ("ok", "42")
 
 
 def test_a_content_length_that_promises_too_much_is_a_cut() -> None:
@@ -193,7 +193,7 @@ ENDLESS = itertools.repeat(chunk("again"), 30_000)
         (stream(chunk(role="assistant"), chunk(finish="stop"), DONE), "empty", "no token"),
         (answer(200, b"", Content_Type="text/event-stream"), "stream_error", "ended before its first token"),
         (answer(200, HTML, Content_Type="text/html"), "invalid_response", "text/html"),
-        (stream(b"data: {broken\n\n", *GOOD), "invalid_response", "no JSON"),
+        (stream(b"data: {broken\n\n", *GOOD), "invalid_response", "not JSON"),
         (raw(b"SSH-2.0-OpenSSH_9\r\n"), "invalid_response", ""),
         (raw(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 20_000 + b"\r\n"), "invalid_response", ""),
         (answer(401, {"error": {"message": f"bad key {KEY}"}}), "caller_error", "bad key [key]"),
@@ -298,7 +298,7 @@ def test_the_models_text_that_a_router_quotes_in_its_error_is_not_kept() -> None
 def test_a_login_page_with_status_200_is_named_by_its_title() -> None:
     page = b"<html><head><title>Hotel Wi-Fi: sign in</title></head><body>hello</body></html>"
     result, _ = probe(answer(200, page, Content_Type="text/html; charset=utf-8"))
-    assert result.error == "text/html came that is no chat completion: Hotel Wi-Fi: sign in"
+    assert result.error == "text/html was received instead of a chat completion: Hotel Wi-Fi: sign in"
 
 
 @pytest.mark.parametrize("body", [b"{broken", b"[1]", b""])
@@ -306,20 +306,20 @@ def test_a_json_body_that_is_none_is_said_without_a_count_of_events(body: bytes)
     result, _ = probe(answer(200, body))
     assert (result.outcome, result.error) == (
         "invalid_response",
-        "application/json came that is no chat completion",
+        "application/json was received instead of a chat completion",
     )
 
 
 def test_a_json_body_with_the_type_of_a_stream_is_read_as_what_it_is() -> None:
     body = {"choices": [{"message": {"content": "42"}, "finish_reason": "stop"}]}
     result, _ = probe(answer(200, body, Content_Type="text/event-stream"))
-    assert (result.outcome, result.reply.text, result.ttft_ms) == ("ok", "42", None)
+    assert (result.outcome, result.response.text, result.ttft_ms) == ("ok", "42", None)
 
 
 def test_a_json_body_is_a_good_reply_without_a_time_to_first_token() -> None:
     body = {"choices": [{"message": {"content": "42"}, "finish_reason": "stop"}], "usage": {"completion_tokens": 2}}
     result, _ = probe(answer(200, body))
-    assert (result.outcome, result.reply.text, result.ttft_ms, result.completion_tokens) == ("ok", "42", None, 2)
+    assert (result.outcome, result.response.text, result.ttft_ms, result.completion_tokens) == ("ok", "42", None, 2)
 
 
 def test_a_refused_connection() -> None:
@@ -359,7 +359,7 @@ def test_a_redirect_is_not_followed_and_the_key_stays_here() -> None:
         ("http://[::1]:8080/v1", "http://[::1]:8080/v1"),
         ("/login?next=/v1", "http://127.0.0.1:PORT/login"),
         ("//other.example/v1", "http://other.example/v1"),
-        ("http://llm.example:port/", "what is no address"),
+        ("http://llm.example:port/", "an invalid address"),
         ("", "nowhere (it has no Location)"),
     ],
 )
@@ -367,7 +367,9 @@ def test_a_redirect_is_told_with_its_host_port_and_path_and_nothing_that_could_b
     location: str, where: str
 ) -> None:
     result, server = probe(answer(302, b"", Location=location))
-    assert (result.error or "").startswith(f"HTTP 302, a redirect to {where.replace('PORT', str(server.port))}, not")
+    assert (result.error or "").startswith(
+        f"HTTP 302, a redirect to {where.replace('PORT', str(server.port))}, which is not followed"
+    )
 
 
 # -- where a response ends, and what is none
@@ -384,7 +386,7 @@ def test_a_stream_is_over_at_its_done_and_not_when_the_connection_is() -> None:
 def test_a_stream_that_stays_open_without_done_is_a_timeout() -> None:
     """Though the finish reason and the usage came: `[DONE]` is what ends it, for clients, too (`test_dialects`)."""
     result, _ = probe(chunked(*GOOD[:-1], 3.0), timeout_s=1.0)
-    assert (result.outcome, result.reply.finish_reason, result.completion_tokens) == ("timeout", "stop", 2)
+    assert (result.outcome, result.response.finish_reason, result.completion_tokens) == ("timeout", "stop", 2)
     assert result.ttft_ms is not None
 
 
@@ -430,14 +432,14 @@ def test_reasoning_in_blocks_of_the_content_is_a_token_and_no_answer() -> None:
     )
     assert result.outcome == "ok"
     assert result.ttft_ms is not None
-    assert (result.reply.text, result.reply.reasoned) == ("", True)
+    assert (result.response.text, result.response.reasoned) == ("", True)
 
 
 def test_what_stands_between_think_tags_is_no_answer() -> None:
     result, _ = probe(
         chunked(chunk("<think>17 + 25 is"), chunk(" 42</think>"), chunk("41"), chunk(finish="stop"), DONE)
     )
-    assert result.reply.text == "41"
+    assert result.response.text == "41"
 
 
 @pytest.mark.parametrize("reason", ["content_filter", "SAFETY", "refusal", "sensitive", "guardrail_intervened"])
@@ -450,7 +452,7 @@ def test_a_filter_shows_that_the_server_works(reason: str) -> None:
 def test_zero_tokens_of_a_text_that_came_are_not_known() -> None:
     """mudler/LocalAI#9927."""
     result, _ = probe(chunked(*GOOD[:-2], usage(0, 0), DONE))
-    assert (result.completion_tokens, result.tokens_source, result.reply.usage.prompt_tokens) == (2, "chunks", None)
+    assert (result.completion_tokens, result.tokens_source, result.response.usage.prompt_tokens) == (2, "chunks", None)
 
 
 def refusing(message: str, *fields: str) -> Script:

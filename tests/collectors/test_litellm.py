@@ -47,12 +47,12 @@ def probe(script: Script, model: str = "good") -> Exchange:
 
 def test_one_deployment_that_answers_is_a_route_of_one_attempt() -> None:
     result = probe(chunked(*TOKENS, COST_CHUNK, DONE, **STREAMED))
-    assert json.loads(result.reply.route or "") == [{"provider": "good", "model": "openai/m-1", "status": 200}]
-    assert result.reply.usage.cost_usd == pytest.approx(0.000024)
+    assert json.loads(result.response.route or "") == [{"provider": "good", "model": "openai/m-1", "status": 200}]
+    assert result.response.usage.cost_usd == pytest.approx(0.000024)
 
 
 def test_a_fallback_is_a_failed_attempt_before_the_one_that_answered() -> None:
-    route = probe(chunked(*TOKENS, DONE, **FALLEN_BACK), model="fallen").reply.route or ""
+    route = probe(chunked(*TOKENS, DONE, **FALLEN_BACK), model="fallen").response.route or ""
     assert json.loads(route) == [
         {"provider": "fallen", "model": None, "status": None},
         {"provider": "good", "model": "openai/m-1", "status": 200},
@@ -71,13 +71,13 @@ def test_what_was_tried_between_the_first_and_the_last_is_counted_and_not_named(
 def test_the_routers_own_list_of_attempts_counts_before_the_headers() -> None:
     listed = event({"openrouter_metadata": {"attempts": [{"provider": "A", "model": "m", "status": 200}]}})
     result = probe(chunked(listed, *TOKENS, DONE, **STREAMED))
-    assert json.loads(result.reply.route or "")[0]["provider"] == "A"
+    assert json.loads(result.response.route or "")[0]["provider"] == "A"
 
 
 def test_the_cost_is_the_headers_where_the_body_says_none() -> None:
     body = {"choices": [{"message": {"content": "42"}, "finish_reason": "stop"}]}
-    assert probe(answer(200, body, **WHOLE)).reply.usage.cost_usd == pytest.approx(0.000024)
-    assert probe(answer(200, body | {"usage": {"cost": 0.5}}, **WHOLE)).reply.usage.cost_usd == 0.5
+    assert probe(answer(200, body, **WHOLE)).response.usage.cost_usd == pytest.approx(0.000024)
+    assert probe(answer(200, body | {"usage": {"cost": 0.5}}, **WHOLE)).response.usage.cost_usd == 0.5
 
 
 @pytest.mark.parametrize("value", ["", "0", "0.0", "None", "nan", "inf", "-1", "1e9", "1 USD"])
@@ -125,7 +125,7 @@ COOLDOWN: dict[str, Any] = {
 
 def test_an_outage_behind_the_proxy_is_an_outage() -> None:
     result = probe(answer(429, COOLDOWN, **(REFUSED | {"retry-after": "60"})))
-    assert (result.outcome, result.retry_after, result.reply.route, result.reply.usage.cost_usd) == (
+    assert (result.outcome, result.retry_after, result.response.route, result.response.usage.cost_usd) == (
         "server_error",
         "60",
         None,

@@ -31,9 +31,9 @@ from collectors.http import exchange as exchange_module
 from collectors.http.connection import ProbeConnection
 from collectors.http.exchange import ProbeRequest, exchange
 from collectors.http.get_json import get_json
+from collectors.http.lag import LagWatch
 from collectors.http.sse import Event, events
 from collectors.local_servers import models_of
-from collectors.scheduler.lag import LagWatch
 from deploy import local_model
 from settings.targets import Config
 from tests.collectors.builders import config, new_store, run_once

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from collectors.local_servers import models_of
-from collectors.scheduler.context import CollectorContext
 from collectors.scheduler.shared_state import SharedState
+from collectors.scheduler.state import SchedulerState
 from collectors.sources.known_prices import known_prices
 from settings.targets import ProbeTarget
 from store.schema import MODELS, RUNS, Model, Run
@@ -91,7 +91,7 @@ def test_the_sizes_are_read_in_every_shape(
 
 @pytest.mark.parametrize("value", [None, {}, {"data": 5}, "x"])
 def test_what_is_no_list_of_models_is_an_error(value: Any) -> None:
-    with pytest.raises(ValueError, match="no list of models"):
+    with pytest.raises(ValueError, match="not a list of models"):
         models_of(value, _target(), NOON)
 
 
@@ -151,8 +151,8 @@ def test_what_the_last_response_said_it_is_is_known_to_the_next_run(tmp_path: Pa
         settings = config({"base_url": server.url})
         [row], _ = run_once(settings, store)
         assert row.served_model == "m-1"
-        scene = CollectorContext(settings, store, SharedState(None, "here"))
-    assert scene.served_models == {"t0": "m-1"}
+        state = SchedulerState(settings, store, SharedState(None, "here"))
+    assert state.served_models == {"t0": "m-1"}
 
 
 def test_what_the_user_says_of_the_price_counts_before_the_list() -> None:

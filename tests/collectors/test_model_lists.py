@@ -122,7 +122,7 @@ def test_go_writes_an_empty_list_as_null() -> None:
     "answer", [None, 5, "m", {}, {"data": None}, {"data": 5}, {"data": {}}, {"error": {"message": "no"}}]
 )
 def test_what_is_no_list_is_an_error(answer: Any) -> None:
-    with pytest.raises(ValueError, match="no list of models"):
+    with pytest.raises(ValueError, match="not a list of models"):
         served_models(answer)
 
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from collectors.registry import chosen
+from collectors.contract import ProbeCollector, ProbeResult, ProbeTask, Reachability, Result
+from collectors.probe import probe_once
+from collectors.registry import COLLECTORS, choose_collectors
 from collectors.scheduler.clock import ClockState, read_clocks
 from collectors.scheduler.console import ConsoleReport
-from collectors.scheduler.context import Reachability, Result
-from collectors.scheduler.offline_detection import OWN_NETWORK, judged
+from collectors.scheduler.offline_detection import OWN_NETWORK, detect_offline
 from collectors.scheduler.schedule import day_began
 from collectors.scheduler.scheduler import Scheduler
 from collectors.scheduler.shared_state import DaySpending, SharedState
@@ -190,16 +191,12 @@ def test_a_refused_field_is_left_out_from_then_on_also_by_the_next_process(store
 
 
 def test_one_target_that_breaks_does_not_take_the_others_with_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    import collectors.probe as module
-
-    real = module.probe_once
-
-    def breaks(scene: Any, target: Any, *rest: Any) -> list[Result]:
-        if target.name == "t0":
+    def breaks(task: ProbeTask) -> ProbeResult:
+        if task.target.name == "t0":
             raise RuntimeError("a bug")
-        return real(scene, target, *rest)
+        return probe_once(task)
 
-    monkeypatch.setattr(module, "probe_once", breaks)
+    monkeypatch.setitem(COLLECTORS, "probe", ProbeCollector(breaks))
     with FaultServer(chunked(*GOOD)) as server:
         probes, said = run_once(config({}, {"base_url": server.url}), store)
     assert [(row.target, row.outcome, row.error) for row in probes] == [
@@ -338,7 +335,7 @@ def test_no_probe_is_sent_that_could_pass_the_budget(store: Store) -> None:
             probes, said = run_once(settings, store, everything=True)
     # the first cost $0.022, so $0.078 are left and a second could pass them
     assert len(probes) == len(server.requests) == 1
-    assert "could pass the budget: $0.0220 of $0.1 (usd_per_day) are spent or set aside" in said
+    assert "could exceed the budget: $0.0220 of $0.1 (usd_per_day) are spent or set aside" in said
     assert [Run(*values).skipped for values in store.read(RUNS)] == [0, 1, 1]
     [standing] = [Budget(*values) for values in store.read(BUDGETS)]
     assert (standing.usd, standing.usd_per_day, standing.free_requests) == (pytest.approx(0.022), 0.1, 0)
@@ -348,10 +345,10 @@ def test_the_days_budget_is_kept_as_one_row_that_follows_and_is_left_alone_when_
     with FaultServer(chunked(*GOOD)) as server:
         free = {"base_url": server.url, "model": "some/model:free", "api_key_env": "SOME_KEY", "every": "1s"}
         settings = config(free, free_requests_per_day=2, environment={"SOME_KEY": "secret"})
-        loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), chosen(["probe"]))
+        loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), choose_collectors(["probe"]))
         seen = []
         for _ in range(3):
-            loop.once(everything=True)
+            loop.run_once(everything=True)
             seen += [Budget(*values) for values in store.read(BUDGETS)]
         loop.close()
     assert [row.free_requests for row in seen] == [1, 2, 2]
@@ -363,9 +360,11 @@ def test_a_refused_connection_costs_nothing_and_uses_up_no_budget(store: Store) 
     # at most $0.08 a probe: a second one would pass the budget if refusals were reckoned. The first failure is probed
     # again; from then on it is an incident
     target = {"usd_per_million_input": 1_000, "usd_per_million_output": 1_000}
-    loop = Scheduler(config(target, usd_per_day=0.1), store, "here", ConsoleReport(io.StringIO()), chosen(["probe"]))
+    loop = Scheduler(
+        config(target, usd_per_day=0.1), store, "here", ConsoleReport(io.StringIO()), choose_collectors(["probe"])
+    )
     for _ in range(3):
-        loop.once(everything=True)
+        loop.run_once(everything=True)
     loop.close()
     assert [row[0] for row in store.read(PROBES, columns=("outcome",))] == ["connection_error"] * 4
 
@@ -375,7 +374,7 @@ def test_an_unpriced_throughput_probe_is_reckoned_at_its_own_worst(store: Store)
     elsewhere = {"base_url": "http://192.0.2.1/v1"}
     store.write([probe(time.time_ns() // 1_000_000, target="t0", profile="throughput", cost_usd=None)])
     _, said = run_once(config(elsewhere, usd_per_day=0.016), store)
-    assert "could pass the budget: $0.0141 of $0.016" in said
+    assert "could exceed the budget: $0.0141 of $0.016" in said
 
 
 def test_a_free_target_is_probed_whatever_the_budget(store: Store) -> None:
@@ -407,7 +406,7 @@ def test_a_target_has_its_own_limit(store: Store) -> None:
         run_once(settings, store, everything=True)
         probes, said = run_once(settings, store, everything=True)
     assert sorted(row.target for row in probes) == ["t0", "t1", "t1"]
-    assert "not probed: t0: its 1 requests of the day" in said
+    assert "not probed: t0: its 1 requests a day" in said
 
 
 # -- whose network
@@ -418,12 +417,12 @@ def _failed(host: str, *, unreached: bool = True, own: bool = False) -> Result:
 
 
 def test_when_every_host_is_unreachable_it_is_our_own_network() -> None:
-    rows = [finding.row for finding in judged([_failed("a"), _failed("b")])]
+    rows = [result.row for result in detect_offline([_failed("a"), _failed("b")])]
     assert [(row.outcome, row.error) for row in rows if isinstance(row, Probe)] == [("offline", OWN_NETWORK)] * 2
 
 
 @pytest.mark.parametrize(
-    "findings",
+    "results",
     [
         [_failed("a")],
         [_failed("a"), _failed("a")],
@@ -432,14 +431,14 @@ def test_when_every_host_is_unreachable_it_is_our_own_network() -> None:
     ],
     ids=["one host", "one host twice", "one was reached", "one answered"],
 )
-def test_otherwise_it_is_theirs(findings: list[Result]) -> None:
-    assert all(finding.row.outcome != "offline" for finding in judged(findings) if isinstance(finding.row, Probe))
+def test_otherwise_it_is_theirs(results: list[Result]) -> None:
+    assert all(result.row.outcome != "offline" for result in detect_offline(results) if isinstance(result.row, Probe))
 
 
 def test_one_host_is_enough_when_the_system_says_that_there_is_no_network() -> None:
-    [finding] = judged([_failed("a", own=True)])
-    assert isinstance(finding.row, Probe)
-    assert finding.row.outcome == "offline"
+    [result] = detect_offline([_failed("a", own=True)])
+    assert isinstance(result.row, Probe)
+    assert result.row.outcome == "offline"
 
 
 def test_a_target_on_this_machine_is_down_and_not_offline(store: Store) -> None:
@@ -469,12 +468,12 @@ def test_what_cannot_be_planned_because_the_store_cannot_be_read_takes_no_probe_
     catalog_is_due = False
     monkeypatch.setattr(world.store, "read", read_no_models)
     said = io.StringIO()
-    loop = Scheduler(world.config(), world.store, "here", ConsoleReport(said), chosen(["probe", "catalog"]))
+    loop = Scheduler(world.config(), world.store, "here", ConsoleReport(said), choose_collectors(["probe", "catalog"]))
     catalog_is_due = True
     with pytest.raises(StoreError, match="the server is gone"):
-        loop.once()
+        loop.run_once()
     loop.close()
-    assert "catalog: nothing is planned meanwhile: the server is gone" in said.getvalue()
+    assert "catalog: nothing is planned: the server is gone" in said.getvalue()
     assert len([Probe(*row) for row in read(PROBES)]) >= 1
 
 
@@ -484,7 +483,12 @@ def test_a_day_begins_without_the_store_when_the_shared_state_knows_the_last_one
     with FaultServer(chunked(*GOOD)) as server:
         shared = SharedState(None, "here")
         loop = Scheduler(
-            config({"base_url": server.url}), store, "here", ConsoleReport(io.StringIO()), chosen(["probe"]), shared
+            config({"base_url": server.url}),
+            store,
+            "here",
+            ConsoleReport(io.StringIO()),
+            choose_collectors(["probe"]),
+            shared,
         )
 
         def rollups(*_: object, **__: object) -> None:
@@ -492,7 +496,7 @@ def test_a_day_begins_without_the_store_when_the_shared_state_knows_the_last_one
 
         monkeypatch.setattr(store, "rollups", rollups)
         shared.spending = DaySpending(day=day_began(time.time_ns() // 1_000_000) - 86_400_000)
-        loop.once()
+        loop.run_once()
         loop.close()
     assert [Probe(*row).outcome for row in store.read(PROBES)] == ["ok"]
     assert shared.spending.requests == {"t0": 1}
@@ -504,8 +508,10 @@ def test_what_was_set_aside_for_a_probe_that_waits_for_its_turn_is_given_back_wh
     with FaultServer(raw(20.0)) as server:
         shared = SharedState(None, "here")
         targets = ({"base_url": server.url, "max_parallel": 1} for _ in range(2))
-        loop = Scheduler(config(*targets), store, "here", ConsoleReport(io.StringIO()), chosen(["probe"]), shared)
-        run = threading.Thread(target=loop.once)
+        loop = Scheduler(
+            config(*targets), store, "here", ConsoleReport(io.StringIO()), choose_collectors(["probe"]), shared
+        )
+        run = threading.Thread(target=loop.run_once)
         run.start()
         until(lambda: any(request["line"].startswith("POST") for request in server.requests))
         loop.stop.set()

@@ -7,11 +7,11 @@ import re
 
 import pytest
 
-from collectors.http.prompt import Prompt, ask
+from collectors.http.prompt import Prompt, make_prompt
 
 
 def _echo() -> tuple[Prompt, str]:
-    question = ask("ping", "echo", random.Random(3))
+    question = make_prompt("ping", "echo", random.Random(3))
     number = re.fullmatch(r"Repeat this number: (\d{4})", question.prompt)
     assert number is not None
     return question, number[1]
@@ -46,16 +46,16 @@ def test_an_echo_is_right_when_it_says_the_number_and_neither_another_one_nor_th
 def test_every_prompt_is_fresh(check: str) -> None:
     chance = random.Random(1)
     for profile in ("ping", "throughput"):
-        assert len({ask(profile, check, chance).prompt for _ in range(50)}) > 45
+        assert len({make_prompt(profile, check, chance).prompt for _ in range(50)}) > 45
 
 
 def test_without_a_check_a_prompt_is_sent_and_nothing_is_judged() -> None:
-    question = ask("ping", "off", random.Random(2))
+    question = make_prompt("ping", "off", random.Random(2))
     assert question.prompt.startswith("What is ")
     assert question.answered_by("42") is None
 
 
 def test_counting_is_not_judged_whatever_the_check() -> None:
-    assert [ask("throughput", check, random.Random(2)).answered_by("1") for check in ("sum", "echo", "off")] == [
-        None
-    ] * 3
+    assert [
+        make_prompt("throughput", check, random.Random(2)).answered_by("1") for check in ("sum", "echo", "off")
+    ] == [None] * 3

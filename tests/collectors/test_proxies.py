@@ -195,6 +195,6 @@ def test_a_value_that_cannot_be_used_says_so_and_shows_nothing_of_itself(value: 
     proxy = proxy_for("https://a.test/v1", {"HTTPS_PROXY": value})
     assert proxy is not None
     assert proxy.problem is not None
-    assert proxy.problem.startswith("HTTPS_PROXY names no proxy that can be used: ")
+    assert proxy.problem.startswith("HTTPS_PROXY does not name a usable proxy: ")
     assert "canary" not in proxy.problem
     assert proxy.host == ""

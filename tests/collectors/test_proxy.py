@@ -106,7 +106,7 @@ def test_a_probe_through_a_proxy_is_timed_at_the_socket_and_its_connection_is_ke
         way(server.url, f"http://{who}{proxy.name}") as line,
     ):
         first, second, *more = [ask(line) for _ in range(6)]
-    assert (first.outcome, first.error, first.reply.text) == ("ok", None, "42")
+    assert (first.outcome, first.error, first.response.text) == ("ok", None, "42")
     assert (second.outcome, second.error, second.http_status) == ("ok", None, 200)
     assert first.connect_ms is not None
     # tinyproxy forwards one request a connection
@@ -202,7 +202,7 @@ def test_a_target_that_is_too_late_is_a_timeout_within_a_second(
 @pytest.mark.parametrize(
     ("script", "outcome", "words"),
     [
-        (raw(6.0), "timeout", "opened no connection to the target within 1 s"),
+        (raw(6.0), "timeout", "did not connect to the target within 1 s"),
         (raw(b"HTTP/1.1 2", *[b"0", 0.1] * 60), "timeout", "within 1 s"),
         (raw(b"HTTP/1.1 200 OK\r\n", *[b"X: y\r\n", 0.1] * 60), "timeout", "connecting took more than 1 s"),
         (raw(b"HTTP/1.1 200 OK\r\n\r\n", 6.0), "timeout", "connecting took more than 1 s"),  # the target's TLS
@@ -300,7 +300,7 @@ def test_a_proxy_whose_name_is_not_found_is_this_networks_trouble(secure: bool) 
 def test_a_value_that_names_no_proxy_is_this_networks_trouble(value: str) -> None:
     result = asked("https://192.0.2.1/v1", value)
     assert result.outcome == "offline"
-    assert (result.error or "").startswith("HTTPS_PROXY names no proxy that can be used: ")
+    assert (result.error or "").startswith("HTTPS_PROXY does not name a usable proxy: ")
 
 
 @BOTH
@@ -311,10 +311,10 @@ def test_a_login_that_is_missing_or_wrong_is_the_users(kind: str, secure: bool, 
         missing = asked(f"{scheme}://127.0.0.1:9/v1", proxy.url)
         wrong = asked(f"{scheme}://127.0.0.1:9/v1", f"http://ada:canary@{proxy.name}")
     assert (missing.outcome, missing.http_status) == ("caller_error", 407)
-    assert f"the proxy {proxy.name} (HTTPS_PROXY) wants a login" in (missing.error or "")
+    assert f"the proxy {proxy.name} (HTTPS_PROXY) requires a login" in (missing.error or "")
     assert f"write it into HTTPS_PROXY as http://user:secret@{proxy.name}" in (missing.error or "")
     assert wrong.outcome == "caller_error"
-    assert f"the proxy {proxy.name} (HTTPS_PROXY) does not accept the login" in (wrong.error or "")
+    assert f"the proxy {proxy.name} (HTTPS_PROXY) rejected the login" in (wrong.error or "")
     assert "canary" not in (wrong.error or "")
 
 
@@ -342,20 +342,20 @@ def test_a_proxy_that_may_not_reach_the_target_is_the_users(secure: bool) -> Non
 @pytest.mark.parametrize(
     ("said", "outcome", "words"),
     [
-        (b"HTTP/1.1 407 Who are you\r\n\r\n", "caller_error", "wants a login (HTTP 407 Who are you)"),
+        (b"HTTP/1.1 407 Who are you\r\n\r\n", "caller_error", "requires a login (HTTP 407 Who are you)"),
         (b"HTTP/1.1 403\r\n\r\n", "caller_error", "refuses the request (HTTP 403)"),
         (b"HTTP/1.0 405 No\r\n\r\n", "caller_error", "refuses the request (HTTP 405 No)"),
         (b"HTTP/1.1 408 Late\r\n\r\n", "connection_error", "cannot reach the target: HTTP 408 Late"),
         (b"HTTP/1.1 502 Bad\r\n\r\n", "connection_error", "cannot reach the target: HTTP 502 Bad"),
         (b"HTTP/1.1 504 Late\r\n\r\n", "connection_error", "cannot reach the target: HTTP 504 Late"),
         (b"HTTP/1.1 200 OK\r\n\r\nno TLS at all", "connection_error", "TLS: "),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "offline", "opened no connection and gave no reason"),
-        (b"HTTP/1.1 banana\r\n\r\n", "offline", "opened no connection and gave no reason"),
-        (b"HTTP/1.1 99999 x\r\n\r\n", "offline", "opened no connection and gave no reason"),
-        (b"HTTP/1.1 200 " + b"x" * 70_000, "offline", "opened no connection and gave no reason"),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000, "offline", "opened no connection and gave no reason"),
-        (b"", "offline", "opened no connection and gave no reason"),
-        (b"\x00\xff" * 40, "offline", "opened no connection and gave no reason"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "offline", "did not connect to the target"),
+        (b"HTTP/1.1 banana\r\n\r\n", "offline", "did not connect to the target"),
+        (b"HTTP/1.1 99999 x\r\n\r\n", "offline", "did not connect to the target"),
+        (b"HTTP/1.1 200 " + b"x" * 70_000, "offline", "did not connect to the target"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000, "offline", "did not connect to the target"),
+        (b"", "offline", "did not connect to the target"),
+        (b"\x00\xff" * 40, "offline", "did not connect to the target"),
     ],
 )
 def test_what_a_proxy_says_to_connect_decides(said: bytes, outcome: str, words: str) -> None:
@@ -452,7 +452,7 @@ def test_a_list_is_read_through_the_proxy_and_its_failure_names_the_proxy(monkey
     with pytest.raises(ValueError, match=rf"GET /api/v1/models failed at the proxy 127\.0\.0\.1:{port}: .*refused"):
         get_json("http://router.test/api/v1/models")
     monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1080")
-    with pytest.raises(ValueError, match="http_proxy names no proxy that can be used"):
+    with pytest.raises(ValueError, match="http_proxy does not name a usable proxy"):
         get_json("http://router.test/api/v1/models")
 
 

@@ -102,14 +102,14 @@ def test_an_error_object_of_zeros_and_empty_texts_is_none() -> None:
 )
 def test_reasoning_in_the_text_is_no_answer_whatever_its_marks(first: str, then: str) -> None:
     result = result_of(chunk(first), LATER, chunk(" 41"), LATER, chunk(then), chunk("42"), chunk(finish="stop"), DONE)
-    assert (result.outcome, result.reply.text.strip()) == ("ok", "42")
+    assert (result.outcome, result.response.text.strip()) == ("ok", "42")
     assert result.ttft_ms is not None and result.first_answer_ms is not None
     assert result.first_answer_ms - result.ttft_ms > LATER * 1_000
 
 
 @pytest.mark.parametrize("text", ["I think that it is 42", "42 by reasoning", "the channel: 42"])
 def test_a_text_about_thinking_is_an_answer(text: str) -> None:
-    assert result_of(chunk(text), chunk(finish="stop"), DONE).reply.text == text
+    assert result_of(chunk(text), chunk(finish="stop"), DONE).response.text == text
 
 
 @pytest.mark.parametrize("name", ["thinking", "thinking_content"])
@@ -146,7 +146,7 @@ def test_what_keeps_a_connection_alive_may_be_a_word(alive: bytes) -> None:
 def test_a_finish_reason_may_be_in_camel_case() -> None:
     """Google's OpenAI endpoint: jakobdylanc/llmcord#84."""
     last = {"choices": [{"index": 0, "delta": {}, "finish_reason": None, "finishReason": "stop"}]}
-    assert result_of(chunk("42"), event(last), DONE).reply.finish_reason == "stop"
+    assert result_of(chunk("42"), event(last), DONE).response.finish_reason == "stop"
 
 
 def test_usage_behind_done_is_read() -> None:
@@ -164,7 +164,7 @@ def test_usage_behind_done_is_read() -> None:
 )
 def test_text_that_does_not_stand_in_a_delta_is_read_once(pieces: list[bytes]) -> None:
     result = result_of(*pieces)
-    assert (result.outcome, result.reply.text) == ("ok", "42")
+    assert (result.outcome, result.response.text) == ("ok", "42")
 
 
 @pytest.mark.parametrize("kind", ["text/event-stream", "application/json"])
@@ -172,13 +172,13 @@ def test_keep_alives_before_a_json_body_do_not_make_it_a_stream(kind: str) -> No
     """OpenRouter's, where nothing streams."""
     processing = b": OPENROUTER PROCESSING\n\n"
     result = result_of(processing, processing, json.dumps(WHOLE).encode(), content_type=kind)
-    assert (result.outcome, result.reply.text, result.ttft_ms) == ("ok", "42", None)
+    assert (result.outcome, result.response.text, result.ttft_ms) == ("ok", "42", None)
 
 
 def test_json_lines_are_a_stream_whatever_their_type() -> None:
     lines = [piece.removeprefix(b"data: ").replace(b"\n\n", b"\n") for piece in GOOD[:-1]]
     result = result_of(*lines, content_type="application/json")
-    assert (result.outcome, result.reply.text) == ("ok", "42")
+    assert (result.outcome, result.response.text) == ("ok", "42")
     assert result.ttft_ms is not None
 
 

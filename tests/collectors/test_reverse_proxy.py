@@ -45,7 +45,7 @@ def test_without_buffering_each_token_has_its_own_moment(tmp_path: Path) -> None
 def test_with_buffering_the_stream_is_whole_and_its_times_are_what_arrived(tmp_path: Path) -> None:
     """nginx passes on what it has when the server pauses or ends: the tokens come together, which is what users see."""
     (result,) = behind(tmp_path, chunked(*GOOD[:2], 0.2, *GOOD[2:]), location="proxy_buffering on;")
-    assert (result.outcome, result.reply.text, result.completion_tokens) == ("ok", "42", 2)
+    assert (result.outcome, result.response.text, result.completion_tokens) == ("ok", "42", 2)
     assert result.ttft_ms is not None
     assert result.total_ms is not None
     assert result.ttft_ms <= result.total_ms
@@ -79,7 +79,7 @@ def test_gzip_is_unpacked_and_the_first_token_keeps_its_moment(tmp_path: Path, b
     ):
         (result,) = probes(front.url, **{"Accept-Encoding": "gzip"})
     assert (result.outcome, result.error) == ("ok", None)
-    assert result.reply.text == "word " * 40
+    assert result.response.text == "word " * 40
     assert result.completion_tokens == 40
 
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.timers import ATTEMPTS, Simulation, timer_moments
+from collectors.contract import Job, Reachability, Result
 from collectors.scheduler.claims import NotDue, Planned, SlotClaims, UnderWay
-from collectors.scheduler.context import Job, Plan, Reachability, Result
+from collectors.scheduler.plan import Plan
 from collectors.scheduler.schedule import Schedule, TickWindow, next_tick, schedule_of
 from collectors.scheduler.tick import Ended, Tick
 from settings.durations import in_words, seconds
@@ -214,7 +215,7 @@ def test_a_duration_is_read(text: object, value: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "5", "m", "5 weeks", "-5s", True, None])
 def test_what_is_no_duration_is_refused(text: object) -> None:
-    with pytest.raises(ValueError, match="is no duration"):
+    with pytest.raises(ValueError, match="is not a duration"):
         seconds(text)
 
 
@@ -233,15 +234,15 @@ def test_a_duration_is_said() -> None:
 def test_a_probe_that_is_over_is_no_longer_under_way_while_it_is_unclear_whether_the_network_is_down() -> None:
     over = threading.Event()
     first, second = (Result(probe(outcome="connection_error"), Reachability(host, True, False)) for host in "ab")
-    errands = [
+    jobs = [
         Job("quick", lambda _stop: [first]),
         Job("hangs", lambda _stop: [second] if over.wait(10) else []),
     ]
-    tick = Tick("probe", "here", 0, Plan(errands), lambda _tick: None, lambda *_: None)
+    tick = Tick("probe", "here", 0, Plan(jobs), lambda _tick: None, lambda *_: None)
     covered: list[str] = []
 
     def cover(ended: Ended) -> int:
-        covered.append(ended.errand.name)
+        covered.append(ended.job.name)
         return 2
 
     with ThreadPoolExecutor(2) as pool:

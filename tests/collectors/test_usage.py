@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.sources.openrouter import SentActivity, midnight, validated
+from collectors.sources.openrouter import SentActivity, midnight, validate
 from collectors.usage import account_of, app_days, apps_of
 from settings.targets import Config, parse
 from store import open_store
@@ -108,7 +108,7 @@ def test_without_any_key_nothing_is_asked(world: RouterFixture) -> None:
 def test_an_entry_that_is_wrong_is_counted_and_the_rest_is_kept(world: RouterFixture, sent: object, kept: int) -> None:
     world.router.rankings = [sent, sent_ranking(str(YESTERDAY), "a/a", "1")]
     said = world.collect("usage")
-    assert "models: left out 1 entry that is not what the router's documents say" in said
+    assert "models: skipped 1 entry that does not match the router's documentation" in said
     assert [row.model for row in usage(world)] == ["a/a"]
 
 
@@ -139,7 +139,7 @@ def test_missing_days_of_apps_are_filled_over_a_few_runs() -> None:
 def test_two_apps_of_one_name_count_together() -> None:
     from collectors.sources.openrouter import SentApp
 
-    sent, bad = validated(
+    sent, bad = validate(
         SentApp, [sent_app("X", "1", 2), sent_app("X", "2", 3), {"app_name": "Y", "total_tokens": "4"}]
     )
     rows = {row.app: (row.tokens, row.requests) for row in apps_of(YESTERDAY, sent)}
@@ -170,7 +170,7 @@ def test_the_account_and_our_own_probes_come_to_the_same_cost_for_the_same_reque
         usage=0.000126,
         byok_usage_inference=0.00024,
     )
-    sent, bad = validated(SentActivity, [activity])
+    sent, bad = validate(SentActivity, [activity])
     [account_row] = account_of(sent)
     assert bad == 0
     assert account_row.cost_usd == 0.000366

@@ -26,7 +26,9 @@ def test_a_port_that_is_taken_is_said_in_one_sentence_with_the_way_out() -> None
         port = busy.getsockname()[1]
         said = complaint(port, "UPTOKEN_PORT", "the dashboard")
         assert said is not None
-        assert said.startswith(f"port {port}, which the dashboard needs, is taken on this machine: stop what uses it")
+        assert said.startswith(
+            f"port {port}, which the dashboard needs, is already in use on this machine: stop what uses it"
+        )
         assert said.endswith(f"or choose another with `UPTOKEN_PORT={port + 100} make run`")
         assert "\n" not in said
     assert not taken(port)
@@ -40,7 +42,7 @@ def test_make_run_stops_before_it_starts_anything_when_a_port_is_taken() -> None
             [sys.executable, "-m", "deploy.run"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30
         )
     assert (done.returncode, done.stdout) == (1, "")
-    assert "is taken on this machine" in done.stderr
+    assert "is already in use on this machine" in done.stderr
 
 
 def test_ports_come_from_the_environment() -> None:

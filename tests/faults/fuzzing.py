@@ -72,13 +72,13 @@ def body(data: bytes) -> None:
 def catalog(data: bytes) -> None:
     """A router's list of models."""
     from collectors.catalog import endpoints_of, models_of
-    from collectors.sources.openrouter import SentEndpoint, SentModel, entries, validated
+    from collectors.sources.openrouter import SentEndpoint, SentModel, entries, validate
 
     try:
         raw = entries(json.loads(data), "data")
     except (ValueError, RecursionError):  # `entries` says so of what is no list
         return
-    rows = [*models_of(validated(SentModel, raw)[0], 0), *endpoints_of("m", validated(SentEndpoint, raw)[0], 0)]
+    rows = [*models_of(validate(SentModel, raw)[0], 0), *endpoints_of("m", validate(SentEndpoint, raw)[0], 0)]
     for row in rows:
         for value in astuple(row):
             assert not isinstance(value, str) or value.encode() is not None

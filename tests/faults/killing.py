@@ -19,7 +19,7 @@ from pathlib import Path
 
 import apsw
 
-from collectors.registry import chosen
+from collectors.registry import choose_collectors
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.scheduler import Scheduler
 from store import open_store
@@ -46,9 +46,9 @@ def collect(path: Path, base_url: str, told: int) -> None:
     """Tick after tick for ever; each run's moment goes into the pipe once the tick is recorded."""
     settings = config(*({"base_url": base_url} for _ in range(TARGETS)))
     store = open_store(f"sqlite:///{path}")
-    loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), chosen(["probe"]))
+    loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), choose_collectors(["probe"]))
     while True:
-        loop.once(everything=True)
+        loop.run_once(everything=True)
         [newest] = store.read(RUNS, columns=("started_at",), newest_first=True, limit=1)
         os.write(told, f"{newest[0]}\n".encode())
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import apsw
 
-from collectors.registry import chosen
+from collectors.registry import choose_collectors
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.schedule import schedule_of
 from collectors.scheduler.scheduler import Scheduler
@@ -91,9 +91,9 @@ def soak(url: str, folder: Path, seconds: float) -> str:
         store,
         "here",
         ConsoleReport(io.StringIO()),
-        chosen(["probe"]),
+        choose_collectors(["probe"]),
     )
-    runner = threading.Thread(target=loop.every, args=(1.0,))
+    runner = threading.Thread(target=loop.run_every, args=(1.0,))
     holder = threading.Thread(target=hold_now_and_then, args=(path, random.Random(2), over))
     began = time.monotonic()
     runner.start()

@@ -166,7 +166,7 @@ def test_a_small_parquet_file_of_6_gigabytes_is_read_in_little_memory(tmp_path: 
     name = parquet(place, "bomb.parquet", error=text)
     assert (place.folder / name).stat().st_size < 40_000
     code, errors = import_file(place, name)
-    assert (code, errors) == (0, "60,000 rows read, 1 new, 59,999 were there already\n")
+    assert (code, errors) == (0, "60,000 rows read, 1 new, 59,999 already present\n")
 
 
 def test_the_greatest_numbers_are_imported_and_exported_as_they_are(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_the_greatest_numbers_are_imported_and_exported_as_they_are(tmp_path: Pa
     ]
     rows = [line(**({"started_at": f"2026-11-24T12:0{n}:00.000+00:00"} | one)) for n, one in enumerate(extremes)]
     (place.folder / "rows.jsonl").write_bytes(b"\n".join(rows) + b"\n")
-    assert import_file(place, "rows.jsonl") == (0, "8 rows read, 8 new, 0 were there already\n")
+    assert import_file(place, "rows.jsonl") == (0, "8 rows read, 8 new, 0 already present\n")
     for table in ("probes", "hourly", "daily"):
         assert place.run("export", table, "--format", "jsonl", "--output", f"{table}.jsonl")[0] == 0
     written = [json.loads(row) for row in (place.folder / "probes.jsonl").read_text().splitlines()]

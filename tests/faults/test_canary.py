@@ -117,18 +117,18 @@ def test_no_key_is_in_a_crash(place: CliFixture) -> None:
     script = (
         "import sys, collectors.scheduler.scheduler as loop\n"
         "def broken(*_, **__): raise RuntimeError('Invalid header value: Bearer ' + __import__('os').environ['CANARY_KEY'])\n"
-        "loop.Scheduler.once = broken\n"
+        "loop.Scheduler.run_once = broken\n"
         "sys.argv = ['collectors', 'run']\n"
         "from cli import main\nmain()\n"
     )
     done = place.python(script)
     assert done.returncode == 1
     assert "RuntimeError: Invalid header value: Bearer [key]" in done.stderr
-    assert "a mistake in Uptoken" in done.stderr
+    assert "a bug in Uptoken" in done.stderr
     searched("the crash", done.stderr.encode())
 
 
-def test_an_errand_that_breaks_says_no_key(place: CliFixture) -> None:
+def test_a_job_that_breaks_reports_no_key(place: CliFixture) -> None:
     script = (
         "import sys, os, collectors.probe as probe\n"
         "def broken(*_, **__): raise RuntimeError('it was ' + os.environ['CANARY_KEY'])\n"
@@ -147,18 +147,18 @@ def test_a_key_file_that_others_may_read_is_refused_and_one_that_is_missing_is_w
     key = place.folder / "key"
     key.chmod(0o640)
     code, _, err = place.run("run")
-    assert (code, "may be read by others than its owner: chmod 600" in err) == (2, True)
+    assert (code, "can be read by others than its owner: chmod 600" in err) == (2, True)
     key.unlink()
     code, out, err = place.run("run", "--only", "probe")
     assert code == 0
-    assert f"waiting for a key: b is not probed before; write it into {key}" in out + err
+    assert f"waiting for a key: b is not probed; write it into {key}" in out + err
     key.write_text(CANARY)
     key.chmod(0o600)
     place.config.write_text(
         place.config.read_text().replace('api_key_file = "key"', 'api_key_file = "key"\napi_key_env = "X"')
     )
     code, _, err = place.run("run")
-    assert (code, "has its key in api_key_env and in api_key_file: leave one" in err) == (2, True)
+    assert (code, "has its key in api_key_env and in api_key_file: remove one" in err) == (2, True)
 
 
 def test_what_is_written_is_for_its_owner_alone(place: CliFixture) -> None:

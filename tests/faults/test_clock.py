@@ -80,13 +80,13 @@ def test_one_run_with_a_clock_that_is_500_days_ahead_prunes_nothing_and_the_next
     code, out, _ = place.run("run", "--all")
     assert code == 0
     assert "the clock was set back by 500 days" in out
-    assert "1 probes in the store are from the future" in out
+    assert "1 probes in the store are dated in the future" in out
     ages = sorted((now - row.started_at) // DAY for row in place.probes() if row.target == "old")
     assert ages == list(range(1, 399)), "none of them is pruned"
     present = [row for row in place.probes() if row.target == "a" and abs(row.started_at - now) < DAY]
     assert len(present) == 2, "the last run's probe is recorded"
     code, out, err = place.run("check", "--health")
-    assert (code, "1 probes are from the future" in err) == (0, True)
+    assert (code, "1 probes are dated in the future" in err) == (0, True)
     place.set_clock(0.5)
     assert place.run("check", "--health")[0] == 1, "what is from the future does not pass for a sign of life"
 
@@ -117,7 +117,7 @@ def test_remove_future_says_what_it_would_do_then_does_it_and_can_be_undone(plac
         assert place.run("import", "probes", str(saved / "probes.jsonl"))[0] == 0
         assert place.run("remove-future", "--yes", "--now", "2026-11-25T00:00Z")[0] == 0
     assert len(list((place.folder / "data").glob("from-the-future-20261125T000000Z*"))) == 2
-    assert place.run("remove-future")[1].endswith("nothing in this store is from the future\n")
+    assert place.run("remove-future")[1].endswith("no row in this store is dated in the future\n")
 
 
 def test_a_store_that_an_older_uptoken_pruned_by_a_wrong_clock_says_so_and_records_again_after_the_command(

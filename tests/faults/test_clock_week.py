@@ -18,13 +18,16 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
+from collectors.contract import ProbeCollector, Result
+from collectors.registry import COLLECTORS
 from collectors.scheduler import clock, scheduler
 from collectors.scheduler.claims import Planned
 from collectors.scheduler.clock import Reading
 from collectors.scheduler.console import ConsoleReport
-from collectors.scheduler.context import CollectorContext, Job, Plan, Result
+from collectors.scheduler.plan import Plan, ProbeJob
 from collectors.scheduler.schedule import TickWindow, schedule_of, series_key
 from collectors.scheduler.shared_state import SharedState
+from collectors.scheduler.state import SchedulerState
 from settings.targets import Config
 from store import Store, open_store
 from store.horizon import MARGIN_MS, horizon
@@ -33,6 +36,7 @@ from tests.collectors.builders import config
 from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe
 from tests.store.stores import HAS_CHDB, opened
 
+pytestmark = pytest.mark.waits
 KEEP_DAYS = 30
 TICK = 2 * HOUR
 WEEK = 7 * DAY // TICK
@@ -84,26 +88,26 @@ class Machine:
         return Reading(wall_ms, wall_ms - self.shift - self.booted_ms, str(self.boots))
 
 
-def _collect(scene: CollectorContext, window: TickWindow) -> Plan:
+def _plan_probes(state: SchedulerState, _: ProbeCollector, window: TickWindow) -> Plan:
     """The real claims; a probe that is good at once, and what a model costs, which changes each day of the clock."""
-    due = Plan()
-    for target in scene.config.targets:
+    plan = Plan()
+    for target in state.config.targets:
         series, schedule = series_key(target.name, "ping"), schedule_of(target.name, "ping", target.every_s)
-        plan = scene.shared.claims.plan(series, schedule, window, scene.newest.get(series), scene.shared.lives)
-        if isinstance(plan, Planned):
-            due.errands.append(_errand(scene, target.name, series, plan))
-    return due
+        planned = state.shared.claims.plan(series, schedule, window, state.newest.get(series), state.shared.lives)
+        if isinstance(planned, Planned):
+            plan.jobs.append(_job(state, target.name, series, planned))
+    return plan
 
 
-def _errand(scene: CollectorContext, name: str, series: str, plan: Planned) -> Job:
-    def go(_: threading.Event) -> list[Result]:
-        assert scene.shared.claims.begin(series, plan.claim)
+def _job(state: SchedulerState, name: str, series: str, planned: Planned) -> ProbeJob:
+    def run(_: threading.Event) -> list[Result]:
+        assert state.shared.claims.begin(series, planned.claim)
         at = time.time_ns() // 1_000_000
-        scene.shared.claims.end(series, plan.claim, 1)
+        state.shared.claims.end(series, planned.claim, 1)
         rows: list[Row] = [probe(at, target=name, location="here", stands_for_s=TICK / 1_000)]
         return [Result(row) for row in [*rows, model(at, model=name, usd_per_million_input=str(at // DAY))]]
 
-    return Job(name, go, series=series, claim=plan.claim)
+    return ProbeJob(name, run, series=series, claim=planned.claim)
 
 
 @pytest.fixture(scope="module")
@@ -117,15 +121,16 @@ def _run(machine: Machine, settings_of_it: Config, store: Store, folder: Path) -
         patch.object(time, "time_ns", machine.time_ns),
         patch.object(time, "time", lambda: machine.time_ns() / 1e9),
         patch.object(clock, "read_clocks", machine.reading),
-        patch.object(scheduler, "read_clocks", machine.reading),
+        patch("collectors.scheduler.pruning.read_clocks", machine.reading),
+        patch.object(scheduler, "plan_probes", _plan_probes),
         patch("collectors.scheduler.shared_state.read_clocks", machine.reading),
     ):
         shared = SharedState(folder / "lock", "here")
         one = scheduler.Scheduler(
-            settings_of_it, store, "here", ConsoleReport(io.StringIO()), {"probe": _collect}, shared
+            settings_of_it, store, "here", ConsoleReport(io.StringIO()), {"probe": COLLECTORS["probe"]}, shared
         )
         try:
-            one.once()
+            one.run_once()
         finally:
             one.close()
 

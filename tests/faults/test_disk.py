@@ -19,7 +19,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from collectors.registry import chosen
+from collectors.registry import choose_collectors
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.scheduler import Scheduler
 from store import StoreError, open_store
@@ -84,15 +84,19 @@ def test_what_a_full_disk_did_not_take_is_kept_in_memory_and_written_when_there_
     path, said = tmp_path / "full.db", io.StringIO()
     store = open_store(f"sqlite:///{path}")
     loop = Scheduler(
-        config({"base_url": server.url, "every": "1s"}), store, "here", ConsoleReport(said), chosen(["probe"])
+        config({"base_url": server.url, "every": "1s"}),
+        store,
+        "here",
+        ConsoleReport(said),
+        choose_collectors(["probe"]),
     )
-    thread = threading.Thread(target=loop.every, args=(1.0,))
+    thread = threading.Thread(target=loop.run_every, args=(1.0,))
     thread.start()
     try:
         until(lambda: store.count(PROBES) >= 2)
         with monkeypatch.context() as full:
             full.setattr(store, "_begin", _no_room)
-            until(lambda: "rows are kept in memory and tried again" in said.getvalue())
+            until(lambda: "rows are kept in memory and will be written later" in said.getvalue())
             assert "the disk is full; make room" in said.getvalue()
             time.sleep(2)
         count = store.count(PROBES)
@@ -115,10 +119,10 @@ def _no_room(_work: object) -> int:
 def test_what_cannot_be_kept_in_memory_is_counted_and_said(
     tmp_path: Path, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("collectors.scheduler.scheduler.MOST_UNSAVED_ROWS", 3)
+    monkeypatch.setattr("collectors.scheduler.recorder.MOST_UNSAVED_ROWS", 3)
     said = io.StringIO()
     store = open_store(f"sqlite:///{tmp_path}/a.db")
-    loop = Scheduler(config({"base_url": server.url}), store, "here", ConsoleReport(said), chosen(["probe"]))
+    loop = Scheduler(config({"base_url": server.url}), store, "here", ConsoleReport(said), choose_collectors(["probe"]))
 
     def refuse(*_: object, **__: object) -> int:
         raise StoreError("the disk is full")
@@ -126,8 +130,8 @@ def test_what_cannot_be_kept_in_memory_is_counted_and_said(
     monkeypatch.setattr(store, "write", refuse)
     for _ in range(3):  # a probe and a run each; with the first, how the day's budget stands
         with pytest.raises(StoreError):
-            loop.once(everything=True)
-    assert "3 rows are kept in memory and tried again; 4 older ones had to be dropped" in said.getvalue()
+            loop.run_once(everything=True)
+    assert "3 rows are kept in memory and will be written later; 4 older rows had to be dropped" in said.getvalue()
     loop.close()
     store.close()
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.catalog import models_of
-from collectors.sources.openrouter import SentModel, entries, validated
+from collectors.sources.openrouter import SentModel, entries, validate
 from store import open_store
 from store.schema import MODELS
 from tests.faults.fuzzing import body, catalog, stream
@@ -63,7 +63,7 @@ def test_whatever_a_catalog_says_is_left_out_or_can_be_kept(
     tmp_path_factory: pytest.TempPathFactory, sent: list[Any]
 ) -> None:
     told = json.loads(json.dumps({"data": sent}))
-    models, bad = validated(SentModel, entries(told, "data"))
+    models, bad = validate(SentModel, entries(told, "data"))
     assert len(models) + bad == len(sent)
     folder: Path = tmp_path_factory.mktemp("catalog")
     store = open_store(f"sqlite:///{folder}/c.db")

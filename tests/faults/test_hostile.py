@@ -153,7 +153,7 @@ def test_each_ends_in_time_with_its_outcome(name: str) -> None:
     result, took_s = asked(make())
     assert (result.outcome, took_s < TIMEOUT_S + 1) == (outcome, True), result
     assert result.error is None or (result.error.isprintable() and len(result.error) <= 300)
-    for count in (result.reply.usage.prompt_tokens, result.completion_tokens, result.reply.usage.cost_usd):
+    for count in (result.response.usage.prompt_tokens, result.completion_tokens, result.response.usage.cost_usd):
         assert count is None or 0 <= count < 10**9
 
 

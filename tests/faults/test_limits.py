@@ -114,7 +114,7 @@ def test_an_exchange_without_a_descriptor_is_offline(
         check=False,
     )
     assert done.stdout == (
-        "offline | this process has no file descriptor left: raise its limit (ulimit -n, LimitNOFILE=) | True\n"
+        "offline | this process has no file descriptors left: raise its limit (ulimit -n, LimitNOFILE=) | True\n"
     ), done.stderr
 
 
@@ -123,7 +123,7 @@ def test_60_targets_with_150_mb_are_probed_a_few_at_a_time(place: CliFixture, se
     done = run_within(place, resource.RLIMIT_AS, 150 * MB, 150 * MB, "run", "--only", "probe")
     assert (done.returncode, done.stderr) == (0, "")
     assert outcomes(place) == {"ok": 60}
-    assert "this process may take 150 MB of memory (ulimit -v): at most " in done.stdout
+    assert "this process may use 150 MB of memory (ulimit -v): at most " in done.stdout
 
 
 THREADS = """
@@ -158,7 +158,7 @@ def test_without_any_thread_probes_are_offline_once_each_and_nothing_is_an_outag
     assert (done.returncode, done.stderr) == (0, "")
     assert outcomes(place) == {"offline": 20}
     assert {probe.error for probe in place.probes()} == {
-        "this machine starts no more threads for Uptoken: raise its limit (ulimit -u, TasksMax=)"
+        "this machine allows Uptoken no more threads: raise the limit (ulimit -u, TasksMax=)"
     }
     assert not server.requests
     store = open_store(place.url, read_only=True)
@@ -199,8 +199,8 @@ def no_pem(path: Path) -> Path:
     ("make", "reason"),
     [
         (lambda path: path, "there is no such file"),
-        (folder_without_certificates, "that folder has no certificates that openssl rehash named"),
-        (no_pem, "it holds no certificate in PEM"),
+        (folder_without_certificates, "the folder has no certificates hashed by openssl rehash"),
+        (no_pem, "it contains no PEM certificate"),
         (lambda path: path.with_name("x" * 300), "it cannot be read (File name too long)"),
     ],
     ids=["missing", "folder", "no PEM", "unreadable"],
@@ -212,7 +212,7 @@ def test_certificates_that_cannot_be_used_are_refused_at_the_start(
     done = run_within(place, resource.RLIMIT_CORE, 0, 0, command, **{variable: str(named)})
     assert done.returncode == 2
     assert done.stderr == (
-        f"{variable} names {named}, and {reason}: let it name a file of certificates in PEM, as "
+        f"{variable} names {named}, and {reason}: it must name a file of PEM certificates, such as "
         "/etc/ssl/certs/ca-certificates.crt, or unset it\n"
     )
     assert not place.probes()
@@ -265,7 +265,7 @@ def test_a_key_that_http_cannot_carry_is_refused_at_the_start(
     configure(place, server, 1, 'api_key_env = "ACME_KEY"\n')
     done = run_within(place, resource.RLIMIT_CORE, 0, 0, command, ACME_KEY=key)
     assert done.returncode == 2
-    assert done.stderr == f"the key of 't0' in ACME_KEY has {odd}: copy it again, without that\n"
+    assert done.stderr == f"the key of 't0' in ACME_KEY has {odd}: copy it again without it\n"
     assert not server.requests
 
 
@@ -278,7 +278,7 @@ def test_a_key_file_with_a_nul_is_refused_at_the_start(place: CliFixture, server
     assert code == 2
     assert (
         error
-        == f"the key of 't0' in {file} has a control character (U+0000) as character 7: copy it again, without that\n"
+        == f"the key of 't0' in {file} has a control character (U+0000) as character 7: copy it again without it\n"
     )
 
 
@@ -289,4 +289,4 @@ def test_a_header_that_http_cannot_carry_is_refused_at_the_start(place: CliFixtu
         "target 't0': its header X-Title has en dash (U+2013) as character 9, which HTTP does not allow\n",
     )
     configure(place, server, 1, 'headers = {"X Title" = "Uptoken"}\n')
-    assert place.run("run")[::2] == (2, "target 't0': 'X Title' is no name of a header; write it as X-Title\n")
+    assert place.run("run")[::2] == (2, "target 't0': 'X Title' is not a header name; write it as X-Title\n")

@@ -94,7 +94,7 @@ def test_output_that_was_asked_for_and_cannot_be_written_is_exit_code_3(
     place: CliFixture, words: tuple[str, ...], out: str, reason: str
 ) -> None:
     assert place.run("run")[0] == 0
-    assert run(place, *words, out=out) == (3, f"standard output could not be written: {reason}\n".encode())
+    assert run(place, *words, out=out) == (3, f"could not write to standard output: {reason}\n".encode())
 
 
 @pytest.mark.parametrize("words", [("run", "--all"), ("export", "probes", "--output", "probes.csv")], ids=" ".join)
@@ -132,4 +132,4 @@ def test_a_name_outside_ascii_is_recorded_shown_and_exported_in_any_locale(
 def test_an_argument_that_is_not_utf_8_is_a_sentence(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     code, errors = run(place, "export", "probes", "--target", os.fsdecode(b"caf\xe9"), out="/dev/null")
-    assert (code, errors) == (2, b"Invalid value: 'caf\\udce9' is not UTF-8 (--help tells more)\n")
+    assert (code, errors) == (2, b"Invalid value: 'caf\\udce9' is not UTF-8 (see --help)\n")

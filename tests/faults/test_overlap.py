@@ -142,7 +142,7 @@ def test_a_budget_holds_across_runs_that_overlap_and_one_that_is_killed(tmp_path
         ended = _ended([place.start("run") for _ in range(4)])
     assert [code for code, _, _ in ended] == [0] * 4
     assert len(_posts(hanging)) == 3, "what the killed run had sent may have been billed"
-    assert sum("could pass the budget" in out for _, out, _ in ended) >= 1
+    assert sum("could exceed the budget" in out for _, out, _ in ended) >= 1
     assert len(place.probes()) == 1
 
 
@@ -191,10 +191,10 @@ BREAKS = """
 import collectors.probe, sys
 from cli import main
 real = collectors.probe.probe_once
-def probe_once(scene, target, *rest):
-    if target.name == "a":
+def probe_once(task):
+    if task.target.name == "a":
         raise RuntimeError("a bug with the key sk-canary-0123456789")
-    return real(scene, target, *rest)
+    return real(task)
 collectors.probe.probe_once = probe_once
 sys.argv = ["collectors", "run"]
 main()
@@ -275,17 +275,17 @@ def test_what_a_run_saw_is_recorded_when_the_store_cannot_be_read_for_the_ticks_
     with _place(tmp_path, timeout_s=3, every_s=1) as place:
         done = place.python(
             "import os, sys\nos.environ['SYSTEMD_EXEC_PID'] = str(os.getpid())\n"
-            "from collectors.scheduler.context import CollectorContext\nfrom store import StoreError\n"
-            "read, calls = CollectorContext.read_series, []\n"
-            "def read_series(scene):\n"
+            "from collectors.scheduler.state import SchedulerState\nfrom store import StoreError\n"
+            "read, calls = SchedulerState.read_series, []\n"
+            "def read_series(state):\n"
             "    calls.append(1)\n"
             "    if len(calls) > 1: raise StoreError('the server is gone')\n"
-            "    read(scene)\n"
-            "CollectorContext.read_series = read_series\n"
+            "    read(state)\n"
+            "SchedulerState.read_series = read_series\n"
             "from cli import main\nsys.argv = ['collectors', 'run']\nsys.exit(main())\n"
         )
         probes = _by_target(place)
-    assert "the server is gone: nothing more is planned meanwhile" in done.stdout
+    assert "the server is gone: nothing more is planned until then" in done.stdout
     assert done.returncode == 0, done.stderr
     assert [row.outcome for row in probes["h"]] == ["timeout"] * 2
 
@@ -296,7 +296,7 @@ def test_a_loop_that_may_not_start_fails_so_that_a_supervisor_starts_it_again(tm
         with nobody_writes(place.url):
             code, _, err = place.run("run", "--every", "1")
             assert code == 3
-            assert "the store is being restored, repaired or rebuilt: start this run again when that is over" in err
+            assert "the store is being restored, repaired or rebuilt: start this run again afterwards" in err
             assert place.run("run")[0] == 0, "a timer starts the next one anyway"
 
 

@@ -68,7 +68,7 @@ def test_what_a_run_probed_while_the_store_was_locked_is_recorded_by_the_next_ru
     for number in (1, 2):
         done = place.python(IMPATIENT)
         assert done.returncode == 3
-        assert "rows are kept in" in done.stdout + done.stderr and "locked by another program" in done.stderr
+        assert "rows are saved in" in done.stdout + done.stderr and "locked by another program" in done.stderr
         assert len(pending_paths(store_of(place))) == number
     asked = probes_of(server)
     other.execute("ROLLBACK")
@@ -79,14 +79,14 @@ def test_what_a_run_probed_while_the_store_was_locked_is_recorded_by_the_next_ru
     assert len(place.probes()) == 1
     code, out, err = place.run("run", "--only", "catalog")
     assert code == 0, err
-    assert (out + err).count("were taken in") == 2
+    assert (out + err).count("imported ") == 2
     assert len(place.probes()) == 3 == asked
     assert pending_paths(store_of(place)) == []
     before = place.probes(), _runs(place)
     for path, content in zip(files, again, strict=True):  # the process was killed before it removed the file
         path.write_bytes(content)
     code, out, err = place.run("run", "--only", "catalog")
-    assert code == 0 and "0 new" in out + err
+    assert code == 0 and (out + err).count(", 0 of them new") == 2
     assert (place.probes(), _runs(place)) == before
     assert_sound(store_of(place))
 
@@ -153,8 +153,8 @@ def test_a_file_that_makes_no_sense_is_set_aside_and_said(tmp_path: Path) -> Non
     store = open_store(f"sqlite:///{tmp_path}/a.db")
     path = write_pending(tmp_path / "a.db", "spool", [probe(NOON)])
     path.write_text('{"table": "probes", "columns": ["colour"]}\n')
-    Spool(tmp_path / "a.db", said.append).take_in(store, 1.0)
-    assert "cannot be taken in" in said[-1]
+    Spool(tmp_path / "a.db", said.append).import_rows(store, 1.0)
+    assert "cannot be imported" in said[-1]
     assert path.with_name(f"{path.name}.refused").exists()
     assert pending_paths(tmp_path / "a.db") == []
     store.close()
@@ -197,7 +197,7 @@ def test_an_import_holds_up_no_loop(place: CliFixture) -> None:
     began = time.time() * 1_000
     code, _, err = place.run("import", "probes", str(path))
     ended = time.time() * 1_000
-    assert (code, err) == (0, "40,000 rows read, 40,000 new, 0 were there already\n")
+    assert (code, err) == (0, "40,000 rows read, 40,000 new, 0 already present\n")
     process.terminate()
     out, said = process.communicate(timeout=20)
     assert "locked by another program" not in out + said
@@ -260,7 +260,7 @@ def test_an_import_that_is_interrupted_is_there_not_at_all_or_whole_after_the_ne
     late.send_signal(number)
     _, err = late.communicate(timeout=20)
     assert 5_000 < len(place.probes()) < 20_001
-    assert ("and go in with the next `run` or `import`" in err) == (number == signal.SIGINT)
+    assert ("and will be imported by the next `run` or `import`" in err) == (number == signal.SIGINT)
     loop = place.start_loop()
     until(lambda: sum(row.location == "far" for row in place.probes()) == 20_000, 60)
     loop.terminate()

@@ -128,7 +128,7 @@ def test_what_is_due_next_is_reckoned_from_the_end_of_a_rest(tmp_path: Path) -> 
         place.set_every("10m")
         place.run("run")
         _, out, _ = place.run("run", "--only", "probe")
-    minutes = re.search(r"nothing is due; the next is in ([0-9.]+) (h|min)", out)
+    minutes = re.search(r"nothing is due; the next probe is in ([0-9.]+) (h|min)", out)
     assert minutes is not None
     assert 119 <= float(minutes[1]) * (60 if minutes[2] == "h" else 1) <= 131, "two hours, and up to a slot"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.registry import chosen
+from collectors.registry import choose_collectors
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.scheduler import Scheduler
 from store import open_store
@@ -67,9 +67,13 @@ def test_a_clock_that_is_set_by_an_hour_silences_nobody_and_makes_no_negative_ti
     monkeypatch.setattr(time, "time", lambda: (real() + shift[0]) / 1e9)
     store = open_store(f"sqlite:///{tmp_path}/clock.db")
     loop = Scheduler(
-        config({"base_url": server.url, "every": "1s"}), store, "here", ConsoleReport(io.StringIO()), chosen(["probe"])
+        config({"base_url": server.url, "every": "1s"}),
+        store,
+        "here",
+        ConsoleReport(io.StringIO()),
+        choose_collectors(["probe"]),
     )
-    thread = threading.Thread(target=loop.every, args=(1.0,))
+    thread = threading.Thread(target=loop.run_every, args=(1.0,))
     thread.start()
     try:
         until(lambda: store.count(PROBES) >= 2)
@@ -97,7 +101,7 @@ def test_health_says_whether_the_collector_runs(tmp_path: Path, server: FaultSer
     place.run("run")
     code, out, _ = place.run("check", "--health")
     assert code == 0
-    assert out.startswith("the collector runs: it last recorded something ")
+    assert out.startswith("the collector is running: it last recorded something ")
     store = open_store(place.url)
     newest = store.series()[0].newest
     store.close()
@@ -122,7 +126,7 @@ def test_a_copy_is_made_put_back_and_undone_by_commands(tmp_path: Path, server: 
     code, _, err = place.run("restore", copy)
     assert code == 0
     assert len(place.probes()) == 1
-    aside = err.split("what was there before is ")[1].split(":")[0]
+    aside = err.split("the previous store is ")[1].split(":")[0]
     assert place.run("restore", aside)[0] == 0
     assert len(place.probes()) == 2
     code, _, err = place.run("repair")

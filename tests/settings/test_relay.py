@@ -63,17 +63,17 @@ def test_a_route_may_have_the_name_of_one_of_its_own_targets() -> None:
         ('[[route]]\nmodel = "g"\ntargets = ["a", "a"]', 2, "route 1 ('g') has the target 'a' twice"),
         ('[[route]]\nmodel = "g"\ntargets = ["off"]', 2, "route 1 ('g'): all of its targets have enabled = false"),
         ('[[route]]\nmodel = "g"\ntargets = []', 2, "route 1 ('g'), targets: "),
-        ('[[route]]\nmodel = "g"\ntargets = "a"', 2, 'route 1 (\'g\'), targets: \'a\': write a list, as in ["a", "b"]'),
+        ('[[route]]\nmodel = "g"\ntargets = "a"', 2, 'route 1 (\'g\'), targets: \'a\': write a list, such as ["a", "b"]'),
         ('[[route]]\nmodel = "g"', 0, "route 1 ('g') needs targets (the names of the targets that serve it)"),
         ('[[route]]\ntargets = ["a"]', 0, "route 1 needs model (the name that clients ask for)"),
         ('[[route]]\nmodel = "b"\ntargets = ["a"]', 1, "route 1 ('b') has the name of a target that is not among"),
         ('[[route]]\nmodel = "g:floor"\ntargets = ["a"]', 1, "route 1 ('g:floor'), model: leave :floor out"),
         ('[[route]]\nmodel = " g"\ntargets = ["a"]', 1, "route 1 (' g'), model: a model's name is one line"),
         ('[[route]]\nmodel = "g"\ntargets = ["a"]\nstrategy = "best"', 3, "route 1 ('g'), strategy: 'best': input should be"),
-        ('[[route]]\nmodel = "g"\ntargets = ["a"]\nidle_timeout = "x"', 3, "route 1 ('g'), idle_timeout: 'x' is no duration"),
+        ('[[route]]\nmodel = "g"\ntargets = ["a"]\nidle_timeout = "x"', 3, "route 1 ('g'), idle_timeout: 'x' is not a duration"),
         ('[[route]]\nmodel = "g"\ntargets = ["a"]\ntimeout = 3', 3, "route 1 ('g') has no 'timeout'; did you mean 'total_timeout'?"),
-        ('[[routes]]\nmodel = "g"', 0, "the file has no 'routes'; did you mean 'route'? Each one begins with a line [[route]]"),
-        ('[route]\nmodel = "g"\ntargets = ["a"]', 0, "[[route]]: begin each route with a line [[route]], in two brackets"),
+        ('[[routes]]\nmodel = "g"', 0, "the file has no 'routes'; did you mean 'route'? Each one starts with a line [[route]]"),
+        ('[route]\nmodel = "g"\ntargets = ["a"]', 0, "[[route]]: start each route with a line [[route]], in double brackets"),
         ("[relay]\nusd_per_day = -1", 1, "[relay], usd_per_day: -1: input should be greater than or equal to 0"),
         ('[relay]\nkeys = "x"', 1, "[relay] has no 'keys'; did you mean 'keys_file'?"),
         ('[relay]\nkeys_env = "sk-live key"', 1, "[relay], keys_env: this is the name of the environment variable"),
@@ -96,7 +96,7 @@ def test_keys_come_from_an_owner_only_file_and_are_hidden_from_then_on(tmp_path:
     file.write_text(f"# clients\nalice = {ALICE}\n\nbob={BOB}\n")
     file.chmod(0o600)
     settings = read('[relay]\nkeys_file = "relay-keys"\nusd_per_day = 5\n', tmp_path).relay
-    assert settings == RelaySettings((RelayKey("alice", ALICE), RelayKey("bob", BOB)), 5.0)
+    assert settings == RelaySettings((RelayKey("alice", ALICE), RelayKey("bob", BOB)), 5.0, keys_file=file)
     assert ALICE not in repr(settings)
     assert ALICE not in redacted(f"the client sent {ALICE}")
 
@@ -111,7 +111,7 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "relay-keys"
     file.write_text(f"alice={ALICE}\n")
     file.chmod(0o644)
-    assert "may be read by others than its owner: chmod 600" in mistake('[relay]\nkeys_file = "relay-keys"\n', tmp_path)
+    assert "can be read by others than its owner: chmod 600" in mistake('[relay]\nkeys_file = "relay-keys"\n', tmp_path)
 
 
 @pytest.mark.parametrize(

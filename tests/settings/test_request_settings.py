@@ -45,7 +45,7 @@ def said(line: str) -> str:
 def test_a_header_that_carries_a_key_is_refused_with_the_way_out(name: str, value: str) -> None:
     message = said(f'headers = {{ "{name}" = "{value}" }}')
     assert message.startswith(
-        f"targets.toml, line 5: target 1 ('a'), headers: the header {name} carries a key, which does not belong into this file: "
+        f"targets.toml, line 5: target 1 ('a'), headers: the header {name} contains a key, which does not belong in this file: "
     )
     assert len(value) < 5 or value not in message
     if name.lower() == "authorization":
@@ -53,7 +53,9 @@ def test_a_header_that_carries_a_key_is_refused_with_the_way_out(name: str, valu
     elif name == "Proxy-Authorization":
         assert "HTTPS_PROXY" in message
     else:
-        assert f'with api_key_file), and the header with api_key_header = "{name}"; a target has one key' in message
+        assert (
+            f'with api_key_file), and the header with api_key_header = "{name}"; a target has only one key' in message
+        )
 
 
 @pytest.mark.parametrize(
@@ -82,14 +84,14 @@ def test_a_header_without_a_key_is_sent(name: str, value: str) -> None:
 
 
 def test_an_openai_organization_that_is_a_key_is_refused() -> None:
-    assert "carries a key" in said('headers = { OpenAI-Organization = "sk-abcdefghijklmnopqrstuv" }')
+    assert "contains a key" in said('headers = { OpenAI-Organization = "sk-abcdefghijklmnopqrstuv" }')
 
 
 @pytest.mark.parametrize("name", ["key", "api_key", "api-key", "subscription-key", "access_token", "sig"])
 def test_a_parameter_that_carries_a_key_is_refused(name: str) -> None:
     assert said(f'params = {{ {name} = "hush" }}') == (
-        f"targets.toml, line 5: target 1 ('a'), params: {name!r} carries a key, which does not belong into this file: "
-        "name the variable that holds it with api_key_env, and it is sent in a header"
+        f"targets.toml, line 5: target 1 ('a'), params: {name!r} contains a key, which does not belong in this file: "
+        "name the variable that holds it with api_key_env, and it will be sent in a header"
     )
 
 
@@ -110,7 +112,7 @@ def test_parameters_without_a_key_are_sent() -> None:
 )
 def test_a_field_of_the_body_that_holds_a_key_is_refused(body: str, where: str) -> None:
     assert said(f"extra_body = {body}") == (
-        f"targets.toml, line 5: target 1 ('a'), extra_body: {where} holds a key, which does not belong into this "
+        f"targets.toml, line 5: target 1 ('a'), extra_body: {where} contains a key, which does not belong in this "
         "file: name the variable that holds it with api_key_env"
     )
 
@@ -132,12 +134,12 @@ def test_what_looks_like_a_key_is_refused_and_not_repeated(line: str) -> None:
         ("{ messages = [] }", "messages cannot be replaced: the prompt is Uptoken's own; choose what it asks with check"),
         ("{ stream = false }", "stream cannot be replaced: set it with stream"),
         ("{ contents = [] }", "contents cannot be replaced: the prompt is Uptoken's own; choose what it asks with check"),
-        ("{ generationConfig = { candidateCount = 9 } }", "generationConfig.candidateCount cannot be replaced: a probe asks for one answer, and the budget counts on it"),
-        ("{ n = 4 }", "n cannot be replaced: a probe asks for one answer, and the budget counts on it"),
+        ("{ generationConfig = { candidateCount = 9 } }", "generationConfig.candidateCount cannot be replaced: a probe requests one answer, and the budget relies on that"),
+        ("{ n = 4 }", "n cannot be replaced: a probe requests one answer, and the budget relies on that"),
         ("{ since = 2026-01-02 }", 'since is a date or time, which JSON does not have; write it as text: "2026-01-02"'),
         ("{ a = [{ at = 07:32:00 }] }", 'a.0.at is a date or time, which JSON does not have; write it as text: "07:32:00"'),
-        ("{ top_p = inf }", "top_p is inf, which JSON does not have; leave it out or write a number"),
-        ("{ top_p = nan }", "top_p is nan, which JSON does not have; leave it out or write a number"),
+        ("{ top_p = inf }", "top_p is inf, which JSON does not have; remove it or write a number"),
+        ("{ top_p = nan }", "top_p is nan, which JSON does not have; remove it or write a number"),
     ],
 )  # fmt: skip
 def test_a_field_that_json_does_not_have_or_that_a_probe_sets_is_refused(body: str, message: str) -> None:
@@ -160,9 +162,9 @@ def test_a_body_that_is_nested_too_deep_is_said_so(depth: int) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("X Api Key", "this is no name of a header; write the name alone, such as X-Api-Key"),
-        ("Authorization: Bearer", "this is no name of a header; write the name alone, such as X-Api-Key"),
-        ("Host", "host is what each request has of its own; write a header such as X-Api-Key"),
+        ("X Api Key", "this is not a header name; write only the name, such as X-Api-Key"),
+        ("Authorization: Bearer", "this is not a header name; write only the name, such as X-Api-Key"),
+        ("Host", "host is set by each request itself; write a header such as X-Api-Key"),
     ],
 )
 def test_the_key_goes_only_into_a_header_that_may_carry_it(name: str, message: str) -> None:

@@ -51,12 +51,12 @@ def test_a_price_is_exact() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[[target]", "targets.toml is no valid TOML: Expected ']]' at the end of an array declaration "),
+        ("[[target]", "targets.toml is not valid TOML: Expected ']]' at the end of an array declaration "),
         ("", "targets.toml has no [[target]]: there is nothing to probe. The README shows one to copy"),
         (
             '[[target]]\nname = "a"\nmodel = "m"\n',
             "targets.toml, line 1: target 1 ('a') needs base_url "
-            "(where its API is, such as https://openrouter.ai/api/v1)",
+            "(the URL of its API, such as https://openrouter.ai/api/v1)",
         ),
         (
             GOOD + 'evry = "5s"\n',
@@ -65,13 +65,13 @@ def test_a_price_is_exact() -> None:
         ("colour = 1\n" + GOOD, "targets.toml, line 1: the file has no 'colour'; did you mean 'collector'?"),
         (
             '[collector]\nxyzzy = "5s"\n' + GOOD,
-            "targets.toml, line 2: [collector] has no 'xyzzy'; it knows every, timeout, confirm_after, "
+            "targets.toml, line 2: [collector] has no 'xyzzy'; it has every, timeout, confirm_after, "
             "throughput_every, usd_per_day, free_requests_per_day, local_servers_every, catalog_every, "
             "endpoint_stats_every, usage_every, retention_days, max_parallel",
         ),
         (
             GOOD + 'every = "often"\n',
-            "targets.toml, line 5: target 1 ('a'), every: 'often' is no duration; write it as 30s, 5m, 1h or 1d",
+            "targets.toml, line 5: target 1 ('a'), every: 'often' is not a duration; write it as 30s, 5m, 1h or 1d",
         ),
         (
             GOOD + 'throughput_every = "0s"\n',
@@ -91,21 +91,21 @@ def test_a_price_is_exact() -> None:
         ),
         (
             GOOD.replace("http://h/v1", "h/v1"),
-            "targets.toml, line 4: target 1 ('a'), base_url: 'h/v1' is no base URL; write it as https://host/v1",
+            "targets.toml, line 4: target 1 ('a'), base_url: 'h/v1' is not a base URL; write it as https://host/v1",
         ),
         (
             GOOD.replace("http://h/v1", "http://me:secret@h/v1"),
-            "targets.toml, line 4: target 1 ('a'), base_url: a key does not belong into the URL; "
+            "targets.toml, line 4: target 1 ('a'), base_url: a key does not belong in the URL; "
             "name the variable that holds it with api_key_env",
         ),
         (
             GOOD.replace("/v1", "/v1/chat/completions"),
-            "targets.toml, line 4: target 1 ('a'), base_url: leave /chat/completions out: "
+            "targets.toml, line 4: target 1 ('a'), base_url: remove /chat/completions: "
             "the base URL ends before it, as in https://host/v1",
         ),
         (
             GOOD.replace("/v1", "/v1/messages"),
-            "targets.toml, line 4: target 1 ('a'), base_url: leave /messages out: "
+            "targets.toml, line 4: target 1 ('a'), base_url: remove /messages: "
             "the base URL ends before it, as in https://host/v1",
         ),
         (
@@ -118,7 +118,7 @@ def test_a_price_is_exact() -> None:
             "targets.toml, line 5: target 1 ('a'), requests_per_day: 'x': "
             "input should be a valid integer, unable to parse string as an integer",
         ),
-        ("target = 5\n", 'targets.toml, line 1: [[target]]: 5: write a list, as in ["a", "b"]'),
+        ("target = 5\n", 'targets.toml, line 1: [[target]]: 5: write a list, such as ["a", "b"]'),
         (
             GOOD.replace('"a"', '" a"'),
             "targets.toml, line 2: target 1 (' a'), name: a name is one line of printable text without spaces around it",
@@ -145,7 +145,7 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "collector",
             "every",
             "true",
-            "targets.toml, line 2: [collector], every: true is no duration; write it as 30s, 5m, 1h or 1d",
+            "targets.toml, line 2: [collector], every: true is not a duration; write it as 30s, 5m, 1h or 1d",
         ),
         ("collector", "timeout", "0", "targets.toml, line 2: [collector], timeout: 0: input should be greater than 0"),
         (
@@ -158,7 +158,7 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "collector",
             "confirm_after",
             '"soon"',
-            "targets.toml, line 2: [collector], confirm_after: 'soon' is no duration; write it as 30s, 5m, 1h or 1d",
+            "targets.toml, line 2: [collector], confirm_after: 'soon' is not a duration; write it as 30s, 5m, 1h or 1d",
         ),
         (
             "collector",
@@ -218,13 +218,13 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "target",
             "params",
             '"a=b"',
-            "targets.toml, line 5: target 1 ('a'), params: 'a=b': write a table, as in {X-Title = \"Uptoken\"}",
+            "targets.toml, line 5: target 1 ('a'), params: 'a=b': write a table, such as {X-Title = \"Uptoken\"}",
         ),
         (
             "target",
             "extra_body",
             "[]",
-            "targets.toml, line 5: target 1 ('a'), extra_body: write a table, as in {X-Title = \"Uptoken\"}",
+            "targets.toml, line 5: target 1 ('a'), extra_body: write a table, such as {X-Title = \"Uptoken\"}",
         ),
         (
             "target",
@@ -272,7 +272,7 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "collector",
             "local_servers_every",
             '"1"',
-            "targets.toml, line 2: [collector], local_servers_every: '1' is no duration; write it as 30s, 5m, 1h or 1d",
+            "targets.toml, line 2: [collector], local_servers_every: '1' is not a duration; write it as 30s, 5m, 1h or 1d",
         ),
         (
             "collector",
@@ -284,13 +284,13 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "collector",
             "endpoint_stats_every",
             "[1]",
-            "targets.toml, line 2: [collector], endpoint_stats_every: [1] is no duration; write it as 30s, 5m, 1h or 1d",
+            "targets.toml, line 2: [collector], endpoint_stats_every: [1] is not a duration; write it as 30s, 5m, 1h or 1d",
         ),
         (
             "collector",
             "usage_every",
             '"never"',
-            "targets.toml, line 2: [collector], usage_every: 'never' is no duration; write it as 30s, 5m, 1h or 1d",
+            "targets.toml, line 2: [collector], usage_every: 'never' is not a duration; write it as 30s, 5m, 1h or 1d",
         ),
         (
             "collector",
@@ -308,13 +308,13 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "openrouter",
             "base_url",
             '"ftp://x"',
-            "targets.toml, line 2: [openrouter], base_url: 'ftp://x' is no base URL; write it as https://host/v1",
+            "targets.toml, line 2: [openrouter], base_url: 'ftp://x' is not a base URL; write it as https://host/v1",
         ),
         (
             "openrouter",
             "watch",
             '"a/b"',
-            'targets.toml, line 2: [openrouter], watch: \'a/b\': write a list, as in ["a", "b"]',
+            'targets.toml, line 2: [openrouter], watch: \'a/b\': write a list, such as ["a", "b"]',
         ),
         (
             "openrouter",
@@ -326,7 +326,7 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "openrouter",
             "management_key_env",
             '"a b"',
-            "targets.toml, line 2: [openrouter], management_key_env: this is the name of the environment variable that holds the key, such as ACME_API_KEY, and never the key itself",
+            "targets.toml, line 2: [openrouter], management_key_env: this is the name of the environment variable that holds the key, such as ACME_API_KEY, not the key itself",
         ),
         (
             "target",
@@ -357,13 +357,13 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "target",
             "every",
             '"1y"',
-            "targets.toml, line 5: target 1 ('a'), every: '1y' is no duration; write it as 30s, 5m, 1h or 1d",
+            "targets.toml, line 5: target 1 ('a'), every: '1y' is not a duration; write it as 30s, 5m, 1h or 1d",
         ),
         (
             "target",
             "timeout",
             '"-1s"',
-            "targets.toml, line 5: target 1 ('a'), timeout: '-1s' is no duration; write it as 30s, 5m, 1h or 1d",
+            "targets.toml, line 5: target 1 ('a'), timeout: '-1s' is not a duration; write it as 30s, 5m, 1h or 1d",
         ),
         (
             "target",
@@ -375,13 +375,13 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "target",
             "throughput_every",
             '"often"',
-            "targets.toml, line 5: target 1 ('a'), throughput_every: 'often' is no duration; write it as 30s, 5m, 1h or 1d",
+            "targets.toml, line 5: target 1 ('a'), throughput_every: 'often' is not a duration; write it as 30s, 5m, 1h or 1d",
         ),
         (
             "target",
             "api_key_env",
             '"sk-123"',
-            "targets.toml, line 5: target 1 ('a'), api_key_env: this is the name of the environment variable that holds the key, such as ACME_API_KEY, and never the key itself",
+            "targets.toml, line 5: target 1 ('a'), api_key_env: this is the name of the environment variable that holds the key, such as ACME_API_KEY, not the key itself",
         ),
         (
             "target",
@@ -417,7 +417,7 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "target",
             "headers",
             '"x"',
-            "targets.toml, line 5: target 1 ('a'), headers: 'x': write a table, as in {X-Title = \"Uptoken\"}",
+            "targets.toml, line 5: target 1 ('a'), headers: 'x': write a table, such as {X-Title = \"Uptoken\"}",
         ),
         (
             "target",
@@ -429,7 +429,7 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "target",
             "tags",
             '"x"',
-            "targets.toml, line 5: target 1 ('a'), tags: 'x': write a list, as in [\"a\", \"b\"]",
+            "targets.toml, line 5: target 1 ('a'), tags: 'x': write a list, such as [\"a\", \"b\"]",
         ),
         ("target", "tags", "[1]", "targets.toml, line 5: target 1 ('a'), tags.0: 1: input should be a valid string"),
     ],
@@ -457,7 +457,7 @@ def test_a_base_url_keeps_its_query_and_a_key_in_it_is_refused() -> None:
     assert parse(GOOD.replace("http://h/v1", azure), PATH, {}).targets[0].base_url == azure
     with pytest.raises(ConfigError) as caught:
         parse(GOOD.replace("http://h/v1", "http://h/v1?api_key=short"), PATH, {})
-    assert "leave 'api_key' out of the query" in str(caught.value) and "short" not in str(caught.value)
+    assert "remove 'api_key' from the query" in str(caught.value) and "short" not in str(caught.value)
 
 
 def test_all_mistakes_are_said_at_once() -> None:

@@ -21,8 +21,8 @@ KEYS = {
     "relay": list(RelaySection.model_fields),
     "route": list(RouteSection.model_fields),
 }
-ENV_NOTE = " It names the environment variable that holds the key; the key itself never stands in this file"
-UNIT = ' A duration has its unit with it, as in "30s"'
+ENV_NOTE = " It names the environment variable that holds the key; the key itself does not belong in this file"
+UNIT = ' A duration includes its unit, as in "30s"'
 MILLION = " It is in USD per million tokens"
 
 
@@ -61,15 +61,15 @@ def said(text: str) -> str:
         ("output_cost_per_token", "usd_per_million_output", f"{MILLION}: 1,000,000 times the price of one"),
         ("cache_read_input_token_cost", "usd_per_million_cached", f"{MILLION}: 1,000,000 times the price of one"),
         ("input_cost_per_request", "usd_per_request", ""),  # LiteLLM
-        ("max_output_tokens", "max_tokens", " It is the most output tokens that a probe may come to ask for"),
-        ("disabled", "enabled", " It says the opposite: enabled = false"),
+        ("max_output_tokens", "max_tokens", " It limits the output tokens that a probe may request"),
+        ("disabled", "enabled", " It means the opposite: enabled = false"),
         ("active", "enabled", ""),
         ("dialect", "api", ""),
         ("type", "api", ""),
         ("custom_llm_provider", "api", ""),  # LiteLLM
         ("wire_api", "api", ""),  # Codex
-        ("query", "params", ' It is a table, as in {api-version = "2024-10-21"}'),
-        ("api_version", "params", ' It is a table, as in {api-version = "2024-10-21"}'),  # LiteLLM, openai
+        ("query", "params", ' It is a table, such as {api-version = "2024-10-21"}'),
+        ("api_version", "params", ' It is a table, such as {api-version = "2024-10-21"}'),  # LiteLLM, openai
         ("extra_headers", "headers", ""),  # openai, LiteLLM
         ("defaultHeaders", "headers", ""),  # openai-node
         ("deployment", "model", ""),
@@ -78,7 +78,7 @@ def said(text: str) -> str:
         ("labels", "tags", ""),  # Prometheus
         ("concurrency", "max_parallel", ""),
         ("streaming", "stream", ""),  # LangChain
-        ("disable_streaming", "stream", " It says the opposite: stream = false"),  # LangChain
+        ("disable_streaming", "stream", " It means the opposite: stream = false"),  # LangChain
         ("thinking", "reasoning_effort", ""),
         ("model_kwargs", "extra_body", " It is a table of fields of the request's body"),  # LangChain
         ("temperature", "extra_body", " It is a table of fields of the request's body"),
@@ -105,10 +105,10 @@ def test_a_wrong_key_of_a_target_gets_the_right_one(wrong: str, right: str, note
         (GOOD + "retention_days = 3\n", "has no 'retention_days'; 'retention_days' is a key of [collector]"),
         (GOOD + 'proxy = "http://p"\n', "has no 'proxy'; a proxy is set by the environment variable HTTPS_PROXY"),
         ('[openrouter]\napi_key = "x"\n' + GOOD, f"did you mean 'management_key_env'?{ENV_NOTE}"),
-        (GOOD.replace("[[target]]", "[[targets]]"), "the file has no 'targets'; did you mean 'target'? Each one begins with a line [[target]]"),
-        (GOOD.replace("[[target]]", "[[models]]"), "the file has no 'models'; did you mean 'target'? Each one begins with a line [[target]]"),
-        (GOOD.replace("[[target]]", "[[endpoint]]"), "the file has no 'endpoint'; did you mean 'target'? Each one begins with a line [[target]]"),
-        (GOOD.replace("[[target]]", "[target]"), "targets.toml, line 1: [[target]]: begin each target with a line [[target]], in two brackets"),
+        (GOOD.replace("[[target]]", "[[targets]]"), "the file has no 'targets'; did you mean 'target'? Each one starts with a line [[target]]"),
+        (GOOD.replace("[[target]]", "[[models]]"), "the file has no 'models'; did you mean 'target'? Each one starts with a line [[target]]"),
+        (GOOD.replace("[[target]]", "[[endpoint]]"), "the file has no 'endpoint'; did you mean 'target'? Each one starts with a line [[target]]"),
+        (GOOD.replace("[[target]]", "[target]"), "targets.toml, line 1: [[target]]: start each target with a line [[target]], in double brackets"),
         ('every = "5s"\n' + GOOD, "the file has no 'every'; 'every' is a key of [collector]"),
         ('[defaults]\nevery = "5s"\n' + GOOD, "the file has no 'defaults'; did you mean 'collector'?"),
     ],

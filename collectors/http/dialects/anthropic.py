@@ -93,7 +93,7 @@ def _note_block(chunk: Chunk, block: dict[str, Any]) -> None:
 
 ANTHROPIC = Dialect(
     name="anthropic",
-    gives="message",
+    gives="a message",
     ends_with="message_stop",
     path=lambda base, _model, _stream: f"{version_below(base, 'v1')}messages",
     body=body,

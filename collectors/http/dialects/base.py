@@ -73,7 +73,7 @@ class Dialect:
     """Where the list of models is below a base URL's path; null where there is none."""
     after_end_s: float = 0.1
     """How long a connection may take to end after its stream has."""
-    gives: str = "chat completion"
+    gives: str = "a chat completion"
     """What a good response is, in a word."""
     ends_with: str = "a finish_reason or [DONE]"
     """What a stream that was cut is without."""

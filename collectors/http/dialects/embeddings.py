@@ -29,7 +29,7 @@ def _is_vector(value: Any) -> bool:
 
 EMBEDDINGS = Dialect(
     name="embeddings",
-    gives="embedding",
+    gives="an embedding",
     path=lambda _base, _model, _stream: "embeddings",
     body=body,
     event=whole,

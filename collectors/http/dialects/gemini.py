@@ -70,7 +70,7 @@ def _reason(value: Any) -> str | None:
 
 GEMINI = Dialect(
     name="gemini",
-    gives="response of Gemini",
+    gives="a Gemini response",
     ends_with="a finishReason",
     path=path,
     body=body,

@@ -69,7 +69,7 @@ def event(value: dict[str, Any]) -> Chunk:
             _note_output(chunk, object_in(value, "response"))
             chunk.is_whole = True
         if kind == "response.failed" and chunk.error is None:
-            chunk.error = ReportedError("the response failed, and its server does not say why")
+            chunk.error = ReportedError("the response failed without a reason")
     return chunk
 
 
@@ -107,7 +107,7 @@ def _note_state(chunk: Chunk, response: dict[str, Any]) -> None:
 
 RESPONSES = Dialect(
     name="responses",
-    gives="response object",
+    gives="a response object",
     ends_with="response.completed",
     path=lambda _base, _model, _stream: "responses",
     body=body,

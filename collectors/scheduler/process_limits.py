@@ -1,4 +1,4 @@
-"""How many probes at once there is room for in what this process may take: file descriptors and memory."""
+"""How many probes can run at once within the limits of this process: file descriptors and memory."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 from settings.targets import Config
 
-MOST_PARALLEL = 512
+MAX_PARALLEL = 512
 OWN_DESCRIPTORS = 24
 """The store, its WAL and its readers, the shared state, what is being imported."""
 DESCRIPTORS_A_PROBE = 6
 """Two locks, the socket, the deadline's copy of it, a certificate or a name that is looked up."""
 STACK_BYTES = 2 * 1024 * 1024
-"""Of a thread. The usual 8 MB are taken from what `ulimit -v` allows, however little of them is used."""
+"""Of a thread. The usual 8 MB count against `ulimit -v`, however little of them is used."""
 BYTES_A_PROBE = STACK_BYTES + 4 * 1024 * 1024
 OWN_BYTES = 64 * 1024 * 1024
 """For what is still to be imported, and for rows."""
@@ -24,60 +24,60 @@ _M_ARENA_MAX = -8
 
 
 @dataclass(frozen=True)
-class InUse:
-    """What a process takes before it probes: open descriptors, and bytes of address space."""
+class ProcessUsage:
+    """What a process uses before it probes: open descriptors, and bytes of address space."""
 
     descriptors: int
     memory_bytes: int
 
 
 @dataclass(frozen=True)
-class Room:
-    """What the limits allow. Without room for kept connections each probe makes its own."""
+class ProcessLimits:
+    """What the limits allow. When too few connections can be kept open, each probe makes its own."""
 
-    most_parallel: int = MOST_PARALLEL
+    max_parallel: int = MAX_PARALLEL
     keeps_connections: bool = True
     warnings: tuple[str, ...] = ()
 
 
-def in_use() -> InUse:
-    """What this process takes now."""
-    return InUse(_open_descriptors(), _taken_bytes())
+def measure_usage() -> ProcessUsage:
+    """What this process uses now."""
+    return ProcessUsage(_open_descriptors(), _used_bytes())
 
 
-def make_room(config: Config, before: InUse | None = None) -> Room:
+def raise_limits(config: Config, before: ProcessUsage | None = None) -> ProcessLimits:
     """Raise the soft limit of descriptors to what the targets need at worst, as far as the hard one allows, make
-    threads small, and say what there is room for. `before`: what was in use before the first probe.
+    threads small, and return what fits. `before`: what was in use before the first probe.
     """
     threading.stack_size(STACK_BYTES)
-    before = before or in_use()
+    before = before or measure_usage()
     targets = len(config.targets)
-    wanted = min(sum(len(target.schedules) for target in config.targets), MOST_PARALLEL)
-    room = _descriptors(wanted, targets, before.descriptors)
+    wanted = min(sum(len(target.schedules) for target in config.targets), MAX_PARALLEL)
+    limits = _descriptors(wanted, targets, before.descriptors)
     most = _fit_in_memory(before.memory_bytes)
     if most is None or most >= wanted:
-        return room
+        return limits
     warning = (
-        f"this process may take {_address_space() // 1_000_000} MB of memory (ulimit -v): at most {most} of {targets} "
+        f"this process may use {_address_space() // 1_000_000} MB of memory (ulimit -v): at most {most} of {targets} "
         "targets are probed at once. Raise the limit"
     )
-    return Room(min(most, room.most_parallel), room.keeps_connections, (*room.warnings, warning))
+    return ProcessLimits(min(most, limits.max_parallel), limits.keeps_connections, (*limits.warnings, warning))
 
 
-def _descriptors(parallel: int, targets: int, taken: int) -> Room:
-    base = OWN_DESCRIPTORS + taken
+def _descriptors(parallel: int, targets: int, used: int) -> ProcessLimits:
+    base = OWN_DESCRIPTORS + used
     wanted = base + DESCRIPTORS_A_PROBE * parallel + targets
     limit = _raise_descriptors_to(wanted)
     if limit is None or limit >= wanted:
-        return Room()
+        return ProcessLimits()
     keeps = limit >= base + DESCRIPTORS_A_PROBE * parallel // 2 + targets
     most = max(1, (limit - base - (targets if keeps else 0)) // DESCRIPTORS_A_PROBE)
-    lost = "" if keeps else ", each over a new connection"
+    suffix = "" if keeps else ", each over a new connection"
     warning = (
         f"{targets} targets may need {wanted} file descriptors, and this process may open {limit}: at most {most} are "
-        f"probed at once{lost}. Raise the limit (ulimit -n {wanted}, or LimitNOFILE={wanted} in the unit)"
+        f"probed at once{suffix}. Raise the limit (ulimit -n {wanted}, or LimitNOFILE={wanted} in the unit)"
     )
-    return Room(most, keeps, (warning,))
+    return ProcessLimits(most, keeps, (warning,))
 
 
 def _raise_descriptors_to(wanted: int) -> int | None:
@@ -103,7 +103,7 @@ def _address_space() -> int:
     return resource.getrlimit(resource.RLIMIT_AS)[0]
 
 
-def _fit_in_memory(taken_bytes: int) -> int | None:
+def _fit_in_memory(used_bytes: int) -> int | None:
     """How many probes fit in what `ulimit -v` leaves; null without such a limit.
 
     A process that runs into it does not only fail: its threads die before they can say so.
@@ -113,14 +113,13 @@ def _fit_in_memory(taken_bytes: int) -> int | None:
         return None
     import ctypes
 
-    with suppress(
-        AttributeError, OSError
-    ):  # musl has no arenas: glibc would reserve 64 MB for each of the first threads
+    # musl has no arenas: glibc would reserve 64 MB for each of the first threads
+    with suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
-    return max(1, (limit - taken_bytes - OWN_BYTES) // BYTES_A_PROBE)
+    return max(1, (limit - used_bytes - OWN_BYTES) // BYTES_A_PROBE)
 
 
-def _taken_bytes() -> int:
+def _used_bytes() -> int:
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     except (OSError, ValueError):

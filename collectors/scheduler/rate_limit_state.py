@@ -1,4 +1,4 @@
-"""Which targets rest because their servers asked for it, and what these said of their limits.
+"""Which targets rest because their servers asked for it, and the limits that the servers stated.
 
 A rest is a target's, for all of its profiles, and is shared by the runs of a location (`shared_state`); a fresh shared
 file begins with what the store has. Targets that share a key do not rest together: most servers count by model, too.
@@ -25,7 +25,7 @@ UNCHANGED_MS = 600_000
 """How long a row may stay as it is when the server says the same again: its age tells who still sends it."""
 
 Figures = tuple[int | None, ...]
-NOTHING_SAID: Figures = (None,) * 6
+NO_FIGURES: Figures = (None,) * 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,66 +45,66 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What one response said: when its probe began, its HTTP status, its outcome, the wait it asks for, and its limits
-    (`RateLimits.figures`).
+class ResponseLimits:
+    """What one response states: when its probe began, its HTTP status, its outcome, the wait it asks for, and its
+    limits (`RateLimits.figures`).
     """
 
     began_at: int
     status: int | None
     outcome: str
     wait_ms: int | None = None
-    figures: Figures = NOTHING_SAID
+    figures: Figures = NO_FIGURES
 
 
-class Rests:
+class RateLimitState:
     """The rests and limits of all targets, as one run knows them. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._rests: dict[str, Rest] = {}
-        self._heard: dict[str, tuple[int, Figures]] = {}
-        self._told: dict[str, RateLimit] = {}
+        self._stated: dict[str, tuple[int, Figures]] = {}
+        self._written: dict[str, RateLimit] = {}
         self._lock = threading.Lock()
 
-    def why(self, target: ProbeTarget, now: int) -> str | None:
+    def rest_reason(self, target: ProbeTarget, now: int) -> str | None:
         """Why a target is not probed at a moment; null when it does not rest."""
-        rest = self._of(target)
+        rest = self._current(target)
         end = rest.end(now) if rest is not None else None
-        return None if rest is None or end is None else rest_in_words(end, rest.reason)
+        return None if rest is None or end is None else describe_rest(end, rest.reason)
 
-    def left_s(self, target: ProbeTarget, now: int) -> float:
+    def remaining_rest_s(self, target: ProbeTarget, now: int) -> float:
         """How long a target still rests; 0 when it does not."""
-        rest = self._of(target)
+        rest = self._current(target)
         return ((rest.end(now) or now) - now) / 1_000 if rest is not None else 0.0
 
-    def _of(self, target: ProbeTarget) -> Rest | None:
+    def _current(self, target: ProbeTarget) -> Rest | None:
         """The target's rest, unless another server asked for it, before the configuration was changed."""
         with self._lock:
             rest = self._rests.get(target.name)
         return rest if rest is not None and rest.server in ("", _server(target)) else None
 
-    def hear(self, target: ProbeTarget, heard: Heard, now: int) -> bool:
-        """Take in what a response said; true when its target rests from now on, or no longer."""
+    def record(self, target: ProbeTarget, response: ResponseLimits, now: int) -> bool:
+        """Remember what a response states; true when its target begins or ends to rest."""
         with self._lock:
-            if heard.figures != NOTHING_SAID:
-                self._heard[target.name] = now, heard.figures
+            if response.figures != NO_FIGURES:
+                self._stated[target.name] = now, response.figures
             known = self._rests.get(target.name)
-            rest = _rest_after(known, heard, now, _server(target))
+            rest = _rest_after(known, response, now, _server(target))
             if rest is not None:
                 self._rests[target.name] = rest
             return rest is not None
 
-    def merge(self, found: Mapping[str, Rest], now: int) -> None:
+    def merge(self, rests: Mapping[str, Rest], now: int) -> None:
         """Take over what other runs noted: of each target the newest, unless its clock was ahead."""
         with self._lock:
-            for target, rest in found.items():
+            for target, rest in rests.items():
                 known = self._rests.get(target)
                 if rest.noted_at < horizon(now) and (known is None or known.noted_at < rest.noted_at):
                     self._rests[target] = rest
 
-    def shared(self, now: int) -> dict[str, Rest]:
-        """What other runs are to know: rests that are over, too, for as long as a rest can last, so that an older row
-        of the store does not begin them anew.
+    def recent_rests(self, now: int) -> dict[str, Rest]:
+        """What other runs are to know. A rest that is over stays for as long as a rest can last: an older row of the
+        store must not start it again.
         """
         with self._lock:
             self._rests = {
@@ -113,53 +113,53 @@ class Rests:
             return dict(self._rests)
 
     def seed(self, rows: Iterable[RateLimit], now: int) -> None:
-        """Know what the store has: which rows are written already, and rests that the shared file does not have."""
+        """Start with what the store has: the rows that are written, and rests that the shared file does not have."""
         for row in rows:
-            self._told[row.target] = row
+            self._written[row.target] = row
             if row.rests_until is not None and row.target not in self._rests:
                 self.merge({row.target: Rest(row.updated_at, row.rests_until, row.reason or "")}, now)
 
-    def rows(self, location: str, now: int) -> list[RateLimit]:
-        """What the store should know by now and does not; it counts as written from here on."""
+    def changed_rows(self, location: str, now: int) -> list[RateLimit]:
+        """The rows that the store does not have yet; they count as written from here on."""
         with self._lock:
-            found = [self._row(target, location, now) for target in self._heard.keys() | self._rests.keys()]
-            changed = [row for row in found if _is_news(row, self._told.get(row.target))]
-            self._told |= {row.target: row for row in changed}
+            rows = [self._row(target, location, now) for target in self._stated.keys() | self._rests.keys()]
+            changed = [row for row in rows if _is_news(row, self._written.get(row.target))]
+            self._written |= {row.target: row for row in changed}
             return changed
 
     def _row(self, target: str, location: str, now: int) -> RateLimit:
-        told, rest = self._told.get(target), self._rests.get(target)
-        heard_at, figures = self._heard.get(target) or (0, NOTHING_SAID if told is None else _figures(told))
+        written, rest = self._written.get(target), self._rests.get(target)
+        stated_at, figures = self._stated.get(target) or (0, NO_FIGURES if written is None else _figures(written))
         end = rest.end(now) if rest is not None else None
         noted_at = rest.noted_at if rest is not None else 0
         return RateLimit(
-            target, location, max(heard_at, noted_at), end, rest.reason if rest and end else None, *figures
+            target, location, max(stated_at, noted_at), end, rest.reason if rest and end else None, *figures
         )
 
 
-def _rest_after(known: Rest | None, heard: Heard, now: int, server: str) -> Rest | None:
+def _rest_after(known: Rest | None, response: ResponseLimits, now: int, server: str) -> Rest | None:
     """The rest that a response begins or ends; null when it changes nothing."""
     end = known.end(now) if known is not None else None
     noted_at = now if known is None else max(now, known.noted_at + 1)  # so that other runs believe the newer one
     # sent before that was known; else the clock was set back since
-    is_older = known is not None and end is not None and heard.began_at <= known.noted_at <= now
-    if heard.wait_ms is not None:
-        until = now + min(heard.wait_ms, LONGEST_REST_MS)
-        return None if is_older and until <= (end or 0) else Rest(noted_at, until, _reason(heard), server)
-    return Rest(noted_at, noted_at) if end is not None and not is_older and heard.outcome in UP else None
+    is_older = known is not None and end is not None and response.began_at <= known.noted_at <= now
+    if response.wait_ms is not None:
+        until = now + min(response.wait_ms, LONGEST_REST_MS)
+        return None if is_older and until <= (end or 0) else Rest(noted_at, until, _reason(response), server)
+    return Rest(noted_at, noted_at) if end is not None and not is_older and response.outcome in UP else None
 
 
-def _is_news(row: RateLimit, told: RateLimit | None) -> bool:
-    if told is None:
-        return row.rests_until is not None or _figures(row) != NOTHING_SAID
-    if told.rests_until != row.rests_until:
+def _is_news(row: RateLimit, written: RateLimit | None) -> bool:
+    if written is None:
+        return row.rests_until is not None or _figures(row) != NO_FIGURES
+    if written.rests_until != row.rests_until:
         return True
-    is_same = _figures(row) == _figures(told)
-    return abs(row.updated_at - told.updated_at) >= (UNCHANGED_MS if is_same else QUIET_MS)
+    is_same = _figures(row) == _figures(written)
+    return abs(row.updated_at - written.updated_at) >= (UNCHANGED_MS if is_same else QUIET_MS)
 
 
 def _figures(row: RateLimit) -> Figures:
-    return astuple(row)[-len(NOTHING_SAID) :]
+    return astuple(row)[-len(NO_FIGURES) :]
 
 
 def _server(target: ProbeTarget) -> str:
@@ -168,14 +168,14 @@ def _server(target: ProbeTarget) -> str:
     return hashlib.sha256(where.encode()).hexdigest()[:16]
 
 
-def rest_in_words(until: int, reason: str | None) -> str:
+def describe_rest(until: int, reason: str | None) -> str:
     """`rests until 12:03:10 because the server asked for it (HTTP 429, retry after 30 s)`."""
     return f"rests until {_clock(until)} because {reason}"
 
 
-def _reason(heard: Heard) -> str:
-    wait_ms = heard.wait_ms or 0
-    where = f"HTTP {heard.status}" if heard.status is None or heard.status >= 300 else "an error in its stream"
+def _reason(response: ResponseLimits) -> str:
+    wait_ms = response.wait_ms or 0
+    where = f"HTTP {response.status}" if response.status is None or response.status >= 300 else "an error in its stream"
     most = "; a rest is at most a day" if wait_ms > LONGEST_REST_MS else ""
     return f"the server asked for it ({where}, retry after {in_words(wait_ms / 1_000)}{most})"
 

@@ -1,4 +1,4 @@
-"""Which prices hold for a target, and the most that a probe of it can cost."""
+"""Which prices apply to a target, and the most that a probe of it can cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from settings.targets import Config, ProbeTarget
 from store.schema import Endpoint, Model
 
 ASSUMED = Price({"input": Decimal(20), "output": Decimal(100)})
-"""What a model of unknown price is reckoned at for the budget: dearer than nearly all, so that the budget holds."""
+"""The price that the budget assumes for a model of unknown price: higher than nearly all, so that the budget holds."""
 IMPLAUSIBLE_TIMES = 100
 
 
@@ -43,7 +43,7 @@ def price_of(target: ProbeTarget, config: Config, models: Iterable[Model]) -> Pr
     return _with_own_parts(FREE, target) if target.is_free_variant else None
 
 
-def prices_elsewhere(target: ProbeTarget, config: Config, endpoints: Iterable[Endpoint]) -> list[Price]:
+def endpoint_prices(target: ProbeTarget, config: Config, endpoints: Iterable[Endpoint]) -> list[Price]:
     """The known prices of the endpoints that a router may send the target's requests to; they can be higher than the
     one that it lists for the model. A target with a price of its own has none of them.
     """
@@ -57,25 +57,25 @@ def prices_elsewhere(target: ProbeTarget, config: Config, endpoints: Iterable[En
 
 
 def is_routed(target: ProbeTarget, config: Config) -> bool:
-    """The target is behind OpenRouter."""
+    """Whether the target is behind OpenRouter."""
     return target.base_url == config.openrouter.base_url
 
 
-def most_a_probe_costs(
+def max_probe_cost(
     target: ProbeTarget,
     profile: str,
     price: Price | None,
     changes: list[Change] | None = None,
-    elsewhere: Iterable[Price] = (),
+    others: Iterable[Price] = (),
 ) -> Decimal:
-    """The worst case, in USD: the highest price that can apply, those `elsewhere` among them, with the limit that the
-    target's server made of the profile's (`changes`).
+    """The worst case, in USD: the highest price that can apply, `others` included, at the output limit that the
+    target's server accepts (`changes`).
 
     A model of unknown price on this machine costs nothing; elsewhere it is `ASSUMED`.
     """
     if price is None:
         price = _with_own_parts(FREE if target.is_loopback else ASSUMED, target)
-    return highest_cost([price, *elsewhere], PROMPT_TOKENS_AT_MOST, most_output_tokens(target, profile, changes))
+    return highest_cost([price, *others], PROMPT_TOKENS_AT_MOST, most_output_tokens(target, profile, changes))
 
 
 def _with_own_parts(price: Price, target: ProbeTarget) -> Price:

@@ -1,5 +1,5 @@
-"""Who may probe at the same time: a location's profiles of a target take turns, and a server that works on few requests
-at once gets no more of them, in all runs together. Otherwise one probe's time would be in another one's.
+"""How many probes run at the same time: a location's profiles of a target take turns, and a server that works on few
+requests at once gets no more of them, in all runs together. Otherwise one probe's time would be in another one's.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
+from collectors.prices import is_routed
 from collectors.request import dialect_of, own_headers
-from collectors.scheduler.lock import LockedError, seat
-from collectors.scheduler.prices import is_routed
+from collectors.scheduler.lock import LockedError, hold_permit
 from collectors.scheduler.shared_state import SharedState
 from settings.targets import Config, ProbeTarget
 from store.clock import now_ms
@@ -23,8 +23,8 @@ STOP_POLL_S = 0.5
 NO_LIMIT = 0
 
 
-class Seats:
-    """The limits of all servers."""
+class ConcurrencyLimits:
+    """Permits to probe, by target and by server."""
 
     def __init__(self, config: Config, shared: SharedState) -> None:
         self._config = config
@@ -37,9 +37,9 @@ class Seats:
             self._targets[server_of(target.base_url)].append(target)
 
     @contextmanager
-    def take(self, target: ProbeTarget, stop: threading.Event) -> Iterator[bool]:
-        """Wait for the target's turn and for a place at its server; yields false when `stop` came first."""
-        with self._seat(f"target {self._shared.location} {target.name}", 1, stop) as is_first:
+    def hold(self, target: ProbeTarget, stop: threading.Event) -> Iterator[bool]:
+        """Hold the target's turn and a permit of its server, waiting for both; yields false when `stop` came first."""
+        with self._permit(f"target {self._shared.location} {target.name}", 1, stop) as is_first:
             if not is_first:
                 yield False
                 return
@@ -47,13 +47,13 @@ class Seats:
             if limit == NO_LIMIT:
                 yield True
                 return
-            with self._seat(f"server {server_of(target.base_url)}", limit, stop) as is_served:
+            with self._permit(f"server {server_of(target.base_url)}", limit, stop) as is_served:
                 yield is_served
 
     @contextmanager
-    def _seat(self, name: str, count: int, stop: threading.Event) -> Iterator[bool]:
-        """Hold one of `count` seats of all runs. No more threads of this one than could have one ask for it: hundreds
-        that poll a file would take the processor from those that probe.
+    def _permit(self, name: str, count: int, stop: threading.Event) -> Iterator[bool]:
+        """Hold one of `count` permits of all runs. No more threads of this run poll the file than could get one:
+        hundreds would take the processor from those that probe.
         """
         with self._guard:
             queue = self._queues.setdefault((name, count), threading.Semaphore(count))
@@ -62,14 +62,14 @@ class Seats:
                 yield False
                 return
         try:
-            with seat(self._shared.lock_path, name, count, stop) as taken:
-                yield taken
+            with hold_permit(self._shared.lock_path, name, count, stop) as is_held:
+                yield is_held
         finally:
             queue.release()
 
     def limit(self, target: ProbeTarget) -> int:
-        """How many probes the target's server gets at once: the least `max_parallel` of its targets, else what a
-        llama.cpp server says of itself. A server with one target is not asked, since its profiles take turns anyway;
+        """How many probes the target's server gets at once: the smallest `max_parallel` of its targets, else what a
+        llama.cpp server states. A server with one target is not asked, since its profiles take turns anyway;
         nor is one behind TLS, which may be a provider's.
         """
         server = server_of(target.base_url)
@@ -85,10 +85,10 @@ class Seats:
             slots, asked_at = self._shared.server_slots.get(server, (NO_LIMIT, 0))
             if abs(now - asked_at) < every_ms:
                 return slots
-            said = _total_slots(target)
-            if said is not None:
-                slots, asked_at = said, now
-            else:  # what is known stays, and a server that hangs delays its targets by one question, not each in turn
+            stated = _read_total_slots(target)
+            if stated is not None:
+                slots, asked_at = stated, now
+            else:  # what is known stays, and a server that hangs delays its targets by one request, not each in turn
                 asked_at = now - max(0, every_ms - ASK_AGAIN_MS)
             with suppress(LockedError), self._shared.exclusive():
                 self._shared.server_slots[server] = (slots, asked_at)
@@ -101,8 +101,8 @@ def server_of(base_url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _total_slots(target: ProbeTarget) -> int | None:
-    """What `GET /props` of llama.cpp's server says; `NO_LIMIT` for another server, null when none answered."""
+def _read_total_slots(target: ProbeTarget) -> int | None:
+    """What llama.cpp's server states in `GET /props`; `NO_LIMIT` for another server, null without a response."""
     import requests
 
     from collectors.http.get_json import get_json

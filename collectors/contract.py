@@ -1,0 +1,183 @@
+"""What a collector is: what it is given, what it returns, and how it is registered.
+
+A collector observes and returns rows. When it runs, what it may cost and where its rows go is the scheduler's business;
+nothing that a collector is given lets it change that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from collectors.http.adaptations import Change
+from collectors.http.lag import LagWatch
+from collectors.http.rate_limits import NO_LIMITS, RateLimits
+from routing.prices import Price
+from settings.targets import Config, ProbeTarget
+from store.horizon import as_of, horizon
+from store.protocol import Selection
+from store.schema import USAGE, Adaptation, Probe, Row, Table
+
+if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
+    from collectors.http.connection import ProbeConnection
+
+
+@dataclass(frozen=True)
+class Reachability:
+    """Whether `host` was reached; `own_network`: the system says that this machine has no network."""
+
+    host: str
+    unreached: bool
+    own_network: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row, and what its observation says about the network, if anything."""
+
+    row: Row
+    reachability: Reachability | None = None
+
+
+class PartlyError(ValueError):
+    """Part of a response could not be read; `results` has the rows of the rest."""
+
+    def __init__(self, message: str, results: list[Result]) -> None:
+        super().__init__(message)
+        self.results = results
+
+
+def unless_bad(results: list[Result], bad: int) -> list[Result]:
+    """The results. Raises PartlyError, which carries them, when `bad` entries of the response could not be read."""
+    if bad:
+        entries = "1 entry that does" if bad == 1 else f"{bad} entries that do"
+        raise PartlyError(f"skipped {entries} not match the router's documentation", results)
+    return results
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to do in a tick, in a thread of its own, `delay_s` after the tick began.
+
+    `run` gets the event that ends the process. `cancel` undoes the preparation of a job that never began; `results_of`
+    turns an exception that it raised into rows (without it, the run itself failed).
+    """
+
+    name: str
+    run: Callable[[threading.Event], list[Result]]
+    delay_s: float = 0.0
+    cancel: Callable[[], None] = lambda: None
+    results_of: Callable[[BaseException], list[Result]] | None = None
+
+
+class RowReader(Protocol):
+    """The part of a store that a collector may use."""
+
+    def read(
+        self,
+        table: Table,
+        selection: Selection = ...,
+        *,
+        columns: tuple[str, ...] = ...,
+        newest_first: bool = ...,
+        limit: int | None = ...,
+    ) -> Iterable[tuple[Any, ...]]:
+        """As `Store.read`."""
+
+
+def read_open_rows(reader: RowReader | None, table: Table, now: int) -> list[tuple[Any, ...]]:
+    """The current rows of a versioned table; none without a store. Raises StoreError."""
+    if reader is None:
+        return []
+    length, until = len(table.key), horizon(now)
+    rows = (as_of(row, length, until) for row in reader.read(table, Selection(until=until)))
+    return [row for row in rows if row[length] is None]
+
+
+@dataclass(frozen=True)
+class CollectorContext:
+    """What a periodic collector may know. `now`: when its tick began (milliseconds UTC).
+
+    `served_models`: the model that each target's last response named; `price`: a target's price, null when unknown.
+    """
+
+    config: Config
+    now: int
+    store: RowReader | None
+    served_models: Mapping[str, str]
+    price: Callable[[ProbeTarget], Price | None]
+
+    def open_rows(self, table: Table) -> list[tuple[Any, ...]]:
+        """The current rows of a versioned table. Raises StoreError."""
+        return read_open_rows(self.store, table, self.now)
+
+    def known_days(self, source: str, since: int) -> set[int]:
+        """The days since then (milliseconds UTC) for which the store has a source's usage. Raises StoreError."""
+        if self.store is None:
+            return set()
+        rows = self.store.read(USAGE, Selection(since=since), columns=("source", "day"))
+        return {day for row_source, day in rows if row_source == source}
+
+
+@dataclass(frozen=True)
+class PeriodicCollector:
+    """A collector that reads lists at an interval of its own, the same for all targets.
+
+    `every_s` is null when this configuration has nothing for it to read. `reads_router`: it runs at once when the
+    configuration names another router; `reads_targets`: it runs within five minutes when a model or a server is new.
+    """
+
+    every_s: Callable[[Config], float | None]
+    plan_jobs: Callable[[CollectorContext], list[Job]]
+    reads_router: bool = False
+    reads_targets: bool = False
+
+
+@dataclass(frozen=True)
+class ProbeTask:
+    """One probe to make: of which target, over which connection, and what is known about its server.
+
+    `changes`: what its server refused in earlier requests. `affords` says whether the budget has room for a request
+    with more changes than those.
+    """
+
+    target: ProbeTarget
+    profile: str
+    location: str
+    every_s: float
+    connection: ProbeConnection
+    lag: LagWatch
+    is_routed: bool = False
+    keeps_connection: bool = True
+    changes: list[Change] = field(default_factory=list)
+    price: Price | None = None
+    affords: Callable[[list[Change]], bool] = lambda _changes: True
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """The row of a probe, and what the scheduler has to know about it.
+
+    `billed_usd`: what to book for it, null when that is unknown; `wait_ms`: how long its server asked to be left alone;
+    `limits`: the rate limits that it stated; `adaptations`: fields that it refused.
+    """
+
+    row: Probe
+    reachability: Reachability | None = None
+    billed_usd: float | None = None
+    wait_ms: int | None = None
+    limits: RateLimits = NO_LIMITS
+    adaptations: tuple[Adaptation, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProbeCollector:
+    """The collector that probes each target by its schedule. `prepare` loads what the first probe needs."""
+
+    probe: Callable[[ProbeTask], ProbeResult]
+    prepare: Callable[[], None] = lambda: None
+
+
+Collector = PeriodicCollector | ProbeCollector
