@@ -15,14 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from openai import OpenAI
 from playwright.sync_api import Browser, Page
 
 from benchmarks.browser import free_port
 from deploy.run import taken
 from pages.components.sample_code import SAMPLES, SampleRequest
 from store import open_store
-from store.schema import PROBES, Probe
+from store.schema import PROBES, REQUESTS, Probe, Request, Row, Table
 from tests.chromium import assert_fits, open_in
+from tests.collectors.cli_fixture import until
 
 ROOT = Path(__file__).resolve().parents[1]
 NEWCOMER_S = 90
@@ -37,11 +39,17 @@ class Everything:
     url: str
     store_url: str
     process: subprocess.Popen[bytes]
-    ports: tuple[int, int]
+    ports: tuple[int, int, int]
 
     def probes(self) -> list[Probe]:
+        return [Probe(*row) for row in self._read(PROBES)]
+
+    def requests(self) -> list[Request]:
+        return [Request(*row) for row in self._read(REQUESTS)]
+
+    def _read(self, table: Table) -> list[Row]:
         store = open_store(self.store_url, read_only=True)
-        rows = [Probe(*row) for row in store.read(PROBES)]
+        rows = list(store.read(table))
         store.close()
         return rows
 
@@ -50,7 +58,7 @@ class Everything:
 def everything(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[Everything]:
     pytest.importorskip("xllamacpp", reason="the local model is not installed: pip install -r requirements-local.txt")
     folder = tmp_path_factory.mktemp("everything")
-    model_port, page_port = free_port(), free_port()
+    model_port, page_port, relay_port = free_port(), free_port(), free_port()
     (folder / "targets.toml").write_text(
         f"""
 [collector]
@@ -77,6 +85,11 @@ name = "No key yet"
 model = "google/gemma-3-1b-it:free"
 base_url = "https://openrouter.ai/api/v1"
 api_key_env = "UPTOKEN_TEST_KEY_THAT_IS_NOT_SET"
+
+[[route]]
+model = "gemma"
+targets = ["Nobody there", "Real Gemma"]
+strategy = "order"
 """
     )
     store_url = f"sqlite:///{folder}/data/uptoken.db"
@@ -85,6 +98,7 @@ api_key_env = "UPTOKEN_TEST_KEY_THAT_IS_NOT_SET"
         "UPTOKEN_STORE": store_url,
         "UPTOKEN_PORT": str(page_port),
         "UPTOKEN_MODEL_PORT": str(model_port),
+        "UPTOKEN_RELAY_PORT": str(relay_port),
     }
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -96,7 +110,7 @@ api_key_env = "UPTOKEN_TEST_KEY_THAT_IS_NOT_SET"
             start_new_session=True,
         )
     try:
-        yield Everything(f"http://127.0.0.1:{page_port}", store_url, process, (model_port, page_port))
+        yield Everything(f"http://127.0.0.1:{page_port}", store_url, process, (model_port, page_port, relay_port))
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -192,6 +206,34 @@ def test_the_download_is_the_stores_rows(everything: Everything, browser: Browse
     page.context.close()
 
 
+def test_traffic_through_the_relay_is_on_the_pages_with_its_fallback(everything: Everything, browser: Browser) -> None:
+    client = OpenAI(base_url=f"http://127.0.0.1:{everything.ports[2]}/v1", api_key="none")
+    app = {"HTTP-Referer": "https://notes.example/a/page", "X-OpenRouter-Title": "Notes"}
+    for _ in range(3):
+        stream = client.chat.completions.create(
+            model="gemma",
+            messages=[{"role": "user", "content": "Say one word."}],
+            max_tokens=8,
+            stream=True,
+            extra_headers=app,
+        )
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in stream)
+    until(lambda: len(everything.requests()) == 6)
+    served = [row for row in everything.requests() if row.served]
+    assert {(row.target, row.fallback_for, row.app) for row in served} == {
+        ("Real Gemma", "Nobody there", "https://notes.example")
+    }
+    page, errors = open_in(browser, f"{everything.url}/model?target=Real+Gemma")
+    traffic = page.locator(".st-key-card_traffic")
+    traffic.get_by_role("row", name=re.compile("^Attempts 3 ")).wait_for()
+    chains = page.locator(".st-key-card_own_fallbacks")
+    assert "3 requests: 3 served, 3 of them after a fallback; 0 failed" in chains.inner_text()
+    assert "Nobody there → Real Gemma" in chains.inner_text()
+    assert "https://notes.example" in page.locator(".st-key-card_own_apps").inner_text()
+    assert errors == []
+    page.context.close()
+
+
 @pytest.mark.parametrize("name", ["Python (openai)", "Python (requests)", "curl"])
 def test_the_sample_code_runs_against_the_real_model(everything: Everything, name: str, tmp_path: Path) -> None:
     language, write = SAMPLES[name]
@@ -203,7 +245,7 @@ def test_the_sample_code_runs_against_the_real_model(everything: Everything, nam
     assert done.stdout.strip()
 
 
-def test_ctrl_c_ends_all_three_cleanly(everything: Everything) -> None:
+def test_ctrl_c_ends_all_four_cleanly(everything: Everything) -> None:
     before = len(everything.probes())
     assert before
     everything.process.send_signal(signal.SIGINT)
