@@ -110,9 +110,13 @@ def versions(url: str, model: str) -> list[Model]:
 
 
 @st.cache_data(ttl=60, max_entries=32, show_spinner=False)
-def endpoints(url: str, model: str) -> list[Endpoint]:
-    """The endpoints that the router lists for a model now."""
-    return [endpoint for row in _history(url, ENDPOINTS, (model,)) if (endpoint := Endpoint(*row)).valid_to is None]
+def endpoints(url: str, model: str | None) -> list[Endpoint]:
+    """The endpoints that the router lists now, for a model or (null) for all of them."""
+    return [
+        endpoint
+        for row in _history(url, ENDPOINTS, (model,) if model else ())
+        if (endpoint := Endpoint(*row)).valid_to is None
+    ]
 
 
 @st.cache_data(ttl=60, max_entries=32, show_spinner=False)

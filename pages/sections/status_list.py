@@ -15,7 +15,7 @@ from pages.queries import cache
 from pages.queries.target_history import target_histories
 from pages.queries.time_range import TimeRange
 from stats.consensus import consensus
-from stats.incidents import Incident, TargetState
+from stats.incidents import Incident, TargetState, majority
 from stats.status_bars import Bar, clip_bars
 from stats.uptime import Uptime
 from store.clock import DAY_MS
@@ -61,15 +61,6 @@ def status_rows(url: str, now: int) -> list[StatusRow]:
 
 def _began(incident: Incident) -> int:
     return incident.began_at
-
-
-def majority(states: list[TargetState]) -> TargetState:
-    """Down only where most locations see it down; else the best of what is seen."""
-    down = [state for state in states if state.status == "down"]
-    if 2 * len(down) > len(states):
-        return down[0]
-    order = ("up", "not_counted", "stale", "never", "down")
-    return min(states, key=lambda state: order.index(state.status))
 
 
 def banner(rows: list[StatusRow]) -> Markup:

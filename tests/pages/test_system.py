@@ -13,8 +13,7 @@ from streamlit.testing.v1 import AppTest
 from pages.components import formatting
 from pages.queries import access
 from pages.sections import status_list
-from pages.sections.status_list import majority
-from stats.incidents import TargetState
+from stats.incidents import TargetState, majority
 from store import open_store
 from store.schema import RateLimit, Run
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe, target

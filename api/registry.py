@@ -1,0 +1,45 @@
+"""Every HTTP route beside the pages, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.routing import BaseRoute
+
+from api import catalog, downloads, health, incidents, probes, series, summary, targets
+from api.endpoint import Answer, refuse_unknown, route
+
+
+@dataclass(frozen=True)
+class TargetRoute:
+    """What follows a target's name in a path: who answers, and the parameters of its query."""
+
+    handler: Callable[[Request, str], Answer]
+    parameters: tuple[str, ...] = ()
+
+
+OF_TARGET = {
+    "": TargetRoute(targets.one_target),
+    "summary": TargetRoute(summary.target_summary, summary.PARAMETERS),
+    "series": TargetRoute(series.target_series, series.PARAMETERS),
+}
+
+
+def _of_target(request: Request) -> Answer:
+    name, word = targets.split_path(request, tuple(OF_TARGET))
+    refuse_unknown(request, OF_TARGET[word].parameters)
+    return OF_TARGET[word].handler(request, name)
+
+
+V1: list[BaseRoute] = [
+    route("/api/v1/targets", targets.target_list),
+    route(f"{targets.PREFIX}{{rest:path}}", _of_target, None),
+    route("/api/v1/incidents", incidents.incident_list, incidents.PARAMETERS),
+    route(probes.PATH, probes.probes, probes.PARAMETERS),
+    route("/api/v1/models", catalog.model_list, catalog.MODEL_PARAMETERS),
+    route("/api/v1/endpoints", catalog.endpoint_list, catalog.ENDPOINT_PARAMETERS),
+    route("/api/v1/health", health.health, is_public=True),
+]
+ROUTES: list[BaseRoute] = [*downloads.ROUTES, *V1]
