@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from api import catalog, downloads, health, incidents, probes, series, summary, targets
+from api import catalog, downloads, health, incidents, metrics, probes, series, summary, targets
 from api.endpoint import Answer, refuse_unknown, route
 
 
@@ -42,4 +42,4 @@ V1: list[BaseRoute] = [
     route("/api/v1/endpoints", catalog.endpoint_list, catalog.ENDPOINT_PARAMETERS),
     route("/api/v1/health", health.health, is_public=True),
 ]
-ROUTES: list[BaseRoute] = [*downloads.ROUTES, *V1]
+ROUTES: list[BaseRoute] = [*downloads.ROUTES, *V1, route(metrics.PATH, metrics.metrics)]
