@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from api import catalog, downloads, health, incidents, metrics, probes, series, summary, targets
+from api import (
+    badges,
+    catalog,
+    downloads,
+    feed,
+    health,
+    incidents,
+    metrics,
+    probes,
+    series,
+    statuspage,
+    summary,
+    targets,
+)
 from api.endpoint import Answer, refuse_unknown, route
 
 
@@ -42,4 +55,11 @@ V1: list[BaseRoute] = [
     route("/api/v1/endpoints", catalog.endpoint_list, catalog.ENDPOINT_PARAMETERS),
     route("/api/v1/health", health.health, is_public=True),
 ]
-ROUTES: list[BaseRoute] = [*downloads.ROUTES, *V1, route(metrics.PATH, metrics.metrics)]
+OTHERS: list[BaseRoute] = [
+    route(metrics.PATH, metrics.metrics),
+    route(f"{badges.PREFIX}{{name:path}}", badges.badge, badges.PARAMETERS, is_public=True),
+    route(feed.PATH, feed.feed, is_public=True),
+    route(statuspage.PATH, statuspage.status_summary, is_public=True),
+]
+"""What other programs read in forms of their own."""
+ROUTES: list[BaseRoute] = [*downloads.ROUTES, *V1, *OTHERS]

@@ -28,7 +28,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def paths() -> list[str]:
-    names = {"{rest:path}": "Two", "{name:path}": "Two"}
+    names = {"{rest:path}": "Two", "{name:path}": "Two.svg"}
     found = [route.path for route in ROUTES if isinstance(route, Route)]
     for name, value in names.items():
         found = [path.replace(name, value) for path in found]
@@ -96,7 +96,7 @@ def test_a_public_status_opens_what_that_page_shows_and_nothing_else(
 ) -> None:
     monkeypatch.setenv(access.PUBLIC_FLAG, "yes")
     opened = {path for path in paths() if client.get(path).status_code not in (401, 403)}
-    assert opened == {"/api/v1/health"}
+    assert opened == {"/api/v1/health", "/badge/Two.svg", "/feed.atom", "/api/v2/summary.json"}
 
 
 def test_every_response_has_its_headers_and_an_unchanged_one_is_304(past: Path, client: TestClient) -> None:

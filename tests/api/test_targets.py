@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from store import open_store
 from tests.api.conftest import hour_of
-from tests.factories import MINUTE, NOON, probe, target
+from tests.factories import NOON, probe, target
 
 ONE = "/api/v1/targets/acme%2Fone"
 HOUR = "from=2026-11-24T12:00:00Z&to=2026-11-24T13:00:00Z"
@@ -206,4 +206,3 @@ def test_steps_of_hours_are_left_where_probes_are_pruned(past: Path, client: Tes
     assert (answer.status_code, "probes of this range are pruned" in answer.text) == (400, True)
     widened = client.get(f"{ONE}/series?from=2026-11-24T12:30:00Z&to=2026-11-24T13:00:00Z&step=1h&metric=probes").json()
     assert (widened["from"], widened["points"][0]["value"]) == ("2026-11-24T12:00:00.000+00:00", 60)
-    assert MINUTE == 60_000
