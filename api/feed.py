@@ -104,7 +104,7 @@ def atom(entries: list[Entry]) -> bytes:
         _text(node, "updated", iso(entry.updated_at))
         SubElement(node, "link", rel="alternate", href="./")
         _text(node, "content", entry.text or entry.title)
-    return b'<?xml version="1.0" encoding="utf-8"?>\n' + tostring(root, encoding="utf-8", xml_declaration=False)
+    return bytes(tostring(root, encoding="utf-8", xml_declaration=True))
 
 
 def _text(parent: Element, tag: str, text: str) -> None:

@@ -16,7 +16,6 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
-from prometheus_client.utils import floatToGoString
 from starlette.requests import Request
 
 from api.endpoint import Answer
@@ -122,9 +121,7 @@ class _Store(Collector):
         for target, total in self._with_totals():
             samples = total.ttft_ms
             counts = [*samples.counts_up_to(bounds_ms), samples.count]
-            buckets = [
-                (floatToGoString(bound), count) for bound, count in zip((*BOUNDS_S, float("inf")), counts, strict=True)
-            ]
+            buckets = [(_bound(bound), count) for bound, count in zip((*BOUNDS_S, float("inf")), counts, strict=True)]
             family.add_metric((target.name, target.location), buckets, samples.total / 1_000)
         return family
 
@@ -151,3 +148,7 @@ class _Store(Collector):
     def _series(self) -> Iterator[Series]:
         configured = {(target.name, target.location) for target in self._targets}
         return (series for series in self._totals if series[:2] in configured)
+
+
+def _bound(seconds: float) -> str:
+    return "+Inf" if seconds == float("inf") else str(seconds)

@@ -16,6 +16,7 @@ from api import (
     health,
     incidents,
     metrics,
+    openapi,
     probes,
     series,
     statuspage,
@@ -53,6 +54,7 @@ V1: list[BaseRoute] = [
     route(probes.PATH, probes.probes, probes.PARAMETERS),
     route("/api/v1/models", catalog.model_list, catalog.MODEL_PARAMETERS),
     route("/api/v1/endpoints", catalog.endpoint_list, catalog.ENDPOINT_PARAMETERS),
+    route(openapi.PATH, openapi.openapi, is_public=True),
     route("/api/v1/health", health.health, is_public=True),
 ]
 OTHERS: list[BaseRoute] = [

@@ -114,7 +114,7 @@ def _incident(each: TargetIncident, component: dict[str, Any]) -> dict[str, Any]
     """Nothing of the cause: whoever may see the public status page reads this."""
     began = at_or_null(each.incident.began_at)
     key = _id(f"{each.target.name} {each.target.location} {each.incident.began_at}")
-    update = {
+    update: dict[str, Any] = {
         "id": _id(f"{key} investigating"),
         "status": "investigating",
         "body": f"{each.target.name} is down.",

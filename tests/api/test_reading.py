@@ -96,7 +96,7 @@ def test_a_public_status_opens_what_that_page_shows_and_nothing_else(
 ) -> None:
     monkeypatch.setenv(access.PUBLIC_FLAG, "yes")
     opened = {path for path in paths() if client.get(path).status_code not in (401, 403)}
-    assert opened == {"/api/v1/health", "/badge/Two.svg", "/feed.atom", "/api/v2/summary.json"}
+    assert opened == {"/api/v1/openapi.json", "/api/v1/health", "/badge/Two.svg", "/feed.atom", "/api/v2/summary.json"}
 
 
 def test_every_response_has_its_headers_and_an_unchanged_one_is_304(past: Path, client: TestClient) -> None:
