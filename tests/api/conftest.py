@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -60,14 +58,3 @@ def past(store_at: Path) -> Path:
     store.write(rows)
     store.close()
     return store_at
-
-
-@pytest.fixture(scope="session")
-def promtool() -> str:
-    """Prometheus' checker; the test is skipped without it, and in CI it fails instead."""
-    path = shutil.which("promtool")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("there is no promtool, and CI must not skip its checks: apt-get install prometheus")
-        pytest.skip("there is no promtool to check metrics and rules with (Debian: apt-get install prometheus)")
-    return path
