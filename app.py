@@ -13,7 +13,7 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 
-from api.downloads import ROUTES
+from api import downloads, status_routes
 from pages.queries import access
 from pages.shell.host_check import HostCheck
 from pages.shell.preload import get_ready
@@ -23,6 +23,6 @@ access.refuse_wrong_settings()
 app = st.App(
     Path(__file__).parent / "pages" / "shell" / "main.py",
     lifespan=get_ready,
-    routes=ROUTES,
+    routes=[*downloads.ROUTES, *status_routes.ROUTES],
     middleware=[Middleware(Safeguards), Middleware(HostCheck)],
 )

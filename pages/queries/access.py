@@ -151,6 +151,12 @@ def account_of(person: Mapping[str, Any]) -> str | None:
     return f"{issuer}|{subject}" if isinstance(issuer, str) and isinstance(subject, str) and subject else None
 
 
+def may_see_status() -> bool:
+    """Whether the public status page is there for whoever asks."""
+    door = guard()
+    return door == "none" or (door == "login" and os.environ.get(PUBLIC_FLAG) == "yes")
+
+
 def ticket(query: str, until: int | None = None) -> str:
     """Leave for one download until a moment (seconds since 1970), or until the list changes: who was taken off it may
     have some tickets left.

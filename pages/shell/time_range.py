@@ -52,12 +52,7 @@ def steady(began: int = 0) -> TimeRange:
 
 def zone() -> str:
     """The viewer's time zone, as the browser names it; UTC where it names none that is known here."""
-    name = st.context.timezone or "UTC"
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError):
-        return "UTC"
-    return name
+    return formatting.known_zone(st.context.timezone or "UTC") or "UTC"
 
 
 def control() -> None:
