@@ -58,7 +58,7 @@ def test_a_link_to_a_target_that_is_not_there_says_so_and_shows_no_other_one(
 
 def test_the_row_of_each_location_opens_that_location(store_at: Path) -> None:
     _two_locations(store_at)
-    rows = re.findall(r'href="(model[^"]+)"', html(open_page()))
+    rows = re.findall(r'href="(model[^"]+)" target="_self" data-target=', html(open_page()))
     links = [dict(parse_qsl(urlsplit(unescape(row)).query)) for row in rows]
     assert links == [{"target": "Far", "location": "there"}, {"target": "Far", "location": "here"}]
     for link, uptime in zip(links, ("0%", "100%"), strict=True):
