@@ -19,6 +19,7 @@ from api import (
     openapi,
     probes,
     series,
+    status_routes,
     statuspage,
     summary,
     targets,
@@ -64,4 +65,4 @@ OTHERS: list[BaseRoute] = [
     route(statuspage.PATH, statuspage.status_summary, is_public=True),
 ]
 """What other programs read in forms of their own."""
-ROUTES: list[BaseRoute] = [*downloads.ROUTES, *V1, *OTHERS]
+ROUTES: list[BaseRoute] = [*downloads.ROUTES, *V1, *OTHERS, *status_routes.ROUTES]

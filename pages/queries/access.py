@@ -158,6 +158,12 @@ def account_of(person: Mapping[str, Any]) -> str | None:
     return f"{issuer}|{subject}" if isinstance(issuer, str) and isinstance(subject, str) and subject else None
 
 
+def may_see_status() -> bool:
+    """Whether the public status page is there for whoever asks."""
+    door = guard()
+    return door == "none" or (door == "login" and os.environ.get(PUBLIC_FLAG) == "yes")
+
+
 def reach(authorization: str | None) -> Reach:
     """How much of the API a request may read, by its `Authorization` header: everything on loopback and with a token,
     else what the public status page shows, where that is open.
@@ -167,7 +173,7 @@ def reach(authorization: str | None) -> Reach:
         return "everything" if door == "none" else "nothing"
     if has_token(authorization):
         return "everything"
-    return "public" if os.environ.get(PUBLIC_FLAG) == "yes" else "nothing"
+    return "public" if may_see_status() else "nothing"
 
 
 def has_token(authorization: str | None) -> bool:
