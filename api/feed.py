@@ -14,8 +14,10 @@ from api.incidents import TargetIncident, incidents_between
 from api.targets import known
 from pages.components import formatting
 from pages.queries import cache
+from pages.queries.public_status import status_rows
 from pages.queries.source import store_url
 from stats.catalog_changes import changes
+from stats.outages import Outage
 from store.clock import DAY_MS, now_ms
 from store.formats import iso
 from store.schema import Target
@@ -44,30 +46,42 @@ def feed(request: Request) -> Answer:
     url, everything = store_url(), sees_everything(request)
     until = cache.rounded(now_ms()) + 5_000
     since = until - DAYS * DAY_MS
-    targets = [target for target in known(url) if everything or target.state == "active"]
-    entries = [_of_incident(each, everything) for each in incidents_between(url, targets, since, until)]
     if everything:
+        targets = known(url)
+        entries = [_of_incident(each) for each in incidents_between(url, targets, since, until)]
         entries += _of_changes(url, targets, since)
+    else:
+        rows = status_rows(url, until)
+        entries = [_of_outage(row.name, outage) for row in rows for outage in row.outages if outage.began_at < until]
     newest = sorted(entries, key=lambda entry: (-entry.updated_at, entry.key))[:MOST]
     return Answer(atom(newest), "application/atom+xml", max_age_s=60)
 
 
-def _of_incident(each: TargetIncident, everything: bool) -> Entry:
+def _of_incident(each: TargetIncident) -> Entry:
     target, incident = each.target, each.incident
-    name = f"{target.name} ({target.location})" if everything else target.name
-    length = formatting.duration(incident.duration_s())
-    if incident.ended_at is not None:
-        title = f"{name} was down for {length}"
-    else:
-        title = f"{name} is down" if incident.is_known_now else f"{name} was down when it was last probed"
-    cause = f"{formatting.outcome(incident.cause)}{f': {incident.error}' if incident.error else ''}"
     return Entry(
         f"incident {target.name} {target.location} {target.profile} {incident.began_at}",
         incident.began_at,
         incident.ended_at if incident.ended_at is not None else incident.began_at,
-        title,
-        cause if everything else "",
+        _title(f"{target.name} ({target.location})", incident.ended_at, incident.is_known_now, incident.duration_s()),
+        f"{formatting.outcome(incident.cause)}{f': {incident.error}' if incident.error else ''}",
     )
+
+
+def _of_outage(name: str, outage: Outage) -> Entry:
+    """What the public status page says: nothing of locations and causes."""
+    return Entry(
+        f"outage {name} {outage.began_at}",
+        outage.began_at,
+        outage.ended_at if outage.ended_at is not None else outage.began_at,
+        _title(name, outage.ended_at, outage.is_known_now, outage.duration_s),
+    )
+
+
+def _title(name: str, ended_at: int | None, is_known_now: bool, duration_s: float) -> str:
+    if ended_at is not None:
+        return f"{name} was down for {formatting.duration(duration_s)}"
+    return f"{name} is down" if is_known_now else f"{name} was down when it was last probed"
 
 
 def _of_changes(url: str, targets: Iterable[Target], since: int) -> list[Entry]:

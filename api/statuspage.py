@@ -17,6 +17,7 @@ from api.incidents import TargetIncident, incidents_between
 from api.rows import at_or_null
 from api.targets import known
 from pages.queries import cache
+from pages.queries.public_status import Maintenance, page_settings, planned_maintenance
 from pages.queries.source import store_url
 from pages.queries.target_history import target_states
 from stats.incidents import TargetState, majority
@@ -27,6 +28,7 @@ PATH = "/api/v2/summary.json"
 PAGE_ID = "uptoken"
 _NAMESPACE = UUID("0d3a7c1e-5b8f-5a0e-8a0d-2f1c9b7e6d5a")
 _STATUS = {
+    "paused": "under_maintenance",
     "up": "operational",
     "not_counted": "operational",
     "down": "major_outage",
@@ -60,7 +62,7 @@ def status_summary(_request: Request) -> Answer:
         {
             "page": {
                 "id": PAGE_ID,
-                "name": "Uptoken",
+                "name": page_settings().title,
                 "url": "./",
                 "time_zone": "Etc/UTC",
                 "updated_at": at_or_null(newest_at),
@@ -68,7 +70,7 @@ def status_summary(_request: Request) -> Answer:
             "status": _overall([component["status"] for component in components]),
             "components": components,
             "incidents": [_incident(each, by_id[_id(each.target.name)]) for each in ongoing],
-            "scheduled_maintenances": [],
+            "scheduled_maintenances": [_maintenance(planned, by_id, now) for planned in planned_maintenance(url, now)],
         },
         max_age_s=10,
     )
@@ -105,6 +107,8 @@ def _overall(statuses: list[str]) -> dict[str, str]:
         return {"indicator": "critical", "description": "Major System Outage"}
     if down:
         return {"indicator": "major", "description": "Partial System Outage"}
+    if statuses.count("under_maintenance"):
+        return {"indicator": "maintenance", "description": "Service Under Maintenance"}
     if slow:
         return {"indicator": "minor", "description": "Partially Degraded Service"}
     return {"indicator": "none", "description": "All Systems Operational"}
@@ -138,4 +142,26 @@ def _incident(each: TargetIncident, component: dict[str, Any]) -> dict[str, Any]
         "page_id": PAGE_ID,
         "incident_updates": [update],
         "components": [component],
+    }
+
+
+def _maintenance(planned: Maintenance, components: dict[str, dict[str, Any]], now: int) -> dict[str, Any]:
+    """A window that is open or to come."""
+    since, until = at_or_null(planned.since), at_or_null(planned.until)
+    return {
+        "id": _id(f"maintenance {planned.since} {planned.until} {' '.join(planned.targets)}"),
+        "name": "Maintenance",
+        "status": "in_progress" if planned.since <= now else "scheduled",
+        "created_at": since,
+        "updated_at": since,
+        "monitoring_at": None,
+        "resolved_at": None,
+        "impact": "maintenance",
+        "shortlink": "./",
+        "started_at": since,
+        "page_id": PAGE_ID,
+        "incident_updates": [],
+        "components": [components[_id(name)] for name in planned.targets if _id(name) in components],
+        "scheduled_for": since,
+        "scheduled_until": until,
     }

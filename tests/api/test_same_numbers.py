@@ -14,7 +14,7 @@ from pages.components import formatting
 from store.formats import iso
 from tests.api.conftest import now_ms
 from tests.factories import DAY, HOUR, MINUTE
-from tests.pages.conftest import html, metric, open_page, text
+from tests.pages.conftest import frame, html, metric, open_page, text
 
 NAMES = ("Steady", "Broken")
 CUSTOM = {"range": "custom"}
@@ -100,18 +100,17 @@ def test_the_overviews_count_of_probes(filled: Path, client: TestClient) -> None
 
 
 def test_the_status_page(filled: Path, client: TestClient) -> None:
-    page = html(open_page("status.py"))
+    page = frame(open_page("public_status.py"))
     now = now_ms()
     components = {each["name"]: each["status"] for each in client.get("/api/v2/summary.json").json()["components"]}
     assert set(components) == set(NAMES)
     for name in NAMES:
-        shown = page.partition(f"<b>{name}</b>")[2].partition("u-status-row")[0]
+        shown = page.partition(f">{name}</a>")[2].partition("</li>")[0]
         ninety = summary(client, name, {"from": iso(now - now % DAY + DAY - 90 * DAY), "to": iso(now)})
         assert f"{formatting.percent(ninety['uptime']['value'])} up" in shown
         assert ("▼ down" in shown) == (components[name] == "major_outage")
     incidents = client.get("/api/v1/incidents", params={"from": iso(now - 90 * DAY)}).json()["incidents"]
-    table = page.partition("<table")[2].partition("</table")[0]
-    assert table.count("<tr") - 1 == len(incidents)
+    assert page.partition("<h2>Incidents</h2>")[2].count("<li>") == len(incidents)
 
 
 def test_the_catalog_and_the_export(filled: Path, client: TestClient) -> None:
