@@ -57,6 +57,7 @@ class Paths:
             "summary of everything": lambda: f"/api/v1/targets/{self._name()}/summary?{self._range(whole=True)}",
             "series of any range": lambda: f"/api/v1/targets/{self._name()}/series?{self._range()}",
             "series of everything": lambda: f"/api/v1/targets/{self._name()}/series?{self._range(whole=True)}",
+            "events of 7 days of one target": lambda: f"/api/v1/events?{self._range(7)}&target={self._name()}",
             "incidents of 30 days": lambda: f"/api/v1/incidents?{self._range(30)}",
             "a page of 1,000 probes": lambda: f"/api/v1/probes?{self._range(7)}&limit=1000&target={self._name()}",
             "models": lambda: "/api/v1/models",

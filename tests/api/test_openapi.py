@@ -13,7 +13,7 @@ from openapi_spec_validator import validate
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from api import badges, catalog, downloads, incidents, probes, series, status_routes, summary
+from api import badges, catalog, downloads, events, incidents, probes, series, status_routes, summary
 from api.openapi import FILE
 from api.registry import ROUTES
 from pages.queries import access
@@ -30,6 +30,7 @@ REQUESTS = {
         "?step=x",
     ],
     "/api/v1/incidents": ["", f"?{A_DAY}", "?target=Nobody", "?from=x"],
+    "/api/v1/events": ["", f"?{A_DAY}", f"?{A_DAY}&target=Two", "?kind=x", "?target=Nobody"],
     "/api/v1/probes": ["", f"?{A_DAY}&limit=10", "?limit=x", "?target=Nobody"],
     "/api/v1/models": ["", "?odd=1"],
     "/api/v1/endpoints": ["", "?odd=1"],
@@ -92,6 +93,7 @@ def test_every_route_is_described_and_every_description_has_requests_here() -> N
         ("/api/v1/targets/{name}/summary", summary.PARAMETERS),
         ("/api/v1/targets/{name}/series", series.PARAMETERS),
         ("/api/v1/incidents", incidents.PARAMETERS),
+        ("/api/v1/events", events.PARAMETERS),
         ("/api/v1/probes", probes.PARAMETERS),
         ("/api/v1/models", catalog.MODEL_PARAMETERS),
         ("/api/v1/endpoints", catalog.ENDPOINT_PARAMETERS),

@@ -162,3 +162,24 @@ def test_without_a_store_every_other_route_says_how_to_start(store_at: Path, cli
     for path in ("/targets", "/targets/Two", "/targets/Two/summary", "/incidents", "/probes", "/models", "/endpoints"):
         answer = client.get(f"/api/v1{path}")
         assert (answer.status_code, "there is no store at" in answer.json()["error"]["message"]) == (503, True), path
+
+
+def test_events_are_those_of_the_pages_the_newest_first(past: Path, client: TestClient) -> None:
+    asked = f"/api/v1/events?{DAY_OF}&target=acme/one"
+    events = client.get(asked).json()["events"]
+    assert [(each["kind"], each["at"]) for each in events if each["kind"] in ("down", "recovered")] == [
+        ("recovered", "2026-11-24T12:13:00.000+00:00"),
+        ("down", "2026-11-24T12:10:00.000+00:00"),
+    ]
+    assert events == sorted(events, key=lambda each: each["at"], reverse=True)
+    [down] = client.get(f"{asked}&kind=down").json()["events"]
+    assert down == {
+        "kind": "down",
+        "at": "2026-11-24T12:10:00.000+00:00",
+        "target": "acme/one",
+        "location": "here",
+        "text": "timeout",
+        "lasted_s": 180.0,
+    }
+    assert down in client.get(f"/api/v1/events?{DAY_OF}&kind=down").json()["events"]
+    assert client.get("/api/v1/events?kind=up").status_code == 400
