@@ -42,7 +42,7 @@ COLOURS = {
 }
 _STATES = {"up": ("up", "brightgreen"), "down": ("down", "red"), "degraded": ("degraded", "yellow")}
 _LEAST_UPTIMES = ((0.999, "brightgreen"), (0.99, "green"), (0.95, "yellow"), (0.0, "red"))
-_SVG = """\
+_SVG = Markup("""\
 <svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" aria-label="{label}: {message}">\
 <title>{label}: {message}</title>\
 <clipPath id="r"><rect width="{width}" height="20" rx="3"/></clipPath>\
@@ -51,7 +51,7 @@ _SVG = """\
 <g fill="#fff" text-anchor="middle" font-family="Verdana,Geneva,DejaVu Sans,sans-serif" font-size="11">\
 <text x="{left_middle}" y="14" textLength="{left_text}">{label}</text>\
 <text x="{right_middle}" y="14" textLength="{right_text}">{message}</text></g></svg>
-"""
+""")
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def svg(made: Badge) -> Markup:
     """The badge as an image."""
     left_text, right_text = _width(made.label), _width(made.message)
     left, right = left_text + 10, right_text + 10
-    return Markup(_SVG).format(
+    return _SVG.format(
         label=made.label,
         message=made.message,
         colour=COLOURS[made.colour],
