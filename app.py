@@ -13,7 +13,7 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 
-from api.downloads import ROUTES
+from api.registry import ROUTES
 from pages.queries import access
 from pages.shell.host_check import HostCheck
 from pages.shell.preload import get_ready

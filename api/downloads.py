@@ -31,7 +31,7 @@ def _export(request: Request) -> Response | Download:
     """`?table=probes&since=MS&until=MS&target=NAME…` as CSV, in constant memory."""
     query = request.query_params
     told = urlencode([(name, value) for name, value in query.multi_items() if name != "ticket"])
-    if not access.may_download(told, query.get("ticket")):
+    if not access.may_download(told, query.get("ticket"), request.headers.get("authorization")):
         return PlainTextResponse("log in to the dashboard, and take the link from its Export page\n", 403)
     table = TABLES.get(query.get("table", "probes"))
     if table is None:

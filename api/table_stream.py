@@ -1,11 +1,13 @@
-"""A table as a download that holds nothing once its client is gone, or has stopped reading."""
+"""Rows as a stream that holds nothing once its client is gone, or has stopped reading."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import anyio
 from anyio.to_thread import run_sync
@@ -24,16 +26,36 @@ _places = threading.BoundedSemaphore(MOST_AT_ONCE)
 _LOGGER = logging.getLogger(__name__)
 
 
-class Download:
-    """ASGI response: the rows of a table as CSV. It opens the store when it is sent, and closes it however it ends."""
+Chunks = Callable[[Table, Iterable[tuple[Any, ...]]], Iterator[tuple[str, int]]]
 
-    def __init__(self, url: str, table: Table, selection: Selection) -> None:
+
+@dataclass(frozen=True)
+class Form:
+    """How rows become text, and what the response says of it."""
+
+    chunks: Chunks
+    media_type: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def csv_file(table: Table) -> Form:
+    """As a CSV file that a browser saves."""
+    return Form(
+        csv_chunks, "text/csv; charset=utf-8", {"Content-Disposition": f'attachment; filename="{table.name}.csv"'}
+    )
+
+
+class Download:
+    """ASGI response: the rows of a table. It opens the store when it is sent, and closes it however it ends."""
+
+    def __init__(self, url: str, table: Table, selection: Selection, form: Form | None = None) -> None:
         self._url, self._table, self._selection = url, table, selection
+        self._form = form if form is not None else csv_file(table)
 
     def head(self) -> Response:
         """The response without its body, made without the store."""
-        headers = {"Content-Disposition": f'attachment; filename="{self._table.name}.csv"', "Cache-Control": "no-store"}
-        response = Response(headers=headers, media_type="text/csv; charset=utf-8")
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"} | self._form.headers
+        response = Response(headers=headers, media_type=self._form.media_type)
         del response.headers["content-length"]  # the body's length is not known
         return response
 
@@ -54,7 +76,7 @@ class Download:
         except StoreError as problem:
             await PlainTextResponse(f"{problem}\n", 503)(scope, receive, send)
             return
-        pieces = self._pieces(csv_chunks(self._table, store.read(self._table, self._selection)))
+        pieces = self._pieces(self._form.chunks(self._table, store.read(self._table, self._selection)))
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_end_with_client, receive, tasks.cancel_scope)

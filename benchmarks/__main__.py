@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.tools import ROOT, machine
 
-ALL = ("accuracy", "timers", "tick", "export", "catalog", "download", "ingest", "many", "visit")
+ALL = ("accuracy", "timers", "tick", "export", "catalog", "download", "ingest", "many", "api", "visit", "status_page")
 
 
 def main() -> int:

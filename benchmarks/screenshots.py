@@ -34,7 +34,7 @@ MONTH = (  # name, address, mode, width, height
     ("model-light", "model?target=Gemma+3+1B+(free)&range=30+d", "light", 1_440, 1_330),
     ("model-dark", "model?target=Gemma+3+1B+(free)&range=30+d", "dark", 1_440, 1_330),
     ("compare", "compare?with=Gemma+3+4B,+Provider+A&with=Gemma+3+4B,+Provider+B&range=7+d", "light", 1_440, 1_000),
-    ("status", "status", "dark", 1_440, 900),
+    ("status", "status/", "dark", 1_440, 900),
     ("phone", "?range=7+d", "light", 390, 844),
 )
 REAL = (("newcomer", "model?target=Gemma+3+270M", "light", 1_440, 1_000),)
@@ -83,7 +83,7 @@ def take(browser: Any, address: str, folder: Path, name: str, path: str, mode: s
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=mode)
     page = context.new_page()
     page.goto(f"{address}/{path}")
-    page.wait_for_selector(".u-fresh, .u-status")
+    page.wait_for_selector(".u-fresh, .banner")
     page.wait_for_timeout(4_000)
     page.screenshot(path=folder / f"{name}.png")
     context.close()

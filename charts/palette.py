@@ -25,6 +25,9 @@ class Palette:
     accent: str
     second: str
     third: str
+    up_text: str
+    down_text: str
+    not_counted_text: str
     series: tuple[str, ...]
     """Ten colours for targets and for the parts of a total. None of them is a state's."""
 
@@ -52,6 +55,9 @@ PALETTES: dict[Mode, Palette] = {
         accent="#3f5bd9",
         second="#c46a2d",
         third="#7a4fb5",
+        up_text="#157a52",
+        down_text="#b8324a",
+        not_counted_text="#8a5d0c",
         series=(
             "#3f5bd9",
             "#c46a2d",
@@ -78,6 +84,9 @@ PALETTES: dict[Mode, Palette] = {
         accent="#8aa0ff",
         second="#e59a63",
         third="#b393e6",
+        up_text="#3fbf8c",
+        down_text="#ef6b7b",
+        not_counted_text="#e2b04f",
         series=(
             "#8aa0ff",
             "#e59a63",
@@ -94,5 +103,6 @@ PALETTES: dict[Mode, Palette] = {
 }
 """Muted text is a shade darker, and no data a shade stronger, than the design's first draft: for contrast. Down is much
 darker than up on paper and darker on black, so that both differ to who sees no red, no green, or no colour at all: the
-first draft's two were 3 apart for them where 29 is what others see (OKLab, hundredths).
+first draft's two were 3 apart for them where 29 is what others see (OKLab, hundredths). The state colours as text are
+darkened on light paper until small text has the contrast that WCAG AA asks for.
 """

@@ -7,6 +7,7 @@ from pages.components.metric import metrics
 from pages.queries import cache, series_colours, source
 from pages.queries.target_history import target_history
 from pages.sections import (
+    model_events,
     model_fallbacks,
     model_header,
     model_prices,
@@ -118,6 +119,7 @@ versions = model_providers.versions_of(target.name, cache.versions(url, target.m
 if versions:
     model_prices.history_card(name, versions)
 
+model_events.events_card(url, target)
 with theme.card("last", "Last probes", f"the newest {model_probes.SHOWN}, of every profile"):
     st.html(model_probes.last_probes(url, target, now_ms(), zone))
 

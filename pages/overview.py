@@ -6,7 +6,7 @@ from charts.latency_speed_scatter import latency_speed_scatter
 from pages.components import status_bars, theme
 from pages.components.metric import metrics
 from pages.queries import cache, source
-from pages.sections import overview_summary, overview_table
+from pages.sections import overview_events, overview_summary, overview_table
 from pages.shell import empty_states, sign_in, time_range
 from store.clock import now_ms
 
@@ -56,4 +56,5 @@ def side_by_side() -> None:
 live()
 if cache.first_at(url):
     side_by_side()
+    overview_events.events_card(url)
 overview_summary.introduction(url)

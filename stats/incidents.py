@@ -93,6 +93,19 @@ def target_state(newest: Probe | None, listed: Sequence[Incident], now: int, eve
     return TargetState("not_counted", None, newest.outcome)
 
 
+def majority(states: Sequence[TargetState]) -> TargetState:
+    """The state of a target that several locations see: down only where most of them see it down; else the best of
+    what is seen.
+    """
+    down = [state for state in states if state.status == "down"]
+    if 2 * len(down) > len(states):
+        return down[0]
+    return min(states, key=lambda state: _BEST_FIRST.index(state.status))
+
+
+_BEST_FIRST = ("up", "not_counted", "stale", "never", "down", "waiting", "disabled")
+
+
 def mean_time_to_recovery_s(listed: Iterable[Incident]) -> float | None:
     """The mean duration of those that ended; null without one."""
     durations = [incident.duration_s() for incident in listed if incident.ended_at is not None]

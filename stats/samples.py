@@ -69,6 +69,17 @@ class Samples:
             return [float(v) for v in np.quantile(self.values, shares)] if len(self.values) else [None] * len(shares)
         return nan_to_null(quantiles_by_row(self.buckets[None], shares)[0])
 
+    def counts_up_to(self, bounds: Sequence[float]) -> list[int]:
+        """How many values do not exceed each bound, by their buckets: a value within 1% of a bound may be on either
+        side, and always stays there.
+        """
+        return [int(self.buckets[bound >= _VALUES].sum()) for bound in bounds]
+
+    @property
+    def total(self) -> float:
+        """The sum of the values, by their buckets: within 1%, and never less when values are added."""
+        return float(self.buckets @ _VALUES)
+
     def percentiles(self, skipped: int = 0) -> Percentiles:
         """p50 to p99."""
         return Percentiles(self.count, skipped, *self.quantiles((0.5, 0.75, 0.9, 0.95, 0.99)))

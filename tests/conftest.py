@@ -86,6 +86,17 @@ def chromium_path() -> str:
 
 
 @pytest.fixture(scope="session")
+def promtool() -> str:
+    """Prometheus' checker; the test is skipped without it, and in CI it fails instead."""
+    path = shutil.which("promtool")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("there is no promtool, and CI must not skip its checks: apt-get install prometheus")
+        pytest.skip("there is no promtool to check metrics and rules with (Debian: apt-get install prometheus)")
+    return path
+
+
+@pytest.fixture(scope="session")
 def browser(chromium_path: str) -> Iterator[Browser]:
     """One browser for all tests."""
     from playwright.sync_api import sync_playwright

@@ -14,7 +14,7 @@ from benchmarks.browser import dashboard
 from store import open_store
 from tests.chromium import open_in
 
-PAGES = ["", "model", "compare", "routing", "catalog", "export", "system", "status"]
+PAGES = ["", "model", "compare", "routing", "catalog", "export", "system", "public-status"]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
 
@@ -33,7 +33,7 @@ def address(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Ite
 @pytest.mark.parametrize("path", PAGES)
 def test_no_page_breaks_a_rule(address: str, browser: Browser, path: str, mode: str) -> None:
     page, _ = open_in(browser, f"{address}/{path}", mode=mode)
-    page.wait_for_selector(".u-fresh, .u-status")
+    page.wait_for_selector(".u-fresh, iframe")
     page.wait_for_function('document.querySelector(\'[data-stale="true"], [data-testid="stSkeleton"]\') === null')
     page.wait_for_timeout(1_500)
     found = Axe().run(page, options={"runOnly": RULES}).response["violations"]

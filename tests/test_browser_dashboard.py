@@ -30,7 +30,7 @@ PAGES = {
     "catalog": "catalog",
     "export": "export",
     "system": "system",
-    "status": "status",
+    "status": "public-status",
 }
 RESTED = """document.querySelector(
     '[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stStatusWidget"]') === null"""
@@ -70,7 +70,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Itera
 
 
 def _rest(page: Page, charts: int = 0) -> None:
-    page.wait_for_selector(".u-fresh, .u-status, h2, h1")
+    page.wait_for_selector(".u-fresh, iframe, h2, h1")
     page.wait_for_function(f"count => {RESTED} && {CHARTS}.length >= count", arg=charts, polling=50)
     page.wait_for_timeout(300)
 
@@ -323,7 +323,7 @@ def test_a_keyboard_alone_reaches_everything(served: Served, browser: Browser) -
         if "Gemma 3 27B" in reached[-1]:
             break
     everything = "\n".join(reached)
-    for wanted in ("Overview", "Model", "Compare", "Catalog", "Export", "System", "Status", "radio", "u-term"):
+    for wanted in ("Overview", "Model", "Compare", "Catalog", "Export", "System", "Public status", "radio", "u-term"):
         assert wanted in everything, f"{wanted} was not reached: {everything}"
     focused = "getComputedStyle(document.activeElement).outlineStyle"
     assert page.evaluate(focused) == "solid"

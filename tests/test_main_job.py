@@ -46,7 +46,7 @@ VIEWS: dict[str, tuple[str, dict[str, str]]] = {
     "routing": ("routing.py", {}),
     "catalog": ("catalog.py", {}),
     "system": ("system.py", {}),
-    "status": ("status.py", {}),
+    "status": ("public_status.py", {}),
 }
 
 COMMANDS = """

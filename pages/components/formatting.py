@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from stats.uptime import Uptime
 from store.outcomes import INTERNAL_ERROR
@@ -192,6 +192,15 @@ def short_day(moment: int, zone: str) -> str:
     """`14 Mar 2025`."""
     local = _local(moment, zone)
     return f"{local.day} {local:%b} {local.year}"
+
+
+def known_zone(name: str) -> str | None:
+    """The name of a time zone; null where it is none that is known here."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return None
+    return name
 
 
 def _local(moment: int, zone: str) -> datetime:

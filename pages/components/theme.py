@@ -40,17 +40,11 @@ ICON = Path(__file__).with_name("icon.svg")
 LOGO = Path(__file__).with_name("logo.svg")
 _CSS = Path(__file__).with_suffix(".css")
 
-_TEXT_SHADES = (
-    "--u-up-text:light-dark(#157a52,#3fbf8c);--u-down-text:light-dark(#b8324a,#ef6b7b);"
-    "--u-not-counted-text:light-dark(#8a5d0c,#e2b04f);"
-)
-"""The state colours as text, darkened on light paper until small text has the contrast that WCAG AA asks for."""
-
 
 def style() -> None:
     """Put the style sheet into the page, once a run."""
     toast = f".plotly-notifier{{color-scheme:{mode()}}}"  # Plotly puts it beside the app, which has the mode's scheme
-    st.html(f"<style>.stApp,.plotly-notifier{{{_variables()}{_TEXT_SHADES}}}{toast}{_CSS.read_text()}</style>")
+    st.html(f"<style>.stApp,.plotly-notifier{{{_variables()}}}{toast}{_CSS.read_text()}</style>")
 
 
 def swatch(colour: str) -> Markup:

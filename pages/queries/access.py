@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import itsdangerous
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
@@ -34,19 +35,25 @@ PUBLIC_FLAG = "UPTOKEN_PUBLIC_STATUS"
 
 """Set to `yes`, the status page is there for who has not logged in: names, states, strips and incidents."""
 
+TOKENS = "UPTOKEN_API_TOKENS"
+
+"""Texts, separated by spaces or commas: whoever sends one of them as `Authorization: Bearer` reads the whole API."""
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 TICKET_S = 12 * 3_600
 
 _SECRET = secrets.token_bytes(32)
 
-_TICKET = re.compile(r"([0-9]{1,12})\.[0-9a-f]{64}")
+_TICKET = re.compile(r"([0-9]{1,12})\.[A-Za-z0-9_-]{43}")
 
 _ENTRY = re.compile(r"[^\s@]*@[^\s@]+")
 
 _had_login = False
 
 Guard = Literal["none", "login", "closed"]
+
+Reach = Literal["everything", "public", "nothing"]
 
 
 class AccessError(Exception):
@@ -151,22 +158,76 @@ def account_of(person: Mapping[str, Any]) -> str | None:
     return f"{issuer}|{subject}" if isinstance(issuer, str) and isinstance(subject, str) and subject else None
 
 
+def may_see_status() -> bool:
+    """Whether the public status page is there for whoever asks."""
+    door = guard()
+    return door == "none" or (door == "login" and os.environ.get(PUBLIC_FLAG) == "yes")
+
+
+def reach(authorization: str | None) -> Reach:
+    """How much of the API a request may read, by its `Authorization` header: everything on loopback and with a token,
+    else what the public status page shows, where that is open.
+    """
+    door = guard()
+    if door != "login":
+        return "everything" if door == "none" else "nothing"
+    if has_token(authorization):
+        return "everything"
+    return "public" if may_see_status() else "nothing"
+
+
+def has_token(authorization: str | None) -> bool:
+    """Whether an `Authorization` header bears one of `UPTOKEN_API_TOKENS`. Takes as long for any wrong token."""
+    scheme, _, shown = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer":
+        return False
+    digest = _digest(shown.strip())
+    known = [_digest(token) for token in re.split(r"[\s,]+", os.environ.get(TOKENS, "")) if token]
+    return sum(hmac.compare_digest(digest, each) for each in known) > 0  # all are compared, whichever is right
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode(errors="surrogateescape")).digest()
+
+
 def ticket(query: str, until: int | None = None) -> str:
     """Leave for one download until a moment (seconds since 1970), or until the list changes: who was taken off it may
     have some tickets left.
+
+    It is signed with a key that is derived from the login's `cookie_secret`: valid after a restart, and at every
+    replica that shares the login.
     """
     until = until if until is not None else int(time.time()) + TICKET_S
     listed = sign_in_settings()[1]
-    said = f"{until}?{query}?{sorted(listed.emails)}{sorted(listed.subjects)}"
-    return f"{until}.{hmac.new(_SECRET, said.encode(), sha256).hexdigest()}"
+    purpose = f"download?{query}?{sorted(listed.emails)}{sorted(listed.subjects)}"
+    signer = itsdangerous.Signer(_signing_key(), salt=purpose, key_derivation="hmac", digest_method=sha256)
+    return signer.sign(str(until)).decode()
 
 
-def may_download(query: str, shown: str | None) -> bool:
-    """Whether a download may be had: on loopback always, behind a login with a ticket that has not run out."""
+def _signing_key() -> str | bytes:
+    try:
+        auth = st.secrets.get("auth")
+    except (StreamlitSecretNotFoundError, OSError, ValueError):
+        auth = None
+    secret = auth.get("cookie_secret") if isinstance(auth, Mapping) else None
+    return secret if isinstance(secret, str) and secret else _SECRET
+
+
+def may_download(query: str, shown: str | None, authorization: str | None = None) -> bool:
+    """Whether a download may be had: on loopback always, behind a login with a token of the API, or with a ticket that
+    has not run out.
+    """
     door = guard()
     if door != "login":
         return door == "none"
+    if has_token(authorization):
+        return True
     written = _TICKET.fullmatch(shown or "")
     if written is None or int(written[1]) <= time.time():
         return False
     return hmac.compare_digest(written[0], ticket(query, int(written[1])))
+
+
+def allowed_origins() -> list[str]:
+    """The other sites whose pages may ask the dashboard: Streamlit's `server.corsAllowedOrigins`."""
+    return list(st.get_option("server.corsAllowedOrigins") or ())

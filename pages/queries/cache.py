@@ -109,10 +109,20 @@ def versions(url: str, model: str) -> list[Model]:
     return [Model(*row) for row in _history(url, MODELS, (model,))]
 
 
+@st.cache_resource(ttl=60, max_entries=8, show_spinner=False)  # not copied: nobody changes it
+def versions_of(url: str, models: tuple[str, ...]) -> list[Model]:
+    """Every version of these models (none: of no model) that any source ever told."""
+    return [Model(*row) for row in _history(url, MODELS, models)] if models else []
+
+
 @st.cache_data(ttl=60, max_entries=32, show_spinner=False)
-def endpoints(url: str, model: str) -> list[Endpoint]:
-    """The endpoints that the router lists for a model now."""
-    return [endpoint for row in _history(url, ENDPOINTS, (model,)) if (endpoint := Endpoint(*row)).valid_to is None]
+def endpoints(url: str, model: str | None) -> list[Endpoint]:
+    """The endpoints that the router lists now, for a model or (null) for all of them."""
+    return [
+        endpoint
+        for row in _history(url, ENDPOINTS, (model,) if model else ())
+        if (endpoint := Endpoint(*row)).valid_to is None
+    ]
 
 
 @st.cache_data(ttl=60, max_entries=32, show_spinner=False)

@@ -217,15 +217,12 @@ def target_histories(
     kept = defaultdict(list)
     for row in cache.incidents(url, names, told.since, ended):
         kept[row.target, row.location, row.profile].append(row)
-    last = cache.last_incidents(url, names, cache.rounded(now) + 5_000)
     newest = {(p.target, p.location, p.profile): p for p in cache.newest(url)}
     first_at = cache.first_at(url)
     found = []
-    for target in targets:
+    for target, state in zip(targets, target_states(url, targets, now), strict=True):
         series = (target.name, target.location, target.profile)
-        newest_probe = newest.get(series)
-        in_range = incidents(kept[series], newest_probe, now, target.every_s)
-        last_one = incidents(last.get(series, []), newest_probe, now, target.every_s)
+        in_range = incidents(kept[series], newest.get(series), now, target.every_s)
         found.append(
             TargetHistory(
                 url=url,
@@ -236,10 +233,23 @@ def target_histories(
                 first_at=first_at.get(target.name, now),
                 rollups=mine[target.name, target.location],
                 incidents=incidents_in(in_range, told.since, until),
-                state=configured_state(target.state) or target_state(newest_probe, last_one, now, target.every_s),
+                state=state,
             )
         )
     return found
+
+
+def target_states(url: str, targets: list[Target], now: int) -> list[TargetState]:
+    """What each of the targets is now (milliseconds UTC), in their order."""
+    last = cache.last_incidents(url, _names(targets), cache.rounded(now) + 5_000)
+    newest = {(p.target, p.location, p.profile): p for p in cache.newest(url)}
+    states = []
+    for target in targets:
+        series = (target.name, target.location, target.profile)
+        probe = newest.get(series)
+        listed = incidents(last.get(series, []), probe, now, target.every_s)
+        states.append(configured_state(target.state) or target_state(probe, listed, now, target.every_s))
+    return states
 
 
 # not copied for each visitor: nobody changes it

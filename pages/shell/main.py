@@ -16,7 +16,7 @@ st.set_page_config(page_icon=str(theme.ICON), layout="wide")
 everything = sign_in.let_in()
 export = st.Page(PAGES / "export.py", title="Export")
 system = st.Page(PAGES / "system.py", title="System")
-status = st.Page(PAGES / "status.py", title="Status", default=not everything)
+status = st.Page(PAGES / "public_status.py", title="Public status", url_path="public-status", default=not everything)
 glossary = st.Page(help.PAGE, title="Glossary", visibility="hidden")  # the overview has a link to it
 page = st.navigation(
     [

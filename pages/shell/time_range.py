@@ -52,12 +52,7 @@ def steady(began: int = 0) -> TimeRange:
 
 def zone() -> str:
     """The viewer's time zone, as the browser names it; UTC where it names none that is known here."""
-    name = st.context.timezone or "UTC"
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError):
-        return "UTC"
-    return name
+    return formatting.known_zone(st.context.timezone or "UTC") or "UTC"
 
 
 def control() -> None:
@@ -137,6 +132,15 @@ def in_link() -> dict[str, str]:
     return ({"range": chosen} if chosen != DEFAULT else {}) | moments
 
 
+def around(since: int, until: int) -> dict[str, str]:
+    """What a link carries to show a range of moments (milliseconds UTC) with as much before and after it, half an hour
+    at least.
+    """
+    margin = max(LEAST_MARGIN_MS, until - since)
+    return {"range": CUSTOM, "from": _written(since - margin), "to": _written(until + margin + MINUTE_MS)}
+
+
+LEAST_MARGIN_MS = 30 * MINUTE_MS
 _YEARS = (2000, 2100)
 _FROM, _TO, _BEFORE, _PICKED, _MENU = "from_shown", "to_shown", "range_before", "range_picked", "range_menu"
 _ALIASES = {

@@ -195,6 +195,11 @@ def code(app: AppTest, place: int = 0) -> str:
     return text(re.findall("<pre[^>]*>(.*?)</pre>", html(app), re.S)[place])
 
 
+def frame(app: AppTest) -> str:
+    """The HTML of the frame on a page."""
+    return str(app.get("iframe")[0].proto.srcdoc)
+
+
 def html(app: AppTest) -> str:
     """All HTML of a page, in order."""
     return "\n".join(element.proto.body for element in app.get("html"))

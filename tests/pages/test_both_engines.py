@@ -67,7 +67,7 @@ VIEWS: dict[str, Draw] = {
     **{f"export of {table}": page("export.py", table=table, all_time="true") for table in TABLES},
     "export of a day's probes": page("export.py", table="probes", only=ODD_NAME),
     "system": page("system.py"),
-    "status": page("status.py"),
+    "status": page("public_status.py"),
 }
 FROM_ROLLUPS = [name for name in VIEWS if name.startswith(("overview", "model T", "model B", "comparison"))]
 

@@ -187,7 +187,8 @@ def handshake(port: int, host: str, origin: str | None) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/model", "/api/export.csv?table=probes", STATIC, "/_stcore/health", "/_stcore/host-config"]
+    "path",
+    ["/", "/model", "/status/", "/api/export.csv?table=probes", STATIC, "/_stcore/health", "/_stcore/host-config"],
 )
 def test_every_route_refuses_a_strangers_host_and_a_strangers_page(port: int, path: str) -> None:
     own = f"127.0.0.1:{port}"

@@ -39,14 +39,16 @@ def _shown(app: AppTest) -> str:
     found = []
     for element in app.main:
         proto = getattr(element, "proto", None)
-        for name in ("body", "value", "label"):
+        for name in ("body", "value", "label", "srcdoc"):
             text = getattr(proto, name, None)
             if isinstance(text, str):
                 found.append(text)
     return "\n".join(found)
 
 
-@pytest.mark.parametrize("page", ["overview", "model", "compare", "routing", "catalog", "export", "system", "status"])
+@pytest.mark.parametrize(
+    "page", ["overview", "model", "compare", "routing", "catalog", "export", "system", "public_status"]
+)
 @pytest.mark.parametrize("word", [SCRIPT, MARKDOWN], ids=["script", "markdown"])
 def test_what_comes_from_outside_is_shown_as_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, word: str

@@ -13,7 +13,7 @@ import pytest
 from store import open_store
 from store.schema import Row
 from tests.factories import HOUR, MINUTE, probe, target
-from tests.pages.conftest import code, html, metric, now_ms, open_page, text
+from tests.pages.conftest import code, frame, html, metric, now_ms, open_page, text
 
 FAILURE = "HTTP 503, <b>overloaded</b>"
 
@@ -88,8 +88,8 @@ def test_from_roll_ups_an_incident_says_the_same(store_at: Path, monkeypatch: py
 
 def test_others_are_not_told_how_a_target_failed(store_at: Path) -> None:
     _filled(store_at)
-    page = html(open_page("status.py"))
-    assert 'class="partly"' in page or 'class="down"' in page
+    page = frame(open_page("public_status.py"))
+    assert 'class="p" d="M' in page or 'class="d" d="M' in page
     assert "overloaded" not in page and "server error" not in page and "HTTP" not in page
 
 

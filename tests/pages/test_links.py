@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import streamlit as st
 
-from pages.queries import cache
+from pages.queries import cache, public_status
 from pages.queries.time_range import TimeRange
-from pages.sections import overview_table, status_list
+from pages.sections import overview_table
 from stats.status_bars import MOST_BARS
 from store import open_store
 from tests.factories import DAY, MINUTE, probe, target
@@ -58,7 +58,7 @@ def test_a_link_to_a_target_that_is_not_there_says_so_and_shows_no_other_one(
 
 def test_the_row_of_each_location_opens_that_location(store_at: Path) -> None:
     _two_locations(store_at)
-    rows = re.findall(r'href="(model[^"]+)"', html(open_page()))
+    rows = re.findall(r'href="(model[^"]+)" target="_self" data-target=', html(open_page()))
     links = [dict(parse_qsl(urlsplit(unescape(row)).query)) for row in rows]
     assert links == [{"target": "Far", "location": "there"}, {"target": "Far", "location": "here"}]
     for link, uptime in zip(links, ("0%", "100%"), strict=True):
@@ -134,7 +134,7 @@ def test_no_bar_ends_in_the_future(store_at: Path) -> None:
     targets = [target for target in cache.targets(url) if target.state == "active"]
     rows = overview_table.rows(url, targets, TimeRange(now - 7 * DAY, now, True, ""), now)
     bars = [row.history.bars(MOST_BARS)[-1] for row in rows] + [
-        line.bars[-1] for line in status_list.status_rows(url, now)
+        line.bars[-1] for line in public_status.status_rows(url, now)
     ]
     assert len(bars) == 3
     assert all(now - MINUTE <= bar.until <= now and bar.since < bar.until for bar in bars)

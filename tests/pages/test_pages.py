@@ -17,7 +17,17 @@ from store.schema import MODELS, TABLES, Budget, Model
 from tests.factories import DAY, HOUR, probe, target
 from tests.pages.conftest import code, html, metric, now_ms, open_page, rows
 
-PAGES = ("", "model.py", "export.py", "compare.py", "routing.py", "catalog.py", "system.py", "glossary.py", "status.py")
+PAGES = (
+    "",
+    "model.py",
+    "export.py",
+    "compare.py",
+    "routing.py",
+    "catalog.py",
+    "system.py",
+    "glossary.py",
+    "public_status.py",
+)
 OURS = PAGES[:-2]
 """The last ones need no store, or are for the public, who are not told what is wrong."""
 

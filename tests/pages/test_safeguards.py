@@ -14,11 +14,11 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage
 
 from benchmarks.browser import dashboard_process
-from pages.shell.safeguards import may_be_framed
 from store import open_store
 from tests.pages.conftest import now_ms, rows
 
-PAGES = ("", "model", "compare", "routing", "catalog", "export", "system", "status")
+PAGES = ("", "model", "compare", "routing", "catalog", "export", "system", "public-status", "status/", "status/Steady")
+EMBEDDED = ("/status/?embed", "/status/?embed=true", "/status?embed=true", "/status/Steady?embed")
 
 
 @pytest.fixture(scope="module")
@@ -36,25 +36,6 @@ def address(url: str) -> Iterator[str]:
         yield address
 
 
-@pytest.mark.parametrize(
-    ("path", "query", "may"),
-    [
-        ("/status", b"embed=true", True),
-        ("/status/", b"embed=true", True),
-        ("/base/status", b"x=1&embed=true", True),
-        ("/status", b"", False),
-        ("/status", b"embed=false", False),
-        ("/status", b"embed=true&embed=no", False),
-        ("/", b"embed=true", False),
-        ("/model", b"embed=true", False),
-        ("/substatus", b"embed=true", False),
-        ("/api/export.csv", b"embed=true&\xff", False),
-    ],
-)
-def test_only_the_status_page_without_its_head_may_be_framed(path: str, query: bytes, may: bool) -> None:
-    assert may_be_framed(path, query) is may
-
-
 def test_every_response_has_the_headers(address: str) -> None:
     page = urlopen(f"{address}/").read().decode()
     script = page.partition('src="./static/js/')[2].partition('"')[0]
@@ -64,7 +45,13 @@ def test_every_response_has_the_headers(address: str) -> None:
         "/_stcore/metrics",
         "/api/export.csv?table=none",
         "/media/none",
-        "/status?embed=true",
+        "/status/nobody",
+        "/status/?embed=false",
+        "/?embed=true",
+        "/model?embed=true",
+        "/public-status?embed=true",
+        "/base/status?embed=true",
+        *EMBEDDED,
     ]
     for path in paths:
         try:
@@ -75,8 +62,9 @@ def test_every_response_has_the_headers(address: str) -> None:
             headers = answer.headers
         assert headers.get_all("x-content-type-options") == ["nosniff"], path
         assert headers.get_all("referrer-policy") == ["same-origin"], path
-        framed = "frame-ancestors 'self'" in (headers.get_all("content-security-policy") or [])
-        assert framed is (path != "/status?embed=true"), path
+        policies = " ".join(headers.get_all("content-security-policy"))
+        assert ("frame-ancestors 'self'" in policies) is (path not in EMBEDDED), path
+        assert ("frame-ancestors *" in policies) is (path in EMBEDDED), path
     port = address.rpartition(":")[2]
     with pytest.raises(HTTPError) as refused:
         urlopen(f"http://localhost:{port}/")
@@ -109,6 +97,8 @@ def test_pages_draw_all_and_the_console_stays_empty(address: str, browser: Brows
     for name in PAGES:
         page.goto(f"{address}/{name}")
         page.locator(".u-title, .u-metric, .u-head, h1, h2").first.wait_for()
+        if name == "public-status":
+            page.frame_locator("iframe").get_by_text("Steady").first.wait_for()
         if name == "model":
             page.locator(".js-plotly-plot").first.wait_for()
     assert said == []

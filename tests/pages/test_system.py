@@ -10,15 +10,14 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from api.status_page import describe_share
 from pages.components import formatting
-from pages.queries import access
-from pages.sections import status_list
-from pages.sections.status_list import majority
-from stats.incidents import TargetState
+from pages.queries import access, public_status
+from stats.incidents import TargetState, majority
 from store import open_store
 from store.schema import RateLimit, Run
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe, target
-from tests.pages.conftest import FRONT, html, metric, now_ms, open_page
+from tests.pages.conftest import FRONT, frame, html, metric, now_ms, open_page
 
 
 def test_the_system_page_counts_runs_errors_and_what_was_skipped(filled: Path) -> None:
@@ -121,7 +120,7 @@ def test_an_error_in_uptoken_itself_is_no_outage_of_the_target(broken: Path) -> 
     page = html(app)
     assert "no incidents" in page
     assert '<span class="u-state not_counted">◆ error in Uptoken</span>' in page
-    status = html(open_page("status.py"))
+    status = frame(open_page("public_status.py"))
     assert "1 of 2 models down" in status and "not counted" in status
     assert "Uptoken itself" not in status and "AssertionError" not in status
 
@@ -141,11 +140,11 @@ def test_a_store_of_today_is_not_said_to_grow(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_status_page_says_names_states_and_incidents_and_nothing_else(filled: Path) -> None:
-    page = html(open_page("status.py"))
+    page = frame(open_page("public_status.py"))
     assert "1 of 2 models down" in page
-    assert page.index("<b>Broken</b>") < page.index("<b>Steady</b>")
-    assert 'aria-label="90 bars: ' in page
-    assert "ongoing" in page
+    assert page.index(">Broken</a>") < page.index(">Steady</a>")
+    assert 'aria-label="90 days: ' in page
+    assert "so far" in page
     page = re.sub(r"<style>.*?</style>", "", page, flags=re.S)
     for secret in ("acme/broken", "gemma-3-270m", "it was server_error", "server error", "127.0.0.1", "SOME_KEY", "$"):
         assert secret not in page, secret
@@ -164,20 +163,20 @@ def test_the_status_page_says_of_how_much_time_its_percentage_is(
     store.write(probe(now - n * MINUTE, target="Sparse") for n in range(0, 240, 3))
     store.write(probe(now - n * HOUR, target="Old", stands_for_s=3_600.0) for n in range(91 * 24))
     store.close()
-    found = {line.name: line for line in status_list.status_rows(url, now)}
+    found = {line.name: line for line in public_status.status_rows(url, now)}
     began = formatting.clock(now - 239 * MINUTE, "UTC")
-    assert status_list._share(found["Young"], "UTC") == f"100% up since {began}"
-    assert status_list._share(found["Old"], "UTC") == "100% up"
-    assert status_list._share(found["Sparse"], "UTC") == "not enough data"
+    assert describe_share(found["Young"], "UTC") == f"100% up since {began}"
+    assert describe_share(found["Old"], "UTC") == "100% up"
+    assert describe_share(found["Sparse"], "UTC") == "not enough data"
 
 
 def test_a_store_that_is_not_there_is_not_named_on_the_status_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UPTOKEN_STORE", f"sqlite:///{tmp_path}/nowhere.db")
-    app = open_page("status.py")
-    assert "The status is unknown right now" in app.info[0].value
-    assert "nowhere" not in "".join(element.value for element in app.info) + html(app)
+    app = open_page("public_status.py")
+    assert "The status is unknown right now" in frame(app)
+    assert "nowhere" not in frame(app) + html(app)
 
 
 def test_a_target_is_down_only_where_most_places_see_it() -> None:
@@ -196,8 +195,9 @@ def test_from_several_places_the_status_page_has_one_line(tmp_path: Path, monkey
         store.write([target("Everywhere", location=place)])
         store.write([probe(now - n * 60_000, outcome, target="Everywhere", location=place) for n in range(30)])
     store.close()
-    page = html(open_page("status.py"))
-    assert page.count("<b>Everywhere</b>") == 2  # its line, and the incident that one place saw
+    page = frame(open_page("public_status.py"))
+    assert (page.count(">Everywhere</a>"), page.count("<b>Everywhere</b>")) == (1, 1)
+    assert "seen from 1 of 3 locations" in page
     assert "Everywhere is up" in page
 
 
@@ -209,9 +209,9 @@ def test_with_the_flag_who_has_not_logged_in_sees_the_status_page_alone(
     assert [button.label for button in app.button] == ["Log in"]
     monkeypatch.setenv(access.PUBLIC_FLAG, "yes")
     app = AppTest.from_file(FRONT, default_timeout=30).run()
-    assert re.findall("<h1>(.*?)</h1>", html(app)) == ["Status"]
-    assert "1 of 2 models down" in html(app)
-    assert "acme/broken" not in html(app)
+    assert re.findall("<h1>(.*?)</h1>", html(app)) == ["Public status"]
+    assert "1 of 2 models down" in frame(app)
+    assert "acme/broken" not in frame(app) + html(app) and "UPTOKEN_STATUS_TITLE" not in html(app)
     assert [button.label for button in app.button] == ["Log in"]
 
 

@@ -1,0 +1,125 @@
+"""`/feed.atom`: incidents, and what changed in the catalog. Without a token: that targets were down, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+from xml.etree.ElementTree import Element, SubElement, tostring  # nosec B405: it writes XML, and parses none
+
+from starlette.requests import Request
+
+from api.endpoint import Answer, sees_everything
+from api.incidents import TargetIncident, incidents_between
+from api.targets import known
+from pages.components import formatting
+from pages.queries import cache
+from pages.queries.public_status import status_rows
+from pages.queries.source import store_url
+from stats.catalog_changes import changes
+from stats.outages import Outage
+from store.clock import DAY_MS, now_ms
+from store.formats import iso
+from store.schema import Target
+
+PATH = "/feed.atom"
+DAYS = 90
+MOST = 100
+_NAMESPACE = UUID("7f2c4f6e-8f0a-5d0e-9a52-6f1d2b3c4d5e")
+_CONTROL = {code: None for code in range(32) if code not in (9, 10, 13)}
+"""What XML 1.0 cannot have."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One event (milliseconds UTC). `key` is what it keeps while the event goes on, for its permanent id."""
+
+    key: str
+    published_at: int
+    updated_at: int
+    title: str
+    text: str = ""
+
+
+def feed(request: Request) -> Answer:
+    """The newest `MOST` entries of the last `DAYS` days."""
+    url, everything = store_url(), sees_everything(request)
+    until = cache.rounded(now_ms()) + 5_000
+    since = until - DAYS * DAY_MS
+    if everything:
+        targets = known(url)
+        entries = [_of_incident(each) for each in incidents_between(url, targets, since, until)]
+        entries += _of_changes(url, targets, since)
+    else:
+        rows = status_rows(url, until)
+        entries = [_of_outage(row.name, outage) for row in rows for outage in row.outages if outage.began_at < until]
+    newest = sorted(entries, key=lambda entry: (-entry.updated_at, entry.key))[:MOST]
+    return Answer(atom(newest), "application/atom+xml", max_age_s=60)
+
+
+def _of_incident(each: TargetIncident) -> Entry:
+    target, incident = each.target, each.incident
+    return Entry(
+        f"incident {target.name} {target.location} {target.profile} {incident.began_at}",
+        incident.began_at,
+        incident.ended_at if incident.ended_at is not None else incident.began_at,
+        _title(f"{target.name} ({target.location})", incident.ended_at, incident.is_known_now, incident.duration_s()),
+        f"{formatting.outcome(incident.cause)}{f': {incident.error}' if incident.error else ''}",
+    )
+
+
+def _of_outage(name: str, outage: Outage) -> Entry:
+    """What the public status page says: nothing of locations and causes."""
+    return Entry(
+        f"outage {name} {outage.began_at}",
+        outage.began_at,
+        outage.ended_at if outage.ended_at is not None else outage.began_at,
+        _title(name, outage.ended_at, outage.is_known_now, outage.duration_s),
+    )
+
+
+def _title(name: str, ended_at: int | None, is_known_now: bool, duration_s: float) -> str:
+    if ended_at is not None:
+        return f"{name} was down for {formatting.duration(duration_s)}"
+    return f"{name} is down" if is_known_now else f"{name} was down when it was last probed"
+
+
+def _of_changes(url: str, targets: Iterable[Target], since: int) -> list[Entry]:
+    """The changes of the models that are probed, one entry a moment."""
+    entries = []
+    for name in sorted({target.model for target in targets}):
+        versions = cache.versions(url, name)
+        for source in sorted({version.source for version in versions}):
+            by_moment: dict[int, list[str]] = {}
+            for change in changes(version for version in versions if version.source == source):
+                if change.at >= since:
+                    before, after = change.before or "not stated", change.after or "not stated"
+                    by_moment.setdefault(change.at, []).append(f"{change.what}: {before} → {after}")
+            entries += [
+                Entry(f"change {source} {name} {at}", at, at, f"{name} changed", "; ".join(texts))
+                for at, texts in by_moment.items()
+            ]
+    return entries
+
+
+def atom(entries: list[Entry]) -> bytes:
+    """An Atom feed (RFC 4287). Its links are relative to its own address."""
+    root = Element("feed", xmlns="http://www.w3.org/2005/Atom")
+    _text(root, "id", f"urn:uuid:{uuid5(_NAMESPACE, 'feed')}")
+    _text(root, "title", "Uptoken: incidents and changes")
+    _text(root, "updated", iso(max((entry.updated_at for entry in entries), default=0)))
+    SubElement(SubElement(root, "author"), "name").text = "Uptoken"
+    SubElement(root, "link", rel="self", type="application/atom+xml", href="feed.atom")
+    for entry in entries:
+        node = SubElement(root, "entry")
+        _text(node, "id", f"urn:uuid:{uuid5(_NAMESPACE, entry.key)}")
+        _text(node, "title", entry.title)
+        _text(node, "published", iso(entry.published_at))
+        _text(node, "updated", iso(entry.updated_at))
+        SubElement(node, "link", rel="alternate", href="./")
+        _text(node, "content", entry.text or entry.title)
+    return bytes(tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def _text(parent: Element, tag: str, text: str) -> None:
+    SubElement(parent, tag).text = text.translate(_CONTROL)
