@@ -117,5 +117,5 @@ def majority(states: list[TargetState]) -> TargetState:
     down = [state for state in states if state.status == "down"]
     if 2 * len(down) > len(states):
         return down[0]
-    order = ("up", "not_counted", "stale", "never", "down")
-    return min(states, key=lambda state: order.index(state.status))
+    order = {"up": 0, "stale": 2, "never": 3, "down": 4}
+    return min(states, key=lambda state: order.get(state.status, 1))

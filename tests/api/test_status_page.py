@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote, urljoin
 
 import pytest
@@ -175,6 +176,24 @@ def test_many_who_ask_at_once_cost_one_rendering(store_at: Path) -> None:
     for asker in askers:
         asker.join(20)
     assert (codes, count) == ([200] * 20, 1)
+
+
+def test_it_is_rendered_at_most_once_in_ten_seconds(store_at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, count, clock = store_with(store_at, rows(NOW)), 0, [1_000.0]
+    monkeypatch.setattr(status_routes, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def load() -> PublicStatus:
+        nonlocal count
+        count += 1
+        return read()
+
+    client = client_of(load)
+    for second in range(0, 61):
+        clock[0] = 1_000.0 + second
+        for path in ("/status/", "/status/Broken"):
+            assert client.get(path).status_code == 200
+        time.sleep(0.01)
+    assert count == 7  # at 0, 10, 20 … 60 s
 
 
 def test_a_new_page_is_made_behind_the_back_of_who_gets_the_previous_one(
