@@ -97,7 +97,7 @@ def test_on_paper_it_is_light_and_its_collapsed_part_is_there(address: str, brow
     page.set_viewport_size({"width": 720, "height": 1_000})
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(251, 251, 250)"
     assert page.get_by_text("Model 13").first.is_visible()
-    assert page.locator("svg.bars path.u").last.is_visible()
+    assert page.locator("details svg.bars").last.is_visible()
     _picture(page, "print")
     pdf = page.pdf(path=ROOT / "screenshots" / "public.pdf", format="A4")
     assert pdf.startswith(b"%PDF")
