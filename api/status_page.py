@@ -197,7 +197,8 @@ def _bars(row: StatusRow, *, is_big: bool = False) -> Markup:
 def _paths(bars: Sequence[Bar]) -> Markup:
     drawn: dict[str, str] = {}
     place = 0
-    for state, alike in groupby(bars, key=lambda bar: "up" if bar.state == "partly" else bar.state):
+    full: list[State] = ["up" if bar.state == "partly" else bar.state for bar in bars]
+    for state, alike in groupby(full):
         length = len(list(alike))
         name, middle = _PATHS[state]
         drawn[name] = drawn.get(name, "") + f"M{place} {middle}h{length}"
@@ -269,7 +270,9 @@ def _when(outage: Outage, row: StatusRow, status: PublicStatus) -> Markup:
     length = formatting.duration(outage.duration_s)
     if outage.ended_at is not None:
         text = Markup("down from {} to {}, for {}").format(
-            began, _time(outage.ended_at, formatting.clock(outage.ended_at, zone, now)), length
+            began,
+            _time(outage.ended_at, formatting.span(outage.began_at, outage.ended_at, zone).split(" to ")[1]),
+            length,
         )
     elif outage.is_known_now:
         text = Markup("<b>down since {}</b>, for {} so far").format(began, length)
@@ -345,7 +348,7 @@ def _document(title: str, kind: str, body: Markup, *, is_embedded: bool = False,
         icon,
         root,
         Markup('<base target="_blank">') if is_embedded else "",  # a link leaves the frame
-        Markup(_css()),
+        Markup(_css()),  # nosec B704: a file of this package, and colours
         Markup(' class="embed"') if is_embedded else "",
         body,
     )

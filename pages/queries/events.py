@@ -132,9 +132,9 @@ def _catalog(url: str, targets: Sequence[Target]) -> Iterator[Event]:
     by_model: dict[str, list[Model]] = defaultdict(list)
     for model in cache.versions_of(url, tuple(sorted({target.model for target in targets}))):
         by_model[model.model].append(model)
-    for name, model in sorted({(target.name, target.model) for target in targets}):
-        own = [version for version in by_model[model] if version.source == name]
-        yield from catalog_events(name, own or [v for v in by_model[model] if v.source == "openrouter"])
+    for name, wanted in sorted({(target.name, target.model) for target in targets}):
+        own = [version for version in by_model[wanted] if version.source == name]
+        yield from catalog_events(name, own or [v for v in by_model[wanted] if v.source == "openrouter"])
 
 
 def _gaps(histories: Sequence[TargetHistory], *, is_fine: bool = True) -> Iterator[Event]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote, urljoin
 
 import pytest
@@ -177,6 +178,24 @@ def test_many_who_ask_at_once_cost_one_rendering(store_at: Path) -> None:
     assert (codes, count) == ([200] * 20, 1)
 
 
+def test_it_is_rendered_at_most_once_in_ten_seconds(store_at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, count, clock = store_with(store_at, rows(NOW)), 0, [1_000.0]
+    monkeypatch.setattr(status_routes, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def load() -> PublicStatus:
+        nonlocal count
+        count += 1
+        return read()
+
+    client = client_of(load)
+    for second in range(0, 61):
+        clock[0] = 1_000.0 + second
+        for path in ("/status/", "/status/Broken"):
+            assert client.get(path).status_code == 200
+        time.sleep(0.01)
+    assert count == 7  # at 0, 10, 20 … 60 s
+
+
 def test_a_new_page_is_made_behind_the_back_of_who_gets_the_previous_one(
     store_at: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,7 +298,7 @@ def test_an_outage_that_several_locations_saw_is_one(store_at: Path) -> None:
     page = client_of(store_with(store_at, written)).get("/status/Everywhere").text
     # b failed from minute 20 before now to 11 before now, a from 19 to 10: up again at 9 and 10 minutes before
     assert said(page).count("down from") == 1
-    assert "down from 24 Nov, 11:57 to 24 Nov, 12:08 , for 11 min, seen from 2 of 3 locations" in said(page)
+    assert "down from 24 Nov, 11:57 to 12:08 , for 11 min, seen from 2 of 3 locations" in said(page)
 
 
 def test_planned_maintenance_has_a_section(store_at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
