@@ -21,7 +21,7 @@ from api import (
     probes,
     series,
     status_routes,
-    statuspage,
+    statuspage_summary,
     summary,
     targets,
 )
@@ -64,7 +64,7 @@ OTHERS: list[BaseRoute] = [
     route(metrics.PATH, metrics.metrics),
     route(f"{badges.PREFIX}{{name:path}}", badges.badge, badges.PARAMETERS, is_public=True),
     route(feed.PATH, feed.feed, is_public=True),
-    route(statuspage.PATH, statuspage.status_summary, is_public=True),
+    route(statuspage_summary.PATH, statuspage_summary.status_summary, is_public=True),
 ]
 """What other programs read in forms of their own."""
 ROUTES: list[BaseRoute] = [*downloads.ROUTES, *V1, *OTHERS, *status_routes.ROUTES]

@@ -7,7 +7,10 @@ import sys
 
 from benchmarks.tools import ROOT, machine
 
-ALL = ("accuracy", "timers", "tick", "export", "catalog", "download", "ingest", "many", "api", "visit", "status_page")
+ALL = (
+    *("accuracy", "timers", "tick", "export", "catalog", "download", "ingest", "many"),
+    *("api", "visit", "status_page", "relay"),
+)
 
 
 def main() -> int:
