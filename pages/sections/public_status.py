@@ -11,6 +11,7 @@ from api import status_page
 from pages.components import formatting
 from pages.components.table import Column, below, bold, table
 from pages.queries import access, public_status, source
+from settings.secrecy import hidden
 from store import StoreError
 from store.clock import now_ms
 
@@ -22,7 +23,8 @@ def settings_table() -> Markup:
     """Who may see it, and what is set."""
     settings = public_status.page_settings()
     zone = os.environ.get(public_status.ZONE, "").strip()
-    wrong = f"{zone[:60]!r} is not a known time zone" if zone and formatting.known_zone(zone) is None else ""
+    is_unknown = bool(zone) and formatting.known_zone(zone) is None
+    wrong = f"{hidden(zone)[:60]!r} is not a known time zone" if is_unknown else ""
     rows = [
         ("Visible to", _audience(), access.PUBLIC_FLAG),
         ("Title", settings.title, public_status.TITLE),

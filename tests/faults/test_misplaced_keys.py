@@ -72,6 +72,9 @@ VARIABLES = {
     "UPTOKEN_NOTICE": [CANARY],
     "UPTOKEN_OPEN_WITHOUT_LOGIN": [CANARY],
     "UPTOKEN_PUBLIC_STATUS": [CANARY],
+    "UPTOKEN_API_TOKENS": [CANARY],
+    "UPTOKEN_STATUS_TITLE": [CANARY],
+    "UPTOKEN_STATUS_TIME_ZONE": [CANARY],
     "OPENROUTER_MANAGEMENT_KEY": [CANARY],
     "OPENROUTER_API_KEY": [CANARY],
     "SSL_CERT_FILE": [CANARY],
@@ -107,7 +110,7 @@ def searched(where: str, content: bytes) -> None:
 def pages_are_clean() -> None:
     st.cache_data.clear()
     st.cache_resource.clear()
-    for page in ("", "model", "export", "system"):
+    for page in ("", "model", "export", "system", "public_status"):
         app = AppTest.from_file(FRONT, default_timeout=60)
         app.run()
         if page:
