@@ -51,12 +51,17 @@ def status_rows(url: str, now: int) -> list[StatusRow]:
         first_at = histories[0].first_at
         seen = consensus(each, window.since, until, first_at, DAY_MS / 1_000, DAYS, now=now)
         incidents = sorted(chain(*(history.incidents for history in histories)), key=_began)
-        bars = [replace(bar, seen=()) for bar in clip_bars(seen.bars, now)]  # the public is not shown how it failed
+        bars = [_public(bar) for bar in clip_bars(seen.bars, now)]
         state = majority([history.state for history in histories])
         began = first_at if first_at > window.since else None
         rows.append(StatusRow(name, state, bars, seen.uptime, incidents, began))
     order = {"down": 0, "stale": 1, "not_counted": 2}
     return sorted(rows, key=lambda row: (order.get(row.state.status, 3), row.name.lower()))
+
+
+def _public(bar: Bar) -> Bar:
+    """The public is not shown how it failed."""
+    return bar if bar.state == "paused" else replace(bar, seen=())
 
 
 def _began(incident: Incident) -> int:
@@ -68,7 +73,7 @@ def majority(states: list[TargetState]) -> TargetState:
     down = [state for state in states if state.status == "down"]
     if 2 * len(down) > len(states):
         return down[0]
-    order = ("up", "not_counted", "stale", "never", "down")
+    order = ("up", "not_counted", "paused", "stale", "never", "down")
     return min(states, key=lambda state: order.index(state.status))
 
 
