@@ -31,8 +31,8 @@ def refuse_pruned(exclusions: Iterable[Exclusion], since: int) -> None:
     early = next((each for each in exclusions if each.began_at < since), None)
     if early is not None:
         raise StoreError(
-            f"the raw probes of {early.target!r} from before {iso(since)} are pruned, and their roll-ups cannot be taken "
-            "apart: nothing was changed; give a range that begins later"
+            f"the raw probes of {early.target!r} from before {iso(since)} are pruned, and their roll-ups cannot be "
+            "taken apart: nothing was changed; give a range that begins later"
         )
 
 
