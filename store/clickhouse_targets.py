@@ -72,7 +72,9 @@ def _apply(database: Database, span: Span, *, is_excluded: bool) -> int:
     for name in (PROBES.name, NEWEST):
         _update(database, name, assignment, where, values)
     since, until = span.since - span.since % DAY_MS, span.until + -span.until % DAY_MS
-    _derive_again(database, span.target, since, until, f" AND profile != '{TRAFFIC}'")
+    only = f" AND profile != '{TRAFFIC}'"
+    _derive_days(database, span.target, since, until, only)
+    _derive_blocks(database, span.target, since - since % BLOCK_MS, until + -until % BLOCK_MS, only)
     return int(count)
 
 
@@ -85,8 +87,8 @@ def _update(database: Database, name: str, assignment: str, where: str, values: 
     )
 
 
-def _derive_again(database: Database, target: str, since: int, until: int, only: str = "") -> None:
-    """Add up the roll-ups of a target's whole days again from its raw rows, and its blocks from the days."""
+def _derive_days(database: Database, target: str, since: int, until: int, only: str = "") -> None:
+    """Add up a target's roll-ups of whole days again from its raw rows."""
     tables = [PROBES] if only else list(OBSERVED)
     values = {"target": target, "since": since, "until": until}
     for step in ("hour", "day"):
@@ -97,7 +99,10 @@ def _derive_again(database: Database, target: str, since: int, until: int, only:
         for table in tables:
             query = rollup_query(observations(table, database.name(table.name)), step, f" AND {_SPAN}")
             database.command(f"INSERT INTO {database.name(name)} ({', '.join(ROLLUP_COLUMNS)}) {query}", **values)
-    first, last = since - since % BLOCK_MS, until + -until % BLOCK_MS
+
+
+def _derive_blocks(database: Database, target: str, first: int, last: int, only: str = "") -> None:
+    """Add up its blocks again from the days: from the one that began at `first` to the one that ends at `last`."""
     of_blocks = f" AND target = {{target:String}} AND at < {{until:Int64}}{only}"
     values = {"target": target, "since": first, "until": last}
     database.delete(ROLLUPS["block"], f"at >= {{since:Int64}}{of_blocks}", **values)
@@ -133,7 +138,8 @@ def rename_target(database: Database, old: str, new: str, since: int) -> int:
                 where = f"{column} = {{old:String}}"
                 _update(database, table.name, f"{column} = {{new:String}}", where, {"old": old, "new": new})
     _copy_pruned(database, old, new, since)
-    _derive_again(database, new, since, LAST_MS - LAST_MS % BLOCK_MS)
+    _derive_days(database, new, since, LAST_MS - LAST_MS % BLOCK_MS)
+    _derive_blocks(database, new, 0, LAST_MS - LAST_MS % BLOCK_MS)
     series = "location, profile, first_at"
     first = database.name(FIRST)
     database.command(

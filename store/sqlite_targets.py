@@ -130,14 +130,16 @@ def delete_target(connection: apsw.Connection, name: str) -> int:
 
 def rename_target(connection: apsw.Connection, old: str, new: str) -> int:
     """See `Store.rename_target`. Roll-ups are numbered by their series, which keeps its number under the new name."""
-    before = connection.total_changes()
+    rows = 0
     for table in _tables_of_targets():
+        rows += int(
+            connection.execute(f"SELECT count(*) FROM {table.name} WHERE {table.target_column} = ?", (old,)).get
+        )
         if table.on_conflict == "version":
             _close_versions(connection, table, old, new)
         for column in table.target_columns:
             connection.execute(f"UPDATE OR IGNORE {table.name} SET {column} = ?2 WHERE {column} = ?1", (old, new))
         connection.execute(f"DELETE FROM {table.name} WHERE {table.target_column} = ?", (old,))
-    rows = connection.total_changes() - before
     sql = "SELECT id, location, profile FROM series WHERE target = ?"
     known = {(location, profile): number for number, location, profile in connection.execute(sql, (new,))}
     for number, location, profile in list(connection.execute(sql, (old,))):
