@@ -125,6 +125,23 @@ def test_a_fallback_from_a_renamed_target_names_it(store: Store) -> None:
     assert [row[0] for row in store.read(REQUESTS, columns=("fallback_for",))] == ["b", "z"]
 
 
+class Interruption:
+    """A database whose connection breaks after so many statements."""
+
+    def __init__(self, database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.allowed, self.number, self._run = 10**9, 0, database.command
+        monkeypatch.setattr(database, "command", self.command)
+
+    def command(self, sql: str, **parameters: Any) -> Any:
+        self.number += 1
+        if self.number > self.allowed:
+            raise OSError("the network went away")
+        return self._run(sql, **parameters)
+
+    def after(self, statements: int) -> None:
+        self.number, self.allowed = 0, statements
+
+
 @needs_engine
 def test_a_rename_that_was_interrupted_after_any_statement_is_continued_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -132,31 +149,21 @@ def test_a_rename_that_was_interrupted_after_any_statement_is_continued_by_the_n
     for store in opened("chdb", tmp_path):
         store.write([*history("b", hours=30), *facts("b"), *history("other", hours=30)])
         expected = everything(store)
-        database = store._database  # type: ignore[attr-defined]
-        run, allowed, number = database.command, 10**9, 0
-
-        def command(sql: str, **parameters: Any) -> Any:
-            nonlocal number
-            number += 1
-            if number > allowed:
-                raise OSError("the network went away")
-            return run(sql, **parameters)
-
-        monkeypatch.setattr(database, "command", command)
+        network = Interruption(store._database, monkeypatch)  # type: ignore[attr-defined]
         store.rename_target("b", "a")
-        steps, stops = number, 0
-        for allowed in range(0, steps, 3):
-            source, name = ("a", "b") if stops % 2 == 0 else ("b", "a")
-            number = 0
+        names = ("a", "b")
+        for statements in range(0, network.number, 3):
+            network.after(statements)
             with pytest.raises(StoreError, match="the network went away"):
-                store.rename_target(source, name)
-            stops, allowed = stops + 1, 10**9
-            store.rename_target(source, name)
+                store.rename_target(*names)
+            network.after(10**9)
+            store.rename_target(*names)
+            names = names[::-1]
             assert {name: len(rows) for name, rows in everything(store).items()} == {
                 name: len(rows) for name, rows in expected.items()
             }
-        if stops % 2 == 0:
+        if names == ("a", "b"):
             store.rename_target("a", "b")
-        assert stops > 5 and everything(store) == expected
+        assert everything(store) == expected
         assert store.count(PROBES, Selection(targets=("a",))) == 0
         monkeypatch.undo()
