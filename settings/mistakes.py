@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from settings.maintenance import MaintenanceSection
 from settings.relay import RelaySection, RouteSection
 from settings.secrecy import looks_secret
 from settings.sections import CollectorSection, File, OpenRouterSection, TargetSection
@@ -24,7 +25,7 @@ _NEEDED = {
     "base_url": "the URL of its API, such as https://openrouter.ai/api/v1",
     "targets": "the names of the targets that serve it",
 }
-_LISTED = {"target": "name", "route": "model"}
+_LISTED = {"target": "name", "route": "model", "maintenance": "name"}
 """Sections that there are several of, and the key that tells them apart."""
 _KEYS: dict[str, list[str]] = {
     "": list(File.model_fields),
@@ -33,6 +34,7 @@ _KEYS: dict[str, list[str]] = {
     "target": list(TargetSection.model_fields),
     "relay": list(RelaySection.model_fields),
     "route": list(RouteSection.model_fields),
+    "maintenance": list(MaintenanceSection.model_fields),
 }
 
 
@@ -60,7 +62,7 @@ def describe(error: Any, raw: dict[str, Any], text: str, path: Path) -> str:
     shown = "" if error["type"] == "value_error" or isinstance(said, dict | list) else f"{said!r:.80}: "
     if error["type"] == "literal_error":
         message += value_suggestion(key, said)
-    if location in (("target",), ("route",)) and isinstance(said, dict):
+    if len(location) == 1 and location[0] in _LISTED and isinstance(said, dict):
         message = f"start each {location[0]} with a line [[{location[0]}]], in double brackets"
     return f"{where}: {what}{', ' + key if key else ''}: {shown}{message[:1].lower()}{message[1:]}"
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from settings.durations import seconds
+from settings.maintenance import MaintenanceSection
 from settings.relay import RelaySection, RouteSection
 from settings.request_settings import checked_body, checked_headers, checked_key_header, checked_params
 from settings.secrecy import looks_secret
@@ -163,6 +164,7 @@ class File(Section):
     target: tuple[TargetSection, ...] = ()
     relay: RelaySection | None = None
     route: tuple[RouteSection, ...] = ()
+    maintenance: tuple[MaintenanceSection, ...] = ()
 
 
 def checked_url(value: str) -> str:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from settings.addresses import is_loopback
+from settings.maintenance import Maintenance, matches
 from settings.mistakes import NO_VARIABLE, describe, line_of, owner_of, owner_place, place_of
 from settings.relay import RelaySettings, Route, relay_settings, route_findings, route_of
 from settings.request_settings import HEADER_NAME
@@ -75,6 +76,8 @@ class ProbeTarget:
     """The most output tokens that a probe may come to ask for."""
     reasoning_effort: str | None = None
     check: Check = "sum"
+    maintenance: tuple[Maintenance, ...] = ()
+    """What is planned for it."""
 
     @property
     def waits_for_key(self) -> bool:
@@ -166,6 +169,7 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
         raise ConfigError("\n".join(describe(error, raw, text, path) for error in problem.errors())) from None
     _refuse_doubles(file, text, path)
     _refuse_two_keys(file, text, path)
+    _refuse_idle_maintenance(file, text, path)
     if not file.target:
         raise ConfigError(f"{path} has no [[target]]: there is nothing to probe. The README shows one to copy")
     targets = tuple(_filled(section, file, path.parent, environment) for section in file.target)
@@ -293,6 +297,9 @@ def _filled(section: TargetSection, file: File, folder: Path, environment: Mappi
         max_tokens=section.max_tokens,
         reasoning_effort=section.reasoning_effort,
         check=section.check,
+        maintenance=tuple(
+            planned.maintenance() for planned in file.maintenance if planned.applies_to(section.name, section.tags)
+        ),
     )
 
 
@@ -364,3 +371,14 @@ def _refuse_two_keys(file: File, text: str, path: Path) -> None:
                 f"{where}: target {number} ({section.name!r}) has its key in api_key_env and in api_key_file: "
                 "remove one"
             )
+
+
+def _refuse_idle_maintenance(file: File, text: str, path: Path) -> None:
+    """Raises ConfigError for a name or a tag that no target has: its target would be probed all the same."""
+    names, tags = [section.name for section in file.target], {tag for each in file.target for tag in each.tags}
+    for number, section in enumerate(file.maintenance, 1):
+        idle = [f"names {name!r}" for name in section.targets if not any(matches(one, [name]) for one in names)]
+        idle += [f"has the tag {tag!r}" for tag in section.tags if tag not in tags]
+        if idle and names:
+            where = place_of(path, line_of(text, ("maintenance", number - 1)))
+            raise ConfigError(f"{where}: maintenance {number} {idle[0]}, and no target does")

@@ -20,6 +20,7 @@ _GUESSES: dict[str, dict[str, str]] = {
         "collector": "collect settings global general default defaults config main app scheduler uptoken options",
         "openrouter": "router open_router catalog",
         "relay": "gateway",
+        "maintenance": "maintenances maintenance_window maintenance_windows downtime downtimes silence silences",
         "route": "routes routing alias aliases model_alias model_aliases model_group model_groups router_settings",
     },
     "collector": {
@@ -104,6 +105,17 @@ _GUESSES: dict[str, dict[str, str]] = {
         "idle_timeout": "read_timeout chunk_timeout inactivity_timeout",
         "total_timeout": "timeout request_timeout deadline max_time timeout_s",
     },
+    "maintenance": {
+        "name": "title label description text reason comment",
+        "targets": "target names monitors services",
+        "tags": "tag labels groups",
+        "from": "start starts begin begins since start_at starts_at start_time",
+        "to": "end ends until end_at ends_at end_time",
+        "day": "days weekday weekdays day_of_week dow every",
+        "at": "time hour start_of_day clock",
+        "for": "duration length lasts minutes hours",
+        "time_zone": "timezone tz zone",
+    },
 }
 """By section and right key, the wrong names that people come with, in snake case."""
 
@@ -165,6 +177,7 @@ VALUES: dict[str, dict[str, str]] = {
 """By key and right value, the wrong values that people come with."""
 
 NEAR = 0.5
+_SEVERAL = ("target", "route", "maintenance")
 
 
 def suggestion(section: str, wrong: str, sections: Mapping[str, list[str]]) -> str:
@@ -210,8 +223,8 @@ def _snake(name: str) -> str:
 
 def _home(plain: str, section: str, sections: Mapping[str, list[str]]) -> str | None:
     """Where a key belongs that another section has."""
-    headings = {name: f"[[{name}]]" if name in ("target", "route") else f"[{name}]" for name in sections if name}
-    for name in ("collector", "target", "openrouter", "relay", "route"):
+    headings = {name: f"[[{name}]]" if name in _SEVERAL else f"[{name}]" for name in sections if name}
+    for name in ("collector", "target", "openrouter", "relay", "route", "maintenance"):
         if name == section:
             continue
         right = plain if plain in sections[name] else _by_guess(_GUESSES[name]).get(plain)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import store.schema
-from store.outcomes import DOWN, UP
+from store.outcomes import DOWN, PAUSED, UP
 from store.schema import Probe
 
-Status = Literal["up", "down", "not_counted", "stale", "never", "waiting", "disabled"]
+Status = Literal["up", "down", "not_counted", "paused", "stale", "never", "waiting", "disabled"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def target_state(newest: Probe | None, listed: Sequence[Incident], now: int, eve
         return TargetState("down", listed[-1].began_at if is_open else newest.started_at, newest.outcome)
     if newest.outcome in UP:
         return TargetState("up", listed[-1].ended_at if listed else None, newest.outcome)
-    return TargetState("not_counted", None, newest.outcome)
+    return TargetState("paused" if newest.outcome == PAUSED else "not_counted", None, newest.outcome)
 
 
 def majority(states: Sequence[TargetState]) -> TargetState:
@@ -103,7 +103,7 @@ def majority(states: Sequence[TargetState]) -> TargetState:
     return min(states, key=lambda state: _BEST_FIRST.index(state.status))
 
 
-_BEST_FIRST = ("up", "not_counted", "stale", "never", "down", "waiting", "disabled")
+_BEST_FIRST = ("up", "not_counted", "paused", "stale", "never", "down", "waiting", "disabled")
 
 
 def mean_time_to_recovery_s(listed: Iterable[Incident]) -> float | None:

@@ -1,4 +1,4 @@
-"""Status bars: whether a target was up, down, not counted or without data in each interval of a window."""
+"""Status bars: whether a target was up, down, not counted, paused or without data in each interval of a window."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 
 from stats.intervals import Intervals, split_range
 from store.arrays import timeline
-from store.outcomes import UP
+from store.outcomes import PAUSED, UP
 from store.rollups import OUTCOMES, Rollup
 
 MOST_BARS = 90
 _NOT_UP = [outcome for outcome in OUTCOMES if outcome not in UP]
-State = Literal["up", "partly", "down", "not_counted", "no_data"]
+State = Literal["up", "partly", "down", "not_counted", "paused", "no_data"]
 
 
 class Failure(NamedTuple):
@@ -48,13 +48,14 @@ class Bar:
 
     @property
     def state(self) -> State:
-        """`partly` when it was down for less than half of what was decided."""
+        """`partly` when it was down for less than half of what was decided; `paused` when nothing else is known."""
         if self.down_s > 0:
             return "down" if self.down_s >= self.up_s else "partly"
         if self.up_s > 0:
             return "up"
-        # a failure that its confirmation decided stands for no time: alone in a bar it says nothing
-        return "not_counted" if self.not_counted_s > 0 else "no_data"
+        if self.not_counted_s > 0:
+            return "paused" if self.seen and all(outcome == PAUSED for outcome, _ in self.seen) else "not_counted"
+        return "no_data"  # a failure that its confirmation decided stands for no time: alone it says nothing
 
     @property
     def down_share(self) -> float:

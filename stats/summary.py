@@ -11,12 +11,11 @@ from stats.correctness import Answers
 from stats.uptime import SuccessRate, Uptime
 from store.arrays import Counts
 from store.outcomes import DOWN, UP
-from store.rollups import COUNTED, OUTCOMES, PICO, Rollup
+from store.rollups import COUNTED, OUTCOMES, PICO, Rollup, requests_of
 
 _PLACE = {name: place for place, name in enumerate(COUNTED)}
 _UP = [_PLACE[outcome] for outcome in OUTCOMES if outcome in UP]
 _DOWN = [_PLACE[outcome] for outcome in OUTCOMES if outcome in DOWN]
-_ALL = [_PLACE[outcome] for outcome in OUTCOMES]
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ class Summary:
 
     @property
     def requests(self) -> int:
-        """All probes."""
-        return int(self.counted[_ALL].sum())
+        """All probes that were made."""
+        return requests_of(self.counted.tolist())
 
     @property
     def cost_usd(self) -> float | None:

@@ -9,7 +9,7 @@ a batch is sent: one that is sent again counts once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Literal
 
@@ -23,11 +23,13 @@ from store.clickhouse_maintenance import count_rows, kept_since, prune, rebuild,
 from store.clickhouse_queries import condition, key_types, select
 from store.clickhouse_rollups import read_rollups
 from store.clickhouse_schema import FIRST, NEWEST, ROLLUPS, SERIES
+from store.clickhouse_targets import delete_target, exclude, pruned_before, rename_target, standing
 from store.clock import DAY_MS, now_ms
+from store.exclusions import exclude_values
 from store.horizon import as_of, horizon
 from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import COLUMNS, EXPORTED, LAST_MS, Step, exported_row
-from store.schema import INCIDENTS, OBSERVED, PROBES, REQUESTS, TABLE_OF, Probe, Row, Table
+from store.schema import INCIDENTS, OBSERVED, PROBES, REQUESTS, TABLE_OF, Exclusion, Probe, Row, Table
 from store.traffic import TrafficDay, TrafficMinute, days_sql, minutes_sql
 from store.url import StoreUrl
 from store.versioning import close_before, merge_version
@@ -118,6 +120,9 @@ class ClickHouseStore:
         elif "ignore" in (table.on_conflict, on_conflict):
             known = self._known_keys(table, list(unique))
             unique = {key: row for key, row in unique.items() if key not in known}
+        if table is PROBES and unique:
+            late = standing(self._database, min(row[1] for row in unique.values()))
+            unique = dict(zip(unique, exclude_values(unique.values(), late), strict=True)) if late else unique
         if table in OBSERVED and (since := self.kept_since()):
             unique = {key: row for key, row in unique.items() if row[1] >= since}
         self._database.insert(table, list(unique.values()))
@@ -292,6 +297,21 @@ class ClickHouseStore:
     def rebuild(self) -> int:
         with self._database.errors("write"):
             return rebuild(self._database)
+
+    def exclude(self, exclusions: Sequence[Exclusion]) -> int:
+        with self._database.errors("write"):
+            return exclude(self._database, exclusions, self._pruned_before())
+
+    def delete_target(self, name: str) -> int:
+        with self._database.errors("write"):
+            return delete_target(self._database, name)
+
+    def rename_target(self, old: str, new: str) -> int:
+        with self._database.errors("write"):
+            return rename_target(self._database, old, new, self._pruned_before())
+
+    def _pruned_before(self) -> int:
+        return pruned_before(self._database, self.kept_since())
 
     def close(self) -> None:
         self._database.close()

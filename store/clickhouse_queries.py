@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from store.batches import KeyRange
+from store.outcomes import PAUSED
 from store.protocol import Selection
 from store.schema import Table
 
@@ -70,7 +71,7 @@ def _where(clauses: list[str]) -> str:
 
 def _clauses(table: Table, selection: Selection) -> tuple[list[str], dict[str, Any]]:
     clauses, parameters = _selection_clauses(table.owner, table.time, selection)
-    return clauses + (["outcome <> 'ok'"] if selection.failed else []), parameters
+    return clauses + ([f"outcome NOT IN ('ok', '{PAUSED}')"] if selection.failed else []), parameters
 
 
 def _selection_clauses(owner: str, moment: str, selection: Selection) -> tuple[list[str], dict[str, Any]]:

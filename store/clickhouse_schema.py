@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from store.clock import DAY_MS
-from store.outcomes import DOWN, MAY_BE_BILLED, UP
+from store.outcomes import DOWN, MAY_BE_BILLED, PAUSED, UP
 from store.rollups import (
     BLOCK_MS,
     CELL_MS,
@@ -225,10 +225,11 @@ def rollup_query(source: str, step: Step, where: str = "") -> str:
         "completion_tokens": f"sum(least(greatest(ifNull(completion_tokens, 0), 0), {MOST_TOKENS}))",
         "cost_pusd": f"sum(toInt64(round(least(greatest(ifNull(cost_usd, 0), 0), {MOST_USD}) * {PICO})))",
         "priced": "countIf(isNotNull(cost_usd))",
-        "unpriced": f"countIf(isNull(cost_usd) AND {in_sql(MAY_BE_BILLED)})",
-        "answers_right": "countIf(answer_ok = 1)",
-        "answers_checked": "countIf(isNotNull(answer_ok))",
+        "unpriced": f"countIf(isNull(cost_usd) AND {in_sql(MAY_BE_BILLED, 'ifNull(measured_outcome, outcome)')})",
+        "answers_right": f"countIf(answer_ok = 1 AND outcome != '{PAUSED}')",
+        "answers_checked": f"countIf(isNotNull(answer_ok) AND outcome != '{PAUSED}')",
         "lagged": f"countIf({in_sql(UP)} AND ifNull(lag_ms > {LAG_LIMIT_MS}, 0))",
+        "excluded": f"countIf(outcome = '{PAUSED}' AND isNotNull(measured_outcome))",
     }
     sums = [f"toInt64({counted[name]}) AS {name}" for name in COUNTED]
     sketches = [f"{_sketch(name, believed)} AS sketch_{name}" for name in SKETCHED]
@@ -243,14 +244,14 @@ def rollup_query(source: str, step: Step, where: str = "") -> str:
     return f"SELECT target, location, profile, at, {names} FROM ({inner})"
 
 
-def blocks_query(daily: str, since: int) -> str:
+def blocks_query(daily: str, since: int, where: str = "") -> str:
     """Totals of the days by block, from the block that began at `since` on: their raw probes may be pruned."""
     cell = f"toUInt16(intDiv(at % {BLOCK_MS}, {DAY_MS}) * 3 + place % 3)"
     cells = f"mapFromArrays(arrayMap(place -> {cell}, mapKeys(cells)), mapValues(cells))"
     sums = ", ".join([*(f"sum({name})" for name in COUNTED), *(f"sumMap({name})" for name in SKETCHED)])
     return (
         f"SELECT target, location, profile, at - at % {BLOCK_MS} AS block, {sums}, sumMap({cells}) FROM {daily}"
-        f" WHERE at >= {since} GROUP BY target, location, profile, block"
+        f" WHERE at >= {since}{where} GROUP BY target, location, profile, block"
     )
 
 

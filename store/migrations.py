@@ -132,6 +132,47 @@ def m011_requests(connection: apsw.Connection) -> None:
     )
 
 
+def m012_maintenance(connection: apsw.Connection) -> None:
+    """Pauses, exclusions and planned maintenance, and when the certificates of hosts expire."""
+    for table in ("hourly", "daily", "blocks"):
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN paused INTEGER NOT NULL DEFAULT 0")
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN excluded INTEGER NOT NULL DEFAULT 0")
+    connection.execute(
+        """
+        ALTER TABLE probes ADD COLUMN measured_outcome TEXT;
+        ALTER TABLE targets ADD COLUMN maintenance TEXT;
+
+        CREATE TABLE pauses (
+            target TEXT NOT NULL,
+            began_at INTEGER NOT NULL,
+            ends_at INTEGER,
+            reason TEXT,
+            PRIMARY KEY (target, began_at)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE exclusions (
+            target TEXT NOT NULL,
+            began_at INTEGER NOT NULL,
+            exclusion_id TEXT NOT NULL,
+            ends_at INTEGER NOT NULL,
+            made_at INTEGER NOT NULL,
+            reason TEXT,
+            undone_at INTEGER,
+            PRIMARY KEY (target, began_at, exclusion_id)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE certificates (
+            host TEXT NOT NULL,
+            location TEXT NOT NULL,
+            seen_at INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL,
+            issuer TEXT,
+            PRIMARY KEY (host, location)
+        ) STRICT, WITHOUT ROWID;
+        """
+    )
+
+
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m001_first_tables,
     m002_endpoints,
@@ -144,6 +185,7 @@ MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m009_merged_runs,
     m010_answers_and_rate_limits,
     m011_requests,
+    m012_maintenance,
 )
 FIRST_WITH_BLOCKS = 6
 

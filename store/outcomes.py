@@ -17,16 +17,21 @@ Outcome = Literal[
     "not_found",
     "offline",
     "internal_error",
+    "paused",
 ]
 CONFIGURATION = "configuration"
 """The collector of the runs that record each time a configuration was taken over, or was wrong."""
 INTERNAL_ERROR = "internal_error"
 """Uptoken itself failed while probing: it says nothing of the target, and is shown where the collectors are."""
+PAUSED = "paused"
+"""A maintenance window, a pause that a person asked for, or a range that was excluded afterwards."""
 UP: frozenset[str] = frozenset({"ok"})
 DOWN: frozenset[str] = frozenset(
     {"timeout", "connection_error", "server_error", "stream_error", "invalid_response", "empty"}
 )
-NOT_COUNTED: frozenset[str] = frozenset({"rate_limited", "caller_error", "not_found", "offline", INTERNAL_ERROR})
+NOT_COUNTED: frozenset[str] = frozenset(
+    {"rate_limited", "caller_error", "not_found", "offline", INTERNAL_ERROR, PAUSED}
+)
 MAY_BE_BILLED: frozenset[str] = frozenset(
     {"ok", "timeout", "stream_error", "invalid_response", "empty", INTERNAL_ERROR}
 )

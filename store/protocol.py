@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from store.rollups import COLUMNS, Step
-from store.schema import Probe, Row, Table
+from store.schema import Exclusion, Probe, Row, Table
 
 
 class StoreError(Exception):
@@ -26,7 +26,7 @@ class Selection:
     until: int | None = None
     targets: tuple[str, ...] = ()
     failed: bool = False
-    """Of probes: only those that did not succeed."""
+    """Of probes: only those that did not succeed, and no paused slot."""
 
 
 ALL = Selection()
@@ -51,7 +51,9 @@ class Compactable(Protocol):
 
 
 class Maintenance(Protocol):
-    """What every engine does besides: prune, rebuild, and repair what a clock that was ahead left."""
+    """What every engine does besides: prune, rebuild, change a target's history, and repair what a clock that was ahead
+    left.
+    """
 
     def prune(self, before: int) -> int:
         """Delete raw probes and endpoint reports of the UTC days that ended by `before` (milliseconds UTC), a bounded
@@ -69,6 +71,19 @@ class Maintenance(Protocol):
 
     def rebuild(self) -> int:
         """Derive roll-ups and incidents again from the raw probes that are kept; returns from how many."""
+
+    def exclude(self, exclusions: Sequence[Exclusion]) -> int:
+        """Record exclusions, and count the probes in them as paused; of those that are undone, as measured. Returns how
+        many probes changed. Raises StoreError when raw probes of a range are pruned, before anything is changed.
+        """
+
+    def delete_target(self, name: str) -> int:
+        """Delete every row of a target, and what is derived from its probes; returns how many rows went."""
+
+    def rename_target(self, old: str, new: str) -> int:
+        """Give every row of a target another name, whose own rows stay; returns how many rows moved. After an error,
+        the next call continues.
+        """
 
     def size_bytes(self) -> int:
         """How much room the store takes on the disk."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
 from store.clock import DAY_MS, HOUR_MS
-from store.outcomes import DOWN, MAY_BE_BILLED, UP, Outcome
+from store.outcomes import DOWN, MAY_BE_BILLED, PAUSED, UP, Outcome
 from store.schema import DAILY, HOURLY, LAG_LIMIT_MS, TRAFFIC, Probe, Request, Table
 from store.sketch import bucket_of, merge_sketch, pack_sketch, quantiles, unpack_sketch
 
@@ -47,14 +47,16 @@ COUNTED = (
     "answers_right",
     "answers_checked",
     "lagged",
+    "excluded",
 )
 """Sums. `deciding`: probes that decided a slot up or down; `squares`: their milliseconds squared, over 1,000,000;
 `priced`: probes whose cost is known; `unpriced`: those that may have been billed at an unknown price; `lagged`:
-successful responses whose times are not believed, because the collector's machine was overloaded.
+successful responses whose times are not believed, because the collector's machine was overloaded; `excluded`: probes
+that were made and count as paused.
 """
 SKETCHED = ("ttft_ms", "total_ms", "tokens_per_second")
 COLUMNS = (*COUNTED, *SKETCHED, "cells")
-SPENDING_COLUMNS = (*OUTCOMES, "cost_pusd", "unpriced")
+SPENDING_COLUMNS = (*OUTCOMES, "cost_pusd", "unpriced", "excluded")
 EXPORTED_SHARES = (0.5, 0.75, 0.9, 0.95, 0.99)
 _PLACE = {name: place for place, name in enumerate(COUNTED)}
 
@@ -93,9 +95,16 @@ class Observation(NamedTuple):
     completion_tokens: int | None
     cost_usd: float | None
     answer_ok: bool | None
+    measured_outcome: str | None
 
 
-_NEVER_OF_TRAFFIC = {"profile": TRAFFIC, "stands_for_s": 0.0, "lag_ms": None, "answer_ok": None}
+_NEVER_OF_TRAFFIC = {
+    "profile": TRAFFIC,
+    "stands_for_s": 0.0,
+    "lag_ms": None,
+    "answer_ok": None,
+    "measured_outcome": None,
+}
 TRAFFIC_COLUMNS = tuple(name for name in Observation._fields if name not in _NEVER_OF_TRAFFIC)
 """The columns of `requests` that an observation is made of."""
 
@@ -110,6 +119,11 @@ def attempts_as_observations(source: str) -> str:
     columns = {name: name for name in TRAFFIC_COLUMNS}
     columns |= {name: "NULL" if value is None else f"{value!r}" for name, value in _NEVER_OF_TRAFFIC.items()}
     return f"(SELECT {', '.join(f'{columns[name]} AS {name}' for name in Observation._fields)} FROM {source})"
+
+
+def requests_of(counted: Sequence[int]) -> int:
+    """How many requests were made, of `COUNTED`: none in a slot that was paused, and one for an excluded probe."""
+    return int(sum(counted[: len(OUTCOMES)]) - counted[_PLACE[PAUSED]] + counted[_PLACE["excluded"]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +152,8 @@ class Rollup:
 
     @property
     def requests(self) -> int:
-        """All probes."""
-        return sum(self.counted[: len(OUTCOMES)])
+        """All probes that were made."""
+        return requests_of(self.counted)
 
     def __getitem__(self, name: str) -> int:
         return self.counted[_PLACE[name]]
@@ -188,9 +202,11 @@ class Accumulator:
         if probe.cost_usd is not None:
             counted[_COST] += round(min(max(probe.cost_usd, 0.0), MOST_USD) * PICO)
             counted[_COST + 1] += 1
-        elif outcome in MAY_BE_BILLED:
+        elif (probe.measured_outcome or outcome) in MAY_BE_BILLED:
             counted[_COST + 2] += 1
-        if probe.answer_ok is not None:
+        if outcome == PAUSED:
+            counted[_EXCLUDED] += probe.measured_outcome is not None
+        elif probe.answer_ok is not None:
             counted[_RIGHT] += bool(probe.answer_ok)
             counted[_RIGHT + 1] += 1
         if ms:
@@ -245,7 +261,7 @@ class Accumulator:
 _SKETCHES = 4 + len(COUNTED)
 _UP_MS, _DECIDING, _SQUARES = _PLACE["up_ms"], _PLACE["deciding"], _PLACE["squares"]
 _PROMPT, _COMPLETION, _COST = _PLACE["prompt_tokens"], _PLACE["completion_tokens"], _PLACE["cost_pusd"]
-_RIGHT, _LAGGED = _PLACE["answers_right"], _PLACE["lagged"]
+_RIGHT, _LAGGED, _EXCLUDED = _PLACE["answers_right"], _PLACE["lagged"], _PLACE["excluded"]
 
 
 def pack_cells(stored: bytes | None, more: dict[int, int], count: int) -> bytes:
@@ -333,7 +349,7 @@ def exported_row(step: Step, row: tuple[Any, ...]) -> tuple[Any, ...]:
     series_and_at, values = row[:4], row[4:]
     counted = dict(zip(COUNTED, values, strict=False))
     failed = sum(counted[outcome] for outcome in OUTCOMES if outcome in DOWN)
-    requests = sum(counted[outcome] for outcome in OUTCOMES)
+    requests = requests_of(values)
     percentiles = [
         quantile
         for sketch in values[len(COUNTED) : len(COUNTED) + len(SKETCHED)]
@@ -359,11 +375,12 @@ def spending_of(rows: Iterable[tuple[Any, ...]]) -> list[Spending]:
     relay is none of the collector's spending.
     """
     totals: dict[tuple[str, str], list[int]] = {}
-    for target, _location, profile, _at, *counts, cost, unpriced in rows:
+    for target, _location, profile, _at, *counts, cost, unpriced, excluded in rows:
         if profile == TRAFFIC:
             continue
         total = totals.setdefault((target, profile), [0, 0, 0])
-        for place, more in enumerate((sum(counts), cost, unpriced)):
+        requests = sum(counts) - counts[_PLACE[PAUSED]] + excluded  # a paused slot had none
+        for place, more in enumerate((requests, cost, unpriced)):
             total[place] += more
     return [
         Spending(target, profile, requests, cost / PICO, unpriced)

@@ -9,7 +9,7 @@ from typing import get_type_hints
 from store.table import TABLE_OF as TABLE_OF
 from store.table import TABLES as TABLES
 from store.table import Column as Column
-from store.table import Flag, Integer, Real, table
+from store.table import Flag, Integer, Real, TargetName, table
 from store.table import Moment as Moment
 from store.table import Row as Row
 from store.table import Table as Table
@@ -27,7 +27,7 @@ LAG_LIMIT_MS = 20.0
     time="started_at",
     owner="target",
     on_conflict="ignore",
-    added=("first_answer_ms", "itl_p50_ms", "itl_p99_ms", "system_fingerprint"),
+    added=("first_answer_ms", "itl_p50_ms", "itl_p99_ms", "system_fingerprint", "measured_outcome"),
 )
 @dataclass(frozen=True, slots=True)
 class Probe(Row):
@@ -61,6 +61,7 @@ class Probe(Row):
     itl_p50_ms: Real | None = None
     itl_p99_ms: Real | None = None
     system_fingerprint: Text | None = None
+    measured_outcome: Text | None = None  # of a probe that was excluded, which counts as paused
 
 
 RELAY = "relay"
@@ -116,7 +117,7 @@ class Request(Row):
     error: Text | None = None  # a code, never a server's own words
     finish_reason: Text | None = None
     served_model: Text | None = None
-    fallback_for: Text | None = None  # the target that was tried before, and failed
+    fallback_for: TargetName | None = None  # the target that was tried before, and failed
     added_ms: Real | None = None  # the relay's own time
 
     @property
@@ -137,6 +138,11 @@ class Request(Row):
     @property
     def answer_ok(self) -> bool | None:
         """As an observation: nobody knows what a right answer would be."""
+        return None
+
+    @property
+    def measured_outcome(self) -> str | None:
+        """As an observation: no attempt is excluded."""
         return None
 
 
@@ -219,13 +225,13 @@ class Incident(Row):
     time="updated_at",
     owner="name",
     on_conflict="replace",
-    added=("api", "api_key_header", "params", "answer_check"),
+    added=("api", "api_key_header", "params", "answer_check", "maintenance"),
 )
 @dataclass(frozen=True, slots=True)
 class Target(Row):
     """What is probed from one location, as its collector last read it from the configuration."""
 
-    name: Text
+    name: TargetName
     location: Text
     state: Text  # active, waiting_for_key, disabled, removed
     model: Text
@@ -241,6 +247,7 @@ class Target(Row):
     api_key_header: Text | None = None
     params: Text | None = None
     answer_check: Text | None = None
+    maintenance: Text | None = None
 
 
 @table(
@@ -255,7 +262,7 @@ class Target(Row):
 class Model(Row):
     """What a source says of a model, from `valid_from` until `valid_to` (null: still so). Prices are exact decimals."""
 
-    source: Text  # openrouter, or the target's name for a local server
+    source: TargetName  # openrouter, or the target's name for a local server
     model: Text
     valid_from: Moment
     valid_to: Moment | None = None
@@ -282,7 +289,7 @@ class Model(Row):
 class Endpoint(Row):
     """One provider's hosting of a model, from `valid_from` until `valid_to` (null: still so)."""
 
-    source: Text
+    source: TargetName
     model: Text
     tag: Text  # the source's own name of the endpoint, such as "deepinfra/bf16"
     valid_from: Moment
@@ -395,43 +402,6 @@ class Budget(Row):
     updated_at: Moment
 
 
-@table(
-    "adaptations",
-    key=("target", "base_url", "model", "field"),
-    time="noticed_at",
-    owner="target",
-    on_conflict="replace",
-)
-@dataclass(frozen=True, slots=True)
-class Adaptation(Row):
-    """A request field that a server refused, and what is sent in its place (null: nothing)."""
-
-    target: Text
-    base_url: Text
-    model: Text
-    field: Text
-    replacement: Text | None
-    noticed_at: Moment
-
-
-@table("rate_limits", key=("target", "location"), time="updated_at", owner="target", on_conflict="replace")
-@dataclass(frozen=True, slots=True)
-class RateLimit(Row):
-    """What a server last said that a target may still send, and until when the target rests because it asked for it."""
-
-    target: Text
-    location: Text
-    updated_at: Moment
-    rests_until: Moment | None = None
-    reason: Text | None = None
-    requests_limit: Integer | None = None
-    requests_remaining: Integer | None = None
-    requests_reset_at: Moment | None = None
-    tokens_limit: Integer | None = None
-    tokens_remaining: Integer | None = None
-    tokens_reset_at: Moment | None = None
-
-
 PROBES = TABLES["probes"]
 REQUESTS = TABLES["requests"]
 OBSERVED = (PROBES, REQUESTS)
@@ -446,5 +416,15 @@ ENDPOINT_STATS = TABLES["endpoint_stats"]
 USAGE = TABLES["usage"]
 RUNS = TABLES["runs"]
 BUDGETS = TABLES["budgets"]
-ADAPTATIONS = TABLES["adaptations"]
-RATE_LIMITS = TABLES["rate_limits"]
+
+# after those above: the order of the tables is that in which they are exported
+from store.target_tables import ADAPTATIONS as ADAPTATIONS  # noqa: E402
+from store.target_tables import CERTIFICATES as CERTIFICATES  # noqa: E402
+from store.target_tables import EXCLUSIONS as EXCLUSIONS  # noqa: E402
+from store.target_tables import PAUSES as PAUSES  # noqa: E402
+from store.target_tables import RATE_LIMITS as RATE_LIMITS  # noqa: E402
+from store.target_tables import Adaptation as Adaptation  # noqa: E402
+from store.target_tables import Certificate as Certificate  # noqa: E402
+from store.target_tables import Exclusion as Exclusion  # noqa: E402
+from store.target_tables import Pause as Pause  # noqa: E402
+from store.target_tables import RateLimit as RateLimit  # noqa: E402

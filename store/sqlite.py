@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
@@ -25,9 +25,10 @@ from store.private import make_private_folder
 from store.protocol import ALL, Selection, Series, StoreError
 from store.rollups import COLUMNS, EXPORTED, Step
 from store.run_rollup import roll_up_runs
-from store.schema import INCIDENTS, PROBES, REQUESTS, Probe, Row, Table
+from store.schema import INCIDENTS, PROBES, REQUESTS, Exclusion, Probe, Row, Table
 from store.sqlite_derived import kept_since, prune, rebuild, remove_from, rollups_sql
 from store.sqlite_queries import exported_rows_sql, stored_rows_sql, traffic_where_sql, where_sql
+from store.sqlite_targets import delete_target, exclude, rename_target
 from store.sqlite_writing import WRITERS, delete_partitions, group_by_table, import_rows, intern_texts
 from store.traffic import TrafficDay, TrafficMinute, days_sql, minutes_sql
 
@@ -328,6 +329,15 @@ class SqliteStore:
 
     def rebuild(self) -> int:
         return self._in_transaction(rebuild)
+
+    def exclude(self, exclusions: Sequence[Exclusion]) -> int:
+        return self._in_transaction(lambda connection: exclude(connection, exclusions))
+
+    def delete_target(self, name: str) -> int:
+        return self._in_transaction(lambda connection: delete_target(connection, name))
+
+    def rename_target(self, old: str, new: str) -> int:
+        return self._in_transaction(lambda connection: rename_target(connection, old, new))
 
     def _in_transaction(self, work: Callable[[apsw.Connection], int]) -> int:
         with self._errors("write"):

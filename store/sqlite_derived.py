@@ -93,10 +93,10 @@ def _update_series(connection: apsw.Connection, new: Sequence[Probe | Request]) 
 
 def _update_rollups(connection: apsw.Connection, new: Iterable[Probe | Request], ids: dict[Key, int]) -> None:
     for step, totals in accumulate_by_step(new).items():
-        _write_rollups(connection, step, totals, ids)
+        write_rollups(connection, step, totals, ids)
 
 
-def _write_rollups(connection: apsw.Connection, step: Step, totals: Accumulators, ids: dict[Key, int]) -> None:
+def write_rollups(connection: apsw.Connection, step: Step, totals: Accumulators, ids: dict[Key, int]) -> None:
     table = TABLE[step]
     read = f"SELECT {', '.join(COLUMNS)} FROM {table} WHERE id = ?"
     rows = []
@@ -121,10 +121,10 @@ def _update_incidents(connection: apsw.Connection, new: list[Probe], before: dic
         _, last_at, failing = before[series]
         first, last = min(p.started_at for p in mine), max(p.started_at for p in mine)
         if failing or first <= last_at or any(p.outcome in DOWN for p in mine):
-            _replace_incidents(connection, series, first, last)
+            replace_incidents(connection, series, first, last)
 
 
-def _replace_incidents(connection: apsw.Connection, series: Key, first: int, last: int) -> None:
+def replace_incidents(connection: apsw.Connection, series: Key, first: int, last: int) -> None:
     """Between the last success before `first` and the first one after `last`, nothing else can have changed."""
     up = ", ".join(f"'{outcome}'" for outcome in sorted(UP))
     began = connection.execute(
@@ -215,8 +215,7 @@ def rebuild(connection: apsw.Connection) -> int:
 
 def _rebuild_series(connection: apsw.Connection, number: int, series: Key, kept_since: int) -> int:
     count = 0
-    observed = _observed(connection, series, kept_since)
-    for _, day in groupby(observed, key=lambda probe: probe.started_at // DAY_MS):
+    for _, day in groupby(raw_rows(connection, series, kept_since), key=lambda probe: probe.started_at // DAY_MS):
         probes = list(day)
         count += len(probes)
         _update_rollups(connection, probes, {series: number})
@@ -268,8 +267,8 @@ def _rebuild_partial(connection: apsw.Connection, number: int, series: Key, mome
         if began < pruned_until or began == moment:
             continue
         connection.execute(f"DELETE FROM {TABLE[step]} WHERE id = ?", ((number << SHIFT) + began // STEP_MS[step],))
-        totals = accumulate_by_step(list(_observed(connection, series, began)))[step]
-        _write_rollups(connection, step, totals, {series: number})
+        totals = accumulate_by_step(list(raw_rows(connection, series, began)))[step]
+        write_rollups(connection, step, totals, {series: number})
 
 
 def _end_series(connection: apsw.Connection, number: int, series: Key, moment: int) -> None:
@@ -285,13 +284,17 @@ def _end_series(connection: apsw.Connection, number: int, series: Key, moment: i
     )
     # without a success among the raw probes the beginning of an incident is unknown: it stays as it was
     if connection.execute(f"SELECT 1 FROM probes WHERE {_SAME} AND outcome IN ({up}) LIMIT 1", series).fetchone():
-        _replace_incidents(connection, series, moment, moment)
+        replace_incidents(connection, series, moment, moment)
 
 
-def rebuild_blocks(connection: apsw.Connection, since: int = 0) -> None:
-    """Add up the blocks from the days that are there, from the block that began at `since` on."""
+def rebuild_blocks(connection: apsw.Connection, since: int = 0, numbers: tuple[int, ...] = ()) -> None:
+    """Add up the blocks from the days that are there, from the block that began at `since` on, of these series (none:
+    of all).
+    """
     names = ", ".join(COLUMNS)
     for number, *series in list(connection.execute("SELECT id, target, location, profile FROM series")):
+        if numbers and number not in numbers:
+            continue
         key: Key = (series[0], series[1], series[2])
         first, last = number << SHIFT, (number + 1) << SHIFT
         rows = connection.execute(
@@ -299,7 +302,7 @@ def rebuild_blocks(connection: apsw.Connection, since: int = 0) -> None:
             (first + since // DAY_MS, last),
         )
         days: Accumulators = {(key, at): Accumulator.from_row("day", at, tuple(values)) for at, *values in rows}
-        _write_rollups(connection, "block", to_coarser_step("block", days), {key: number})
+        write_rollups(connection, "block", to_coarser_step("block", days), {key: number})
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,13 +321,13 @@ def _raw(series: Key) -> _Raw:
     return _Raw(Probe, PROBES, _SAME, series)
 
 
-def _observed(connection: apsw.Connection, series: Key, since: int) -> Iterator[Probe | Request]:
-    """The raw rows of a series since then, in the order of time."""
+def raw_rows(connection: apsw.Connection, series: Key, since: int, until: int = 2**62) -> Iterator[Probe | Request]:
+    """The raw rows of a series in a range, in the order of time."""
     raw = _raw(series)
     rows = connection.execute(
         f"SELECT {', '.join(raw.table.names)} FROM {raw.table.name} WHERE {raw.condition} AND started_at >= ?"
-        " ORDER BY started_at",
-        (*raw.bindings, since),
+        " AND started_at < ? ORDER BY started_at",
+        (*raw.bindings, since, until),
     )
     return (raw.row(*values) for values in rows)
 

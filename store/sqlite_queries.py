@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from store.batches import KeyRange, Values
+from store.outcomes import PAUSED
 from store.protocol import Selection
 from store.rollups import COLUMNS, EXPORTED, STEP_MS, exported_row
 from store.schema import PROBES, REQUESTS, TRAFFIC, Table
@@ -76,7 +77,7 @@ def where_sql(table: Table, selection: Selection) -> tuple[str, list[Any]]:
         clauses.append(f"{table.time} < ?")
         bindings.append(selection.until)
     if selection.failed:
-        clauses.append("outcome <> 'ok'")
+        clauses.append(f"outcome <> 'ok' AND outcome <> '{PAUSED}'")
     return (" WHERE " + " AND ".join(clauses) if clauses else ""), bindings
 
 

@@ -10,9 +10,10 @@ from store.batches import Values
 from store.clock import now_ms
 from store.horizon import as_of, horizon
 from store.run_rollup import skip_merged
-from store.schema import OBSERVED, RUNS, TABLE_OF, Row, Table
+from store.schema import OBSERVED, PROBES, RUNS, TABLE_OF, Row, Table
 from store.sqlite_derived import insert_observed
 from store.sqlite_queries import INTERNED
+from store.sqlite_targets import exclude_late
 from store.versioning import close_before, merge_version
 
 
@@ -53,7 +54,8 @@ def _insert(connection: apsw.Connection, table: Table, values: list[Values], con
 
 def _insert_new(connection: apsw.Connection, table: Table, values: list[Values]) -> int:
     if table in OBSERVED:
-        return insert_observed(connection, table, values)
+        wanted = exclude_late(connection, values) if table is PROBES else values
+        return insert_observed(connection, table, wanted)
     return _insert(connection, table, values, "IGNORE")
 
 

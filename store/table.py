@@ -8,6 +8,8 @@ from operator import attrgetter
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 Text = Annotated[str, "text"]
+TargetName = Annotated[str, "text", "target"]
+"""A target's name, in a column that is not called `target`: what a target that is renamed is found by."""
 Integer = Annotated[int, "integer"]
 Real = Annotated[float, "real"]
 Flag = Annotated[bool, "flag"]
@@ -27,11 +29,12 @@ OnConflict = Literal["ignore", "replace", "replace_partition", "version", "deriv
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, its kind, and whether it may be null."""
+    """One column: its name, its kind, whether it may be null, and whether it holds a target's name."""
 
     name: str
     kind: Kind
     nullable: bool
+    names_target: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,16 @@ class Table:
         return (self.time, *(name for name in self.key if name != self.time))
 
     @property
+    def target_columns(self) -> tuple[str, ...]:
+        """The columns that hold a target's name; the first one in the key says whose row it is."""
+        return tuple(column.name for column in self.columns if column.names_target)
+
+    @property
+    def target_column(self) -> str | None:
+        """The column of the key that says of which target a row is; null for a table that is of none."""
+        return next((name for name in self.target_columns if name in self.key), None)
+
+    @property
     def is_derived(self) -> bool:
         """Whether the store makes its rows: they can be read and exported, and neither written nor imported."""
         return self.on_conflict == "derived"
@@ -93,7 +106,8 @@ def _columns(row_type: type) -> tuple[Column, ...]:
         hint = hints[item.name]
         nullable = type(None) in getattr(hint, "__args__", ())
         inner = next(a for a in hint.__args__ if a is not type(None)) if nullable else hint
-        columns.append(Column(item.name, inner.__metadata__[0], nullable))
+        names_target = item.name == "target" or "target" in inner.__metadata__[1:]
+        columns.append(Column(item.name, inner.__metadata__[0], nullable, names_target))
     return tuple(columns)
 
 

@@ -13,6 +13,7 @@ import typer
 
 from cli import app
 from collectors.http.classifier import CODES, SPECIFIC_STATUSES, STATUS_WORDS
+from settings.maintenance import MaintenanceSection
 from settings.relay import RelaySection, RouteSection
 from settings.sections import CollectorSection, OpenRouterSection, TargetSection
 from settings.targets import parse
@@ -130,6 +131,7 @@ def test_the_way_from_sqlite_to_a_fleet_names_every_table_that_can_be_imported()
         ("[[target]]", TargetSection),
         ("[relay]", RelaySection),
         ("[[route]]", RouteSection),
+        ("[[maintenance]]", MaintenanceSection),
     ],
 )
 def test_every_key_of_the_configuration_is_documented(heading: str, section: type) -> None:

@@ -1,6 +1,7 @@
 """The probes of one tick: which are due, what is set aside for them, and whether a failure is confirmed.
 
-A probe that failed outside an incident is repeated, and the second one decides its slot.
+A probe that failed outside an incident is repeated, and the second one decides its slot. A slot of a target that is
+paused is decided without one.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from collectors.scheduler.schedule import Schedule, TickWindow, schedule_of, ser
 from collectors.scheduler.state import SchedulerState
 from settings.targets import ProbeTarget
 from store.clock import now_ms
+from store.outcomes import PAUSED
 from store.schema import Probe
 
 STILL_UNDER_WAY = "its last probe is still running"
@@ -68,6 +70,7 @@ def plan_probes(state: SchedulerState, collector: ProbeCollector, window: TickWi
     targets: list[ProbeTarget] = []
     missed = 0
     state.budget.start_day(window.now)  # which may fail, before anything is claimed
+    state.pauses.refresh()
     for series in _all_series(state):
         for planned in _plan_series(state, series, window):
             if isinstance(planned, NotDue):
@@ -76,6 +79,10 @@ def plan_probes(state: SchedulerState, collector: ProbeCollector, window: TickWi
                 plan.skipped.append((series.target.name, STILL_UNDER_WAY))
             else:
                 missed += planned.missed
+                pause = state.pauses.reason(series.target, planned.claim.at)
+                if pause is not None:
+                    plan.jobs.append(_paused_job(state, series, planned, window, pause))
+                    continue
                 job = _reserve(state, collector, series, planned, window)
                 if isinstance(job, ProbeJob):
                     plan.jobs.append(job)
@@ -140,6 +147,38 @@ def _reserve(
     )
 
 
+def _paused_job(
+    state: SchedulerState, series: ProbeSeries, planned: Planned, window: TickWindow, reason: str
+) -> ProbeJob:
+    """The job of a slot in which nothing is sent. A probe that is still under way from before decides it."""
+
+    def run(_stop: threading.Event) -> list[Result]:
+        at = now_ms()
+        if not state.is_wanted(series.target):
+            return []
+        if at - planned.claim.at >= planned.claim.interval_ms:
+            raise SkippedError(HELD_UP)
+        if not begin_slot(state, series, planned):
+            raise SkippedError(STILL_UNDER_WAY)
+        state.shared.claims.end(series.key, planned.claim, 0)
+        return [Result(_unmeasured_row(state, series, at, PAUSED, reason))]
+
+    delay_s = (planned.claim.at - window.now) / 1_000
+    return ProbeJob(series.target.name, run, delay_s, series=series.key, claim=planned.claim)
+
+
+def begin_slot(state: SchedulerState, series: ProbeSeries, planned: Planned) -> bool:
+    """Say that a planned slot begins; false when the last probe of its series is still under way."""
+    shared = state.shared
+    if not planned.waits:
+        return shared.claims.begin(series.key, planned.claim)
+    try:
+        with shared.exclusive():
+            return shared.claims.begin(series.key, planned.claim, shared.lives)
+    except LockedError:
+        return False
+
+
 def _preparation(state: SchedulerState, collector: ProbeCollector, targets: list[ProbeTarget]) -> Callable[[], None]:
     """Load what a probe needs before any of them is timed or has a thread: a process that a timer starts has nothing
     yet, and what one probe loads would be in another one's times.
@@ -190,7 +229,7 @@ class _ProbeRun:
         if now_ms() - claim.at >= claim.interval_ms:
             self._reservation.cancel()
             raise SkippedError(HELD_UP)
-        if not self._begin():
+        if not begin_slot(state, self._series, self._planned):
             self._reservation.cancel()
             raise SkippedError(STILL_UNDER_WAY)
         self._began_s = time.monotonic()
@@ -201,16 +240,6 @@ class _ProbeRun:
             raise
         finally:
             state.shared.claims.end(self._series.key, claim, round((time.monotonic() - self._began_s) * 1_000))
-
-    def _begin(self) -> bool:
-        shared, planned = self._state.shared, self._planned
-        if not planned.waits:
-            return shared.claims.begin(self._series.key, planned.claim)
-        try:
-            with shared.exclusive():
-                return shared.claims.begin(self._series.key, planned.claim, shared.lives)
-        except LockedError:
-            return False
 
     def _decide(self, stop: threading.Event) -> list[Result]:
         """One probe and, when it failed outside an incident, the one that confirms or clears it, which then decides."""
@@ -342,12 +371,17 @@ def _undecided(result: Result) -> Result:
 def _failed_row(state: SchedulerState, series: ProbeSeries, at: int, problem: BaseException) -> Probe:
     """The row of a probe that this machine was not able to make, or that failed because of a bug of ours."""
     limit, key = own_limit(problem), series.target.key
+    error = limit or safe_error(root_cause(problem), (key,) if key else ())
+    return _unmeasured_row(state, series, at, "internal_error" if limit is None else "offline", error)
+
+
+def _unmeasured_row(state: SchedulerState, series: ProbeSeries, at: int, outcome: str, error: str | None) -> Probe:
     return Probe(
         target=series.target.name,
         started_at=at,
         location=state.location,
         profile=series.profile,
         stands_for_s=series.every_s,
-        outcome="internal_error" if limit is None else "offline",
-        error=limit or safe_error(root_cause(problem), (key,) if key else ()),
+        outcome=outcome,
+        error=error,
     )

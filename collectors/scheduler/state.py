@@ -18,6 +18,7 @@ from collectors.request import request_url
 from collectors.scheduler.budget import DailyBudget
 from collectors.scheduler.concurrency import ConcurrencyLimits
 from collectors.scheduler.failures import consecutive_failures, failures_after
+from collectors.scheduler.pauses import Pauses
 from collectors.scheduler.schedule import day_began, series_key
 from collectors.scheduler.shared_state import SharedState
 from routing.prices import Price
@@ -83,6 +84,7 @@ class SchedulerState:
         self._endpoint_prices: dict[str, list[Price]] = {}
         self.budget = DailyBudget(config, shared, partial(_spent, store), self._max_cost_by_name)
         self.concurrency = ConcurrencyLimits(config, shared)
+        self.pauses = Pauses(store)
         with shared.exclusive():  # what is read from the store is as new as the shared state
             if store is not None:
                 self._restore(store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from settings.maintenance import to_json
 from settings.targets import Config, ProbeTarget
 from store import Store
 from store.schema import TARGETS, Target
@@ -47,4 +48,5 @@ def _row(target: ProbeTarget, location: str, now: int) -> Target:
         api_key_header=target.api_key_header,
         params=json.dumps(dict(target.params)) if target.params else None,
         answer_check=target.check,
+        maintenance=to_json(target.maintenance),
     )

@@ -28,6 +28,8 @@ DEFINITIONS = {
     "the target's check setting says. It says something about the model and nothing about its uptime.",
     "not counted": "A rate limit, an exhausted quota, a wrong key, a removed model, or an error in Uptoken: shown, but "
     "neither up nor down.",
+    "paused": "A maintenance window, a pause, or a range that was excluded afterwards: shown, but neither up nor down, "
+    "and in no percentile.",
     "no data": "No probe was made: neither up nor down. Nothing is carried forward.",
     "incident": "Two failures in a row, the second ten seconds after the first. It begins with the first failure and "
     "ends with the next success.",

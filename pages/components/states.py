@@ -9,13 +9,14 @@ WORDS = {
     "partly": "partly down",
     "down": "down",
     "not_counted": "not counted",
+    "paused": "paused",
     "no_data": "no data",
     "stale": "no recent probe",
     "never": "not probed in this range",
     "waiting": "waiting for a key",
     "disabled": "disabled",
 }
-MARKS = {"up": "●", "down": "▼", "not_counted": "◆"}
+MARKS = {"up": "●", "down": "▼", "not_counted": "◆", "paused": "‖"}
 OTHER_MARK = "○"
 
 

@@ -14,7 +14,7 @@ from pages.components.states import WORDS
 from stats.status_bars import Bar, State
 
 LONGEST_ERROR = 120
-STATES: tuple[State, ...] = ("up", "partly", "down", "not_counted", "no_data")
+STATES: tuple[State, ...] = ("up", "partly", "down", "not_counted", "paused", "no_data")
 
 
 def status_bars(bars: Sequence[Bar], zone: str, *, big: bool = False, unit: str = "probe") -> Markup:
@@ -58,7 +58,7 @@ def _describe(bar: Bar, zone: str, unit: str) -> str:
         text += f" ({formatting.duration(bar.down_s)} of {formatting.duration(bar.up_s + bar.down_s)})"
     if bar.probes:
         text += f", {formatting.plural(bar.probes, unit)}"
-    if bar.seen and bar.state != "up":
+    if bar.seen and bar.state not in ("up", "paused"):
         text += f": {', '.join(f'{formatting.count(count)} {formatting.outcome(name)}' for name, count in bar.seen)}"
         text += f"; first error: {shorten(bar.error, LONGEST_ERROR, placeholder='…')}" if bar.error else ""
     return text
@@ -66,7 +66,7 @@ def _describe(bar: Bar, zone: str, unit: str) -> str:
 
 def legend() -> Markup:
     """What the bars mean."""
-    causes = {"not_counted": " (rate limit, key, quota, error in Uptoken)"}
+    causes = {"not_counted": " (rate limit, key, quota, error in Uptoken)", "paused": " (maintenance)"}
     mark = Markup('<span><span class="u-strip"><i class="{0}"></i></span>{1}</span>')
     marks = (mark.format(state, WORDS[state] + causes.get(state, "")) for state in STATES if state != "partly")
     return Markup('<div class="u u-legend q">{}</div>').format(Markup().join(marks))

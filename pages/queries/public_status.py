@@ -10,6 +10,7 @@ from pages.components import formatting
 from pages.queries import cache
 from pages.queries.target_history import TargetHistory, target_histories
 from pages.queries.time_range import TimeRange
+from settings.maintenance import current_and_next, from_json
 from settings.secrecy import hidden
 from stats.consensus import consensus
 from stats.incidents import TargetState, majority
@@ -80,8 +81,12 @@ def page_settings() -> PageSettings:
 
 
 def planned_maintenance(url: str, now: int) -> list[Maintenance]:
-    """The maintenance windows that are open or to come, the next one first."""
-    return []
+    """The maintenance windows that are open or begin within a week, the next one first."""
+    targets: dict[tuple[int, int], set[str]] = defaultdict(set)
+    for target in cache.targets(url):
+        for window in current_and_next(from_json(target.maintenance), now):
+            targets[window.began_at, window.ends_at].add(target.name)
+    return [Maintenance(began, ends, tuple(sorted(names))) for (began, ends), names in sorted(targets.items())]
 
 
 def status_rows(url: str, now: int) -> list[StatusRow]:
@@ -93,7 +98,7 @@ def status_rows(url: str, now: int) -> list[StatusRow]:
     for history in target_histories(url, active, window, now, coarse=True):
         by_name[history.target.name].append(history)
     rows = [_row(name, histories, window.since, until, now) for name, histories in by_name.items()]
-    order = {"down": 0, "stale": 1, "not_counted": 2}
+    order = {"down": 0, "stale": 1, "not_counted": 2, "paused": 2}
     return sorted(rows, key=lambda row: (order.get(row.state.status, 3), row.name.lower()))
 
 
@@ -104,9 +109,14 @@ def _row(name: str, histories: list[TargetHistory], since: int, until: int, now:
     return StatusRow(
         name=name,
         state=majority([history.state for history in histories]),
-        bars=[replace(bar, seen=()) for bar in clip_bars(seen.bars, now)],  # the public is not shown how it failed
+        bars=[_public(bar) for bar in clip_bars(seen.bars, now)],
         uptime=seen.uptime,
         outages=outages([history.incidents for history in histories]),
         locations=len(histories),
         began=first_at if first_at > since else None,
     )
+
+
+def _public(bar: Bar) -> Bar:
+    """The public is not shown how it failed."""
+    return bar if bar.state == "paused" else replace(bar, seen=())

@@ -14,7 +14,7 @@ from pages.components.table import Cell, Column, below, moment, table
 from pages.queries import cache
 from pages.shell.time_range import in_link
 from store import Selection
-from store.outcomes import DOWN
+from store.outcomes import DOWN, PAUSED
 from store.schema import PROBES, Probe, Target
 
 SHOWN = 50
@@ -71,11 +71,11 @@ def _fingerprint_changes(newest_first: Sequence[Probe]) -> dict[int, str]:
 
 def _cells(probe: Probe, now: int, zone: str, reasons: bool, fingerprint_before: str | None) -> list[str | Cell | None]:
     outcome = probe.outcome
-    kind = "up" if outcome == "ok" else "down" if outcome in DOWN else "not_counted"
+    kind = "up" if outcome == "ok" else "down" if outcome in DOWN else "paused" if outcome == PAUSED else "not_counted"
     return [
         moment(probe.started_at, now, zone),
         probe.profile,
-        state(kind, formatting.outcome(outcome), formatting.describe_probe(asdict(probe)))
+        state(kind, _outcome(probe), formatting.describe_probe(asdict(probe)))
         + _fingerprint(probe, fingerprint_before),
         formatting.latency(probe.ttft_ms),
         *([formatting.latency(probe.first_answer_ms)] if reasons else []),
@@ -87,6 +87,11 @@ def _cells(probe: Probe, now: int, zone: str, reasons: bool, fingerprint_before:
         formatting.latency(probe.lag_ms),
         probe.error or "",
     ]
+
+
+def _outcome(probe: Probe) -> str:
+    excluded = f" ({formatting.outcome(probe.measured_outcome)}, excluded)" if probe.measured_outcome else ""
+    return formatting.outcome(probe.outcome) + excluded
 
 
 def _fingerprint(probe: Probe, before: str | None) -> Markup:

@@ -133,7 +133,7 @@ def rows(url: str, targets: list[Target], window: TimeRange, now: int) -> list[R
         )
         for history in target_histories(url, targets, window, now, coarse=True)
     ]
-    order = {"down": 0, "not_counted": 1, "stale": 2, "waiting": 4, "disabled": 5}
+    order = {"down": 0, "not_counted": 1, "stale": 2, "paused": 4, "waiting": 5, "disabled": 6}
     return sorted(unsorted, key=lambda row: order.get(row.state.status, 3))
 
 
@@ -169,6 +169,8 @@ def _targets_up(rows: list[Row], probed: list[Row], now: int) -> Metric:
         for_s = (now - (longest.state.since or longest.last_at or now)) / 1_000
         notes = [f"{len(down)} down, {longest.target.name} for {formatting.duration(for_s)}"]
     notes += [f"{len(stale)} not seen lately"] if stale else []
+    paused = sum(row.state.status == "paused" for row in rows)
+    notes += [f"{paused} paused"] if paused and not down else []
     notes += [f"{waiting} waiting for a key"] if waiting and not down else []
     note = ", ".join(notes) or "none down"
     return Metric("Targets up", str(up), f"of {len(probed)}", note, tone="down" if down else "")

@@ -11,7 +11,7 @@ from pages.components.table import quiet
 from stats.incidents import TargetState
 from store.schema import Probe, Target
 
-RESTED = ("not_counted", "stale", "never")
+RESTED = ("not_counted", "paused", "stale", "never")
 """States that say nothing more than that a resting target is not probed."""
 
 

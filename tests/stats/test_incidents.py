@@ -71,6 +71,7 @@ def test_a_range_clips_an_incident_and_leaves_its_beginning_and_end_as_they_are(
         (["ok", "ok"], "up", None),
         (["ok", "rate_limited"], "not_counted", None),
         (["ok", "internal_error"], "not_counted", None),
+        (["timeout", "timeout", "paused"], "paused", None),
     ],
 )
 def test_the_state_is_what_the_newest_probe_says_since_its_incidents_say(

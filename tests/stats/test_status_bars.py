@@ -21,6 +21,14 @@ def test_each_slot_has_its_state() -> None:
     assert (bars[0].since, bars[-1].until) == (NOON, NOON + 5 * MINUTE)
 
 
+def test_a_bar_in_which_nothing_but_a_pause_is_known_says_so() -> None:
+    outcomes = ["paused", "paused", "paused", "rate_limited", "paused", "ok"]
+    probes = [probe(NOON + n * MINUTE, outcome) for n, outcome in enumerate(outcomes)]
+    bars = status_bars(told(probes), NOON, NOON + 6 * MINUTE, 60, most=3)
+    assert _states(bars) == ["paused", "not_counted", "up"]
+    assert [bar.probes for bar in bars] == [0, 1, 1]
+
+
 def test_a_bar_of_many_slots_is_partly_down_until_half_of_it_is() -> None:
     outcomes = ["ok", "ok", "timeout", "ok", "timeout", "timeout"]
     probes = [probe(NOON + n * MINUTE, outcome) for n, outcome in enumerate(outcomes)]
