@@ -1,5 +1,5 @@
-"""The command line: `python -m collectors run | relay | check | export | import | backup | restore | repair | rebuild |
-remove-future`.
+"""The command line: `python -m collectors run | relay | check | alerts | export | import | backup | restore | repair |
+rebuild | remove-future`.
 
 Each command is one file. What a command needs is imported when it runs, so that a run with nothing due stays quick.
 """
@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from cli import backup, check, export, import_, rebuild, relay, remove_future, run
+from cli import alerts, backup, check, export, import_, rebuild, relay, remove_future, run
 from cli.streams import OutputError, ReaderLeftError, take_over
 from settings.secrecy import hidden
 from settings.version import VERSION
@@ -51,6 +51,7 @@ def options(
 app.command("run")(run.run)
 app.command("relay")(relay.relay)
 app.command("check")(check.check)
+app.add_typer(alerts.app, name="alerts")
 app.command("export")(export.export)
 app.command("import")(import_.import_)
 app.command("backup")(backup.backup)

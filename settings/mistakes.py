@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from settings.alerts import AlertSection, ChannelSection
 from settings.relay import RelaySection, RouteSection
 from settings.secrecy import looks_secret
 from settings.sections import CollectorSection, File, OpenRouterSection, TargetSection
@@ -23,9 +24,12 @@ _NEEDED = {
     "model": "the model's name as the server knows it, such as google/gemma-3-1b-it:free",
     "base_url": "the URL of its API, such as https://openrouter.ai/api/v1",
     "targets": "the names of the targets that serve it",
+    "on": 'what it is about, such as ["down", "recovered"]',
+    "to": "the names of the channels that get it",
+    "type": "webhook, smtp or apprise",
 }
-_LISTED = {"target": "name", "route": "model"}
-"""Sections that there are several of, and the key that tells them apart."""
+_LISTED = {"target": "name", "route": "model", "channel": "name", "alert": ""}
+"""Sections that there are several of, and the key that tells them apart, if any."""
 _KEYS: dict[str, list[str]] = {
     "": list(File.model_fields),
     "collector": list(CollectorSection.model_fields),
@@ -33,6 +37,8 @@ _KEYS: dict[str, list[str]] = {
     "target": list(TargetSection.model_fields),
     "relay": list(RelaySection.model_fields),
     "route": list(RouteSection.model_fields),
+    "channel": list(ChannelSection.model_fields),
+    "alert": list(AlertSection.model_fields),
 }
 
 
@@ -60,7 +66,7 @@ def describe(error: Any, raw: dict[str, Any], text: str, path: Path) -> str:
     shown = "" if error["type"] == "value_error" or isinstance(said, dict | list) else f"{said!r:.80}: "
     if error["type"] == "literal_error":
         message += value_suggestion(key, said)
-    if location in (("target",), ("route",)) and isinstance(said, dict):
+    if len(location) == 1 and location[0] in _LISTED and isinstance(said, dict):
         message = f"start each {location[0]} with a line [[{location[0]}]], in double brackets"
     return f"{where}: {what}{', ' + key if key else ''}: {shown}{message[:1].lower()}{message[1:]}"
 
@@ -68,6 +74,8 @@ def describe(error: Any, raw: dict[str, Any], text: str, path: Path) -> str:
 def _needed(owner: tuple[Any, ...], key: str) -> str:
     if owner[:1] == ("route",) and key == "model":
         return "the name that clients ask for"
+    if owner[:1] == ("channel",) and key == "name":
+        return "the name by which an [[alert]] calls it"
     return _NEEDED.get(key, "it has no default")
 
 

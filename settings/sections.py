@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from settings.alerts import AlertSection, ChannelSection
 from settings.durations import seconds
 from settings.relay import RelaySection, RouteSection
 from settings.request_settings import checked_body, checked_headers, checked_key_header, checked_params
@@ -89,6 +90,12 @@ class CollectorSection(Section):
     usage_every: Duration = 43_200.0
     retention_days: Annotated[int, Field(ge=2, le=36_500)] = 400
     max_parallel: Parallel | None = None
+    dashboard_url: str | None = None
+
+    @field_validator("dashboard_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        return None if value is None else checked_url(value)
 
 
 class OpenRouterSection(Section):
@@ -134,6 +141,8 @@ class TargetSection(Section):
     max_tokens: OutputTokens = LARGEST_LIMIT
     reasoning_effort: str | None = None
     check: Check = "sum"
+    ttft_max: Timeout | None = None
+    slo: Annotated[float, Field(ge=50, lt=100)] | None = None
 
     @field_validator("reasoning_effort")
     @classmethod
@@ -163,6 +172,8 @@ class File(Section):
     target: tuple[TargetSection, ...] = ()
     relay: RelaySection | None = None
     route: tuple[RouteSection, ...] = ()
+    channel: tuple[ChannelSection, ...] = ()
+    alert: tuple[AlertSection, ...] = ()
 
 
 def checked_url(value: str) -> str:

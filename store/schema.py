@@ -448,3 +448,4 @@ RUNS = TABLES["runs"]
 BUDGETS = TABLES["budgets"]
 ADAPTATIONS = TABLES["adaptations"]
 RATE_LIMITS = TABLES["rate_limits"]
+import store.alert_tables  # noqa: E402, F401  whoever asks for the tables finds these two declared, too

@@ -67,7 +67,7 @@ def test_a_price_is_exact() -> None:
             '[collector]\nxyzzy = "5s"\n' + GOOD,
             "targets.toml, line 2: [collector] has no 'xyzzy'; it has every, timeout, confirm_after, "
             "throughput_every, usd_per_day, free_requests_per_day, local_servers_every, catalog_every, "
-            "endpoint_stats_every, usage_every, retention_days, max_parallel",
+            "endpoint_stats_every, usage_every, retention_days, max_parallel, dashboard_url",
         ),
         (
             GOOD + 'every = "often"\n',
