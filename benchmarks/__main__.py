@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.tools import ROOT, machine
 
-ALL = ("accuracy", "timers", "tick", "export", "catalog", "download", "ingest", "many", "visit")
+ALL = ("accuracy", "timers", "tick", "alerts", "export", "catalog", "download", "ingest", "many", "visit")
 
 
 def main() -> int:

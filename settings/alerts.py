@@ -119,13 +119,20 @@ class AlertSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    on: tuple[Kind, ...] = Field(min_length=1)
+    on: tuple[Kind, ...]
     targets: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     to: tuple[str, ...] = Field(min_length=1)
     after: int = Field(2, ge=1, le=20)
     clear_after: int = Field(2, ge=1, le=20)
     remind_every: Reminder = None
+
+    @field_validator("on")
+    @classmethod
+    def _is_about_something(cls, value: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        if not value:
+            raise ValueError('name at least one kind, such as "down"')
+        return value
 
 
 @dataclass(frozen=True)

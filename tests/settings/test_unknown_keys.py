@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from settings.alerts import AlertSection, ChannelSection
 from settings.relay import RelaySection, RouteSection
 from settings.sections import CollectorSection, OpenRouterSection, TargetSection
 from settings.targets import ConfigError, parse
@@ -14,12 +15,14 @@ from settings.unknown_keys import _GUESSES, VALUES, _by_guess
 PATH = Path("targets.toml")
 GOOD = '[[target]]\nname = "a"\nmodel = "m"\nbase_url = "http://h/v1"\n'
 KEYS = {
-    "": ["collector", "openrouter", "target", "relay", "route"],
+    "": ["collector", "openrouter", "target", "relay", "route", "channel", "alert"],
     "collector": list(CollectorSection.model_fields),
     "openrouter": list(OpenRouterSection.model_fields),
     "target": list(TargetSection.model_fields),
     "relay": list(RelaySection.model_fields),
     "route": list(RouteSection.model_fields),
+    "channel": list(ChannelSection.model_fields),
+    "alert": list(AlertSection.model_fields),
 }
 ENV_NOTE = " It names the environment variable that holds the key; the key itself does not belong in this file"
 UNIT = ' A duration includes its unit, as in "30s"'
