@@ -65,7 +65,7 @@ class Alerting:
         self._histories: dict[str, History] = {}
         self._usual: dict[str, float] = {}
         self._usual_hour: int | None = None
-        self._is_first = True
+        self._began_at: int | None = clock()
         self._catalog_changed = False
         self._around_at = self._time_at = self._retry_at = 0.0
         self._last_run_at = 0
@@ -233,9 +233,9 @@ class Alerting:
     def _look_around(self, evaluator: Evaluator, now: int, at: float) -> None:
         self._around_at = at + LOOK_AROUND_S
         facts = gather.collector_facts(
-            self._store, self._config, self._location, evaluator.subscriptions, now, is_first=self._is_first
+            self._store, self._config, self._location, evaluator.subscriptions, now, began_at=self._began_at
         )
-        self._is_first = self._catalog_changed = False
+        self._began_at, self._catalog_changed = None, False
         evaluator.look_around(facts)
         evaluator.occurrences.forget_old(now)
 

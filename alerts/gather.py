@@ -125,10 +125,10 @@ def collector_facts(
     now: int,
     *,
     certificates: Callable[[Store], Mapping[str, int]] = lambda _store: {},
-    is_first: bool = False,
+    began_at: int | None = None,
 ) -> CollectorFacts:
-    """What rules look at apart from probes, as far as any is asked for. `is_first`: of this process, before its first
-    run is recorded. Raises StoreError.
+    """What rules look at apart from probes, as far as any is asked for. `began_at`: of this process, the first time:
+    whether there was a gap before it. Raises StoreError.
     """
     wanted = subscriptions.wanted
     seen = _collectors_seen(store, now) if wanted("collector_stopped") else {}
@@ -140,7 +140,7 @@ def collector_facts(
         tuple(watched(config)),
         _budget(store, location, now) if wanted("budget") else None,
         _elsewhere(seen, location, now),
-        _own_gap(seen, config, location) if is_first else None,
+        _own_gap(_collectors_seen(store, began_at), config, location) if seen and began_at is not None else None,
         tuple(_catalog_changes(versions, now)),
         tuple(_retirements(versions)),
         certificates(store) if wanted("certificate") else {},
@@ -157,8 +157,8 @@ def _budget(store: Store, location: str, now: int) -> DayBudget | None:
 
 
 def _collectors_seen(store: Store, now: int) -> dict[str, CollectorSeen]:
-    """Each location whose collector probed in the last day."""
-    selection = Selection(now - DAY_MS, horizon(now), (PROBE_RUNS,))
+    """Each location whose collector probed in the day before a moment."""
+    selection = Selection(now - DAY_MS, now, (PROBE_RUNS,))
     runs: dict[str, list[Run]] = defaultdict(list)
     for row in store.read(RUNS, selection, newest_first=True, limit=MOST_RUNS):
         run = Run(*row)

@@ -20,7 +20,7 @@ from collectors.scheduler.clock import describe
 from collectors.scheduler.config_watch import ConfigWatch, InvalidConfig
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.lock import LockedError
-from collectors.scheduler.notices import describe_changes, keys_missing, slow_ticks
+from collectors.scheduler.notices import describe_changes, keys_missing, silent_channels, slow_ticks
 from collectors.scheduler.periodic import plan_periodic
 from collectors.scheduler.plan import Plan, ProbeJob
 from collectors.scheduler.probing import plan_probes
@@ -131,7 +131,7 @@ class Scheduler:
         """
         self._interval_s, config = interval_s, self._state.config
         known, slow = self._notices, [] if interval_s is None else slow_ticks(config, interval_s)
-        self._notices = [*keys_missing(config), *self._limits.warnings, *slow]
+        self._notices = [*keys_missing(config), *silent_channels(config), *self._limits.warnings, *slow]
         for text in self._notices:
             if text not in known:
                 self._report.say(text)
