@@ -49,7 +49,7 @@ audit: $(VENV)/bin/python  ## known vulnerabilities of the pinned packages (asks
 
 lock: $(VENV)/bin/python  ## both lock files anew, with hashes, after a requirements*.txt changed
 	@$(PIP) -q uv==0.13.9
-	@$(COMPILE) requirements.txt requirements-local.txt requirements-dev.txt requirements-clickhouse.txt -o requirements.lock
+	@$(COMPILE) requirements.txt requirements-local.txt requirements-dev.txt requirements-clickhouse.txt requirements-alerts.txt -o requirements.lock
 	@$(COMPILE) -c requirements.lock requirements.txt requirements-local.txt -o requirements-run.lock
 
 $(VENV)/bin/python:

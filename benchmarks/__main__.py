@@ -8,7 +8,7 @@ import sys
 from benchmarks.tools import ROOT, machine
 
 ALL = (
-    *("accuracy", "timers", "tick", "export", "catalog", "download", "ingest", "many"),
+    *("accuracy", "timers", "tick", "alerts", "export", "catalog", "download", "ingest", "many"),
     *("api", "visit", "status_page", "relay"),
 )
 

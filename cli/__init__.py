@@ -1,5 +1,5 @@
-"""The command line: `python -m collectors run | relay | check | pause | resume | exclude | rename | delete | export |
-import | backup | restore | repair | rebuild | remove-future`.
+"""The command line: `python -m collectors run | relay | check | alerts | pause | resume | exclude | rename | delete |
+export | import | backup | restore | repair | rebuild | remove-future`.
 
 Each command is one file. What a command needs is imported when it runs, so that a run with nothing due stays quick.
 """
@@ -12,7 +12,21 @@ from typing import Annotated
 
 import typer
 
-from cli import backup, check, delete, exclude, export, import_, pause, rebuild, relay, remove_future, rename, run
+from cli import (
+    alerts,
+    backup,
+    check,
+    delete,
+    exclude,
+    export,
+    import_,
+    pause,
+    rebuild,
+    relay,
+    remove_future,
+    rename,
+    run,
+)
 from cli.streams import OutputError, ReaderLeftError, take_over
 from settings.secrecy import hidden
 from settings.version import VERSION
@@ -56,6 +70,7 @@ app.command("resume")(pause.resume)
 app.command("exclude")(exclude.exclude)
 app.command("rename")(rename.rename)
 app.command("delete")(delete.delete)
+app.add_typer(alerts.app, name="alerts")
 app.command("export")(export.export)
 app.command("import")(import_.import_)
 app.command("backup")(backup.backup)

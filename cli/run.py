@@ -19,6 +19,7 @@ from cli.streams import forgive_output
 from settings.durations import in_words, seconds
 
 if TYPE_CHECKING:
+    from collectors.contract import Alerting, MakeAlerting
     from collectors.scheduler.config_watch import ConfigWatch
     from collectors.scheduler.shared_state import SharedState
     from settings.targets import Config
@@ -129,7 +130,8 @@ def _run(
 
     on_terminal = sys.stdout.isatty()
     report = ConsoleReport(bar=on_terminal and interval_s is None)
-    loop = Scheduler(loaded, opened, location(), report, choose_collectors(only), shared, watch)
+    alerting = _alerting(opened, shared, interval_s)
+    loop = Scheduler(loaded, opened, location(), report, choose_collectors(only), shared, watch, alerting)
     caught: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -162,6 +164,20 @@ def _run(
         opened.close()
         os._exit(code)
     return code
+
+
+def _alerting(opened: Store, shared: SharedState, interval_s: float | None) -> MakeAlerting:
+    """What makes the alerting of a configuration; it loads with the first channel."""
+
+    def make(config: Config) -> Alerting | None:
+        if not config.alerts.channels:
+            return None
+        from alerts.alerting import Alerting as Alerts
+
+        lock_path = shared.lock_path.with_name(shared.lock_path.name.removesuffix("collector-lock") + "alerts-lock")
+        return Alerts(config, opened, shared.location, lock_path, single=interval_s is None)
+
+    return make
 
 
 def _has_terminal() -> bool:

@@ -181,3 +181,27 @@ class ProbeCollector:
 
 
 Collector = PeriodicCollector | ProbeCollector
+
+
+class Alerting(Protocol):
+    """What tells people and programs of what is recorded. The scheduler is handed it, and records what it returns."""
+
+    def observe(self, rows: Iterable[Row]) -> list[Row]:
+        """Take in what was just seen; returns rows that are to be recorded in the same transaction."""
+
+    def work(self, *, final: bool = False) -> list[Row]:
+        """Look at what else changed, and send what is due (`final`: everything); returns rows to be recorded."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way, and nothing is left to do for a run that is about to end."""
+
+    def reconfigure(self, config: Config) -> None:
+        """Go on with another configuration."""
+
+    def close(self) -> None:
+        """Let another process go on."""
+
+
+MakeAlerting = Callable[[Config], Alerting | None]
+"""Null where a configuration has no channel: nothing is loaded then."""

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from settings.alerts import AlertSection, ChannelSection
 from settings.maintenance import MaintenanceSection
 from settings.relay import RelaySection, RouteSection
 from settings.secrecy import looks_secret
@@ -24,9 +25,12 @@ _NEEDED = {
     "model": "the model's name as the server knows it, such as google/gemma-3-1b-it:free",
     "base_url": "the URL of its API, such as https://openrouter.ai/api/v1",
     "targets": "the names of the targets that serve it",
+    "on": 'what it is about, such as ["down", "recovered"]',
+    "to": "the names of the channels that get it",
+    "type": "webhook, smtp or apprise",
 }
-_LISTED = {"target": "name", "route": "model", "maintenance": "name"}
-"""Sections that there are several of, and the key that tells them apart."""
+_LISTED = {"target": "name", "route": "model", "maintenance": "name", "channel": "name", "alert": ""}
+"""Sections that there are several of, and the key that tells them apart, if any."""
 _KEYS: dict[str, list[str]] = {
     "": list(File.model_fields),
     "collector": list(CollectorSection.model_fields),
@@ -35,6 +39,8 @@ _KEYS: dict[str, list[str]] = {
     "relay": list(RelaySection.model_fields),
     "route": list(RouteSection.model_fields),
     "maintenance": list(MaintenanceSection.model_fields),
+    "channel": list(ChannelSection.model_fields),
+    "alert": list(AlertSection.model_fields),
 }
 
 
@@ -70,6 +76,8 @@ def describe(error: Any, raw: dict[str, Any], text: str, path: Path) -> str:
 def _needed(owner: tuple[Any, ...], key: str) -> str:
     if owner[:1] == ("route",) and key == "model":
         return "the name that clients ask for"
+    if owner[:1] == ("channel",) and key == "name":
+        return "the name by which an [[alert]] calls it"
     return _NEEDED.get(key, "it has no default")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from settings.durations import seconds
+from settings.mistake import Finding
 
 if TYPE_CHECKING:
     from settings.targets import ProbeTarget
@@ -90,14 +91,6 @@ class Route:
     first_token_timeout_s: float = 5.0
     idle_timeout_s: float = 30.0
     total_timeout_s: float = 600.0
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something wrong in the file: where, as pydantic writes a place, and in one sentence what."""
-
-    place: tuple[str | int, ...]
-    sentence: str
 
 
 def relay_settings(section: RelaySection, folder: Path, environment: Mapping[str, str]) -> RelaySettings:

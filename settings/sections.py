@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from settings.alerts import AlertSection, ChannelSection
 from settings.durations import seconds
 from settings.maintenance import MaintenanceSection
 from settings.relay import RelaySection, RouteSection
@@ -90,6 +91,12 @@ class CollectorSection(Section):
     usage_every: Duration = 43_200.0
     retention_days: Annotated[int, Field(ge=2, le=36_500)] = 400
     max_parallel: Parallel | None = None
+    dashboard_url: str | None = None
+
+    @field_validator("dashboard_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        return None if value is None else checked_url(value)
 
 
 class OpenRouterSection(Section):
@@ -135,6 +142,8 @@ class TargetSection(Section):
     max_tokens: OutputTokens = LARGEST_LIMIT
     reasoning_effort: str | None = None
     check: Check = "sum"
+    ttft_max: Timeout | None = None
+    slo: Annotated[float, Field(ge=50, lt=100)] | None = None
 
     @field_validator("reasoning_effort")
     @classmethod
@@ -165,6 +174,8 @@ class File(Section):
     relay: RelaySection | None = None
     route: tuple[RouteSection, ...] = ()
     maintenance: tuple[MaintenanceSection, ...] = ()
+    channel: tuple[ChannelSection, ...] = ()
+    alert: tuple[AlertSection, ...] = ()
 
 
 def checked_url(value: str) -> str:

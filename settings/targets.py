@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from settings.addresses import is_loopback
+from settings.alerts import NO_ALERTS, AlertSettings, alert_findings, alert_settings
 from settings.maintenance import Maintenance, matches
 from settings.mistakes import NO_VARIABLE, describe, line_of, owner_of, owner_place, place_of
 from settings.relay import RelaySettings, Route, relay_settings, route_findings, route_of
@@ -78,6 +79,9 @@ class ProbeTarget:
     check: Check = "sum"
     maintenance: tuple[Maintenance, ...] = ()
     """What is planned for it."""
+    ttft_max_s: float | None = None
+    slo: float | None = None
+    """In percent."""
 
     @property
     def waits_for_key(self) -> bool:
@@ -130,6 +134,7 @@ class Config:
     relay: RelaySettings | None = None
     """Null: the file has no `[relay]`."""
     routes: tuple[Route, ...] = ()
+    alerts: AlertSettings = NO_ALERTS
 
     @property
     def all_targets(self) -> tuple[ProbeTarget, ...]:
@@ -176,7 +181,8 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     management_key = _secret(file.openrouter.management_key_env, environment)
     _refuse_unsendable(file, targets, management_key)
     enabled = {target.name: target for target in targets if target.enabled}
-    findings = route_findings(file.route, [target.name for target in targets], enabled)
+    names = [target.name for target in targets]
+    findings = [*route_findings(file.route, names, enabled), *alert_findings(file.channel, file.alert, names)]
     if wrong := [f"{place_of(path, line_of(text, found.place))}: {found.sentence}" for found in findings]:
         raise ConfigError("\n".join(wrong))
     relay = _relay(file, text, path, environment)
@@ -195,6 +201,7 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
         management_key,
         relay,
         tuple(route_of(section, enabled) for section in file.route),
+        alert_settings(file.channel, file.alert, path.parent, environment),
     )
 
 
@@ -300,6 +307,8 @@ def _filled(section: TargetSection, file: File, folder: Path, environment: Mappi
         maintenance=tuple(
             planned.maintenance() for planned in file.maintenance if planned.applies_to(section.name, section.tags)
         ),
+        ttft_max_s=section.ttft_max,
+        slo=section.slo,
     )
 
 
@@ -344,9 +353,10 @@ def _secret_at(place: tuple[Any, ...], raw: Mapping[str, Any], text: str, path: 
     key = ".".join(str(part) for part in place[max(len(owner), 1) :] if not isinstance(part, int))
     if key.endswith("_env"):
         return f"{place_of(path, line)}: {what}, {key}: {NO_VARIABLE}"
+    names = "url_env" if place[:1] == ("channel",) else "api_key_env"
     return (
         f"{place_of(path, line)}: {what}{', ' + key if key else ''}: this looks like a key, and would be stored and "
-        "shown: put it in an environment variable and name that with api_key_env. It has been in a file, so "
+        f"shown: put it in an environment variable and name that with {names}. It has been in a file, so "
         "consider replacing it"
     )
 

@@ -22,6 +22,9 @@ _GUESSES: dict[str, dict[str, str]] = {
         "relay": "gateway",
         "maintenance": "maintenances maintenance_window maintenance_windows downtime downtimes silence silences",
         "route": "routes routing alias aliases model_alias model_aliases model_group model_groups router_settings",
+        "channel": "channels notification notifications notify notifier notifiers receiver receivers alerting webhook "
+        "webhooks integrations contacts",
+        "alert": "alerts rule rules alert_rules alertmanager",
     },
     "collector": {
         "every": "interval period frequency scrape_interval poll_interval check_interval interval_s interval_seconds "
@@ -37,6 +40,7 @@ _GUESSES: dict[str, dict[str, str]] = {
         "retention_days": "retention retention_time keep_days days keep history max_age ttl",
         "max_parallel": "concurrency concurrent max_concurrent max_concurrency parallel parallelism parallel_requests "
         "max_parallel_requests workers threads",
+        "dashboard_url": "public_url external_url base_external_url link dashboard",
     },
     "openrouter": {
         "base_url": "url uri endpoint api_base api_url host openrouter_base_url",
@@ -90,6 +94,8 @@ _GUESSES: dict[str, dict[str, str]] = {
         "reasoning_effort": "thinking reasoning effort think thinking_budget reasoning_level thinking_level",
         "check": "prompt messages question test answer expect assert assertions conditions validate verify expected "
         "keyword fail_if_body_not_matches_regexp",
+        "ttft_max": "max_ttft max_latency latency_threshold ttft_limit slow_after degraded_after max_response_time",
+        "slo": "sla objective target_uptime uptime_target availability error_budget",
     },
     "relay": {
         "keys_file": "keys key_file keyfile api_keys_file api_keys api_key key master_key virtual_keys tokens",
@@ -116,6 +122,25 @@ _GUESSES: dict[str, dict[str, str]] = {
         "for": "duration length lasts minutes hours",
         "time_zone": "timezone tz zone",
     },
+    "channel": {
+        "name": "title label id",
+        "type": "kind provider service",
+        "url": "uri webhook_url address endpoint host server smtp_url apprise_url",
+        "url_env": "env env_url webhook_env",
+        "secret_env": "secret hmac hmac_secret signing_secret token key secret_key webhook_secret",  # nosec B105
+        "sender": "from mail_from from_address email_from username",
+        "recipients": "recipient mail_to to email to_address receivers",
+    },
+    "alert": {
+        "on": "kind kinds event events type types when trigger triggers alert",
+        "targets": "target names name models model monitors",
+        "tags": "tag labels label groups group",
+        "to": "channel channels notify receivers receiver notifications via send_to",
+        "after": "failure_threshold threshold failures for max_retries retries attempts",
+        "clear_after": "success_threshold recover_after recovery_threshold successes",
+        "remind_every": "repeat_interval resend_interval reminder remind repeat renotify_interval "
+        "minimum_reminder_interval resend",
+    },
 }
 """By section and right key, the wrong names that people come with, in snake case."""
 
@@ -134,6 +159,12 @@ _NOTES = {
     "confirm_after": "A failed probe is repeated once, this long after it",
     "target": "Each one starts with a line [[target]]",
     "route": "Each one starts with a line [[route]]",
+    "channel": "Each one starts with a line [[channel]]",
+    "alert": "Each one starts with a line [[alert]]",
+    "url_env": "It names the environment variable that holds the URL",
+    "secret_env": "It names the environment variable that holds the secret; "  # nosec B105
+    "the secret itself does not belong in this file",
+    "slo": "It is the uptime in percent that the target is to have, as in 99.5",
     "keys_file": "It names a file with a line name=key for each client; the keys do not belong in this file",
 }
 """What a right key means, where the wrong name says that something else was expected."""
@@ -177,7 +208,7 @@ VALUES: dict[str, dict[str, str]] = {
 """By key and right value, the wrong values that people come with."""
 
 NEAR = 0.5
-_SEVERAL = ("target", "route", "maintenance")
+_SEVERAL = ("target", "route", "maintenance", "channel", "alert")
 
 
 def suggestion(section: str, wrong: str, sections: Mapping[str, list[str]]) -> str:
@@ -224,7 +255,7 @@ def _snake(name: str) -> str:
 def _home(plain: str, section: str, sections: Mapping[str, list[str]]) -> str | None:
     """Where a key belongs that another section has."""
     headings = {name: f"[[{name}]]" if name in _SEVERAL else f"[{name}]" for name in sections if name}
-    for name in ("collector", "target", "openrouter", "relay", "route", "maintenance"):
+    for name in ("collector", "target", "openrouter", "relay", "route", "maintenance", "channel", "alert"):
         if name == section:
             continue
         right = plain if plain in sections[name] else _by_guess(_GUESSES[name]).get(plain)

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stats.intervals import Intervals, split_range
-from stats.samples import Floats, Samples, is_believed, nan_to_null, quantile_table, samples_by_place
+from stats.overload import is_believed
+from stats.samples import Floats, Samples, nan_to_null, quantile_table, samples_by_place
 from store.arrays import sample_count
 from store.outcomes import DOWN
 from store.rollups import OUTCOMES, SKETCHED, Rollup

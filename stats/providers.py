@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from stats.samples import Percentiles, is_believed, samples_of
+from stats.overload import is_believed
+from stats.samples import Percentiles, samples_of
 from store.outcomes import UP
 
 

@@ -15,9 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from store.arrays import Counts, bucket_counts, bucket_counts_by_place
-from store.outcomes import UP
 from store.rollups import SKETCHED, Rollup
-from store.schema import LAG_LIMIT_MS
 from store.sketch import BUCKETS, GAMMA, SMALLEST, bucket_of
 
 Floats = npt.NDArray[np.float64]
@@ -27,11 +25,6 @@ FEW = 20
 """Below this many samples a percentile is shown with its count."""
 _VALUES = SMALLEST * 2 * GAMMA ** np.arange(BUCKETS, dtype=float) / (GAMMA + 1)
 _NOTHING: Counts = np.zeros(BUCKETS, dtype=np.int64)
-
-
-def is_believed(outcome: str, lag_ms: float | None) -> bool:
-    """Whether a probe's times count: it succeeded, on a machine that was not overloaded."""
-    return outcome in UP and not (lag_ms or 0.0) > LAG_LIMIT_MS
 
 
 @dataclass(frozen=True)

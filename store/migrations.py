@@ -173,6 +173,41 @@ def m012_maintenance(connection: apsw.Connection) -> None:
     )
 
 
+def m013_alerts(connection: apsw.Connection) -> None:
+    """What channels were told, and which targets are silenced."""
+    connection.execute(
+        """
+        CREATE TABLE alerts (
+            target TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            location TEXT NOT NULL,
+            channel TEXT NOT NULL,
+            opened_at INTEGER NOT NULL,
+            since INTEGER NOT NULL,
+            closed_at INTEGER,
+            ended_at INTEGER,
+            host TEXT,
+            cause TEXT,
+            detail TEXT,
+            closed_by TEXT,
+            held TEXT,
+            sent_at INTEGER,
+            reminded_at INTEGER,
+            recovery_sent_at INTEGER,
+            PRIMARY KEY (target, kind, location, channel, opened_at)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE silences (
+            target TEXT NOT NULL,
+            location TEXT NOT NULL,
+            began_at INTEGER NOT NULL,
+            ends_at INTEGER NOT NULL,
+            PRIMARY KEY (target, location, began_at)
+        ) STRICT, WITHOUT ROWID;
+        """
+    )
+
+
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m001_first_tables,
     m002_endpoints,
@@ -186,6 +221,7 @@ MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m010_answers_and_rate_limits,
     m011_requests,
     m012_maintenance,
+    m013_alerts,
 )
 FIRST_WITH_BLOCKS = 6
 

@@ -21,6 +21,8 @@ Outcome = Literal[
 ]
 CONFIGURATION = "configuration"
 """The collector of the runs that record each time a configuration was taken over, or was wrong."""
+ALERTS = "alerts"
+"""The collector of the runs that record each message to a channel, and whether the channel took it."""
 INTERNAL_ERROR = "internal_error"
 """Uptoken itself failed while probing: it says nothing of the target, and is shown where the collectors are."""
 PAUSED = "paused"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from store.horizon import horizon
+from store.outcomes import ALERTS
 from store.schema import RELAY, Probe, Run, Target
 
 SLACK_S = 15.0
@@ -38,5 +39,5 @@ def stale_since(newest: Sequence[Probe], runs: Sequence[Run], targets: Iterable[
 
 
 def _ended(runs: Iterable[Run]) -> list[int]:
-    """When runs of collectors ended: a relay goes on whether or not anything is probed."""
-    return [run.ended_at for run in runs if run.collector != RELAY]
+    """When runs of collectors ended: a relay goes on whether or not anything is probed, and messages have no rhythm."""
+    return [run.ended_at for run in runs if run.collector not in (RELAY, ALERTS)]

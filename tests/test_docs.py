@@ -35,7 +35,8 @@ def _commands() -> dict[str, set[str]]:
     """Each command of the real command line, with its options."""
     found = {}
     for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
-        found[name] = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        parts = [command, *getattr(command, "commands", {}).values()]  # of a group, those of its commands, too
+        found[name] = {option for part in parts for parameter in part.params for option in parameter.opts} | {"--help"}
     return found
 
 

@@ -23,6 +23,15 @@ def keys_missing(config: Config) -> list[str]:
     ]
 
 
+def silent_channels(config: Config) -> list[str]:
+    """The channels that nothing can be sent to, and what to do about it."""
+    return [
+        f"channel {channel.name}: no alert is sent: {channel.problem or channel.where_url_belongs}"
+        for channel in config.alerts.channels
+        if channel.url is None or channel.problem is not None
+    ]
+
+
 def slow_ticks(config: Config, interval_s: float) -> list[str]:
     """What a loop that ticks every `interval_s` probes more rarely than configured."""
     fastest = min(config.targets, key=lambda target: target.every_s, default=None)

@@ -13,13 +13,14 @@ import threading
 import time
 from collections.abc import Mapping
 
-from collectors.contract import Collector, ProbeCollector
+from collectors.contract import Collector, MakeAlerting, ProbeCollector
 from collectors.http.redaction import safe_error
+from collectors.scheduler.alert_hook import AlertHook
 from collectors.scheduler.clock import describe
 from collectors.scheduler.config_watch import ConfigWatch, InvalidConfig
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.lock import LockedError
-from collectors.scheduler.notices import describe_changes, keys_missing, slow_ticks
+from collectors.scheduler.notices import describe_changes, keys_missing, silent_channels, slow_ticks
 from collectors.scheduler.periodic import plan_periodic
 from collectors.scheduler.plan import Plan, ProbeJob
 from collectors.scheduler.probing import plan_probes
@@ -50,6 +51,8 @@ BETWEEN_TICKS_S = 0.25
 """How long a loop waits for a store that another program holds: its next ticks should not be late for it."""
 RECORD_AFTER_S = 1.0
 """A tick that is still open after this is recorded as far as it got: a target that hangs delays nobody else's rows."""
+ALERTS_S = 20.0
+"""How long a run that is about to end sends alerts. What is pending then is left to the next one."""
 TAKE_OVER_AFTER = 1.1
 """In steps of the timer. systemd starts no run while this one lasts, so this one does what the next would have done."""
 
@@ -66,9 +69,11 @@ class Scheduler:
         collectors: Mapping[str, Collector],
         shared: SharedState | None = None,
         watch: ConfigWatch | None = None,
+        make_alerting: MakeAlerting | None = None,
     ) -> None:
         """`collectors`: those that run, by name. `shared`: what overlapping runs have in common; without it this one is
-        alone. `watch`: whether the configuration has changed since; without it nobody looks.
+        alone. `watch`: whether the configuration has changed since; without it nobody looks. `make_alerting`: what
+        tells of the results; without it nobody is told.
 
         Raises StoreError, LockedError.
         """
@@ -101,6 +106,7 @@ class Scheduler:
         self._state = SchedulerState(config, store, self._shared, collectors, keeps_connections=keeps_connections)
         self._pruner = Pruner(store, report, self._state.newest_anywhere, config.collector.retention_days)
         self._workers = Workers(self._limits.max_parallel)
+        self._alerts = AlertHook(make_alerting, config, location, self._recorder)
         self._record_start()
 
     def _record_start(self) -> None:
@@ -125,7 +131,7 @@ class Scheduler:
         """
         self._interval_s, config = interval_s, self._state.config
         known, slow = self._notices, [] if interval_s is None else slow_ticks(config, interval_s)
-        self._notices = [*keys_missing(config), *self._limits.warnings, *slow]
+        self._notices = [*keys_missing(config), *silent_channels(config), *self._limits.warnings, *slow]
         for text in self._notices:
             if text not in known:
                 self._report.say(text)
@@ -151,7 +157,10 @@ class Scheduler:
                 take_over_at += step_s
                 self._take_over(step_s)
         self._end_ticks()
-        self._recorder.save()
+        try:
+            self._recorder.save()
+        finally:  # who is told of a target that is down wants to know, whether or not it could be recorded
+            self._alerts.finish(ALERTS_S, self.stop, final=True)
         if not idle:
             self._maintain_store()
         if self._plan_error is not None:
@@ -203,6 +212,7 @@ class Scheduler:
                 self._tick(TickWindow(now, next_tick(now, seconds)))
                 at = next_tick(now, seconds)
             self._record_ended(timeout_s=min(0.5, max(0.001, (at - now_ms()) / 1_000)))
+            self._alerts.work()
             if not self._ticks:
                 self._maintain_store()
             if self._recorder.has_rows and time.monotonic() >= retry_at:
@@ -210,12 +220,14 @@ class Scheduler:
                 self._recorder.try_to_save()
         self._store.patience_s, self._wait_s = patience_s, PLANNING_WAIT_S
         self._end_ticks()
+        self._alerts.finish(ALERTS_S, self.stop, final=False)
         self._recorder.save()
 
     def close(self) -> bool:
         """Release threads and connections; false when a job is still running."""
         self._workers.close()
         self._state.close()
+        self._alerts.close()
         self._recorder.close()
         try:
             with self._shared.exclusive():
@@ -272,6 +284,7 @@ class Scheduler:
         self._pruner.retention_days = config.collector.retention_days
         self._report.say(f"applied the changed {config.path}; {describe_changes(old.config, config)}")
         self.report_notices(self._interval_s)
+        self._alerts.reconfigure(config)
         self._recorder.replace_targets(targets)
         self._recorder.add([*budget, self._configuration_run(rows=len(targets))])
         self._recorder.try_to_save()
@@ -355,6 +368,7 @@ class Scheduler:
     def _take_rows(self, tick: Tick) -> None:
         rows, claims = tick.take_rows(self._settle_claim)
         self._recorder.add(rows, claims)
+        self._alerts.observe(rows)
         if rows:
             self._recorder.add(self._state.changed_budget(now_ms()))
         limits = self._shared.rate_limits.changed_rows(self._location, now_ms())

@@ -118,11 +118,18 @@ def prices_of(found: Any, now: int) -> list[KnownPrice]:
                 _text(_base(base, "input") or Decimal(0)),
                 _text(_base(base, "output") or Decimal(0)),
                 parts.get(SENT_NAMES["request"]),
-                json.dumps({"list": LIST} | more | _overrides(base, by_hour, upcoming), sort_keys=True),
+                json.dumps(
+                    {"list": LIST} | more | _overrides(base, by_hour, upcoming) | _deprecated(found), sort_keys=True
+                ),
                 found.context_window,
             )
         )
     return known
+
+
+def _deprecated(found: Any) -> dict[str, Any]:
+    """That its provider calls a model deprecated; the list knows no day."""
+    return {"deprecated": True} if getattr(found, "deprecated", None) else {}
 
 
 # -- whose price it is

@@ -67,7 +67,7 @@ def test_a_price_is_exact() -> None:
             '[collector]\nxyzzy = "5s"\n' + GOOD,
             "targets.toml, line 2: [collector] has no 'xyzzy'; it has every, timeout, confirm_after, "
             "throughput_every, usd_per_day, free_requests_per_day, local_servers_every, catalog_every, "
-            "endpoint_stats_every, usage_every, retention_days, max_parallel",
+            "endpoint_stats_every, usage_every, retention_days, max_parallel, dashboard_url",
         ),
         (
             GOOD + 'every = "often"\n',
@@ -432,6 +432,20 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "targets.toml, line 5: target 1 ('a'), tags: 'x': write a list, such as [\"a\", \"b\"]",
         ),
         ("target", "tags", "[1]", "targets.toml, line 5: target 1 ('a'), tags.0: 1: input should be a valid string"),
+        (
+            "target",
+            "ttft_max",
+            '"fast"',
+            "targets.toml, line 5: target 1 ('a'), ttft_max: 'fast' is not a duration; write it as 30s, 5m, 1h or 1d",
+        ),
+        ("target", "slo", "100", "targets.toml, line 5: target 1 ('a'), slo: 100: input should be less than 100"),
+        (
+            "collector",
+            "dashboard_url",
+            '"stats.example"',
+            "targets.toml, line 2: [collector], dashboard_url: 'stats.example' is not a base URL; write it as "
+            "https://host/v1",
+        ),
     ],
 )
 def test_each_wrong_value_of_each_key_has_its_sentence(section: str, key: str, value: str, message: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from settings.alerts import AlertSection, ChannelSection
 from settings.maintenance import MaintenanceSection
 from settings.relay import RelaySection, RouteSection
 from settings.sections import CollectorSection, OpenRouterSection, TargetSection
@@ -15,13 +16,15 @@ from settings.unknown_keys import _GUESSES, VALUES, _by_guess
 PATH = Path("targets.toml")
 GOOD = '[[target]]\nname = "a"\nmodel = "m"\nbase_url = "http://h/v1"\n'
 KEYS = {
-    "": ["collector", "openrouter", "target", "relay", "route", "maintenance"],
+    "": ["collector", "openrouter", "target", "relay", "route", "maintenance", "channel", "alert"],
     "collector": list(CollectorSection.model_fields),
     "openrouter": list(OpenRouterSection.model_fields),
     "target": list(TargetSection.model_fields),
     "relay": list(RelaySection.model_fields),
     "route": list(RouteSection.model_fields),
     "maintenance": list(MaintenanceSection.model_fields),
+    "channel": list(ChannelSection.model_fields),
+    "alert": list(AlertSection.model_fields),
 }
 ENV_NOTE = " It names the environment variable that holds the key; the key itself does not belong in this file"
 UNIT = ' A duration includes its unit, as in "30s"'

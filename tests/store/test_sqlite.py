@@ -88,7 +88,7 @@ def test_a_store_of_a_newer_version_is_refused_in_one_sentence(path: Path) -> No
     connection.execute("INSERT INTO migrations VALUES (999, 'from_the_future', 0)")
     connection.close()
     for read_only in (False, True):
-        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 12\)"):
+        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 13\)"):
             open_store(f"sqlite:///{path}", read_only=read_only)
 
 
@@ -106,7 +106,7 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_and_keeps_its_rows(
         " VALUES ('s', 'm', 5, 'A model.', 'seed,tools')"
     )
     connection.close()
-    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 12\): the next `python -m coll"):
+    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 13\): the next `python -m coll"):
         open_store(f"sqlite:///{path}", read_only=True)
     open_store(f"sqlite:///{path}").close()
     store = open_store(f"sqlite:///{path}", read_only=True)
@@ -129,7 +129,8 @@ def test_a_store_without_blocks_gets_them_from_its_days_also_where_the_probes_ar
     assert len(before) >= 2
     connection = apsw.Connection(str(path))
     connection.execute(
-        "DROP TABLE blocks; DROP TABLE budgets; DROP TABLE requests; DELETE FROM migrations WHERE version >= 6"
+        "DROP TABLE blocks; DROP TABLE budgets; DROP TABLE requests; DROP TABLE alerts; DROP TABLE silences; "
+        "DELETE FROM migrations WHERE version >= 6"
     )
     for column in ("internal_error", "paused", "excluded"):
         connection.execute(f"ALTER TABLE hourly DROP COLUMN {column}; ALTER TABLE daily DROP COLUMN {column}")
@@ -238,7 +239,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: p
     with pytest.raises(StoreError):
         open_store(f"sqlite:///{path}")
     connection = apsw.Connection(str(path))
-    assert connection.execute("SELECT max(version) FROM migrations").get == 12
+    assert connection.execute("SELECT max(version) FROM migrations").get == 13
     assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name='half'").get == 0
 
 

@@ -1,0 +1,255 @@
+"""What the store knows, as rules want it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from statistics import median
+
+from alerts.facts import (
+    CatalogChange,
+    CollectorFacts,
+    CollectorSeen,
+    DayBudget,
+    RelayTraffic,
+    Retirement,
+    Slot,
+    WatchedTarget,
+)
+from alerts.history import PROBE_COLUMNS, make_slot
+from alerts.rules.relay_errors import WINDOW_MS as RELAY_WINDOW_MS
+from alerts.subscriptions import Subscriptions
+from settings.targets import Config, ProbeTarget
+from stats import degraded
+from stats.catalog_changes import Change, changes
+from stats.error_budget import LIMITS
+from store import Selection, Store
+from store.alert_tables import ALERTS, SILENCES, Alert, Silence
+from store.clock import DAY_MS, HOUR_MS
+from store.horizon import as_of, horizon
+from store.outcomes import DOWN
+from store.schema import BUDGETS, MODELS, PROBES, REQUESTS, RUNS, Budget, Model, Run
+from store.sketch import quantiles, unpack_sketch
+
+PROBE_RUNS = "probe"
+MOST_RUNS = 2_000
+CHANGE_WITHIN_MS = DAY_MS
+"""What changed longer ago is no news."""
+_PRICES = {"price in", "price out", "price per request", "other prices"}
+
+
+def watched(config: Config) -> list[WatchedTarget]:
+    """The targets that are probed, as rules see them."""
+    return [
+        WatchedTarget(
+            target.name,
+            target.host,
+            target.every_s,
+            target.tags,
+            None if target.ttft_max_s is None else target.ttft_max_s * 1_000,
+            target.slo,
+            not target.is_loopback,
+        )
+        for target in config.targets
+    ]
+
+
+def keep_ms(target: WatchedTarget, subscriptions: Subscriptions) -> int:
+    """How far back rules look at a target's slots."""
+    needed = [target.reach_ms(subscriptions.slots_needed())]
+    if subscriptions.wanted("degraded"):
+        needed.append(degraded.WINDOW_MS)
+    if target.slo is not None and subscriptions.wanted("slo_burn"):
+        needed.append(max(limit.long_ms for limit in LIMITS))
+    return max(needed)
+
+
+def read_slots(
+    store: Store,
+    config: Config,
+    location: str,
+    keep: Mapping[str, int],
+    now: int,
+) -> dict[str, list[Slot]]:
+    """The newest slots of each target. Raises StoreError."""
+    by_length: dict[int, list[ProbeTarget]] = defaultdict(list)
+    for target in config.targets:
+        by_length[keep[target.name]].append(target)
+    found: dict[str, list[Slot]] = defaultdict(list)
+    for length_ms, targets in by_length.items():
+        profiles = {target.name: target.profile for target in targets}
+        selection = Selection(now - length_ms, horizon(now), tuple(profiles))
+        for name, at, place, profile, *rest in store.read(PROBES, selection, columns=PROBE_COLUMNS):
+            if place == location and profile == profiles[name]:
+                found[name].append(make_slot(at, *rest))
+    return found
+
+
+def read_alerts(store: Store, location: str) -> list[Alert]:
+    """What this location's channels were told. Raises StoreError."""
+    return [alert for alert in (Alert(*row) for row in store.read(ALERTS)) if alert.location == location]
+
+
+def read_silences(store: Store, location: str, now: int) -> tuple[Silence, ...]:
+    """The silences that hold now or later. Raises StoreError."""
+    rows = (Silence(*row) for row in store.read(SILENCES))
+    return tuple(row for row in rows if row.location == location and row.ends_at > now)
+
+
+def usual_ttft(store: Store, names: Iterable[str], location: str, now: int) -> dict[str, float]:
+    """The median TTFT of this hour over the last 7 days, for targets with enough samples. Raises StoreError."""
+    wanted, hour = set(names), now - now % HOUR_MS
+    counts: dict[str, Counter[int]] = defaultdict(Counter)
+    for day in range(1, degraded.BASELINE_DAYS + 1):
+        at = hour - day * DAY_MS
+        for name, place, profile, _, sketch in store.rollups("hour", Selection(at, at + HOUR_MS), ("ttft_ms",)):
+            if place == location and profile == "ping" and name in wanted:
+                counts[name].update(unpack_sketch(sketch))
+    usual: dict[str, float] = {}
+    for name, buckets in counts.items():
+        [middle] = quantiles(buckets, (0.5,))
+        if middle is not None and buckets.total() >= degraded.FEWEST:
+            usual[name] = middle
+    return usual
+
+
+# -- other things than probes
+
+
+def collector_facts(
+    store: Store,
+    config: Config,
+    location: str,
+    subscriptions: Subscriptions,
+    now: int,
+    *,
+    certificates: Callable[[Store], Mapping[str, int]] = lambda _store: {},
+    began_at: int | None = None,
+) -> CollectorFacts:
+    """What rules look at apart from probes, as far as any is asked for. `began_at`: of this process, the first time:
+    whether there was a gap before it. Raises StoreError.
+    """
+    wanted = subscriptions.wanted
+    seen = _collectors_seen(store, now) if wanted("collector_stopped") else {}
+    models = any(map(wanted, ("price_changed", "context_changed", "gone", "retiring")))
+    versions = _versions(store, config, now) if models else {}
+    return CollectorFacts(
+        now,
+        location,
+        tuple(watched(config)),
+        _budget(store, location, now) if wanted("budget") else None,
+        _elsewhere(seen, location, now),
+        _own_gap(_collectors_seen(store, began_at), config, location) if seen and began_at is not None else None,
+        tuple(_catalog_changes(versions, now)),
+        tuple(_retirements(versions)),
+        certificates(store) if wanted("certificate") else {},
+        _relay_traffic(store, now) if wanted("relay_errors") else None,
+    )
+
+
+def _budget(store: Store, location: str, now: int) -> DayBudget | None:
+    day = now - now % DAY_MS
+    for row in (Budget(*values) for values in store.read(BUDGETS, Selection(since=day))):
+        if row.location == location and row.day == day:
+            return DayBudget(day, row.usd, row.usd_per_day, row.free_requests, row.free_requests_per_day)
+    return None
+
+
+def _collectors_seen(store: Store, now: int) -> dict[str, CollectorSeen]:
+    """Each location whose collector probed in the day before a moment."""
+    selection = Selection(now - DAY_MS, now, (PROBE_RUNS,))
+    runs: dict[str, list[Run]] = defaultdict(list)
+    for row in store.read(RUNS, selection, newest_first=True, limit=MOST_RUNS):
+        run = Run(*row)
+        runs[run.location].append(run)
+    return {location: _seen(location, of_location) for location, of_location in runs.items()}
+
+
+def _seen(location: str, runs: Sequence[Run]) -> CollectorSeen:
+    starts = [run.started_at for run in runs]
+    steps = [(later - earlier) / 1_000 for later, earlier in pairwise(starts)]
+    return CollectorSeen(location, max(run.ended_at for run in runs), median(steps) if len(steps) >= 3 else 0.0)
+
+
+def _elsewhere(seen: Mapping[str, CollectorSeen], location: str, now: int) -> tuple[CollectorSeen, ...]:
+    """The other collectors of this store, if it is this one that tells of them: the first by name of those that run."""
+    from alerts.rules.collector import stopped_after_ms
+
+    others = [one for one in seen.values() if one.location != location]
+    running = [one.location for one in others if now - one.last_at <= stopped_after_ms(one)]
+    return tuple(others) if all(location < name for name in running) else ()
+
+
+def _own_gap(seen: Mapping[str, CollectorSeen], config: Config, location: str) -> CollectorSeen | None:
+    """Since when this location recorded nothing, unless another collector was there to tell of it."""
+    mine = seen.get(location)
+    if mine is None or any(one.last_at > mine.last_at + DAY_MS // 24 for one in seen.values()):
+        return None
+    shortest_s = min((target.every_s for target in config.targets), default=mine.step_s)
+    return CollectorSeen(location, mine.last_at, max(mine.step_s, shortest_s))
+
+
+def _versions(store: Store, config: Config, now: int) -> dict[str, list[Model]]:
+    """What its sources say and said of each target's model."""
+    until, by_model = horizon(now), defaultdict(list)
+    names = tuple(sorted({target.model for target in config.targets}))
+    for row in store.read(MODELS, Selection(until=until, targets=names)):
+        model = Model(*as_of(row, len(MODELS.key), until))
+        by_model[model.model].append(model)
+    versions = {}
+    for target in config.targets:
+        sources = {target.name} | ({"openrouter"} if target.base_url == config.openrouter.base_url else set())
+        versions[target.name] = [model for model in by_model[target.model] if model.source in sources]
+    return versions
+
+
+def _catalog_changes(versions: Mapping[str, Sequence[Model]], now: int) -> Iterable[CatalogChange]:
+    for name, models in versions.items():
+        recent = [change for change in changes(models) if change.at > now - CHANGE_WITHIN_MS]
+        by_moment: dict[int, list[Change]] = defaultdict(list)
+        for change in recent:
+            by_moment[change.at].append(change)
+        for at, of_moment in by_moment.items():
+            prices = [_describe(change) for change in of_moment if change.what in _PRICES]
+            if prices:
+                yield CatalogChange(name, "price_changed", at, ", ".join(prices))
+            for change in of_moment:
+                if change.what == "context":
+                    yield CatalogChange(name, "context_changed", at, _describe(change))
+                if change.what == "listed" and change.after == "no":
+                    yield CatalogChange(name, "gone", at, "its catalog no longer lists the model")
+
+
+def _describe(change: Change) -> str:
+    if change.what == "other prices":
+        return "other prices changed"
+    unit = " USD per million tokens" if change.what in ("price in", "price out") else ""
+    unit = " tokens" if change.what == "context" else unit
+    return f"{change.what}: {change.before or 'unknown'} → {change.after or 'unknown'}{unit}"
+
+
+def _retirements(versions: Mapping[str, Sequence[Model]]) -> Iterable[Retirement]:
+    for name, models in versions.items():
+        current = [model for model in models if model.valid_to is None]
+        days = [model.expires_at for model in current if model.expires_at is not None]
+        if days:
+            yield Retirement(name, min(days))
+        elif any('"deprecated": true' in (model.more_prices or "") for model in current):
+            yield Retirement(name, None)
+
+
+def _relay_traffic(store: Store, now: int) -> dict[str, RelayTraffic]:
+    columns = ("target", "started_at", "outcome")
+    attempts: Counter[str] = Counter()
+    failures: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for name, at, outcome in store.read(REQUESTS, Selection(now - RELAY_WINDOW_MS, horizon(now)), columns=columns):
+        attempts[name] += 1
+        if outcome in DOWN:
+            failures[name].append((at, outcome))
+    traffic = {}
+    for name, count in attempts.items():
+        failed = failures[name]
+        cause = Counter(outcome for _, outcome in failed).most_common(1)[0][0] if failed else None
+        traffic[name] = RelayTraffic(count, len(failed), min(failed)[0] if failed else None, cause)
+    return traffic
