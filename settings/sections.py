@@ -90,6 +90,10 @@ class CollectorSection(Section):
     usage_every: Duration = 43_200.0
     retention_days: Annotated[int, Field(ge=2, le=36_500)] = 400
     max_parallel: Parallel | None = None
+    heartbeat_url: Annotated[str, Field(min_length=1)] | None = None
+    heartbeat_url_env: Annotated[str, Field(pattern=_VARIABLE)] | None = None
+    heartbeat_url_file: Annotated[str, Field(min_length=1)] | None = None
+    heartbeat_token_env: Annotated[str, Field(pattern=_VARIABLE)] | None = None
 
 
 class OpenRouterSection(Section):
