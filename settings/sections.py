@@ -92,6 +92,10 @@ class CollectorSection(Section):
     retention_days: Annotated[int, Field(ge=2, le=36_500)] = 400
     max_parallel: Parallel | None = None
     dashboard_url: str | None = None
+    heartbeat_url: Annotated[str, Field(min_length=1)] | None = None
+    heartbeat_url_env: Annotated[str, Field(pattern=_VARIABLE)] | None = None
+    heartbeat_url_file: Annotated[str, Field(min_length=1)] | None = None
+    heartbeat_token_env: Annotated[str, Field(pattern=_VARIABLE)] | None = None
 
     @field_validator("dashboard_url")
     @classmethod

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from settings.addresses import is_loopback
 from settings.alerts import NO_ALERTS, AlertSettings, alert_findings, alert_settings
+from settings.heartbeat import HeartbeatSettings, heartbeat_settings
 from settings.maintenance import Maintenance, matches
 from settings.mistakes import NO_VARIABLE, describe, line_of, owner_of, owner_place, place_of
 from settings.relay import RelaySettings, Route, relay_settings, route_findings, route_of
@@ -135,6 +136,7 @@ class Config:
     """Null: the file has no `[relay]`."""
     routes: tuple[Route, ...] = ()
     alerts: AlertSettings = NO_ALERTS
+    heartbeat: HeartbeatSettings | None = None
 
     @property
     def all_targets(self) -> tuple[ProbeTarget, ...]:
@@ -202,7 +204,19 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
         relay,
         tuple(route_of(section, enabled) for section in file.route),
         alert_settings(file.channel, file.alert, path.parent, environment),
+        _heartbeat(file, text, path, environment),
     )
+
+
+def _heartbeat(file: File, text: str, path: Path, environment: Mapping[str, str]) -> HeartbeatSettings | None:
+    given = [key for key in file.collector.model_fields_set if key.startswith("heartbeat_url")]
+    where = place_of(path, line_of(text, ("collector", min(given, default="heartbeat_url"))))
+    if len(given) > 1:
+        raise ConfigError(f"{where}: [collector] has {' and '.join(sorted(given))}: keep one of them")
+    try:
+        return heartbeat_settings(file.collector, path.parent, environment, _key_in)
+    except ValueError as problem:
+        raise ConfigError(f"{where}: [collector], {problem}") from None
 
 
 def _relay(file: File, text: str, path: Path, environment: Mapping[str, str]) -> RelaySettings | None:
@@ -317,7 +331,11 @@ def _filled(section: TargetSection, file: File, folder: Path, environment: Mappi
 
 def _refuse_secrets(raw: Mapping[str, Any], text: str, path: Path) -> None:
     """What the file says is kept with the history and shown, but for the values of headers."""
-    found = [place for place, words in _texts(raw) if looks_secret(words) and not _is_refused_url(place, words)]
+    found = [
+        place
+        for place, words in _texts(raw)
+        if looks_secret(words) and not _is_refused_url(place, words) and place != ("collector", "heartbeat_url")
+    ]
     if found:
         raise ConfigError("\n".join(_secret_at(place, raw, text, path) for place in found))
 

@@ -84,7 +84,12 @@ class ConfigWatch:
 
 def _files(config: Config) -> tuple[Path, ...]:
     relay = config.relay.keys_file if config.relay is not None else None
-    keys = (relay, *(target.api_key_file for target in config.all_targets))
+    heartbeat = config.collector.heartbeat_url_file
+    keys = (
+        relay,
+        config.path.parent / heartbeat if heartbeat else None,
+        *(target.api_key_file for target in config.all_targets),
+    )
     return (config.path, *sorted({file for file in keys if file is not None}))
 
 

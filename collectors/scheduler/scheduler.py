@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 
 from collectors.contract import Collector, MakeAlerting, ProbeCollector
+from collectors.http.heartbeat import Heartbeat
 from collectors.http.redaction import safe_error
 from collectors.scheduler.alert_hook import AlertHook
 from collectors.scheduler.clock import describe
@@ -100,6 +101,8 @@ class Scheduler:
         store.patience_s, patience_s = BETWEEN_TICKS_S, store.patience_s
         self._recorder.import_spooled(IMPORT_S)
         store.patience_s = patience_s
+        self._heartbeat = Heartbeat(config.heartbeat, report.say)
+        self._has_failed = False
         self._usage = measure_usage()
         self._limits = raise_limits(config, self._usage)
         keeps_connections = self._limits.keeps_connections
@@ -142,6 +145,20 @@ class Scheduler:
         While a probe hangs, this run makes the ticks that its timer does not start in the meantime.
         Raises StoreError when the rows could not be recorded, LockedError when another run does not stop planning.
         """
+        try:
+            later = self._run_once(everything=everything)
+        except BaseException:
+            self._heartbeat.beat(failed=True)
+            raise
+        self._beat()
+        return later
+
+    def _beat(self) -> None:
+        """Send a heartbeat, a failed one when something failed since the last."""
+        failed, self._has_failed = self._has_failed, False
+        self._heartbeat.beat(failed=failed)
+
+    def _run_once(self, *, everything: bool) -> int | None:
         now = now_ms()
         with self._shared.exclusive():
             step_s = self._timer_step_s() if self._probes else None
@@ -225,6 +242,7 @@ class Scheduler:
 
     def close(self) -> bool:
         """Release threads and connections; false when a job is still running."""
+        self._heartbeat.close()
         self._workers.close()
         self._state.close()
         self._alerts.close()
@@ -282,6 +300,7 @@ class Scheduler:
         self._state, self._limits = state, limits
         self._workers.limit(limits.max_parallel)
         self._pruner.retention_days = config.collector.retention_days
+        self._heartbeat.settings = config.heartbeat
         self._report.say(f"applied the changed {config.path}; {describe_changes(old.config, config)}")
         self.report_notices(self._interval_s)
         self._alerts.reconfigure(config)
@@ -299,8 +318,10 @@ class Scheduler:
                 _, ticks = self._plan(window)
         except LockedError as problem:
             self._report.say(f"{problem}: nothing is planned until then")
-            return
-        self._start(ticks)
+            self._has_failed = True
+        else:
+            self._start(ticks)
+        self._beat()
 
     def _plan(self, window: TickWindow) -> tuple[int | None, list[Tick]]:
         """When the next thing will be due (milliseconds UTC), and what is due now. The shared state is held."""
@@ -310,7 +331,7 @@ class Scheduler:
             try:
                 plan = self._plan_collector(name, collector, window)
             except StoreError as problem:  # the rows of the other collectors are kept in memory
-                self._plan_error = problem
+                self._plan_error, self._has_failed = problem, True
                 self._state.failed.add(name)
                 self._report.say(f"{name}: nothing is planned: {problem}")
                 continue
@@ -364,6 +385,7 @@ class Scheduler:
                 self._ended.put(tick)
             return
         self._recorder.try_to_save()
+        self._has_failed = self._has_failed or self._recorder.has_rows
 
     def _take_rows(self, tick: Tick) -> None:
         rows, claims = tick.take_rows(self._settle_claim)
@@ -395,6 +417,8 @@ class Scheduler:
         if tick.row_count or tick.errors or not self.stop.is_set():  # a tick that never began is no run
             self._recorder.add([tick.run_row(now_ms()), *self._state.changed_budget(now_ms())])
         (self._state.failed.add if tick.errors else self._state.failed.discard)(tick.collector)
+        is_ours = isinstance(self._collectors[tick.collector], ProbeCollector)  # a list that a server refuses is not
+        self._has_failed = self._has_failed or (is_ours and bool(tick.errors))
         for error in tick.errors:
             self._report.say(f"{tick.collector}: {error}")
 

@@ -67,7 +67,8 @@ def test_a_price_is_exact() -> None:
             '[collector]\nxyzzy = "5s"\n' + GOOD,
             "targets.toml, line 2: [collector] has no 'xyzzy'; it has every, timeout, confirm_after, "
             "throughput_every, usd_per_day, free_requests_per_day, local_servers_every, catalog_every, "
-            "endpoint_stats_every, usage_every, retention_days, max_parallel, dashboard_url",
+            "endpoint_stats_every, usage_every, retention_days, max_parallel, dashboard_url, heartbeat_url, "
+            "heartbeat_url_env, heartbeat_url_file, heartbeat_token_env",
         ),
         (
             GOOD + 'every = "often"\n',
@@ -183,6 +184,32 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             "max_parallel",
             "0",
             "targets.toml, line 2: [collector], max_parallel: 0: input should be greater than or equal to 1",
+        ),
+        (
+            "collector",
+            "heartbeat_url",
+            '"ftp://h/secret"',
+            "targets.toml, line 2: [collector], heartbeat_url is not an address: write it as https://hc-ping.com/...",
+        ),
+        (
+            "collector",
+            "heartbeat_url_env",
+            '"https://h/x"',
+            "targets.toml, line 2: [collector], heartbeat_url_env: this is the name of the environment variable that "
+            "holds the key, such as ACME_API_KEY, not the key itself",
+        ),
+        (
+            "collector",
+            "heartbeat_url_file",
+            "1",
+            "targets.toml, line 2: [collector], heartbeat_url_file: 1: input should be a valid string",
+        ),
+        (
+            "collector",
+            "heartbeat_token_env",
+            '"a b"',
+            "targets.toml, line 2: [collector], heartbeat_token_env: this is the name of the environment variable that "
+            "holds the key, such as ACME_API_KEY, not the key itself",
         ),
         (
             "target",
