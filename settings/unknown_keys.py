@@ -38,7 +38,7 @@ _GUESSES: dict[str, dict[str, str]] = {
         "max_parallel": "concurrency concurrent max_concurrent max_concurrency parallel parallelism parallel_requests "
         "max_parallel_requests workers threads",
         "heartbeat_url": "heartbeat ping_url healthcheck_url healthchecks_url push_url dead_mans_switch",
-        "heartbeat_token_env": "heartbeat_token push_token",
+        "heartbeat_token_env": "heartbeat_token push_token",  # nosec B105  no password
     },
     "openrouter": {
         "base_url": "url uri endpoint api_base api_url host openrouter_base_url",
