@@ -18,7 +18,7 @@ from routing.prices import Price
 from settings.targets import Config, ProbeTarget
 from store.horizon import as_of, horizon
 from store.protocol import Selection
-from store.schema import USAGE, Adaptation, Probe, Row, Table
+from store.schema import USAGE, Adaptation, Certificate, Probe, Row, Table
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
     from collectors.http.connection import ProbeConnection
@@ -161,7 +161,8 @@ class ProbeResult:
     """The row of a probe, and what the scheduler has to know about it.
 
     `billed_usd`: what to book for it, null when that is unknown; `wait_ms`: how long its server asked to be left alone;
-    `limits`: the rate limits that it stated; `adaptations`: fields that it refused.
+    `limits`: the rate limits that it stated; `adaptations`: fields that it refused; `certificate`: what it showed when
+    a connection was made.
     """
 
     row: Probe
@@ -170,6 +171,7 @@ class ProbeResult:
     wait_ms: int | None = None
     limits: RateLimits = NO_LIMITS
     adaptations: tuple[Adaptation, ...] = ()
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from collectors.http.usage import Usage
 from collectors.prices import is_plausible_usd
 from collectors.request import dialect_of, request_body, request_headers
 from routing.prices import BilledTokens, Price
-from settings.addresses import is_loopback
+from settings.addresses import certificate_host, is_loopback
 from store.clock import now_ms
 from store.outcomes import MAY_BE_BILLED
-from store.schema import Adaptation, Probe
+from store.schema import Adaptation, Certificate, Probe
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
     from collectors.http.exchange import Exchange, ProbeRequest
@@ -65,7 +65,15 @@ def probe_once(task: ProbeTask) -> ProbeResult:
         wait_ms=result.wait_ms,
         limits=result.limits,
         adaptations=tuple(Adaptation(*where, name, instead, started_at) for name, instead in result.adaptations),
+        certificate=_certificate(task, started_at),
     )
+
+
+def _certificate(task: ProbeTask, seen_at: int) -> Certificate | None:
+    host, shown = certificate_host(task.target.base_url), task.connection.take_certificate()
+    if host is None or shown is None:
+        return None
+    return Certificate(host, task.location, seen_at, shown.expires_at, shown.issuer)
 
 
 def _request(task: ProbeTask, prompt: str) -> ProbeRequest:

@@ -45,6 +45,10 @@ def live() -> None:
         if relays := system_health.relays(url, now, time_range.zone()):
             with theme.card("relay", "Relay", "what it recorded in the last 24 h, and what it dropped"):
                 st.html(relays)
+    with st.container():
+        if certificates := system_health.certificates(url, now, time_range.zone()):
+            with theme.card("certificates", "Certificates", "when the TLS certificate of each host expires"):
+                st.html(certificates)
     with theme.card("collectors", "Collectors", "each bar is half an hour: successful runs, runs with an error"):
         st.html(system_health.collectors(url, now, time_range.zone()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from urllib.parse import urlsplit
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -28,3 +29,11 @@ def ip_address_of(host: str) -> Address | None:
         except OSError:
             return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def certificate_host(url: str) -> str | None:
+    """The host whose certificate a URL depends on, with the port where it is not 443; null without TLS."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        return None
+    return parts.hostname if parts.port in (None, 443) else f"{parts.hostname}:{parts.port}"

@@ -42,7 +42,7 @@ _GUESSES: dict[str, dict[str, str]] = {
         "max_parallel_requests workers threads",
         "dashboard_url": "public_url external_url base_external_url link dashboard",
         "heartbeat_url": "heartbeat ping_url healthcheck_url healthchecks_url push_url dead_mans_switch",
-        "heartbeat_token_env": "heartbeat_token push_token",
+        "heartbeat_token_env": "heartbeat_token push_token",  # nosec B105  no password
     },
     "openrouter": {
         "base_url": "url uri endpoint api_base api_url host openrouter_base_url",

@@ -11,8 +11,10 @@ import io
 import os
 import re
 import socket
+import ssl
 import threading
 import time
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -28,6 +30,14 @@ from collectors.http.proxies import Proxy, proxy_for
 from settings.secrecy import keep_secret
 
 BUFFER_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class PeerCertificate:
+    """What a server showed when a connection was made: until when it is valid (milliseconds UTC), and who signed it."""
+
+    expires_at: int
+    issuer: str | None
 
 
 class Timings:
@@ -48,6 +58,8 @@ class Timings:
         self.arrived: float = 0.0
         """When bytes last came out of the socket: the stamp of whatever is read next, however many layers later."""
         self.reader: _StampedReader | None = None
+        self.certificate: PeerCertificate | None = None
+        """Of a connection that was made for this exchange."""
         self.stream_ended = False
         """The protocol's own end of the stream came; what follows is not the response's."""
 
@@ -181,7 +193,22 @@ class _StampedConnection(HTTPConnection):
 
 
 class _StampedTlsConnection(_StampedConnection, HTTPSConnection):
-    pass
+    def connect(self) -> None:
+        super().connect()
+        if _current.timings is not None:
+            _current.timings.certificate = _certificate_of(self.sock)
+
+
+def _certificate_of(connected: Any) -> PeerCertificate | None:
+    """Of a TLS socket. What it says of itself is text of a server's: it is kept short."""
+    try:
+        shown = connected.getpeercert()
+        expires_at = ssl.cert_time_to_seconds(shown["notAfter"]) * 1_000
+        named = {name: value for part in shown.get("issuer", ()) for name, value in part}
+    except (AttributeError, KeyError, TypeError, ValueError, OSError):
+        return None
+    issuer = named.get("organizationName") or named.get("commonName")
+    return PeerCertificate(expires_at, issuer[:100] if issuer else None)
 
 
 class _StampedPool(HTTPConnectionPool):
@@ -265,6 +292,12 @@ class ProbeConnection:
         self._verify = authorities()
         self._adapter = _StampedAdapter(self.proxy, pool_connections=1, pool_maxsize=1, max_retries=0)
         self._prepared: requests.PreparedRequest | None = None
+        self._certificate: PeerCertificate | None = None
+
+    def take_certificate(self) -> PeerCertificate | None:
+        """The certificate of the target's server, once after each connection that was made."""
+        taken, self._certificate = self._certificate, None
+        return taken
 
     @property
     def first_host(self) -> str | None:
@@ -297,6 +330,8 @@ class ProbeConnection:
             )
         finally:
             _current.timings = None
+            if timings.certificate is not None and not timings.forwarded:  # else it is the proxy's
+                self._certificate = timings.certificate
 
     def close(self) -> None:
         """Close the connection that was kept."""

@@ -344,7 +344,9 @@ def make_probe(
         reservation.settle(result.billed_usd)
     _remember(state, series, result)
     adaptations = [Result(adaptation) for adaptation in result.adaptations]
-    return [Result(result.row, result.reachability), *adaptations]
+    shown = result.certificate
+    certificates = [Result(shown)] if shown is not None and state.is_news(shown) else []
+    return [Result(result.row, result.reachability), *adaptations, *certificates]
 
 
 def _remember(state: SchedulerState, series: ProbeSeries, result: ProbeResult) -> None:

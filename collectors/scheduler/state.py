@@ -24,7 +24,7 @@ from collectors.scheduler.shared_state import SharedState
 from routing.prices import Price
 from settings.targets import Config, ProbeTarget
 from store import Selection, Spending, Store
-from store.clock import DAY_MS, now_ms
+from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import horizon
 from store.outcomes import UP
 from store.pending import pending_paths
@@ -37,6 +37,7 @@ from store.schema import (
     RUNS,
     Adaptation,
     Budget,
+    Certificate,
     Endpoint,
     Model,
     RateLimit,
@@ -75,6 +76,7 @@ class SchedulerState:
         self.last_run_at: dict[str, int] = {}
         self.failed: set[str] = set()
         self._periodic = {name: c for name, c in (collectors or {}).items() if isinstance(c, PeriodicCollector)}
+        self._certificates: dict[str, Certificate] = {}
         self._last_cost: dict[str, tuple[int, float]] = {}
         self._budget_row: Budget | None = None
         self._changes: dict[tuple[str, str, str], list[Change]] = {}
@@ -223,6 +225,17 @@ class SchedulerState:
         """Remember a field that a server refused."""
         known = self._changes.setdefault((row.target, row.base_url, row.model), [])
         known[:] = [change for change in known if change[0] != row.field] + [(row.field, row.replacement)]
+
+    def is_news(self, certificate: Certificate) -> bool:
+        """Whether a certificate is to be recorded: a new one, or one that was seen an hour ago. A server may close its
+        connection after each response, and many targets share a host.
+        """
+        known = self._certificates.get(certificate.host)
+        is_new = known is None or replace(known, seen_at=certificate.seen_at) != certificate
+        if is_new or (known is not None and certificate.seen_at - known.seen_at >= HOUR_MS):
+            self._certificates[certificate.host] = certificate
+            return True
+        return False
 
     # -- connections
 

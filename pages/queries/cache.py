@@ -15,6 +15,7 @@ from stats.latency import MeasuredProbe
 from stats.providers import RoutedProbe
 from stats.status_bars import Failure
 from store import Selection, Spending, Store, StoreError, open_store
+from store.certificates import certificates as read_certificates
 from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import as_of, horizon, late_rows
 from store.outcomes import INTERNAL_ERROR
@@ -32,6 +33,7 @@ from store.schema import (
     TARGETS,
     USAGE,
     Budget,
+    Certificate,
     Endpoint,
     EndpointStats,
     Incident,
@@ -215,6 +217,12 @@ def budgets(url: str, day: int) -> list[Budget]:
 def rate_limits(url: str) -> list[RateLimit]:
     """What servers last said of their limits, and which targets rest, rows from the future left aside."""
     return [RateLimit(*row) for row in store(url).read(RATE_LIMITS, Selection(until=_horizon()))]
+
+
+@st.cache_data(ttl=60, max_entries=4, show_spinner=False)
+def certificates(url: str) -> list[Certificate]:
+    """What each location last saw of each host's TLS certificate, rows from the future left aside."""
+    return read_certificates(store(url), _horizon())
 
 
 def resting(url: str, target: Target, now: int) -> tuple[int, str] | None:

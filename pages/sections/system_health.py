@@ -15,6 +15,7 @@ from pages.components.states import state
 from pages.components.status_bars import status_bars
 from pages.components.table import NOTHING, Cell, Column, below, bold, moment, table
 from pages.queries import cache, traffic
+from settings.addresses import certificate_host
 from stats.collector_health import Activity, activities, run_bars
 from store.clock import DAY_MS, HOUR_MS
 from store.outcomes import CONFIGURATION
@@ -24,6 +25,7 @@ from store.staleness import last_seen, stale_since
 
 BARS = 48
 MOST_ERRORS = 20
+EXPIRES_SOON_MS = 14 * DAY_MS
 NEARLY_FULL = 0.9
 """From this share on a budget is marked as nearly used up."""
 PACKAGES = ("streamlit", "pandas", "plotly", "requests", "apsw", "clickhouse-connect")
@@ -206,6 +208,35 @@ def _remaining(
         return meter, None
     when = f"in {formatting.duration((reset_at - now) / 1_000)}" if reset_at > now else "by now"
     return meter, Cell(when, formatting.exact(reset_at, zone))
+
+
+def certificates(url: str, now: int, zone: str) -> Markup:
+    """When the TLS certificate of each host expires, the first one on top; empty where no target is reached by TLS."""
+    current = {certificate_host(t.base_url) for t in cache.targets(url) if t.state != "removed"}
+    known = sorted((row for row in cache.certificates(url) if row.host in current), key=lambda row: row.expires_at)
+    if not known:
+        return Markup()
+    return table(
+        (Column("Host", "wrap"), "Expires", Column("Issuer", "left wrap"), "Location", "Last seen"),
+        [
+            (
+                bold(row.host),
+                _expiry(row.expires_at, now, zone),
+                row.issuer,
+                row.location,
+                moment(row.seen_at, now, zone),
+            )
+            for row in known
+        ],
+        note="As shown when a probe made a connection, at most once an hour. Behind a proxy that opens TLS it is the "
+        "proxy's own.",
+    )
+
+
+def _expiry(at: int, now: int, zone: str) -> Cell:
+    left = formatting.duration(abs(at - now) / 1_000)
+    text = f"in {left}" if at > now else f"expired {left} ago"
+    return Cell(state("down", text) if at - now < EXPIRES_SOON_MS else text, formatting.exact(at, zone))
 
 
 def collectors(url: str, now: int, zone: str) -> Markup:

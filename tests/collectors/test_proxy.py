@@ -137,6 +137,8 @@ def test_an_https_proxy_works_and_its_own_certificate_is_checked(
         ):
             with way(server.url, f"https://{proxy.name}") as line:
                 assert [ask(line).outcome for _ in range(2)] == ["ok", "ok"]
+                assert (line.take_certificate() is not None) == secure  # the target's, and never the proxy's
+                assert line.take_certificate() is None
             other = tmp_path / "other.pem"
             trustme.CA().cert_pem.write_to_path(str(other))
             monkeypatch.setenv("SSL_CERT_FILE", str(other))

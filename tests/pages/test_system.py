@@ -15,7 +15,7 @@ from pages.components import formatting
 from pages.queries import access, public_status
 from stats.incidents import TargetState, majority
 from store import open_store
-from store.schema import RateLimit, Run
+from store.schema import Certificate, RateLimit, Run
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe, target
 from tests.pages.conftest import FRONT, frame, html, metric, now_ms, open_page
 
@@ -267,3 +267,24 @@ def test_a_target_that_rests_says_so_on_its_page_and_in_the_overview(filled: Pat
     assert re.search(r"Resting until [^<]*: the server asked for it \(HTTP 429, retry after 90 s\)\.", head)
     row = html(open_page()).partition('data-target="Steady"')[2].partition('class="u-row"')[0]
     assert "resting until" in row and f'data-tip="{why}"' in row
+
+
+def test_the_system_page_says_when_certificates_expire_the_first_one_on_top(filled: Path) -> None:
+    assert "Certificates" not in html(open_page("system.py"))
+    store, now = open_store(f"sqlite:///{filled}"), now_ms()
+    store.write(
+        [
+            target("tls", base_url="https://late.example/v1"),
+            target("tls2", base_url="https://soon.example:8443/v1"),
+            Certificate("late.example", "here", now, now + 60 * DAY + HOUR, "A <good> authority"),
+            Certificate("soon.example:8443", "here", now, now + 3 * DAY + HOUR),
+            Certificate("gone.example", "here", now, now + DAY),
+        ]
+    )
+    store.close()
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    card = html(open_page("system.py")).partition("Certificates")[2].partition("Versions")[0]
+    assert card.index("<b>soon.example:8443</b>") < card.index("<b>late.example</b>")
+    assert '<span class="u-state down">▼ in 3 d' in card and "A &lt;good&gt; authority" in card
+    assert card.count("u-state down") == 1 and "gone.example" not in card
