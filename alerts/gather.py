@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 
@@ -20,12 +20,14 @@ from alerts.facts import (
 from alerts.history import PROBE_COLUMNS, make_slot
 from alerts.rules.relay_errors import WINDOW_MS as RELAY_WINDOW_MS
 from alerts.subscriptions import Subscriptions
+from settings.addresses import certificate_host
 from settings.targets import Config, ProbeTarget
 from stats import degraded
 from stats.catalog_changes import Change, changes
 from stats.error_budget import LIMITS
 from store import Selection, Store
 from store.alert_tables import ALERTS, SILENCES, Alert, Silence
+from store.certificates import certificates, expiry_by_host
 from store.clock import DAY_MS, HOUR_MS
 from store.horizon import as_of, horizon
 from store.outcomes import DOWN
@@ -124,7 +126,6 @@ def collector_facts(
     subscriptions: Subscriptions,
     now: int,
     *,
-    certificates: Callable[[Store], Mapping[str, int]] = lambda _store: {},
     began_at: int | None = None,
 ) -> CollectorFacts:
     """What rules look at apart from probes, as far as any is asked for. `began_at`: of this process, the first time:
@@ -143,9 +144,20 @@ def collector_facts(
         _own_gap(_collectors_seen(store, began_at), config, location) if seen and began_at is not None else None,
         tuple(_catalog_changes(versions, now)),
         tuple(_retirements(versions)),
-        certificates(store) if wanted("certificate") else {},
+        _certificates(store, config, now) if wanted("certificate") else {},
         _relay_traffic(store, now) if wanted("relay_errors") else None,
     )
+
+
+def _certificates(store: Store, config: Config, now: int) -> dict[str, int]:
+    """By host, the moment at which the first of its certificates expires: it may have one for each port."""
+    known = expiry_by_host(certificates(store, now))
+    soonest: dict[str, int] = {}
+    for target in config.targets:
+        expires_at = known.get(certificate_host(target.base_url) or "")
+        if expires_at is not None:
+            soonest[target.host] = min(expires_at, soonest.get(target.host, expires_at))
+    return soonest
 
 
 def _budget(store: Store, location: str, now: int) -> DayBudget | None:

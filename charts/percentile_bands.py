@@ -51,19 +51,7 @@ def bands(
     if not int(table["count"].sum()) and not failures:
         return chart.empty("no sample in this window")
     at = local_times(table["at"], zone)
-    for low, high, opacity, name in (("p5", "p95", 0.13, "p5 to p95"), ("p25", "p75", 0.26, "p25 to p75")):
-        for x, bottom, top in _unbroken(at, table[low], table[high]):
-            chart.add_scatter(
-                x=[*x, *reversed(x)],
-                y=[*top, *reversed(bottom)],
-                fill="toself",
-                fillcolor=palette.with_opacity(colour, opacity),
-                line={"width": 0},
-                mode="lines",
-                hoverinfo="skip",
-                name=name,
-                showlegend=False,
-            )
+    _add_areas(chart, at, table, palette, colour)
     chart.add_scatter(
         x=at,
         y=table["p50"].round(1),
@@ -87,6 +75,24 @@ def bands(
     set_time_axis(chart, since, until, zone)
     chart.label_y_axis(unit)
     return chart.figure()
+
+
+def _add_areas(
+    chart: FigureBuilder, at: list[pd.Timestamp], table: pd.DataFrame, palette: Palette, colour: str
+) -> None:
+    for low, high, opacity, name in (("p5", "p95", 0.13, "p5 to p95"), ("p25", "p75", 0.26, "p25 to p75")):
+        for x, bottom, top in _unbroken(at, table[low], table[high]):
+            chart.add_scatter(
+                x=[*x, *reversed(x)],
+                y=[*top, *reversed(bottom)],
+                fill="toself",
+                fillcolor=palette.with_opacity(colour, opacity),
+                line={"width": 0},
+                mode="lines",
+                hoverinfo="skip",
+                name=name,
+                showlegend=False,
+            )
 
 
 def table_of(bands: Sequence[Band]) -> pd.DataFrame:

@@ -20,6 +20,8 @@ class Heartbeat:
     def __init__(self, settings: HeartbeatSettings | None, say: Callable[[str], None]) -> None:
         """`say` gets a sentence when a heartbeat cannot be sent, and when one can be again."""
         self.settings = settings
+        self.has_failed = False
+        """Something failed since the last heartbeat: the next one is a failure."""
         self._say = say
         self._ready = threading.Condition()
         self._pending: bool | None = None
@@ -27,8 +29,9 @@ class Heartbeat:
         self._problem: str | None = None
         self._thread: threading.Thread | None = None
 
-    def beat(self, *, failed: bool) -> None:
-        """Send a heartbeat soon; never waits."""
+    def beat(self) -> None:
+        """Send a heartbeat soon, a failed one when something failed since the last; never waits."""
+        failed, self.has_failed = self.has_failed, False
         if self.settings is None:
             return
         with self._ready:

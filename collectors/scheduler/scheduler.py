@@ -102,7 +102,6 @@ class Scheduler:
         self._recorder.import_spooled(IMPORT_S)
         store.patience_s = patience_s
         self._heartbeat = Heartbeat(config.heartbeat, report.say)
-        self._has_failed = False
         self._usage = measure_usage()
         self._limits = raise_limits(config, self._usage)
         keeps_connections = self._limits.keeps_connections
@@ -148,15 +147,11 @@ class Scheduler:
         try:
             later = self._run_once(everything=everything)
         except BaseException:
-            self._heartbeat.beat(failed=True)
+            self._heartbeat.has_failed = True
             raise
-        self._beat()
+        finally:
+            self._heartbeat.beat()
         return later
-
-    def _beat(self) -> None:
-        """Send a heartbeat, a failed one when something failed since the last."""
-        failed, self._has_failed = self._has_failed, False
-        self._heartbeat.beat(failed=failed)
 
     def _run_once(self, *, everything: bool) -> int | None:
         now = now_ms()
@@ -318,10 +313,10 @@ class Scheduler:
                 _, ticks = self._plan(window)
         except LockedError as problem:
             self._report.say(f"{problem}: nothing is planned until then")
-            self._has_failed = True
+            self._heartbeat.has_failed = True
         else:
             self._start(ticks)
-        self._beat()
+        self._heartbeat.beat()
 
     def _plan(self, window: TickWindow) -> tuple[int | None, list[Tick]]:
         """When the next thing will be due (milliseconds UTC), and what is due now. The shared state is held."""
@@ -331,7 +326,7 @@ class Scheduler:
             try:
                 plan = self._plan_collector(name, collector, window)
             except StoreError as problem:  # the rows of the other collectors are kept in memory
-                self._plan_error, self._has_failed = problem, True
+                self._plan_error, self._heartbeat.has_failed = problem, True
                 self._state.failed.add(name)
                 self._report.say(f"{name}: nothing is planned: {problem}")
                 continue
@@ -385,7 +380,7 @@ class Scheduler:
                 self._ended.put(tick)
             return
         self._recorder.try_to_save()
-        self._has_failed = self._has_failed or self._recorder.has_rows
+        self._heartbeat.has_failed |= self._recorder.has_rows
 
     def _take_rows(self, tick: Tick) -> None:
         rows, claims = tick.take_rows(self._settle_claim)
@@ -418,7 +413,7 @@ class Scheduler:
             self._recorder.add([tick.run_row(now_ms()), *self._state.changed_budget(now_ms())])
         (self._state.failed.add if tick.errors else self._state.failed.discard)(tick.collector)
         is_ours = isinstance(self._collectors[tick.collector], ProbeCollector)  # a list that a server refuses is not
-        self._has_failed = self._has_failed or (is_ours and bool(tick.errors))
+        self._heartbeat.has_failed |= is_ours and bool(tick.errors)
         for error in tick.errors:
             self._report.say(f"{tick.collector}: {error}")
 

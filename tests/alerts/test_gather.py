@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from alerts.facts import CatalogChange, Retirement
 from alerts.gather import collector_facts, usual_ttft, watched
 from alerts.subscriptions import Subscriptions
 from store import Store
-from store.schema import Model, Run
+from store.schema import Certificate, Model, Run
 from tests.alerts.histories import ALERTS, Collector, Receiver, config, probe_of
 from tests.factories import DAY, HOUR, MINUTE, NOON, attempt, probe
 from tests.store.stores import STORES, opened
@@ -44,6 +45,16 @@ def test_a_change_of_the_catalog_is_news_for_a_day(store: Store) -> None:
         CatalogChange("a", "context_changed", NOON - HOUR, "context: 8,192 → 4,096 tokens"),
     }
     assert facts(store, NOON + DAY).changes == ()
+
+
+def test_a_certificate_is_the_one_of_the_targets_host_that_expires_first(store: Store) -> None:
+    store.write([Certificate("acme.com", "here", NOON - DAY, NOON + 30 * DAY)])
+    store.write([Certificate("acme.com:8443", "here", NOON - DAY, NOON + 10 * DAY)])
+    base = config("a", "b", alerts=EVERYTHING.replace('"degraded"', '"certificate"'))
+    urls = {"a": "https://acme.com/v1", "b": "https://acme.com:8443/v1"}
+    settings = replace(base, targets=tuple(replace(one, base_url=urls[one.name]) for one in base.targets))
+    subscriptions = Subscriptions(settings.alerts, watched(settings))
+    assert collector_facts(store, settings, "here", subscriptions, NOON).certificates == {"acme.com": NOON + 10 * DAY}
 
 
 def test_a_model_that_left_its_catalog_is_gone(store: Store) -> None:
