@@ -115,7 +115,7 @@ _GUESSES: dict[str, dict[str, str]] = {
         "type": "kind provider service",
         "url": "uri webhook_url address endpoint host server smtp_url apprise_url",
         "url_env": "env env_url webhook_env",
-        "secret_env": "secret hmac hmac_secret signing_secret token key secret_key webhook_secret",
+        "secret_env": "secret hmac hmac_secret signing_secret token key secret_key webhook_secret",  # nosec B105  no password
         "sender": "from mail_from from_address email_from username",
         "recipients": "recipient mail_to to email to_address receivers",
     },
@@ -150,7 +150,7 @@ _NOTES = {
     "channel": "Each one starts with a line [[channel]]",
     "alert": "Each one starts with a line [[alert]]",
     "url_env": "It names the environment variable that holds the URL",
-    "secret_env": "It names the environment variable that holds the secret; the secret itself does not belong in this "
+    "secret_env": "It names the environment variable that holds the secret; the secret itself does not belong in this "  # nosec B105
     "file",
     "slo": "It is the uptime in percent that the target is to have, as in 99.5",
     "keys_file": "It names a file with a line name=key for each client; the keys do not belong in this file",
