@@ -30,7 +30,7 @@ lint: $(VENV)/ready  ## ruff, mypy (strict), bandit and the one-way imports
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
-	@$(PY) -m bandit -q -c pyproject.toml -r app.py api cli pages collectors charts stats routing settings store deploy
+	@$(PY) -m bandit -q -c pyproject.toml -r app.py api cli pages collectors charts stats routing settings store deploy alerts
 	@$(VENV)/bin/lint-imports --no-cache
 
 bench: $(VENV)/ready  ## what is promised in numbers, measured on this machine

@@ -86,9 +86,8 @@ def list_(
         print(_line(alert))
     for silence in silences:
         if silence.ends_at > now or everything:
-            print(
-                f"{iso(silence.began_at)}  silenced  {silence.target}  ({silence.location})  to {iso(silence.ends_at)}"
-            )
+            until = iso(silence.ends_at)
+            print(f"{iso(silence.began_at)}  silenced  {silence.target}  ({silence.location})  until {until}")
     if not shown:
         print("no alert" if everything else "no alert is open", file=sys.stderr)
     return 0
