@@ -85,7 +85,7 @@ def no_alert_yet() -> None:
     st.info(
         "Add a channel to `targets.toml`, set its variable where the collector runs, and try it with `python -m "
         "collectors alerts test`. Without any `[[alert]]` it is told when a target goes down and recovers, when the "
-        "collector stopped, and when a model retires. Mail, apprise and finer rules: docs/alerts.md.",
+        "collector stopped, and when a model retires. Mail, apprise and finer rules are in `docs/alerts.md`.",
         title="No alert was sent yet",
         icon=":material/notifications:",
     )

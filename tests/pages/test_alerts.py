@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import random
 import re
+import socket
 import time
 import tomllib
 from html import unescape
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from alerts.dispatcher import deliver
 from alerts.dry_run import past_messages
 from alerts.facts import WatchedTarget
 from alerts.history import slot_of
+from alerts.messages import Message
 from pages.queries import dry_run
 from pages.sections.alert_dry_run import rule_toml
-from settings.alerts import AlertRule
+from settings.alerts import AlertRule, Channel
 from store import open_store
 from store.alert_tables import Alert, Silence
 from store.schema import Probe, Row, Run
+from tests.alerts.histories import Collector, config, probe_of
 from tests.factories import DAY, HOUR, MINUTE, probe, target
+from tests.fault_server import FaultServer, answer
 from tests.pages.conftest import code, html, now_ms, open_page, text
 from tests.pages.odd import HOSTILE, ODD_NAME
+from tests.pages.reading import everything_on
+
+CANARY = "sk-canary-Zq83hfKw02LmXv77"
 
 
 def written(path: Path, rows: list[Row]) -> str:
@@ -146,3 +155,58 @@ def test_it_lists_open_and_closed_alerts_failed_deliveries_and_silences(filled: 
     assert "ops: not sent: &lt;b&gt;HTTP 500&lt;/b&gt;" in page
     silenced = page.partition("No new alert meanwhile")[0]
     assert "Steady" in silenced and "Over" not in silenced
+
+
+class RealDelivery:
+    """What a collector sends with."""
+
+    def send(self, channel: Channel, message: Message) -> None:
+        deliver(channel, message)
+
+
+def test_no_key_or_url_of_a_channel_is_on_a_page(store_at: Path) -> None:
+    """Deliveries really fail: at a server that says back all that it was sent, and at one that is not there."""
+
+    def echo(connection: socket.socket, request: dict[str, Any]) -> None:
+        answer(500, {"error": f"{request}"})(connection, request)
+
+    with FaultServer(echo) as server:
+        settings = config(
+            "a",
+            alerts="""
+[[channel]]
+name = "hook"
+type = "webhook"
+url_env = "HOOK_URL"
+secret_env = "HOOK_SECRET"
+[[channel]]
+name = "mail"
+type = "smtp"
+url_env = "MAIL_URL"
+sender = "uptoken@example.com"
+recipients = ["ops@example.com"]
+""",
+            environment={
+                "HOOK_URL": f"{server.url}/{CANARY}?token={CANARY}",
+                "HOOK_SECRET": f"{CANARY}-signs",
+                "MAIL_URL": f"smtp://ops:{CANARY}@127.0.0.1:9",
+            },
+        )
+        store = open_store(f"sqlite:///{store_at}")
+        store.write([target("a", location="here")])
+        collector = Collector(settings, store, RealDelivery(), now_ms() - 3 * MINUTE)  # type: ignore[arg-type]
+        for letter in "UDD":
+            collector.record([probe_of("a", letter, collector.now)])
+            collector.now += MINUTE
+        collector.work(10)
+        collector.alerting.close()
+        store.close()
+    app = open_page("alerts.py")
+    assert not app.exception
+    page = html(app)
+    failed = page.partition('aria-label="Failed deliveries"')[2].partition("</table>")[0]
+    assert "hook" in failed and "mail" in failed, "this looks at too little"
+    assert "not taken yet" in page
+    shown = page + "\n".join(everything_on(app)) + "\n".join(everything_on(open_page("system.py")))
+    for secret in (CANARY, CANARY[3:15], str(server.url), "smtp://"):
+        assert secret not in shown, secret
