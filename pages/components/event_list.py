@@ -13,7 +13,7 @@ from stats.events import KINDS, Event, Kind
 SHOWN = 50
 LABELS: dict[Kind, str] = {kind: kind.replace("_", " ") for kind in KINDS}
 _KINDS_OF: dict[str, Kind] = {label: kind for kind, label in LABELS.items()}
-_STATES: dict[Kind, str] = {"down": "down", "recovered": "up", "degraded": "not_counted", "gap": "no_data"}
+_STATES: dict[Kind, str] = {"down": "down", "recovered": "up", "degraded": "degraded", "gap": "no_data"}
 """The state whose mark and colour a kind of event has."""
 
 

@@ -133,13 +133,13 @@ def rows(url: str, targets: list[Target], window: TimeRange, now: int) -> list[R
         )
         for history in target_histories(url, targets, window, now, coarse=True)
     ]
-    order = {"down": 0, "not_counted": 1, "stale": 2, "paused": 4, "waiting": 5, "disabled": 6}
-    return sorted(unsorted, key=lambda row: order.get(row.state.status, 3))
+    order = {"down": 0, "degraded": 1, "not_counted": 2, "stale": 3, "paused": 5, "waiting": 6, "disabled": 7}
+    return sorted(unsorted, key=lambda row: order.get(row.state.status, 4))
 
 
 def summary(url: str, rows: list[Row], window: TimeRange, now: int) -> list[Metric]:
     """The four numbers on top."""
-    probed = [row for row in rows if row.state.status in ("up", "down", "not_counted", "stale")]
+    probed = [row for row in rows if row.state.status in ("up", "degraded", "down", "not_counted", "stale")]
     medians = [row.ttft.p50 for row in rows if row.ttft.p50 is not None]
     probes = sum(row.uptime.probes for row in rows)
     covered = [row.uptime.coverage for row in probed]
@@ -159,8 +159,9 @@ def summary(url: str, rows: list[Row], window: TimeRange, now: int) -> list[Metr
 
 
 def _targets_up(rows: list[Row], probed: list[Row], now: int) -> Metric:
-    """Of targets that have no recent probe it is not known whether they are down."""
-    up = sum(row.state.status == "up" for row in probed)
+    """Of targets that have no recent probe it is not known whether they are down; degraded ones are up."""
+    slow = sum(row.state.status == "degraded" for row in probed)
+    up = sum(row.state.status == "up" for row in probed) + slow
     down, stale = ([row for row in probed if row.state.status == status] for status in ("down", "stale"))
     waiting = sum(row.state.status == "waiting" for row in rows)
     notes = []
@@ -168,12 +169,13 @@ def _targets_up(rows: list[Row], probed: list[Row], now: int) -> Metric:
         longest = min(down, key=lambda row: row.state.since or 0)
         for_s = (now - (longest.state.since or longest.last_at or now)) / 1_000
         notes = [f"{len(down)} down, {longest.target.name} for {formatting.duration(for_s)}"]
+    notes += [f"{slow} degraded"] if slow else []
     notes += [f"{len(stale)} not seen lately"] if stale else []
     paused = sum(row.state.status == "paused" for row in rows)
     notes += [f"{paused} paused"] if paused and not down else []
     notes += [f"{waiting} waiting for a key"] if waiting and not down else []
     note = ", ".join(notes) or "none down"
-    return Metric("Targets up", str(up), f"of {len(probed)}", note, tone="down" if down else "")
+    return Metric("Targets up", str(up), f"of {len(probed)}", note, tone="down" if down else "degraded" if slow else "")
 
 
 def _spent(url: str, now: int) -> Metric:
