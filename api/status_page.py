@@ -19,6 +19,7 @@ from pages.components import formatting, states
 from pages.queries.public_status import DAYS, Maintenance, PublicStatus, StatusRow
 from stats.outages import Outage
 from stats.status_bars import Bar, State
+from store.outcomes import PAUSED
 
 COLLAPSED_ABOVE = 12
 """More healthy targets than these are behind one line, so that those that are not up are in sight."""
@@ -185,10 +186,11 @@ _PATHS: dict[State, tuple[str, str]] = {
     "up": ("u", "5"),
     "down": ("d", "6.1"),
     "not_counted": ("n", "7"),
+    "paused": ("m", "7"),
     "no_data": ("o", "8.7"),
 }
 """The class of a state's path, and where the middle of its strokes is. The style sheet has how wide they are."""
-_ORDER: tuple[State, ...] = ("up", "partly", "down", "not_counted", "no_data")
+_ORDER: tuple[State, ...] = ("up", "partly", "down", "not_counted", "paused", "no_data")
 
 
 def _bars(row: StatusRow, *, is_big: bool = False) -> Markup:
@@ -228,7 +230,8 @@ def _tip(number: int, bar: Bar) -> Markup:
 
 def _legend() -> Markup:
     mark = Markup('<span><svg viewBox="0 0 1 10" preserveAspectRatio="none" aria-hidden="true">{}</svg>{}</span>')
-    samples = (Bar(0, 1, *seconds) for seconds in ((1, 0, 0), (0.6, 0.4, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)))
+    samples = [Bar(0, 1, *seconds) for seconds in ((1, 0, 0), (0.6, 0.4, 0), (0, 1, 0), (0, 0, 1))]
+    samples += [Bar(0, 1, 0, 0, 1, seen=((PAUSED, 1),)), Bar(0, 1, 0, 0, 0)]
     return Markup('<p class="legend q">{}</p>').format(
         Markup().join(mark.format(_paths([bar]), states.WORDS[bar.state]) for bar in samples)
     )

@@ -28,6 +28,7 @@ PAGES = {
     "compare": "compare?with=Gemma+3+27B&with=Gemma+3+4B,+Provider+A",
     "routing": "routing",
     "catalog": "catalog",
+    "alerts": "alerts",
     "export": "export",
     "system": "system",
     "status": "public-status",
@@ -101,7 +102,7 @@ def test_every_page_says_what_to_do_when_there_is_nothing_yet(
     empty: str, browser: Browser, mode: str, width: int
 ) -> None:
     page, errors = open_in(browser, empty, mode=mode, width=width)
-    for name in ("overview", "model", "compare", "routing", "catalog", "export", "system"):
+    for name in ("overview", "model", "compare", "routing", "catalog", "alerts", "export", "system"):
         page.goto(f"{empty}/{'' if name == 'overview' else name}")
         page.wait_for_selector("text=Nothing was recorded yet")
         assert "python -m collectors run" in page.locator(".u-code pre").first.inner_text()

@@ -45,6 +45,7 @@ VIEWS: dict[str, tuple[str, dict[str, str]]] = {
     "compare": ("compare.py", {"with": "a"}),
     "routing": ("routing.py", {}),
     "catalog": ("catalog.py", {}),
+    "alerts": ("alerts.py", {}),
     "system": ("system.py", {}),
     "status": ("public_status.py", {}),
 }

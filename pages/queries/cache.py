@@ -15,6 +15,7 @@ from stats.latency import MeasuredProbe
 from stats.providers import RoutedProbe
 from stats.status_bars import Failure
 from store import Selection, Spending, Store, StoreError, open_store
+from store.alert_tables import ALERTS, SILENCES, Alert, Silence
 from store.certificates import certificates as read_certificates
 from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import as_of, horizon, late_rows
@@ -51,6 +52,8 @@ FRESH_S = 4
 SINGLE_DAYS = 10
 REPORTS = 500
 """More than any model has endpoints: the newest report of each is among so many."""
+
+MOST_ALERTS = 1_000
 
 
 def store(url: str) -> Store:
@@ -223,6 +226,19 @@ def rate_limits(url: str) -> list[RateLimit]:
 def certificates(url: str) -> list[Certificate]:
     """What each location last saw of each host's TLS certificate, rows from the future left aside."""
     return read_certificates(store(url), _horizon())
+
+
+@st.cache_resource(ttl=10, max_entries=4, show_spinner=False)
+def alerts(url: str) -> list[Alert]:
+    """What channels were told or are to be told, newest first, rows from the future left aside."""
+    selection = Selection(until=_horizon())
+    return [Alert(*row) for row in store(url).read(ALERTS, selection, newest_first=True, limit=MOST_ALERTS)]
+
+
+@st.cache_resource(ttl=10, max_entries=4, show_spinner=False)
+def silences(url: str) -> list[Silence]:
+    """Every silence, of now and of before, rows from the future left aside."""
+    return [Silence(*row) for row in store(url).read(SILENCES, Selection(until=_horizon()))]
 
 
 def resting(url: str, target: Target, now: int) -> tuple[int, str] | None:

@@ -80,6 +80,18 @@ def no_endpoints() -> None:
     code_block.show('[openrouter]\nwatch = ["google/gemma-3-27b-it"]', "toml")
 
 
+def no_alert_yet() -> None:
+    """Nothing was ever sent: how to begin."""
+    st.info(
+        "Add a channel to `targets.toml`, set its variable where the collector runs, and try it with `python -m "
+        "collectors alerts test`. Without any `[[alert]]` it is told when a target goes down and recovers, when the "
+        "collector stopped, and when a model retires. Mail, apprise and finer rules are in `docs/alerts.md`.",
+        title="No alert was sent yet",
+        icon=":material/notifications:",
+    )
+    code_block.show('[[channel]]\nname = "ops"\ntype = "webhook"\nurl_env = "OPS_WEBHOOK"', "toml")
+
+
 def empty() -> None:
     """No target is configured."""
     st.header("No target is configured yet")

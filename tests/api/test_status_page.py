@@ -20,6 +20,7 @@ from api import status_routes
 from api.status_routes import StatusSite, routes
 from pages.queries import access, public_status
 from pages.queries.public_status import Maintenance, PublicStatus, load_public_status
+from settings import maintenance as planning
 from store import StoreError, open_store
 from store.schema import Row
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe, target
@@ -324,6 +325,18 @@ def test_planned_maintenance_has_a_section(store_at: Path, monkeypatch: pytest.M
     )
     page = said(client.get("/status/Steady").text)
     assert "Maintenance Steady" in page and "25 Nov" not in page
+
+
+def test_a_target_that_is_paused_says_so_in_words_and_bars(store_at: Path) -> None:
+    paused = [probe(NOW - n * MINUTE, target="a", outcome="paused", ttft_ms=None) for n in range(600)]
+    planned = planning.to_json([planning.Maintenance("update", NOW - HOUR, NOW + HOUR)])
+    client = client_of(store_with(store_at, [target("a", maintenance=planned), *paused]))
+    for page in ("/status/", "/status/a"):
+        answer = client.get(page)
+        assert answer.status_code == 200
+        assert "‖ paused" in said(answer.text)
+        assert 'class="m"' in answer.text
+        assert "a : 24 Nov, 11:17 to 24 Nov, 13:17 , now" in said(answer.text)
 
 
 def test_title_time_zone_and_notice_come_from_the_environment(store_at: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,7 @@ VIEWS: dict[str, Draw] = {
     "catalog": page("catalog.py", range="7 d"),
     **{f"export of {table}": page("export.py", table=table, all_time="true") for table in TABLES},
     "export of a day's probes": page("export.py", table="probes", only=ODD_NAME),
+    "alerts": page("alerts.py"),
     "system": page("system.py"),
     "status": page("public_status.py"),
 }

@@ -16,7 +16,17 @@ from pages.queries import access
 from tests.collectors.cli_fixture import ROOT
 from tests.pages.conftest import open_page
 
-PAGES = ("", "model.py", "compare.py", "routing.py", "catalog.py", "export.py", "system.py", "public_status.py")
+PAGES = (
+    "",
+    "model.py",
+    "compare.py",
+    "routing.py",
+    "catalog.py",
+    "alerts.py",
+    "export.py",
+    "system.py",
+    "public_status.py",
+)
 LONG = "9" * 400
 VALUES = [
     LONG,

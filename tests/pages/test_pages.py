@@ -24,6 +24,7 @@ PAGES = (
     "compare.py",
     "routing.py",
     "catalog.py",
+    "alerts.py",
     "system.py",
     "glossary.py",
     "public_status.py",

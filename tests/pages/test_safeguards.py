@@ -17,7 +17,19 @@ from benchmarks.browser import dashboard_process
 from store import open_store
 from tests.pages.conftest import now_ms, rows
 
-PAGES = ("", "model", "compare", "routing", "catalog", "export", "system", "public-status", "status/", "status/Steady")
+PAGES = (
+    "",
+    "model",
+    "compare",
+    "routing",
+    "catalog",
+    "alerts",
+    "export",
+    "system",
+    "public-status",
+    "status/",
+    "status/Steady",
+)
 EMBEDDED = ("/status/?embed", "/status/?embed=true", "/status?embed=true", "/status/Steady?embed")
 
 
