@@ -23,8 +23,9 @@ DAYS = 30
 LONGEST_ROW = 20
 """The largest `after` and `clear_after` that an `[[alert]]` may have."""
 MOST_READ, MOST_LOOKED_AT = 16_000, 4_000
-"""Slots of one target that are read, once, and that a drag looks at: each takes less than 0.1 s. A month of minutes has
-43,200, and a rule would take 0.9 s over them. About failures it says the same without the hours in which nothing failed.
+"""Slots of one target that are read, once, and that a drag looks at: each takes less than 0.1 s. A month of minutes
+has 43,200, and a rule would take 0.9 s over them. About failures it says the same without the hours in which nothing
+failed.
 """
 _MARGIN = 3
 _NEEDED = LONGEST_ROW + _MARGIN
