@@ -28,11 +28,10 @@ from stats.error_budget import LIMITS
 from store import Selection, Store
 from store.alert_tables import ALERTS, SILENCES, Alert, Silence
 from store.certificates import certificates, expiry_by_host
-from store.clock import DAY_MS, HOUR_MS
+from store.clock import DAY_MS
 from store.horizon import as_of, horizon
 from store.outcomes import DOWN
 from store.schema import BUDGETS, MODELS, PROBES, REQUESTS, RUNS, Budget, Model, Run
-from store.sketch import quantiles, unpack_sketch
 
 PROBE_RUNS = "probe"
 MOST_RUNS = 2_000
@@ -101,19 +100,14 @@ def read_silences(store: Store, location: str, now: int) -> tuple[Silence, ...]:
 
 def usual_ttft(store: Store, names: Iterable[str], location: str, now: int) -> dict[str, float]:
     """The median TTFT of this hour over the last 7 days, for targets with enough samples. Raises StoreError."""
-    wanted, hour = set(names), now - now % HOUR_MS
-    counts: dict[str, Counter[int]] = defaultdict(Counter)
-    for day in range(1, degraded.BASELINE_DAYS + 1):
-        at = hour - day * DAY_MS
-        for name, place, profile, _, sketch in store.rollups("hour", Selection(at, at + HOUR_MS), ("ttft_ms",)):
-            if place == location and profile == "ping" and name in wanted:
-                counts[name].update(unpack_sketch(sketch))
-    usual: dict[str, float] = {}
-    for name, buckets in counts.items():
-        [middle] = quantiles(buckets, (0.5,))
-        if middle is not None and buckets.total() >= degraded.FEWEST:
-            usual[name] = middle
-    return usual
+    wanted = set(names)
+    rows = (
+        row
+        for since, until in degraded.usual_hours(now)
+        for row in store.rollups("hour", Selection(since, until), ("ttft_ms",))
+        if row[0] in wanted and row[1:3] == (location, "ping")
+    )
+    return {name: usual_ms for (name, _, _), usual_ms in degraded.usual_ttft(rows).items()}
 
 
 # -- other things than probes

@@ -49,7 +49,11 @@ def policy() -> str:
     return f"default-src 'none'; style-src 'sha256-{style}'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
-_ICONS = {"up": ("25a36f", "circle cx='8' cy='8' r='7'"), "down": ("a81f3a", "path d='M0 1h16L8 15z'")}
+_ICONS = {
+    "up": ("25a36f", "circle cx='8' cy='8' r='7'"),
+    "down": ("a81f3a", "path d='M0 1h16L8 15z'"),
+    "degraded": ("e0a52f", "path d='M0 15h16L8 1z'"),
+}
 _OTHER_ICON = ("9a9da8", "circle cx='8' cy='8' r='7'")
 
 
@@ -75,7 +79,7 @@ def target_page(status: PublicStatus, row: StatusRow, *, is_embedded: bool = Fal
     zone, word = status.settings.zone, states.WORDS[row.state.status]
     if row.state.status in ("up", "down") and row.state.since is not None:
         word += f" since {formatting.clock(row.state.since, zone, status.at)}"
-    kind = row.state.status if row.state.status in ("up", "down") else "stale"
+    kind = row.state.status if row.state.status in ("up", "degraded", "down") else "stale"
     mine = [planned for planned in status.maintenance if row.name in planned.targets]
     body = [
         _notices(status, is_late),
@@ -109,6 +113,9 @@ def overall(rows: Sequence[StatusRow]) -> tuple[str, str]:
         return "down", f"{down} of {models} down"
     if unknown or not rows:
         return "stale", f"{unknown} of {models} without a recent probe" if rows else "No model is probed yet"
+    slow = sum(row.state.status == "degraded" for row in rows)
+    if slow:
+        return "degraded", f"{slow} of {models} degraded"
     return "up", f"{rows[0].name} is up" if len(rows) == 1 else f"all {len(rows)} up"
 
 

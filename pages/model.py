@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.components import theme
+from pages.components import notices, theme
 from pages.components.metric import metrics
 from pages.queries import cache, series_colours, source
 from pages.queries.target_history import target_history
@@ -65,6 +65,9 @@ def live() -> None:
     chosen = time_range.current().fresh()
     view = model_header.load_view(url, target, chosen, now)
     st.html(model_header.header(view, series_colours.variable(number), now, time_range.zone()))
+    retiring = notices.retirement(view.model, now)
+    if retiring:
+        st.warning(retiring, title="This model retires", icon=":material/event_busy:")
     if target.state == "waiting_for_key":
         st.info(
             "Probing starts as soon as "
@@ -79,7 +82,7 @@ def live() -> None:
             title="This target is disabled",
             icon=":material/pause_circle:",
         )
-    metrics(model_header.numbers(view.history, series_colours.variable(number)))
+    metrics(model_header.numbers(view, series_colours.variable(number)))
     st.html(model_uptime.uptime_card(view.history, chosen, now, time_range.zone()))
     if len(places) > 1:
         st.html(model_uptime.all_locations(url, target, places, chosen, now, time_range.zone()))

@@ -11,6 +11,7 @@ from stats.catalog_changes import Change, changes
 from stats.change_points import Shift
 from stats.incidents import Incident
 from stats.status_bars import Bar
+from store.alert_tables import Alert
 from store.schema import Model
 
 Kind = Literal[
@@ -26,6 +27,8 @@ Kind = Literal[
     "alert",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+EVERYTHING = "*"
+"""The target of an alert that is about the collector."""
 VARIES_ABOVE = 0.2
 """A target whose served model changed in more of the steps between samples than this has several at once."""
 
@@ -86,6 +89,22 @@ def incident_events(target: str, location: str, incidents: Iterable[Incident]) -
         yield Event("down", incident.began_at, target, location, incident.cause.replace("_", " "), lasted_s)
         if incident.ended_at is not None:
             yield Event("recovered", incident.ended_at, target, location, "", lasted_s)
+
+
+def alert_events(alerts: Iterable[Alert]) -> Iterator[Event]:
+    """What channels took, and when targets were degraded, whichever of their channels was told."""
+    for alert in alerts:
+        target = alert.target if alert.target != EVERYTHING else None
+        kind, cause = alert.kind.replace("_", " "), f": {alert.cause}" if alert.cause else ""
+        if alert.kind == "degraded":
+            ended_at = alert.ended_at if alert.ended_at is not None else alert.closed_at
+            lasted_s = (ended_at - alert.since) / 1_000 if ended_at is not None else None
+            yield Event("degraded", alert.since, target, alert.location, alert.cause or "", lasted_s)
+        if alert.sent_at is not None:
+            yield Event("alert", alert.sent_at, target, alert.location, f"{alert.channel} was told of {kind}{cause}")
+        if alert.recovery_sent_at is not None:
+            text = f"{alert.channel} was told that {kind} is over"
+            yield Event("alert", alert.recovery_sent_at, target, alert.location, text)
 
 
 def shift_events(target: str, location: str, what: str, unit: str, shifts: Iterable[Shift]) -> Iterator[Event]:

@@ -10,7 +10,7 @@ import store.schema
 from store.outcomes import DOWN, PAUSED, UP
 from store.schema import Probe
 
-Status = Literal["up", "down", "not_counted", "paused", "stale", "never", "waiting", "disabled"]
+Status = Literal["up", "degraded", "down", "not_counted", "paused", "stale", "never", "waiting", "disabled"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class TargetState:
     status: Status
     since: int | None
     outcome: str | None = None
+    note: str = ""
+    """Why it is degraded, in words; not for the public."""
 
 
 def incidents(rows: Iterable[store.schema.Incident], newest: Probe | None, now: int, every_s: float) -> list[Incident]:
@@ -103,7 +105,7 @@ def majority(states: Sequence[TargetState]) -> TargetState:
     return min(states, key=lambda state: _BEST_FIRST.index(state.status))
 
 
-_BEST_FIRST = ("up", "not_counted", "paused", "stale", "never", "down", "waiting", "disabled")
+_BEST_FIRST = ("up", "degraded", "not_counted", "paused", "stale", "never", "down", "waiting", "disabled")
 
 
 def mean_time_to_recovery_s(listed: Iterable[Incident]) -> float | None:

@@ -174,9 +174,12 @@ def m012_maintenance(connection: apsw.Connection) -> None:
 
 
 def m013_alerts(connection: apsw.Connection) -> None:
-    """What channels were told, and which targets are silenced."""
+    """What channels were told, which targets are silenced, and what is asked of a target."""
     connection.execute(
         """
+        ALTER TABLE targets ADD COLUMN ttft_max_s REAL;
+        ALTER TABLE targets ADD COLUMN slo REAL;
+
         CREATE TABLE alerts (
             target TEXT NOT NULL,
             kind TEXT NOT NULL,

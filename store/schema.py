@@ -225,7 +225,7 @@ class Incident(Row):
     time="updated_at",
     owner="name",
     on_conflict="replace",
-    added=("api", "api_key_header", "params", "answer_check", "maintenance"),
+    added=("api", "api_key_header", "params", "answer_check", "maintenance", "ttft_max_s", "slo"),
 )
 @dataclass(frozen=True, slots=True)
 class Target(Row):
@@ -248,6 +248,8 @@ class Target(Row):
     params: Text | None = None
     answer_check: Text | None = None
     maintenance: Text | None = None
+    ttft_max_s: Real | None = None
+    slo: Real | None = None
 
 
 @table(

@@ -49,4 +49,6 @@ def _row(target: ProbeTarget, location: str, now: int) -> Target:
         params=json.dumps(dict(target.params)) if target.params else None,
         answer_check=target.check,
         maintenance=to_json(target.maintenance),
+        ttft_max_s=target.ttft_max_s,
+        slo=target.slo,
     )

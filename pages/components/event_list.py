@@ -13,7 +13,7 @@ from stats.events import KINDS, Event, Kind
 SHOWN = 50
 LABELS: dict[Kind, str] = {kind: kind.replace("_", " ") for kind in KINDS}
 _KINDS_OF: dict[str, Kind] = {label: kind for kind, label in LABELS.items()}
-_STATES: dict[Kind, str] = {"down": "down", "recovered": "up", "degraded": "not_counted", "gap": "no_data"}
+_STATES: dict[Kind, str] = {"down": "down", "recovered": "up", "degraded": "degraded", "gap": "no_data"}
 """The state whose mark and colour a kind of event has."""
 
 
@@ -46,7 +46,7 @@ def _row(event: Event, link: str, zone: str, now: int, *, has_targets: bool) -> 
 def describe(event: Event) -> Markup:
     """An event's text, and how long it lasted."""
     if event.lasted_s is None:
-        lasted = "not over" if event.kind in ("down", "gap") else ""
+        lasted = "not over" if event.kind in ("down", "degraded", "gap") else ""
     else:
         lasted = f"{'after' if event.kind == 'recovered' else 'for'} {formatting.duration(event.lasted_s)}"
     return Markup(" ").join(part for part in (Markup.escape(event.text), quiet(lasted)) if part)

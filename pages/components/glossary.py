@@ -26,6 +26,11 @@ DEFINITIONS = {
     "requests; uptime is about time.",
     "correct answers": "The share of checked answers that were correct: a fresh sum, or a fresh number to repeat, as "
     "the target's check setting says. It says something about the model and nothing about its uptime.",
+    "degraded": "Up, but slow: two responses in a row began later than the target's limit (ttft_max), or the p95 TTFT "
+    "of the last 15 minutes, of at least 10 probes, is above 3 times the median of the same hour (UTC) over the last 7 "
+    "days. Uptime is not affected.",
+    "error budget": "The time that a target may be down by its objective (slo) in the last 30 days, as a share of the "
+    "time in which it was seen up or down: of 99.5%, 0.5% of it. Below 0 it is overspent.",
     "not counted": "A rate limit, an exhausted quota, a wrong key, a removed model, or an error in Uptoken: shown, but "
     "neither up nor down.",
     "paused": "A maintenance window, a pause, or a range that was excluded afterwards: shown, but neither up nor down, "

@@ -26,7 +26,7 @@ class Metric:
     help: str | None = None
     trend: Sequence[float | None] = ()
     colour: str = "var(--u-accent)"
-    tone: Literal["", "up", "down", "not_counted"] = ""
+    tone: Literal["", "up", "down", "degraded", "not_counted"] = ""
 
 
 def metrics(items: Sequence[Metric]) -> None:

@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 WORDS = {
     "up": "up",
+    "degraded": "degraded",
     "partly": "partly down",
     "down": "down",
     "not_counted": "not counted",
@@ -16,7 +17,7 @@ WORDS = {
     "waiting": "waiting for a key",
     "disabled": "disabled",
 }
-MARKS = {"up": "●", "down": "▼", "not_counted": "◆", "paused": "‖"}
+MARKS = {"up": "●", "degraded": "▲", "down": "▼", "not_counted": "◆", "paused": "‖"}
 OTHER_MARK = "○"
 
 

@@ -235,6 +235,12 @@ def alerts(url: str) -> list[Alert]:
     return [Alert(*row) for row in store(url).read(ALERTS, selection, newest_first=True, limit=MOST_ALERTS)]
 
 
+def alerts_between(url: str, names: tuple[str, ...], since: int, until: int) -> list[Alert]:
+    """Those about these targets (none: about all) that were opened in a range, the newest `MOST_ALERTS`."""
+    selection = Selection(since, min(until, _horizon()), names)
+    return [Alert(*row) for row in store(url).read(ALERTS, selection, newest_first=True, limit=MOST_ALERTS)]
+
+
 @st.cache_resource(ttl=10, max_entries=4, show_spinner=False)
 def silences(url: str) -> list[Silence]:
     """Every silence, of now and of before, rows from the future left aside."""

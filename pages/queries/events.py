@@ -11,6 +11,7 @@ import streamlit as st
 from pages.queries import cache
 from pages.queries.target_history import THROUGHPUT, TargetHistory, target_histories, target_history
 from pages.queries.time_range import TimeRange
+from stats import events
 from stats.events import (
     Event,
     ServedModel,
@@ -24,6 +25,7 @@ from stats.events import (
 from stats.intervals import split_range
 from stats.status_bars import Bar, bars_in
 from store import Selection
+from store.clock import DAY_MS
 from store.schema import PROBES, Model, Target
 
 MEASURED = (("ttft_ms", "TTFT p50", "ms"), ("total_ms", "total time p50", "ms"))
@@ -33,6 +35,8 @@ SAMPLES, FLEET_SAMPLES = 32, 1
 """Moments of a range at which the served model is looked up, besides now: each is a query."""
 GAP_BARS = 10_000
 _FIRST_READ = 64
+REACH_MS = 30 * DAY_MS
+"""How long before a range an alert may have begun whose recovery is looked for in it."""
 
 
 def target_events(url: str, target: Target, window: TimeRange) -> list[Event]:
@@ -79,8 +83,8 @@ def _fleet_events(url: str, targets: tuple[Target, ...], since: int, until: int,
 
 
 def alert_events(url: str, names: tuple[str, ...], since: int, until: int) -> list[Event]:
-    """The alerts that were sent about these targets (none: about all)."""
-    return []
+    """The alerts that were sent about these targets (none: about all), and when those were degraded."""
+    return list(events.alert_events(cache.alerts_between(url, names, since - REACH_MS, until)))
 
 
 def _incidents(histories: Iterable[TargetHistory]) -> Iterator[Event]:

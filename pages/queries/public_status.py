@@ -98,8 +98,8 @@ def status_rows(url: str, now: int) -> list[StatusRow]:
     for history in target_histories(url, active, window, now, coarse=True):
         by_name[history.target.name].append(history)
     rows = [_row(name, histories, window.since, until, now) for name, histories in by_name.items()]
-    order = {"down": 0, "stale": 1, "not_counted": 2, "paused": 2}
-    return sorted(rows, key=lambda row: (order.get(row.state.status, 3), row.name.lower()))
+    order = {"down": 0, "stale": 1, "degraded": 2, "not_counted": 3, "paused": 3}
+    return sorted(rows, key=lambda row: (order.get(row.state.status, 4), row.name.lower()))
 
 
 def _row(name: str, histories: list[TargetHistory], since: int, until: int, now: int) -> StatusRow:

@@ -10,6 +10,7 @@ from functools import cached_property
 import streamlit as st
 
 from pages.queries import cache
+from pages.queries.degraded import mark_degraded
 from pages.queries.time_range import TimeRange
 from stats import latency, status_bars, tokens
 from stats.change_points import Shift, shifts
@@ -249,7 +250,7 @@ def target_states(url: str, targets: list[Target], now: int) -> list[TargetState
         probe = newest.get(series)
         listed = incidents(last.get(series, []), probe, now, target.every_s)
         states.append(configured_state(target.state) or target_state(probe, listed, now, target.every_s))
-    return states
+    return mark_degraded(url, targets, states, now)
 
 
 # not copied for each visitor: nobody changes it

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from markupsafe import Markup
 
-from pages.components import formatting, theme
+from pages.components import formatting, notices, theme
 from pages.components.metric import Metric
 from pages.queries import cache
+from pages.queries.error_budgets import ErrorBudget, error_budgets
 from pages.queries.target_history import THROUGHPUT, TargetHistory, target_history
 from pages.queries.time_range import TimeRange
 from pages.sections.model_providers import other_prices
 from pages.sections.target_state import badge
+from stats.error_budget import PERIOD_DAYS
 from stats.uptime import Uptime
 from store.clock import DAY_MS
 from store.schema import Model, Probe, Target
@@ -31,13 +34,16 @@ class View:
     newest: Probe | None
     rest: tuple[int, str] | None
     """Until when it rests (milliseconds UTC), and why."""
+    budget: ErrorBudget | None = None
+    """Of the last 30 days; null for a target without an objective."""
 
 
 def load_view(url: str, target: Target, window: TimeRange, now: int) -> View:
     """Ask for everything that the live part shows."""
     history = target_history(url, target, window, now)
     model = cache.model_of(target, cache.models(url))
-    return View(history, model, cache.newest_of(url, target), cache.resting(url, target, now))
+    budget = error_budgets(url, [target], now).get((target.name, target.location))
+    return View(history, model, cache.newest_of(url, target), cache.resting(url, target, now), budget)
 
 
 def header(view: View, colour: str, now: int, zone: str) -> Markup:
@@ -91,13 +97,15 @@ def _rest_note(rest: tuple[int, str] | None, now: int, zone: str) -> Markup:
     ).format(formatting.until(until, zone, now), why)
 
 
-def numbers(history: TargetHistory, colour: str) -> list[Metric]:
+def numbers(view: View, colour: str) -> list[Metric]:
     """The numbers below the head."""
+    history = view.history
     success, answers = history.success_rate(), history.answers()
     speed = history.percentiles(THROUGHPUT, "tokens_per_second")
     checked = CHECKS.get(history.target.answer_check or "sum", "checked answers")
     return [
         _uptime(history.uptime()),
+        *_error_budget(view.budget),
         _ttft(history, colour),
         *_first_answer(history),
         Metric(
@@ -134,6 +142,18 @@ def _uptime(uptime: Uptime) -> Metric:
         interval, coverage = formatting.bounds(uptime.interval), formatting.percent(uptime.coverage)
         note = f"{interval} (95%), {formatting.probes(uptime.probes)}, coverage {coverage}"
     return Metric("Uptime", formatting.percent(uptime.share), "", note, "uptime", bounds)
+
+
+def _error_budget(budget: ErrorBudget | None) -> list[Metric]:
+    if budget is None:
+        return []
+    number, _, unit = notices.budget_in_words(budget.left).rpartition(" ")
+    if budget.left < 0:
+        number, unit = unit, "overspent"
+    used = f"{formatting.duration(budget.down_s)} down of {formatting.duration(budget.allowed_s)}"
+    note = f"{used} that {budget.slo:g}% allows, last {PERIOD_DAYS} d"
+    tone: Literal["", "down"] = "down" if budget.left < 0 else ""
+    return [Metric("Error budget", number, unit, note, "error budget", tone=tone)]
 
 
 def _ttft(history: TargetHistory, colour: str) -> Metric:

@@ -10,12 +10,13 @@ from urllib.parse import urlencode
 import streamlit as st
 from markupsafe import Markup
 
-from pages.components import formatting, glossary, theme
+from pages.components import formatting, glossary, notices, states, theme
 from pages.components.metric import Metric
 from pages.components.sparkline import sparkline
 from pages.components.status_bars import status_bars
 from pages.components.table import bold, quiet
 from pages.queries import cache, series_colours
+from pages.queries.error_budgets import ErrorBudget, error_budgets
 from pages.queries.target_history import THROUGHPUT, TargetHistory, target_histories
 from pages.queries.time_range import TimeRange
 from pages.sections.target_state import badge
@@ -38,6 +39,8 @@ class Row:
     uptime: Uptime
     ttft: Percentiles
     speed: Percentiles
+    budget: ErrorBudget | None
+    """Of the last 30 days; null for a target without an objective."""
 
     @property
     def target(self) -> Target:
@@ -121,7 +124,7 @@ def _content(
 
 def rows(url: str, targets: list[Target], window: TimeRange, now: int) -> list[Row]:
     """A row for each target at each location, as configured: those that are down first, then by name."""
-    models = cache.models(url)
+    models, budgets = cache.models(url), error_budgets(url, targets, now)
     unsorted = [
         Row(
             history,
@@ -130,16 +133,17 @@ def rows(url: str, targets: list[Target], window: TimeRange, now: int) -> list[R
             history.uptime(),
             history.percentiles(history.target.profile, "ttft_ms"),
             history.percentiles(THROUGHPUT, "tokens_per_second"),
+            budgets.get((history.target.name, history.target.location)),
         )
         for history in target_histories(url, targets, window, now, coarse=True)
     ]
-    order = {"down": 0, "not_counted": 1, "stale": 2, "paused": 4, "waiting": 5, "disabled": 6}
-    return sorted(unsorted, key=lambda row: order.get(row.state.status, 3))
+    order = {"down": 0, "degraded": 1, "not_counted": 2, "stale": 3, "paused": 5, "waiting": 6, "disabled": 7}
+    return sorted(unsorted, key=lambda row: order.get(row.state.status, 4))
 
 
 def summary(url: str, rows: list[Row], window: TimeRange, now: int) -> list[Metric]:
     """The four numbers on top."""
-    probed = [row for row in rows if row.state.status in ("up", "down", "not_counted", "stale")]
+    probed = [row for row in rows if row.state.status in ("up", "degraded", "down", "not_counted", "stale")]
     medians = [row.ttft.p50 for row in rows if row.ttft.p50 is not None]
     probes = sum(row.uptime.probes for row in rows)
     covered = [row.uptime.coverage for row in probed]
@@ -159,8 +163,9 @@ def summary(url: str, rows: list[Row], window: TimeRange, now: int) -> list[Metr
 
 
 def _targets_up(rows: list[Row], probed: list[Row], now: int) -> Metric:
-    """Of targets that have no recent probe it is not known whether they are down."""
-    up = sum(row.state.status == "up" for row in probed)
+    """Of targets that have no recent probe it is not known whether they are down; degraded ones are up."""
+    slow = sum(row.state.status == "degraded" for row in probed)
+    up = sum(row.state.status == "up" for row in probed) + slow
     down, stale = ([row for row in probed if row.state.status == status] for status in ("down", "stale"))
     waiting = sum(row.state.status == "waiting" for row in rows)
     notes = []
@@ -168,12 +173,13 @@ def _targets_up(rows: list[Row], probed: list[Row], now: int) -> Metric:
         longest = min(down, key=lambda row: row.state.since or 0)
         for_s = (now - (longest.state.since or longest.last_at or now)) / 1_000
         notes = [f"{len(down)} down, {longest.target.name} for {formatting.duration(for_s)}"]
+    notes += [f"{slow} degraded"] if slow else []
     notes += [f"{len(stale)} not seen lately"] if stale else []
     paused = sum(row.state.status == "paused" for row in rows)
     notes += [f"{paused} paused"] if paused and not down else []
     notes += [f"{waiting} waiting for a key"] if waiting and not down else []
     note = ", ".join(notes) or "none down"
-    return Metric("Targets up", str(up), f"of {len(probed)}", note, tone="down" if down else "")
+    return Metric("Targets up", str(up), f"of {len(probed)}", note, tone="down" if down else "degraded" if slow else "")
 
 
 def _spent(url: str, now: int) -> Metric:
@@ -240,7 +246,7 @@ def _row(
     since = "" if state.since is None else f", {formatting.duration((now - state.since) / 1_000)}"
     return Markup(
         '<div class="u-row{}"><div class="wide"><a href="{}" target="_self" data-target="{}">{}{}</a><br>'
-        '<code>{}</code>{}<br>{}</div><div class="wide">{}<div style="margin-top:5px">{} {}</div></div>'
+        '<code>{}</code>{}<br>{}{}</div><div class="wide">{}<div style="margin-top:5px">{} {}{}</div></div>'
         '<div>{}{}</div><div>{}{}</div><div>{}</div><div class="last" data-tip="{}">'
         '<span class="only-narrow">last probe</span>{}</div></div>'
     ).format(
@@ -252,9 +258,11 @@ def _row(
         target.model,
         location,
         badge(state, target, row.newest, rest, since, now, zone),
+        notices.countdown_mark(row.model, now),
         status_bars(bars, zone),
         bold(formatting.percent(row.uptime.share) if row.uptime.share is not None else ""),
         quiet(formatting.uptime_note(row.uptime) if state.status != "waiting" else "not probed"),
+        _budget(row.budget),
         _number(row.ttft, formatting.milliseconds, "ms", with_p95=True),
         sparkline(history.median_line(target.profile, "ttft_ms"), colour),
         _number(row.speed, formatting.rate, "tok/s", with_p95=False),
@@ -263,6 +271,14 @@ def _row(
         formatting.exact(row.last_at, zone) if row.last_at is not None else "",
         formatting.ago(row.last_at, now),
     )
+
+
+def _budget(budget: ErrorBudget | None) -> Markup:
+    if budget is None:
+        return Markup()
+    words = f"error budget {notices.budget_in_words(budget.left)}"
+    said = states.state("down", words) if budget.left < 0 else quiet(words)
+    return Markup("<br>{}").format(states.with_tip(said, glossary.DEFINITIONS["error budget"]))
 
 
 def _link(target: Target, link: dict[str, str], say_location: bool) -> str:

@@ -42,7 +42,8 @@ def badge(
 
 
 def describe_newest(state: TargetState, newest: Probe | None) -> str:
-    """What the newest probe saw, where the state rests on it."""
+    """Why it is degraded, and what the newest probe saw, where the state rests on it."""
     if newest is None or newest.outcome != state.outcome:
-        return ""
-    return f"Newest probe: {formatting.outcome(newest.outcome)}. {formatting.describe_probe(asdict(newest))}"
+        return state.note
+    seen = f"Newest probe: {formatting.outcome(newest.outcome)}. {formatting.describe_probe(asdict(newest))}"
+    return f"{state.note} {seen}" if state.note else seen

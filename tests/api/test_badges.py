@@ -66,6 +66,20 @@ def test_a_badge_has_the_uptime_the_state_or_the_ttft(client: TestClient) -> Non
     assert badge(client, "acme%2Fone.json?label=status")[0] == "status"
 
 
+def test_a_degraded_target_is_so_everywhere_and_its_uptime_is_not_touched(past: Path, client: TestClient) -> None:
+    now = now_ms()
+    store = open_store(f"sqlite:///{past}")
+    store.write([target("Slow", ttft_max_s=0.05)])
+    store.write(probe(now - n * MINUTE, target="Slow") for n in range(1, 20))
+    store.close()
+    assert badge(client, "Slow.json?metric=state") == ("Slow", "degraded", "yellow")
+    assert badge(client, "Slow.json?range=10m") == ("uptime 10 min", "100%", "brightgreen")
+    found = client.get("/api/v1/targets/Slow").json()
+    assert found["state"] == {"status": "degraded", "since": None, "outcome": "ok"}
+    summary = client.get("/api/v2/summary.json").json()
+    assert "degraded_performance" in [one["status"] for one in summary["components"] if one["name"] == "Slow"]
+
+
 @pytest.mark.usefixtures("now_down")
 def test_an_svg_badge_is_an_image_that_escapes_names_and_says_itself_to_a_screen_reader(client: TestClient) -> None:
     answer = client.get("/badge/Two%20%3C%26%3E.svg?metric=state")

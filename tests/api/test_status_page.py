@@ -263,6 +263,20 @@ def test_without_any_status_it_says_that_it_is_unknown_and_not_why() -> None:
     assert "The status is unknown right now" in answer.text and "secret" not in answer.text
 
 
+def test_a_degraded_target_is_amber_comes_before_those_that_are_well_and_says_no_number(store_at: Path) -> None:
+    slow = [probe(NOW - n * MINUTE, target="Slow", ttft_ms=2_750.0) for n in range(1, 20)]
+    well = [probe(NOW - n * MINUTE, target="A well one") for n in range(1, 20)]
+    targets = [target("Slow", ttft_max_s=2.0), target("A well one", ttft_max_s=2.0)]
+    client = client_of(store_with(store_at, [*targets, *slow, *well]))
+    page = client.get("/status/").text
+    assert "▲ 1 of 2 models degraded" in said(page)
+    assert 'class="card banner degraded"' in page
+    assert re.findall(r'<div class="top"><a href="([^"]*)">', page) == ["Slow", "A%20well%20one"]
+    alone = client.get("/status/Slow").text
+    assert "▲ degraded" in said(alone) and "100% up" in said(alone)
+    assert "2,750" not in page + alone and "limit" not in said(page + alone)
+
+
 def test_healthy_targets_are_collapsed_when_they_are_many(store_at: Path) -> None:
     written: list[Row] = []
     for number in range(45):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -11,11 +13,13 @@ import pytest
 
 from pages.queries import events
 from pages.queries.time_range import TimeRange
-from stats.events import Event
+from stats.events import Event, merge_events
 from store import open_store
+from store.alert_tables import Alert
 from store.schema import Row, Run
-from tests.factories import DAY, HOUR, MINUTE, model, probe, target
+from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe, target
 from tests.pages.conftest import html, now_ms, open_page, text
+from tests.store.stores import STORES, opened
 
 
 @pytest.fixture
@@ -63,6 +67,39 @@ def test_the_overview_lists_what_happened_to_all_targets_newest_first(eventful: 
     assert kinds.index("recovered") < kinds.index("down") < kinds.index("price") < kinds.index("served model")
     assert [row for row in found if row[0] == "gap"] == [("gap", "here", "no probes for 2 h")]
     assert not any("Steady" in name for _, name, _ in found)
+
+
+@pytest.mark.parametrize("engine", STORES)
+def test_both_engines_tell_of_alerts_whose_recovery_is_in_the_range_and_of_one_target_alone(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_at, over = NOON - 2 * DAY, NOON - HOUR
+    down = Alert("a", "down", "here", "ops", opened_at, opened_at, over, over, None, "timeout", sent_at=opened_at)
+    with contextmanager(opened)(engine, tmp_path) as store:
+        store.write([replace(down, recovery_sent_at=over + MINUTE), replace(down, target="b", closed_at=None)])
+        monkeypatch.setattr(events.cache, "store", lambda _url: store)
+        found = merge_events([events.alert_events("any", ("a",), NOON - DAY, NOON)], NOON - DAY, NOON)
+        assert found == [Event("alert", over + MINUTE, "a", "here", "ops was told that down is over")]
+        everything = events.alert_events("any", (), NOON - 3 * DAY, NOON)
+        assert sorted((event.target or "", event.at) for event in everything) == [
+            ("a", opened_at),
+            ("a", over + MINUTE),
+            ("b", opened_at),
+        ]
+
+
+def test_alerts_and_degradations_are_in_the_list_of_the_overview_and_of_the_model(
+    eventful: int, store_at: Path
+) -> None:
+    began = eventful - 2 * HOUR
+    alert = Alert("Steady", "degraded", "here", "ops", began, began, cause="too slow", sent_at=began + MINUTE)
+    store = open_store(f"sqlite:///{store_at}")
+    store.write([alert])
+    store.close()
+    for page in (html(open_page(range="7 d")), html(open_page("model.py", target="Steady", range="7 d"))):
+        kinds = [(kind.lstrip("▲ "), what) for kind, *_, what in listed(page)]
+        assert ("alert", "ops was told of degraded: too slow") in kinds
+        assert ("degraded", "too slow not over") in kinds
 
 
 def test_a_filter_leaves_kinds_and_targets(eventful: int) -> None:

@@ -11,6 +11,7 @@ from stats.change_points import Shift
 from stats.events import (
     Event,
     ServedModel,
+    alert_events,
     catalog_events,
     filter_events,
     gap_events,
@@ -21,6 +22,7 @@ from stats.events import (
 )
 from stats.incidents import Incident
 from stats.status_bars import Bar
+from store.alert_tables import Alert
 from tests.factories import DAY, MINUTE, NOON, model
 
 
@@ -31,6 +33,25 @@ def test_an_incident_is_two_events_and_one_that_is_not_over_is_one() -> None:
         Event("down", NOON, "a", "here", "server error", 720.0),
         Event("recovered", NOON + 12 * MINUTE, "a", "here", "", 720.0),
         Event("down", NOON + DAY, "a", "here", "timeout"),
+    ]
+
+
+def test_a_sent_alert_is_an_event_a_channel_and_a_degradation_is_one_whoever_was_told() -> None:
+    slow = Alert(
+        *("a", "degraded", "here", "ops", NOON + 2 * MINUTE, NOON),
+        closed_at=NOON + 9 * MINUTE,
+        ended_at=NOON + 8 * MINUTE,
+        cause="too slow",
+        sent_at=NOON + 3 * MINUTE,
+        recovery_sent_at=NOON + 10 * MINUTE,
+    )
+    silenced = replace(slow, channel="boss", held="silenced", sent_at=None, recovery_sent_at=None)
+    budget = Alert("*", "budget", "here", "ops", NOON, NOON, sent_at=NOON + MINUTE)
+    assert merge_events([alert_events([slow, silenced, budget])], NOON, NOON + DAY) == [
+        Event("alert", NOON + 10 * MINUTE, "a", "here", "ops was told that degraded is over"),
+        Event("alert", NOON + 3 * MINUTE, "a", "here", "ops was told of degraded: too slow"),
+        Event("alert", NOON + MINUTE, None, "here", "ops was told of budget"),
+        Event("degraded", NOON, "a", "here", "too slow", 480.0),
     ]
 
 
