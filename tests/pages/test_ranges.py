@@ -34,7 +34,8 @@ NUMBERS = """
 """
 OF_ALL = """
     SELECT count(*) FILTER (WHERE outcome = 'ok'),
-        count(*) FILTER (WHERE outcome IN (SELECT value FROM json_each(?3))), count(*),
+        count(*) FILTER (WHERE outcome IN (SELECT value FROM json_each(?3))),
+        count(*) FILTER (WHERE outcome <> 'paused'),  -- of a paused slot there is no request
         coalesce(sum(max(prompt_tokens, 0)), 0), coalesce(sum(max(completion_tokens, 0)), 0),
         coalesce(sum(cost_usd), 0)
     FROM probes WHERE target = ?1 AND location = ?2 AND started_at >= ?4 AND started_at < ?5

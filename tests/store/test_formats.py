@@ -77,7 +77,7 @@ def test_csv_is_rfc_4180_with_iso_times_and_empty_nulls(tmp_path: Path) -> None:
     lines = text.split("\r\n")
     assert lines[0] == HEADER
     assert lines[1].startswith("Gemma,2026-11-24T12:00:00.000+00:00,here,ping,60.0,timeout,,,,,")
-    assert lines[1].endswith(',"said ""no"", twice",,,,')
+    assert lines[1].endswith(',"said ""no"", twice",,,,,')
     assert lines[2:] == [""]
 
 
@@ -102,10 +102,10 @@ def test_an_open_price_stays_exact(tmp_path: Path) -> None:
     [
         ("", "line 1: the header lacks target, started_at"),
         ("target,colour\r\n", "has the unknown 'colour'"),
-        (HEADER + "\r\nGemma,2026-11-24T12:00:00Z\r\n", "line 2: 2 fields, the header has 28; is the file cut off?"),
-        (HEADER + "\r\n" + "Gemma,yesterday,here,ping,60.0,ok" + "," * 22, "'yesterday' is not an ISO 8601 time"),
-        (HEADER + "\r\n" + "Gemma,2026-11-24T12:00:00Z,here,ping,NaN,ok" + "," * 22, "'NaN' is not a finite number"),
-        (HEADER + "\r\n" + ",2026-11-24T12:00:00Z,here,ping,60,ok" + "," * 22, "target is empty, but required"),
+        (HEADER + "\r\nGemma,2026-11-24T12:00:00Z\r\n", "line 2: 2 fields, the header has 29; is the file cut off?"),
+        (HEADER + "\r\n" + "Gemma,yesterday,here,ping,60.0,ok" + "," * 23, "'yesterday' is not an ISO 8601 time"),
+        (HEADER + "\r\n" + "Gemma,2026-11-24T12:00:00Z,here,ping,NaN,ok" + "," * 23, "'NaN' is not a finite number"),
+        (HEADER + "\r\n" + ",2026-11-24T12:00:00Z,here,ping,60,ok" + "," * 23, "target is empty, but required"),
         (HEADER + '\r\n"unclosed', "unexpected end of data"),
     ],
 )
