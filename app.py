@@ -8,16 +8,12 @@ lie here, because Streamlit would take a `pages/` folder next to it for pages of
 whoever opens a link to one first.
 """
 
-import logging
 from pathlib import Path
 
 import streamlit as st
 from starlette.middleware import Middleware
 
-# Streamlit says of each cached function that is declared before its server runs, as the routes' are, that it has no runtime
-logging.getLogger("streamlit.runtime.caching.cache_data_api").setLevel(logging.ERROR)
-
-from api.registry import ROUTES  # noqa: E402
+from api.registry import ROUTES
 from pages.queries import access
 from pages.shell.host_check import HostCheck
 from pages.shell.preload import get_ready

@@ -363,6 +363,7 @@ def test_reasoning_that_is_shown_comes_before_the_first_answer(store: Store) -> 
         assert at_least(row.first_answer_ms - row.ttft_ms, 2 * STEP_S * 1_000), api
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "pieces",
     [
