@@ -18,7 +18,7 @@ from store.migrations import mark_finished, mark_unfinished, refuse_foreign
 from store.part_files import part_file
 from store.protocol import StoreError
 from store.rollups import COLUMNS, STEP_MS, Step
-from store.schema import INCIDENTS, OBSERVED, TABLES, Row, Table
+from store.schema import INCIDENTS, OBSERVED, REQUESTS, TABLES, TRAFFIC, Row, Table
 from store.sqlite import SqliteStore
 from store.sqlite_derived import MASK, SHIFT, TABLE, insert_incident, put_rollup_sql, rebuild_blocks, rebuild_incidents
 from store.sqlite_queries import INTERNED
@@ -132,7 +132,9 @@ def _observed(connection: apsw.Connection, table: Table, result: Salvage) -> Ite
             for row in _select(connection, table, "target = ?", (target,), "started_at"):
                 last = row[table.names.index("started_at")]
                 yield row
-            continue
+            if not _ends_early(connection, table, target, last):
+                continue
+            result.holes[table.name] = result.holes.get(table.name, 0) + 1
         except _DAMAGE:
             pass
         began = 0 if last is None else last
@@ -143,6 +145,15 @@ def _observed(connection: apsw.Connection, table: Table, result: Salvage) -> Ite
             bindings = (target, max(day, began), day + DAY_MS)
             where = "target = ? AND started_at >= ? AND started_at < ?"
             yield from _read_from_both_ends(connection, table, where, bindings, result)
+
+
+def _ends_early(connection: apsw.Connection, table: Table, target: str, last: int | None) -> bool:
+    """Whether a target has later rows than the last one that was read. Random bytes in the place of a key can end a
+    search by the key without an error.
+    """
+    profiles = f"max(last_at) FILTER (WHERE profile {'=' if table is REQUESTS else '<>'} '{TRAFFIC}')"
+    ended = _known_moment(connection, profiles, target)
+    return ended is not None and (last is None or last < ended)
 
 
 def _targets(connection: apsw.Connection, result: Salvage) -> list[str]:

@@ -8,8 +8,23 @@ from dataclasses import replace
 from typing import get_args
 
 from benchmarks.history import history
+from store.alert_tables import Alert, Silence
 from store.outcomes import Outcome
-from store.schema import Adaptation, Budget, Endpoint, EndpointStats, Model, Probe, RateLimit, Row, Run, Usage
+from store.schema import (
+    Adaptation,
+    Budget,
+    Certificate,
+    Endpoint,
+    EndpointStats,
+    Exclusion,
+    Model,
+    Pause,
+    Probe,
+    RateLimit,
+    Row,
+    Run,
+    Usage,
+)
 from tests.factories import DAY, HOUR, MINUTE, SECOND, attempt, model, probe, target
 
 DAYS = 2.2
@@ -188,6 +203,20 @@ def _around(now: int) -> Iterator[Row]:
     yield Adaptation("Troubled", "http://h/v1", "m", "max_tokens", '"max_completion_tokens"', now)
     yield RateLimit("Troubled", "Oslo", now - MINUTE, now + HOUR, f"HTTP 429: {HOSTILE}", 50, 0, now + HOUR)
     yield RateLimit("Both places", "Perth", now, None, None, 50, 49, now + MINUTE, 10**6, 999_936, now + SECOND)
+    yield from _decided(now)
+
+
+def _decided(now: int) -> Iterator[Row]:
+    """What people and alerts left; none of it concerns a probe."""
+    yield Pause("Troubled", now - 9 * DAY, now - 8 * DAY, HOSTILE)
+    yield Pause("Both places", now - 9 * DAY, now - 9 * DAY + MINUTE)
+    yield Exclusion("Troubled", now - 9 * DAY, "1f0c9a3b", now - 8 * DAY, now - DAY, HOSTILE, now - HOUR)
+    yield Exclusion("Troubled", now - 9 * DAY, "2f0c9a3b", now - 8 * DAY, now - DAY)
+    yield Certificate("h.example:8443", "Oslo", now - MINUTE, now + 5 * DAY, HOSTILE)
+    yield Certificate("h.example:8443", "Perth", now, now + 90 * DAY)
+    yield Alert("Troubled", "down", "Oslo", "ops", now - HOUR, now - HOUR - MINUTE, cause="timeout", detail=HOSTILE)
+    yield Alert("*", "budget", "Perth", "ops", now - DAY, now - DAY, now - HOUR, now - HOUR, sent_at=now - DAY + 1)
+    yield Silence("Both *", "Perth", now - DAY, now - HOUR)
 
 
 def late(now: int) -> list[Probe]:
