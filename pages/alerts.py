@@ -17,7 +17,14 @@ st.html(theme.head("Alerts", "What channels were told, what is open, and what an
 def live() -> None:
     """What is open, and what was sent lately."""
     now, zone = now_ms(), time_range.zone()
+    alerts = cache.alerts(url)
     with st.container():  # kept when empty: what follows keeps its index
+        if alerts:
+            with theme.card("open_alerts", "Open", "not recovered yet"):
+                st.html(alert_tables.open_alerts(url, now, zone))
+        else:
+            empty_states.no_alert_yet()
+    with st.container():
         if failed := alert_tables.failed_deliveries(url, now, zone):
             with theme.card("failed_deliveries", "Failed deliveries", "in the last 24 h; each is tried again"):
                 st.html(failed)
@@ -26,13 +33,9 @@ def live() -> None:
             with theme.card("silences", "Silences", "python -m collectors alerts silence TARGET --for 2h"):
                 st.html(silenced)
     with st.container():
-        if cache.alerts(url):
-            with theme.card("open_alerts", "Open", "not recovered yet"):
-                st.html(alert_tables.open_alerts(url, now, zone))
+        if alerts:
             with theme.card("sent_alerts", "Closed", "in the last 7 days, newest first"):
                 st.html(alert_tables.sent_alerts(url, now, zone))
-        else:
-            empty_states.no_alert_yet()
 
 
 live()

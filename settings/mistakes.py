@@ -6,11 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from settings.alerts import AlertSection, ChannelSection
-from settings.maintenance import MaintenanceSection
-from settings.relay import RelaySection, RouteSection
 from settings.secrecy import looks_secret
-from settings.sections import CollectorSection, File, OpenRouterSection, TargetSection
+from settings.sections import SECTIONS, SEVERAL
 from settings.unknown_keys import suggestion, value_suggestion
 
 NO_VARIABLE = (
@@ -29,19 +26,9 @@ _NEEDED = {
     "to": "the names of the channels that get it",
     "type": "webhook, smtp or apprise",
 }
-_LISTED = {"target": "name", "route": "model", "maintenance": "name", "channel": "name", "alert": ""}
-"""Sections that there are several of, and the key that tells them apart, if any."""
-_KEYS: dict[str, list[str]] = {
-    "": list(File.model_fields),
-    "collector": list(CollectorSection.model_fields),
-    "openrouter": list(OpenRouterSection.model_fields),
-    "target": list(TargetSection.model_fields),
-    "relay": list(RelaySection.model_fields),
-    "route": list(RouteSection.model_fields),
-    "maintenance": list(MaintenanceSection.model_fields),
-    "channel": list(ChannelSection.model_fields),
-    "alert": list(AlertSection.model_fields),
-}
+_TOLD_APART_BY = {"target": "name", "route": "model", "maintenance": "name", "channel": "name"}
+"""Of sections that there are several of, the key that tells them apart, where there is one."""
+_KEYS = {"": list(SECTIONS), **{name: list(model.model_fields) for name, model in SECTIONS.items()}}
 
 
 def place_of(path: Path, line: int | None) -> str:
@@ -68,7 +55,7 @@ def describe(error: Any, raw: dict[str, Any], text: str, path: Path) -> str:
     shown = "" if error["type"] == "value_error" or isinstance(said, dict | list) else f"{said!r:.80}: "
     if error["type"] == "literal_error":
         message += value_suggestion(key, said)
-    if len(location) == 1 and location[0] in _LISTED and isinstance(said, dict):
+    if len(location) == 1 and location[0] in SEVERAL and isinstance(said, dict):
         message = f"start each {location[0]} with a line [[{location[0]}]], in double brackets"
     return f"{where}: {what}{', ' + key if key else ''}: {shown}{message[:1].lower()}{message[1:]}"
 
@@ -83,18 +70,18 @@ def _needed(owner: tuple[Any, ...], key: str) -> str:
 
 def owner_place(place: tuple[Any, ...]) -> tuple[Any, ...]:
     """The part of a place that names its section."""
-    return place[:2] if place[:1] and place[0] in _LISTED and len(place) > 1 else place[:1]
+    return place[:2] if place[:1] and place[0] in SEVERAL and len(place) > 1 else place[:1]
 
 
 def owner_of(owner: tuple[Any, ...], raw: dict[str, Any]) -> str:
     """The section or target that a place belongs to, in words."""
-    if not owner or owner[0] not in _LISTED:
+    if not owner or owner[0] not in SEVERAL:
         return f"[{owner[0]}]" if owner and isinstance(raw.get(owner[0]), dict) else "the file"
     kind = owner[0]
     if len(owner) < 2 or not isinstance(owner[1], int):
         return f"[[{kind}]]"
     section = raw[kind][owner[1]]
-    name = section.get(_LISTED[kind]) if isinstance(section, dict) else None
+    name = section.get(_TOLD_APART_BY.get(kind, "")) if isinstance(section, dict) else None
     return f"{kind} {owner[1] + 1}" + (f" ({name!r})" if isinstance(name, str) and not looks_secret(name) else "")
 
 
@@ -106,7 +93,7 @@ def _nearest(location: tuple[Any, ...]) -> str:
 def line_of(text: str, location: tuple[Any, ...]) -> int | None:
     """The line of a key, as far as a look at headers and keys can find it; null where it cannot."""
     wanted = [part for part in location if isinstance(part, str)]
-    listed = wanted[:1] and wanted[0] in _LISTED
+    listed = wanted[:1] and wanted[0] in SEVERAL
     index = location[1] if listed and isinstance((*location, None)[1], int) else None
     section, seen, header_line = "", -1, None
     for number, line in enumerate(text.splitlines(), 1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -180,6 +180,17 @@ class File(Section):
     maintenance: tuple[MaintenanceSection, ...] = ()
     channel: tuple[ChannelSection, ...] = ()
     alert: tuple[AlertSection, ...] = ()
+
+
+def _model_of(annotation: Any) -> type[BaseModel]:
+    """The section's model, of which there is one, one or none, or several."""
+    return annotation if isinstance(annotation, type) else get_args(annotation)[0]
+
+
+SECTIONS = {name: _model_of(field.annotation) for name, field in File.model_fields.items()}
+"""By its heading, the model of each section."""
+SEVERAL = frozenset(name for name, field in File.model_fields.items() if get_origin(field.annotation) is tuple)
+"""The sections that there may be several of: `[[name]]`."""
 
 
 def checked_url(value: str) -> str:

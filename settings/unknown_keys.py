@@ -10,6 +10,8 @@ import difflib
 import re
 from collections.abc import Mapping
 
+from settings.sections import SEVERAL
+
 _DURATION = 'A duration includes its unit, as in "30s"'
 _PER_MILLION = "It is in USD per million tokens"
 
@@ -210,7 +212,6 @@ VALUES: dict[str, dict[str, str]] = {
 """By key and right value, the wrong values that people come with."""
 
 NEAR = 0.5
-_SEVERAL = ("target", "route", "maintenance", "channel", "alert")
 
 
 def suggestion(section: str, wrong: str, sections: Mapping[str, list[str]]) -> str:
@@ -256,13 +257,12 @@ def _snake(name: str) -> str:
 
 def _home(plain: str, section: str, sections: Mapping[str, list[str]]) -> str | None:
     """Where a key belongs that another section has."""
-    headings = {name: f"[[{name}]]" if name in _SEVERAL else f"[{name}]" for name in sections if name}
-    for name in ("collector", "target", "openrouter", "relay", "route", "maintenance", "channel", "alert"):
-        if name == section:
+    for name in ("collector", "target", *sections):  # the two that most keys belong to come first
+        if name in ("", section):
             continue
         right = plain if plain in sections[name] else _by_guess(_GUESSES[name]).get(plain)
         if right is not None:
-            return f"{right!r} is a key of {headings[name]}"
+            return f"{right!r} is a key of {f'[[{name}]]' if name in SEVERAL else f'[{name}]'}"
     return None
 
 

@@ -276,7 +276,7 @@ def _row(
 def _budget(budget: ErrorBudget | None) -> Markup:
     if budget is None:
         return Markup()
-    words = f"error budget {notices.budget_in_words(budget.left)}"
+    words = f"30 d error budget {notices.budget_in_words(budget.left)}"
     said = states.state("down", words) if budget.left < 0 else quiet(words)
     return Markup("<br>{}").format(states.with_tip(said, glossary.DEFINITIONS["error budget"]))
 

@@ -33,7 +33,7 @@ def about() -> None:
         "<b>this collector's own network</b>, and records whether a response came, the time to its first token, the "
         "output speed, and whether the answer was correct. A probe costs a few tokens, and a budget limits the total. "
         "What a provider reports about itself is shown next to that, and is marked as reported.</p><p>Add targets in "
-        "<code>targets.toml</code> and restart the collector. Before that, <code>python -m collectors check</code> "
+        "<code>targets.toml</code>: a running collector takes them over. <code>python -m collectors check</code> "
         "validates the file and estimates the daily cost:</p></div>"
     )
     code_block.show(EXAMPLE, "toml")

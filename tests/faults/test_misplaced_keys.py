@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from settings.sections import CollectorSection, OpenRouterSection, TargetSection
+from settings.sections import SECTIONS, SEVERAL
 from tests.collectors.cli_fixture import ROOT, CliFixture
 from tests.fault_server import GOOD, FaultServer, chunked
 from tests.pages.conftest import FRONT
@@ -20,7 +20,6 @@ from tests.pages.conftest import FRONT
 CANARY = "gsk_Zq83hfKw02LmXv77pTr5"
 """It is a name that a variable could have, so that no pattern but the one of secrets refuses it."""
 PASSWORD = "Zq83/hf@Kw:02"
-SECTIONS = {"collector": CollectorSection, "openrouter": OpenRouterSection, "target": TargetSection}
 KEYS = [(section, key) for section, model in SECTIONS.items() for key in model.model_fields]
 TABLES = [f'"{CANARY}"', f'{{ a = "{CANARY}" }}', f'{{ {CANARY} = "x" }}', f'{{ a = ["{CANARY}"] }}', f'["{CANARY}"]']
 FORMS = {
@@ -39,6 +38,7 @@ FORMS = {
         f'{{ X-Key = "{CANARY[:12]}" }}',
     ],
     "tags": [f'"{CANARY}"', f'["{CANARY}"]', f'["x", {{ a = "{CANARY}" }}]', f'["owner {CANARY}"]'],
+    "url": [f'"{CANARY}"', f'"https://hooks.example/{CANARY}"', f'"smtp://me:{PASSWORD}@127.0.0.1:1"'],
     "watch": [f'"{CANARY}"', f'["acme/{CANARY}"]'],
     "base_url": [
         f'"http://{CANARY}@127.0.0.1:1/v1"',
@@ -149,14 +149,10 @@ def test_a_key_in_any_place_of_the_configuration_is_neither_said_nor_kept(
         if f"\n{key} = " in written.partition(f"[{section}]")[2]:
             head, mark, rest = written.partition(f"[{section}]")
             text = head + mark + re.sub(rf"(?m)^{key} = .*$", lambda _: f"{key} = {form}", rest, count=1)  # noqa: B023
-        elif section == "openrouter":
-            text = f"[openrouter]\n{key} = {form}\n{written}"
         else:
-            text = written.replace(
-                f"[[{section}]]\n" if section == "target" else f"[{section}]\n",
-                (f"[[{section}]]\n" if section == "target" else f"[{section}]\n") + f"{key} = {form}\n",
-                1,
-            )
+            heading = f"[[{section}]]\n" if section in SEVERAL else f"[{section}]\n"
+            home = written if heading in written else f"{written}\n{heading}"
+            text = home.replace(heading, f"{heading}{key} = {form}\n", 1)
         place.config.write_text(text)
         assert commands_are_clean(place) == 2, form
         files_are_clean(place)

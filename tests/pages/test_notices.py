@@ -47,8 +47,8 @@ def test_the_error_budget_that_is_left_is_on_the_overview_and_the_models_page_of
     rows += [*minutes(now, "Some", 3), *minutes(now, "Over", 2), *minutes(now, "None", 3)]
     written(store_at, rows)
     page = html(open_page())
-    assert "error budget 40.0% left" in row(page, "Some")
-    assert "▼ error budget overspent by 100%" in row(page, "Over")
+    assert "30 d error budget 40.0% left" in row(page, "Some")
+    assert "▼ 30 d error budget overspent by 100%" in row(page, "Over")
     assert "error budget" not in row(page, "None")
     some = open_page("model.py", target="Some", range="1 h")  # whatever the range
     assert metric(some, "Error budget") == "40.0% left | 3 min down of 5 min that 99.5% allows, last 30 d"

@@ -6,26 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from settings.alerts import AlertSection, ChannelSection
-from settings.maintenance import MaintenanceSection
-from settings.relay import RelaySection, RouteSection
-from settings.sections import CollectorSection, OpenRouterSection, TargetSection
+from settings.sections import SECTIONS
 from settings.targets import ConfigError, parse
 from settings.unknown_keys import _GUESSES, VALUES, _by_guess
 
 PATH = Path("targets.toml")
 GOOD = '[[target]]\nname = "a"\nmodel = "m"\nbase_url = "http://h/v1"\n'
-KEYS = {
-    "": ["collector", "openrouter", "target", "relay", "route", "maintenance", "channel", "alert"],
-    "collector": list(CollectorSection.model_fields),
-    "openrouter": list(OpenRouterSection.model_fields),
-    "target": list(TargetSection.model_fields),
-    "relay": list(RelaySection.model_fields),
-    "route": list(RouteSection.model_fields),
-    "maintenance": list(MaintenanceSection.model_fields),
-    "channel": list(ChannelSection.model_fields),
-    "alert": list(AlertSection.model_fields),
-}
+KEYS = {"": list(SECTIONS)} | {name: list(model.model_fields) for name, model in SECTIONS.items()}
 ENV_NOTE = " It names the environment variable that holds the key; the key itself does not belong in this file"
 UNIT = ' A duration includes its unit, as in "30s"'
 MILLION = " It is in USD per million tokens"
