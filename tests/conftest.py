@@ -45,10 +45,11 @@ def chromium() -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A browser draws on every core: such tests have a part of the suite to themselves."""
+    """A browser draws on every core: nothing runs beside a test that has one."""
     for item in items:
         if isinstance(item, pytest.Function) and "chromium_path" in item.fixturenames:
             item.add_marker("browser")
+            item.add_marker("alone")
 
 
 @pytest.fixture(autouse=True)

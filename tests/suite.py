@@ -1,8 +1,7 @@
-"""`make test`: the whole suite in parts, and a check that each test ran once: `python -m tests.suite [--durations 50]`.
+"""`make test`: the whole suite in three parts, and a check that each test ran once: `python -m tests.suite [--durations 50]`.
 
-Tests that wait for clocks and processes run four at a time, then those with a browser. Tests that compute run beside
-both on what is left of every core (`nice`), and what measures has the machine to itself. Each part sees the whole
-collection before it chooses, so that what ran is compared with what there is.
+Tests that wait for clocks and processes run four at a time, tests that compute on every core, and what measures has the
+machine to itself. Each part sees the whole collection before it chooses, so that what ran is compared with what there is.
 """
 
 from __future__ import annotations
@@ -12,23 +11,18 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 PARTS = {
-    "those that wait": ["-n", "4", "--dist", "worksteal", "-m", "waits and not (alone or browser)"],
-    "those with a browser": ["-m", "browser and not alone"],
+    "those that wait": ["-n", "4", "--dist", "worksteal", "-m", "waits and not alone"],
     "those that compute": [
         *("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"),
-        *("-m", "not (waits or browser or alone)"),
+        *("-m", "not waits and not alone"),
     ],
     "those that measure": ["-m", "alone"],
 }
-LANES = (("those that wait", "those with a browser"), ("those that compute",))
-"""What runs side by side, before those that measure."""
-AT_LEISURE = "those that compute"
 NO_TESTS = 5
 MOST_NAMED = 20
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,28 +89,16 @@ def command(folder: Path, choice: list[str]) -> list[str]:
     return [sys.executable, "-m", "pytest", "-p", "tests.suite", f"--note-tests={folder}", *choice]
 
 
-def run_part(folder: Path, part: str) -> bool:
-    """Whether none of its tests failed. What it says comes in one piece."""
-    began = time.monotonic()
-    words = ["nice", "-n", "15"] if part == AT_LEISURE else []
-    asked = [*words, *command(folder, PARTS[part]), *sys.argv[1:]]
-    done = subprocess.run(asked, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    print(f"{done.stdout}\n-- {part}: {time.monotonic() - began:.0f} s\n", flush=True)
-    return done.returncode in (0, NO_TESTS)
-
-
 def main() -> int:
     """Returns 0 when each test ran once and none failed."""
-    print("the parts say what they found when they have ended, after some minutes each", flush=True)
-    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor() as lanes:
-        went_well = dict[str, bool]()
-
-        def run_parts(parts: tuple[str, ...]) -> None:
-            went_well.update((part, run_part(Path(name), part)) for part in parts)
-
-        list(lanes.map(run_parts, LANES))
-        run_parts(("those that measure",))
-        failed = [part for part, is_well in went_well.items() if not is_well]
+    with tempfile.TemporaryDirectory() as name:
+        failed = []
+        for part, choice in PARTS.items():
+            began = time.monotonic()
+            code = subprocess.run([*command(Path(name), choice), *sys.argv[1:]], cwd=ROOT, check=False).returncode
+            print(f"-- {part}: {time.monotonic() - began:.0f} s\n", flush=True)
+            if code not in (0, NO_TESTS):
+                failed.append(part)
         ran = noted(Path(name), "ran")
         wrong = complaints(noted(Path(name), "all"), ran)
     print(*wrong[:MOST_NAMED], sep="\n", end="\n" if wrong else "")
