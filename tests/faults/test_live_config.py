@@ -128,9 +128,10 @@ def test_a_target_that_is_added_is_probed_within_one_of_its_intervals(
     slots = [schedule.slot_at(probe.started_at) for probe in probes]
     # the first probe of all starts anywhere in its slot; from then on each slot is decided once, reload or not
     assert all(b - a == 1 for a, b in pairwise(slots[1:])), slots
-    # it decides the slot that it was planned in, also when the next one begins before it has left
+    # it decides the slot that it was planned in, and the next one when that begins while it is under way
     planned = schedule.slot_at(min(run.started_at for run in it.rows(RUNS, Run) if run.collector == "probe"))
-    assert [probe.stands_for_s for probe in probes] == [slots[0] - planned + 1.0, *[1.0] * (len(probes) - 1)]
+    first, *others = [probe.stands_for_s for probe in probes]
+    assert first in (1.0, slots[0] - planned + 1.0) and set(others) == {1.0}
 
 
 @both_ways

@@ -194,8 +194,9 @@ def test_a_loop_skips_the_slots_of_a_rest_and_is_on_time_for_the_next_one(tmp_pa
     # a probe decides the slot that it was planned in, also when the next one begins before it has left
     decided = schedule.slot_at(min(run.started_at for run in _runs(place)))
     assert _skipped(place) == slots[1] - decided - 1
-    seconds = [row.stands_for_s for row in place.probes()]
-    assert seconds[:2] == [slots[0] - decided + 1.0, 1.0], "a rest is nobody's uptime"
+    # ... and that one, too, when it is still under way then
+    first, second = [row.stands_for_s for row in place.probes()][:2]
+    assert first in (1.0, slots[0] - decided + 1.0) and second == 1.0, "a rest is nobody's uptime"
 
 
 def test_both_profiles_rest_and_no_confirmation_is_sent_into_it(tmp_path: Path) -> None:
