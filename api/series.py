@@ -18,7 +18,7 @@ from api.parameters import choice, duration_ms, time_range
 from api.rows import at_or_null
 from api.targets import asked
 from pages.queries import cache
-from pages.queries.series import SteppedRollups, StepError, stepped_rollups
+from pages.queries.series import StepError, SteppedRollups, stepped_rollups
 from pages.queries.source import store_url
 from pages.queries.target_history import THROUGHPUT
 from pages.queries.time_range import TimeRange
