@@ -69,10 +69,10 @@ def _controls(targets: list[Target]) -> tuple[Target, Trial]:
     ttft_max_s = slo = None
     if kind in IN_A_ROW:
         with bad:
-            after = int(numeric(st.slider, "Bad slots in a row (after)", 1, LONGEST_ROW, 2, key="alert_after"))
+            after = int(numeric(st.slider, "Bad in a row (after)", 1, LONGEST_ROW, 2, key="alert_after"))
         with good:
             clear_after = int(
-                numeric(st.slider, "Good slots in a row (clear_after)", 1, LONGEST_ROW, 2, key="alert_clear")
+                numeric(st.slider, "Good in a row (clear_after)", 1, LONGEST_ROW, 2, key="alert_clear")
             )
     if kind == "degraded":
         chosen_s = numeric(
