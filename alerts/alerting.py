@@ -21,6 +21,8 @@ from alerts.lock import AlertLock
 from alerts.messages import Item, Surroundings, compose, items_of
 from alerts.occurrences import FLAPPING, SILENCED, Occurrences
 from alerts.pacing import Pacing
+from alerts.stops import KIND as STOPPED
+from alerts.stops import StopAlerts
 from alerts.subscriptions import Subscriptions
 from settings.alerts import Channel
 from settings.targets import Config
@@ -60,6 +62,7 @@ class Alerting:
         self._dispatcher = dispatcher or Dispatcher()
         self._clock, self._monotonic = clock, monotonic
         self._pacing: dict[str, Pacing] = {}
+        self._stops = StopAlerts()
         self._waiting: list[Probe] = []
         self._evaluator: Evaluator | None = None
         self._histories: dict[str, History] = {}
@@ -173,6 +176,8 @@ class Alerting:
         targets = gather.watched(self._config)
         subscriptions = Subscriptions(self._config.alerts, targets)
         alerts = gather.read_alerts(self._store, self._location)
+        if subscriptions.wanted(STOPPED):
+            alerts = [alert for alert in alerts if alert.kind != STOPPED]  # taken over at each look around
         keep = self._keep(targets, subscriptions)
         slots = gather.read_slots(self._store, self._config, self._location, keep, now)
         new = {(probe.target, probe.started_at) for probe in self._waiting}
@@ -236,6 +241,8 @@ class Alerting:
             self._store, self._config, self._location, evaluator.subscriptions, now, began_at=self._began_at
         )
         self._began_at, self._catalog_changed = None, False
+        if evaluator.subscriptions.wanted(STOPPED):
+            self._stops.take_over(evaluator.occurrences, gather.read_stops(self._store, now), facts)
         evaluator.look_around(facts)
         evaluator.occurrences.forget_old(now)
 
