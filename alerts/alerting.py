@@ -178,7 +178,10 @@ class Alerting:
         alerts = gather.read_alerts(self._store, self._location)
         if subscriptions.wanted(STOPPED):
             alerts = [alert for alert in alerts if alert.kind != STOPPED]  # taken over at each look around
-        keep = self._keep(targets, subscriptions)
+        failing = None
+        if self._single and subscriptions.wanted("slo_burn"):  # one slot more is no burn where none failed before
+            failing = gather.failing_lately(self._store, targets, self._location, now)
+        keep = self._keep(targets, subscriptions, failing)
         slots = gather.read_slots(self._store, self._config, self._location, keep, now)
         new = {(probe.target, probe.started_at) for probe in self._waiting}
         known = {name: [slot for slot in found if (name, slot.at) not in new] for name, found in slots.items()}
@@ -197,8 +200,13 @@ class Alerting:
         return Evaluator(self._location, targets, subscriptions, occurrences, newest)
 
     @staticmethod
-    def _keep(targets: Iterable[WatchedTarget], subscriptions: Subscriptions) -> dict[str, int]:
-        return {target.name: gather.keep_ms(target, subscriptions) for target in targets}
+    def _keep(
+        targets: Iterable[WatchedTarget], subscriptions: Subscriptions, failing: frozenset[str] | None = None
+    ) -> dict[str, int]:
+        return {
+            target.name: gather.keep_ms(target, subscriptions, may_burn=failing is None or target.name in failing)
+            for target in targets
+        }
 
     def _look_at_all(self, evaluator: Evaluator) -> None:
         now = self._clock()

@@ -39,6 +39,7 @@ from store.schema import BUDGETS, MODELS, PROBES, REQUESTS, RUNS, Budget, Model,
 
 PROBE_RUNS = "probe"
 MOST_RUNS = 2_000
+BURN_MS = max(limit.long_ms for limit in LIMITS)
 CHANGE_WITHIN_MS = DAY_MS
 """What changed longer ago is no news."""
 _PRICES = {"price in", "price out", "price per request", "other prices"}
@@ -60,14 +61,26 @@ def watched(config: Config) -> list[WatchedTarget]:
     ]
 
 
-def keep_ms(target: WatchedTarget, subscriptions: Subscriptions) -> int:
-    """How far back rules look at a target's slots."""
+def keep_ms(target: WatchedTarget, subscriptions: Subscriptions, *, may_burn: bool = True) -> int:
+    """How far back rules look at a target's slots. `may_burn`: it failed in the time that error budgets look at."""
     needed = [target.reach_ms(subscriptions.slots_needed())]
     if subscriptions.wanted("degraded"):
         needed.append(degraded.WINDOW_MS)
-    if target.slo is not None and subscriptions.wanted("slo_burn"):
-        needed.append(max(limit.long_ms for limit in LIMITS))
+    if may_burn and target.slo is not None and subscriptions.wanted("slo_burn"):
+        needed.append(BURN_MS)
     return max(needed)
+
+
+def failing_lately(store: Store, targets: Iterable[WatchedTarget], location: str, now: int) -> frozenset[str]:
+    """The targets with an objective that failed in the time that error budgets look at: of most there is nothing to
+    read, where their probes of six hours are hundreds each. Raises StoreError.
+    """
+    names = tuple(sorted(target.name for target in targets if target.slo is not None))
+    if not names:
+        return frozenset()
+    selection = Selection(now - BURN_MS, horizon(now), names, failed=True)
+    rows = store.read(PROBES, selection, columns=("target", "location", "outcome"))
+    return frozenset(name for name, place, outcome in rows if place == location and outcome in DOWN)
 
 
 def read_slots(
