@@ -1,4 +1,4 @@
-"""`/feed.atom`: incidents, retirements and changes of the catalog. Without a token: that targets were down, and when."""
+"""`/feed.atom`: incidents, retirements, changes of the catalog. Without a token: that targets were down, and when."""
 
 from __future__ import annotations
 
