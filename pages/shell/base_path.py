@@ -23,7 +23,8 @@ class BasePath:
         prefix = base_path()
         if scope["type"] == "http" and prefix and scope["path"].startswith(f"{prefix}/"):
             raw = scope.get("raw_path") or b""
-            inner = scope | {"path": scope["path"].removeprefix(prefix), "raw_path": raw.removeprefix(prefix.encode())}
+            path, raw_path = scope["path"].removeprefix(prefix), raw.removeprefix(prefix.encode())
+            inner = {**scope, "path": path, "raw_path": raw_path}
             if any(route.matches(inner)[0] is not Match.NONE for route in self._routes):
                 scope = inner
         await self._app(scope, receive, send)
