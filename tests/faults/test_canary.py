@@ -104,7 +104,18 @@ def test_no_key_is_in_any_byte_that_was_written(place: CliFixture, monkeypatch: 
         if path.is_file() and path.name not in ("targets.toml", "key"):
             searched(path.name, path.read_bytes())
     monkeypatch.setenv("UPTOKEN_STORE", place.url)
-    for page in ("", "model", "compare", "routing", "catalog", "alerts", "export", "system", "public_status"):
+    for page in (
+        "",
+        "model",
+        "compare",
+        "routing",
+        "catalog",
+        "targets",
+        "alerts",
+        "export",
+        "system",
+        "public_status",
+    ):
         app = AppTest.from_file(FRONT, default_timeout=60)
         app.run()
         if page:

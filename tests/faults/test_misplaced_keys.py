@@ -110,7 +110,7 @@ def searched(where: str, content: bytes) -> None:
 def pages_are_clean() -> None:
     st.cache_data.clear()
     st.cache_resource.clear()
-    for page in ("", "model", "export", "system", "public_status"):
+    for page in ("", "model", "targets", "export", "system", "public_status"):
         app = AppTest.from_file(FRONT, default_timeout=60)
         app.run()
         if page:

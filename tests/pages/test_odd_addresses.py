@@ -22,6 +22,7 @@ PAGES = (
     "compare.py",
     "routing.py",
     "catalog.py",
+    "targets.py",
     "alerts.py",
     "export.py",
     "system.py",

@@ -24,6 +24,7 @@ PAGES = (
     "compare.py",
     "routing.py",
     "catalog.py",
+    "targets.py",
     "alerts.py",
     "system.py",
     "glossary.py",
