@@ -19,7 +19,7 @@ from pages.sections import (
     model_uptime,
     model_usage,
 )
-from pages.shell import empty_states, sign_in, time_range
+from pages.shell import empty_states, sign_in, time_range, workload
 from stats.providers import by_provider
 from stats.routes import attempts_by_provider, first_choices, routes_of
 from store.clock import now_ms
@@ -49,6 +49,8 @@ if name is None:
     empty_states.no_such_target(asked or "", asked in {target.name for target in cache.targets(url)})
     st.stop()
 st.set_page_config(page_title=f"{name} · Uptoken")
+with right:
+    workload.control()
 places = sorted({target.location for target in targets if target.name == name})
 with right:
     asked_place = st.query_params.get("location") if "location" not in st.session_state else None
@@ -82,7 +84,7 @@ def live() -> None:
             title="This target is disabled",
             icon=":material/pause_circle:",
         )
-    metrics(model_header.numbers(view, series_colours.variable(number)))
+    metrics(model_header.numbers(view, series_colours.variable(number), workload.current(), now))
     st.html(model_uptime.uptime_card(view.history, chosen, now, time_range.zone()))
     if len(places) > 1:
         st.html(model_uptime.all_locations(url, target, places, chosen, now, time_range.zone()))

@@ -7,11 +7,12 @@ from pages.components import status_bars, theme
 from pages.components.metric import metrics
 from pages.queries import cache, source
 from pages.sections import overview_events, overview_summary, overview_table
-from pages.shell import empty_states, sign_in, time_range
+from pages.shell import empty_states, sign_in, time_range, workload
 from store.clock import now_ms
 
 empty_states.unless_store()
 url = source.store_url()
+size = workload.control()
 row_filter = overview_summary.controls([target for target in cache.targets(url) if target.state != "removed"])
 
 
@@ -22,7 +23,7 @@ def live() -> None:
     if not targets:
         empty_states.empty()
         return
-    shown = overview_table.overview_content(url, time_range.current(), row_filter)
+    shown = overview_table.overview_content(url, time_range.current(), row_filter, size)
     if shown.is_new:
         empty_states.no_probe_yet([target.api_key_env for target in targets if target.api_key_env])
         return
@@ -35,7 +36,7 @@ def live() -> None:
 @sign_in.fragment(run_every=time_range.pixel_s())
 def side_by_side() -> None:
     """How the targets compare, and what they cost."""
-    rows = overview_table.overview_content(url, time_range.current(), row_filter).rows
+    rows = overview_table.overview_content(url, time_range.current(), row_filter, size).rows
     points = overview_summary.points(url, rows)
     spending = cache.costs(url, cache.rounded(now_ms(), 300_000))
     has_field = len(points) > 1  # one alone compares with nothing

@@ -12,15 +12,18 @@ from markupsafe import Markup
 
 from pages.components import formatting, glossary, notices, states, theme
 from pages.components.metric import Metric
+from pages.components.request_estimate import request_estimate
 from pages.components.sparkline import sparkline
 from pages.components.status_bars import status_bars
 from pages.components.table import bold, quiet
 from pages.queries import cache, series_colours
 from pages.queries.error_budgets import ErrorBudget, error_budgets
+from pages.queries.listed_prices import priced_row
 from pages.queries.target_history import THROUGHPUT, TargetHistory, target_histories
 from pages.queries.time_range import TimeRange
 from pages.sections.target_state import badge
 from pages.shell.time_range import in_link, zone
+from routing.workload import RequestEstimate, Workload, estimate_request
 from stats.incidents import TargetState
 from stats.samples import Percentiles
 from stats.status_bars import MOST_BARS, Bar
@@ -93,21 +96,24 @@ SLOT_MS = 10_000
 """How long the live part is the same for all viewers of the same range."""
 
 
-def overview_content(url: str, window: TimeRange, row_filter: RowFilter) -> OverviewContent:
-    """The live part's content: made once in `SLOT_MS`, however many look at it."""
+def overview_content(
+    url: str, window: TimeRange, row_filter: RowFilter, size: Workload | None = None
+) -> OverviewContent:
+    """The live part's content: made once in `SLOT_MS`, however many look at it. `size`: of the viewer's requests."""
     since = None if window.is_live else window.since
-    view = (since, window.until - window.since, window.words, row_filter)
+    view = (since, window.until - window.since, window.words, row_filter, size)
     return _content(url, *view, zone(), tuple(in_link().items()), cache.rounded(now_ms(), SLOT_MS))
 
 
 # not copied for each viewer: nobody changes it
-@st.cache_resource(ttl=60, max_entries=16, show_spinner=False, hash_funcs={RowFilter: hash})
+@st.cache_resource(ttl=60, max_entries=16, show_spinner=False, hash_funcs={RowFilter: hash, Workload: hash})
 def _content(
     url: str,
     since: int | None,
     span: int,
     words: str,
     row_filter: RowFilter,
+    size: Workload | None,
     zone: str,
     link: tuple[tuple[str, str], ...],
     slot: int,
@@ -118,7 +124,7 @@ def _content(
     if all(row.last_at is None for row in fleet):
         return OverviewContent(True, [], [], Markup())
     wanted = [row for row in fleet if row_filter.matches(row)]
-    html = overview_table(url, wanted, now, zone, dict(link), everything=row_filter.everything)
+    html = overview_table(url, wanted, now, zone, dict(link), size, everything=row_filter.everything)
     return OverviewContent(False, wanted, summary(url, fleet, window, now), html)
 
 
@@ -195,7 +201,14 @@ def _spent(url: str, now: int) -> Metric:
 
 
 def overview_table(
-    url: str, rows: list[Row], now: int, zone: str, link: dict[str, str], *, everything: bool = True
+    url: str,
+    rows: list[Row],
+    now: int,
+    zone: str,
+    link: dict[str, str],
+    size: Workload | None = None,
+    *,
+    everything: bool = True,
 ) -> Markup:
     """The first `MOST_ROWS`, or all. `link` is what a link to a target's page carries along."""
     if not rows:
@@ -226,6 +239,7 @@ def overview_table(
             series_colours.variable(numbers.get(row.target.name, 0)),
             _link(row.target, link, say_location),
             cache.resting(url, row.target, now),
+            _estimate(url, row, size, now),
         )
         for row, bars in shown
     )
@@ -241,6 +255,7 @@ def _row(
     colour: str,
     link: str,
     rest: tuple[int, str] | None,
+    estimate: RequestEstimate | None,
 ) -> Markup:
     target, state, history = row.target, row.state, row.history
     since = "" if state.since is None else f", {formatting.duration((now - state.since) / 1_000)}"
@@ -267,7 +282,7 @@ def _row(
         sparkline(history.median_line(target.profile, "ttft_ms"), colour),
         _number(row.speed, formatting.rate, "tok/s", with_p95=False),
         sparkline(history.median_line(THROUGHPUT, "tokens_per_second"), colour),
-        _facts(row.model),
+        _facts(row.model, estimate),
         formatting.exact(row.last_at, zone) if row.last_at is not None else "",
         formatting.ago(row.last_at, now),
     )
@@ -293,11 +308,16 @@ def _number(value: Percentiles, write: Callable[[float | None], str], unit: str,
     return Markup('<span class="big">{}</span> {}').format(write(value.p50), quiet(f"{unit}{note}"))
 
 
-def _facts(model: Model | None) -> Markup:
+def _estimate(url: str, row: Row, size: Workload | None, now: int) -> RequestEstimate | None:
+    if size is None:
+        return None
+    return estimate_request(size, row.ttft.p50, row.speed.p50, priced_row(url, row.target, row.model), now)
+
+
+def _facts(model: Model | None, estimate: RequestEstimate | None) -> Markup:
     if model is None:
-        return quiet(formatting.DASH)
+        return request_estimate(estimate) or quiet(formatting.DASH)
     prices = {model.usd_per_million_input, model.usd_per_million_output}
     price = f"price {formatting.UNKNOWN}" if None in prices else formatting.prices(model)
-    return Markup("{}<br>{}").format(
-        formatting.context(model.context_tokens), quiet("free" if prices == {"0"} else price)
-    )
+    facts = (formatting.context(model.context_tokens), quiet("free" if prices == {"0"} else price))
+    return Markup("<br>").join(part for part in (*facts, request_estimate(estimate)) if part)

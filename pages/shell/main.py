@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.components import theme
-from pages.shell import browser, help, sign_in, staleness, time_range
+from pages.shell import browser, help, sign_in, staleness, time_range, workload
 from settings.secrecy import hidden
 
 PAGES = Path(__file__).resolve().parents[1]
@@ -53,6 +53,7 @@ if page is not status:
         time_range.effective_range()
 if notice := os.environ.get("UPTOKEN_NOTICE"):
     st.html(f'<div class="u u-notice" role="note">{escape(hidden(notice))}</div>')
+workload.bring_along(page.url_path)
 page.run()
 if not everything:
     st.button("Log in", on_click=st.login, type="tertiary", help="All pages are for those who are on the list")
