@@ -26,6 +26,7 @@ def live() -> None:
     if shown.is_new:
         empty_states.no_probe_yet([target.api_key_env for target in targets if target.api_key_env])
         return
+    st.html(shown.sentence)
     metrics(shown.metrics)
     st.html(shown.table)
     st.html(status_bars.legend())

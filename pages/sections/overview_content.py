@@ -13,11 +13,14 @@ from pages.components import formatting
 from pages.components.metric import Metric
 from pages.components.states import WORDS
 from pages.queries import cache
+from pages.queries.situation import observations
 from pages.queries.time_range import TimeRange
 from pages.sections.overview_rows import Layout, Row, RowFilter, rows, sort_rows
+from pages.sections.overview_sentence import sentence_line
 from pages.sections.overview_table import overview_table
 from pages.shell.time_range import in_link, zone
 from routing.workload import Workload
+from stats.situation import describe_situation
 from store.clock import DAY_MS, now_ms
 
 SLOT_MS = 10_000
@@ -30,6 +33,7 @@ class OverviewContent:
     """What the live part shows, ready to be sent; `is_new` when no target was ever probed."""
 
     is_new: bool
+    sentence: Markup
     rows: list[Row]
     metrics: list[Metric]
     table: Markup
@@ -64,10 +68,12 @@ def _content(
     window = TimeRange(now - span, now, True, words) if since is None else TimeRange(since, since + span, False, words)
     fleet = rows(url, [target for target in cache.targets(url) if target.state != "removed"], window, now)
     if all(row.last_at is None for row in fleet):
-        return OverviewContent(True, [], [], Markup())
+        return OverviewContent(True, Markup(), [], [], Markup())
     wanted = sort_rows((row for row in fleet if row_filter.matches(row)), layout, size, now)
     html = overview_table(url, wanted, now, zone, dict(link), size, layout, everything=row_filter.everything)
-    return OverviewContent(False, wanted, summary(url, fleet, window, now, dict(link)), html)
+    parts = describe_situation(observations(url, [row.history for row in fleet], now))
+    said = sentence_line(parts, dict(link))
+    return OverviewContent(False, said, wanted, summary(url, fleet, window, now, dict(link)), html)
 
 
 def summary(url: str, rows: list[Row], window: TimeRange, now: int, link: dict[str, str]) -> list[Metric]:
