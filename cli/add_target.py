@@ -65,7 +65,7 @@ def find_server(request: AddRequest) -> tuple[AddRequest, Server]:
     """The server at the request's address, and the request with the variable of its key, should one be asked for.
     Raises ConfigError.
     """
-    from collectors.discovery import DiscoveryError, KeyRefusedError
+    from collectors.discovery import DiscoveryError, KeyRefusedError, Server, UnreachableError
     from collectors.discovery import find_server as find
 
     while True:
@@ -76,6 +76,9 @@ def find_server(request: AddRequest) -> tuple[AddRequest, Server]:
                 raise _config_error(str(problem)) from problem
             request = replace(request, api_key_env=_ask_for_variable())
         except DiscoveryError as problem:
+            is_there = not isinstance(problem, UnreachableError)
+            if is_there and request.api is not None and request.models:  # a server without a list
+                return request, Server(request.base_url or "", request.api, ())
             raise _config_error(str(problem)) from problem
 
 

@@ -175,8 +175,7 @@ def _explain(target: ProbeTarget, problems: list[tuple[str, ValueError]]) -> Dis
         )
     return DiscoveryError(
         f"there is no list of models at {' or '.join(tried[:3])} (HTTP 404){through}: check the base URL, which ends "
-        "where the API's paths begin, as in https://host/v1; for a server without a list, give --model, --api and "
-        "--no-test"
+        "where the API's paths begin, as in https://host/v1; for a server without a list, give --model and --api"
     )
 
 

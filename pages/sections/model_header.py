@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Literal
 
 from markupsafe import Markup
@@ -26,6 +27,7 @@ from store.schema import Model, Probe, Target
 
 CHECKS = {"sum": "fresh sums", "echo": "fresh numbers to repeat"}
 MOST_PARAMETERS = 8
+LONGEST_BEGINNING = 160
 
 
 @dataclass(frozen=True)
@@ -59,19 +61,27 @@ def header(view: View, colour: str, now: int, zone: str) -> Markup:
         chips = [*(model.input_modalities or "").split(","), *parameters, *chips]
     chips += (target.tags or "").split(",")
     chip = Markup('<span class="u-chip">{}</span>')
-    about = Markup('<div style="margin-top:10px;max-width:76ch" class="q">{}</div>')
     since = f" since {formatting.clock(state.since, zone, now)}" if state.since is not None else ""
     return Markup(
-        '<div class="u u-head"><h1>{}{}</h1><div class="facts">{}</div>{}<div class="u-chips">{}{}</div>{}</div>'
+        '<div class="u u-head"><div class="u-name"><h1>{}{}</h1>{}</div><div class="facts">{}</div>{}'
+        '<div class="u-chips">{}</div>{}</div>'
     ).format(
         theme.swatch(colour),
         target.name,
-        Markup().join(Markup("<span>{}</span>").format(fact) for fact in facts),
-        about.format(model.description) if model is not None and model.description else "",
-        Markup().join(chip.format(text.replace("_", " ")) for text in chips if text),
         badge(state, target, view.newest, view.rest, since, now, zone),
+        Markup().join(Markup("<span>{}</span>").format(fact) for fact in facts),
+        _description(model.description) if model is not None and model.description else "",
+        Markup().join(chip.format(text.replace("_", " ")) for text in chips if text),
         _rest_note(view.rest, now, zone),
     )
+
+
+def _description(text: str) -> Markup:
+    """A long one is behind its beginning."""
+    if len(text) <= LONGEST_BEGINNING:
+        return Markup('<div class="u-about-model q">{}</div>').format(text)
+    beginning = shorten(text, LONGEST_BEGINNING, placeholder="…")
+    return Markup('<details class="u-about-model q"><summary>{}</summary>{}</details>').format(beginning, text)
 
 
 def _model_facts(model: Model | None, now: int, zone: str) -> Iterator[str]:

@@ -218,6 +218,17 @@ def test_a_model_that_does_not_answer_is_written_only_when_that_is_wanted(
     assert shell.names == ["first", "chat-1"] and len(server.requests) == seen
 
 
+def test_a_server_without_a_list_is_tried_in_the_api_that_is_named(
+    shell: Shell, vendor: tuple[Vendor, FaultServer]
+) -> None:
+    _, server = vendor
+    elsewhere = server.url.replace("/v1", "/elsewhere")
+    code, _, err = shell("add", "--base-url", elsewhere, "--model", "m", "--yes")
+    assert code == 2 and "for a server without a list, give --model and --api" in err
+    code, _, err = shell("add", "--base-url", elsewhere, "--model", "m", "--api", "chat", "--yes")
+    assert code == 2 and "nothing was written: m: not found: HTTP 404" in err  # it was tried there
+
+
 def test_a_file_that_is_wrong_already_is_left_alone(shell: Shell, vendor: tuple[Vendor, FaultServer]) -> None:
     shell.config.write_text(START + 'evry = "5s"\n')
     code, _, err = shell("add", "--base-url", vendor[1].url, "--model", "acme/chat-1", "--yes")

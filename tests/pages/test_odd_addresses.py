@@ -23,6 +23,7 @@ PAGES = (
     "compare.py",
     "routing.py",
     "catalog.py",
+    "targets.py",
     "alerts.py",
     "export.py",
     "system.py",
