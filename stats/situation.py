@@ -7,7 +7,7 @@ needs a target elsewhere that answers, a common cause needs several targets that
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -87,6 +87,19 @@ def describe_situation(observations: Sequence[Observation]) -> list[Part]:
         parts += _describe(trouble, seen)
     affected = {name for trouble in troubles for name in trouble.names}
     return [*parts, *_network(seen, affected), *_evidence(seen, affected), *_new(seen, affected)]
+
+
+def by_location(statuses: Mapping[str, Status]) -> str:
+    """From where a target is down or slow, by its status at each location: `down from Frankfurt only`; nothing where
+    nothing is known.
+    """
+    known = {place: status for place, status in statuses.items() if status in ("up", "degraded", "down")}
+    where = "everywhere" if len(known) == len(statuses) else "where it is known"
+    for word, status in (("down", "down"), ("slow", "degraded")):
+        places = sorted(place for place, seen in known.items() if seen == status)
+        if places:
+            return f"{word} {where}" if len(places) == len(known) else f"{word} from {_list(places)} only"
+    return f"up {where}" if known else ""
 
 
 def sentence(parts: Iterable[Part]) -> str:

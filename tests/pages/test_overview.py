@@ -143,3 +143,27 @@ def test_the_router_and_the_relay_are_heard_of_what_is_down(store_at: Path) -> N
         "last 30 minutes; of 20 requests of yours to them, 5 failed in the last 30 minutes."
     )
     assert 'href="./?show=down"' in said and 'href="./?find=acme.com"' in said and 'href="model?target=Ant"' in said
+
+
+def test_a_target_that_several_places_probe_is_shown_from_each(store_at: Path) -> None:
+    now = now_ms()
+    store = open_store(f"sqlite:///{store_at}")
+    for name, places in (("Ant", ("Frankfurt", "Oslo")), ("Bee", ("Oslo",))):
+        for place in places:
+            store.write([target(name, location=place, every_s=60.0)])
+            is_down = (name, place) == ("Ant", "Frankfurt")
+            store.write(
+                probe(
+                    now - 5_000 - n * MINUTE, "timeout" if is_down and n < 30 else "ok", target=name, location=place,
+                    ttft_ms=None if is_down and n < 30 else 100.0 if place == "Oslo" else 300.0,
+                )
+                for n in range(60)
+            )  # fmt: skip
+    store.close()
+    page = html(open_page(by_location="true"))
+    ant = page.partition('data-target="Ant"')[2].partition("</tr>")[0]
+    cells = [" ".join(text(cell.replace("<br>", " ")).split()) for cell in ant.split("<td")[1:]]
+    assert cells[0].partition(">")[2] == "▼ down from Frankfurt only"
+    assert [cell.partition(">")[2] for cell in cells[1:]] == ["▼ down 50.0% · 300 ms", "● up 100% · 100 ms"]
+    bee = page.partition('data-target="Bee"')[2].partition("</tr>")[0]
+    assert "● up everywhere" in text(bee) and "not probed" in text(bee)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stats.situation import Observation, describe_situation, sentence
+from stats.situation import Observation, by_location, describe_situation, sentence
 
 
 def seen(name: str, status: str = "up", host: str = "acme.com", **more: Any) -> Observation:
@@ -182,3 +182,22 @@ def test_each_part_names_its_evidence() -> None:
         ("network", ""),
         ("claim", "A"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ({"Bonn": "up", "Oslo": "up"}, "up everywhere"),
+        ({"Bonn": "down", "Oslo": "up"}, "down from Bonn only"),
+        ({"Bonn": "down", "Cork": "down", "Oslo": "up"}, "down from Bonn and Cork only"),
+        ({"Bonn": "down", "Oslo": "down"}, "down everywhere"),
+        ({"Bonn": "degraded", "Oslo": "up"}, "slow from Bonn only"),
+        ({"Bonn": "down", "Oslo": "degraded"}, "down from Bonn only"),
+        ({"Bonn": "stale", "Oslo": "up"}, "up where it is known"),
+        ({"Bonn": "stale", "Oslo": "down"}, "down where it is known"),
+        ({"Bonn": "down", "Cork": "up", "Oslo": "stale"}, "down from Bonn only"),
+        ({"Bonn": "stale", "Oslo": "paused"}, ""),
+    ],
+)
+def test_a_target_is_down_everywhere_or_from_some_locations_only(statuses: dict[str, Any], expected: str) -> None:
+    assert by_location(statuses) == expected
