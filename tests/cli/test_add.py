@@ -132,6 +132,25 @@ def test_a_dry_run_says_the_same_and_writes_nothing(shell: Shell, vendor: tuple[
     assert (found["written"], found["undo"], shell.config.read_text()) == (False, None, START)
 
 
+def test_a_well_known_provider_has_a_price_before_anything_is_sent(shell: Shell) -> None:
+    words = (
+        "add",
+        "--base-url",
+        "https://api.openai.com/v1",
+        "--model",
+        "gpt-4o-mini",
+        "--api-key-env",
+        "ACME_API_KEY",
+    )
+    [target] = shell.json(*words, "--no-test", "--dry-run")["targets"]
+    assert target["test"] is None and 0 < target["day"]["max_usd"] < 1
+    assert "assumed" not in target["day"]["words"]
+    [unknown] = shell.json("add", "--base-url", "https://llm.example.com/v1", "--model", "m", "--no-test", "--dry-run")[
+        "targets"
+    ]
+    assert "price unknown, assumed high" in unknown["day"]["words"]
+
+
 def test_the_models_of_a_server_are_listed(shell: Shell, vendor: tuple[Vendor, FaultServer]) -> None:
     _, server = vendor
     found = shell.json("add", "--base-url", server.url, "--list")
