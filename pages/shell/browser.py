@@ -1,4 +1,4 @@
-"""What the browser adds to the pages: see `together.js`, which is the whole of it."""
+"""What the browser adds to the pages: see `browser.js`, which is the whole of it."""
 
 from __future__ import annotations
 
