@@ -54,6 +54,23 @@ def names(url: str) -> list[str]:
     return sorted({target.name for target in targets}) + sorted(models)
 
 
+def pair(url: str, name: str | None = None) -> list[str]:
+    """Two targets to compare, `name` (or the first one) and another: of the same model, else the next one. Empty where
+    there are not two.
+    """
+    targets = [target for target in cache.targets(url) if target.state == "active"]
+    known = sorted({target.name for target in targets} | ({name} if name else set()))
+    models = {target.name: target.model for target in cache.targets(url)}
+    if len(known) < 2:
+        return []
+    alike = [one for one in known if sum(models.get(other) == models.get(one) for other in known) > 1]
+    first = name or next(iter(alike), known[0])
+    others = [other for other in known if other != first]
+    same = [other for other in others if models.get(other) == models.get(first)]
+    after = [other for other in others if other > first]
+    return [first, [*same, *after, *others][0]]
+
+
 def name_of(url: str, model: str) -> str:
     """The name of a catalog model here: that of the first target that probes it, else its slug."""
     probing = sorted(t.name for t in cache.targets(url) if t.model == model and t.state != "removed")
