@@ -8,7 +8,7 @@ import numpy as np
 
 from stats.samples import Samples
 from store.arrays import Counts
-from store.sketch import BUCKETS, GAMMA, SMALLEST
+from store.sketch import GAMMA, SMALLEST
 
 RESAMPLES = 2_000
 LEAST_SAMPLES = 5
@@ -40,30 +40,22 @@ def difference(one: Samples, other: Samples, seed: int = 1) -> Difference | None
     if min(one.count, other.count) < LEAST_SAMPLES:
         return None
     chance = np.random.default_rng(seed)
-    gaps = _medians(_resampled(other.buckets, chance)) - _medians(_resampled(one.buckets, chance))
+    gaps = _resampled_medians(other.buckets, chance) - _resampled_medians(one.buckets, chance)
     low, high = np.quantile(gaps, (0.025, 0.975))
     [[median_one], [median_other]] = (each.quantiles((0.5,)) for each in (one, other))
     assert median_one is not None and median_other is not None
     return Difference(median_one, median_other, float(low), float(high))
 
 
-def _resampled(counts: Counts, chance: np.random.Generator) -> Counts:
-    """As many samples as there are, drawn with replacement: one row a resample, one column a bucket."""
+def _resampled_medians(counts: Counts, chance: np.random.Generator) -> np.ndarray:
+    """The median of each resample: as many samples as there are, drawn with replacement from the buckets. It lies as
+    far into its bucket as the half of its samples does: without that, an interval would go in steps of 2%.
+    """
     used = np.flatnonzero(counts)
     total = int(counts.sum())
-    drawn = np.zeros((RESAMPLES, BUCKETS), dtype=np.int64)
-    drawn[:, used] = chance.multinomial(total, counts[used] / total, size=RESAMPLES)
-    return drawn
-
-
-def _medians(counts: Counts) -> np.ndarray:
-    """The median of each resample, as far into its bucket as the half of its samples lies: without that, an interval
-    would go in steps of 2%.
-    """
-    ends = np.cumsum(counts, axis=1)
-    half = ends[:, -1] / 2
-    place = (ends < half[:, None]).sum(axis=1)
-    row = np.arange(len(counts))
-    inside = counts[row, place]
-    into = 1 - (ends[row, place] - half) / inside
-    return np.asarray(SMALLEST * GAMMA ** (place - 1 + into))
+    drawn = chance.multinomial(total, counts[used] / total, size=RESAMPLES)
+    ends = np.cumsum(drawn, axis=1)
+    place = (ends < total / 2).sum(axis=1)
+    row = np.arange(RESAMPLES)
+    into = 1 - (ends[row, place] - total / 2) / drawn[row, place]
+    return np.asarray(SMALLEST * GAMMA ** (used[place] - 1 + into))

@@ -18,7 +18,7 @@ PAGES = {
     "catalog": '[data-testid="stDataFrame"] canvas',
     "compare?with=Gemma+3+27B&with=Gemma+3+4B%2C+Provider+A": ".u-table.compare",
     "routing?model=google%2Fgemma-3-27b-it&hour=40": "text=Measured by your probes",
-    "model?target=Gemma+3+27B": "text=Tried first",
+    "model?target=Gemma+3+27B&tab=Providers": "text=Tried first",
 }
 
 

@@ -209,14 +209,25 @@ def test_targets_and_models_stand_side_by_side(filled: Path) -> None:
     page = html(app)
     assert facts(page, "Uptime")[0].startswith("99.17%")
     assert facts(page, "Uptime")[2] == "–"
-    assert facts(page, "Cost of 1,000 requests, 1,000 in, 1,000 out") == ["$3.00", "$0", "$0"]
-    assert facts(page, "Context") == ["65,536", "32,768", "8,192"]
+    costs = facts(page, "Cost of 1,000 requests, 1,000 in, 1,000 out")
+    assert [cost.split()[0] for cost in costs] == ["$3.00", "$0", "$0"]
+    assert "−$3.00" in costs[1] and "<b>$0</b>" not in page  # two are as cheap: none is the best
+    assert facts(page, "Context") == ["65,536", "32,768", "8,192"] and "<b>65,536</b>" in page
     assert "not probed" in page
     assert len(app.get("plotly_chart")) == 2
 
 
+def test_who_comes_without_a_choice_finds_two_compared_and_a_link_is_followed(filled: Path) -> None:
+    app = open_page("compare.py")
+    assert app.multiselect(key="with").value == ["Broken", "Steady"]
+    assert facts(html(app), "Uptime")[0].startswith("99.17%")
+    app.multiselect(key="with").set_value([]).run()
+    assert "Choose 2 to 6" in html(app), "nobody chooses again for who took all away"
+
+
 def test_fewer_than_two_are_no_comparison_and_models_that_nobody_probes_have_no_charts(filled: Path) -> None:
     app = open_page("compare.py")
+    app.multiselect(key="with").set_value(["Broken"]).run()
     assert "Choose 2 to 6" in html(app)
     app.multiselect(key="with").set_value(["acme/cheap:free", "acme/routed"]).run()
     assert not app.exception
