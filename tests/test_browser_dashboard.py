@@ -16,7 +16,6 @@ from playwright.sync_api import Browser, FloatRect, Page
 from benchmarks import history, market
 from benchmarks.browser import dashboard_process
 from benchmarks.served import seconds
-from pages.sections.model_tabs import TABS
 from store import open_store
 from store.schema import Probe
 from tests.chromium import assert_fits, open_in
@@ -26,7 +25,6 @@ PAGES = {
     "overview": "?range=7+d",
     "model": "model?target=Gemma+3+27B&range=7+d",
     "model-down": "model?target=Gemma+3+4B,+Provider+B&range=24+h",
-    **{f"model-{tab}": f"model?target=Gemma+3+27B&range=7+d&tab={tab}" for tab in list(TABS)[1:]},
     "compare": "compare?with=Gemma+3+27B&with=Gemma+3+4B,+Provider+A",
     "routing": "routing",
     "catalog": "catalog",
@@ -93,7 +91,7 @@ def test_every_page_fits_the_screen(served: Served, browser: Browser, mode: str,
     page, errors = open_in(browser, served.url, mode=mode, width=width)
     for name, path in PAGES.items():
         page.goto(f"{served.url}/{path}")
-        _rest(page, 1 if name.startswith("model") and "tab=" not in path else 0)
+        _rest(page, 1 if name.startswith("model") else 0)
         assert_fits(page, name, mode, width)
     assert errors == []
     page.context.close()
