@@ -6,7 +6,7 @@ from pages.components import notices
 from pages.components.metric import metrics
 from pages.queries import cache, series_colours, source
 from pages.sections import model_actions, model_header, model_tabs, model_uptime
-from pages.shell import empty_states, sign_in, time_range
+from pages.shell import empty_states, sign_in, time_range, workload
 from store.clock import now_ms
 
 empty_states.unless_store()
@@ -46,6 +46,7 @@ with bar:
     target = next(t for t in targets if t.name == name and t.location == place)
     model_actions.compare_link(url, name)
     model_actions.copies(target, time_range.current())
+    workload.control()
 number = series_colours.numbers(url)[name]
 empty_states.unknown_location(name, asked_place, places)
 
@@ -74,7 +75,7 @@ def live() -> None:
             title="This target is disabled",
             icon=":material/pause_circle:",
         )
-    metrics(model_header.numbers(view, series_colours.variable(number)))
+    metrics(model_header.numbers(view, series_colours.variable(number), workload.current(), now))
     st.html(model_uptime.uptime_card(view.history, chosen, now, time_range.zone()))
 
 

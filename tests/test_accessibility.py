@@ -21,6 +21,7 @@ PAGES = [
     "compare",
     "routing",
     "catalog",
+    "targets",
     "alerts",
     "export",
     "system",

@@ -28,6 +28,7 @@ PAGES = {
     "compare": "compare?with=Gemma+3+27B&with=Gemma+3+4B,+Provider+A",
     "routing": "routing",
     "catalog": "catalog",
+    "targets": "targets",
     "alerts": "alerts",
     "export": "export",
     "system": "system",
@@ -353,5 +354,29 @@ def test_code_is_copied_by_its_button(served: Served, browser: Browser) -> None:
     page.locator(".u-copy").first.click()
     page.wait_for_selector(".u-copy:has-text('copied')")
     assert page.evaluate("navigator.clipboard.readText()").startswith("python -m collectors export runs")
+    assert errors == []
+    page.context.close()
+
+
+def test_a_threshold_that_is_dragged_changes_the_count_and_the_moments(served: Served, browser: Browser) -> None:
+    page, errors = open_in(browser, f"{served.url}/alerts?alert_target=Gemma+3+4B,+Provider+B")
+    _rest(page)
+    status, rows = page.locator(".st-key-card_dry_run [role=status]"), page.locator(".st-key-card_dry_run tbody tr")
+    status.wait_for()
+    before = (status.inner_text(), rows.count())
+    thumb = page.locator(".st-key-alert_after [data-rac]:has(> div > input[type=range])")
+    box = thumb.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 400, y, steps=8)
+    page.mouse.up()
+    page.wait_for_url(re.compile(r"alert_after=20"))
+    page.wait_for_function(
+        "text => document.querySelector('.st-key-card_dry_run [role=status]').innerText !== text", arg=before[0]
+    )
+    assert rows.count() < before[1]
+    assert "after = 20" in page.locator(".st-key-card_dry_run").inner_text()
     assert errors == []
     page.context.close()

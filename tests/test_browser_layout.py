@@ -25,6 +25,7 @@ PAGES = (
     f"compare?{SIX}",
     "routing",
     "catalog",
+    "targets",
     "alerts",
     "export",
     "system",

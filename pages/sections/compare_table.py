@@ -8,6 +8,7 @@ from typing import Literal
 from markupsafe import Markup
 
 from pages.components import formatting, glossary, theme
+from pages.components.request_estimate import describe_workload, estimate_seconds, estimate_usd
 from pages.components.states import with_tip
 from pages.components.status_bars import status_bars
 from pages.components.table import below, bold, table
@@ -15,13 +16,12 @@ from pages.queries import series_colours
 from pages.queries.target_history import THROUGHPUT, TargetHistory
 from pages.sections.compare_targets import REQUESTS, Column, Share, answers_of, success_of
 from pages.shell import time_range
-from routing.selection import RoutingRequest
+from routing.workload import Workload
 from store.schema import Model
 
 
-def comparison(columns: list[Column], request: RoutingRequest) -> Markup:
+def comparison(columns: list[Column], size: Workload) -> Markup:
     """The table; measurements only where there are any."""
-    size = f"{request.prompt_tokens:,d} in, {request.completion_tokens:,d} out"
     rows: list[list[str | None]] = []
     first = next((column for column in columns if column.history is not None), None)
     if first is not None:
@@ -29,7 +29,11 @@ def comparison(columns: list[Column], request: RoutingRequest) -> Markup:
             cells = [_measured(column, first, write) for column in columns]
             if any(cells) or label not in (FIRST_ANSWER, GAPS):
                 rows.append([_label(label), *cells])
-    rows.append([f"Cost of {REQUESTS:,d} requests, {size}", *(_cost(column, columns[0]) for column in columns)])
+    if any(column.history is not None for column in columns):
+        times = [estimate_seconds(column.estimate) for column in columns]
+        rows.append([f"Time of one request, {describe_workload(size)}", *times])
+    costs = [_cost(column, columns[0]) for column in columns]
+    rows.append([f"Cost of {REQUESTS:,d} requests, {describe_workload(size)}", *costs])
     for label, describe in _CATALOG:
         facts = [_fact(column, describe) for column in columns]
         rows.append([label, *(fact or None for fact in facts)])
@@ -139,14 +143,13 @@ def _median_delta(
     return _delta(difference.by, f"{write(abs(difference.by))} {unit}", is_better=is_better, tip=tip)
 
 
-def _cost(column: Column, first: Column) -> str | None:
-    if column.cost_usd is None:
-        return None
-    number = _emphasized(column, "cost", formatting.cost(column.cost_usd))
-    if first.cost_usd is None or column is first or column.cost_usd == first.cost_usd:
+def _cost(column: Column, first: Column) -> str:
+    usd, than = column.estimate.usd, first.estimate.usd
+    number = _emphasized(column, "cost", estimate_usd(column.estimate, REQUESTS))
+    if usd is None or than is None or usd == than:
         return number
-    by = column.cost_usd - first.cost_usd
-    return number + _delta(by, formatting.cost(abs(by)), is_better=by < 0, tip=f"Compared with {first.name}")
+    difference = formatting.cost(abs(usd - than) * REQUESTS)
+    return number + _delta(usd - than, difference, is_better=usd < than, tip=f"Compared with {first.name}")
 
 
 def _fact(column: Column, describe: Callable[[Column, Model], str]) -> str:

@@ -12,14 +12,14 @@ import streamlit as st
 from markupsafe import Markup
 
 from pages.components import theme
-from pages.components.number_inputs import numeric
 from pages.components.table import quiet
 from pages.queries import cache, series_colours
+from pages.queries.listed_prices import priced_row
 from pages.queries.target_history import THROUGHPUT, TargetHistory, target_history
 from pages.queries.time_range import TimeRange
+from pages.shell import workload
 from pages.shell.time_range import in_link
-from routing.prices import price_at
-from routing.selection import RoutingRequest
+from routing.workload import RequestEstimate, Workload, estimate_request
 from stats.comparison import best_fact, best_median, best_share
 from stats.latency import Band
 from stats.median_difference import Difference, difference, resampled_medians
@@ -46,7 +46,7 @@ class Column:
     target: Target | None
     model: Model | None
     history: TargetHistory | None
-    cost_usd: float | None
+    estimate: RequestEstimate
     number: int | None = None
     differences: Mapping[str, Difference | None] = field(default_factory=dict)
     """By measured column: of its median, from the first that is probed; empty for that one."""
@@ -85,20 +85,17 @@ def name_of(url: str, model: str) -> str:
     return next(iter(probing), model)
 
 
-def controls(url: str, known: list[str]) -> tuple[list[str], RoutingRequest]:
+def controls(url: str, known: list[str]) -> tuple[list[str], Workload]:
     """What is compared, and the size of a request, in the URL. Who comes without a choice finds two chosen."""
     if "with" not in st.session_state and "with" not in st.query_params:
         st.session_state["with"] = pair(url)
-    left, middle, right = st.columns([4, 1, 1], vertical_alignment="bottom")
+    left, right = st.columns([4, 2], vertical_alignment="bottom")
     with left:
         picked = st.multiselect(
             "Targets and models", known, key="with", bind="query-params", max_selections=MOST, placeholder="2 to 6"
         )
-    with middle:
-        prompt = numeric(st.number_input, "Prompt tokens", 0, 10_000_000, 1_000, step=500, key="prompt")
     with right:
-        output = numeric(st.number_input, "Output tokens", 0, 1_000_000, 500, step=100, key="output")
-    return picked, RoutingRequest(int(prompt), int(output))
+        return picked, workload.control(always=True) or workload.USUAL
 
 
 def suggestions(url: str) -> Markup:
@@ -123,10 +120,10 @@ def _link(text: str, names: list[str]) -> Markup:
     return link.format(query, text, quiet(", ".join(names)))
 
 
-def columns(url: str, picked: list[str], window: TimeRange, request: RoutingRequest, now: int) -> list[Column]:
+def columns(url: str, picked: list[str], window: TimeRange, size: Workload, now: int) -> list[Column]:
     """What is known of each."""
     by_name = {target.name: target for target in reversed(cache.targets(url)) if target.state != "removed"}
-    loaded = [_column(url, name, by_name.get(name), window, request, now) for name in picked]
+    loaded = [_column(url, name, by_name.get(name), window, size, now) for name in picked]
     first = next((column.history for column in loaded if column.history is not None), None)
     return _with_best([_with_differences(column, first) for column in loaded])
 
@@ -164,7 +161,7 @@ def _with_best(columns: list[Column]) -> list[Column]:
         "uptime": best_share(*_pairs([(up.share, up.interval) if up is not None else None for up in uptimes])),
         "success": best_share(*_pairs([success_of(history) for history in histories])),
         "answers": best_share(*_pairs([answers_of(history) for history in histories])),
-        "cost": best_fact([column.cost_usd for column in columns], is_lowest=True),
+        "cost": best_fact([column.estimate.usd for column in columns], is_lowest=True),
     }
     for fact in ("context_tokens", "max_output_tokens"):
         best[fact] = best_fact([getattr(column.model, fact, None) for column in columns], is_lowest=False)
@@ -199,32 +196,31 @@ def answers_of(history: TargetHistory | None) -> Share | None:
     return None if answers is None or answers.share is None else (answers.share, wilson(answers.share, answers.checked))
 
 
-def _column(url: str, name: str, target: Target | None, window: TimeRange, request: RoutingRequest, now: int) -> Column:
+def _column(url: str, name: str, target: Target | None, window: TimeRange, size: Workload, now: int) -> Column:
     known = cache.models(url)
     if target is None:
         model = next((m for m in known if m.model == name and m.source == "openrouter"), None)
-        return Column(name, None, model, None, _cost(model, request, now))
+        return Column(name, None, model, None, _estimate(None, model, size, now))
     model = cache.model_of(target, known)
+    history = target_history(url, target, window, now)
     return Column(
         name=name,
         number=series_colours.numbers(url).get(name),
         target=target,
         model=model,
-        history=target_history(url, target, window, now),
-        cost_usd=_cost(_pinned(url, target) or model, request, now),
+        history=history,
+        estimate=_estimate(history, priced_row(url, target, model), size, now),
     )
 
 
-def _pinned(url: str, target: Target) -> Endpoint | None:
-    if target.provider is None:
-        return None
-    listed = cache.endpoints(url, target.model)
-    return next((row for row in listed if target.provider in (row.provider, row.tag, row.tag.partition("/")[0])), None)
-
-
-def _cost(row: Model | Endpoint | None, request: RoutingRequest, now: int) -> float | None:
-    price = price_at(row, request.prompt_tokens, now) if row is not None else None
-    return None if price is None else price.request_usd(request.prompt_tokens, request.completion_tokens) * REQUESTS
+def _estimate(
+    history: TargetHistory | None, listed: Model | Endpoint | None, size: Workload, now: int
+) -> RequestEstimate:
+    if history is None:
+        return estimate_request(size, None, None, listed, now)
+    ttft = history.percentiles(history.target.profile, "ttft_ms")
+    speed = history.percentiles(THROUGHPUT, "tokens_per_second")
+    return estimate_request(size, ttft.p50, speed.p50, listed, now)
 
 
 def bands(columns: list[Column], column: str) -> dict[str, list[Band]]:
