@@ -63,3 +63,23 @@ def test_two_rows_of_the_catalog_are_picked_and_compared(address: str, browser: 
     assert page.locator(".u-table.compare thead b").count() == 2
     assert errors == []
     page.context.close()
+
+
+def test_six_fit_beside_their_labels_and_on_a_phone_the_labels_stay(address: str, browser: Browser) -> None:
+    six = "&".join(f"with={name}" for name, *_ in history.PROFILES[:6]).replace(" ", "+")
+    page, errors = open_in(browser, f"{address}/compare?{six}")
+    page.wait_for_selector(".u-table.compare")
+    assert page.locator(".u-table.compare thead b").count() == 6
+    beyond = "(() => { const box = document.querySelector('.u-scroll'); return box.scrollWidth - box.clientWidth })()"
+    assert page.evaluate(beyond) <= 0
+    page.set_viewport_size({"width": 390, "height": 1_000})
+    page.wait_for_timeout(500)
+    assert page.evaluate(beyond) > 100
+    left = "document.querySelector('.u-table.compare tbody td').getBoundingClientRect().left"
+    stood = page.evaluate(left)
+    page.evaluate("document.querySelector('.u-scroll').scrollLeft = 200")
+    page.wait_for_timeout(200)
+    assert page.evaluate(left) == pytest.approx(stood, abs=1)
+    assert page.evaluate("document.querySelector('.u-table.compare tbody td + td').getBoundingClientRect().left") < stood
+    assert errors == []
+    page.context.close()
