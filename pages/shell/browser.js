@@ -212,18 +212,9 @@ function askWhy(event, tell) {
   if (found) tell("why", found.dataset.why);
 }
 
-// the charts' own code is five megabytes, and Streamlit asks for it when the first chart has come: ask at once
-function preload(path) {
-  const link = document.createElement("link");
-  link.rel = "modulepreload";
-  link.href = new URL(path, document.querySelector('script[type="module"]').src).href;
-  document.head.append(link);
-}
-
 export default function (component) {
   if (!window.uptoken) {
     window.uptoken = {};
-    if (component.data && component.data.charts) preload(component.data.charts);
     keepHistory();
     tooltips();
     const tell = (name, value) => window.uptoken.tell(name, value);
