@@ -41,7 +41,8 @@ def live() -> None:
         return
     metrics(shown.metrics)
     st.html(shown.table)
-    st.html(status_bars.legend())
+    if not form.layout.by_location:  # which has no bars
+        st.html(status_bars.legend())
     overview_controls.row_limit_note(len(shown.rows), form)
 
 
