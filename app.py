@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 
 from api.registry import ROUTES
 from pages.queries import access
+from pages.shell.base_path import BasePath
 from pages.shell.host_check import HostCheck
 from pages.shell.preload import get_ready
 from pages.shell.safeguards import Safeguards
@@ -25,5 +26,10 @@ app = st.App(
     Path(__file__).parent / "pages" / "shell" / "main.py",
     lifespan=get_ready,
     routes=ROUTES,
-    middleware=[Middleware(Safeguards), Middleware(HostCheck), Middleware(StaticFiles)],
+    middleware=[
+        Middleware(Safeguards),
+        Middleware(HostCheck),
+        Middleware(StaticFiles),
+        Middleware(BasePath, routes=ROUTES),
+    ],
 )
