@@ -32,7 +32,9 @@ def refusal() -> str | None:
         return None if is_local and _is_asked_locally() else _HOW
     if wanted.lower() == "yes":
         return (
-            None if door == "login" or is_local else f"{FLAG}=yes needs a login where the dashboard is open to others."
+            None
+            if door in ("login", "password") or is_local
+            else f"{FLAG}=yes needs a login where the dashboard is open to others."
         )
     try:
         listed = editors(wanted)
