@@ -24,7 +24,7 @@ def let_in() -> bool:
     if door == "none":
         return True
     if door == "password":
-        if not _has_session():
+        if not has_session():
             st.html(_SIGNED_OUT)
             st.stop()
         return True
@@ -65,13 +65,13 @@ def fragment(
 def _still_in() -> bool:
     door = access.guard()
     if door != "login":
-        return door == "none" or (door == "password" and _has_session())
+        return door == "none" or (door == "password" and has_session())
     person = st.user.to_dict()
     return _is_listed(person) if person.get("is_logged_in") else os.environ.get(access.PUBLIC_FLAG) == "yes"
 
 
-def _has_session() -> bool:
-    """By the cookie that the page's WebSocket was opened with."""
+def has_session() -> bool:
+    """Whether the viewer signed in with the password, by the cookie that the page's WebSocket was opened with."""
     return sessions.is_signed_in(st.context.cookies.get(sessions.COOKIE))
 
 
