@@ -71,9 +71,7 @@ def _controls(targets: list[Target]) -> tuple[Target, Trial]:
         with bad:
             after = int(numeric(st.slider, "Bad in a row (after)", 1, LONGEST_ROW, 2, key="alert_after"))
         with good:
-            clear_after = int(
-                numeric(st.slider, "Good in a row (clear_after)", 1, LONGEST_ROW, 2, key="alert_clear")
-            )
+            clear_after = int(numeric(st.slider, "Good in a row (clear_after)", 1, LONGEST_ROW, 2, key="alert_clear"))
     if kind == "degraded":
         chosen_s = numeric(
             st.slider, "ttft_max, seconds", 0.0, 30.0, min(30.0, target.ttft_max_s or 2.0), 0.1, key="alert_ttft_max"

@@ -16,9 +16,7 @@ _MOUNT = st.components.v2.component("uptoken_together", js=Path(__file__).with_s
 def together() -> None:
     """Mount it, once a run; a range that was dragged in a chart becomes the page's own."""
     with st.container(key="together"):
-        _MOUNT(
-            key="browser", on_dragged_change=_dragged, on_reset_change=time_range.reset, on_why_change=_asked_why
-        )
+        _MOUNT(key="browser", on_dragged_change=_dragged, on_reset_change=time_range.reset, on_why_change=_asked_why)
 
 
 def _dragged() -> None:
