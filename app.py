@@ -17,6 +17,7 @@ from api.registry import ROUTES
 from pages.queries import access
 from pages.shell.base_path import BasePath
 from pages.shell.host_check import HostCheck
+from pages.shell.password_gate import PasswordGate
 from pages.shell.preload import get_ready
 from pages.shell.safeguards import Safeguards
 from pages.shell.static_files import StaticFiles
@@ -29,6 +30,7 @@ app = st.App(
     middleware=[
         Middleware(Safeguards),
         Middleware(HostCheck),
+        Middleware(PasswordGate, routes=ROUTES),
         Middleware(StaticFiles),
         Middleware(BasePath, routes=ROUTES),
     ],
