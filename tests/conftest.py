@@ -25,6 +25,12 @@ NO_BROWSER = (
     "Get one (Debian: apt-get install chromium) or name yours in CHROMIUM=/path/to/chromium"
 )
 
+ROOM = 4_000_000_000
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+    # where pytest makes its folders: thousands of stores are made, and each commit waits for a disk (9 ms, beside others)
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
 # how fast an example is depends on what else the machine does: what has to be fast is measured in benchmarks/
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
