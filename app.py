@@ -30,8 +30,8 @@ app = st.App(
     middleware=[
         Middleware(Safeguards),
         Middleware(HostCheck),
+        Middleware(BasePath, routes=ROUTES),
         Middleware(PasswordGate, routes=ROUTES),
         Middleware(StaticFiles),
-        Middleware(BasePath, routes=ROUTES),
     ],
 )

@@ -80,6 +80,8 @@ def test_six_fit_beside_their_labels_and_on_a_phone_the_labels_stay(address: str
     page.evaluate("document.querySelector('.u-scroll').scrollLeft = 200")
     page.wait_for_timeout(200)
     assert page.evaluate(left) == pytest.approx(stood, abs=1)
-    assert page.evaluate("document.querySelector('.u-table.compare tbody td + td').getBoundingClientRect().left") < stood
+    assert (
+        page.evaluate("document.querySelector('.u-table.compare tbody td + td').getBoundingClientRect().left") < stood
+    )
     assert errors == []
     page.close()
