@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from api.registry import ROUTES
 from pages.queries import access
 from pages.shell.host_check import HostCheck
+from pages.shell.password_gate import PasswordGate
 from pages.shell.preload import get_ready
 from pages.shell.routes_below_base import RoutesBelowBase
 from pages.shell.safeguards import Safeguards
@@ -29,7 +30,8 @@ app = st.App(
     middleware=[
         Middleware(Safeguards),
         Middleware(HostCheck),
-        Middleware(StaticFiles),
         Middleware(RoutesBelowBase, routes=ROUTES),
+        Middleware(PasswordGate, routes=ROUTES),
+        Middleware(StaticFiles),
     ],
 )
