@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 
 from api.registry import ROUTES
 from pages.queries import access
+from pages.shell.base_path import BasePath
 from pages.shell.host_check import HostCheck
 from pages.shell.password_gate import PasswordGate
 from pages.shell.preload import get_ready
@@ -29,6 +30,7 @@ app = st.App(
     middleware=[
         Middleware(Safeguards),
         Middleware(HostCheck),
+        Middleware(BasePath, routes=ROUTES),
         Middleware(PasswordGate, routes=ROUTES),
         Middleware(StaticFiles),
     ],

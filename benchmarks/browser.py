@@ -59,11 +59,12 @@ def dashboard_process(
         stderr=subprocess.DEVNULL,
     )
     address = f"http://{host}:{port}"
+    base = flags[flags.index("--server.baseUrlPath") + 1].strip("/") + "/" if "--server.baseUrlPath" in flags else ""
     try:
         until = time.monotonic() + 60
         while True:
             try:
-                urlopen(f"{address}/_stcore/health", timeout=1).close()
+                urlopen(f"{address}/{base}_stcore/health", timeout=1).close()
                 break
             except OSError:
                 assert time.monotonic() < until, "the dashboard did not start"

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pages.queries import sessions
 from pages.shell import sign_in_form
 from pages.shell.attempts import Attempts
-from pages.shell.own_path import path_below_base
+from pages.shell.base_path import path_below_base
 from settings.password import VARIABLE, PasswordError
 
 _OPEN = ("_stcore/health",)

@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.encodings import accepted
 from pages.shell import frontend
+from pages.shell.base_path import path_below_base
 from pages.shell.copies import ENCODINGS, Copies
-from pages.shell.own_path import path_below_base
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "cache"
 _FOR_EVER = "public, immutable, max-age=31536000"
