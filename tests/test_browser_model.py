@@ -61,7 +61,7 @@ def test_every_tab_is_at_most_1800_px_high(month: str, browser: Browser) -> None
     assert {at: height for at, height in heights.items() if height > MOST_PX} == {}
     assert min(heights.values()) > 900, "this measures the page's whole height"
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_the_open_tab_alone_is_loaded_it_is_in_the_address_and_back_returns_to_it(month: str, browser: Browser) -> None:
@@ -80,7 +80,7 @@ def test_the_open_tab_alone_is_loaded_it_is_in_the_address_and_back_returns_to_i
     page.wait_for_selector(".st-key-card_events")
     assert "tab=Reliability" in page.url and "target=Gemma+3+27B" in page.url
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_link_from_before_the_tabs_leads_to_the_right_one(
     page, errors = open_in(browser, f"{month}/model?target=Gemma+3+27B&range=7+d&{link}")
     page.wait_for_selector(selector)
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_another_tab_or_metric_moves_nothing_above_and_keeps_what_was_dragged(month: str, browser: Browser) -> None:
@@ -137,7 +137,7 @@ def test_another_tab_or_metric_moves_nothing_above_and_keeps_what_was_dragged(mo
     assert page.evaluate("new URLSearchParams(location.search).get('from')") == dragged
     assert max(page.evaluate("[...window.tops]"), key=lambda at: abs(at - stood)) == pytest.approx(stood, abs=1)
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_a_view_a_badge_and_a_call_are_copied_and_the_next_target_is_a_click_away(month: str, browser: Browser) -> None:
@@ -168,7 +168,7 @@ def test_a_view_a_badge_and_a_call_are_copied_and_the_next_target_is_a_click_awa
     page.wait_for_selector(".u-table.compare")
     assert page.locator(".u-table.compare thead b").first.inner_text() == "Gemma 3 270M, this machine"
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_a_chart_is_saved_as_png_with_what_it_is_its_source_and_its_range(month: str, browser: Browser) -> None:
@@ -199,4 +199,4 @@ def test_a_chart_is_saved_as_png_with_what_it_is_its_source_and_its_range(month:
     assert source.startswith(f"Source: Uptoken, {month.removeprefix('http://')} · ")
     assert " to " in source and "(Europe/Berlin)" in source
     assert errors == []
-    page.context.close()
+    page.close()
