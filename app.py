@@ -15,10 +15,10 @@ from starlette.middleware import Middleware
 
 from api.registry import ROUTES
 from pages.queries import access
-from pages.shell.base_path import BasePath
 from pages.shell.host_check import HostCheck
 from pages.shell.password_gate import PasswordGate
 from pages.shell.preload import get_ready
+from pages.shell.routes_below_base import RoutesBelowBase
 from pages.shell.safeguards import Safeguards
 from pages.shell.static_files import StaticFiles
 
@@ -30,7 +30,7 @@ app = st.App(
     middleware=[
         Middleware(Safeguards),
         Middleware(HostCheck),
-        Middleware(BasePath, routes=ROUTES),
+        Middleware(RoutesBelowBase, routes=ROUTES),
         Middleware(PasswordGate, routes=ROUTES),
         Middleware(StaticFiles),
     ],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 from xml.etree.ElementTree import Element, SubElement, tostring  # nosec B405: it writes XML, and parses none
@@ -21,7 +22,7 @@ from stats.catalog_changes import changes
 from stats.outages import Outage
 from store.clock import DAY_MS, now_ms
 from store.formats import iso
-from store.schema import Target
+from store.schema import Model, Target
 
 PATH = "/feed.atom"
 DAYS = 90
@@ -89,8 +90,7 @@ def _title(name: str, ended_at: int | None, is_known_now: bool, duration_s: floa
 def _of_changes(url: str, targets: Iterable[Target], since: int) -> list[Entry]:
     """The changes of the models that are probed, one entry a moment."""
     entries = []
-    for name in sorted({target.model for target in targets}):
-        versions = cache.versions(url, name)
+    for name, versions in _versions(url, targets):
         for source in sorted({version.source for version in versions}):
             by_moment: dict[int, list[str]] = {}
             for change in changes(version for version in versions if version.source == source):
@@ -104,11 +104,19 @@ def _of_changes(url: str, targets: Iterable[Target], since: int) -> list[Entry]:
     return entries
 
 
+def _versions(url: str, targets: Iterable[Target]) -> Iterator[tuple[str, list[Model]]]:
+    """The models that are probed, and what catalogs said of each, the oldest first."""
+    by_model: dict[str, list[Model]] = defaultdict(list)
+    for version in cache.versions_of(url, tuple(sorted({target.model for target in targets}))):
+        by_model[version.model].append(version)
+    for name, listed in sorted(by_model.items()):
+        yield name, sorted(listed, key=lambda version: version.valid_from)
+
+
 def _of_retirements(url: str, targets: Iterable[Target], since: int, until: int) -> list[Entry]:
     """The last days that catalogs state of the models that are probed; an entry is updated 30, 7 and 1 days before."""
     entries = []
-    for name in sorted({target.model for target in targets}):
-        listed = sorted(cache.versions(url, name), key=lambda version: version.valid_from)
+    for name, listed in _versions(url, targets):
         for current in (version for version in listed if version.valid_to is None and version.expires_at is not None):
             last_day = current.expires_at or 0
             mine = [version for version in listed if version.source == current.source]

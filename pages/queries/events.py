@@ -25,7 +25,7 @@ from stats.events import (
 from stats.intervals import split_range
 from stats.status_bars import Bar, bars_in
 from store import Selection
-from store.clock import DAY_MS
+from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.schema import PROBES, Model, Target
 
 MEASURED = (("ttft_ms", "TTFT p50", "ms"), ("total_ms", "total time p50", "ms"))
@@ -56,7 +56,7 @@ def fleet_events(url: str, targets: Sequence[Target], window: TimeRange) -> list
 # not copied for each viewer: nobody changes them
 @st.cache_resource(ttl=60, max_entries=32, show_spinner=False, hash_funcs={Target: hash})
 def _target_events(url: str, target: Target, since: int, until: int, is_live: bool) -> list[Event]:
-    history = target_history(url, target, TimeRange(since, until, is_live, ""), until)
+    history = target_history(url, target, TimeRange(since, until, is_live, ""), _now(until, is_live))
     sources: list[Iterable[Event]] = [
         _incidents([history]),
         _searched(history, SAMPLES),
@@ -70,7 +70,9 @@ def _target_events(url: str, target: Target, since: int, until: int, is_live: bo
 @st.cache_resource(ttl=60, max_entries=8, show_spinner=False, hash_funcs={Target: hash})
 def _fleet_events(url: str, targets: tuple[Target, ...], since: int, until: int, is_live: bool) -> list[Event]:
     window, is_searched = TimeRange(since, until, is_live, ""), len(targets) <= MOST_SEARCHED
-    histories = target_histories(url, list(targets), window, until, coarse=True)
+    whole = window if is_live else TimeRange(since - since % HOUR_MS, until + -until % HOUR_MS, False, "")
+    # in hours, which are roll-ups: the raw probes at the ends of a range take 0.1 s, and its events are the same
+    histories = target_histories(url, list(targets), whole, _now(until, is_live), coarse=True)
     until_step = until + -until % SEARCH_STEP_MS if is_live else until
     sources: list[Iterable[Event]] = [
         _incidents(histories),
@@ -88,8 +90,13 @@ def _fleet_events(url: str, targets: tuple[Target, ...], since: int, until: int,
 )
 def _search(url: str, target: Target, since: int, until: int, is_live: bool) -> list[Event]:
     """What is looked for in one of several targets' measurements, as of the end of a step."""
-    history = target_history(url, target, TimeRange(since, until, is_live, ""), until)
+    history = target_history(url, target, TimeRange(since, until, is_live, ""), _now(until, is_live))
     return list(_searched(history, FLEET_SAMPLES))
+
+
+def _now(until: int, is_live: bool) -> int:
+    """The present, at which a range that is live ends: what targets are now is in the cache, and is no event."""
+    return until if is_live else now_ms()
 
 
 def alert_events(url: str, names: tuple[str, ...], since: int, until: int) -> list[Event]:
