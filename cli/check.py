@@ -99,6 +99,9 @@ def _report(console: Console, loaded: Config, state: SchedulerState, max_paralle
         table.add_row(Text(target.name), "disabled", "0", "nothing")
     console.print(table)
     for target in loaded.targets:
+        if checks := _checks(state, target):
+            console.print(f"{target.name}: {checks}", highlight=False, markup=False)
+    for target in loaded.targets:
         if differences := _differences(state, target, rests[target.name]):
             console.print(f"{target.name}: {differences}", highlight=False, markup=False)
     for line in _routes(loaded):
@@ -241,11 +244,35 @@ def _day(state: SchedulerState, target: ProbeTarget) -> tuple[float, Decimal, st
         quota = state.config.collector.free_requests_per_day
         counts = {profile: min(count, quota) for profile, count in counts.items()}
     usd = sum((state.max_probe_cost(target, p) * Decimal(n) for p, n in counts.items()), Decimal(0))
+    usd += sum((day_usd for _, _, day_usd in _days_of_checks(state, target)), Decimal(0))
     if state.price(target) is None:
         if target.is_loopback:
             return sum(counts.values()), usd, "price unknown; on this machine"
         return sum(counts.values()), usd, f"${usd:.4f}, price unknown, assumed high"
     return sum(counts.values()), usd, f"${usd:.4f}" if usd else "free"
+
+
+def _days_of_checks(state: SchedulerState, target: ProbeTarget) -> list[tuple[str, float, Decimal]]:
+    """Of each kind of check that a target has: its name, requests a day and the most that they cost."""
+    from collectors.contract import CheckCollector
+    from collectors.registry import COLLECTORS
+
+    days = []
+    for name, collector in COLLECTORS.items():
+        day = collector.day(target) if isinstance(collector, CheckCollector) else None
+        if day is not None:
+            days.append((name, day.requests, state.max_probe_cost(target, day.profile) * Decimal(day.requests)))
+    return days
+
+
+def _checks(state: SchedulerState, target: ProbeTarget) -> str:
+    """What a target's checks come to in a day, beside its probes."""
+    if target.waits_for_key:
+        return ""
+    return "; ".join(
+        f"{name} checks take {requests:,.0f} requests a day" + (f", at most ${usd:.4f}" if usd else "")
+        for name, requests, usd in _days_of_checks(state, target)
+    )
 
 
 def _open_existing(url: str) -> Store | None:

@@ -29,6 +29,8 @@ from stats.identity import (
 from store.identity_tables import IdentityCheck, IdentityEpoch
 
 LOGPROBS, TEXTS, DECLARED = "logprobs", "texts", "declared"
+REFUSED = (400, 404, 405, 415, 422, 501)
+"""HTTP statuses by which a server says that it gives no logprobs."""
 Observation = Predictions | Texts
 
 
@@ -86,8 +88,10 @@ def take_check(known: Known, check: IdentityCheck) -> Step:
 def _without_observation(known: Known, check: IdentityCheck) -> Step:
     """A server that gave logprobs and does not any more is checked by texts from its fourth such response on."""
     current = known.current
-    if current is None or current.method != LOGPROBS or check.method != LOGPROBS or not lacks_logprobs(check):
+    if not lacks_logprobs(check) or (current is not None and current.method != LOGPROBS):
         return Step(check)
+    if current is None:
+        return Step(check, (replace(_new_epoch(check, check.started_at), method=TEXTS),))
     newest = [*known.checks, check][-SHORT:]
     if len(newest) < SHORT or not all(map(lacks_logprobs, newest)):
         return Step(check)
@@ -98,8 +102,14 @@ def _without_observation(known: Known, check: IdentityCheck) -> Step:
 
 
 def lacks_logprobs(check: IdentityCheck) -> bool:
-    """Whether the server worked, and gave no logprobs."""
-    return check.method == LOGPROBS and check.outcome == "ok" and check.observed is None
+    """Whether the server gave no logprobs: it refused to, or left them out."""
+    refused = check.outcome == "caller_error" and check.http_status in REFUSED
+    return check.method == LOGPROBS and check.observed is None and (check.outcome == "ok" or refused)
+
+
+def is_learning(epoch: IdentityEpoch) -> bool:
+    """Whether its reference is not complete yet, or was lost."""
+    return read_reference(epoch) is None
 
 
 def _ended(epoch: IdentityEpoch | None, at: int) -> tuple[IdentityEpoch, ...]:
@@ -195,7 +205,7 @@ def score_of(mine: Observation, reference: Sequence[Observation]) -> float | Non
     predictions, texts = _as_predictions(mine), _as_texts(mine)
     if predictions:
         return score_predictions(predictions, [known for one in reference if (known := _as_predictions(one))])
-    return score_texts(texts, [known for one in reference if (known := _as_texts(one))])
+    return score_texts(texts, [read for one in reference if (read := _as_texts(one))])
 
 
 def _as_predictions(observation: Observation) -> Predictions:
@@ -225,10 +235,11 @@ def _parsed(text: str | None) -> object:
 def _observation(value: object) -> Observation | None:
     if not isinstance(value, list) or not value:
         return None
-    if all(isinstance(one, str) for one in value):
-        return tuple(str(one) for one in value)
-    predictions = [_prediction(one) for one in value]
-    return None if None in predictions else tuple(one for one in predictions if one is not None)
+    texts = tuple(one for one in value if isinstance(one, str))
+    if len(texts) == len(value):
+        return texts
+    predictions = tuple(one for given in value if (one := _prediction(given)) is not None)
+    return predictions if len(predictions) == len(value) else None
 
 
 def _prediction(value: object) -> Prediction | None:

@@ -135,6 +135,7 @@ def test_a_store_without_blocks_gets_them_from_its_days_also_where_the_probes_ar
     for column in ("internal_error", "paused", "excluded"):
         connection.execute(f"ALTER TABLE hourly DROP COLUMN {column}; ALTER TABLE daily DROP COLUMN {column}")
     connection.execute("DROP TABLE pauses; DROP TABLE exclusions; DROP TABLE certificates")
+    connection.execute("DROP TABLE identity_checks; DROP TABLE identity_epochs")
     connection.execute(
         "ALTER TABLE runs DROP COLUMN runs; ALTER TABLE runs DROP COLUMN queued; ALTER TABLE models DROP COLUMN expires_at; DROP TABLE rate_limits"
     )
