@@ -6,6 +6,8 @@ PIP := $(PY) -m pip install --disable-pip-version-check
 LOCKED := $(PIP) --progress-bar on --require-hashes
 # of more than four, none is left idle by the longest file
 CORES := auto --maxprocesses 4
+# else each of a thousand processes of the tests compiles the code again, and every assertion is rewritten in each worker
+unexport PYTHONDONTWRITEBYTECODE
 COMPILE := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .PHONY: help run demo test quick lint bench screenshots fuzz audit lock clean

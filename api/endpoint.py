@@ -50,13 +50,25 @@ class Answer:
 Handler = Callable[[Request], Answer | ASGIApp]
 
 
-def route(path: str, handler: Handler, parameters: Sequence[str] | None = (), *, is_public: bool = False) -> Route:
+def route(
+    path: str,
+    handler: Handler,
+    parameters: Sequence[str] | None = (),
+    *,
+    is_public: bool = False,
+    ticket_for: Callable[[Request], str] | None = None,
+) -> Route:
     """A route of the API. `handler` runs in a thread. `parameters` are all that its query may have (null: the handler
     calls `refuse_unknown` itself); `is_public`: whoever may see the public status page may ask, and the handler looks
-    at `sees_everything`.
+    at `sees_everything`. `ticket_for`: what a `ticket` in the query has to be for, which a page behind the login gave
+    out.
     """
 
     async def answer(request: Request) -> Response | ASGIApp:
+        request.state.reach = access.reach(request.headers.get("authorization"))
+        ticket = request.query_params.get("ticket")
+        if ticket and ticket_for is not None and access.may_download(ticket_for(request), ticket):
+            request.state.reach = "everything"
         return await _respond(request, handler, parameters, is_public)
 
     return Route(path, _Endpoint(answer), methods=_METHODS)
@@ -85,7 +97,6 @@ async def _respond(
     if request.method == "OPTIONS":
         headers = _PREFLIGHT | _headers_for(origin) if origin else {}
         return Response(status_code=204, headers={"Allow": ", ".join(_METHODS)} | headers)
-    request.state.reach = access.reach(request.headers.get("authorization"))
     if request.state.reach == "nothing" or (request.state.reach == "public" and not is_public):
         return _refusal(origin)
     try:

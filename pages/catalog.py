@@ -6,7 +6,7 @@ from charts import price_scatter
 from pages.components import formatting, theme
 from pages.queries import cache, source
 from pages.sections import catalog_table
-from pages.shell import empty_states, time_range
+from pages.shell import empty_states, time_range, workload
 from stats.catalog import filter_models, group_points
 from store.clock import now_ms
 
@@ -19,7 +19,8 @@ if not models:
     st.stop()
 shown = filter_models(models, catalog_table.filters(models))
 measured = catalog_table.load_measurements(url, time_range.current())
-picked = catalog_table.models_table(shown, measured, len(models))
+estimates = catalog_table.estimates(url, shown, measured, workload.control())
+picked = catalog_table.models_table(shown, measured, len(models), estimates)
 catalog_table.compare_link(url, picked)
 
 left, right = st.columns(2)

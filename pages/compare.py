@@ -16,13 +16,13 @@ names = compare_targets.names(url)
 if not names:
     empty_states.empty()
     st.stop()
-picked, request = compare_targets.controls(names)
+picked, size = compare_targets.controls(names)
 if len(picked) < 2:
     st.html(compare_targets.suggestions(url))
     st.stop()
 chosen, now, zone = time_range.current(), now_ms(), time_range.zone()
-columns = compare_targets.columns(url, picked, chosen, request, now)
-st.html(compare_table.comparison(columns, request))
+columns = compare_targets.columns(url, picked, chosen, size, now)
+st.html(compare_table.comparison(columns, size))
 if any(column.history is not None for column in columns):
     since, until, palette = chosen.since, chosen.until, theme.palette()
     numbers = {column.name: column.number or 0 for column in columns}

@@ -200,6 +200,17 @@ SEVERAL = frozenset(name for name, field in File.model_fields.items() if get_ori
 """The sections that there may be several of: `[[name]]`."""
 
 
+def checked_variable(value: str) -> str:
+    """The name of an environment variable. Raises ValueError for what is none, or may be the key itself."""
+    if not re.fullmatch(_VARIABLE, value) or looks_secret(value):
+        raise ValueError(
+            "this must be the name of the environment variable that holds the key, such as ACME_API_KEY, not the key "
+            "itself, which is never written down: export ACME_API_KEY=… and give that name. A key that was typed here "
+            "may be in your shell's history: consider replacing it"
+        )
+    return value
+
+
 def checked_url(value: str) -> str:
     """A base URL without a trailing slash. Raises ValueError for what is none, or has a key or an ending in it."""
     try:

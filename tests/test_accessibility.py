@@ -14,7 +14,7 @@ from benchmarks.browser import dashboard
 from store import open_store
 from tests.chromium import open_in
 
-PAGES = ["", "model", "compare", "routing", "catalog", "alerts", "export", "system", "public-status"]
+PAGES = ["", "model", "compare", "routing", "catalog", "targets", "alerts", "export", "system", "public-status"]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
 

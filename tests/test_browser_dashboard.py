@@ -28,6 +28,7 @@ PAGES = {
     "compare": "compare?with=Gemma+3+27B&with=Gemma+3+4B,+Provider+A",
     "routing": "routing",
     "catalog": "catalog",
+    "targets": "targets",
     "alerts": "alerts",
     "export": "export",
     "system": "system",

@@ -18,7 +18,7 @@ from tests.chromium import open_in
 pytestmark = pytest.mark.timeout(300)
 WIDTHS = range(360, 1601, 40)
 SIX = "&".join(f"with={name}" for name, *_ in history.PROFILES).replace(" ", "+")
-PAGES = ("", "model", f"compare?{SIX}", "routing", "catalog", "alerts", "export", "system", "public-status")
+PAGES = ("", "model", f"compare?{SIX}", "routing", "catalog", "targets", "alerts", "export", "system", "public-status")
 DRAWN = """() => document.querySelector('.u-fresh, iframe') && !document.querySelector(
     '[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stStatusWidget"]')"""
 CONTROLS = """a[href], button, input, textarea, select, [role=radio], [role=combobox], [role=tab], .u-fresh"""

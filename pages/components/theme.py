@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -58,17 +58,26 @@ def head(text: str, note: str = "") -> Markup:
     return Markup('<div class="u u-head"><h1>{}</h1>{}</div>').format(text, facts)
 
 
-def title(text: str, note: str = "") -> Markup:
-    """The heading of a card, and what it shows in quieter words."""
+def title(text: str, note: str = "", charts: Sequence[str] = ()) -> Markup:
+    """The heading of a card, and what it shows in quieter words. `charts`: the keys of those that can be saved."""
     quiet = Markup("<span>{}</span>").format(note) if note else ""
-    return Markup('<div class="u u-title" style="margin:0">{}{}</div>').format(text, quiet)
+    save = Markup().join(_SAVE.format(key) for key in charts)
+    return Markup('<div class="u u-title" style="margin:0">{}{}{}</div>').format(save, text, quiet)
+
+
+_SAVE = Markup(
+    '<button type="button" class="u-png" data-chart="{}" aria-label="Save this chart as PNG" '
+    'data-tip="Save this chart as PNG, with its source and range">PNG</button>'
+)
 
 
 @contextmanager
-def card(key: str, heading: str, note: str = "") -> Iterator[None]:
-    """A bordered part of a page, with its heading."""
+def card(key: str, heading: str, note: str = "", *, charts: Sequence[str] = ()) -> Iterator[None]:
+    """A bordered part of a page, with its heading. `charts`: the keys of its charts, each of which gets a button that
+    saves it.
+    """
     with st.container(border=True, key=f"card_{key}"):
-        st.html(title(heading, note))
+        st.html(title(heading, note, charts))
         yield
 
 

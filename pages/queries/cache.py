@@ -173,10 +173,17 @@ def names_routes(url: str, name: str) -> bool:
 @st.cache_data(ttl=60, max_entries=8, max_size="100MB", show_spinner=False)
 def routes(url: str, names: tuple[str, ...], since: int, until: int) -> list[RoutedProbe]:
     """The probes of these targets in a window, with who was tried before the answer."""
+    return read_routes(url, names, since, until)
+
+
+def read_routes(url: str, names: tuple[str, ...], since: int, until: int) -> list[RoutedProbe]:
+    """The same, not kept, oldest first. Read from the newest one on, a range comes in one piece, in a quarter of the
+    time.
+    """
     if not names:
         return []
-    rows = store(url).read(PROBES, Selection(since, until, names), columns=RoutedProbe._fields)
-    return [RoutedProbe._make(row) for row in rows]
+    rows = store(url).read(PROBES, Selection(since, until, names), columns=RoutedProbe._fields, newest_first=True)
+    return [RoutedProbe._make(row) for row in rows][::-1]
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)

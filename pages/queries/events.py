@@ -33,6 +33,8 @@ MOST_SEARCHED = 20
 """Targets whose change points and served models the overview looks for: it takes about 0.03 s each."""
 SAMPLES, FLEET_SAMPLES = 32, 1
 """Moments of a range at which the served model is looked up, besides now: each is a query."""
+SEARCH_STEP_MS = 300_000
+"""For how long the overview shows what was found by searching, as 20 targets of a minute take a second."""
 GAP_BARS = 10_000
 _FIRST_READ = 64
 REACH_MS = 30 * DAY_MS
@@ -68,18 +70,26 @@ def _target_events(url: str, target: Target, since: int, until: int, is_live: bo
 @st.cache_resource(ttl=60, max_entries=8, show_spinner=False, hash_funcs={Target: hash})
 def _fleet_events(url: str, targets: tuple[Target, ...], since: int, until: int, is_live: bool) -> list[Event]:
     window, is_searched = TimeRange(since, until, is_live, ""), len(targets) <= MOST_SEARCHED
-    if is_searched:
-        histories = [target_history(url, target, window, until) for target in targets]
-    else:
-        histories = target_histories(url, list(targets), window, until, coarse=True)
+    histories = target_histories(url, list(targets), window, until, coarse=True)
+    until_step = until + -until % SEARCH_STEP_MS if is_live else until
     sources: list[Iterable[Event]] = [
         _incidents(histories),
         _catalog(url, targets),
         _gaps(histories, is_fine=is_searched),
         alert_events(url, (), since, until),
-        *(_searched(history, FLEET_SAMPLES) for history in histories if is_searched),
+        *(_search(url, target, until_step - (until - since), until_step, is_live) for target in targets if is_searched),
     ]
     return merge_events(sources, since, until)
+
+
+# not copied for each viewer: nobody changes them
+@st.cache_resource(
+    ttl=SEARCH_STEP_MS // 1_000, max_entries=4 * MOST_SEARCHED, show_spinner=False, hash_funcs={Target: hash}
+)
+def _search(url: str, target: Target, since: int, until: int, is_live: bool) -> list[Event]:
+    """What is looked for in one of several targets' measurements, as of the end of a step."""
+    history = target_history(url, target, TimeRange(since, until, is_live, ""), until)
+    return list(_searched(history, FLEET_SAMPLES))
 
 
 def alert_events(url: str, names: tuple[str, ...], since: int, until: int) -> list[Event]:

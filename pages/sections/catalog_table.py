@@ -17,6 +17,7 @@ from pages.queries import cache
 from pages.queries.target_history import target_histories
 from pages.queries.time_range import TimeRange
 from pages.sections import compare_targets
+from routing.workload import RequestEstimate, Workload, estimate_request
 from stats.catalog import CatalogModel, Filters, ModelMeasurement, catalog, measurements_by_model
 from store.clock import now_ms
 
@@ -81,18 +82,48 @@ def load_measurements(url: str, window: TimeRange) -> dict[str, ModelMeasurement
     return measurements_by_model(rollups, {target.name: target.model for target in targets})
 
 
-def models_table(shown: Sequence[CatalogModel], measured: Mapping[str, ModelMeasurement], total: int) -> list[str]:
-    """Draw the table; the models of the rows that are selected."""
+def estimates(
+    url: str, shown: Iterable[CatalogModel], measured: Mapping[str, ModelMeasurement], size: Workload | None
+) -> dict[str, RequestEstimate]:
+    """What one request takes and costs, by model; nothing while no size is set."""
+    if size is None:
+        return {}
+    listed = {model.model: model for model in cache.models(url) if model.source == "openrouter"}
+    now, found = now_ms(), {}
+    for model in shown:
+        mine = measured.get(model.model)
+        ttft_ms, speed = (mine.ttft_ms, mine.tokens_per_second) if mine is not None else (None, None)
+        found[model.model] = estimate_request(size, ttft_ms, speed, listed.get(model.model), now)
+    return found
+
+
+def models_table(
+    shown: Sequence[CatalogModel],
+    measured: Mapping[str, ModelMeasurement],
+    total: int,
+    estimates: Mapping[str, RequestEstimate],
+) -> list[str]:
+    """Draw the table, with what one request takes and costs where that is asked; the models of the rows that are
+    selected.
+    """
     if not shown:
         st.info("No model matches all filters. Loosen one of them.", icon=":material/search_off:")
         return []
-    columns = {name: column for name, column in _columns().items() if name != "expires_at" or _any_expires(shown)}
-    rows = [asdict(model) | (asdict(measured[model.model]) if model.model in measured else {}) for model in shown]
+    hidden = set() if _any_expires(shown) else {"expires_at"}
+    hidden |= set() if estimates else {"seconds", "usd"}
+    columns = {name: column for name, column in _columns().items() if name not in hidden}
+    rows = [
+        asdict(model)
+        | (asdict(measured[model.model]) if model.model in measured else {})
+        | (asdict(estimates[model.model]) if model.model in estimates else {})
+        for model in shown
+    ]
     data = pd.DataFrame(rows, columns=list(columns))
     for name in columns.keys() & {"created_at", "expires_at"}:
         data[name] = pd.to_datetime(data[name].astype("Int64"), unit="ms", utc=True)
     counts = ("context_tokens", "max_output_tokens", "providers")
-    data = data.astype(dict.fromkeys(counts, "Int64") | dict.fromkeys(("ttft_ms", "tokens_per_second"), float))
+    reals = {"ttft_ms", "tokens_per_second", "seconds", "usd"} & columns.keys()
+    data = data.astype(dict.fromkeys(counts, "Int64") | dict.fromkeys(reals, float))
     event = st.dataframe(
         data,
         hide_index=True,
@@ -120,6 +151,8 @@ def _columns() -> dict[str, Any]:
         "max_output_tokens": number("max output", format="localized"),
         "usd_per_million_input": number("USD per M in", format="$%.4g"),
         "usd_per_million_output": number("USD per M out", format="$%.4g"),
+        "seconds": number("request, s", format="%.2f", help="One request of your workload, by your probes' medians"),
+        "usd": number("request, USD", format="$%.3g", help="One request of your workload, at the listed price"),
         "input_modalities": st.column_config.ListColumn("input", width=120),
         "providers": number("endpoints", help="Known for models that are probed or watched"),
         "created_at": st.column_config.DatetimeColumn("created", format="D MMM YYYY"),

@@ -8,28 +8,31 @@ from typing import Literal
 from markupsafe import Markup
 
 from pages.components import formatting, glossary, theme
+from pages.components.request_estimate import describe_workload, estimate_seconds, estimate_usd
 from pages.components.status_bars import status_bars
 from pages.components.table import below, bold, quiet, table
 from pages.queries import series_colours
 from pages.queries.target_history import THROUGHPUT, TargetHistory
 from pages.sections.compare_targets import REQUESTS, Column
 from pages.shell import time_range
-from routing.selection import RoutingRequest
+from routing.workload import Workload
 from stats.median_difference import Difference
 from store.schema import Model
 
 
-def comparison(columns: list[Column], request: RoutingRequest) -> Markup:
+def comparison(columns: list[Column], size: Workload) -> Markup:
     """The table; measurements only where there are any."""
-    size = f"{request.prompt_tokens:,d} in, {request.completion_tokens:,d} out"
     rows: list[list[str | None]] = []
     if any(column.history is not None for column in columns):
         for label, write in _MEASURED:
             cells = [_measured(column, write) for column in columns]
             if any(cells) or label not in (FIRST_ANSWER, GAPS):
                 rows.append([_label(label), *cells])
-    costs = [bold(formatting.cost(column.cost_usd)) for column in columns]
-    rows.append([f"Cost of {REQUESTS:,d} requests, {size}", *costs])
+    times = [bold(estimate_seconds(column.estimate)) for column in columns]
+    if any(column.history is not None for column in columns):
+        rows.append([f"Time of one request, {describe_workload(size)}", *times])
+    costs = [bold(estimate_usd(column.estimate, REQUESTS)) for column in columns]
+    rows.append([f"Cost of {REQUESTS:,d} requests, {describe_workload(size)}", *costs])
     for label, describe in _CATALOG:
         facts = [describe(column.model) if column.model is not None else "" for column in columns]
         rows.append([label, *(fact or None for fact in facts)])

@@ -10,14 +10,14 @@ import streamlit as st
 from markupsafe import Markup
 
 from pages.components import theme
-from pages.components.number_inputs import numeric
 from pages.components.table import quiet
 from pages.queries import cache, series_colours
+from pages.queries.listed_prices import priced_row
 from pages.queries.target_history import THROUGHPUT, TargetHistory, target_history
 from pages.queries.time_range import TimeRange
+from pages.shell import workload
 from pages.shell.time_range import in_link
-from routing.prices import price_at
-from routing.selection import RoutingRequest
+from routing.workload import RequestEstimate, Workload, estimate_request
 from stats.latency import Band
 from stats.median_difference import Difference, difference
 from store.schema import Endpoint, Model, Target
@@ -40,7 +40,7 @@ class Column:
     target: Target | None
     model: Model | None
     history: TargetHistory | None
-    cost_usd: float | None
+    estimate: RequestEstimate
     number: int | None = None
     slower: Difference | None = None
     faster: Difference | None = None
@@ -54,24 +54,38 @@ def names(url: str) -> list[str]:
     return sorted({target.name for target in targets}) + sorted(models)
 
 
+def pair(url: str, name: str | None = None) -> list[str]:
+    """Two targets to compare, `name` (or the first one) and another: of the same model, else the next one. Empty where
+    there are not two.
+    """
+    targets = [target for target in cache.targets(url) if target.state == "active"]
+    known = sorted({target.name for target in targets} | ({name} if name else set()))
+    models = {target.name: target.model for target in cache.targets(url)}
+    if len(known) < 2:
+        return []
+    alike = [one for one in known if sum(models.get(other) == models.get(one) for other in known) > 1]
+    first = name or next(iter(alike), known[0])
+    others = [other for other in known if other != first]
+    same = [other for other in others if models.get(other) == models.get(first)]
+    after = [other for other in others if other > first]
+    return [first, [*same, *after, *others][0]]
+
+
 def name_of(url: str, model: str) -> str:
     """The name of a catalog model here: that of the first target that probes it, else its slug."""
     probing = sorted(t.name for t in cache.targets(url) if t.model == model and t.state != "removed")
     return next(iter(probing), model)
 
 
-def controls(known: list[str]) -> tuple[list[str], RoutingRequest]:
+def controls(known: list[str]) -> tuple[list[str], Workload]:
     """What is compared, and the size of a request, in the URL."""
-    left, middle, right = st.columns([4, 1, 1], vertical_alignment="bottom")
+    left, right = st.columns([4, 2], vertical_alignment="bottom")
     with left:
         picked = st.multiselect(
             "Targets and models", known, key="with", bind="query-params", max_selections=MOST, placeholder="2 to 6"
         )
-    with middle:
-        prompt = numeric(st.number_input, "Prompt tokens", 0, 10_000_000, 1_000, step=500, key="prompt")
     with right:
-        output = numeric(st.number_input, "Output tokens", 0, 1_000_000, 500, step=100, key="output")
-    return picked, RoutingRequest(int(prompt), int(output))
+        return picked, workload.control(always=True) or workload.USUAL
 
 
 def suggestions(url: str) -> Markup:
@@ -96,10 +110,10 @@ def _link(text: str, names: list[str]) -> Markup:
     return link.format(query, text, quiet(", ".join(names)))
 
 
-def columns(url: str, picked: list[str], window: TimeRange, request: RoutingRequest, now: int) -> list[Column]:
+def columns(url: str, picked: list[str], window: TimeRange, size: Workload, now: int) -> list[Column]:
     """What is known of each."""
     by_name = {target.name: target for target in reversed(cache.targets(url)) if target.state != "removed"}
-    loaded = [_column(url, name, by_name.get(name), window, request, now) for name in picked]
+    loaded = [_column(url, name, by_name.get(name), window, size, now) for name in picked]
     first = next((column.history for column in loaded if column.history is not None), None)
     return [_with_differences(column, first) for column in loaded]
 
@@ -115,32 +129,31 @@ def _with_differences(column: Column, first: TargetHistory | None) -> Column:
     return replace(column, slower=difference(ttft, ttft_here), faster=difference(speed, speed_here))
 
 
-def _column(url: str, name: str, target: Target | None, window: TimeRange, request: RoutingRequest, now: int) -> Column:
+def _column(url: str, name: str, target: Target | None, window: TimeRange, size: Workload, now: int) -> Column:
     known = cache.models(url)
     if target is None:
         model = next((m for m in known if m.model == name and m.source == "openrouter"), None)
-        return Column(name, None, model, None, _cost(model, request, now))
+        return Column(name, None, model, None, _estimate(None, model, size, now))
     model = cache.model_of(target, known)
+    history = target_history(url, target, window, now)
     return Column(
         name=name,
         number=series_colours.numbers(url).get(name),
         target=target,
         model=model,
-        history=target_history(url, target, window, now),
-        cost_usd=_cost(_pinned(url, target) or model, request, now),
+        history=history,
+        estimate=_estimate(history, priced_row(url, target, model), size, now),
     )
 
 
-def _pinned(url: str, target: Target) -> Endpoint | None:
-    if target.provider is None:
-        return None
-    listed = cache.endpoints(url, target.model)
-    return next((row for row in listed if target.provider in (row.provider, row.tag, row.tag.partition("/")[0])), None)
-
-
-def _cost(row: Model | Endpoint | None, request: RoutingRequest, now: int) -> float | None:
-    price = price_at(row, request.prompt_tokens, now) if row is not None else None
-    return None if price is None else price.request_usd(request.prompt_tokens, request.completion_tokens) * REQUESTS
+def _estimate(
+    history: TargetHistory | None, listed: Model | Endpoint | None, size: Workload, now: int
+) -> RequestEstimate:
+    if history is None:
+        return estimate_request(size, None, None, listed, now)
+    ttft = history.percentiles(history.target.profile, "ttft_ms")
+    speed = history.percentiles(THROUGHPUT, "tokens_per_second")
+    return estimate_request(size, ttft.p50, speed.p50, listed, now)
 
 
 def bands(columns: list[Column], column: str) -> dict[str, list[Band]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 from markupsafe import Markup
@@ -14,6 +14,7 @@ from pages.components.old_links import adopt_renamed
 from pages.components.table import Column, below, bold, provider, quiet, table
 from pages.queries import cache, traffic
 from pages.queries.time_range import TimeRange
+from pages.shell import workload
 from routing.selection import (
     PARAMETERS,
     Candidate,
@@ -88,12 +89,20 @@ def controls() -> RoutingForm:
     """The request's size and requirements, in the URL."""
     for key in ("strategy", "data"):
         adopt_renamed(key, RENAMED)
-    sizes, costs, needs, limits = st.columns(4)
+    sizes, costs, needs, limits = st.columns(4, vertical_alignment="bottom")
     with sizes:
-        prompt = numeric(st.number_input, "Prompt tokens", 0, 10_000_000, 2_000, step=500, key="prompt")
-        completion = numeric(st.number_input, "Output tokens", 0, 1_000_000, 500, step=100, key="output")
+        size = workload.control(always=True) or workload.USUAL
     with costs:
-        cached, usd_per_hour = _cost_controls()
+        usd_per_hour = numeric(
+            st.number_input,
+            "Value of your time (USD/hour)",
+            0.0,
+            10_000.0,
+            0.0,
+            step=5.0,
+            key="hour",
+            help="The cost of waiting for responses: 0 for a nightly batch, a salary for a chat.",
+        )
     with needs:
         features = st.multiselect(
             "Required features", [*PARAMETERS, "images"], key="needs", bind="query-params", placeholder="none"
@@ -114,42 +123,15 @@ def controls() -> RoutingForm:
         help=STRATEGY_HELP,
     )
     strategy, sort = STRATEGIES[chosen or next(iter(STRATEGIES))]
-    request = RoutingRequest(
-        prompt_tokens=int(prompt),
-        completion_tokens=int(completion),
-        cached_share=cached / 100,
+    request = replace(
+        size.request,
         parameters=tuple(PARAMETERS[feature] for feature in features if feature in PARAMETERS),
         has_images="images" in features,
         most_usd_per_million_input=most_in,
         most_usd_per_million_output=most_out,
         data=DATA[data],
     )
-    return RoutingForm(request, strategy, sort, usd_per_hour)
-
-
-def _cost_controls() -> tuple[float, float]:
-    cached = numeric(
-        st.slider,
-        "Cached share of prompt",
-        0,
-        100,
-        0,
-        step=5,
-        format="%d%%",
-        key="cached",
-        help="Providers with a cache price charge less for the part of a prompt that they have seen recently.",
-    )
-    usd_per_hour = numeric(
-        st.number_input,
-        "Value of your time (USD/hour)",
-        0.0,
-        10_000.0,
-        0.0,
-        step=5.0,
-        key="hour",
-        help="The cost of waiting for responses: 0 for a nightly batch, a salary for a chat.",
-    )
-    return float(cached), float(usd_per_hour)
+    return RoutingForm(request, strategy, sort, float(usd_per_hour))
 
 
 def plans(

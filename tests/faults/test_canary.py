@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from tests.collectors.cli_fixture import ROOT, CliFixture, until
+from tests.collectors.cli_fixture import CliFixture, until
 from tests.fault_server import GOOD, FaultServer, answer, chunked, event, head, raw
-from tests.pages.conftest import FRONT
+from tests.pages.conftest import open_page
 
 CANARY = "sk-canary-Zq83hfKw02LmXv77"
 FORMS = [CANARY.encode(), base64.b64encode(CANARY.encode()), CANARY.encode().hex().encode(), CANARY[3:15].encode()]
@@ -104,11 +103,9 @@ def test_no_key_is_in_any_byte_that_was_written(place: CliFixture, monkeypatch: 
         if path.is_file() and path.name not in ("targets.toml", "key"):
             searched(path.name, path.read_bytes())
     monkeypatch.setenv("UPTOKEN_STORE", place.url)
-    for page in ("", "model", "compare", "routing", "catalog", "alerts", "export", "system", "public_status"):
-        app = AppTest.from_file(FRONT, default_timeout=60)
-        app.run()
-        if page:
-            app.switch_page(str(ROOT / "pages" / f"{page}.py")).run()
+    pages = ("", "model", "compare", "routing", "catalog", "targets", "alerts", "export", "system", "public_status")
+    for page in pages:
+        app = open_page(page and f"{page}.py")
         shown = "\n".join(str(element.proto) for element in app.main) + "\n".join(str(e.value) for e in app.exception)
         searched(f"the page {page or 'overview'}", shown.encode())
 

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from settings.sections import SECTIONS, SEVERAL
 from tests.collectors.cli_fixture import ROOT, CliFixture
 from tests.fault_server import GOOD, FaultServer, chunked
-from tests.pages.conftest import FRONT
+from tests.pages.conftest import open_page
 
 CANARY = "gsk_Zq83hfKw02LmXv77pTr5"
 """It is a name that a variable could have, so that no pattern but the one of secrets refuses it."""
@@ -110,11 +109,8 @@ def searched(where: str, content: bytes) -> None:
 def pages_are_clean() -> None:
     st.cache_data.clear()
     st.cache_resource.clear()
-    for page in ("", "model", "export", "system", "public_status"):
-        app = AppTest.from_file(FRONT, default_timeout=60)
-        app.run()
-        if page:
-            app.switch_page(str(ROOT / "pages" / f"{page}.py")).run()
+    for page in ("", "model", "targets", "export", "system", "public_status"):
+        app = open_page(page and f"{page}.py")
         shown = "\n".join(str(element.proto) for element in app.main) + "\n".join(str(e.value) for e in app.exception)
         searched(f"the page {page or 'overview'}", shown.encode())
     st.cache_resource.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.testing.v1 import AppTest
 
 from store import open_store
@@ -169,13 +171,23 @@ def filled(store_at: Path) -> Path:
     return store_at
 
 
+@functools.cache
+def components() -> BidiComponentManager:
+    """The components of all installed packages, which AppTest looks for in its first run: once is enough (0.12 s)."""
+    manager = BidiComponentManager()
+    manager.discover_and_register_components(start_file_watching=False)
+    return manager
+
+
 def open_page(page: str = "", **query: str) -> AppTest:
-    """The dashboard at a page (`model.py`), opened by a link with this query."""
-    app = AppTest.from_file(FRONT, default_timeout=30)
+    """The dashboard at a page (`model.py`), opened by a link with this query: no other page is drawn before it."""
+    app = AppTest.from_file(FRONT, default_timeout=60)
+    app._bidi_component_manager = components()
     for name, value in query.items():
         app.query_params[name] = value
-    app.run()
-    return app.switch_page(f"../{page}").run() if page else app
+    if page == "public_status.py":  # its address is not its file's name: AppTest learns that from a page
+        app.switch_page("../glossary.py").run()
+    return app.switch_page(f"../{page}").run() if page else app.run()
 
 
 def metric(app: AppTest, label: str) -> str:

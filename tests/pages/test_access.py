@@ -14,14 +14,13 @@ import pytest
 import streamlit as st
 from oidc_provider_mock import User, run_server_in_thread
 from playwright.sync_api import Browser, Page
-from streamlit.testing.v1 import AppTest
 
 from benchmarks.browser import dashboard_process, free_port
 from benchmarks.tools import ROOT
 from pages.queries import access
 from pages.shell import sign_in
 from store import open_store
-from tests.pages.conftest import FRONT, now_ms, rows
+from tests.pages.conftest import now_ms, open_page, rows
 
 LISTED = ["ada@example.com", "@uptoken.example"]
 ISSUER = "https://login.microsoftonline.com/tenant/v2.0"
@@ -167,12 +166,12 @@ def test_on_another_address_nothing_is_shown_without_the_flag_that_says_what_it_
     for value in (None, "1", "yes"):
         if value is not None:
             monkeypatch.setenv(access.OPEN_FLAG, value)
-        app = AppTest.from_file(FRONT, default_timeout=30).run()
+        app = open_page()
         assert "listens on `0.0.0.0` without a login" in app.error[0].value
         assert access.OPEN_WORDS in app.error[0].value
         assert not app.title
     monkeypatch.setenv(access.OPEN_FLAG, access.OPEN_WORDS)
-    app = AppTest.from_file(FRONT, default_timeout=30).run()
+    app = open_page()
     assert not app.error
 
 

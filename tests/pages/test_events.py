@@ -96,7 +96,10 @@ def test_alerts_and_degradations_are_in_the_list_of_the_overview_and_of_the_mode
     store = open_store(f"sqlite:///{store_at}")
     store.write([alert])
     store.close()
-    for page in (html(open_page(range="7 d")), html(open_page("model.py", target="Steady", range="7 d"))):
+    for page in (
+        html(open_page(range="7 d")),
+        html(open_page("model.py", target="Steady", range="7 d", tab="Reliability")),
+    ):
         kinds = [(kind.lstrip("▲ "), what) for kind, *_, what in listed(page)]
         assert ("alert", "ops was told of degraded: too slow") in kinds
         assert ("degraded", "too slow not over") in kinds
@@ -111,14 +114,14 @@ def test_a_filter_leaves_kinds_and_targets(eventful: int) -> None:
 
 
 def test_a_model_has_its_own_events_and_each_leads_to_its_moment(eventful: int) -> None:
-    app = open_page("model.py", target="Troubled", range="7 d")
+    app = open_page("model.py", target="Troubled", range="7 d", tab="Reliability")
     assert not app.exception
     card = html(app).partition('<th class="left">When</th>')[2].partition("</table>")[0]
     links = [dict(parse_qsl(urlsplit(unescape(link)).query)) for link in re.findall('href="(model[^"]+)"', card)]
     assert links and all((link["target"], link["range"]) == ("Troubled", "custom") for link in links)
     down = next(row for row in re.findall("<tr>(.*?)</tr>", card, re.S) if "▼" in row)
     link = dict(parse_qsl(urlsplit(unescape(re.findall('href="(model[^"]+)"', down)[0])).query))
-    shown = open_page("model.py", **link)
+    shown = open_page("model.py", **link, tab="Reliability")
     assert not shown.exception
     # ten minutes down with half an hour around them, in whole minutes: 70 and the one in which it ends
     assert "1 incident, 10 min in total" in html(shown)

@@ -12,9 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from store import open_store
 from store.schema import TABLE_OF, Row
-from tests.pages.conftest import FRONT, now_ms, rows
+from tests.pages.conftest import now_ms, open_page, rows
 
-ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = "<img src=x onerror=alert(1)>"
 MARKDOWN = "[click](javascript:alert(2)) ![x](https://evil.example/x.png) `code` :red[x] $x$"
 KEPT = {
@@ -47,7 +46,8 @@ def _shown(app: AppTest) -> str:
 
 
 @pytest.mark.parametrize(
-    "page", ["overview", "model", "compare", "routing", "catalog", "alerts", "export", "system", "public_status"]
+    "page",
+    ["overview", "model", "compare", "routing", "catalog", "targets", "alerts", "export", "system", "public_status"],
 )
 @pytest.mark.parametrize("word", [SCRIPT, MARKDOWN], ids=["script", "markdown"])
 def test_what_comes_from_outside_is_shown_as_text(
@@ -58,9 +58,7 @@ def test_what_comes_from_outside_is_shown_as_text(
     store.write([_hostile(row, word) for row in rows(now_ms())])
     store.close()
     monkeypatch.setenv("UPTOKEN_STORE", url)
-    app = AppTest.from_file(FRONT, default_timeout=60).run()
-    if page != "overview":
-        app.switch_page(str(ROOT / "pages" / f"{page}.py")).run()
+    app = open_page("" if page == "overview" else f"{page}.py")
     assert not app.exception
     text = _shown(app)
     assert SCRIPT not in text

@@ -31,14 +31,14 @@ def facts(page: str, label: str) -> list[str]:
 
 
 def test_a_provider_is_shown_with_its_conditions_and_what_it_supports(filled: Path) -> None:
-    page = html(open_page("model.py", target="Broken"))
+    page = html(open_page("model.py", target="Broken", tab="Providers"))
     cells = row_of(page, "Alpha")
     assert cells[0] == "Alpha bf16tools, 1 more parameter, zero data retention"
     assert cells[3] == "$1 / $150% offabove 32,000 prompt tokens: $4"
 
 
 def test_uptime_by_provider_is_what_is_reported_beside_our_own_requests(filled: Path) -> None:
-    page = html(open_page("model.py", target="Broken")).partition("Reported in this range")[2]
+    page = html(open_page("model.py", target="Broken", tab="Providers")).partition("Reported in this range")[2]
     alpha, beta = row_of(page, "Alpha"), row_of(page, "Beta")
     assert alpha[2:] == ["95.00%", "0% · 0 of 297"]  # every fourth of 1,190 minutes, counted from the tenth
     assert beta[2:] == ["95.00%", "100% · 1,190 of 1,190"]
@@ -47,7 +47,7 @@ def test_uptime_by_provider_is_what_is_reported_beside_our_own_requests(filled: 
 
 
 def test_fallbacks_say_who_was_tried_first_and_who_came_after(filled: Path) -> None:
-    page = html(open_page("model.py", target="Broken")).partition("Tried first")[2]
+    page = html(open_page("model.py", target="Broken", tab="Providers")).partition("Tried first")[2]
     assert row_of(page, "Beta") == ["Beta", "75.0% · 893", "100%", "never"]
     assert row_of(page, "Alpha") == ["Alpha", "25.0% · 297", "0%", "Beta 297×"]
     assert "25.0% of 1,190 routed requests were not answered by the provider that was tried first" in page
@@ -62,28 +62,28 @@ def test_fallbacks_of_a_router_without_a_catalog_are_shown_too_and_of_no_router_
     store.write([probe(at - n * 60_000, target="Routed", route=json.dumps(attempts)) for n in range(4)])
     store.write([probe(at - n * 60_000, target="Plain") for n in range(4)])
     store.close()
-    page = html(open_page("model.py", target="Routed"))
+    page = html(open_page("model.py", target="Routed", tab="Providers"))
     assert row_of(page.partition("Tried first")[2], "small") == ["small", "100% · 4", "0%", "large 4×"]
     assert "Uptime by provider" not in page
-    assert "Tried first" not in html(open_page("model.py", target="Plain"))
+    assert "Tried first" not in html(open_page("model.py", target="Plain", tab="Providers"))
 
 
 def test_activity_is_by_version_as_bars_or_as_shares_and_names_its_source(filled: Path) -> None:
-    app = open_page("model.py", target="Broken")
+    app = open_page("model.py", target="Broken", tab="Usage")
     activity = next(c for c in app.get("plotly_chart") if "by variant" in c.proto.alt)
     bars = json.loads(activity.proto.spec)["data"]
     assert [bar["name"] for bar in bars] == ["standard", "free"]
     assert "CC BY 4.0" in html(app)
-    app.get("button_group")[3].set_value("Share").run()
+    app.get("button_group")[2].set_value("Share").run()
     activity = next(c for c in app.get("plotly_chart") if "by variant" in c.proto.alt)
     assert json.loads(activity.proto.spec)["layout"]["yaxis"]["tickformat"] == ".0%"
-    app.get("button_group")[2].set_value("Your account").run()
+    app.get("button_group")[1].set_value("Your account").run()
     assert not app.exception
     assert any("by provider" in c.proto.alt for c in app.get("plotly_chart"))
 
 
 def test_apps_are_told_for_all_models_and_ones_own_use_for_this_one(filled: Path) -> None:
-    page = html(open_page("model.py", target="Broken"))
+    page = html(open_page("model.py", target="Broken", tab="Usage"))
     assert "over all models: it does not report them by model" in page
     assert "1. &lt;b&gt;Chat&lt;/b&gt;" in page and "50B" in page
     assert "<td>Beta</td><td>7k</td><td>30</td><td>$2.50</td>" in page

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from api.downloads import ROUTES
 from pages.queries import access
+from pages.shell.time_range import WORKLOAD_KEYS
 from tests.collectors.cli_fixture import ROOT
 from tests.pages.conftest import open_page
 
@@ -22,6 +23,7 @@ PAGES = (
     "compare.py",
     "routing.py",
     "catalog.py",
+    "targets.py",
     "alerts.py",
     "export.py",
     "system.py",
@@ -61,7 +63,7 @@ RANGES = [
 
 def parameters() -> list[str]:
     """The name of each control that is kept in the address, as the pages' source says it."""
-    found = set()
+    found = set(WORKLOAD_KEYS)
     for path in (ROOT / "pages").rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text())):
             if isinstance(call, ast.Call):

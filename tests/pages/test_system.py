@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from api.status_page import describe_share
 from pages.components import formatting
@@ -17,7 +16,7 @@ from stats.incidents import TargetState, majority
 from store import open_store
 from store.schema import Certificate, RateLimit, Run
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe, target
-from tests.pages.conftest import FRONT, frame, html, metric, now_ms, open_page
+from tests.pages.conftest import frame, html, metric, now_ms, open_page
 
 
 def test_the_system_page_counts_runs_errors_and_what_was_skipped(filled: Path) -> None:
@@ -205,10 +204,10 @@ def test_with_the_flag_who_has_not_logged_in_sees_the_status_page_alone(
     filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(access, "guard", lambda: "login")
-    app = AppTest.from_file(FRONT, default_timeout=30).run()
+    app = open_page()
     assert [button.label for button in app.button] == ["Log in"]
     monkeypatch.setenv(access.PUBLIC_FLAG, "yes")
-    app = AppTest.from_file(FRONT, default_timeout=30).run()
+    app = open_page()
     assert re.findall("<h1>(.*?)</h1>", html(app)) == ["Public status"]
     assert "1 of 2 models down" in frame(app)
     assert "acme/broken" not in frame(app) + html(app) and "UPTOKEN_STATUS_TITLE" not in html(app)

@@ -12,11 +12,14 @@ from pathlib import Path
 import apsw
 import pytest
 
-from store import StoreError, backup, migrations, open_store
+from store import Selection, StoreError, backup, migrations, open_store
+from store.batches import KeyRange
 from store.rollups import COLUMNS, EXPORTED, STEP_MS
-from store.schema import ENDPOINTS, INCIDENTS, MODELS, PROBES, TABLES, TARGETS, Budget, Endpoint, Model
-from store.sqlite_queries import INTERNED
-from tests.factories import DAY, HOUR, NOON, model, probe
+from store.schema import ENDPOINTS, INCIDENTS, MODELS, PROBES, REQUESTS, TABLES, TARGETS, Budget, Endpoint, Model
+from store.sqlite import SqliteStore
+from store.sqlite_queries import INTERNED, stored_rows_sql
+from store.table import Table
+from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe
 
 
 @pytest.fixture
@@ -305,3 +308,17 @@ def test_a_reader_without_writer_in_a_folder_it_may_not_write_still_reads(path: 
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.stderr) == ("1", "")
+
+
+@pytest.mark.parametrize("table", [PROBES, REQUESTS])
+@pytest.mark.parametrize("selection", [Selection(since=NOON), Selection(until=NOON), Selection(NOON, NOON + MINUTE)])
+def test_a_range_of_all_targets_is_sought_in_each_and_older_rows_are_not_looked_through(
+    tmp_path: Path, table: Table, selection: Selection
+) -> None:
+    store = SqliteStore(tmp_path / "a.db")
+    sql, bindings, _ = stored_rows_sql(table, selection, table.names, KeyRange(), False, None)
+    with store._rows(f"EXPLAIN QUERY PLAN {sql}", bindings) as rows:
+        steps = [row[3] for row in rows]
+    store.close()
+    assert any(step.startswith(f"SEARCH {table.name} USING PRIMARY KEY (target=? AND started_at") for step in steps)
+    assert not any(step.startswith(f"SCAN {table.name}") for step in steps)
