@@ -9,9 +9,11 @@ from typing import Literal, get_args
 
 from stats.catalog_changes import Change, changes
 from stats.change_points import Shift
+from stats.identity_changes import identity_changes
 from stats.incidents import Incident
 from stats.status_bars import Bar
 from store.alert_tables import Alert
+from store.identity_tables import IdentityEpoch
 from store.schema import Model
 
 Kind = Literal[
@@ -22,6 +24,7 @@ Kind = Literal[
     "price",
     "context",
     "served_model",
+    "identity_changed",
     "retirement",
     "gap",
     "alert",
@@ -105,6 +108,12 @@ def alert_events(alerts: Iterable[Alert]) -> Iterator[Event]:
         if alert.recovery_sent_at is not None:
             text = f"{alert.channel} was told that {kind} is over"
             yield Event("alert", alert.recovery_sent_at, target, alert.location, text)
+
+
+def identity_events(epochs: Iterable[IdentityEpoch]) -> Iterator[Event]:
+    """Where a target began to serve something else."""
+    for change in identity_changes(epochs):
+        yield Event("identity_changed", change.at, change.target, change.location, change.text)
 
 
 def shift_events(target: str, location: str, what: str, unit: str, shifts: Iterable[Shift]) -> Iterator[Event]:

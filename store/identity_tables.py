@@ -70,3 +70,5 @@ class IdentityEpoch(Row):
 
 IDENTITY_CHECKS = TABLES["identity_checks"]
 IDENTITY_EPOCHS = TABLES["identity_epochs"]
+EPOCH_COLUMNS = IDENTITY_EPOCHS.names[:-2]
+"""Without the two that are long."""

@@ -17,6 +17,7 @@ from stats.events import (
     ServedModel,
     catalog_events,
     gap_events,
+    identity_events,
     incident_events,
     merge_events,
     served_model_events,
@@ -63,6 +64,7 @@ def _target_events(url: str, target: Target, since: int, until: int, is_live: bo
         _catalog(url, [target]),
         _gaps([history]),
         alert_events(url, (target.name,), since, until),
+        identity_events(cache.identity_epochs(url, (target.name,), target.location)),
     ]
     return merge_events(sources, since, until)
 
@@ -77,6 +79,7 @@ def _fleet_events(url: str, targets: tuple[Target, ...], since: int, until: int,
         _catalog(url, targets),
         _gaps(histories, is_fine=is_searched),
         alert_events(url, (), since, until),
+        identity_events(cache.identity_epochs(url, tuple(sorted({target.name for target in targets})))),
         *(_search(url, target, until_step - (until - since), until_step, is_live) for target in targets if is_searched),
     ]
     return merge_events(sources, since, until)

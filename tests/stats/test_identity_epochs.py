@@ -11,63 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stats.identity import LONG, Prediction
+from stats.identity import Prediction
 from stats.identity_epochs import Known, hash_text, read_observed, take_check, write_observed
 from store.clock import DAY_MS, HOUR_MS
-from store.identity_tables import IdentityCheck, IdentityEpoch
 from tests.factories import NOON
-
-STEP_MS = HOUR_MS // 4
-
-
-def check(at: int, level: float, chance: random.Random, **more: Any) -> IdentityCheck:
-    """One check of a model whose first token is `yes` at `level`, give or take what load does."""
-    noise = chance.uniform(-0.02, 0.02)
-    observed = write_observed((Prediction({"yes": level + noise, "no": -3.0 - noise}, 0),))
-    return replace(IdentityCheck("t", at, "here", "logprobs", "ok", 1, 20, observed), **more)
-
-
-class Target:
-    """The rows of one target, as a collector reads and writes them."""
-
-    def __init__(self, began_at: int = NOON, name: str = "t") -> None:
-        self.at, self.name = began_at, name
-        self.chance = random.Random(19)
-        self.epochs: dict[int, IdentityEpoch] = {}
-        self.checks: list[IdentityCheck] = []
-
-    @property
-    def current(self) -> IdentityEpoch:
-        return max(self.epochs.values(), key=lambda epoch: epoch.began_at)
-
-    def known(self) -> Known:
-        epochs = tuple(self.epochs[at] for at in sorted(self.epochs))
-        if not epochs:
-            return Known()
-        mine = [one for one in self.checks if one.started_at >= self.current.began_at]
-        scored = [(c.started_at, c.score) for c in mine if c.epoch_at == self.current.began_at and c.score is not None]
-        return Known(epochs, tuple(mine if self.current.frozen_at is None else self.checks[-LONG:]), tuple(scored))
-
-    def take(self, one: IdentityCheck) -> IdentityCheck:
-        step = take_check(self.known(), replace(one, target=self.name))
-        self.checks.append(step.check)
-        self.epochs |= {epoch.began_at: epoch for epoch in step.epochs}
-        return step.check
-
-    def make(self, count: int, level: float, **more: Any) -> None:
-        for _ in range(count):
-            self.take(check(self.at, level, self.chance, **more))
-            self.at += STEP_MS
+from tests.identity_rows import STEP_MS, CheckedTarget, check
 
 
 @pytest.fixture
-def learned() -> Target:
-    target = Target()
+def learned() -> CheckedTarget:
+    target = CheckedTarget()
     target.make(120, -1.0)
     return target
 
 
-def test_the_first_120_checks_are_learned_from_every_fifth_as_reference(learned: Target) -> None:
+def test_the_first_120_checks_are_learned_from_every_fifth_as_reference(learned: CheckedTarget) -> None:
     epoch = learned.current
     assert (epoch.began_at, epoch.frozen_at) == (NOON, NOON + 119 * STEP_MS)
     assert len(json.loads(epoch.reference or "")) == 24
@@ -76,18 +34,18 @@ def test_the_first_120_checks_are_learned_from_every_fifth_as_reference(learned:
 
 
 def test_before_that_nothing_is_judged() -> None:
-    target = Target()
+    target = CheckedTarget()
     target.make(119, -1.0)
     assert target.current.frozen_at is None
 
 
-def test_the_same_model_stays_in_its_epoch(learned: Target) -> None:
+def test_the_same_model_stays_in_its_epoch(learned: CheckedTarget) -> None:
     learned.make(300, -1.0)
     assert len(learned.epochs) == 1
     assert all(one.epoch_at == NOON and one.score is not None for one in learned.checks[120:])
 
 
-def test_another_model_begins_an_epoch_with_its_first_check_and_the_old_one_stays(learned: Target) -> None:
+def test_another_model_begins_an_epoch_with_its_first_check_and_the_old_one_stays(learned: CheckedTarget) -> None:
     learned.make(10, -1.0)
     changed_at = learned.at
     learned.make(4, -2.0)
@@ -97,14 +55,14 @@ def test_another_model_begins_an_epoch_with_its_first_check_and_the_old_one_stay
     assert after.distance == pytest.approx(0.5, abs=0.05)  # "yes" is 1 nat away, "no" none
 
 
-def test_three_checks_that_differ_are_no_change(learned: Target) -> None:
+def test_three_checks_that_differ_are_no_change(learned: CheckedTarget) -> None:
     learned.make(10, -1.0)
     learned.make(3, -2.0)
     learned.make(10, -1.0)
     assert len(learned.epochs) == 1
 
 
-def test_what_was_there_before_is_recognized_at_once_and_needs_no_learning(learned: Target) -> None:
+def test_what_was_there_before_is_recognized_at_once_and_needs_no_learning(learned: CheckedTarget) -> None:
     learned.make(4, -2.0)
     learned.make(120, -2.0)
     back_at = learned.at
@@ -118,25 +76,25 @@ def test_what_was_there_before_is_recognized_at_once_and_needs_no_learning(learn
     assert learned.current.same_as == sorted(learned.epochs)[1]
 
 
-def test_a_return_before_the_new_one_was_learned_is_recognized_after_24_checks(learned: Target) -> None:
+def test_a_return_before_the_new_one_was_learned_is_recognized_after_24_checks(learned: CheckedTarget) -> None:
     learned.make(10, -2.0)
     learned.make(40, -1.0)
     assert learned.current.same_as == NOON
 
 
-def test_a_third_model_is_neither(learned: Target) -> None:
+def test_a_third_model_is_neither(learned: CheckedTarget) -> None:
     learned.make(124, -2.0)
     learned.make(4, -5.0)
     assert len(learned.epochs) == 3
     assert learned.current.same_as is None
 
 
-def test_a_failed_check_is_a_row_and_nothing_else(learned: Target) -> None:
+def test_a_failed_check_is_a_row_and_nothing_else(learned: CheckedTarget) -> None:
     learned.make(50, -2.0, outcome="timeout", observed=None)
     assert len(learned.epochs) == 1
 
 
-def test_a_check_that_nothing_can_be_compared_with_has_no_score_and_decides_nothing(learned: Target) -> None:
+def test_a_check_that_nothing_can_be_compared_with_has_no_score_and_decides_nothing(learned: CheckedTarget) -> None:
     cached = write_observed((Prediction({"yes": -9.0, "no": -3.0}, 7),))
     learned.make(50, -1.0, observed=cached)
     assert len(learned.epochs) == 1
@@ -144,7 +102,7 @@ def test_a_check_that_nothing_can_be_compared_with_has_no_score_and_decides_noth
 
 
 def test_a_gap_is_no_change_and_learning_goes_on_after_it() -> None:
-    target = Target()
+    target = CheckedTarget()
     target.make(60, -1.0)
     target.at += 30 * DAY_MS
     target.make(60, -1.0)
@@ -154,7 +112,7 @@ def test_a_gap_is_no_change_and_learning_goes_on_after_it() -> None:
     assert len(target.epochs) == 1
 
 
-def test_a_clock_that_was_set_back_changes_nothing(learned: Target) -> None:
+def test_a_clock_that_was_set_back_changes_nothing(learned: CheckedTarget) -> None:
     learned.make(10, -1.0)
     learned.at -= 2 * HOUR_MS
     learned.make(40, -1.0)
@@ -162,7 +120,7 @@ def test_a_clock_that_was_set_back_changes_nothing(learned: Target) -> None:
 
 
 @pytest.mark.parametrize("lost", [{"reference": None}, {"calibration": "[]"}, {"reference": "[{"}])
-def test_a_lost_reference_is_learned_again_from_what_is_there(learned: Target, lost: dict[str, Any]) -> None:
+def test_a_lost_reference_is_learned_again_from_what_is_there(learned: CheckedTarget, lost: dict[str, Any]) -> None:
     learned.epochs[NOON] = replace(learned.current, **lost)
     known = replace(learned.known(), checks=tuple(learned.checks))
     step = take_check(known, check(learned.at, -1.0, learned.chance))
@@ -175,7 +133,7 @@ def test_lost_epochs_begin_again() -> None:
     assert [(epoch.began_at, epoch.frozen_at) for epoch in step.epochs] == [(NOON, None)]
 
 
-def test_a_server_that_gives_no_logprobs_any_more_is_checked_by_texts_from_then_on(learned: Target) -> None:
+def test_a_server_that_gives_no_logprobs_any_more_is_checked_by_texts_from_then_on(learned: CheckedTarget) -> None:
     began_at = learned.at
     learned.make(3, -1.0, observed=None)
     assert len(learned.epochs) == 1
@@ -184,7 +142,7 @@ def test_a_server_that_gives_no_logprobs_any_more_is_checked_by_texts_from_then_
 
 
 def test_texts_that_never_occurred_are_a_change() -> None:
-    target = Target()
+    target = CheckedTarget()
     usual = write_observed((hash_text("red"), hash_text("one")))
     target.make(130, 0.0, method="texts", observed=usual)
     changed_at = target.at
@@ -207,7 +165,7 @@ def test_what_a_row_carries_can_be_read_again_and_anything_else_is_nothing() -> 
     name=st.text(min_size=1),
 )
 def test_names_and_moments_change_no_verdict(levels: list[float], shift_ms: int, name: str) -> None:
-    one, other = Target(), Target(NOON + shift_ms, name)
+    one, other = CheckedTarget(), CheckedTarget(NOON + shift_ms, name)
     for target in (one, other):
         target.make(120, -1.0)
         for level in levels:
