@@ -24,6 +24,7 @@ Kind = Literal[
     "price",
     "context",
     "served_model",
+    "declared",
     "identity_changed",
     "retirement",
     "gap",
@@ -169,13 +170,37 @@ def served_model_events(
     `find(since, until)` gives the first response known in a range (milliseconds UTC); between two samples that differ
     it is asked for the middle again and again. A change back within one step between samples is not seen.
     """
+    for before, first in _changes(samples, find):
+        yield Event("served_model", first.at, target, location, f"from {before.name} to {first.name}")
+
+
+def declared_events(
+    what: str,
+    target: str,
+    location: str,
+    samples: Sequence[ServedModel | None],
+    find: Callable[[int, int], ServedModel | None],
+) -> Iterator[Event]:
+    """As `served_model_events`, of something else that responses state: their fingerprint, their provider, or how many
+    tokens the same prompt has. One token more or less is another number in it.
+    """
+    for before, first in _changes(samples, find):
+        if not _is_next_to(before.name, first.name):
+            yield Event("declared", first.at, target, location, f"{what} from {before.name} to {first.name}")
+
+
+def _is_next_to(one: str, other: str) -> bool:
+    return one.isdecimal() and other.isdecimal() and abs(int(one) - int(other)) <= 1
+
+
+def _changes(
+    samples: Sequence[ServedModel | None], find: Callable[[int, int], ServedModel | None]
+) -> Iterator[tuple[ServedModel, ServedModel]]:
     known = [sample for sample in samples if sample is not None]
     steps = [(before, after) for before, after in pairwise(known) if before.name != after.name]
-    if len(steps) > max(1.0, VARIES_ABOVE * len(known)):
-        return
-    for before, after in steps:
-        first = _first_of_next(before, after, find)
-        yield Event("served_model", first.at, target, location, f"from {before.name} to {first.name}")
+    if len(steps) <= max(1.0, VARIES_ABOVE * len(known)):
+        for before, after in steps:
+            yield before, _first_of_next(before, after, find)
 
 
 def _first_of_next(

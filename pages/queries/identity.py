@@ -21,6 +21,7 @@ LANES: dict[str, tuple[str, ...]] = {
     "speed": ("change_point", "output speed"),
     "price": ("price", ""),
     "served model": ("served_model", ""),
+    "declared": ("declared", ""),
 }
 """What may tell why a model's answers changed: of events the kind, and how their text begins."""
 _NEWEST = 32
