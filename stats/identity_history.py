@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from stats.identity import LEARNING_CHECKS, Prediction, Splits, judge, rolling_splits
+from stats.identity import LEARNING_CHECKS, Prediction, Splits, judge, rolling_splits, typical
 from stats.identity_epochs import (
     DECLARED,
     LOGPROBS,
@@ -15,6 +15,7 @@ from stats.identity_epochs import (
     read_calibration,
     read_observed,
     read_reference,
+    score_of,
 )
 from store.identity_tables import IdentityCheck, IdentityEpoch
 
@@ -93,6 +94,21 @@ def first_tokens(before: IdentityEpoch, after: IdentityCheck) -> list[list[Token
         for old, new in zip(reference[-1], mine, strict=False)
         if isinstance(old, Prediction) and isinstance(new, Prediction)
     ]
+
+
+def distance_between(one: IdentityEpoch, other: IdentityEpoch) -> float | None:
+    """How far the checks that one target's epoch was learned from are from another's, at the median, in nats; null
+    where they cannot be compared: without logprobs, while either learns, or where they were cached differently.
+    """
+    mine, theirs = read_reference(one), read_reference(other)
+    if mine is None or theirs is None or (one.method, other.method) != (LOGPROBS, LOGPROBS):
+        return None
+    return typical([score for check in mine if (score := score_of(check, theirs)) is not None])
+
+
+def own_noise(epoch: IdentityEpoch) -> float | None:
+    """How far equal checks of an epoch lie apart, at the median; null while it learns."""
+    return typical(read_calibration(epoch)) if epoch.method == LOGPROBS else None
 
 
 def pair_tokens(before: Prediction, after: Prediction, most: int = SHOWN_TOKENS) -> list[TokenChance]:

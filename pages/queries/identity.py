@@ -11,7 +11,16 @@ from pages.queries.time_range import TimeRange
 from stats.events import Event
 from stats.identity import JUDGED_SCORES
 from stats.identity_changes import IdentityChange, identity_changes
-from stats.identity_history import CurrentEpoch, ScoreBand, TokenChance, current_epoch, first_tokens, score_bands
+from stats.identity_history import (
+    CurrentEpoch,
+    ScoreBand,
+    TokenChance,
+    current_epoch,
+    distance_between,
+    first_tokens,
+    own_noise,
+    score_bands,
+)
 from store import Selection
 from store.identity_tables import IDENTITY_CHECKS, IDENTITY_EPOCHS, IdentityCheck, IdentityEpoch
 from store.schema import Target
@@ -68,6 +77,34 @@ def _identity_view(url: str, target: Target, since: int, until: int, is_live: bo
         {name: _steps(happened, *wanted) for name, wanted in LANES.items()},
         _tokens(url, target, epochs),
     )
+
+
+@dataclass(frozen=True)
+class Distances:
+    """How far the current epochs of some targets are from each other, in nats: a row and a column a target, in one
+    order; where both are the same, how far its own checks lie apart. Null where they cannot be compared.
+    """
+
+    names: list[str]
+    rows: list[list[float | None]]
+
+
+@st.cache_data(ttl=300, max_entries=16, show_spinner=False, hash_funcs={Target: hash})
+def distances(url: str, targets: tuple[Target, ...]) -> Distances | None:
+    """Of those that have a reference; null unless there are two."""
+    found: dict[str, IdentityEpoch] = {}
+    for target in targets:
+        rows = cache.store(url).read(IDENTITY_EPOCHS, Selection(targets=(target.name,)))
+        mine = [epoch for row in rows if (epoch := IdentityEpoch(*row)).location == target.location]
+        if mine and own_noise(mine[-1]) is not None:
+            found[target.name] = mine[-1]
+    if len(found) < 2:
+        return None
+    rows_of = [
+        [own_noise(one) if one is other else distance_between(one, other) for other in found.values()]
+        for one in found.values()
+    ]
+    return Distances(list(found), rows_of)
 
 
 def _steps(happened: list[Event], kind: str, beginning: str) -> list[tuple[int, str]]:

@@ -107,3 +107,19 @@ def test_another_location_has_a_card_of_its_own(now: int, store_at: Path) -> Non
     page_of(store_at, checked)
     app = open_page("model.py", target="Steady", location="there", range="7 d", tab="Reliability")
     assert HOW in text(html(app))
+
+
+def test_compare_says_how_far_two_targets_are_apart(now: int, store_at: Path) -> None:
+    store = open_store(f"sqlite:///{store_at}")
+    for name, level in (("Steady", -1.0), ("Other", -3.0)):
+        checked = CheckedTarget(now - 130 * STEP_MS, name)
+        checked.make(125, level)
+        store.write([target(name, updated_at=now), *checked.checks, *checked.epochs.values()])
+    store.close()
+    app = open_page("compare.py")
+    app.multiselect(key="with").set_value(["Steady", "Other"]).run()
+    assert not app.exception
+    page = text(html(app))
+    assert "how far their answers to the same prompts are apart" in page
+    assert page.count("1.00") >= 2  # from each to the other: "yes" is 2 nats away, "no" none
+    assert HOW not in page
