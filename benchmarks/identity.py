@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import random
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from collectors.contract import CheckTask
 from deploy import local_model
 from settings.targets import ProbeTarget, parse
 from stats.identity import ALPHA, FEWEST_CALIBRATION, LEARNING_CHECKS, LONG, SHORT, chance_of, rolling_splits
-from stats.identity_epochs import Known, read_calibration
+from stats.identity_epochs import Known, read_calibration, read_observed, score_of
 from store.identity_tables import IdentityCheck, IdentityEpoch
 
 if TYPE_CHECKING:
@@ -244,7 +245,8 @@ def main() -> str:
     calibration = read_calibration(epoch)
     scores = [c.score for c in learned.checks if c.epoch_at == epoch.began_at and c.score is not None]
     splits = rolling_splits(calibration, scores)
-    distinct = len({check.observed for check in learned.checks})
+    seen = {check.observed: mine for check in learned.checks if (mine := read_observed(check)) is not None}
+    apart = [score_of(one, [other]) or 0.0 for one, other in itertools.combinations(seen.values(), 2)]
     lines += [
         [f"changes seen in {NOISE_CHECKS} checks of the same model under changing load", str(alarms), "0"],
         ["alarms in rolling splits of its own scores", f"{splits.alarms} of {splits.count}", "0"],
@@ -258,8 +260,8 @@ def main() -> str:
         rows.append([name, after, promised, "" if one.distance is None else f"{one.distance:.3f}"])
     kept &= alarms == 0 and splits.alarms == 0
     noise = (
-        f"{distinct} distinct observations in {len(learned.checks)} checks; scores of the same model: median "
-        f"{median(calibration):.3f}, at most {max([*calibration, *scores]):.3f} nat."
+        f"{len(seen)} distinct vectors in {len(learned.checks)} checks, up to {max(apart, default=0):.3f} nat apart; "
+        f"scores: median {median(calibration):.3f}, at most {max([*calibration, *scores]):.3f} nat."
     )
     return (
         f"{table(('', 'measured', 'promised, at most'), lines)}\n\n{noise}\n\n"

@@ -143,9 +143,12 @@ class _CheckRun:
 
         state, target, began_at = self._state, self._series.target, now_ms()
         usd = state.max_probe_cost(target, profile)
-        with state.shared.exclusive():
-            reason = state.shared.rate_limits.rest_reason(target, began_at)
-            reason = reason or state.budget.reserve(target, usd, began_at)
+        try:
+            with state.shared.exclusive():
+                reason = state.shared.rate_limits.rest_reason(target, began_at)
+                reason = reason or state.budget.reserve(target, usd, began_at)
+        except LockedError as problem:
+            reason = str(problem)
         if reason is not None:
             raise SkippedError(reason)
         reservation = Reservation(state.budget, target, usd, began_at)
