@@ -18,11 +18,12 @@ from pages.queries import access
 from pages.shell.host_check import HostCheck
 from pages.shell.preload import get_ready
 from pages.shell.safeguards import Safeguards
+from pages.shell.static_files import StaticFiles
 
 access.refuse_wrong_settings()
 app = st.App(
     Path(__file__).parent / "pages" / "shell" / "main.py",
     lifespan=get_ready,
     routes=ROUTES,
-    middleware=[Middleware(Safeguards), Middleware(HostCheck)],
+    middleware=[Middleware(Safeguards), Middleware(HostCheck), Middleware(StaticFiles)],
 )

@@ -138,8 +138,8 @@ def collector_facts(
         _budget(store, location, now) if wanted("budget") else None,
         _elsewhere(seen, location, now),
         _own_gap(_collectors_seen(store, began_at), config, location) if seen and began_at is not None else None,
-        tuple(_catalog_changes(versions, now)),
-        tuple(_retirements(versions)),
+        tuple(catalog_changes(versions, now - CHANGE_WITHIN_MS)),
+        tuple(retirements(versions)),
         _certificates(store, config, now) if wanted("certificate") else {},
         _relay_traffic(store, now) if wanted("relay_errors") else None,
         tuple(_identity_changes(store, config, now)) if wanted("identity_changed") else (),
@@ -222,9 +222,10 @@ def _versions(store: Store, config: Config, now: int) -> dict[str, list[Model]]:
     return versions
 
 
-def _catalog_changes(versions: Mapping[str, Sequence[Model]], now: int) -> Iterable[CatalogChange]:
+def catalog_changes(versions: Mapping[str, Sequence[Model]], after: int) -> Iterable[CatalogChange]:
+    """What rules are told of, by the versions of each target's model, after a moment (milliseconds UTC)."""
     for name, models in versions.items():
-        recent = [change for change in changes(models) if change.at > now - CHANGE_WITHIN_MS]
+        recent = [change for change in changes(models) if change.at > after]
         by_moment: dict[int, list[Change]] = defaultdict(list)
         for change in recent:
             by_moment[change.at].append(change)
@@ -247,7 +248,8 @@ def _describe(change: Change) -> str:
     return f"{change.what}: {change.before or 'unknown'} → {change.after or 'unknown'}{unit}"
 
 
-def _retirements(versions: Mapping[str, Sequence[Model]]) -> Iterable[Retirement]:
+def retirements(versions: Mapping[str, Sequence[Model]]) -> Iterable[Retirement]:
+    """Of the models of targets whose newest version says so."""
     for name, models in versions.items():
         current = [model for model in models if model.valid_to is None]
         days = [model.expires_at for model in current if model.expires_at is not None]

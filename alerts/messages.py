@@ -73,11 +73,11 @@ class Message:
         return {"version": VERSION, "text": self.text, "events": list(self.events)}
 
 
-def items_of(pending: Sequence[Alert], due: Sequence[Alert] = ()) -> list[Item]:
+def items_of(pending: Sequence[Alert], due: Sequence[Alert] = (), most: int | None = MOST_EVENTS) -> list[Item]:
     """What is to be told: of what is pending, openings before recoveries; and reminders of what is still open."""
     items = [Item("opening", alert) for alert in pending if has_opening(alert)]
     items += [Item("recovery", alert) for alert in pending if has_recovery(alert)]
-    return (items + [Item("reminder", alert) for alert in due])[:MOST_EVENTS]
+    return (items + [Item("reminder", alert) for alert in due])[:most]
 
 
 @dataclass(frozen=True)

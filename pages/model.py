@@ -5,7 +5,7 @@ import streamlit as st
 from pages.components import notices
 from pages.components.metric import metrics
 from pages.queries import cache, series_colours, source
-from pages.sections import model_actions, model_header, model_tabs, model_uptime
+from pages.sections import model_actions, model_header, model_tabs, model_uptime, why
 from pages.shell import empty_states, sign_in, time_range, workload
 from store.clock import now_ms
 
@@ -48,6 +48,7 @@ with bar:
     model_actions.copies(target, time_range.current())
     workload.control()
 number = series_colours.numbers(url)[name]
+why.explain_asked(url)
 empty_states.unknown_location(name, asked_place, places)
 
 

@@ -6,12 +6,25 @@ from charts.latency_speed_scatter import latency_speed_scatter
 from pages.components import status_bars, theme
 from pages.components.metric import metrics
 from pages.queries import cache, source
-from pages.sections import overview_content, overview_controls, overview_events, overview_summary
+from pages.sections import overview_content, overview_controls, overview_events, overview_summary, why
 from pages.shell import empty_states, sign_in, time_range
 from store.clock import now_ms
 
 empty_states.unless_store()
 url = source.store_url()
+
+
+@sign_in.fragment(run_every="10s")
+def first_sentence() -> None:
+    """Is it me or them?"""
+    said = overview_content.first_sentence(url, time_range.current())
+    if said:
+        st.html(said)
+
+
+if cache.targets(url):
+    first_sentence()
+why.explain_asked(url)
 form = overview_controls.controls([target for target in cache.targets(url) if target.state != "removed"])
 
 

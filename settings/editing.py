@@ -46,7 +46,7 @@ def config_path(path: Path | None = None) -> Path:
 def read_config(path: Path) -> str:
     """The file's text; empty where there is none. Raises ConfigError."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()  # with its own ends of lines
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as problem:
@@ -69,7 +69,7 @@ def write_edit(edit: Edit) -> str:
     """Put a change in force, and keep what was there; returns the ID that undoes it. Raises ConfigError when the file
     was changed meanwhile, and OSError.
     """
-    with _locked(edit.path):
+    with _locked(edit.path), _explained(edit.path):
         if read_config(edit.path) != edit.before:
             raise ConfigError(f"{edit.path} was changed by somebody else just now: nothing was written, try again")
         _keep(_backup_path(edit.path, edit.id), edit.before)
@@ -79,7 +79,7 @@ def write_edit(edit: Edit) -> str:
 
 def undo_edit(path: Path, edit_id: str) -> None:
     """Bring back what was there before a change. Raises ConfigError when the file is not as the change left it."""
-    with _locked(path):
+    with _locked(path), _explained(path):
         backup = _backup_path(path, edit_id)
         if not edit_id.isalnum() or not backup.is_file():
             raise ConfigError(f"no change of {path} has the ID {edit_id!r}")
@@ -87,7 +87,7 @@ def undo_edit(path: Path, edit_id: str) -> None:
             raise ConfigError(
                 f"{path} was changed since, so that undoing would take more back: the version before is {backup}"
             )
-        if before := backup.read_text(encoding="utf-8"):
+        if before := backup.read_bytes().decode():
             _replace(path, before)
         else:  # the change had made the file
             path.unlink()
@@ -100,7 +100,7 @@ def rename_target(path: Path, old: str, new: str) -> bool:
     """
     import tomlkit
 
-    text = path.read_text(encoding="utf-8")
+    text = path.read_bytes().decode()
     parse(text, path, os.environ)
     document: Any = tomlkit.parse(text)
     sections = [section for section in document.get("target", ()) if section["name"] == old]
@@ -143,10 +143,24 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(folder)
 
 
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """An error of the system says of what, and what to do."""
+    try:
+        yield
+    except OSError as problem:
+        raise OSError(
+            f"{path} could not be changed ({problem.strerror}: {problem.filename}): this needs the right to write into "
+            "its folder, where the version before is kept, too"
+        ) from problem
+
+
 def _keep(backup: Path, text: str) -> None:
     backup.parent.mkdir(mode=0o700, exist_ok=True)
     backup.unlink(missing_ok=True)
-    with os.fdopen(os.open(backup, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as stream:
+    with os.fdopen(
+        os.open(backup, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8", newline=""
+    ) as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
@@ -162,7 +176,7 @@ def _replace(path: Path, text: str) -> None:
     try:
         mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
         descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())

@@ -53,7 +53,9 @@ def append_target(text: str, fields: Mapping[str, Any]) -> str:
     """The text with one more target at its end. Raises UnusualFileError."""
     before = tomllib.loads(text)
     added = tomllib.loads(toml_of(fields))["target"]
-    changed = f"{text.rstrip()}\n\n{toml_of(fields)}" if text.strip() else toml_of(fields)
+    end = "\r\n" if "\r\n" in text else "\n"
+    block = toml_of(fields).replace("\n", end)
+    changed = f"{text.rstrip()}{end}{end}{block}" if text.strip() else block
     return _checked(changed, before | {"target": [*before.get("target", []), *added]})
 
 

@@ -65,12 +65,13 @@ def routes_of(probes: Iterable[RoutedProbe]) -> list[list[Attempt]]:
     """The attempts of each probe that has any (`route`: a JSON list as
     `collectors.http.response.route_of` writes it), in their order.
     """
-    routes = (_route(probe.route) for probe in probes if probe.route is not None)
+    routes = (parse_route(probe.route) for probe in probes if probe.route is not None)
     return [route for route in routes if route]
 
 
 @lru_cache(maxsize=4_096)  # a month of one target has a few dozen
-def _route(text: str) -> list[Attempt]:
+def parse_route(text: str) -> list[Attempt]:
+    """The attempts of one probe's `route`; none where it is no such list."""
     try:
         steps = json.loads(text)
     except ValueError:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 ROOT = Path(__file__).resolve().parents[1]
+_contexts: dict[tuple[Browser, str, str], BrowserContext] = {}
 
 
 def open_in(
     browser: Browser, url: str, *, mode: str = "light", width: int = 1440, zone: str = "Europe/Berlin"
 ) -> tuple[Page, list[str]]:
-    """A page in a context of its own, and a list that errors in it, in its console, and requests to elsewhere go to."""
-    context = browser.new_context(
-        viewport={"width": width, "height": 1_000},
-        color_scheme=mode,
-        timezone_id=zone,  # type: ignore[arg-type]
-    )
-    page = context.new_page()
+    """A page, which the test closes, and a list that errors in it, in its console, and requests to elsewhere go to.
+
+    Pages of a mode and zone share a context, and so its cache: the 96 files of a first visit are fetched and compiled
+    once per dashboard and not in each test.
+    """
+    if (browser, mode, zone) not in _contexts:
+        _contexts[browser, mode, zone] = browser.new_context(color_scheme=mode, timezone_id=zone)  # type: ignore[arg-type]
+    page = _contexts[browser, mode, zone].new_page()
+    page.set_viewport_size({"width": width, "height": 1_000})
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda said: errors.append(said.text) if said.type == "error" and _is_ours(said) else None)
@@ -33,6 +36,19 @@ def open_in(
     )
     page.goto(url)
     return page, errors
+
+
+def wait_until_still(page: Page, still_ms: int = 300) -> None:
+    """Until nothing in the page has changed for a while: what follows by itself does so once in some seconds."""
+    page.evaluate(
+        """still_ms => new Promise(done => {
+            let timer = setTimeout(done, still_ms);
+            const watching = new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(done, still_ms); });
+            watching.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+            setTimeout(done, 5_000);
+        })""",
+        still_ms,
+    )
 
 
 def _is_ours(said: ConsoleMessage) -> bool:

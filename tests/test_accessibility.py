@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from benchmarks import history, market
 from benchmarks.browser import dashboard
 from store import open_store
-from tests.chromium import open_in
+from tests.chromium import open_in, wait_until_still
 
 PAGES = ["", "model", "compare", "routing", "catalog", "targets", "alerts", "export", "system", "public-status"]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
@@ -35,10 +35,10 @@ def test_no_page_breaks_a_rule(address: str, browser: Browser, path: str, mode: 
     page, _ = open_in(browser, f"{address}/{path}", mode=mode)
     page.wait_for_selector(".u-fresh, iframe")
     page.wait_for_function('document.querySelector(\'[data-stale="true"], [data-testid="stSkeleton"]\') === null')
-    page.wait_for_timeout(1_500)
+    wait_until_still(page)
     found = Axe().run(page, options={"runOnly": RULES}).response["violations"]
     broken = []
     for rule in found:
         broken += [f"{rule['id']}: {node['html'][:200]}" for node in rule["nodes"]]
     assert broken == []
-    page.context.close()
+    page.close()

@@ -23,7 +23,7 @@ from deploy.run import taken
 from pages.components.sample_code import SAMPLES, SampleRequest
 from store import open_store
 from store.schema import PROBES, REQUESTS, Probe, Request, Row, Table
-from tests.chromium import assert_fits, open_in
+from tests.chromium import assert_fits, open_in, wait_until_still
 from tests.collectors.cli_fixture import until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -139,7 +139,7 @@ def test_a_newcomer_sees_the_first_real_probe_on_the_screen(everything: Everythi
     )
     assert time.monotonic() - began < NEWCOMER_S
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_the_page_follows_by_itself_and_its_numbers_are_the_stores(everything: Everything, browser: Browser) -> None:
@@ -161,7 +161,7 @@ def test_the_page_follows_by_itself_and_its_numbers_are_the_stores(everything: E
     assert "waiting for a key: set UPTOKEN_TEST_KEY_THAT_IS_NOT_SET" in _row(page, "No key yet")
     assert re.search(r"live, last probe \d+ s ago", page.locator(".u-fresh").inner_text())
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 @pytest.mark.parametrize(("mode", "width"), [("light", 1440), ("dark", 390)])
@@ -173,10 +173,10 @@ def test_the_pages_of_a_collector_of_a_minute_fit_the_screen(
     page.wait_for_selector(".u-metrics")
     if path.startswith("model"):
         page.wait_for_selector(".js-plotly-plot .main-svg")
-    page.wait_for_timeout(500)
+    wait_until_still(page)
     assert_fits(page, f"new-{path or 'overview'}", mode, width)
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_a_link_reproduces_the_view_and_a_click_leads_to_the_model(everything: Everything, browser: Browser) -> None:
@@ -189,7 +189,7 @@ def test_a_link_reproduces_the_view_and_a_click_leads_to_the_model(everything: E
     page.wait_for_selector("text=/in total|no incidents/")
     assert page.locator(".js-plotly-plot").count() == 4
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_the_download_is_the_stores_rows(everything: Everything, browser: Browser) -> None:
@@ -204,7 +204,7 @@ def test_the_download_is_the_stores_rows(everything: Everything, browser: Browse
     assert {row["target"] for row in rows} == {"Real Gemma"}
     assert list(rows[0]) == list(PROBES.names)
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_traffic_through_the_relay_is_on_the_pages_with_its_fallback(everything: Everything, browser: Browser) -> None:
@@ -232,7 +232,7 @@ def test_traffic_through_the_relay_is_on_the_pages_with_its_fallback(everything:
     assert "Nobody there → Real Gemma" in chains.inner_text()
     assert "https://notes.example" in page.locator(".st-key-card_own_apps").inner_text()
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 @pytest.mark.parametrize("name", ["Python (openai)", "Python (requests)", "curl"])

@@ -95,7 +95,7 @@ def test_every_page_fits_the_screen(served: Served, browser: Browser, mode: str,
         _rest(page, 4 if name.startswith("model") else 0)
         assert_fits(page, name, mode, width)
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 @pytest.mark.parametrize(("mode", "width"), [("light", 1440), ("dark", 390)])
@@ -109,7 +109,7 @@ def test_every_page_says_what_to_do_when_there_is_nothing_yet(
         assert "python -m collectors run" in page.locator(".u-code pre").first.inner_text()
         assert_fits(page, f"empty-{name}", mode, width)
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_a_target_that_is_down_is_first_and_says_so_in_words(served: Served, browser: Browser) -> None:
@@ -118,7 +118,7 @@ def test_a_target_that_is_down_is_first_and_says_so_in_words(served: Served, bro
     first = page.locator(".u-row:not(.head)").first
     assert "Gemma 3 4B, Provider B" in first.inner_text() and "▼ down" in first.inner_text()
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_a_link_shows_somebody_in_another_time_zone_the_same(served: Served, browser: Browser) -> None:
@@ -132,7 +132,7 @@ def test_a_link_shows_somebody_in_another_time_zone_the_same(served: Served, bro
         hour = page.locator('.st-key-from_shown [data-type="hour"], .st-key-from_shown').first.inner_text()
         seen.append((page.locator(".u-metrics").inner_text(), page.url, hour, page.evaluate(RANGES)[0]))
         assert errors == []
-        page.context.close()
+        page.close()
     (numbers, url, hour, charted), (numbers_there, url_there, hour_there, charted_there) = seen
     assert numbers == numbers_there and url == url_there == link
     assert hour != hour_there and charted != charted_there  # in each one's own time
@@ -157,7 +157,7 @@ def test_back_and_forward_undo_and_redo_what_was_chosen(served: Served, browser:
     page.go_forward()
     page.wait_for_function(f"{CHOSEN} === '7 d'")
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_a_range_is_dragged_in_a_chart_and_a_double_click_undoes_it(served: Served, browser: Browser) -> None:
@@ -180,7 +180,7 @@ def test_a_range_is_dragged_in_a_chart_and_a_double_click_undoes_it(served: Serv
     page.go_back()
     page.wait_for_url(re.compile("range=custom&from="))
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_hovering_a_chart_marks_the_same_moment_in_the_others(served: Served, browser: Browser) -> None:
@@ -206,7 +206,7 @@ def test_hovering_a_chart_marks_the_same_moment_in_the_others(served: Served, br
     page.mouse.move(5, 5)
     page.wait_for_function("document.querySelectorAll('.u-moment').length === 0")
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_the_live_part_follows_without_a_jump_and_the_charts_stand_still(served: Served, browser: Browser) -> None:
@@ -241,7 +241,7 @@ def test_the_live_part_follows_without_a_jump_and_the_charts_stand_still(served:
     assert page.evaluate("window.vanished") == 0
     assert page.evaluate(f"{CHARTS}.every(chart => chart.stays)")
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_when_the_bar_of_a_stopped_collector_goes_the_page_moves_up_once_by_its_height(
@@ -272,7 +272,7 @@ def test_when_the_bar_of_a_stopped_collector_goes_the_page_moves_up_once_by_its_
         assert set(tops) <= {stood, tops[-1]}, "nothing above was drawn twice, not for a moment"
         assert height <= stood - tops[-1] <= height + 16, "its height, and the gap below it"
         assert errors == []
-        page.context.close()
+        page.close()
     store.close()
 
 
@@ -293,7 +293,7 @@ def test_when_that_bar_goes_what_is_read_further_down_stays(tmp_path: Path, brow
         page.wait_for_timeout(300)
         assert abs(page.evaluate(top) - stood) <= 1
         assert errors == []
-        page.context.close()
+        page.close()
     store.close()
 
 
@@ -308,7 +308,7 @@ def test_a_download_does_not_run_the_page_again(served: Served, browser: Browser
     assert Path(download.value.path()).read_text(encoding="utf-8").startswith("collector,started_at,location")
     assert served.runs() == runs
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_a_keyboard_alone_reaches_everything(served: Served, browser: Browser) -> None:
@@ -345,7 +345,7 @@ def test_a_keyboard_alone_reaches_everything(served: Served, browser: Browser) -
     page.keyboard.press("Escape")
     assert page.locator(".u-tip").count() == 0
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_code_is_copied_by_its_button(served: Served, browser: Browser) -> None:
@@ -355,5 +355,30 @@ def test_code_is_copied_by_its_button(served: Served, browser: Browser) -> None:
     page.locator(".u-copy").first.click()
     page.wait_for_selector(".u-copy:has-text('copied')")
     assert page.evaluate("navigator.clipboard.readText()").startswith("python -m collectors export runs")
+    page.context.clear_permissions()
     assert errors == []
-    page.context.close()
+    page.close()
+
+
+def test_a_threshold_that_is_dragged_changes_the_count_and_the_moments(served: Served, browser: Browser) -> None:
+    page, errors = open_in(browser, f"{served.url}/alerts?alert_target=Gemma+3+4B,+Provider+B")
+    _rest(page)
+    status, rows = page.locator(".st-key-card_dry_run [role=status]"), page.locator(".st-key-card_dry_run tbody tr")
+    status.wait_for()
+    before = (status.inner_text(), rows.count())
+    thumb = page.locator(".st-key-alert_after [data-rac]:has(> div > input[type=range])")
+    box = thumb.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 400, y, steps=8)
+    page.mouse.up()
+    page.wait_for_url(re.compile(r"alert_after=20"))
+    page.wait_for_function(
+        "text => document.querySelector('.st-key-card_dry_run [role=status]').innerText !== text", arg=before[0]
+    )
+    assert rows.count() < before[1]
+    assert "after = 20" in page.locator(".st-key-card_dry_run").inner_text()
+    assert errors == []
+    page.close()

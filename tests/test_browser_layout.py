@@ -107,4 +107,4 @@ def test_no_two_controls_overlap_at_any_width(
         found += _at_all_widths(page, path)
     assert not found, "\n".join(found)
     assert errors == []
-    page.context.close()
+    page.close()

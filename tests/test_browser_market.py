@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 from benchmarks import history
 from benchmarks.browser import dashboard
 from store import open_store
-from tests.chromium import assert_fits, open_in
+from tests.chromium import assert_fits, open_in, wait_until_still
 
 pytestmark = pytest.mark.timeout(300)
 PAGES = {
@@ -39,17 +39,17 @@ def test_every_page_of_the_market_fits_the_screen(
 ) -> None:
     page, errors = open_in(browser, f"{address}/{path}", mode=mode, width=width)
     page.wait_for_selector(PAGES[path])
-    page.wait_for_timeout(1_000)
+    wait_until_still(page)
     assert page.get_by_text("encountered an error").count() == 0
     assert_fits(page, f"market-{path.partition('?')[0]}", mode, width)
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_two_rows_of_the_catalog_are_picked_and_compared(address: str, browser: Browser) -> None:
     page, errors = open_in(browser, f"{address}/catalog?q=gemma&range=7+d")
     page.wait_for_selector('[data-testid="stDataFrame"] canvas')
-    page.wait_for_timeout(1_000)
+    wait_until_still(page)
     box = page.locator('[data-testid="stDataFrame"]').bounding_box()
     assert box is not None
     for row in (1, 2):
@@ -60,4 +60,4 @@ def test_two_rows_of_the_catalog_are_picked_and_compared(address: str, browser: 
     assert "with=Gemma" in page.url and page.url.count("range=") == 1
     assert page.locator(".u-table.compare thead b").count() == 2
     assert errors == []
-    page.context.close()
+    page.close()

@@ -74,7 +74,7 @@ def test_the_page_fits_in_both_modes_and_breaks_no_rule(address: str, browser: B
         found = Axe().run(page, options={"runOnly": RULES}).response["violations"]
         assert [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]] == []
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_nothing_is_asked_for_besides_the_page_and_no_script_runs(address: str, browser: Browser) -> None:
@@ -101,7 +101,7 @@ def test_on_paper_it_is_light_and_its_collapsed_part_is_there(address: str, brow
     _picture(page, "print")
     pdf = page.pdf(path=ROOT / "screenshots" / "public.pdf", format="A4")
     assert pdf.startswith(b"%PDF")
-    page.context.close()
+    page.close()
 
 
 def test_a_healthy_targets_bars_have_their_day_under_the_pointer(address: str, browser: Browser) -> None:
@@ -111,4 +111,4 @@ def test_a_healthy_targets_bars_have_their_day_under_the_pointer(address: str, b
     today = time.strftime("%-d %b %Y", time.gmtime())
     assert days[-1].startswith(f"{today} (UTC): ")
     assert (time.time() * 1_000) % DAY > 0
-    page.context.close()
+    page.close()

@@ -140,7 +140,7 @@ def _wait_for_number(browser: Browser, url: str, name: str) -> None:
         arg=name,
         timeout=60_000,
     )
-    page.context.close()
+    page.close()
 
 
 def _add_on_the_page(page: Page, address: str) -> None:

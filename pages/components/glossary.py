@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from pages.components import formatting
 from pages.components.states import explained
+from pages.components.table import Column, bold, table
+from stats.why import REASONS, counted
 
 DEFINITIONS = {
     "target": "One thing that is probed: a base URL, a model and optionally one pinned provider.",
@@ -62,3 +65,12 @@ def definitions() -> Markup:
     entry = Markup("<dt>{}</dt><dd>{}</dd>")
     entries = Markup().join(entry.format(name, definition) for name, definition in DEFINITIONS.items())
     return Markup('<div class="u"><dl class="u-words">{}</dl></div>').format(entries)
+
+
+def outcomes() -> Markup:
+    """Each way in which a probe can end, and what it counts as."""
+    rows = [
+        (bold(formatting.outcome(outcome)), formatting.outcome(counted(outcome, 1.0).kind), reason)
+        for outcome, reason in REASONS.items()
+    ]
+    return table([Column("Outcome"), Column("Counts as", "left"), Column("When", "left wrap")], rows)

@@ -43,8 +43,10 @@ _CSS = Path(__file__).with_suffix(".css")
 
 def style() -> None:
     """Put the style sheet into the page, once a run."""
-    toast = f".plotly-notifier{{color-scheme:{mode()}}}"  # Plotly puts it beside the app, which has the mode's scheme
-    st.html(f"<style>.stApp,.plotly-notifier{{{_variables()}}}{toast}{_CSS.read_text()}</style>")
+    # Plotly's toasts and Streamlit's dialogs are put beside the app, which has the mode's scheme
+    beside = ".plotly-notifier,[data-testid=stDialog]"
+    scheme = f"{beside}{{color-scheme:{mode()}}}"
+    st.html(f"<style>.stApp,{beside}{{{_variables()}}}{scheme}{_CSS.read_text()}</style>")
 
 
 def swatch(colour: str) -> Markup:

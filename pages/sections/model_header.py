@@ -12,16 +12,16 @@ from markupsafe import Markup
 from pages.components import formatting, notices, theme
 from pages.components.metric import Metric
 from pages.components.request_estimate import describe_workload, estimate_seconds, estimate_usd
+from pages.components.states import with_tip
 from pages.queries import cache
 from pages.queries.error_budgets import ErrorBudget, error_budgets
 from pages.queries.listed_prices import priced_row
 from pages.queries.target_history import THROUGHPUT, TargetHistory, target_history
 from pages.queries.time_range import TimeRange
 from pages.sections.model_providers import other_prices
-from pages.sections.target_state import badge
+from pages.sections.target_state import badge, why_key
 from routing.workload import Workload, estimate_request
 from stats.error_budget import PERIOD_DAYS
-from stats.uptime import Uptime
 from store.clock import DAY_MS
 from store.schema import Model, Probe, Target
 
@@ -117,7 +117,7 @@ def numbers(view: View, colour: str, size: Workload | None, now: int) -> list[Me
     speed = history.percentiles(THROUGHPUT, "tokens_per_second")
     checked = CHECKS.get(history.target.answer_check or "sum", "checked answers")
     return [
-        _uptime(history.uptime()),
+        _uptime(history),
         *_error_budget(view.budget),
         _ttft(history, colour),
         *_first_answer(history),
@@ -148,14 +148,16 @@ def numbers(view: View, colour: str, size: Workload | None, now: int) -> list[Me
     ]
 
 
-def _uptime(uptime: Uptime) -> Metric:
+def _uptime(history: TargetHistory) -> Metric:
+    uptime = history.uptime()
     bounds, note = "", formatting.uptime_note(uptime)
     if uptime.share is not None:
         low, high = (formatting.percent(share) for share in uptime.strict)
         bounds = f"If all undecided time was down: {low}; if all of it was up: {high}."
         interval, coverage = formatting.bounds(uptime.interval), formatting.percent(uptime.coverage)
         note = f"{interval} (95%), {formatting.probes(uptime.probes)}, coverage {coverage}"
-    return Metric("Uptime", formatting.percent(uptime.share), "", note, "uptime", bounds)
+    number = with_tip(formatting.percent(uptime.share), "Why this number?", why_key(history.target, "uptime"))
+    return Metric("Uptime", number, "", note, "uptime", bounds)
 
 
 def _error_budget(budget: ErrorBudget | None) -> list[Metric]:

@@ -13,11 +13,15 @@ from pages.components import formatting
 from pages.components.metric import Metric
 from pages.components.states import WORDS
 from pages.queries import cache
+from pages.queries.situation import observations
 from pages.queries.time_range import TimeRange
+from pages.sections.overview_locations import locations_table
 from pages.sections.overview_rows import Layout, Row, RowFilter, rows, sort_rows
-from pages.sections.overview_table import overview_table
+from pages.sections.overview_sentence import sentence_line
+from pages.sections.overview_table import MOST_COMPACT, overview_table
 from pages.shell.time_range import in_link, zone
 from routing.workload import Workload
+from stats.situation import describe_situation
 from store.clock import DAY_MS, now_ms
 
 SLOT_MS = 10_000
@@ -35,16 +39,55 @@ class OverviewContent:
     table: Markup
 
 
+@dataclass(frozen=True)
+class _Fleet:
+    """Every target in a range that ended `now` (milliseconds UTC) or before."""
+
+    rows: list[Row]
+    window: TimeRange
+    now: int
+
+    @property
+    def is_new(self) -> bool:
+        return all(row.last_at is None for row in self.rows)
+
+
 def overview_content(
     url: str, window: TimeRange, row_filter: RowFilter, layout: Layout, size: Workload | None
 ) -> OverviewContent:
     """The live part's content: made once in `SLOT_MS`, however many look at it. `size`: of the viewer's requests."""
+    return _content(url, *_view(window), row_filter, layout, size, zone(), tuple(in_link().items()))
+
+
+def first_sentence(url: str, window: TimeRange) -> Markup:
+    """What is wrong now, and with whom, whatever the range; made as often as the rest."""
+    return _sentence(url, *_view(window), tuple(in_link().items()))
+
+
+def _view(window: TimeRange) -> tuple[int | None, int, str, int]:
     since = None if window.is_live else window.since
-    view = (since, window.until - window.since, window.words, row_filter, layout, size)
-    return _content(url, *view, zone(), tuple(in_link().items()), cache.rounded(now_ms(), SLOT_MS))
+    return since, window.until - window.since, window.words, cache.rounded(now_ms(), SLOT_MS)
 
 
-# not copied for each viewer: nobody changes it
+# none of the three is copied for each viewer: nobody changes them
+@st.cache_resource(ttl=60, max_entries=8, show_spinner=False)
+def _fleet(url: str, since: int | None, span: int, words: str, slot: int) -> _Fleet:
+    now = now_ms()
+    window = TimeRange(now - span, now, True, words) if since is None else TimeRange(since, since + span, False, words)
+    return _Fleet(rows(url, [one for one in cache.targets(url) if one.state != "removed"], window, now), window, now)
+
+
+@st.cache_resource(ttl=60, max_entries=8, show_spinner=False)
+def _sentence(
+    url: str, since: int | None, span: int, words: str, slot: int, link: tuple[tuple[str, str], ...]
+) -> Markup:
+    fleet = _fleet(url, since, span, words, slot)
+    if fleet.is_new:
+        return Markup()
+    parts = describe_situation(observations(url, [row.history for row in fleet.rows], fleet.now))
+    return sentence_line(parts, dict(link))
+
+
 @st.cache_resource(
     ttl=60, max_entries=16, show_spinner=False, hash_funcs={RowFilter: hash, Layout: hash, Workload: hash}
 )
@@ -53,21 +96,24 @@ def _content(
     since: int | None,
     span: int,
     words: str,
+    slot: int,
     row_filter: RowFilter,
     layout: Layout,
     size: Workload | None,
     zone: str,
     link: tuple[tuple[str, str], ...],
-    slot: int,
 ) -> OverviewContent:
-    now = now_ms()
-    window = TimeRange(now - span, now, True, words) if since is None else TimeRange(since, since + span, False, words)
-    fleet = rows(url, [target for target in cache.targets(url) if target.state != "removed"], window, now)
-    if all(row.last_at is None for row in fleet):
+    fleet = _fleet(url, since, span, words, slot)
+    if fleet.is_new:
         return OverviewContent(True, [], [], Markup())
-    wanted = sort_rows((row for row in fleet if row_filter.matches(row)), layout, size, now)
-    html = overview_table(url, wanted, now, zone, dict(link), size, layout, everything=row_filter.everything)
-    return OverviewContent(False, wanted, summary(url, fleet, window, now, dict(link)), html)
+    now, carried = fleet.now, dict(link)
+    wanted = sort_rows((row for row in fleet.rows if row_filter.matches(row)), layout, size, now)
+    if layout.by_location:
+        most = len(wanted) if row_filter.everything else MOST_COMPACT
+        html = locations_table(url, wanted, carried, most)
+    else:
+        html = overview_table(url, wanted, now, zone, carried, size, layout, everything=row_filter.everything)
+    return OverviewContent(False, wanted, summary(url, fleet.rows, fleet.window, now, carried), html)
 
 
 def summary(url: str, rows: list[Row], window: TimeRange, now: int, link: dict[str, str]) -> list[Metric]:

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from pages.queries import cache
 from pages.queries.error_budgets import ErrorBudget, error_budgets
 from pages.queries.listed_prices import priced_row
+from pages.queries.situation import host_of
 from pages.queries.target_history import THROUGHPUT, TargetHistory, target_histories
 from pages.queries.time_range import TimeRange
 from routing.prices import price_at
@@ -80,8 +81,8 @@ class Row:
 
 @dataclass(frozen=True)
 class RowFilter:
-    """Which targets are shown: a part of their name, model or tags; a state, `NOT_UP`, or any; whether all of them, or
-    the first ones.
+    """Which targets are shown: words of their name, model, host, provider or tags; a state, `NOT_UP`, or any; whether
+    all of them, or the first ones.
     """
 
     text: str = ""
@@ -91,7 +92,7 @@ class RowFilter:
     def matches(self, row: Row) -> bool:
         """Whether a row is wanted."""
         target = row.target
-        text = f"{target.name} {target.model} {target.provider or ''} {target.tags or ''}".lower()
+        text = f"{target.name} {target.model} {host_of(target)} {target.provider or ''} {target.tags or ''}".lower()
         status = row.state.status
         is_wanted = status != "up" if self.status == NOT_UP else self.status in ("", status)
         return is_wanted and all(part in text for part in self.text.lower().split())

@@ -44,7 +44,7 @@ class Drawing:
 
 def most_rows(layout: Layout) -> int:
     """How many rows are drawn while nobody asks for all of them."""
-    return MOST_COMPACT if layout.is_compact else MOST_ROWS
+    return MOST_COMPACT if layout.is_compact or layout.by_location else MOST_ROWS
 
 
 def overview_table(

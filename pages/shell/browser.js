@@ -2,6 +2,7 @@
 //   - hovering a chart of a time window marks the same moment in the others
 //   - dragging over one asks the server for that range, a double click for the range before
 //   - whoever changed a control comes back with the browser's Back
+//   - a click on a state or an uptime asks the server why
 //   - tooltips that keyboards and fingers reach, buttons that copy, and charts saved as PNG
 // Streamlit calls the function below again and again; the listeners are put up once.
 
@@ -100,11 +101,11 @@ function tooltips() {
   let holder = null;
   const show = (event) => {
     const found = event.target.closest && event.target.closest("[data-tip]");
-    if (!found) return hide();
+    if (!found || (event.type === "click" && found.dataset.why)) return hide();
     if (found === holder) return;
     holder = found;
     tip.textContent = found.dataset.tip;
-    document.querySelector(".stApp").append(tip);
+    (found.closest("[role=dialog]") || document.querySelector(".stApp")).append(tip);
     const box = found.getBoundingClientRect();
     const wide = tip.offsetWidth;
     const left = Math.min(Math.max(8, box.left + box.width / 2 - wide / 2), innerWidth - wide - 8);
@@ -203,24 +204,23 @@ async function savePng(button) {
   link.click();
 }
 
-// the charts' own code is five megabytes, and Streamlit asks for it when the first chart has come: ask at once
-function preload(path) {
-  const link = document.createElement("link");
-  link.rel = "modulepreload";
-  link.href = new URL(path, document.querySelector('script[type="module"]').src).href;
-  document.head.append(link);
+// -- a state or an uptime that is to be explained: loaded when it is asked for
+
+function askWhy(event, tell) {
+  const found = event.target.closest && event.target.closest("[data-why]");
+  if (found) tell("why", found.dataset.why);
 }
 
 export default function (component) {
   if (!window.uptoken) {
     window.uptoken = {};
-    if (component.data && component.data.charts) preload(component.data.charts);
     keepHistory();
     tooltips();
     const tell = (name, value) => window.uptoken.tell(name, value);
     document.addEventListener("pointermove", hover);
     document.addEventListener("pointerover", (event) => listen(event, tell));
     document.addEventListener("click", copy);
+    document.addEventListener("click", (event) => askWhy(event, tell));
   }
   window.uptoken.tell = component.setTriggerValue;
 }

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MOST_BYTES = 2 * 1024 * 1024
 LONGEST_ERROR = 600
 TIMEOUT_S = 90.0
-SECRET = (
+REFUSED_KEY = (
     "This looks like a key. A key is never written down: put it in an environment variable where the collector and the "
     "dashboard run, and give that variable's name, such as ACME_API_KEY. Consider replacing the key that you pasted."
 )
@@ -51,7 +51,7 @@ def run_command(
         return CommandResult(error=refused)
     given = {name: value for name, value in (options or {}).items() if value not in (None, False, "")}
     if any(looks_secret(value) for value in (*positional, *given.values()) if isinstance(value, str)):
-        return CommandResult(error=SECRET, is_secret=True)
+        return CommandResult(error=REFUSED_KEY, is_secret=True)
     words = [name if value is True else f"{name}={value}" for name, value in given.items()]
     try:
         return _result(*_run([command, *words, *(("--", *positional) if positional else ())], timeout_s))

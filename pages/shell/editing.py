@@ -28,19 +28,20 @@ def refusal() -> str | None:
     if wanted.lower() == "no":
         return f"Editing is switched off ({FLAG}=no)."
     is_local = door == "none" and st.get_option("server.address") in access.LOOPBACK
+    is_signed_in = door not in ("none", "closed") and (door != "login" or _is_let_in())
     if not wanted:
         return None if is_local and _is_asked_locally() else _HOW
     if wanted.lower() == "yes":
-        return (
-            None if door == "login" or is_local else f"{FLAG}=yes needs a login where the dashboard is open to others."
-        )
+        needed = f"{FLAG}=yes needs a login where the dashboard listens to other machines."
+        return None if is_signed_in or is_local else needed
     try:
         listed = editors(wanted)
     except access.AccessError as problem:
         return f"{problem}."
-    if door != "login":
+    if door == "none":
         return f"{FLAG} lists accounts, and this dashboard has no login: set one up, or use {FLAG}=yes on 127.0.0.1."
-    return None if access.allowed(signed_in(), listed) else "Your account is not listed in " + FLAG + "."
+    may = is_signed_in and access.allowed(signed_in(), listed)
+    return None if may else f"Your account is not listed in {FLAG}."
 
 
 def editors(text: str) -> access.AllowList:
@@ -75,6 +76,15 @@ def _is_asked_locally() -> bool:
     return all(place is not None and is_loopback(place.name) for place in named) and not any(
         name.lower() in headers for name in _FORWARDED
     )
+
+
+def _is_let_in() -> bool:
+    """Whether the viewer may see the pages at all: one who signed out may still look at the public status page."""
+    person = signed_in()
+    try:
+        return person.get("is_logged_in") is True and access.allowed(person, access.sign_in_settings()[1])
+    except access.AccessError:
+        return False
 
 
 def signed_in() -> Mapping[str, Any]:

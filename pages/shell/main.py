@@ -41,7 +41,7 @@ page = st.navigation(
 st.set_page_config(page_title=f"{page.title} · Uptoken")
 st.logo(theme.LOGO, size="large")
 theme.style()
-browser.together(has_charts=page not in (targets, alerts, export, system, status, glossary))
+browser.together()
 if page is not status:
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="head"):
         staleness.line()

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import cli
+from collectors.http.prompt import PROMPT_TOKENS_AT_MOST
 from settings.targets import load
 from tests.collectors.cli_fixture import ROOT
 from tests.fault_server import GOOD, FaultServer, answer, chunked
@@ -130,6 +131,25 @@ def test_a_dry_run_says_the_same_and_writes_nothing(shell: Shell, vendor: tuple[
     assert target["day"] == {"probes": 1_440.0, "max_usd": 0.0, "words": "price unknown; on this machine"}
     assert 'api = "embeddings"' in found["toml"]
     assert (found["written"], found["undo"], shell.config.read_text()) == (False, None, START)
+
+
+def test_a_well_known_provider_has_a_price_before_anything_is_sent(shell: Shell) -> None:
+    words = (
+        "add",
+        "--base-url",
+        "https://api.openai.com/v1",
+        "--model",
+        "gpt-4o-mini",
+        "--api-key-env",
+        "ACME_API_KEY",
+    )
+    [target] = shell.json(*words, "--no-test", "--dry-run")["targets"]
+    assert target["test"] is None and 0 < target["day"]["max_usd"] < 1
+    assert "assumed" not in target["day"]["words"]
+    [unknown] = shell.json("add", "--base-url", "https://llm.example.com/v1", "--model", "m", "--no-test", "--dry-run")[
+        "targets"
+    ]
+    assert "price unknown, assumed high" in unknown["day"]["words"]
 
 
 def test_the_models_of_a_server_are_listed(shell: Shell, vendor: tuple[Vendor, FaultServer]) -> None:
@@ -282,6 +302,16 @@ def test_openrouters_models_are_a_choice(shell: Shell, vendor: tuple[Vendor, Fau
     added = load(shell.config).all_targets[-1]
     assert (added.name, added.model, added.base_url) == ("acme/chat-3", "acme/chat-3", url)
     assert added.api_key_env == "OPENROUTER_API_KEY"
+
+
+def test_a_model_of_openrouter_costs_what_its_list_says(shell: Shell) -> None:
+    listed = {"id": "acme/priced", "name": "Priced", "pricing": {"prompt": "0.000001", "completion": "0.000002"}}
+    with FaultServer(answer(200, {"data": [listed]})) as server:
+        shell.config.write_text(START + f'\n[openrouter]\nbase_url = "{server.url}"\n')
+        found = shell.json("add", "--from", "openrouter", "--model", "priced", "--dry-run", "--no-test")
+    prompt_usd = PROMPT_TOKENS_AT_MOST * 1e-6
+    day_usd = 1_440 * (prompt_usd + 16 * 2e-6) + 24 * (prompt_usd + 128 * 2e-6)  # one a minute, and one longer an hour
+    assert found["targets"][0]["day"]["max_usd"] == pytest.approx(day_usd)
 
 
 def test_a_target_is_changed_and_removed_with_comments_kept_and_each_undone(shell: Shell) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from store import open_store
-from store.schema import Model, Row
-from tests.factories import MINUTE, probe, target
+from store.schema import Endpoint, EndpointStats, Model, Row
+from tests.factories import MINUTE, attempt, probe, target
 from tests.pages.conftest import html, metric, now_ms, open_page, text
 
 
@@ -111,3 +111,59 @@ def test_many_targets_have_compact_rows_until_somebody_wants_full_ones(
     monkeypatch.setattr("pages.sections.overview_controls.MANY", 3)
     assert "u-list compact" in html(open_page())
     assert "u-list compact" not in html(open_page(compact="false"))
+
+
+def test_one_sentence_comes_first_and_its_parts_link_to_what_they_rest_on(four: Path) -> None:
+    page = html(open_page(prompt="1000"))
+    said = page.partition('<div class="u u-sentence"')[2].partition("</div>")[0]
+    # all three are behind one server on this machine, so neither the host nor the network is worth a word
+    assert text(said.partition(">")[2]) == "Bee is down."
+    assert '<a href="model?target=Bee&amp;prompt=1000" target="_self">' in said
+
+
+def test_the_router_and_the_relay_are_heard_of_what_is_down(store_at: Path) -> None:
+    now = now_ms()
+    store = open_store(f"sqlite:///{store_at}")
+    for name, host in (("Ant", "acme.com"), ("Bee", "acme.com"), ("Cat", "other.example")):
+        store.write([target(name, model=f"m/{name}", base_url=f"https://{host}/v1")])
+        failed = "server_error" if host == "acme.com" else "ok"
+        store.write(probe(now - 5_000 - n * MINUTE, failed if n < 3 else "ok", target=name) for n in range(60))
+    listed = [Endpoint("openrouter", f"m/{name}", "acme", now - 1, provider="Acme") for name in ("Ant", "Bee")]
+    reports = [EndpointStats("openrouter", "m/Ant", "acme", now - 5 * MINUTE, uptime_30m=0.94)]
+    old = [EndpointStats("openrouter", "m/Bee", "acme", now - 60 * MINUTE, uptime_30m=0.1)]
+    tried = [
+        attempt(now - 10 * MINUTE - n, "server_error" if n < 5 else "ok", target="Ant", request_id=f"r{n}")
+        for n in range(20)
+    ]
+    store.write([*listed, *reports, *old, *tried])
+    store.close()
+    said = html(open_page()).partition('<div class="u u-sentence"')[2].partition("</div>")[0]
+    assert text(said.partition(">")[2]) == (
+        "2 of 3 targets are down, both behind acme.com; your network is fine; the router reports 94% for Ant in the "
+        "last 30 minutes; of 20 requests of yours to them, 5 failed in the last 30 minutes."
+    )
+    assert 'href="./?show=down"' in said and 'href="./?find=acme.com"' in said and 'href="model?target=Ant"' in said
+
+
+def test_a_target_that_several_places_probe_is_shown_from_each(store_at: Path) -> None:
+    now = now_ms()
+    store = open_store(f"sqlite:///{store_at}")
+    for name, places in (("Ant", ("Frankfurt", "Oslo")), ("Bee", ("Oslo",))):
+        for place in places:
+            store.write([target(name, location=place, every_s=60.0)])
+            is_down = (name, place) == ("Ant", "Frankfurt")
+            store.write(
+                probe(
+                    now - 5_000 - n * MINUTE, "timeout" if is_down and n < 30 else "ok", target=name, location=place,
+                    ttft_ms=None if is_down and n < 30 else 100.0 if place == "Oslo" else 300.0,
+                )
+                for n in range(60)
+            )  # fmt: skip
+    store.close()
+    page = html(open_page(by_location="true"))
+    ant = page.partition('data-target="Ant"')[2].partition("</tr>")[0]
+    cells = [" ".join(text(cell.replace("<br>", " ")).split()) for cell in ant.split("<td")[1:]]
+    assert cells[0].partition(">")[2] == "▼ down from Frankfurt only"
+    assert [cell.partition(">")[2] for cell in cells[1:]] == ["▼ down 50.0% · 300 ms", "● up 100% · 100 ms"]
+    bee = page.partition('data-target="Bee"')[2].partition("</tr>")[0]
+    assert "● up everywhere" in text(bee) and "not probed" in text(bee)

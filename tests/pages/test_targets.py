@@ -29,7 +29,8 @@ from tests.pages.conftest import code, html, now_ms, open_page
 KEY = "sk-canary-Zq83hfKw02LmXv77"
 LOCAL = {"host": "127.0.0.1:8501", "origin": "http://127.0.0.1:8501"}
 START = '# ours\n[[target]]\nname = "first"\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\n'
-ADA = {"email": "ada@example.com", "email_verified": True}
+ADA = {"email": "ada@example.com", "email_verified": True, "is_logged_in": True}
+LISTED = access.AllowList(frozenset({"ada@example.com"}))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,24 @@ def test_who_may_edit(
     monkeypatch.setattr(access, "guard", lambda: door)
     monkeypatch.setattr(editing, "session_headers", lambda: headers)
     monkeypatch.setattr(editing, "signed_in", lambda: ADA)
+    monkeypatch.setattr(access, "sign_in_settings", lambda: (door == "login", LISTED))
     assert (editing.refusal() is None) is may
+
+
+@pytest.mark.parametrize("flag", ["yes", "ada@example.com"])
+@pytest.mark.parametrize(
+    ("person", "listed"),
+    [(ADA | {"is_logged_in": False}, LISTED), ({}, LISTED), (ADA, access.AllowList())],
+    ids=["signed out", "nobody", "taken off the list"],
+)
+def test_an_editor_has_to_be_let_in_first(
+    monkeypatch: pytest.MonkeyPatch, flag: str, person: dict[str, object], listed: access.AllowList
+) -> None:
+    monkeypatch.setenv("UPTOKEN_EDIT", flag)
+    monkeypatch.setattr(access, "guard", lambda: "login")
+    monkeypatch.setattr(editing, "signed_in", lambda: person)
+    monkeypatch.setattr(access, "sign_in_settings", lambda: (True, listed))
+    assert editing.refusal() is not None
 
 
 def test_a_dashboard_that_is_open_to_others_without_a_login_is_read_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,6 +134,21 @@ def test_the_first_target_makes_the_file_and_undoing_takes_it_away(tmp_path: Pat
     assert not path.exists()
 
 
+def test_a_folder_that_cannot_be_written_is_said_and_nothing_changes(tmp_path: Path) -> None:
+    path = tmp_path / "targets.toml"
+    path.write_bytes(TEXT.replace("\n", "\r\n").encode())
+    (tmp_path / "targets.toml.backups").write_text("in the way")
+    before = path.read_bytes()
+    with pytest.raises(
+        OSError, match="targets.toml could not be changed .File exists: .*: this needs the right to write"
+    ):
+        write_edit(_added(path))
+    assert path.read_bytes() == before
+    (tmp_path / "targets.toml.backups").unlink()
+    write_edit(_added(path))
+    assert path.read_bytes().startswith(before)
+
+
 def test_only_the_newest_backups_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "targets.toml"
     path.write_text(TEXT)

@@ -48,6 +48,16 @@ def test_a_new_target_comes_last_and_nothing_before_it_changes() -> None:
     assert append_target("", {"name": "c"}) == '[[target]]\nname = "c"\n'
 
 
+def test_ends_of_lines_stay_as_they_are() -> None:
+    text = TEXT.replace("\n", "\r\n")
+    added = append_target(text, {"name": "c", "model": "m"})
+    assert added == text + '\r\n[[target]]\r\nname = "c"\r\nmodel = "m"\r\n'
+    assert change_target(added, "c", {"model": "n"}) == added.replace(
+        'name = "c"\r\nmodel = "m"', 'name = "c"\r\nmodel = "n"'
+    )
+    assert tomllib.loads(remove_target(added, "c")) == tomllib.loads(text)
+
+
 def test_a_changed_value_stays_where_it_was_and_a_new_key_comes_behind_the_others_of_its_target() -> None:
     changed = change_target(TEXT, "b", {"every": "5m", "tags": ["new"]})
     assert changed == TEXT.replace('tags = ["old"]   # for alerts', 'tags = ["new"]   # for alerts\nevery = "5m"')
