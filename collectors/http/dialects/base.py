@@ -225,13 +225,13 @@ def pin(wish: RequestSpec) -> dict[str, Any]:
 MOST_ALTERNATIVES = 32
 
 
-def logprobs_of(listed: Any, token: str = "token", value: str = "logprob") -> dict[str, float] | None:
+def logprobs_of(listed: Any, value: str = "logprob") -> dict[str, float] | None:
     """The logprobs of a list of tokens; null for anything else. A token that is part of a character is known by its
     bytes, where they are stated: in text all of these look alike.
     """
     found: dict[str, float] = {}
     for entry in objects(listed)[:MOST_ALTERNATIVES]:
-        chance, name = entry.get(value), entry.get(token)
+        chance, name = entry.get(value), entry.get("token")
         if not isinstance(chance, int | float) or isinstance(chance, bool) or math.isnan(chance) or chance > 0:
             continue
         if isinstance(name, str):
