@@ -4,8 +4,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check
 LOCKED := $(PIP) --progress-bar on --require-hashes
-# of more than four, none is left idle by the longest file
-CORES := auto --maxprocesses 4
+# one more than there are cores, since some tests wait for a moment; of more than four, the longest file leaves one idle
+CORES := $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 3 ? cores + 1 : 4)))
 # else each of a thousand processes of the tests compiles the code again, and every assertion is rewritten in each worker
 unexport PYTHONDONTWRITEBYTECODE
 COMPILE := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header

@@ -15,7 +15,9 @@ from starlette.middleware import Middleware
 
 from api.registry import ROUTES
 from pages.queries import access
+from pages.shell.base_path import BasePath
 from pages.shell.host_check import HostCheck
+from pages.shell.password_gate import PasswordGate
 from pages.shell.preload import get_ready
 from pages.shell.safeguards import Safeguards
 from pages.shell.static_files import StaticFiles
@@ -25,5 +27,11 @@ app = st.App(
     Path(__file__).parent / "pages" / "shell" / "main.py",
     lifespan=get_ready,
     routes=ROUTES,
-    middleware=[Middleware(Safeguards), Middleware(HostCheck), Middleware(StaticFiles)],
+    middleware=[
+        Middleware(Safeguards),
+        Middleware(HostCheck),
+        Middleware(BasePath, routes=ROUTES),
+        Middleware(PasswordGate, routes=ROUTES),
+        Middleware(StaticFiles),
+    ],
 )

@@ -113,7 +113,10 @@ class RelayTraffic:
 
 @dataclass(frozen=True, slots=True)
 class CollectorFacts:
-    """What is known apart from probes. `stopped`: the gap before this process began, if it was one."""
+    """What is known apart from probes. `stopped`: the gap before this process began, if it was one.
+
+    `tells_of_stops`: of the locations that run, this one tells of those that do not; `others_run`: it is not alone.
+    """
 
     now: int
     location: str
@@ -121,6 +124,8 @@ class CollectorFacts:
     budget: DayBudget | None = None
     elsewhere: tuple[CollectorSeen, ...] = ()
     stopped: CollectorSeen | None = None
+    tells_of_stops: bool = True
+    others_run: bool = False
     changes: tuple[CatalogChange, ...] = ()
     retirements: tuple[Retirement, ...] = ()
     certificates: Mapping[str, int] = field(default_factory=dict)

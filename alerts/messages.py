@@ -121,7 +121,10 @@ def _line(part: str, kind: str, host: str, alerts: Sequence[Alert], around: Surr
     total = max(around.hosts.get(host, 0), count)
     of = f"{count} of {total} targets" if host else f"{count} targets"
     causes = Counter(alert.cause for alert in alerts if alert.cause)
-    cause = f" ({causes.most_common(1)[0][0]})" if causes and part != "recovery" else ""
+    cause = f" ({causes.most_common(1)[0][0]})" if causes else ""
+    if part == "recovery":
+        longest_ms = max((alert.ended_at or around.now) - alert.since for alert in alerts)
+        cause = f" after up to {in_words(round(max(0, longest_ms) / 1_000))}{cause}"
     new = "new: " if count > len(alerts) else ""
     return f"{host or 'targets'}: {of} {word}{cause}: {new}{names}"
 

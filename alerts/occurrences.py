@@ -103,6 +103,20 @@ class Occurrences:
         self._keep(alert)
         self._changed[key_of(alert)] = alert
 
+    def adopt(self, alert: Alert) -> None:
+        """Know of one as the store has it."""
+        self._keep(alert)
+
+    def drop(self, key: Key) -> None:
+        """Know no more of one that another process looks after."""
+        alert = self._all.pop(key)
+        self._of_series[key[0], key[3]].pop(key, None)
+        self._lately[key[0], key[3]].pop(key, None)
+        self._pending.get(key[3], {}).pop(key, None)
+        series = (alert.kind, alert.channel, alert.location)
+        if (known := self._open[alert.target].get(series)) is not None and key_of(known) == key:
+            del self._open[alert.target][series]
+
     def update(self, key: Key, **values: object) -> None:
         """Change one, if it is still known."""
         if (alert := self._all.get(key)) is not None:
@@ -122,9 +136,7 @@ class Occurrences:
             if alert.closed_at is not None and not _is_pending(alert) and alert.opened_at < now - KEPT_MS
         ]
         for key in old:
-            self._of_series[key[0], key[3]].pop(key, None)
-            self._lately[key[0], key[3]].pop(key, None)
-            del self._all[key]
+            self.drop(key)
 
     def _keep(self, alert: Alert) -> None:
         key = key_of(alert)

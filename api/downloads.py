@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from api.endpoint import credentials
 from api.table_stream import Download
 from pages.queries import access
 from pages.queries.source import store_url
@@ -31,7 +32,7 @@ def _export(request: Request) -> Response | Download:
     """`?table=probes&since=MS&until=MS&target=NAME…` as CSV, in constant memory."""
     query = request.query_params
     told = urlencode([(name, value) for name, value in query.multi_items() if name != "ticket"])
-    if not access.may_download(told, query.get("ticket"), request.headers.get("authorization")):
+    if not access.may_download(told, query.get("ticket"), *credentials(request)):
         return PlainTextResponse("log in to the dashboard, and take the link from its Export page\n", 403)
     table = TABLES.get(query.get("table", "probes"))
     if table is None:

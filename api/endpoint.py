@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import ApiError
-from pages.queries import access
+from pages.queries import access, sessions
 from store import StoreError
 
 JSON = "application/json"
@@ -65,7 +65,7 @@ def route(
     """
 
     async def answer(request: Request) -> Response | ASGIApp:
-        request.state.reach = access.reach(request.headers.get("authorization"))
+        request.state.reach = access.reach(*credentials(request))
         ticket = request.query_params.get("ticket")
         if ticket and ticket_for is not None and access.may_download(ticket_for(request), ticket):
             request.state.reach = "everything"
@@ -83,6 +83,11 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self._answer(Request(scope, receive))
         await response(scope, receive, send)
+
+
+def credentials(request: Request) -> tuple[str | None, str | None]:
+    """The `Authorization` header and the cookie of a session."""
+    return request.headers.get("authorization"), request.cookies.get(sessions.COOKIE)
 
 
 def sees_everything(request: Request) -> bool:
@@ -140,7 +145,7 @@ def _response(request: Request, answer: Answer, origin: str | None) -> Response:
     headers = {
         "ETag": tag,
         "Cache-Control": f"{shared}, max-age={answer.max_age_s}" if answer.status == 200 else "no-store",
-        "Vary": "Authorization",
+        "Vary": "Authorization, Cookie",
         "X-Content-Type-Options": "nosniff",
     }
     headers |= answer.headers | _headers_for(origin)
@@ -174,4 +179,4 @@ def _allowed_origin(request: Request) -> str | None:
 
 
 def _headers_for(origin: str | None) -> dict[str, str]:
-    return {"Access-Control-Allow-Origin": origin, "Vary": "Authorization, Origin"} if origin else {}
+    return {"Access-Control-Allow-Origin": origin, "Vary": "Authorization, Cookie, Origin"} if origin else {}

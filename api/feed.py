@@ -1,4 +1,4 @@
-"""`/feed.atom`: incidents, and what changed in the catalog. Without a token: that targets were down, and when."""
+"""`/feed.atom`: incidents, retirements, changes of the catalog. Without a token: that targets were down, and when."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring  # nosec B405: i
 
 from starlette.requests import Request
 
+from alerts.rules.catalog import DAYS_BEFORE
 from api.endpoint import Answer, sees_everything
 from api.incidents import TargetIncident, incidents_between
 from api.targets import known
@@ -50,6 +51,7 @@ def feed(request: Request) -> Answer:
         targets = known(url)
         entries = [_of_incident(each) for each in incidents_between(url, targets, since, until)]
         entries += _of_changes(url, targets, since)
+        entries += _of_retirements(url, targets, since, until)
     else:
         rows = status_rows(url, until)
         entries = [_of_outage(row.name, outage) for row in rows for outage in row.outages if outage.began_at < until]
@@ -92,13 +94,36 @@ def _of_changes(url: str, targets: Iterable[Target], since: int) -> list[Entry]:
         for source in sorted({version.source for version in versions}):
             by_moment: dict[int, list[str]] = {}
             for change in changes(version for version in versions if version.source == source):
-                if change.at >= since:
+                if change.at >= since and change.what != "last day":  # an entry of its own
                     before, after = change.before or "not stated", change.after or "not stated"
                     by_moment.setdefault(change.at, []).append(f"{change.what}: {before} → {after}")
             entries += [
                 Entry(f"change {source} {name} {at}", at, at, f"{name} changed", "; ".join(texts))
                 for at, texts in by_moment.items()
             ]
+    return entries
+
+
+def _of_retirements(url: str, targets: Iterable[Target], since: int, until: int) -> list[Entry]:
+    """The last days that catalogs state of the models that are probed; an entry is updated 30, 7 and 1 days before."""
+    entries = []
+    for name in sorted({target.model for target in targets}):
+        listed = sorted(cache.versions(url, name), key=lambda version: version.valid_from)
+        for current in (version for version in listed if version.valid_to is None and version.expires_at is not None):
+            last_day = current.expires_at or 0
+            mine = [version for version in listed if version.source == current.source]
+            stated_at = current.valid_from
+            for version in reversed(mine):
+                if version.expires_at != last_day:
+                    break
+                stated_at = version.valid_from
+            notices = [last_day - days * DAY_MS for days in DAYS_BEFORE]
+            updated_at = max(stated_at, *(at for at in notices if at < until), 0)
+            if updated_at >= since:
+                verb = "retires" if last_day + DAY_MS > until else "retired"
+                text = f"Its last day in the catalog of {current.source} is {iso(last_day)[:10]}."
+                key = f"retirement {current.source} {name} {last_day}"
+                entries.append(Entry(key, stated_at, updated_at, f"{name} {verb} on {iso(last_day)[:10]}", text))
     return entries
 
 

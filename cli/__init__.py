@@ -1,5 +1,5 @@
-"""The command line: `python -m collectors run | relay | check | add | change | remove | alerts | pause | resume |
-exclude | rename | delete | export | import | backup | restore | repair | rebuild | remove-future`.
+"""The command line: `python -m collectors run | relay | check | add | change | remove | alerts | password | pause |
+resume | exclude | rename | delete | export | import | backup | restore | repair | rebuild | remove-future`.
 
 Each command is one file. What a command needs is imported when it runs, so that a run with nothing due stays quick.
 """
@@ -23,6 +23,7 @@ from cli import (
     exclude,
     export,
     import_,
+    password,
     pause,
     rebuild,
     relay,
@@ -71,6 +72,7 @@ app.command("check")(check.check)
 app.command("add")(add.add)
 app.command("change")(change.change)
 app.command("remove")(change.remove)
+app.command("password")(password.password)
 app.command("pause")(pause.pause)
 app.command("resume")(pause.resume)
 app.command("exclude")(exclude.exclude)

@@ -78,7 +78,7 @@ def add(
     if not as_json:
         _print(found)
     undo_id = None
-    if found.targets and not dry_run and _may_write(found, request, yes=yes):
+    if found.targets and not dry_run and _may_write(found, request, yes=yes, may_wait=source is not None):
         from cli.target_draft import plan_drafts
         from settings.editing import write_edit
 
@@ -179,12 +179,18 @@ def _at_most(words: str) -> str:
     return f"at most {words} a day" if words.startswith("$") else words
 
 
-def _may_write(found: Proposals, request: AddRequest, *, yes: bool) -> bool:
-    """Whether the targets are to be written. Raises ConfigError where one did not answer and nobody can be asked."""
+def _may_write(found: Proposals, request: AddRequest, *, yes: bool, may_wait: bool) -> bool:
+    """Whether the targets are to be written. `may_wait`: also those whose key is not set yet, as of many that are taken
+    over some are. Raises ConfigError where one did not answer and nobody can be asked.
+    """
     from cli.questions import confirm
     from settings.targets import ConfigError
 
-    bad = [(each.draft.name, each.trial.reason) for each in found.targets if each.trial and not each.trial.is_reached]
+    bad = [
+        (each.draft.name, each.trial.reason)
+        for each in found.targets
+        if each.trial and not each.trial.is_reached and not (may_wait and each.trial.waits_for_key)
+    ]
     if not request.asks:
         if bad:
             hint = "correct that, or add --no-test to write it as it is"

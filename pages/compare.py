@@ -16,7 +16,7 @@ names = compare_targets.names(url)
 if not names:
     empty_states.empty()
     st.stop()
-picked, size = compare_targets.controls(names)
+picked, size = compare_targets.controls(url, names)
 if len(picked) < 2:
     st.html(compare_targets.suggestions(url))
     st.stop()
@@ -27,7 +27,7 @@ if any(column.history is not None for column in columns):
     since, until, palette = chosen.since, chosen.until, theme.palette()
     numbers = {column.name: column.number or 0 for column in columns}
     left, right = st.columns(2)
-    with left, theme.card("ttft", "Time to first token", "medians"):
+    with left, theme.card("ttft", "Time to first token", "medians", charts=["ttft_chart"]):
         theme.chart(
             charts.medians(
                 compare_targets.bands(columns, "ttft_ms"), since, until, palette, numbers, unit="ms", zone=zone
@@ -35,7 +35,7 @@ if any(column.history is not None for column in columns):
             key="ttft_chart",
             alt=f"Median time to first token of {', '.join(picked)} {chosen.words}",
         )
-    with right, theme.card("speed", "Output speed", "medians of throughput probes"):
+    with right, theme.card("speed", "Output speed", "medians of throughput probes", charts=["speed_chart"]):
         theme.chart(
             charts.medians(
                 compare_targets.bands(columns, "tokens_per_second"),

@@ -41,7 +41,8 @@ def live() -> None:
         return
     metrics(shown.metrics)
     st.html(shown.table)
-    st.html(status_bars.legend())
+    if not form.layout.by_location:  # which has no bars
+        st.html(status_bars.legend())
     overview_controls.row_limit_note(len(shown.rows), form)
 
 
@@ -56,7 +57,7 @@ def side_by_side() -> None:
         return
     left, right = st.columns([3, 2]) if has_field else (None, st.container())
     if left is not None:
-        with left, theme.card("field", "Latency against speed", "medians in this range"):
+        with left, theme.card("field", "Latency against speed", "medians in this range", charts=["field_chart"]):
             theme.chart(
                 latency_speed_scatter(points, theme.palette()),
                 key="field_chart",

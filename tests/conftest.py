@@ -25,6 +25,22 @@ NO_BROWSER = (
     "Get one (Debian: apt-get install chromium) or name yours in CHROMIUM=/path/to/chromium"
 )
 
+LONGEST = {
+    "test_both_engines.py",
+    "test_every_table.py",
+    "test_odd_addresses.py",
+    "test_alerting.py",
+    "test_bad_files.py",
+    "test_kill.py",
+    "test_browser_dashboard.py",
+    "test_browser_layout.py",
+}
+ROOM = 4_000_000_000
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+    # where pytest makes its folders: thousands of stores are made, and each commit waits for a disk (9 ms, beside others)
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
 # how fast an example is depends on what else the machine does: what has to be fast is measured in benchmarks/
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
@@ -45,11 +61,13 @@ def chromium() -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A browser draws on every core: nothing runs beside a test that has one."""
+    """A browser draws on every core: such tests are a part of `make test` of their own. Files that take long begin first,
+    so that no core waits for the last of them.
+    """
     for item in items:
         if isinstance(item, pytest.Function) and "chromium_path" in item.fixturenames:
             item.add_marker("browser")
-            item.add_marker("alone")
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,13 @@
-"""`make test`: the whole suite in three parts, and a check that each test ran once: `python -m tests.suite [--durations 50]`.
+"""`make test`: the whole suite in four parts, and a check that each test ran once: `python -m tests.suite [--durations 50]`.
 
-Tests that wait for clocks and processes run four at a time, tests that compute on every core, and what measures has the
-machine to itself. Each part sees the whole collection before it chooses, so that what ran is compared with what there is.
+Tests that wait for clocks and processes run six at a time, tests that compute on every core, those with a browser two at
+a time, and what measures has the machine to itself. Each part sees the whole collection before it chooses, so that what
+ran is compared with what there is.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,12 +17,18 @@ from pathlib import Path
 
 import pytest
 
+BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
 PARTS = {
-    "those that wait": ["-n", "4", "--dist", "worksteal", "-m", "waits and not alone"],
+    "those that wait": ["-n", "6", "--dist", "worksteal", "-m", "waits and not (alone or browser)"],
+    # one more than there are cores, since some wait for a moment
     "those that compute": [
-        *("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"),
-        *("-m", "not waits and not alone"),
+        "-n",
+        f"{min((os.cpu_count() or 1) + 1, 4)}",
+        *BY_FILE,
+        "-m",
+        "not (waits or alone or browser)",
     ],
+    "those with a browser": ["-n", "2", *BY_FILE, "-m", "browser and not alone"],
     "those that measure": ["-m", "alone"],
 }
 NO_TESTS = 5
@@ -91,6 +99,7 @@ def command(folder: Path, choice: list[str]) -> list[str]:
 
 def main() -> int:
     """Returns 0 when each test ran once and none failed."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of a thousand processes compiles the code again
     with tempfile.TemporaryDirectory() as name:
         failed = []
         for part, choice in PARTS.items():

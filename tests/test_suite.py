@@ -14,8 +14,8 @@ from tests.suite import PARTS, ROOT, command, complaints
 
 def test_every_combination_of_marks_is_in_one_part() -> None:
     choices = [Expression.compile(words[words.index("-m") + 1]) for words in PARTS.values()]
-    for waits, alone, other in product((False, True), repeat=3):
-        marks = {"waits": waits, "alone": alone}
+    for waits, alone, browser, other in product((False, True), repeat=4):
+        marks = {"waits": waits, "alone": alone, "browser": browser}
         assert sum(choice.evaluate(lambda name, **_: marks.get(name, other)) for choice in choices) == 1  # noqa: B023
 
 

@@ -34,11 +34,11 @@ def with_tip(content: str, tip: str, why: str = "") -> Markup:
     """HTML that says more on hover, touch and focus; with `why` also on a click."""
     if not why:
         return _button("u-seen", content, tip)
-    tip = f"{tip} Click for the reasons." if tip.endswith(".") else f"{tip}. Click for the reasons." if tip else "Why?"
+    said = tip or "Why?"
     return Markup(
-        '<button type="button" class="u-seen why" aria-haspopup="dialog" aria-description="{}" data-tip="{}" '
-        'data-why="{}">{}</button>'
-    ).format(tip, tip, why, content)
+        '<button type="button" class="u-seen why" aria-haspopup="dialog" data-why="{}" aria-description="{}" '
+        'data-tip="{}">{}</button>'
+    ).format(why, said, said, content)
 
 
 def explained(text: str, explanation: str) -> Markup:

@@ -40,12 +40,16 @@ def table(
     note: str = "",
     region: str = "",
     most_px: int = 420,
+    groups: Sequence[tuple[str, int]] = (),
 ) -> Markup:
     """A table that scrolls sideways where it is too wide; a null cell is a dash. `region` names one that also scrolls
-    down where it is higher than `most_px`, for a screen reader.
+    down where it is higher than `most_px`, for a screen reader. `groups`: heads above those of the columns, and how
+    many columns each is for.
     """
     plain = [column if isinstance(column, Column) else Column(column) for column in columns]
     head = Markup().join(Markup("<th{}>{}</th>").format(_class(each.kind), each.head) for each in plain)
+    spans = Markup().join(Markup('<th colspan="{}" scope="colgroup">{}</th>').format(n, text) for text, n in groups)
+    above = Markup('<tr class="groups">{}</tr>').format(spans) if groups else Markup()
     body = Markup().join(
         Markup("<tr>{}</tr>").format(Markup().join(map(_cell, row, (each.kind for each in plain)))) for row in rows
     )
@@ -54,7 +58,7 @@ def table(
     ).format(
         _REGION.format(region, most_px) if region else "",
         f" {kind}" if kind else "",
-        Markup("<thead><tr>{}</tr></thead>").format(head) if any(each.head for each in plain) else "",
+        Markup("<thead>{}<tr>{}</tr></thead>").format(above, head) if any(each.head for each in plain) else "",
         body,
         NOTE.format(note) if note else "",
     )

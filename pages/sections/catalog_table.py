@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pandas as pd
 import streamlit as st
@@ -82,6 +83,11 @@ def load_measurements(url: str, window: TimeRange) -> dict[str, ModelMeasurement
     return measurements_by_model(rollups, {target.name: target.model for target in targets})
 
 
+def measured_first(shown: Iterable[CatalogModel], measured: Mapping[str, ModelMeasurement]) -> list[CatalogModel]:
+    """The models that probes measured before the others, in the order that they have."""
+    return sorted(shown, key=lambda model: model.model not in measured)
+
+
 def estimates(
     url: str, shown: Iterable[CatalogModel], measured: Mapping[str, ModelMeasurement], size: Workload | None
 ) -> dict[str, RequestEstimate]:
@@ -100,15 +106,17 @@ def estimates(
 def models_table(
     shown: Sequence[CatalogModel],
     measured: Mapping[str, ModelMeasurement],
-    total: int,
+    known: Sequence[CatalogModel],
     estimates: Mapping[str, RequestEstimate],
 ) -> list[str]:
     """Draw the table, with what one request takes and costs where that is asked; the models of the rows that are
-    selected.
+    selected, of which the address (`picked`) knows too. Those that the filters hide stay selected.
     """
+    asked = _asked({model.model for model in known})
     if not shown:
         st.info("No model matches all filters. Loosen one of them.", icon=":material/search_off:")
-        return []
+        return asked
+    slugs = [model.model for model in shown]
     hidden = set() if _any_expires(shown) else {"expires_at"}
     hidden |= set() if estimates else {"seconds", "usd"}
     columns = {name: column for name, column in _columns().items() if name not in hidden}
@@ -132,10 +140,37 @@ def models_table(
         placeholder=formatting.DASH,
         on_select="rerun",
         selection_mode="multi-row",
-        key="models",
-        alt=f"{len(shown)} of {total} models with their prices and limits",
+        # other rows, or another selection in the address, are another table: a selection is of rows, and not of models
+        key=f"models_{st.session_state[_TURN]}_{crc32(' '.join(slugs).encode())}",
+        selection_default={"selection": {"rows": [row for row, slug in enumerate(slugs) if slug in asked]}},
+        alt=f"{len(shown)} of {len(known)} models with their prices and limits",
     )
-    return [shown[row].model for row in event["selection"]["rows"] if row < len(shown)]
+    picked = [slugs[row] for row in event["selection"]["rows"] if row < len(slugs)]
+    picked += [slug for slug in asked if slug not in slugs]
+    _write(picked)
+    return picked
+
+
+PICKED, _WRITTEN, _TURN = "picked", "catalog_picked", "catalog_turn"
+
+
+def _asked(known: Set[str]) -> list[str]:
+    """What the address says is selected. Where a link or Back changed it since, the table is another one."""
+    written = st.query_params.get_all(PICKED)
+    if written != st.session_state.get(_WRITTEN) or _TURN not in st.session_state:
+        st.session_state[_WRITTEN] = written
+        st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+    return [slug for slug in dict.fromkeys(written) if slug in known]
+
+
+def _write(picked: list[str]) -> None:
+    if picked == st.session_state[_WRITTEN]:
+        return
+    st.session_state[_WRITTEN] = picked
+    if picked:
+        st.query_params[PICKED] = picked
+    else:
+        st.query_params.pop(PICKED, None)
 
 
 def _any_expires(shown: Sequence[CatalogModel]) -> bool:
@@ -145,7 +180,7 @@ def _any_expires(shown: Sequence[CatalogModel]) -> bool:
 def _columns() -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
-        "name": st.column_config.TextColumn("model", width=260, pinned=True),
+        "name": st.column_config.TextColumn("name", width=260, pinned=True),
         "model": st.column_config.TextColumn("slug", width=220),
         "context_tokens": number("context", format="localized"),
         "max_output_tokens": number("max output", format="localized"),

@@ -37,6 +37,8 @@ class OverviewForm:
 def controls(targets: Sequence[Target]) -> OverviewForm:
     """A search where there are more targets than fit on a screen, the order, the view and the workload."""
     _adopt_old_toggle()
+    if not targets:
+        return OverviewForm(RowFilter(), Layout(), None)
     with st.container(horizontal=True, vertical_alignment="center", key="find_row"):
         text = _search(len(targets)) if len(targets) > FEW else ""
         if len(targets) < 2:

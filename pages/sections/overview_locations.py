@@ -24,13 +24,12 @@ def locations_table(url: str, rows: Sequence[Row], link: dict[str, str], most: i
     for row in rows:
         by_name.setdefault(row.target.name, {})[row.target.location] = row
     colours = series_colours.numbers(url)
-    columns = [Column(glossary.term("target", "Target")), Column("From where", "left wrap"), *map(Column, places)]
+    columns = [Column(glossary.term("target", "Target")), *map(Column, places)]
     shown = list(by_name.items())[:most]
     more = f" The first {most} of {len(by_name)} targets." if len(by_name) > most else ""
     body = [
         [
-            _name(name, colours.get(name, 0), link),
-            _summary(mine),
+            _name(name, colours.get(name, 0), link) + Markup("<br>") + _summary(mine),
             *(_cell(mine[place], link) if place in mine else quiet("not probed") for place in places),
         ]
         for name, mine in shown

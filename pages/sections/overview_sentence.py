@@ -31,7 +31,8 @@ def _capitalized(text: str) -> str:
 def _address(part: Part, link: dict[str, str]) -> str:
     """Where the evidence of a part is."""
     if part.kind in ("target", "claim", "traffic"):
-        return f"model?{urlencode({'target': part.of} | link)}"
+        tab = {"claim": {"tab": "Providers"}, "traffic": {"tab": "Traffic"}}.get(part.kind, {})
+        return f"model?{urlencode({'target': part.of} | tab | link)}"
     if part.kind == "network":
         return f"system?{urlencode(link)}"
     chosen = {

@@ -14,7 +14,8 @@ from pages.components.states import state
 from pages.components.table import quiet
 from pages.sections.target_notice import Command, done
 from pages.shell import sign_in
-from pages.shell.commands import CommandResult, run_command
+from pages.shell.commands import REFUSED_KEY, CommandResult, run_command
+from settings.secrecy import looks_secret
 from settings.sections import Api, checked_variable
 
 _ROUND, _FOUND, _TESTED, _ERROR = "add_round", "add_found", "add_tested", "add_error"
@@ -28,6 +29,10 @@ PRESETS: dict[str, tuple[str, str]] = {
     "Ollama on this machine": ("http://127.0.0.1:11434/v1", ""),
 }
 INTERVALS = ("default", "30s", "1m", "5m", "15m", "30m", "1h")
+NO_NAME = (
+    "The key variable is a name of letters, digits and _, such as ACME_API_KEY. If this was the key itself: it was not "
+    "kept; put it into such a variable."
+)
 _FIELDS = {
     "--api-key-env": "Key variable",
     "--base-url": "Base URL",
@@ -135,8 +140,8 @@ def _wrong_variable(server: ServerInput) -> CommandResult | None:
     try:
         if server.api_key_env:
             checked_variable(server.api_key_env)
-    except ValueError as problem:
-        return CommandResult(error=str(problem), is_secret=True)
+    except ValueError:
+        return CommandResult(error=REFUSED_KEY if looks_secret(server.api_key_env) else NO_NAME, is_secret=True)
     return None
 
 

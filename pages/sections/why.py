@@ -142,13 +142,14 @@ def _sum(reasons: UptimeReasons) -> str:
 def _parts(reasons: UptimeReasons) -> Markup:
     uptime = reasons.uptime
     failed, left_out = (_list(counts) for counts in (reasons.failed, reasons.not_counted))
+    left_out += ", not in the uptime" if left_out else ""
     rows = [
-        (states.state("up"), _minutes(uptime.up_s), "counts", "slots whose probe succeeded"),
-        (states.state("down"), _minutes(uptime.down_s), "counts", failed or "no probe failed"),
-        (states.state("not_counted"), _minutes(uptime.not_counted_s), "does not count", left_out or "nothing"),
-        (states.state("no_data"), _minutes(reasons.undecided_s), "does not count", "no probe decided these slots"),
+        (states.state("up"), _minutes(uptime.up_s), "slots whose probe succeeded"),
+        (states.state("down"), _minutes(uptime.down_s), failed or "no probe failed"),
+        (states.state("not_counted"), _minutes(uptime.not_counted_s), left_out or "none; would not be in the uptime"),
+        (states.state("no_data"), _minutes(reasons.undecided_s), "slots without a deciding probe, not in the uptime"),
     ]
-    return table(["", "Time", "In the uptime", Column("What it is", "left wrap")], rows)
+    return table(["", "Time", Column("What it is", "left wrap")], rows)
 
 
 def _list(counts: Sequence[tuple[str, int]]) -> str:

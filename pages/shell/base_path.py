@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import streamlit as st
+from pages.queries.source import base_path
 
 
 def path_below_base(path: str) -> str | None:
     """A request's path without the base and the slash behind it; null for a path that is elsewhere."""
-    base = f"/{st.get_option('server.baseUrlPath') or ''}".rstrip("/")
+    base = base_path()
     if path == base:
         return ""
     return path.removeprefix(f"{base}/") if path.startswith(f"{base}/") else None

@@ -105,6 +105,7 @@ function tooltips() {
     if (found === holder) return;
     holder = found;
     tip.textContent = found.dataset.tip;
+    if (found.dataset.why && found.dataset.tip !== "Why?") tip.textContent += " (Click: why?)";
     (found.closest("[role=dialog]") || document.querySelector(".stApp")).append(tip);
     const box = found.getBoundingClientRect();
     const wide = tip.offsetWidth;

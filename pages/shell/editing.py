@@ -15,6 +15,7 @@ from typing import Any
 import streamlit as st
 
 from pages.queries import access
+from pages.shell import sign_in
 from pages.shell.host_check import parse_authority
 from settings.addresses import is_loopback
 
@@ -28,7 +29,7 @@ def refusal() -> str | None:
     if wanted.lower() == "no":
         return f"Editing is switched off ({FLAG}=no)."
     is_local = door == "none" and st.get_option("server.address") in access.LOOPBACK
-    is_signed_in = door not in ("none", "closed") and (door != "login" or _is_let_in())
+    is_signed_in = (door == "login" and _is_let_in()) or (door == "password" and sign_in.has_session())
     if not wanted:
         return None if is_local and _is_asked_locally() else _HOW
     if wanted.lower() == "yes":

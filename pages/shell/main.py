@@ -57,3 +57,4 @@ workload.bring_along(page.url_path)
 page.run()
 if not everything:
     st.button("Log in", on_click=st.login, type="tertiary", help="All pages are for those who are on the list")
+sign_in.sign_out()

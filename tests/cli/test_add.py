@@ -287,6 +287,9 @@ def test_a_litellm_configuration_is_taken_over_with_what_answers(
     shell.config.write_text(START)
     found = shell.json("add", "--from", str(path), "--dry-run")
     assert [each["name"] for each in found["targets"]] == ["first (2)", "waits"]
+    code, out, _ = shell("add", "--from", str(path), "--yes")
+    assert code == 0 and shell.names == ["first", "first (2)", "waits"]
+    assert "waits: waiting for a key: set ACME_API_KEY; 1,464 probes a day" in out
     assert {each["name"]: each["reason"][:30] for each in found["skipped"]} == {
         "leaky": "its key is written in that fil",
         "gone": "not found: HTTP 404, no such m",

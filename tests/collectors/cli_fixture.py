@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import pytest
+
+from cli import main
+from settings import secrecy
 from store import StoreError, open_store
 from store.schema import PROBES, Probe
 
@@ -82,6 +88,24 @@ class CliFixture:
         process = self.start(*words)
         out, err = process.communicate(timeout=60)
         return process.returncode, out, err
+
+    def call(self, *words: str) -> tuple[int, str, str]:
+        """As `run`, in this process: for the many variants of what a real process shows in another test. What it knows
+        as a secret from earlier calls is forgotten first: else it would be hidden wherever it is said.
+        """
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as here, redirect_stdout(out), redirect_stderr(err):
+            here.chdir(self.folder)
+            for name, value in self.environment.items():
+                here.setenv(name, value)
+            for name in os.environ.keys() - self.environment.keys():
+                here.delenv(name)
+            here.setattr(sys, "argv", ["collectors", *words])
+            for name, nothing in (("_known", frozenset()), ("_whole", frozenset()), ("_trace", None)):
+                here.setattr(secrecy, name, nothing)
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return int(ended.value.code or 0), out.getvalue(), err.getvalue()
 
     def probes(self) -> list[Probe]:
         try:

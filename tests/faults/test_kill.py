@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_two_hundred_kills_lose_no_tick_and_leave_no_half_of_one() -> None:

@@ -123,11 +123,15 @@ def files_are_clean(place: CliFixture) -> None:
             searched(path.name, path.read_bytes())
 
 
-def commands_are_clean(place: CliFixture, commands: list[tuple[str, ...]] = COMMANDS) -> int:
-    """Run every command, the first one's exit code decides whether there is anything that the others can be run over."""
+def commands_are_clean(
+    place: CliFixture, commands: list[tuple[str, ...]] = COMMANDS, *, in_process: bool = False
+) -> int:
+    """Run every command, the first one's exit code decides whether there is anything that the others can be run over.
+    In this process where it is one of many of a kind, all refused at the same place: a process takes 0.4 s.
+    """
     codes = []
     for words in commands:
-        code, out, err = place.run(*words)
+        code, out, err = place.call(*words) if in_process else place.run(*words)
         searched(" ".join(words), (out + err).encode())
         assert "Traceback" not in out + err
         codes.append(code)
@@ -141,7 +145,8 @@ def test_a_key_in_any_place_of_the_configuration_is_neither_said_nor_kept(
     place: CliFixture, section: str, key: str
 ) -> None:
     written = place.config.read_text()
-    for form in FORMS.get(key, [f'"{CANARY}"']):
+    forms = FORMS.get(key, [f'"{CANARY}"'])
+    for form in forms:
         if f"\n{key} = " in written.partition(f"[{section}]")[2]:
             head, mark, rest = written.partition(f"[{section}]")
             text = head + mark + re.sub(rf"(?m)^{key} = .*$", lambda _: f"{key} = {form}", rest, count=1)  # noqa: B023
@@ -150,7 +155,8 @@ def test_a_key_in_any_place_of_the_configuration_is_neither_said_nor_kept(
             home = written if heading in written else f"{written}\n{heading}"
             text = home.replace(heading, f"{heading}{key} = {form}\n", 1)
         place.config.write_text(text)
-        assert commands_are_clean(place) == 2, form
+        is_first = key == next(iter(SECTIONS[section].model_fields)) and form == forms[0]
+        assert commands_are_clean(place, in_process=not is_first) == 2, form
         files_are_clean(place)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from store import open_store
 from tests.factories import probe, target
-from tests.pages.conftest import code, html, now_ms, open_page
+from tests.pages.conftest import FRONT, code, html, now_ms, open_page
 
 
 def row_of(page: str, name: str) -> list[str]:
@@ -99,9 +101,12 @@ def test_the_order_the_chances_and_the_reasons(filled: Path) -> None:
     assert "its context is 65,536 tokens, the request needs 1,000,000" in page
     app = open_page("routing.py", model="acme/broken", strategy="Price", prompt="30000", output="0")
     page = html(app)
-    assert row_of(page, "Alpha")[:3] == ["Alpha bf16recent outage", "90.0%", "$0.015"]
-    assert row_of(page, "Beta")[1] == "10.0%"
-    assert json.loads(code(app)) == {"provider": {}}
+    assert row_of(page, "Alpha")[:3] == ["Alpha bf16", "$0.015", "90.0%recent outage"]
+    assert row_of(page, "Beta")[2] == "10.0%recent outage"
+    # 400 ms and nothing of a speed are reported; of Beta there are 1,190 probes of 100 ms
+    assert row_of(page, "Alpha")[4:8] == ["400 ms", "–", "–", "–"]
+    assert row_of(page, "Beta")[4:6] == ["400 ms", "100 ms"]
+    assert "<b>Default routing</b>" in page and "<pre" not in page
 
 
 def test_needs_and_policies_leave_out_and_go_into_the_provider_object(filled: Path) -> None:
@@ -120,21 +125,21 @@ def test_needs_and_policies_leave_out_and_go_into_the_provider_object(filled: Pa
 
 def test_our_own_probes_tell_another_order_beside_the_report(filled: Path) -> None:
     app = open_page("routing.py", model="acme/broken", hour="100")
-    ours = html(app).partition("Measured by your probes")[2]
-    assert row_of(ours, "Alpha")[-1] == "0%"
-    assert row_of(ours, "Beta")[-1] == "100%"
-    assert [row_of(ours, name)[1] for name in ("Alpha", "Beta")] == ["0%", "100%"]
+    page = html(app)
+    assert "Measured by your probes" in page
+    assert [row_of(page, name)[-1] for name in ("Alpha", "Beta")] == ["0%", "100%"]
+    assert [row_of(page, name)[3] for name in ("Alpha", "Beta")] == ["0%recent outage", "100%"]
 
 
 def test_a_sort_shows_ranks(filled: Path) -> None:
     page = html(open_page("routing.py", model="acme/broken", strategy="Lowest price"))
-    assert [row_of(page, name)[1] for name in ("Alpha", "Beta")] == ["1.", "2."]
+    assert [row_of(page, name)[2][:2] for name in ("Alpha", "Beta")] == ["1.", "2."]
 
 
 def test_links_from_before_the_strategies_were_renamed_still_select_them(filled: Path) -> None:
     app = open_page("routing.py", model="acme/broken", strategy="Sort: cheapest", data="Keeps nothing")
     assert not app.exception
-    assert row_of(html(app), "Alpha")[1] == "1."
+    assert row_of(html(app), "Alpha")[2].startswith("1.")
     assert app.selectbox(key="data").value == "Zero data retention"
 
 
@@ -158,6 +163,23 @@ def test_the_catalog_lists_what_the_router_lists_newest_first(filled: Path) -> N
     assert (broken["usd_per_million_input"], broken["providers"], broken["context_tokens"]) == (1.0, 2, 65_536)
     assert round(broken["ttft_ms"]) == 100  # our own median
     assert table.set_index("model").loc["acme/routed"].isna()["usd_per_million_input"]  # it varies
+
+
+def test_measured_models_are_first_and_the_selection_is_in_the_address(filled: Path) -> None:
+    store = open_store(f"sqlite:///{filled}")
+    store.write([target("Cheap", model="acme/cheap:free"), probe(now_ms() - 60_000, target="Cheap")])
+    store.close()
+    app = open_page("catalog.py", picked="acme/routed")
+    assert list(app.dataframe[0].value["model"])[2:] == ["acme/routed"]
+    assert list(app.dataframe[0].value.columns)[:2] == ["name", "model"]
+    assert "Select 2 to 6 rows" in "".join(caption.value for caption in app.caption)
+    app = AppTest.from_file(FRONT, default_timeout=30)
+    app.query_params["picked"] = ["acme/routed", "acme/broken", "not/known"]
+    app.query_params["q"] = "broken"  # what a filter hides stays selected
+    app.run()
+    [link] = list(app.switch_page("../catalog.py").run().get("page_link"))
+    assert link.proto.label == "Compare 2 models"
+    assert parse_qsl(link.proto.query_string) == [("with", "Broken"), ("with", "acme/routed")]
 
 
 @pytest.mark.parametrize(
@@ -209,14 +231,25 @@ def test_targets_and_models_stand_side_by_side(filled: Path) -> None:
     page = html(app)
     assert facts(page, "Uptime")[0].startswith("99.17%")
     assert facts(page, "Uptime")[2] == "–"
-    assert facts(page, "Cost of 1,000 requests, 1,000 in, 1,000 out") == ["$3.00", "$0", "$0"]
-    assert facts(page, "Context") == ["65,536", "32,768", "8,192"]
+    costs = facts(page, "Cost of 1,000 requests, 1,000 in, 1,000 out")
+    assert [cost.split()[0] for cost in costs] == ["$3.00", "$0", "$0"]
+    assert "−$3.00" in costs[1] and "<b>$0</b>" not in page  # two are as cheap: none is the best
+    assert facts(page, "Context") == ["65,536", "32,768", "8,192"] and "<b>65,536</b>" in page
     assert "not probed" in page
     assert len(app.get("plotly_chart")) == 2
 
 
+def test_who_comes_without_a_choice_finds_two_compared_and_a_link_is_followed(filled: Path) -> None:
+    app = open_page("compare.py")
+    assert app.multiselect(key="with").value == ["Broken", "Steady"]
+    assert facts(html(app), "Uptime")[0].startswith("99.17%")
+    app.multiselect(key="with").set_value([]).run()
+    assert "Choose 2 to 6" in html(app), "nobody chooses again for who took all away"
+
+
 def test_fewer_than_two_are_no_comparison_and_models_that_nobody_probes_have_no_charts(filled: Path) -> None:
     app = open_page("compare.py")
+    app.multiselect(key="with").set_value(["Broken"]).run()
     assert "Choose 2 to 6" in html(app)
     app.multiselect(key="with").set_value(["acme/cheap:free", "acme/routed"]).run()
     assert not app.exception

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
-from pathlib import Path
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
+import streamlit as st
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from api.downloads import ROUTES
 from pages.queries import access
 from pages.shell.time_range import WORKLOAD_KEYS
+from store import open_store
 from tests.collectors.cli_fixture import ROOT
-from tests.pages.conftest import open_page
+from tests.pages.conftest import now_ms, open_page, rows
 
 PAGES = (
     "",
@@ -61,6 +64,22 @@ RANGES = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One store for all of them: nothing is written by an address, and nothing here depends on how old the rows are."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('odd')}/pages.db"
+    store = open_store(url)
+    store.write(rows(now_ms()))
+    store.close()
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    with pytest.MonkeyPatch.context() as here:
+        here.setenv("UPTOKEN_STORE", url)
+        yield
+    st.cache_resource.clear()
+
+
+@functools.cache
 def parameters() -> list[str]:
     """The name of each control that is kept in the address, as the pages' source says it."""
     found = set(WORKLOAD_KEYS)
@@ -81,14 +100,14 @@ def test_the_parameters_are_found() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_with_odd_values_in_its_address_is_drawn(filled: Path, page: str) -> None:
+def test_a_page_with_odd_values_in_its_address_is_drawn(page: str) -> None:
     for value in VALUES:
         app = open_page(page, **dict.fromkeys(parameters(), value))
         assert [problem.value for problem in app.exception] == [], value[:20]
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_with_an_odd_range_in_its_address_is_drawn(filled: Path, page: str) -> None:
+def test_a_page_with_an_odd_range_in_its_address_is_drawn(page: str) -> None:
     for odd in RANGES:
         app = open_page(page, range="custom", **odd)
         assert [problem.value for problem in app.exception] == [], odd
@@ -110,7 +129,7 @@ def test_a_page_with_an_odd_range_in_its_address_is_drawn(filled: Path, page: st
         "1.5",
     ],
 )
-def test_a_moment_that_is_none_is_said_in_a_sentence(filled: Path, name: str, value: str) -> None:
+def test_a_moment_that_is_none_is_said_in_a_sentence(name: str, value: str) -> None:
     client = TestClient(Starlette(routes=ROUTES))
     answer = client.get(f"/api/export.csv?{name}={value if value == '%ff' else quote(value)}")
     if value in ("-1", "٣"):
@@ -123,7 +142,7 @@ def test_a_moment_that_is_none_is_said_in_a_sentence(filled: Path, name: str, va
 
 
 @pytest.mark.parametrize("name", ["table", "target", "ticket", "other"])
-def test_other_odd_parameters_of_a_download_are_answered(filled: Path, name: str) -> None:
+def test_other_odd_parameters_of_a_download_are_answered(name: str) -> None:
     client = TestClient(Starlette(routes=ROUTES))
     for value in (*map(quote, VALUES), "%ff%fe", "%00", "&&=&"):
         answer = client.get(f"/api/export.csv?{name}={value}")
@@ -132,7 +151,7 @@ def test_other_odd_parameters_of_a_download_are_answered(filled: Path, name: str
 
 
 def test_behind_a_login_any_bytes_as_a_ticket_are_refused_in_a_sentence(
-    filled: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(access, "guard", lambda: "login")
     client = TestClient(Starlette(routes=ROUTES))

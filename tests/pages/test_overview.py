@@ -142,7 +142,8 @@ def test_the_router_and_the_relay_are_heard_of_what_is_down(store_at: Path) -> N
         "2 of 3 targets are down, both behind acme.com; your network is fine; the router reports 94% for Ant in the "
         "last 30 minutes; of 20 requests of yours to them, 5 failed in the last 30 minutes."
     )
-    assert 'href="./?show=down"' in said and 'href="./?find=acme.com"' in said and 'href="model?target=Ant"' in said
+    assert 'href="./?show=down"' in said and 'href="./?find=acme.com"' in said
+    assert 'href="model?target=Ant&amp;tab=Providers"' in said and 'href="model?target=Ant&amp;tab=Traffic"' in said
 
 
 def test_a_target_that_several_places_probe_is_shown_from_each(store_at: Path) -> None:
@@ -162,8 +163,8 @@ def test_a_target_that_several_places_probe_is_shown_from_each(store_at: Path) -
     store.close()
     page = html(open_page(by_location="true"))
     ant = page.partition('data-target="Ant"')[2].partition("</tr>")[0]
-    cells = [" ".join(text(cell.replace("<br>", " ")).split()) for cell in ant.split("<td")[1:]]
-    assert cells[0].partition(">")[2] == "▼ down from Frankfurt only"
-    assert [cell.partition(">")[2] for cell in cells[1:]] == ["▼ down 50.0% · 300 ms", "● up 100% · 100 ms"]
+    first, *cells = (" ".join(text(f"<td{cell.replace('<br>', ' ')}").split()) for cell in ant.split("<td"))
+    assert first.endswith("Ant ▼ down from Frankfurt only")
+    assert cells == ["▼ down 50.0% · 300 ms", "● up 100% · 100 ms"]
     bee = page.partition('data-target="Bee"')[2].partition("</tr>")[0]
     assert "● up everywhere" in text(bee) and "not probed" in text(bee)

@@ -360,7 +360,10 @@ def test_a_comparison_says_the_same_from_roll_ups(from_rollups: None) -> None:
     app = open_page("compare.py")
     app.multiselect(key="with").set_value(["Broken", "Steady"]).run()
     assert not app.exception
-    assert "<b>99.17%</b>" in html(app)
+    uptime = html(app).partition(">Uptime</button></td>")[2].partition("</tr>")[0]
+    # 98.5 to 99.5 beside 99.7 to 100: the second is the best, by more than the intervals say
+    assert re.findall(r"<td>(?:<b>)?[\d.]+%(?:</b>)?", uptime) == ["<td>99.17%", "<td><b>100%</b>"]
+    assert '<span class="u-delta better">+0.83 points</span>' in uptime
 
 
 def test_a_target_of_several_places_is_down_only_where_most_see_it(store_at: Path) -> None:

@@ -241,10 +241,7 @@ def test_a_table_that_is_added_is_one_declared_class_and_a_migration(
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
-@pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_rows_come_in_batches_as_they_do_at_once(
-    store: Store, table: Table, size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_come_in_batches_as_they_do_at_once(store: Store, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches that end within a key's first column, at its end, and with the table."""
     if table.is_derived:
         store.write(some_probes())
@@ -259,10 +256,12 @@ def test_rows_come_in_batches_as_they_do_at_once(
     some += [Selection(failed=True), Selection(failed=True, targets=names)] if table is PROBES else []
     asked = [(selection, columns) for selection in some for columns in ((), (table.names[-1],))]
     at_once = [list(store.read(table, selection, columns=columns)) for selection, columns in asked]
-    monkeypatch.setattr("store.sqlite.BATCH_ROWS", size)
-    monkeypatch.setattr("store.clickhouse.BLOCK", size)
-    assert [list(store.read(table, selection, columns=columns)) for selection, columns in asked] == at_once
     assert len(at_once[0]) == store.count(table) > 0
+    for size in (1, 2, 3, 7):
+        monkeypatch.setattr("store.sqlite.BATCH_ROWS", size)
+        monkeypatch.setattr("store.clickhouse.BLOCK", size)
+        in_batches = [list(store.read(table, selection, columns=columns)) for selection, columns in asked]
+        assert in_batches == at_once, size
 
 
 def test_a_reader_that_rests_holds_no_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
