@@ -6,6 +6,7 @@ prompts, compared as texts. A failed check is a row. docs/identity.md has the me
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ TEXT_PROMPTS = (
     "Finish the proverb: a stitch in time",
 )
 ALTERNATIVES = (20, 8, 5)
+LLAMA_CPP_BUILD = re.compile(r"b\d+-\w+")
 TEXTS_TIMES = 6
 """Checks by texts are so much rarer: each takes more than four times the requests and 16 times the tokens."""
 LEARNING_TIMES = 4
@@ -164,7 +166,8 @@ def check_once(task: CheckTask, known: Known) -> CheckResult:
     current = known.current
     method = TEXTS if current is not None and current.method == TEXTS else LOGPROBS
     started_at = now_ms()
-    seen = _ask_for_texts(task) if method == TEXTS else _ask_for_logprobs(task, known)
+    without_cache = _may_be_llama_cpp(task, known)
+    seen = _ask_for_texts(task, without_cache) if method == TEXTS else _ask_for_logprobs(task, known, without_cache)
     row = _row(task, seen, method, started_at)
     if seen.reasons:
         ended = [] if current is None else [replace(current, ended_at=started_at)]
@@ -176,21 +179,31 @@ def check_once(task: CheckTask, known: Known) -> CheckResult:
     return CheckResult([step.check, *step.epochs], _every_s(task.target, newest))
 
 
-def _ask_for_logprobs(task: CheckTask, known: Known) -> _Seen:
+def _may_be_llama_cpp(task: CheckTask, known: Known) -> bool:
+    """Whether a server may know `cache_prompt`, which others ignore or refuse: it is on this machine, or its last
+    response named a build of llama.cpp's.
+    """
+    if task.is_routed or dialect_of(task.target).name != "chat":
+        return False
+    fingerprint = known.checks[-1].system_fingerprint if known.checks else None
+    return task.target.is_loopback or LLAMA_CPP_BUILD.fullmatch(fingerprint or "") is not None
+
+
+def _ask_for_logprobs(task: CheckTask, known: Known, without_cache: bool) -> _Seen:
     usual = next(
         (check.alternatives for check in reversed(known.checks) if check.observed and check.alternatives), None
     )
     results: list[Exchange] = []
     alternatives = usual or ALTERNATIVES[0]
     for alternatives in [usual] if usual else ALTERNATIVES:
-        results.append(task.send(_request(task, PROMPTS[0], NAME, alternatives), NAME))
+        results.append(task.send(_request(task, PROMPTS[0], NAME, alternatives, without_cache), NAME))
         if not _is_refused(results[-1]):
             break
     if not _has_logprobs(results[-1]):
         return _Seen(results, None, alternatives)
     good = [results[-1]]
     for prompt in PROMPTS[1:]:
-        good.append(task.send(_request(task, prompt, NAME, alternatives), NAME))
+        good.append(task.send(_request(task, prompt, NAME, alternatives, without_cache), NAME))
         results.append(good[-1])
         if not _has_logprobs(good[-1]):
             return _Seen(results, None, alternatives)
@@ -198,10 +211,10 @@ def _ask_for_logprobs(task: CheckTask, known: Known) -> _Seen:
     return _Seen(results, write_observed(predictions), alternatives)
 
 
-def _ask_for_texts(task: CheckTask) -> _Seen:
+def _ask_for_texts(task: CheckTask, without_cache: bool) -> _Seen:
     results: list[Exchange] = []
     for prompt in TEXT_PROMPTS:
-        results.append(task.send(_request(task, prompt, NAME_TEXTS, None), NAME_TEXTS))
+        results.append(task.send(_request(task, prompt, NAME_TEXTS, None, without_cache), NAME_TEXTS))
         if results[-1].outcome != "ok":
             return _Seen(results, None)
     return _Seen(results, write_observed(tuple(hash_text(one.response.text.strip()) for one in results)))
@@ -222,7 +235,7 @@ def _is_refused(result: Exchange) -> bool:
     return dropped or (result.outcome == "caller_error" and result.http_status in REFUSED)
 
 
-def _request(task: CheckTask, prompt: str, profile: str, alternatives: int | None) -> ProbeRequest:
+def _request(task: CheckTask, prompt: str, profile: str, alternatives: int | None, without_cache: bool) -> ProbeRequest:
     from collectors.http.exchange import ProbeRequest
 
     target, dialect = task.target, dialect_of(task.target)
@@ -233,7 +246,7 @@ def _request(task: CheckTask, prompt: str, profile: str, alternatives: int | Non
         requires_parameters=task.is_routed,
     )
     body = dialect.body(wish)
-    if dialect.name == "chat" and not task.is_routed and target.is_loopback:  # llama.cpp's own; others ignore it
+    if without_cache:
         body["cache_prompt"] = False
     return ProbeRequest(
         adapted_body(target, body, task.changes),

@@ -13,13 +13,16 @@ import pytest
 from openai.types.chat import ChatCompletionChunk
 
 from collectors import identity
+from collectors.contract import CheckTask
 from collectors.http.dialects import DIALECTS
 from collectors.http.dialects.base import RequestSpec, logprobs_of
+from collectors.http.exchange import Exchange, ProbeRequest
 from collectors.registry import choose_collectors
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.scheduler import Scheduler
 from collectors.scheduler.shared_state import SharedState
 from settings.targets import ConfigError
+from stats.identity_epochs import Known
 from store import Store
 from store.clock import HOUR_MS
 from store.identity_tables import IDENTITY_CHECKS, IDENTITY_EPOCHS, IdentityCheck, IdentityEpoch
@@ -282,6 +285,23 @@ def test_enough_checks_make_a_reference_and_other_weights_an_epoch(store: Store)
     changed = [epoch for epoch in checked.epochs if epoch.noticed_at == checked.checks[-1].started_at]
     assert [epoch.began_at for epoch in changed] == [checked.checks[-4].started_at]
     assert changed[0].distance == pytest.approx(1.25)  # of two tokens one is 2.5 nats away
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "sent"), [("b4521-9f1c2ab", False), ("b0-unknown", False), ("fp_44709d6fcb", None), (None, None)]
+)
+def test_llama_cpp_on_another_machine_is_known_by_its_build(fingerprint: str | None, sent: bool | None) -> None:
+    """`cache_prompt` is its own: servers that are not known to be llama.cpp are not asked about it."""
+    bodies: list[dict[str, Any]] = []
+
+    def send(request: ProbeRequest, _profile: str) -> Exchange:
+        bodies.append(request.body)
+        return Exchange("timeout")
+
+    [target] = config({"base_url": "https://llm.example/v1", "identity": "1h"}).targets
+    before = IdentityCheck("t0", 0, "here", "logprobs", "ok", 2, system_fingerprint=fingerprint)
+    identity.check_once(CheckTask(target, "here", send, lambda *_: None), Known(checks=(before,)))
+    assert [body.get("cache_prompt") for body in bodies] == [sent]
 
 
 # -- the configuration
