@@ -96,7 +96,7 @@ def rested(browser: Any, address: str) -> tuple[Any, int]:
     """A page that has come to rest, and how many charts it has."""
     page = browser.new_page(**VIEW)
     page.goto(address)
-    page.wait_for_function(DRAWN, arg=1)
+    page.wait_for_function(DRAWN, arg=1, timeout=90_000)
     page.wait_for_timeout(3_000)
     return page, int(page.locator(".js-plotly-plot").count())
 
