@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from stats.identity_changes import IdentityChange
 from store.outcomes import DOWN, UP
 
 EVERYTHING = "*"
@@ -129,6 +130,7 @@ class CollectorFacts:
     retirements: tuple[Retirement, ...] = ()
     certificates: Mapping[str, int] = field(default_factory=dict)
     relay: Mapping[str, RelayTraffic] | None = None
+    identity_changes: tuple[IdentityChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

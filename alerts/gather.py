@@ -29,11 +29,13 @@ from settings.targets import Config, ProbeTarget
 from stats import degraded
 from stats.catalog_changes import Change, changes
 from stats.error_budget import LIMITS
+from stats.identity_changes import IdentityChange, identity_changes
 from store import Selection, Store
 from store.alert_tables import ALERTS, SILENCES, Alert, Silence
 from store.certificates import certificates, expiry_by_host
 from store.clock import DAY_MS
 from store.horizon import as_of, horizon
+from store.identity_tables import EPOCH_COLUMNS, IDENTITY_EPOCHS, IdentityEpoch
 from store.outcomes import DOWN
 from store.schema import BUDGETS, MODELS, PROBES, REQUESTS, RUNS, Budget, Model, Run
 
@@ -168,7 +170,17 @@ def collector_facts(
         tuple(retirements(versions)),
         _certificates(store, config, now) if wanted("certificate") else {},
         _relay_traffic(store, now) if wanted("relay_errors") else None,
+        tuple(_identity_changes(store, config, now)) if wanted("identity_changed") else (),
     )
+
+
+def _identity_changes(store: Store, config: Config, now: int) -> Iterable[IdentityChange]:
+    names = tuple(sorted(target.name for target in config.targets if target.identity_every_s is not None))
+    if not names:
+        return []
+    rows = store.read(IDENTITY_EPOCHS, Selection(until=horizon(now), targets=names), columns=EPOCH_COLUMNS)
+    changes = identity_changes(IdentityEpoch(*row) for row in rows)
+    return [change for change in changes if change.noticed_at > now - CHANGE_WITHIN_MS]
 
 
 def _certificates(store: Store, config: Config, now: int) -> dict[str, int]:

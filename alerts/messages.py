@@ -31,6 +31,7 @@ _VERBS = {
     "context_changed": ("has another context size", ""),
     "retiring": ("is retiring", ""),
     "gone": ("is gone from its catalog", ""),
+    "identity_changed": ("serves another model, or serves it in another way", ""),
     FLAPPING: ("is flapping", "is no longer flapping"),
 }
 _OF_COLLECTOR = {

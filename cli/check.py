@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import ConfigPath, StoreUrl, location, store_url
-from cli.trial import cost_of_day, try_target
+from cli.trial import cost_of_day, days_of_checks, try_target
 from store.clock import now_ms
 
 if TYPE_CHECKING:
@@ -97,6 +97,9 @@ def _report(console: Console, loaded: Config, state: SchedulerState, max_paralle
     for target in loaded.disabled:
         table.add_row(Text(target.name), "disabled", "0", "nothing")
     console.print(table)
+    for target in loaded.targets:
+        if checks := _checks(state, target):
+            console.print(f"{target.name}: {checks}", highlight=False, markup=False)
     for target in loaded.targets:
         if differences := _differences(state, target, rests[target.name]):
             console.print(f"{target.name}: {differences}", highlight=False, markup=False)
@@ -197,6 +200,19 @@ def _health(url: str) -> int:
         return STOPPED
     print(f"the collector is running: it last recorded something {in_words(max(0, now - last) // 1_000)} ago")
     return 0
+
+
+def _checks(state: SchedulerState, target: ProbeTarget) -> str:
+    """What a target's checks come to in a day, beside its probes."""
+    if target.waits_for_key:
+        return ""
+    parts = []
+    for name, day in days_of_checks(target).items():
+        usd = state.max_probe_cost(target, day.profile) * Decimal(day.requests)
+        parts.append(
+            f"{name} checks take {day.requests:,.0f} requests a day" + (f", at most ${usd:.4f}" if usd else "")
+        )
+    return "; ".join(parts)
 
 
 def open_existing(url: str) -> Store | None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collectors.contract import DayOfChecks
     from collectors.scheduler.state import SchedulerState
     from routing.prices import Price
     from settings.targets import Config, ProbeTarget
@@ -89,16 +90,28 @@ def _describe_success(target: ProbeTarget, probe: Probe) -> str:
 def cost_of_day(
     config: Config, target: ProbeTarget, price: Price | None, max_probe_cost: Callable[[str], Decimal]
 ) -> DayCost:
-    """What a day of a target can cost: each of its probes by profile, at its price (null: unknown)."""
+    """What a day of a target can cost: each of its probes by profile and its checks, at its price (null: unknown)."""
     if target.waits_for_key:
         return DayCost(0, Decimal(0), "nothing until it has a key")
     counts = probes_per_day(config, target)
     usd = sum((max_probe_cost(profile) * Decimal(n) for profile, n in counts.items()), Decimal(0))
+    usd += sum(
+        (max_probe_cost(day.profile) * Decimal(day.requests) for day in days_of_checks(target).values()), Decimal(0)
+    )
     if price is None:
         words = "price unknown; on this machine" if target.is_loopback else f"${usd:.4f}, price unknown, assumed high"
     else:
         words = f"${usd:.4f}" if usd else "free"
     return DayCost(sum(counts.values()), usd, words)
+
+
+def days_of_checks(target: ProbeTarget) -> dict[str, DayOfChecks]:
+    """What a usual day of each kind of check of a target comes to, by the collector's name."""
+    from collectors.contract import CheckCollector
+    from collectors.registry import COLLECTORS
+
+    checking = {name: one for name, one in COLLECTORS.items() if isinstance(one, CheckCollector)}
+    return {name: day for name, one in checking.items() if (day := one.day(target)) is not None}
 
 
 def probes_per_day(config: Config, target: ProbeTarget) -> dict[str, float]:

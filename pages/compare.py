@@ -5,7 +5,7 @@ import streamlit as st
 from charts import median_lines as charts
 from pages.components import theme
 from pages.queries import source
-from pages.sections import compare_table, compare_targets
+from pages.sections import compare_identity, compare_table, compare_targets
 from pages.shell import empty_states, time_range
 from store.clock import now_ms
 
@@ -49,4 +49,5 @@ if any(column.history is not None for column in columns):
             key="speed_chart",
             alt=f"Median output speed of {', '.join(picked)} {chosen.words}",
         )
+compare_identity.distances_card(url, [column.target for column in columns if column.target is not None])
 st.caption("This page's URL reproduces this view: the targets, the request size and the time range.")

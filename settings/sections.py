@@ -25,6 +25,12 @@ FREE_EVERY_S = 1_800.0
 THROUGHPUT_EVERY_S = 3_600.0
 
 
+IDENTITY_EVERY_S = 3_600.0
+
+
+"""How often a free local server is checked for still serving the same model, unless its target says otherwise."""
+
+
 LARGEST_LIMIT = 1_024
 
 
@@ -148,6 +154,7 @@ class TargetSection(Section):
     check: Check = "sum"
     ttft_max: Timeout | None = None
     slo: Annotated[float, Field(ge=50, lt=100)] | None = None
+    identity: Sometimes = None
 
     @field_validator("reasoning_effort")
     @classmethod

@@ -1,8 +1,9 @@
 """`make test`: the whole suite in four parts, and a check that each test ran once: `python -m tests.suite [--durations 50]`.
 
 Tests that wait for clocks and processes run six at a time, tests that compute on every core, those with a browser two at
-a time, and what measures has the machine to itself. Each part sees the whole collection before it chooses, so that what
-ran is compared with what there is.
+a time, and what measures has the machine to itself. A part of a few files reads only those that have its word, as each of
+its processes would import all others for nothing. The other parts see the whole collection before they choose, so that
+what ran is compared with what there is.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ import pytest
 
 BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
 PARTS = {
-    "those that wait": ["-n", "6", "--dist", "worksteal", "-m", "waits and not (alone or browser)"],
+    "those that wait": [
+        *("-n", "6", "--dist", "worksteal", "--files-with=mark.waits"),
+        *("-m", "waits and not (alone or browser)"),
+    ],
     # one more than there are cores, since some wait for a moment
     "those that compute": [
         "-n",
@@ -28,7 +32,7 @@ PARTS = {
         "-m",
         "not (waits or alone or browser)",
     ],
-    "those with a browser": ["-n", "2", *BY_FILE, "-m", "browser and not alone"],
+    "those with a browser": ["-n", "2", *BY_FILE, "--files-with=rowser", "-m", "browser and not alone"],
     "those that measure": ["-m", "alone"],
 }
 NO_TESTS = 5
@@ -41,6 +45,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--note-tests", help="a folder for the ids of all tests (all-*) and of those that ran (ran-*)")
+    parser.addoption(
+        "--files-with", default="", help="collect only files with this word in them, and note not all tests"
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    is_test = collection_path.name.startswith("test_")
+    return True if is_test and config.getoption("--files-with") not in collection_path.read_text("utf-8") else None
 
 
 def note(config: pytest.Config, kind: str, ids: list[str]) -> None:
@@ -51,7 +63,8 @@ def note(config: pytest.Config, kind: str, ids: list[str]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    note(config, "all", [item.nodeid for item in items])
+    if not config.getoption("--files-with"):
+        note(config, "all", [item.nodeid for item in items])
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

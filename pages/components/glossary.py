@@ -47,6 +47,9 @@ DEFINITIONS = {
     "lag": "How late the collector's own machine woke while a probe ran. Above 20 ms the probe's times are excluded.",
     "skipped": "Probes that were due and were not made: the budget or a quota was used up, the server asked for a "
     "pause, the previous probe was still running, or the process was suspended.",
+    "identity check": "A fixed prompt, and the chances of the first token after it. Four checks in a row that are all "
+    "farther from the reference than 96 equal ones were, or 24 that are higher by a rank test, are a change: each with "
+    "a chance of 5 in 10 million if nothing changed.",
     "change point": "A rank test found that later values differ from earlier ones. False-alarm rate: about 1% per "
     "series.",
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import streamlit as st
 
@@ -16,7 +17,9 @@ from stats.events import (
     Event,
     ServedModel,
     catalog_events,
+    declared_events,
     gap_events,
+    identity_events,
     incident_events,
     merge_events,
     served_model_events,
@@ -35,6 +38,9 @@ SAMPLES, FLEET_SAMPLES = 32, 1
 """Moments of a range at which the served model is looked up, besides now: each is a query."""
 SEARCH_STEP_MS = 300_000
 """For how long the overview shows what was found by searching, as 20 targets of a minute take a second."""
+DECLARED = {"prompt_tokens": "prompt tokens", "system_fingerprint": "fingerprint", "provider": "provider"}
+"""What responses state, by its column: of one that changed, and in the list of events."""
+_SAMPLE_OF = 16
 GAP_BARS = 10_000
 _FIRST_READ = 64
 REACH_MS = 30 * DAY_MS
@@ -60,9 +66,11 @@ def _target_events(url: str, target: Target, since: int, until: int, is_live: bo
     sources: list[Iterable[Event]] = [
         _incidents([history]),
         _searched(history, SAMPLES),
+        _declared(history),
         _catalog(url, [target]),
         _gaps([history]),
         alert_events(url, (target.name,), since, until),
+        identity_events(cache.identity_epochs(url, (target.name,), target.location)),
     ]
     return merge_events(sources, since, until)
 
@@ -79,6 +87,7 @@ def _fleet_events(url: str, targets: tuple[Target, ...], since: int, until: int,
         _catalog(url, targets),
         _gaps(histories, is_fine=is_searched),
         alert_events(url, (), since, until),
+        identity_events(cache.identity_epochs(url, tuple(sorted({target.name for target in targets})))),
         *(_search(url, target, until_step - (until - since), until_step, is_live) for target in targets if is_searched),
     ]
     return merge_events(sources, since, until)
@@ -147,6 +156,46 @@ def _first_served(url: str, target: Target, since: int, until: int) -> ServedMod
         if count < _FIRST_READ:
             break
     return None
+
+
+def _declared(history: TargetHistory) -> Iterator[Event]:
+    """What responses state of themselves, beside the model: of a router's free choice of providers nothing."""
+    target, since, until = history.target, history.asked_since, history.ends
+    names = [name for name in DECLARED if target.provider is not None or name != "provider"]
+    if since >= until:
+        return
+    edges = [since + number * (until - since) // SAMPLES for number in range(SAMPLES + 1)]
+    reads = [
+        list(_stated(history.url, target, began, ended, limit=_SAMPLE_OF))
+        for began, ended in pairwise(edges)
+        if began < ended
+    ]
+    for name in names:
+        samples = [_usual(rows, name) for rows in reads]
+
+        def find(began: int, ended: int, name: str = name) -> ServedModel | None:
+            rows = (row for row in _stated(history.url, target, began, ended) if row[name] is not None)
+            return next((ServedModel(row["at"], str(row[name])) for row in rows), None)
+
+        yield from declared_events(DECLARED[name], target.name, target.location, samples, find)
+
+
+def _stated(url: str, target: Target, since: int, until: int, limit: int | None = None) -> Iterator[dict[str, Any]]:
+    """What the good probes of a range state that decide the target's uptime: their prompts are of one kind."""
+    columns = ("started_at", "location", "profile", "outcome", *DECLARED)
+    selection = Selection(since, until, (target.name,))
+    for at, *series, outcome, tokens, fingerprint, provider in cache.store(url).read(
+        PROBES, selection, columns=columns, limit=limit
+    ):
+        if outcome == "ok" and series == [target.location, target.profile]:
+            yield dict(zip(("at", *DECLARED), (at, tokens, fingerprint, provider), strict=True))
+
+
+def _usual(rows: Iterable[dict[str, Any]], name: str) -> ServedModel | None:
+    """What most of some responses state, at the first of them that does."""
+    known = [(row["at"], str(row[name])) for row in rows if row[name] is not None]
+    counted = Counter(value for _, value in known).most_common(1)
+    return next((ServedModel(at, value) for at, value in known if value == counted[0][0]), None)
 
 
 def _catalog(url: str, targets: Sequence[Target]) -> Iterator[Event]:

@@ -15,6 +15,7 @@ from pages.queries.target_history import target_history
 from pages.sections import (
     model_events,
     model_fallbacks,
+    model_identity,
     model_prices,
     model_probes,
     model_providers,
@@ -94,6 +95,7 @@ def _reliability(shown: Shown) -> None:
     places = sorted({t.location for t in cache.targets(url) if t.name == target.name and t.state != "removed"})
     if len(places) > 1:
         model_uptime.all_locations_card(url, target, places)
+    model_identity.identity_card(url, target)
     model_events.events_card(url, target)
     with theme.card("last", "Last probes", f"the newest {model_probes.SHOWN}, of every profile"):
         st.html(model_probes.last_probes(url, target, now_ms(), time_range.zone()))

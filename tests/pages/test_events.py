@@ -149,6 +149,34 @@ def test_the_served_model_changed_to_the_very_probe(eventful: int, store_at: Pat
     assert served == [Event("served_model", eventful - (12 * 60 - 1) * MINUTE, "Troubled", "here", "from old to new")]
 
 
+def test_what_responses_declare_is_listed_where_it_changed(eventful: int, store_at: Path) -> None:
+    """A hidden system prompt 20 hours ago, and another build 10 hours ago."""
+    store, made = open_store(f"sqlite:///{store_at}"), target("Declaring", model="acme/declaring")
+    store.write(
+        [
+            probe(
+                eventful - n * MINUTE,
+                target="Declaring",
+                prompt_tokens=45 if n < 20 * 60 else 25,
+                system_fingerprint="b2" if n < 10 * 60 else "b1",
+                provider=f"P{n % 2}",
+            )
+            for n in range(2 * 24 * 60)
+        ]
+    )
+    store.close()
+    window = TimeRange(eventful - 2 * DAY, eventful, True, "")
+    found = [
+        (event.at, event.text)
+        for event in events.target_events(f"sqlite:///{store_at}", made, window)
+        if event.kind == "declared"
+    ]
+    assert found == [
+        (eventful - (10 * 60 - 1) * MINUTE, "fingerprint from b1 to b2"),
+        (eventful - (20 * 60 - 1) * MINUTE, "prompt tokens from 25 to 45"),
+    ]
+
+
 def test_of_many_targets_the_overview_looks_for_no_change_points_and_says_so(
     eventful: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

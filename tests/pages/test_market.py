@@ -256,3 +256,20 @@ def test_fewer_than_two_are_no_comparison_and_models_that_nobody_probes_have_no_
     assert facts(html(app), "Price per million, in / out") == ["$0 / $0", "varies / varies"]
     assert "Uptime" not in html(app)
     assert not app.get("plotly_chart")
+
+
+@pytest.mark.parametrize(
+    ("tab", "said"),
+    [
+        ("Providers", "No router lists providers of this model, and none is named in its responses."),
+        ("Usage", "No router lists this model, so nobody reports how much it is used."),
+        ("Traffic", "No request has passed to this target through the relay"),
+    ],
+)
+def test_a_tab_with_nothing_to_show_says_so_in_one_line(store_at: Path, tab: str, said: str) -> None:
+    store = open_store(f"sqlite:///{store_at}")
+    store.write([target("Alone"), probe(now_ms() - 60_000, target="Alone")])
+    store.close()
+    app = open_page("model.py", target="Alone", tab=tab)
+    assert not app.exception
+    assert said in html(app) and not app.get("plotly_chart") and "u-title" not in html(app).partition(said)[2][:200]

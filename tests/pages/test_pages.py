@@ -211,6 +211,9 @@ def test_export_counts_previews_and_links_to_the_file(filled: Path) -> None:
     assert metric(app, "Rows").startswith("1 | ")
     app.toggle(key="all_time").set_value(True).run()
     assert code(app) == "python -m collectors export runs --output runs.csv"
+    app.toggle(key="bom").set_value(True).run()
+    assert code(app) == "python -m collectors export runs --bom --output runs.csv"
+    assert any("export.csv?table=runs&amp;bom=yes" in part.proto.body for part in app.get("html"))
 
 
 def test_the_export_page_explains_every_table_and_says_what_its_rows_are_chosen_by(filled: Path) -> None:
