@@ -21,6 +21,8 @@ from alerts.lock import AlertLock
 from alerts.messages import Item, Surroundings, compose, items_of
 from alerts.occurrences import FLAPPING, SILENCED, Occurrences
 from alerts.pacing import Pacing
+from alerts.stops import KIND as STOPPED
+from alerts.stops import StopAlerts
 from alerts.subscriptions import Subscriptions
 from settings.alerts import Channel
 from settings.targets import Config
@@ -60,6 +62,7 @@ class Alerting:
         self._dispatcher = dispatcher or Dispatcher()
         self._clock, self._monotonic = clock, monotonic
         self._pacing: dict[str, Pacing] = {}
+        self._stops = StopAlerts()
         self._waiting: list[Probe] = []
         self._evaluator: Evaluator | None = None
         self._histories: dict[str, History] = {}
@@ -173,7 +176,12 @@ class Alerting:
         targets = gather.watched(self._config)
         subscriptions = Subscriptions(self._config.alerts, targets)
         alerts = gather.read_alerts(self._store, self._location)
-        keep = self._keep(targets, subscriptions)
+        if subscriptions.wanted(STOPPED):
+            alerts = [alert for alert in alerts if alert.kind != STOPPED]  # taken over at each look around
+        failing = None
+        if self._single and subscriptions.wanted("slo_burn"):  # one slot more is no burn where none failed before
+            failing = gather.failing_lately(self._store, targets, self._location, now)
+        keep = self._keep(targets, subscriptions, failing)
         slots = gather.read_slots(self._store, self._config, self._location, keep, now)
         new = {(probe.target, probe.started_at) for probe in self._waiting}
         known = {name: [slot for slot in found if (name, slot.at) not in new] for name, found in slots.items()}
@@ -192,8 +200,13 @@ class Alerting:
         return Evaluator(self._location, targets, subscriptions, occurrences, newest)
 
     @staticmethod
-    def _keep(targets: Iterable[WatchedTarget], subscriptions: Subscriptions) -> dict[str, int]:
-        return {target.name: gather.keep_ms(target, subscriptions) for target in targets}
+    def _keep(
+        targets: Iterable[WatchedTarget], subscriptions: Subscriptions, failing: frozenset[str] | None = None
+    ) -> dict[str, int]:
+        return {
+            target.name: gather.keep_ms(target, subscriptions, may_burn=failing is None or target.name in failing)
+            for target in targets
+        }
 
     def _look_at_all(self, evaluator: Evaluator) -> None:
         now = self._clock()
@@ -236,6 +249,8 @@ class Alerting:
             self._store, self._config, self._location, evaluator.subscriptions, now, began_at=self._began_at
         )
         self._began_at, self._catalog_changed = None, False
+        if evaluator.subscriptions.wanted(STOPPED):
+            self._stops.take_over(evaluator.occurrences, gather.read_stops(self._store, now), facts)
         evaluator.look_around(facts)
         evaluator.occurrences.forget_old(now)
 

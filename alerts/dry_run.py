@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from alerts.evaluate import Evaluator
-from alerts.facts import Slot, TargetFacts, WatchedTarget
+from alerts.facts import CollectorFacts, Finding, Slot, TargetFacts, WatchedTarget
 from alerts.history import History
-from alerts.messages import Item, Surroundings, compose
-from alerts.occurrences import Occurrences, has_opening, has_recovery
+from alerts.messages import Item, Surroundings, compose, items_of
+from alerts.occurrences import Key, Occurrences, key_of
 from alerts.pacing import BETWEEN_S
 from alerts.subscriptions import Subscriptions
 from settings.alerts import AlertRule, AlertSettings, Channel
@@ -19,6 +19,7 @@ from store.clock import HOUR_MS
 CHANNEL = "dry run"
 KEPT_MS = 6 * HOUR_MS
 """As far back as any rule looks at slots, unless they are further apart."""
+UsualTtft = Callable[[str, int], float | None]
 
 
 @dataclass(frozen=True)
@@ -34,36 +35,68 @@ def past_messages(
     rule: AlertRule,
     targets: Sequence[WatchedTarget],
     slots: Mapping[str, Sequence[Slot]],
-    usual_ttft_ms: Mapping[str, float] | None = None,
+    usual_ttft_ms: UsualTtft | None = None,
+    unobserved: Collection[int] = (),
 ) -> list[PastMessage]:
-    """The messages that a rule about targets would have sent over their slots, oldest first. Rules that do not look at
-    probes send none here.
+    """The messages that a rule about targets would have sent over their slots, oldest first. `usual_ttft_ms` gives a
+    target's usual TTFT at a moment. At the moments `unobserved` a slot only precedes the others: no rule looks then.
     """
-    settings = AlertSettings((Channel(CHANNEL, "webhook", None),), (replace(rule, to=(CHANNEL,)),))
-    occurrences = Occurrences((), 0)
-    evaluator = Evaluator("", targets, Subscriptions(settings, targets), occurrences)
+    occurrences, evaluator = _start(rule, targets)
     by_name = {target.name: target for target in targets}
     needed = max(rule.after, rule.clear_after)
     histories = {target.name: History(max(KEPT_MS, target.reach_ms(needed))) for target in targets}
     moments = ((slot.at, name, slot) for name, listed in slots.items() if name in by_name for slot in listed)
-    last_at = 0
     for at, name, slot in sorted(moments, key=itemgetter(0)):
         histories[name].add(slot, at)
-        usual_ms = (usual_ttft_ms or {}).get(name)
+        if at in unobserved:
+            continue
+        usual_ms = usual_ttft_ms(name, at) if usual_ttft_ms is not None else None
         evaluator.pass_time(at)
         evaluator.observe(TargetFacts(by_name[name], histories[name].slots, usual_ms), slot, at)
-        last_at = at
-    return _messages(occurrences, last_at)
+    return _messages(occurrences, {})
 
 
-def _messages(occurrences: Occurrences, now: int) -> list[PastMessage]:
-    """What is pending at the end is all that would have been sent; what came within 30 s is one message."""
+def messages_from_findings(rule: AlertRule, target: WatchedTarget, findings: Iterable[Finding]) -> list[PastMessage]:
+    """The messages that follow from what a rule found about a target, in the order of time."""
+    occurrences, evaluator = _start(rule, [target])
+    for finding in findings:
+        evaluator.pass_time(finding.at)
+        evaluator.apply(finding, finding.at)
+    return _messages(occurrences, {})
+
+
+def messages_from_facts(
+    rule: AlertRule, targets: Sequence[WatchedTarget], facts: Sequence[CollectorFacts]
+) -> list[PastMessage]:
+    """The messages that a rule about anything but probes would have sent, by what was known at some moments, in the
+    order of time.
+    """
+    occurrences, evaluator = _start(rule, targets, facts[0].location if facts else "")
+    told_at: dict[tuple[str, Key], int] = {}
+    for known in facts:
+        evaluator.pass_time(known.now)
+        evaluator.look_around(known)
+        for item in items_of(occurrences.pending(CHANNEL)):
+            told_at.setdefault((item.part, key_of(item.alert)), known.now)
+    return _messages(occurrences, told_at)
+
+
+def _start(rule: AlertRule, targets: Sequence[WatchedTarget], location: str = "") -> tuple[Occurrences, Evaluator]:
+    settings = AlertSettings((Channel(CHANNEL, "webhook", None),), (replace(rule, to=(CHANNEL,)),))
+    occurrences = Occurrences((), 0)
+    return occurrences, Evaluator(location, targets, Subscriptions(settings, targets), occurrences)
+
+
+def _messages(occurrences: Occurrences, told_at: Mapping[tuple[str, Key], int]) -> list[PastMessage]:
+    """What is pending at the end is all that would have been sent; what came within 30 s is one message. `told_at`:
+    when it was found, where that is later than when it began or ended.
+    """
     items = []
-    for alert in occurrences.pending(CHANNEL):
-        if has_opening(alert):
-            items.append((alert.opened_at, Item("opening", replace(alert, closed_at=None))))
-        if has_recovery(alert):
-            items.append((alert.closed_at or alert.opened_at, Item("recovery", alert)))
+    for item in items_of(occurrences.pending(CHANNEL), most=None):
+        alert, is_opening = item.alert, item.part == "opening"
+        at = alert.opened_at if is_opening else alert.closed_at or alert.opened_at
+        shown = replace(alert, closed_at=None) if is_opening else alert
+        items.append((told_at.get((item.part, key_of(alert)), at), Item(item.part, shown)))
     items.sort(key=itemgetter(0))
     groups: list[list[tuple[int, Item]]] = []
     for at, item in items:

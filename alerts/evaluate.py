@@ -71,6 +71,12 @@ class Evaluator:
             if rule is not None and (alert.kind, alert.channel) not in covered:
                 self._close_by(alert, rule.find(facts, FALLBACK))
 
+    def apply(self, finding: Finding, now: int) -> None:
+        """Open or close what was found about a target, for every channel that gets its kind."""
+        for subscription in self.subscriptions.of_target(finding.target):
+            if subscription.kind == finding.kind:
+                self._apply(finding, subscription, now)
+
     def _note_network(self, slot: Slot, now: int) -> None:
         since = self._offline.note(slot)
         if since is None:
@@ -200,7 +206,7 @@ class Evaluator:
         if self.occurrences.open_alert(FLAPPING, alert.target, alert.channel, alert.location) is not None:
             return
         at = max(alert.opened_at, alert.closed_at or 0)
-        moments = flapping.changes(self.occurrences.of_series(alert.target, alert.channel), at)
+        moments = flapping.changes(self.occurrences.lately(alert.target, alert.channel, at), at)
         if not flapping.is_flapping(moments):
             return
         cause = f"{len(moments)} changes in an hour"
@@ -211,7 +217,7 @@ class Evaluator:
             self._hold(opened, self._reason_to_hold(opened, now))
 
     def _end_flapping(self, alert: Alert, now: int) -> None:
-        moments = flapping.changes(self.occurrences.of_series(alert.target, alert.channel), now)
+        moments = flapping.changes(self.occurrences.lately(alert.target, alert.channel, now), now)
         if flapping.is_over(moments, now):
             last_at = moments[-1] if moments else now
             self.occurrences.put(

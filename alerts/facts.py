@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from stats.identity_changes import IdentityChange
 from store.outcomes import DOWN, UP
 
 EVERYTHING = "*"
@@ -112,7 +113,10 @@ class RelayTraffic:
 
 @dataclass(frozen=True, slots=True)
 class CollectorFacts:
-    """What is known apart from probes. `stopped`: the gap before this process began, if it was one."""
+    """What is known apart from probes. `stopped`: the gap before this process began, if it was one.
+
+    `tells_of_stops`: of the locations that run, this one tells of those that do not; `others_run`: it is not alone.
+    """
 
     now: int
     location: str
@@ -120,10 +124,13 @@ class CollectorFacts:
     budget: DayBudget | None = None
     elsewhere: tuple[CollectorSeen, ...] = ()
     stopped: CollectorSeen | None = None
+    tells_of_stops: bool = True
+    others_run: bool = False
     changes: tuple[CatalogChange, ...] = ()
     retirements: tuple[Retirement, ...] = ()
     certificates: Mapping[str, int] = field(default_factory=dict)
     relay: Mapping[str, RelayTraffic] | None = None
+    identity_changes: tuple[IdentityChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from statistics import median
 
 from alerts.facts import (
+    EVERYTHING,
     CatalogChange,
     CollectorFacts,
     CollectorSeen,
@@ -18,23 +19,29 @@ from alerts.facts import (
     WatchedTarget,
 )
 from alerts.history import PROBE_COLUMNS, make_slot
+from alerts.occurrences import KEPT_MS
+from alerts.rules.collector import stopped_after_ms
 from alerts.rules.relay_errors import WINDOW_MS as RELAY_WINDOW_MS
+from alerts.stops import KIND as STOPPED
 from alerts.subscriptions import Subscriptions
 from settings.addresses import certificate_host
 from settings.targets import Config, ProbeTarget
 from stats import degraded
 from stats.catalog_changes import Change, changes
 from stats.error_budget import LIMITS
+from stats.identity_changes import IdentityChange, identity_changes
 from store import Selection, Store
 from store.alert_tables import ALERTS, SILENCES, Alert, Silence
 from store.certificates import certificates, expiry_by_host
 from store.clock import DAY_MS
 from store.horizon import as_of, horizon
+from store.identity_tables import EPOCH_COLUMNS, IDENTITY_EPOCHS, IdentityEpoch
 from store.outcomes import DOWN
 from store.schema import BUDGETS, MODELS, PROBES, REQUESTS, RUNS, Budget, Model, Run
 
 PROBE_RUNS = "probe"
 MOST_RUNS = 2_000
+BURN_MS = max(limit.long_ms for limit in LIMITS)
 CHANGE_WITHIN_MS = DAY_MS
 """What changed longer ago is no news."""
 _PRICES = {"price in", "price out", "price per request", "other prices"}
@@ -56,14 +63,26 @@ def watched(config: Config) -> list[WatchedTarget]:
     ]
 
 
-def keep_ms(target: WatchedTarget, subscriptions: Subscriptions) -> int:
-    """How far back rules look at a target's slots."""
+def keep_ms(target: WatchedTarget, subscriptions: Subscriptions, *, may_burn: bool = True) -> int:
+    """How far back rules look at a target's slots. `may_burn`: it failed in the time that error budgets look at."""
     needed = [target.reach_ms(subscriptions.slots_needed())]
     if subscriptions.wanted("degraded"):
         needed.append(degraded.WINDOW_MS)
-    if target.slo is not None and subscriptions.wanted("slo_burn"):
-        needed.append(max(limit.long_ms for limit in LIMITS))
+    if may_burn and target.slo is not None and subscriptions.wanted("slo_burn"):
+        needed.append(BURN_MS)
     return max(needed)
+
+
+def failing_lately(store: Store, targets: Iterable[WatchedTarget], location: str, now: int) -> frozenset[str]:
+    """The targets with an objective that failed in the time that error budgets look at: of most there is nothing to
+    read, where their probes of six hours are hundreds each. Raises StoreError.
+    """
+    names = tuple(sorted(target.name for target in targets if target.slo is not None))
+    if not names:
+        return frozenset()
+    selection = Selection(now - BURN_MS, horizon(now), names, failed=True)
+    rows = store.read(PROBES, selection, columns=("target", "location", "outcome"))
+    return frozenset(name for name, place, outcome in rows if place == location and outcome in DOWN)
 
 
 def read_slots(
@@ -90,6 +109,12 @@ def read_slots(
 def read_alerts(store: Store, location: str) -> list[Alert]:
     """What this location's channels were told. Raises StoreError."""
     return [alert for alert in (Alert(*row) for row in store.read(ALERTS)) if alert.location == location]
+
+
+def read_stops(store: Store, now: int) -> list[Alert]:
+    """What any location's channels were told of stopped collectors. Raises StoreError."""
+    rows = store.read(ALERTS, Selection(now - KEPT_MS, horizon(now), (EVERYTHING,)))
+    return [alert for alert in (Alert(*row) for row in rows) if alert.kind == STOPPED]
 
 
 def read_silences(store: Store, location: str, now: int) -> tuple[Silence, ...]:
@@ -129,18 +154,33 @@ def collector_facts(
     seen = _collectors_seen(store, now) if wanted("collector_stopped") else {}
     models = any(map(wanted, ("price_changed", "context_changed", "gone", "retiring")))
     versions = _versions(store, config, now) if models else {}
+    others = [one for one in seen.values() if one.location != location]
+    running = [one.location for one in others if now - one.last_at <= stopped_after_ms(one)]
+    tells_of_stops = all(location < name for name in running)
     return CollectorFacts(
         now,
         location,
         tuple(watched(config)),
         _budget(store, location, now) if wanted("budget") else None,
-        _elsewhere(seen, location, now),
+        tuple(others) if tells_of_stops else (),
         _own_gap(_collectors_seen(store, began_at), config, location) if seen and began_at is not None else None,
-        tuple(_catalog_changes(versions, now)),
-        tuple(_retirements(versions)),
+        tells_of_stops,
+        bool(running),
+        tuple(catalog_changes(versions, now - CHANGE_WITHIN_MS)),
+        tuple(retirements(versions)),
         _certificates(store, config, now) if wanted("certificate") else {},
         _relay_traffic(store, now) if wanted("relay_errors") else None,
+        tuple(_identity_changes(store, config, now)) if wanted("identity_changed") else (),
     )
+
+
+def _identity_changes(store: Store, config: Config, now: int) -> Iterable[IdentityChange]:
+    names = tuple(sorted(target.name for target in config.targets if target.identity_every_s is not None))
+    if not names:
+        return []
+    rows = store.read(IDENTITY_EPOCHS, Selection(until=horizon(now), targets=names), columns=EPOCH_COLUMNS)
+    changes = identity_changes(IdentityEpoch(*row) for row in rows)
+    return [change for change in changes if change.noticed_at > now - CHANGE_WITHIN_MS]
 
 
 def _certificates(store: Store, config: Config, now: int) -> dict[str, int]:
@@ -178,22 +218,14 @@ def _seen(location: str, runs: Sequence[Run]) -> CollectorSeen:
     return CollectorSeen(location, max(run.ended_at for run in runs), median(steps) if len(steps) >= 3 else 0.0)
 
 
-def _elsewhere(seen: Mapping[str, CollectorSeen], location: str, now: int) -> tuple[CollectorSeen, ...]:
-    """The other collectors of this store, if it is this one that tells of them: the first by name of those that run."""
-    from alerts.rules.collector import stopped_after_ms
-
-    others = [one for one in seen.values() if one.location != location]
-    running = [one.location for one in others if now - one.last_at <= stopped_after_ms(one)]
-    return tuple(others) if all(location < name for name in running) else ()
-
-
 def _own_gap(seen: Mapping[str, CollectorSeen], config: Config, location: str) -> CollectorSeen | None:
     """Since when this location recorded nothing, unless another collector was there to tell of it."""
-    mine = seen.get(location)
-    if mine is None or any(one.last_at > mine.last_at + DAY_MS // 24 for one in seen.values()):
+    if (mine := seen.get(location)) is None:
         return None
     shortest_s = min((target.every_s for target in config.targets), default=mine.step_s)
-    return CollectorSeen(location, mine.last_at, max(mine.step_s, shortest_s))
+    gap = CollectorSeen(location, mine.last_at, max(mine.step_s, shortest_s))
+    was_seen = any(one.last_at > mine.last_at + stopped_after_ms(gap) for one in seen.values())
+    return None if was_seen else gap
 
 
 def _versions(store: Store, config: Config, now: int) -> dict[str, list[Model]]:
@@ -210,9 +242,10 @@ def _versions(store: Store, config: Config, now: int) -> dict[str, list[Model]]:
     return versions
 
 
-def _catalog_changes(versions: Mapping[str, Sequence[Model]], now: int) -> Iterable[CatalogChange]:
+def catalog_changes(versions: Mapping[str, Sequence[Model]], after: int) -> Iterable[CatalogChange]:
+    """What rules are told of, by the versions of each target's model, after a moment (milliseconds UTC)."""
     for name, models in versions.items():
-        recent = [change for change in changes(models) if change.at > now - CHANGE_WITHIN_MS]
+        recent = [change for change in changes(models) if change.at > after]
         by_moment: dict[int, list[Change]] = defaultdict(list)
         for change in recent:
             by_moment[change.at].append(change)
@@ -235,7 +268,8 @@ def _describe(change: Change) -> str:
     return f"{change.what}: {change.before or 'unknown'} → {change.after or 'unknown'}{unit}"
 
 
-def _retirements(versions: Mapping[str, Sequence[Model]]) -> Iterable[Retirement]:
+def retirements(versions: Mapping[str, Sequence[Model]]) -> Iterable[Retirement]:
+    """Of the models of targets whose newest version says so."""
     for name, models in versions.items():
         current = [model for model in models if model.valid_to is None]
         days = [model.expires_at for model in current if model.expires_at is not None]

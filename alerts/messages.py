@@ -31,6 +31,7 @@ _VERBS = {
     "context_changed": ("has another context size", ""),
     "retiring": ("is retiring", ""),
     "gone": ("is gone from its catalog", ""),
+    "identity_changed": ("serves another model, or serves it in another way", ""),
     FLAPPING: ("is flapping", "is no longer flapping"),
 }
 _OF_COLLECTOR = {
@@ -72,11 +73,11 @@ class Message:
         return {"version": VERSION, "text": self.text, "events": list(self.events)}
 
 
-def items_of(pending: Sequence[Alert], due: Sequence[Alert] = ()) -> list[Item]:
+def items_of(pending: Sequence[Alert], due: Sequence[Alert] = (), most: int | None = MOST_EVENTS) -> list[Item]:
     """What is to be told: of what is pending, openings before recoveries; and reminders of what is still open."""
     items = [Item("opening", alert) for alert in pending if has_opening(alert)]
     items += [Item("recovery", alert) for alert in pending if has_recovery(alert)]
-    return (items + [Item("reminder", alert) for alert in due])[:MOST_EVENTS]
+    return (items + [Item("reminder", alert) for alert in due])[:most]
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,10 @@ def _line(part: str, kind: str, host: str, alerts: Sequence[Alert], around: Surr
     total = max(around.hosts.get(host, 0), count)
     of = f"{count} of {total} targets" if host else f"{count} targets"
     causes = Counter(alert.cause for alert in alerts if alert.cause)
-    cause = f" ({causes.most_common(1)[0][0]})" if causes and part != "recovery" else ""
+    cause = f" ({causes.most_common(1)[0][0]})" if causes else ""
+    if part == "recovery":
+        longest_ms = max((alert.ended_at or around.now) - alert.since for alert in alerts)
+        cause = f" after up to {in_words(round(max(0, longest_ms) / 1_000))}{cause}"
     new = "new: " if count > len(alerts) else ""
     return f"{host or 'targets'}: {of} {word}{cause}: {new}{names}"
 

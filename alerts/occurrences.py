@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from alerts.registry import EVENTS
 from store.alert_tables import Alert
-from store.clock import DAY_MS
+from store.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from store.schema import Row
 
 KEPT_MS = 40 * DAY_MS
 """Longer than the longest notice of a retirement: what was told of it is not told again."""
+LATELY_MS = HOUR_MS + 10 * MINUTE_MS
 FLAPPING, OFFLINE = "flapping", "offline"
 ONCE_OVER = EVENTS | {OFFLINE}
 """Kinds that are sent and over: nothing recovers from them."""
@@ -50,6 +51,7 @@ class Occurrences:
         self._all: dict[Key, Alert] = {}
         self._open: dict[str, dict[tuple[str, str, str], Alert]] = {}
         self._of_series: dict[tuple[str, str], dict[Key, Alert]] = {}
+        self._lately: dict[tuple[str, str], dict[Key, Alert]] = {}
         self._pending: dict[str, dict[Key, Alert]] = {}
         self._changed: dict[Key, Alert] = {}
         for alert in alerts:
@@ -67,6 +69,17 @@ class Occurrences:
     def of_series(self, target: str, channel: str) -> Iterable[Alert]:
         """All about one target for one channel."""
         return self._of_series.get((target, channel), {}).values()
+
+    def lately(self, target: str, channel: str, now: int) -> list[Alert]:
+        """Those that opened or closed in the last hour, and some more: looking through all of 40 days at each
+        probe of a flapping target takes a millisecond.
+        """
+        known = self._lately.get((target, channel), {})
+        for key in [
+            key for key, alert in known.items() if max(alert.opened_at, alert.closed_at or 0) < now - LATELY_MS
+        ]:
+            del known[key]
+        return list(known.values())
 
     def open_alert(self, kind: str, target: str, channel: str, location: str) -> Alert | None:
         """The one that is open."""
@@ -90,6 +103,20 @@ class Occurrences:
         self._keep(alert)
         self._changed[key_of(alert)] = alert
 
+    def adopt(self, alert: Alert) -> None:
+        """Know of one as the store has it."""
+        self._keep(alert)
+
+    def drop(self, key: Key) -> None:
+        """Know no more of one that another process looks after."""
+        alert = self._all.pop(key)
+        self._of_series[key[0], key[3]].pop(key, None)
+        self._lately[key[0], key[3]].pop(key, None)
+        self._pending.get(key[3], {}).pop(key, None)
+        series = (alert.kind, alert.channel, alert.location)
+        if (known := self._open[alert.target].get(series)) is not None and key_of(known) == key:
+            del self._open[alert.target][series]
+
     def update(self, key: Key, **values: object) -> None:
         """Change one, if it is still known."""
         if (alert := self._all.get(key)) is not None:
@@ -109,13 +136,13 @@ class Occurrences:
             if alert.closed_at is not None and not _is_pending(alert) and alert.opened_at < now - KEPT_MS
         ]
         for key in old:
-            self._of_series[key[0], key[3]].pop(key, None)
-            del self._all[key]
+            self.drop(key)
 
     def _keep(self, alert: Alert) -> None:
         key = key_of(alert)
         self._all[key] = alert
         self._of_series.setdefault((alert.target, alert.channel), {})[key] = alert
+        self._lately.setdefault((alert.target, alert.channel), {})[key] = alert
         opened = self._open.setdefault(alert.target, {})
         series = (alert.kind, alert.channel, alert.location)
         if alert.closed_at is None:

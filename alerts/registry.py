@@ -12,6 +12,7 @@ from alerts.rules.certificate import find_certificate
 from alerts.rules.collector import find_budget, find_collector_stopped
 from alerts.rules.degraded import find_degraded
 from alerts.rules.down import find_down
+from alerts.rules.identity import find_identity_changed
 from alerts.rules.internal_errors import find_internal_error
 from alerts.rules.relay_errors import find_relay_errors
 from alerts.rules.slo_burn import find_slo_burn
@@ -49,6 +50,7 @@ COLLECTOR_RULES: dict[str, CollectorRule] = {
     "context_changed": CollectorRule(find_change("context_changed"), recovers=False),
     "gone": CollectorRule(find_change("gone"), recovers=False),
     "retiring": CollectorRule(find_retiring, recovers=False),
+    "identity_changed": CollectorRule(find_identity_changed, recovers=False),
 }
 EVENTS = frozenset(kind for kind, rule in COLLECTOR_RULES.items() if not rule.recovers)
 """Kinds that never recover."""

@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from api.table_stream import Download
+from api.endpoint import credentials
+from api.table_stream import Download, csv_file
 from pages.queries import access
 from pages.queries.source import store_url
 from store import Selection
@@ -17,21 +18,22 @@ from store.schema import TABLES
 PATH = "/api/export.csv"
 
 
-def link(table: str, selection: Selection) -> str:
-    """The URL of a download, relative to the page."""
+def link(table: str, selection: Selection, *, has_mark: bool = False) -> str:
+    """The URL of a download, relative to the page. `has_mark`: with a byte order mark, for spreadsheets."""
     query: list[tuple[str, str | int]] = [("table", table)]
     query += [("since", selection.since)] if selection.since is not None else []
     query += [("until", selection.until)] if selection.until is not None else []
     query += [("target", name) for name in selection.targets]
+    query += [("bom", "yes")] if has_mark else []
     told = urlencode(query)
     return f"{PATH.removeprefix('/')}?{told}" + (f"&ticket={access.ticket(told)}" if access.guard() == "login" else "")
 
 
 def _export(request: Request) -> Response | Download:
-    """`?table=probes&since=MS&until=MS&target=NAME…` as CSV, in constant memory."""
+    """`?table=probes&since=MS&until=MS&target=NAME…&bom=yes` as CSV, in constant memory."""
     query = request.query_params
     told = urlencode([(name, value) for name, value in query.multi_items() if name != "ticket"])
-    if not access.may_download(told, query.get("ticket"), request.headers.get("authorization")):
+    if not access.may_download(told, query.get("ticket"), *credentials(request)):
         return PlainTextResponse("log in to the dashboard, and take the link from its Export page\n", 403)
     table = TABLES.get(query.get("table", "probes"))
     if table is None:
@@ -40,7 +42,8 @@ def _export(request: Request) -> Response | Download:
         since, until = (_moment(query[key]) if key in query else None for key in ("since", "until"))
     except ValueError:
         return PlainTextResponse(_NO_MOMENT, 400)
-    download = Download(store_url(), table, Selection(since, until, tuple(query.getlist("target"))))
+    form = csv_file(table, has_mark=query.get("bom") == "yes")
+    download = Download(store_url(), table, Selection(since, until, tuple(query.getlist("target"))), form)
     return download.head() if request.method == "HEAD" else download
 
 

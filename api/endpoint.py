@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import ApiError
-from pages.queries import access
+from pages.queries import access, sessions
 from store import StoreError
 
 JSON = "application/json"
@@ -50,13 +50,25 @@ class Answer:
 Handler = Callable[[Request], Answer | ASGIApp]
 
 
-def route(path: str, handler: Handler, parameters: Sequence[str] | None = (), *, is_public: bool = False) -> Route:
+def route(
+    path: str,
+    handler: Handler,
+    parameters: Sequence[str] | None = (),
+    *,
+    is_public: bool = False,
+    ticket_for: Callable[[Request], str] | None = None,
+) -> Route:
     """A route of the API. `handler` runs in a thread. `parameters` are all that its query may have (null: the handler
     calls `refuse_unknown` itself); `is_public`: whoever may see the public status page may ask, and the handler looks
-    at `sees_everything`.
+    at `sees_everything`. `ticket_for`: what a `ticket` in the query has to be for, which a page behind the login gave
+    out.
     """
 
     async def answer(request: Request) -> Response | ASGIApp:
+        request.state.reach = access.reach(*credentials(request))
+        ticket = request.query_params.get("ticket")
+        if ticket and ticket_for is not None and access.may_download(ticket_for(request), ticket):
+            request.state.reach = "everything"
         return await _respond(request, handler, parameters, is_public)
 
     return Route(path, _Endpoint(answer), methods=_METHODS)
@@ -73,6 +85,11 @@ class _Endpoint:
         await response(scope, receive, send)
 
 
+def credentials(request: Request) -> tuple[str | None, str | None]:
+    """The `Authorization` header and the cookie of a session."""
+    return request.headers.get("authorization"), request.cookies.get(sessions.COOKIE)
+
+
 def sees_everything(request: Request) -> bool:
     """Whether who asks may see more than the public status page."""
     return bool(request.state.reach == "everything")
@@ -85,7 +102,6 @@ async def _respond(
     if request.method == "OPTIONS":
         headers = _PREFLIGHT | _headers_for(origin) if origin else {}
         return Response(status_code=204, headers={"Allow": ", ".join(_METHODS)} | headers)
-    request.state.reach = access.reach(request.headers.get("authorization"))
     if request.state.reach == "nothing" or (request.state.reach == "public" and not is_public):
         return _refusal(origin)
     try:
@@ -129,7 +145,7 @@ def _response(request: Request, answer: Answer, origin: str | None) -> Response:
     headers = {
         "ETag": tag,
         "Cache-Control": f"{shared}, max-age={answer.max_age_s}" if answer.status == 200 else "no-store",
-        "Vary": "Authorization",
+        "Vary": "Authorization, Cookie",
         "X-Content-Type-Options": "nosniff",
     }
     headers |= answer.headers | _headers_for(origin)
@@ -163,4 +179,4 @@ def _allowed_origin(request: Request) -> str | None:
 
 
 def _headers_for(origin: str | None) -> dict[str, str]:
-    return {"Access-Control-Allow-Origin": origin, "Vary": "Authorization, Origin"} if origin else {}
+    return {"Access-Control-Allow-Origin": origin, "Vary": "Authorization, Cookie, Origin"} if origin else {}

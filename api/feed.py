@@ -1,14 +1,16 @@
-"""`/feed.atom`: incidents, and what changed in the catalog. Without a token: that targets were down, and when."""
+"""`/feed.atom`: incidents, retirements, changes of the catalog. Without a token: that targets were down, and when."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 from xml.etree.ElementTree import Element, SubElement, tostring  # nosec B405: it writes XML, and parses none
 
 from starlette.requests import Request
 
+from alerts.rules.catalog import DAYS_BEFORE
 from api.endpoint import Answer, sees_everything
 from api.incidents import TargetIncident, incidents_between
 from api.targets import known
@@ -20,7 +22,7 @@ from stats.catalog_changes import changes
 from stats.outages import Outage
 from store.clock import DAY_MS, now_ms
 from store.formats import iso
-from store.schema import Target
+from store.schema import Model, Target
 
 PATH = "/feed.atom"
 DAYS = 90
@@ -50,6 +52,7 @@ def feed(request: Request) -> Answer:
         targets = known(url)
         entries = [_of_incident(each) for each in incidents_between(url, targets, since, until)]
         entries += _of_changes(url, targets, since)
+        entries += _of_retirements(url, targets, since, until)
     else:
         rows = status_rows(url, until)
         entries = [_of_outage(row.name, outage) for row in rows for outage in row.outages if outage.began_at < until]
@@ -87,18 +90,48 @@ def _title(name: str, ended_at: int | None, is_known_now: bool, duration_s: floa
 def _of_changes(url: str, targets: Iterable[Target], since: int) -> list[Entry]:
     """The changes of the models that are probed, one entry a moment."""
     entries = []
-    for name in sorted({target.model for target in targets}):
-        versions = cache.versions(url, name)
+    for name, versions in _versions(url, targets):
         for source in sorted({version.source for version in versions}):
             by_moment: dict[int, list[str]] = {}
             for change in changes(version for version in versions if version.source == source):
-                if change.at >= since:
+                if change.at >= since and change.what != "last day":  # an entry of its own
                     before, after = change.before or "not stated", change.after or "not stated"
                     by_moment.setdefault(change.at, []).append(f"{change.what}: {before} → {after}")
             entries += [
                 Entry(f"change {source} {name} {at}", at, at, f"{name} changed", "; ".join(texts))
                 for at, texts in by_moment.items()
             ]
+    return entries
+
+
+def _versions(url: str, targets: Iterable[Target]) -> Iterator[tuple[str, list[Model]]]:
+    """The models that are probed, and what catalogs said of each, the oldest first."""
+    by_model: dict[str, list[Model]] = defaultdict(list)
+    for version in cache.versions_of(url, tuple(sorted({target.model for target in targets}))):
+        by_model[version.model].append(version)
+    for name, listed in sorted(by_model.items()):
+        yield name, sorted(listed, key=lambda version: version.valid_from)
+
+
+def _of_retirements(url: str, targets: Iterable[Target], since: int, until: int) -> list[Entry]:
+    """The last days that catalogs state of the models that are probed; an entry is updated 30, 7 and 1 days before."""
+    entries = []
+    for name, listed in _versions(url, targets):
+        for current in (version for version in listed if version.valid_to is None and version.expires_at is not None):
+            last_day = current.expires_at or 0
+            mine = [version for version in listed if version.source == current.source]
+            stated_at = current.valid_from
+            for version in reversed(mine):
+                if version.expires_at != last_day:
+                    break
+                stated_at = version.valid_from
+            notices = [last_day - days * DAY_MS for days in DAYS_BEFORE]
+            updated_at = max(stated_at, *(at for at in notices if at < until), 0)
+            if updated_at >= since:
+                verb = "retires" if last_day + DAY_MS > until else "retired"
+                text = f"Its last day in the catalog of {current.source} is {iso(last_day)[:10]}."
+                key = f"retirement {current.source} {name} {last_day}"
+                entries.append(Entry(key, stated_at, updated_at, f"{name} {verb} on {iso(last_day)[:10]}", text))
     return entries
 
 

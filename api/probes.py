@@ -19,7 +19,7 @@ from api.errors import ApiError
 from api.parameters import choice, one, time_range
 from api.table_stream import Download, Form
 from pages.queries import cache
-from pages.queries.source import store_url
+from pages.queries.source import base_path, store_url
 from store import Selection
 from store.formats import csv_chunks, iso, jsonl_chunks
 from store.schema import PROBES, Table
@@ -83,7 +83,7 @@ def _next(request: Request, names: tuple[str, ...], since: int, until: int, limi
     query += [
         (name, str(value)) for name, value in (("limit", limit), ("format", form)) if name in request.query_params
     ]
-    return f"{PATH}?{urlencode(query)}"
+    return f"{base_path()}{PATH}?{urlencode(query)}"
 
 
 def _form(form: str, since: int, until: int, following: str | None) -> Form:

@@ -19,6 +19,7 @@ from api import (
     metrics,
     openapi,
     probes,
+    report_routes,
     series,
     status_routes,
     statuspage_summary,
@@ -64,6 +65,12 @@ OTHERS: list[BaseRoute] = [
     route(metrics.PATH, metrics.metrics),
     route(f"{badges.PREFIX}{{name:path}}", badges.badge, badges.PARAMETERS, is_public=True),
     route(feed.PATH, feed.feed, is_public=True),
+    route(
+        f"{report_routes.PREFIX}{{name:path}}",
+        report_routes.report,
+        report_routes.PARAMETERS,
+        ticket_for=report_routes.ticket_for,
+    ),
     route(statuspage_summary.PATH, statuspage_summary.status_summary, is_public=True),
 ]
 """What other programs read in forms of their own."""

@@ -18,9 +18,10 @@ from api.parameters import choice, duration_ms, time_range
 from api.rows import at_or_null
 from api.targets import asked
 from pages.queries import cache
-from pages.queries.series import StepError, stepped_rollups
+from pages.queries.series import StepError, SteppedRollups, stepped_rollups
 from pages.queries.source import store_url
 from pages.queries.target_history import THROUGHPUT
+from pages.queries.time_range import TimeRange
 from stats.samples import nan_to_null, quantile_table, samples_by_place
 from stats.summary import Summary, summary
 from store.clock import DAY_MS, HOUR_MS, MINUTE_MS
@@ -51,12 +52,7 @@ def target_series(request: Request, name: str) -> Answer:
     if metric == "uptime" and len(targets) > 1:
         raise ApiError(f"uptime over time is of one location: add location={targets[0].location}, or another one")
     profile = choice(request, "profile", ("ping", THROUGHPUT), _profile(metric))
-    step_ms = duration_ms(request, "step") or _good_step(window.until - window.since)
-    _refuse_too_many(window.since, window.until, step_ms)
-    try:
-        stepped = stepped_rollups(url, name, window.since, window.until, step_ms)
-    except StepError as problem:
-        raise ApiError(str(problem)) from None
+    step_ms, stepped = _stepped(url, name, window, duration_ms(request, "step"))
     places = {target.location for target in targets}
     rollups = [each for each in stepped.rollups if each.profile == profile and each.location in places]
     since, until = stepped.window.since, stepped.window.until
@@ -79,6 +75,20 @@ def target_series(request: Request, name: str) -> Answer:
             ],
         }
     )
+
+
+def _stepped(url: str, name: str, window: TimeRange, asked_ms: int | None) -> tuple[int, SteppedRollups]:
+    """The length of the steps and what they came to. Without a length that was asked for: hours, where finer steps
+    cannot be told any more.
+    """
+    step_ms = asked_ms or _good_step(window.until - window.since)
+    _refuse_too_many(window.since, window.until, step_ms)
+    try:
+        return step_ms, stepped_rollups(url, name, window.since, window.until, step_ms)
+    except StepError as problem:
+        if asked_ms is not None:
+            raise ApiError(str(problem)) from None
+        return HOUR_MS, stepped_rollups(url, name, window.since, window.until, HOUR_MS)
 
 
 def _stat(request: Request, metric: str) -> str | None:

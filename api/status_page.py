@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -14,18 +13,15 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from api.bars_svg import bars_svg, legend
 from charts.palette import PALETTES, Mode
 from pages.components import formatting, states
 from pages.queries.public_status import DAYS, Maintenance, PublicStatus, StatusRow
 from stats.outages import Outage
-from stats.status_bars import Bar, State
-from store.outcomes import PAUSED
 
 COLLAPSED_ABOVE = 12
 """More healthy targets than these are behind one line, so that those that are not up are in sight."""
 NEWEST, NEWEST_OF_TARGET = 20, 200
-_LEAST_PARTLY = 1.8
-"""The least height of the red part of a bar, of 10, so that it is seen."""
 
 
 def _colours(mode: Mode) -> str:
@@ -36,7 +32,8 @@ def _colours(mode: Mode) -> str:
 
 
 @cache
-def _css() -> str:
+def css() -> str:
+    """The style sheet, in light and dark, and on paper."""
     written = Path(__file__).with_suffix(".css").read_text(encoding="utf-8").replace("\n", "")
     dark = f"@media screen and (prefers-color-scheme:dark){{:root{{{_colours('dark')}}}}}"  # paper is always light
     return f":root{{color-scheme:light dark;{_colours('light')}}}{dark}{written}"
@@ -45,7 +42,12 @@ def _css() -> str:
 @cache
 def policy() -> str:
     """The page's Content-Security-Policy: what it is made of, and nothing else."""
-    style = b64encode(sha256(_css().encode()).digest()).decode()
+    return policy_of(css())
+
+
+def policy_of(style_sheet: str) -> str:
+    """The Content-Security-Policy of a page with this style sheet, no script and no image of another site."""
+    style = b64encode(sha256(style_sheet.encode()).digest()).decode()
     return f"default-src 'none'; style-src 'sha256-{style}'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
@@ -68,7 +70,7 @@ def index_page(status: PublicStatus, *, is_embedded: bool = False, is_late: bool
         Markup('<p class="card banner {}" role="status">{}</p>').format(kind, state_badge(kind, sentence)),
         _maintenance(status.maintenance, status),
         _rows(rows, root, settings.zone),
-        Markup() if is_embedded else _legend(),
+        Markup() if is_embedded else legend(),
         _recent(status),
     ]
     return _page(status, settings.title, kind, body, is_embedded=is_embedded, root=root)
@@ -86,9 +88,9 @@ def target_page(status: PublicStatus, row: StatusRow, *, is_embedded: bool = Fal
         Markup('<p class="card banner {}" role="status">{}</p>').format(kind, state_badge(row.state.status, word)),
         _maintenance(mine, status),
         Markup('<section class="card" aria-label="Uptime">{}{}</section>').format(
-            _bars(row, is_big=True), _axis(row, zone)
+            bars_svg(row.bars, is_big=True), _axis(row, zone)
         ),
-        _legend(),
+        legend(),
         Markup("<section><h2>Incidents</h2>{}</section>").format(_timeline(row, status)),
     ]
     return _page(status, row.name, kind, body, is_embedded=is_embedded, back=status.settings.title)
@@ -157,7 +159,7 @@ def _list(rows: Sequence[StatusRow], root: str, zone: str) -> Markup:
                 quote(row.name, safe=""),
                 row.name,
                 state_badge(row.state.status, states.WORDS[row.state.status]),
-                _bars(row),
+                bars_svg(row.bars),
                 _axis(row, zone),
             )
             for row in rows
@@ -177,64 +179,6 @@ def describe_share(row: StatusRow, zone: str) -> str:
         return "not enough data" if row.uptime.probes else "no data"
     since = f" since {formatting.clock(row.began, zone)}" if row.began is not None else ""
     return f"{formatting.percent(row.uptime.share)} up{since}"
-
-
-# -- bars: a path a state, in which neighbours are one stroke; SVG, because a printer leaves backgrounds out
-
-
-_PATHS: dict[State, tuple[str, str]] = {
-    "up": ("u", "5"),
-    "down": ("d", "6.1"),
-    "not_counted": ("n", "7"),
-    "paused": ("m", "7"),
-    "no_data": ("o", "8.7"),
-}
-"""The class of a state's path, and where the middle of its strokes is. The style sheet has how wide they are."""
-_ORDER: tuple[State, ...] = ("up", "partly", "down", "not_counted", "paused", "no_data")
-
-
-def _bars(row: StatusRow, *, is_big: bool = False) -> Markup:
-    counts = Counter(bar.state for bar in row.bars)
-    summary = ", ".join(f"{counts[state]} {states.WORDS[state]}" for state in _ORDER if counts[state])
-    tips = Markup().join(_tip(number, bar) for number, bar in enumerate(row.bars)) if is_big else Markup()
-    return Markup(
-        '<svg class="bars{}" viewBox="0 0 {} 10" preserveAspectRatio="none" role="img" '
-        'aria-label="{} days: {}">{}{}</svg>'
-    ).format(" big" if is_big else "", len(row.bars), len(row.bars), summary, _paths(row.bars), tips)
-
-
-def _paths(bars: Sequence[Bar]) -> Markup:
-    drawn: dict[str, str] = {}
-    place = 0
-    full: list[State] = ["up" if bar.state == "partly" else bar.state for bar in bars]
-    for state, alike in groupby(full):
-        length = len(list(alike))
-        name, middle = _PATHS[state]
-        drawn[name] = drawn.get(name, "") + f"M{place} {middle}h{length}"
-        place += length
-    partly = "".join(
-        f"M{number}.4 10v-{max(_LEAST_PARTLY, bar.down_share * 10):.2g}"
-        for number, bar in enumerate(bars)
-        if bar.state == "partly"
-    )
-    drawn |= {"p": partly} if partly else {}
-    return Markup().join(Markup('<path class="{}" d="{}"/>').format(name, path) for name, path in drawn.items())
-
-
-def _tip(number: int, bar: Bar) -> Markup:
-    text = f"{formatting.short_day(bar.since, 'UTC')} (UTC): {states.WORDS[bar.state]}"
-    if bar.state == "partly":
-        text += f", for {formatting.duration(bar.down_s)}"
-    return Markup('<rect x="{}" width="1" height="10"><title>{}</title></rect>').format(number, text)
-
-
-def _legend() -> Markup:
-    mark = Markup('<span><svg viewBox="0 0 1 10" preserveAspectRatio="none" aria-hidden="true">{}</svg>{}</span>')
-    samples = [Bar(0, 1, *seconds) for seconds in ((1, 0, 0), (0.6, 0.4, 0), (0, 1, 0), (0, 0, 1))]
-    samples += [Bar(0, 1, 0, 0, 1, seen=((PAUSED, 1),)), Bar(0, 1, 0, 0, 0)]
-    return Markup('<p class="legend q">{}</p>').format(
-        Markup().join(mark.format(_paths([bar]), states.WORDS[bar.state]) for bar in samples)
-    )
 
 
 # -- incidents and maintenance
@@ -358,7 +302,7 @@ def _document(title: str, kind: str, body: Markup, *, is_embedded: bool = False,
         icon,
         root,
         Markup('<base target="_blank">') if is_embedded else "",  # a link leaves the frame
-        Markup(_css()),  # nosec B704: a file of this package, and colours
+        Markup(css()),  # nosec B704: a file of this package, and colours
         Markup(' class="embed"') if is_embedded else "",
         body,
     )

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from store import Selection, StoreError, open_store
-from store.formats import csv_chunks
+from store.formats import csv_chunks, marked_csv_chunks
 from store.schema import Table
 
 MOST_AT_ONCE = 4
@@ -38,11 +38,10 @@ class Form:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def csv_file(table: Table) -> Form:
-    """As a CSV file that a browser saves."""
-    return Form(
-        csv_chunks, "text/csv; charset=utf-8", {"Content-Disposition": f'attachment; filename="{table.name}.csv"'}
-    )
+def csv_file(table: Table, *, has_mark: bool = False) -> Form:
+    """As a CSV file that a browser saves, with a byte order mark for spreadsheets."""
+    chunks = marked_csv_chunks if has_mark else csv_chunks
+    return Form(chunks, "text/csv; charset=utf-8", {"Content-Disposition": f'attachment; filename="{table.name}.csv"'})
 
 
 class Download:

@@ -9,7 +9,7 @@ from benchmarks.tools import ROOT, machine
 
 ALL = (
     *("accuracy", "timers", "tick", "alerts", "export", "catalog", "download", "ingest", "many"),
-    *("api", "visit", "status_page", "relay"),
+    *("api", "visit", "status_page", "relay", "identity"),
 )
 
 

@@ -1,7 +1,7 @@
 """How long the API's responses take, over the real dashboard: no two requests are alike, so that no cache helps.
 
     python -m benchmarks.api                             fills 31 days of 20 targets first (half a minute)
-    python -m benchmarks.api sqlite:///data/year.db      a store that is there, of `benchmarks.studies.year`
+    python -m benchmarks.api sqlite:///data/year.db      a store of `benchmarks.studies.year` or `.retained_year`
 
 One client asks after the other, each over one connection, for random targets and ranges of the store's history.
 """
@@ -58,8 +58,10 @@ class Paths:
             "series of any range": lambda: f"/api/v1/targets/{self._name()}/series?{self._range()}",
             "series of everything": lambda: f"/api/v1/targets/{self._name()}/series?{self._range(whole=True)}",
             "events of 7 days of one target": lambda: f"/api/v1/events?{self._range(7)}&target={self._name()}",
+            "events of 7 days of all": lambda: f"/api/v1/events?{self._range(7)}",
             "incidents of 30 days": lambda: f"/api/v1/incidents?{self._range(30)}",
             "a page of 1,000 probes": lambda: f"/api/v1/probes?{self._range(7)}&limit=1000&target={self._name()}",
+            "the same of all targets": lambda: f"/api/v1/probes?{self._range(7)}&limit=1000",
             "models": lambda: "/api/v1/models",
             "health": lambda: "/api/v1/health",
             "badge": lambda: f"/badge/{self._name()}.svg?range={self._chance.randrange(1, 90 * 24)}h",

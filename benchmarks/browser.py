@@ -10,7 +10,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 from benchmarks.tools import ROOT
@@ -57,11 +59,12 @@ def dashboard_process(
         stderr=subprocess.DEVNULL,
     )
     address = f"http://{host}:{port}"
+    base = flags[flags.index("--server.baseUrlPath") + 1].strip("/") + "/" if "--server.baseUrlPath" in flags else ""
     try:
         until = time.monotonic() + 60
         while True:
             try:
-                urlopen(f"{address}/_stcore/health", timeout=1).close()
+                urlopen(f"{address}/{base}_stcore/health", timeout=1).close()
                 break
             except OSError:
                 assert time.monotonic() < until, "the dashboard did not start"
@@ -70,3 +73,54 @@ def dashboard_process(
     finally:
         process.terminate()
         process.wait()
+
+
+@dataclass(frozen=True)
+class Network:
+    """What lies between the browser and the server."""
+
+    name: str
+    megabits: float | None = None
+    """Per second, in each direction; null: as fast as loopback is."""
+    latency_ms: int = 0
+
+    def apply(self, page: Any) -> Any:
+        """Have a page of Chromium see it; returns the session of the browser's protocol that does."""
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        if self.megabits is not None:
+            bytes_a_second = self.megabits * 1_000_000 / 8
+            limits = {"downloadThroughput": bytes_a_second, "uploadThroughput": bytes_a_second}
+            session.send("Network.emulateNetworkConditions", {"offline": False, "latency": self.latency_ms, **limits})
+        return session
+
+
+NETWORKS = (
+    Network("loopback"),
+    Network("20 Mbit/s and 40 ms", 20, 40),
+    Network("5 Mbit/s and 100 ms", 5, 100),
+)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A first visit: seconds to all charts, the requests by then, and what came over the network for them."""
+
+    seconds: float
+    requests: int
+    megabytes: float
+
+
+def first_visit(browser: Any, address: str, is_drawn: str, charts: int, network: Network) -> Visit:
+    """From an empty profile to the moment at which the JavaScript function `is_drawn(charts)` is true."""
+    context = browser.new_context(viewport={"width": 1_440, "height": 1_000})
+    page = context.new_page()
+    session = network.apply(page)
+    sizes: list[float] = []
+    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    began = time.perf_counter()
+    page.goto(address, wait_until="commit")
+    page.wait_for_function(is_drawn, arg=charts, polling=10, timeout=60_000)
+    seconds = time.perf_counter() - began
+    context.close()
+    return Visit(seconds, len(sizes), sum(sizes) / 1e6)

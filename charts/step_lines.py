@@ -11,7 +11,7 @@ from charts.figure_builder import FigureBuilder
 from charts.palette import Palette
 from stats.downsampling import Point, downsample
 
-HEIGHT = 220
+HEIGHT = 190
 
 
 def step_lines(lines: Mapping[str, Sequence[Point]], palette: Palette, *, unit: str, zone: str = "UTC") -> go.Figure:

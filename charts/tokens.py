@@ -1,4 +1,4 @@
-"""Tokens by day: of the probes, prompt below and completion on top; of a model's versions, or their shares."""
+"""Tokens and cost by day: of the probes, prompt below and completion on top; of a model's versions, or their shares."""
 
 from __future__ import annotations
 
@@ -39,6 +39,25 @@ def per_day(days_used: Sequence[DayTokens], palette: Palette) -> go.Figure:
             hovertemplate="%{y:,d} " + column.removesuffix("_tokens") + "<extra></extra>",
         )
     chart.update_yaxes(tickformat="~s")
+    return _stacked_by_day(chart, days)
+
+
+def cost_per_day(days_used: Sequence[DayTokens], palette: Palette) -> go.Figure:
+    """What `stats.tokens.tokens_per_day` knows of the costs; a day without a known one has no bar."""
+    chart = FigureBuilder(palette, HEIGHT)
+    known = {day.day: day.cost_usd for day in days_used if day.cost_usd is not None}
+    if not known:
+        return chart.empty("no cost is known in this window")
+    days = list(pd.date_range(min(known), max(known)))
+    chart.add_bar(
+        x=_names(days),
+        y=[known.get(day.date()) for day in days],
+        name="cost",
+        marker={"color": palette.accent, "line": {"width": 0}},
+        hovertemplate="$%{y:,.4~r}<extra></extra>",
+        showlegend=False,
+    )
+    chart.update_yaxes(tickprefix="$", tickformat="~r")
     return _stacked_by_day(chart, days)
 
 

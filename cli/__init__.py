@@ -1,11 +1,12 @@
-"""The command line: `python -m collectors run | relay | check | alerts | pause | resume | exclude | rename | delete |
-export | import | backup | restore | repair | rebuild | remove-future`.
+"""The command line: `python -m collectors run | relay | check | add | change | remove | alerts | password | pause |
+resume | exclude | rename | delete | export | import | backup | restore | repair | rebuild | remove-future`.
 
 Each command is one file. What a command needs is imported when it runs, so that a run with nothing due stays quick.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import traceback
 from typing import Annotated
@@ -13,13 +14,16 @@ from typing import Annotated
 import typer
 
 from cli import (
+    add,
     alerts,
     backup,
+    change,
     check,
     delete,
     exclude,
     export,
     import_,
+    password,
     pause,
     rebuild,
     relay,
@@ -65,6 +69,10 @@ def options(
 app.command("run")(run.run)
 app.command("relay")(relay.relay)
 app.command("check")(check.check)
+app.command("add")(add.add)
+app.command("change")(change.change)
+app.command("remove")(change.remove)
+app.command("password")(password.password)
 app.command("pause")(pause.pause)
 app.command("resume")(pause.resume)
 app.command("exclude")(exclude.exclude)
@@ -107,8 +115,7 @@ def main() -> None:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except typer.TyperException as problem:
-        print(f"{hidden(problem.format_message())} (see --help)", file=sys.stderr)
-        sys.exit(WRONG_USE)
+        sys.exit(_fail(f"{problem.format_message()} (see --help)", WRONG_USE))
     except Exception as problem:  # noqa: BLE001  a traceback could hold a key: requests puts headers into its messages
         if limit := own_limit(problem):
             sys.exit(_fail(limit, FAILED))
@@ -118,5 +125,10 @@ def main() -> None:
 
 
 def _fail(problem: Exception | str, code: int) -> int:
-    print(hidden(str(problem)), file=sys.stderr)
+    """Say what is wrong: where a program asked for JSON, in its one document on standard output."""
+    message = hidden(str(problem))
+    if "--json" in sys.argv[1:]:
+        print(json.dumps({"error": message, "exit_code": code}), flush=True)
+    else:
+        print(message, file=sys.stderr)
     return code

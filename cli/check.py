@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import ConfigPath, StoreUrl, location, store_url
+from cli.trial import cost_of_day, days_of_checks, try_target
 from store.clock import now_ms
 
 if TYPE_CHECKING:
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
     from settings.targets import Config, ProbeTarget
     from store import Store
 
-DAY_S = 86_400
 MAX_PARALLEL = 32
 STOPPED = 1
-BROKEN = "error in Uptoken"
 
 
 def check(
@@ -60,7 +59,7 @@ def check(
     limits = raise_limits(loaded)
     for warning in limits.warnings:
         console.print(warning, highlight=False)
-    opened = _open_existing(store_url(store))
+    opened = open_existing(store_url(store))
     state = SchedulerState(loaded, opened, shared, keeps_connections=limits.keeps_connections)
     try:
         return _report(console, loaded, state, limits.max_parallel, short_intervals(loaded, _timer_step_s(store)))
@@ -89,15 +88,18 @@ def _report(console: Console, loaded: Config, state: SchedulerState, max_paralle
         target.name: state.shared.rate_limits.rest_reason(target, now) for target in loaded.targets
     }  # before they are reached
     with ThreadPoolExecutor(min(MAX_PARALLEL, max_parallel)) as pool:
-        answers = list(pool.map(lambda target: _probe_target(state, target), loaded.targets))
+        trials = list(pool.map(lambda target: try_target(state, target), loaded.targets))
     total = Decimal(0)
-    for target, answer in zip(loaded.targets, answers, strict=True):
-        count, usd, note = _day(state, target)
-        total += usd
-        table.add_row(Text(target.name), Text(answer), f"{count:,.0f}", note)
+    for target, trial in zip(loaded.targets, trials, strict=True):
+        day = cost_of_day(loaded, target, state.price(target), partial(state.max_probe_cost, target))
+        total += day.usd
+        table.add_row(Text(target.name), Text(trial.words), f"{day.probes:,.0f}", day.words)
     for target in loaded.disabled:
         table.add_row(Text(target.name), "disabled", "0", "nothing")
     console.print(table)
+    for target in loaded.targets:
+        if checks := _checks(state, target):
+            console.print(f"{target.name}: {checks}", highlight=False, markup=False)
     for target in loaded.targets:
         if differences := _differences(state, target, rests[target.name]):
             console.print(f"{target.name}: {differences}", highlight=False, markup=False)
@@ -112,7 +114,7 @@ def _report(console: Console, loaded: Config, state: SchedulerState, max_paralle
         )
     for warning in warnings:
         console.print(warning, highlight=False)
-    return STOPPED if any(answer.startswith(BROKEN) for answer in answers) else 0
+    return STOPPED if any(trial.is_bug for trial in trials) else 0
 
 
 def _disabled(loaded: Config) -> str:
@@ -200,55 +202,20 @@ def _health(url: str) -> int:
     return 0
 
 
-def _probe_target(state: SchedulerState, target: ProbeTarget) -> str:
-    from collectors.http.own_limits import own_limit
-    from collectors.http.redaction import root_cause, safe_error
-    from collectors.probe import probe_once
-    from collectors.scheduler.console import WORD, report_bug, verdict
-    from collectors.scheduler.probing import ProbeSeries, make_probe
-    from store.schema import Probe
-
+def _checks(state: SchedulerState, target: ProbeTarget) -> str:
+    """What a target's checks come to in a day, beside its probes."""
     if target.waits_for_key:
-        return f"waiting for a key: {target.where_key_belongs}"
-    try:
-        with state.concurrency.hold(target, threading.Event()):
-            results = make_probe(state, probe_once, ProbeSeries(target, target.profile, target.every_s))
-    except Exception as problem:  # noqa: BLE001  the other targets are to be reached, too
-        if limit := own_limit(problem):
-            return f"{WORD[None]}, offline: {limit}"
-        report_bug(target.name, problem)
-        return f"{BROKEN}: {safe_error(root_cause(problem))}"
-    probe: Probe = next(result.row for result in results if isinstance(result.row, Probe))
-    if probe.error is not None:
-        return f"{WORD[verdict(probe.outcome)]}, {probe.outcome}: {probe.error}"
-    if target.api == "embeddings":
-        return f"up, a vector after {probe.total_ms or 0:.0f} ms"
-    if probe.ttft_ms is None and probe.total_ms is None:
-        return "up (no visible output: the tokens were hidden reasoning, or a filter removed the text)"
-    if probe.ttft_ms is None:
-        return "up (not streamed, so there is no time to first token)"
-    return f"up, first token after {probe.ttft_ms:.0f} ms"
+        return ""
+    parts = []
+    for name, day in days_of_checks(target).items():
+        usd = state.max_probe_cost(target, day.profile) * Decimal(day.requests)
+        parts.append(
+            f"{name} checks take {day.requests:,.0f} requests a day" + (f", at most ${usd:.4f}" if usd else "")
+        )
+    return "; ".join(parts)
 
 
-def _day(state: SchedulerState, target: ProbeTarget) -> tuple[float, Decimal, str]:
-    """Probes a day, the most that they cost, and that in words."""
-    if target.waits_for_key:
-        return 0, Decimal(0), "nothing until it has a key"
-    counts = {profile: DAY_S / every_s for profile, every_s in target.schedules}
-    if target.requests_per_day is not None:
-        counts = {profile: min(count, target.requests_per_day) for profile, count in counts.items()}
-    if target.is_free_variant:
-        quota = state.config.collector.free_requests_per_day
-        counts = {profile: min(count, quota) for profile, count in counts.items()}
-    usd = sum((state.max_probe_cost(target, p) * Decimal(n) for p, n in counts.items()), Decimal(0))
-    if state.price(target) is None:
-        if target.is_loopback:
-            return sum(counts.values()), usd, "price unknown; on this machine"
-        return sum(counts.values()), usd, f"${usd:.4f}, price unknown, assumed high"
-    return sum(counts.values()), usd, f"${usd:.4f}" if usd else "free"
-
-
-def _open_existing(url: str) -> Store | None:
+def open_existing(url: str) -> Store | None:
     """The store, for prices and for what servers refuse; null where there is none yet."""
     from store import StoreError, open_store
     from store.paths import refuse_unusable

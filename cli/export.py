@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,9 @@ def export(
         str | None,
         typer.Option("--format", metavar="csv|jsonl|parquet", help="[default: FILE's extension, else csv]"),
     ] = None,
+    bom: Annotated[
+        bool, typer.Option("--bom", help="Begin a CSV file with a byte order mark, so that Excel reads it as UTF-8.")
+    ] = False,
     output: Annotated[str, typer.Option(metavar="FILE|-", help="The file to write; - is standard output.")] = "-",
     store: StoreUrl = None,
 ) -> int:
@@ -43,9 +47,12 @@ def export(
         raise typer.BadParameter(f"there is no table {table!r}; choose one of {', '.join(TABLES)}", param_hint="TABLE")
     selection = Selection(moment_or_age(since), moment_or_age(until), tuple(map(as_text, target or ())))
     written_form = _form(form, output)
+    if bom and written_form != "csv":
+        raise typer.BadParameter(f"it is for CSV alone, and this is {written_form}", param_hint="--bom")
     opened = open_store(store_url(store), read_only=True)
     try:
         with _destination(output) as stream, counting(lambda: opened.count(chosen, selection), "rows") as count:
+            stream.write(codecs.BOM_UTF8 if bom else b"")
             total = write_rows(chosen, opened.read(chosen, selection), stream, written_form, count)
     finally:
         opened.close()

@@ -28,7 +28,8 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv, .jsonl or .parquet file that export wrote.")],
     store: StoreUrl = None,
 ) -> int:
-    """Add the rows of a file that `export` wrote, all of them or none.
+    """Add the rows of a file that `export` wrote, all of them or none. A CSV file may have been saved again by a
+    spreadsheet: with a byte order mark, semicolons or tabs between fields, and decimal commas.
 
     The file is read to its end before the first row goes into the store; then they go in some at a time, so that a
     collector is not held up. An import that is interrupted then is finished by the next `run` or `import`. A row
@@ -56,6 +57,7 @@ def import_(
 
 def _import(table: Table, file: Path, beside: Path, opened: Store) -> PendingFile:
     total = 0
+    said: list[str] = []
 
     def count_both(rows: int) -> None:
         nonlocal total
@@ -65,7 +67,7 @@ def _import(table: Table, file: Path, beside: Path, opened: Store) -> PendingFil
 
     with counting(lambda: file.stat().st_size // BYTES_A_ROW * 2, "rows read and written (estimate)") as count:
         try:
-            path = write_pending(beside, "import", read_rows(table, file), count=count_both)
+            path = write_pending(beside, "import", read_rows(table, file, said.append), count=count_both)
         except FileError:
             raise
         except ValueError as problem:
@@ -75,6 +77,7 @@ def _import(table: Table, file: Path, beside: Path, opened: Store) -> PendingFil
                 f"{file} could not be read, or its rows not saved beside the store: {problem.strerror or problem}"
             ) from problem
         pending = PendingFile(path)
+        print(*said, sep="\n", end="\n" if said else "", file=sys.stderr)
         try:
             while pending.step(opened):
                 count(ROWS_AT_ONCE)

@@ -17,11 +17,13 @@ from collectors.http.rate_limits import NO_LIMITS, RateLimits
 from routing.prices import Price
 from settings.targets import Config, ProbeTarget
 from store.horizon import as_of, horizon
+from store.identity_tables import IdentityCheck
 from store.protocol import Selection
 from store.schema import USAGE, Adaptation, Certificate, Probe, Row, Table
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
     from collectors.http.connection import ProbeConnection
+    from collectors.http.exchange import Exchange, ProbeRequest
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,64 @@ class ProbeCollector:
     prepare: Callable[[], None] = lambda: None
 
 
-Collector = PeriodicCollector | ProbeCollector
+@dataclass(frozen=True)
+class CheckTask:
+    """One check to make of one target: a few requests, in its turn. `send` makes one and books what it cost, by the
+    profile that says how many tokens it may come to; it raises SkippedError when the target's server wants to be left
+    alone, or the budget has no room.
+    """
+
+    target: ProbeTarget
+    location: str
+    send: Callable[[ProbeRequest, str], Exchange]
+    cost_usd: Callable[[Exchange, int], float | None]
+    changes: list[Change] = field(default_factory=list)
+    is_routed: bool = False
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The rows of a check, and the interval from now on (seconds, null: no more)."""
+
+    rows: list[Row]
+    every_s: float | None
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often a target is checked (seconds, null: not at all), and when it last was (milliseconds UTC)."""
+
+    every_s: float | None
+    newest_at: int | None = None
+
+
+@dataclass(frozen=True)
+class DayOfChecks:
+    """What the checks of a target come to in a day: requests, and the profile that says how large each is."""
+
+    requests: float
+    profile: str
+
+
+@dataclass(frozen=True)
+class CheckCollector:
+    """A collector that makes a few requests to each of some targets, in slots of its own. Budgets, rests, pauses and
+    turns hold as for probes.
+
+    `pace` is asked once a run; `plan` when a check is due, in the thread that may read the store: what it returns runs
+    in another. `failed_row`: of a check that Uptoken itself failed to make. `day`: what to expect of a usual day.
+    """
+
+    pace: Callable[[RowReader | None, ProbeTarget, str, int], Pace]
+    plan: Callable[[RowReader | None, ProbeTarget, str, int], Callable[[CheckTask], CheckResult]]
+    failed_row: Callable[[ProbeTarget, str, int, str, str], Row]
+    day: Callable[[ProbeTarget], DayOfChecks | None]
+    prepare: Callable[[], None] = lambda: None
+
+
+SLOT_ROWS = (Probe, IdentityCheck)
+"""The rows that decide a slot: what was planned was done, well or badly."""
+Collector = PeriodicCollector | ProbeCollector | CheckCollector
 
 
 class Alerting(Protocol):

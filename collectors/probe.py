@@ -7,13 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from collectors.contract import ProbeResult, ProbeTask, Reachability
+from collectors.costs import billed_output, billed_usd, cost_of, plausible_usage
 from collectors.http.usage import Usage
-from collectors.prices import is_plausible_usd
 from collectors.request import dialect_of, request_body, request_headers
-from routing.prices import BilledTokens, Price
 from settings.addresses import certificate_host, is_loopback
 from store.clock import now_ms
-from store.outcomes import MAY_BE_BILLED
 from store.schema import Adaptation, Certificate, Probe
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
@@ -49,8 +47,8 @@ def probe_once(task: ProbeTask) -> ProbeResult:
         lag_ms = task.lag.end(watch)
         if not task.keeps_connection:
             task.connection.close()
-    used = _plausible_usage(task, result)
-    cost_usd = cost_of(used, _billed_output(task, result), task.price, started_at)
+    used = plausible_usage(target, task.price, result)
+    cost_usd = cost_of(used, billed_output(target, result), task.price, started_at)
     row = replace(
         _row(task, result, used, started_at),
         lag_ms=round(lag_ms, 3),
@@ -61,7 +59,7 @@ def probe_once(task: ProbeTask) -> ProbeResult:
     return ProbeResult(
         row,
         _reachability(task, result),
-        billed_usd=cost_usd if cost_usd is not None or result.outcome in MAY_BE_BILLED else 0.0,
+        billed_usd=billed_usd(cost_usd, result.outcome),
         wait_ms=result.wait_ms,
         limits=result.limits,
         adaptations=tuple(Adaptation(*where, name, instead, started_at) for name, instead in result.adaptations),
@@ -89,19 +87,6 @@ def _request(task: ProbeTask, prompt: str) -> ProbeRequest:
         target.max_tokens,
         task.affords,
     )
-
-
-def _billed_output(task: ProbeTask, result: Exchange) -> int | None:
-    return result.completion_tokens if dialect_of(task.target).makes_text else 0
-
-
-def _plausible_usage(task: ProbeTask, result: Exchange) -> Usage:
-    """The usage, without a cost that is in a unit of the server's own."""
-    used = result.response.usage
-    output_tokens = max(_billed_output(task, result) or 0, task.target.max_tokens)
-    if is_plausible_usd(used.cost_usd, task.price, used.prompt_tokens, output_tokens):
-        return used
-    return replace(used, cost_usd=None)
 
 
 def _reachability(task: ProbeTask, result: Exchange) -> Reachability | None:
@@ -142,23 +127,6 @@ def _row(task: ProbeTask, result: Exchange, used: Usage, started_at: int) -> Pro
         itl_p99_ms=_rounded(result.itl_p99_ms) if task.profile == "throughput" else None,
         system_fingerprint=response.system_fingerprint,
     )
-
-
-def cost_of(used: Usage, completion_tokens: int | None, price: Price | None, at: int) -> float | None:
-    """What the response says that it cost, else its tokens at the price of that moment; null where neither is known."""
-    if used.cost_usd is not None:
-        return used.cost_usd
-    if price is None or used.prompt_tokens is None or completion_tokens is None:
-        return None
-    billed = BilledTokens(
-        used.prompt_tokens,
-        completion_tokens,
-        used.cached_tokens or 0,
-        used.cache_write_tokens or 0,
-        used.cache_write_1h_tokens or 0,
-        used.reasoning_tokens or 0,
-    )
-    return float(price.cost(billed, at))
 
 
 def _rounded(value: float | None) -> float | None:

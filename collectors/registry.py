@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from collectors import catalog, endpoint_stats, local_servers, probe, usage
-from collectors.contract import Collector, PeriodicCollector, ProbeCollector
+from collectors import catalog, endpoint_stats, identity, local_servers, probe, usage
+from collectors.contract import CheckCollector, Collector, PeriodicCollector, ProbeCollector
 
 COLLECTORS: dict[str, Collector] = {
     "probe": ProbeCollector(probe.probe_once, probe.prepare),
@@ -15,6 +15,7 @@ COLLECTORS: dict[str, Collector] = {
         endpoint_stats.every_s, endpoint_stats.plan_jobs, reads_router=True, reads_targets=True
     ),
     "usage": PeriodicCollector(usage.every_s, usage.plan_jobs, reads_router=True),
+    identity.NAME: CheckCollector(identity.pace, identity.plan, identity.failed_row, identity.day, probe.prepare),
 }
 
 

@@ -49,7 +49,12 @@ def _streams(target: ProbeTarget) -> bool:
 
 def request_body(target: ProbeTarget, profile: str, prompt: str, changes: list[Change] | None = None) -> dict[str, Any]:
     """The JSON that a probe sends, with what its server made of it (`changes`)."""
-    wish = RequestSpec(
+    return adapted_body(target, dialect_of(target).body(wish_of(target, profile, prompt)), changes or [])
+
+
+def wish_of(target: ProbeTarget, profile: str, prompt: str) -> RequestSpec:
+    """What a request of a profile asks for."""
+    return RequestSpec(
         model=target.model,
         prompt=prompt,
         max_tokens=min(MAX_TOKENS[profile], target.max_tokens),
@@ -57,7 +62,11 @@ def request_body(target: ProbeTarget, profile: str, prompt: str, changes: list[C
         provider=target.provider,
         reasoning_effort=target.reasoning_effort,
     )
-    return adapt(_merged(dialect_of(target).body(wish), target.extra_body), changes or [], target.max_tokens)
+
+
+def adapted_body(target: ProbeTarget, body: dict[str, Any], changes: list[Change]) -> dict[str, Any]:
+    """A request with the target's own fields, and as its server wants it."""
+    return adapt(_merged(body, target.extra_body), changes, target.max_tokens)
 
 
 def _merged(body: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -131,10 +131,13 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def serve(path: Path, port: int, threads: int | None = None) -> object:
+def serve(
+    path: Path, port: int, threads: int | None = None, *, template: str | None = None, parallel: int = 1
+) -> object:
     """Start llama.cpp's own server on 127.0.0.1 and return it; it lives as long as the object does.
 
-    Without `threads` it takes one a core.
+    Without `threads` it takes one a core. `template`: another one than `chat_template`; `parallel`: how many requests
+    it works on at once.
     """
     import xllamacpp
 
@@ -144,10 +147,10 @@ def serve(path: Path, port: int, threads: int | None = None) -> object:
     params.hostnames = ["127.0.0.1"]
     params.port = port
     params.n_ctx = CONTEXT_TOKENS
-    params.n_parallel = 1
+    params.n_parallel = parallel
     params.n_predict = MOST_TOKENS
     params.use_jinja = True
-    params.chat_template = chat_template()
+    params.chat_template = chat_template() if template is None else template
     params.antiprompt = [END, "Q:"]
     params.ui = False
     params.verbosity = 0

@@ -6,7 +6,7 @@ from charts import price_scatter
 from pages.components import formatting, theme
 from pages.queries import cache, source
 from pages.sections import catalog_table
-from pages.shell import empty_states, time_range
+from pages.shell import empty_states, time_range, workload
 from stats.catalog import filter_models, group_points
 from store.clock import now_ms
 
@@ -17,14 +17,23 @@ st.html(catalog_table.head(len(models)))
 if not models:
     empty_states.no_catalog()
     st.stop()
-shown = filter_models(models, catalog_table.filters(models))
 measured = catalog_table.load_measurements(url, time_range.current())
-picked = catalog_table.models_table(shown, measured, len(models))
+shown = catalog_table.measured_first(filter_models(models, catalog_table.filters(models)), measured)
+estimates = catalog_table.estimates(url, shown, measured, workload.control())
+picked = catalog_table.models_table(shown, measured, models, estimates)
 catalog_table.compare_link(url, picked)
 
 left, right = st.columns(2)
 palette = theme.palette()
-with left, theme.card("context_scatter", "Price against context", formatting.plural(len(shown), "model")):
+with (
+    left,
+    theme.card(
+        "context_scatter",
+        "Price against context",
+        formatting.plural(len(shown), "model"),
+        charts=["context_scatter_chart"],
+    ),
+):
     theme.chart(
         price_scatter.scatter(
             group_points((model, model.context_tokens) for model in shown),
@@ -35,7 +44,15 @@ with left, theme.card("context_scatter", "Price against context", formatting.plu
         key="context_scatter_chart",
         alt="Each model by its price and its context size",
     )
-with right, theme.card("speed_scatter", "Price against measured speed", "of the models that your probes measured"):
+with (
+    right,
+    theme.card(
+        "speed_scatter",
+        "Price against measured speed",
+        "of the models that your probes measured",
+        charts=["speed_scatter_chart"],
+    ),
+):
     probed = [model for model in shown if model.model in measured]
     theme.chart(
         price_scatter.scatter(

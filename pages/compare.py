@@ -5,7 +5,7 @@ import streamlit as st
 from charts import median_lines as charts
 from pages.components import theme
 from pages.queries import source
-from pages.sections import compare_table, compare_targets
+from pages.sections import compare_identity, compare_table, compare_targets
 from pages.shell import empty_states, time_range
 from store.clock import now_ms
 
@@ -16,18 +16,18 @@ names = compare_targets.names(url)
 if not names:
     empty_states.empty()
     st.stop()
-picked, request = compare_targets.controls(names)
+picked, size = compare_targets.controls(url, names)
 if len(picked) < 2:
     st.html(compare_targets.suggestions(url))
     st.stop()
 chosen, now, zone = time_range.current(), now_ms(), time_range.zone()
-columns = compare_targets.columns(url, picked, chosen, request, now)
-st.html(compare_table.comparison(columns, request))
+columns = compare_targets.columns(url, picked, chosen, size, now)
+st.html(compare_table.comparison(columns, size))
 if any(column.history is not None for column in columns):
     since, until, palette = chosen.since, chosen.until, theme.palette()
     numbers = {column.name: column.number or 0 for column in columns}
     left, right = st.columns(2)
-    with left, theme.card("ttft", "Time to first token", "medians"):
+    with left, theme.card("ttft", "Time to first token", "medians", charts=["ttft_chart"]):
         theme.chart(
             charts.medians(
                 compare_targets.bands(columns, "ttft_ms"), since, until, palette, numbers, unit="ms", zone=zone
@@ -35,7 +35,7 @@ if any(column.history is not None for column in columns):
             key="ttft_chart",
             alt=f"Median time to first token of {', '.join(picked)} {chosen.words}",
         )
-    with right, theme.card("speed", "Output speed", "medians of throughput probes"):
+    with right, theme.card("speed", "Output speed", "medians of throughput probes", charts=["speed_chart"]):
         theme.chart(
             charts.medians(
                 compare_targets.bands(columns, "tokens_per_second"),
@@ -49,4 +49,5 @@ if any(column.history is not None for column in columns):
             key="speed_chart",
             alt=f"Median output speed of {', '.join(picked)} {chosen.words}",
         )
+compare_identity.distances_card(url, [column.target for column in columns if column.target is not None])
 st.caption("This page's URL reproduces this view: the targets, the request size and the time range.")

@@ -36,6 +36,14 @@ with right:
     all_time = st.toggle(
         "All rows, not only those in the time range above", key="all_time", bind="query-params", value=False
     )
+    has_mark = st.toggle(
+        "For spreadsheets",
+        key="bom",
+        bind="query-params",
+        value=False,
+        help="The file begins with a byte order mark, so that Excel reads it as UTF-8. `import` takes what a "
+        "spreadsheet saves, with semicolons and decimal commas, too.",
+    )
 selection = Selection(
     None if all_time else cache.rounded(chosen.since, 60_000),
     None if all_time or chosen.is_live else chosen.until,
@@ -46,9 +54,9 @@ size = export_form.estimate_size(url, name, selection, count)
 when = "since the beginning" if all_time else chosen.words
 metrics([Metric("Rows", formatting.count(count), "", f"{when}, {size}")])
 with st.container(horizontal=True, vertical_alignment="center"):
-    st.html(export_form.download(link(name, selection) if count else None))
+    st.html(export_form.download(link(name, selection, has_mark=has_mark) if count else None))
     st.caption("The download is streamed, whatever its size.")
-code_block.show(export_form.command(name, selection), "bash")
+code_block.show(export_form.command(name, selection, has_mark=has_mark), "bash")
 if count:
     st.html(theme.title("Preview", f"the newest {min(count, export_form.PREVIEW)} rows"))
     st.dataframe(

@@ -6,13 +6,26 @@ from charts.latency_speed_scatter import latency_speed_scatter
 from pages.components import status_bars, theme
 from pages.components.metric import metrics
 from pages.queries import cache, source
-from pages.sections import overview_events, overview_summary, overview_table
+from pages.sections import overview_content, overview_controls, overview_events, overview_summary, why
 from pages.shell import empty_states, sign_in, time_range
 from store.clock import now_ms
 
 empty_states.unless_store()
 url = source.store_url()
-row_filter = overview_summary.controls([target for target in cache.targets(url) if target.state != "removed"])
+
+
+@sign_in.fragment(run_every="10s")
+def first_sentence() -> None:
+    """Is it me or them?"""
+    said = overview_content.first_sentence(url, time_range.current())
+    if said:
+        st.html(said)
+
+
+if cache.targets(url):
+    first_sentence()
+why.explain_asked(url)
+form = overview_controls.controls([target for target in cache.targets(url) if target.state != "removed"])
 
 
 @sign_in.fragment(run_every="10s")
@@ -22,28 +35,29 @@ def live() -> None:
     if not targets:
         empty_states.empty()
         return
-    shown = overview_table.overview_content(url, time_range.current(), row_filter)
+    shown = overview_content.overview_content(url, time_range.current(), form.row_filter, form.layout, form.size)
     if shown.is_new:
         empty_states.no_probe_yet([target.api_key_env for target in targets if target.api_key_env])
         return
     metrics(shown.metrics)
     st.html(shown.table)
-    st.html(status_bars.legend())
-    overview_summary.row_limit_note(len(shown.rows), row_filter)
+    if not form.layout.by_location:  # which has no bars
+        st.html(status_bars.legend())
+    overview_controls.row_limit_note(len(shown.rows), form)
 
 
 @sign_in.fragment(run_every=time_range.pixel_s())
 def side_by_side() -> None:
     """How the targets compare, and what they cost."""
-    rows = overview_table.overview_content(url, time_range.current(), row_filter).rows
-    points = overview_summary.points(url, rows)
+    content = overview_content.overview_content(url, time_range.current(), form.row_filter, form.layout, form.size)
+    points = overview_summary.points(url, content.rows)
     spending = cache.costs(url, cache.rounded(now_ms(), 300_000))
     has_field = len(points) > 1  # one alone compares with nothing
     if not has_field and not spending:
         return
     left, right = st.columns([3, 2]) if has_field else (None, st.container())
     if left is not None:
-        with left, theme.card("field", "Latency against speed", "medians in this range"):
+        with left, theme.card("field", "Latency against speed", "medians in this range", charts=["field_chart"]):
             theme.chart(
                 latency_speed_scatter(points, theme.palette()),
                 key="field_chart",

@@ -23,9 +23,8 @@ with st.container(border=True, key="card_request"):
     form = routing_plans.controls()
 endpoints = cache.endpoints(url, model)
 plans = routing_plans.plans(url, model, endpoints, form, time_range.current(), now_ms())
-for plan, part in zip(plans, st.columns(len(plans)), strict=True):
-    with part, theme.card(plan.key, plan.heading, plan.note):
-        st.html(routing_plans.plan_table(plan.plan))
+with theme.card("plans", "Endpoints", "in the order in which they would be tried by what is reported"):
+    st.html(routing_plans.plans_table(plans))
 if plans[0].plan.excluded:
     st.html(routing_plans.skipped_endpoints(plans[0].plan))
 
@@ -41,7 +40,10 @@ with theme.card("ask", "Request this", "the equivalent provider object of a requ
         help="Otherwise the router decides by its own current numbers, not all of which it publishes.",
     )
     order = [offer.endpoint.tag for offer in plans[0].plan.offers] if fixed else []
-    code_block.show(json.dumps({"provider": provider_object(form.request, form.sort, order)}, indent=2), "json")
+    if wanted := provider_object(form.request, form.sort, order):
+        code_block.show(json.dumps({"provider": wanted}, indent=2), "json")
+    else:
+        st.html(routing_plans.DEFAULT_ROUTING)
     if form.request.data == "no_training":
         st.caption(
             "The router's API does not report which providers collect prompts, so none are skipped above; the router "

@@ -58,7 +58,6 @@ def read_preferences(body: Mapping[str, Any]) -> Preferences:
         only=_names(said.get("only")),
         ignore=_names(said.get("ignore")),
         allow_fallbacks=said.get("allow_fallbacks") is not False,
-        require_parameters=said.get("require_parameters") is True,
         sort=_sort(said.get("sort")) or suffix_sort,
         quantizations=_names(said.get("quantizations")),
     )

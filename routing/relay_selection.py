@@ -43,7 +43,6 @@ class RequestNeeds(RoutingRequest):
     only: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     allow_fallbacks: bool = True
-    require_parameters: bool = False
     sort: Sort | None = None
     quantizations: tuple[str, ...] = ()
 

@@ -26,6 +26,7 @@ Kind = Literal[
     "context_changed",
     "retiring",
     "gone",
+    "identity_changed",
     "wrong_answers",
     "certificate",
     "slo_burn",

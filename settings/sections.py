@@ -25,6 +25,12 @@ FREE_EVERY_S = 1_800.0
 THROUGHPUT_EVERY_S = 3_600.0
 
 
+IDENTITY_EVERY_S = 3_600.0
+
+
+"""How often a free local server is checked for still serving the same model, unless its target says otherwise."""
+
+
 LARGEST_LIMIT = 1_024
 
 
@@ -148,6 +154,7 @@ class TargetSection(Section):
     check: Check = "sum"
     ttft_max: Timeout | None = None
     slo: Annotated[float, Field(ge=50, lt=100)] | None = None
+    identity: Sometimes = None
 
     @field_validator("reasoning_effort")
     @classmethod
@@ -191,6 +198,17 @@ SECTIONS = {name: _model_of(field.annotation) for name, field in File.model_fiel
 """By its heading, the model of each section."""
 SEVERAL = frozenset(name for name, field in File.model_fields.items() if get_origin(field.annotation) is tuple)
 """The sections that there may be several of: `[[name]]`."""
+
+
+def checked_variable(value: str) -> str:
+    """The name of an environment variable. Raises ValueError for what is none, or may be the key itself."""
+    if not re.fullmatch(_VARIABLE, value) or looks_secret(value):
+        raise ValueError(
+            "this must be the name of the environment variable that holds the key, such as ACME_API_KEY, not the key "
+            "itself, which is never written down: export ACME_API_KEY=… and give that name. A key that was typed here "
+            "may be in your shell's history: consider replacing it"
+        )
+    return value
 
 
 def checked_url(value: str) -> str:

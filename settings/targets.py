@@ -27,6 +27,7 @@ from settings.request_settings import HEADER_NAME
 from settings.secrecy import keep_secret, looks_secret
 from settings.sections import (
     FREE_EVERY_S,
+    IDENTITY_EVERY_S,
     LARGEST_LIMIT,
     NAMES_A_KEY,
     Api,
@@ -83,6 +84,8 @@ class ProbeTarget:
     ttft_max_s: float | None = None
     slo: float | None = None
     """In percent."""
+    identity_every_s: float | None = None
+    """How often it is checked for still serving the same model; null: never."""
 
     @property
     def waits_for_key(self) -> bool:
@@ -177,6 +180,7 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     _refuse_doubles(file, text, path)
     _refuse_two_keys(file, text, path)
     _refuse_idle_maintenance(file, text, path)
+    _refuse_unpinned_identity(file, text, path)
     if not file.target:
         raise ConfigError(f"{path} has no [[target]]: there is nothing to probe. The README shows one to copy")
     targets = tuple(_filled(section, file, path.parent, environment) for section in file.target)
@@ -323,7 +327,18 @@ def _filled(section: TargetSection, file: File, folder: Path, environment: Mappi
         ),
         ttft_max_s=section.ttft_max,
         slo=section.slo,
+        identity_every_s=_identity_every_s(section),
     )
+
+
+def _identity_every_s(section: TargetSection) -> float | None:
+    """As the file says; by default for a server on this machine that the file says is free."""
+    if section.api == "embeddings":
+        return None
+    if "identity" in section.model_fields_set:
+        return section.identity
+    is_free = section.usd_per_million_input == 0 and section.usd_per_million_output == 0
+    return IDENTITY_EVERY_S if is_free and is_loopback(urlsplit(section.base_url).hostname or "") else None
 
 
 # -- what is wrong, and where
@@ -398,6 +413,17 @@ def _refuse_two_keys(file: File, text: str, path: Path) -> None:
             raise ConfigError(
                 f"{where}: target {number} ({section.name!r}) has its key in api_key_env and in api_key_file: "
                 "remove one"
+            )
+
+
+def _refuse_unpinned_identity(file: File, text: str, path: Path) -> None:
+    """Raises ConfigError for a router's target without a provider: each check could be of another one's model."""
+    for number, section in enumerate(file.target, 1):
+        if section.identity and section.base_url == file.openrouter.base_url and section.provider is None:
+            where = place_of(path, line_of(text, ("target", number - 1, "identity")))
+            raise ConfigError(
+                f"{where}: target {number} ({section.name!r}) has identity and no provider: its router may send each "
+                "check to another one. Name one with provider"
             )
 
 

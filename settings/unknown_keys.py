@@ -99,6 +99,7 @@ _GUESSES: dict[str, dict[str, str]] = {
         "check": "prompt messages question test answer expect assert assertions conditions validate verify expected "
         "keyword fail_if_body_not_matches_regexp",
         "ttft_max": "max_ttft max_latency latency_threshold ttft_limit slow_after degraded_after max_response_time",
+        "identity": "identity_every identity_interval fingerprint same_model",
         "slo": "sla objective target_uptime uptime_target availability error_budget",
     },
     "relay": {

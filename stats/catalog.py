@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from routing.prices import price_at
+from routing.prices import Rates, price_at
 from stats.samples import samples
 from stats.summary import summary
 from store.rollups import Rollup
@@ -57,12 +57,16 @@ def catalog(models: Iterable[Model], providers: Mapping[str, int], now: int) -> 
     return [_catalog_model(model, providers, now) for model in models]
 
 
+def blended_usd(price: Rates | None) -> float | None:
+    """USD per million tokens, three in and one out; null where the price is."""
+    if price is None:
+        return None
+    return (PARTS_IN * float(price.input) + PARTS_OUT * float(price.output)) / (PARTS_IN + PARTS_OUT)
+
+
 def _catalog_model(model: Model, providers: Mapping[str, int], now: int) -> CatalogModel:
     price = price_at(model, 0, now)
     price_in, price_out = (float(price.input), float(price.output)) if price is not None else (None, None)
-    blended = None
-    if price_in is not None and price_out is not None:
-        blended = (PARTS_IN * price_in + PARTS_OUT * price_out) / (PARTS_IN + PARTS_OUT)
     return CatalogModel(
         model.name or model.model,
         model.model,
@@ -70,7 +74,7 @@ def _catalog_model(model: Model, providers: Mapping[str, int], now: int) -> Cata
         model.max_output_tokens,
         price_in,
         price_out,
-        blended,
+        blended_usd(price),
         _words(model.input_modalities),
         _words(model.output_modalities),
         _words(model.supported_parameters),

@@ -76,11 +76,13 @@ def _usual_by_hour(at: npt.NDArray[np.int64], level: Values) -> Values:
 
 
 def _medians_by(group: npt.NDArray[np.int64], level: Values) -> Values:
-    """For each value the median of its group."""
+    """For each value the median of its group; all groups at once, since `np.median` takes 0.1 ms for each."""
+    order = np.lexsort((level, group))
+    ordered = level[order]
+    _, began, counts = np.unique(group[order], return_index=True, return_counts=True)
+    middle = (ordered[began + (counts - 1) // 2] + ordered[began + counts // 2]) / 2
     medians = np.empty(len(level))
-    for number in np.unique(group):
-        mine = group == number
-        medians[mine] = np.median(level[mine])
+    medians[order] = np.repeat(middle, counts)
     return medians
 
 

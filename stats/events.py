@@ -9,9 +9,11 @@ from typing import Literal, get_args
 
 from stats.catalog_changes import Change, changes
 from stats.change_points import Shift
+from stats.identity_changes import identity_changes
 from stats.incidents import Incident
 from stats.status_bars import Bar
 from store.alert_tables import Alert
+from store.identity_tables import IdentityEpoch
 from store.schema import Model
 
 Kind = Literal[
@@ -22,6 +24,8 @@ Kind = Literal[
     "price",
     "context",
     "served_model",
+    "declared",
+    "identity_changed",
     "retirement",
     "gap",
     "alert",
@@ -107,6 +111,12 @@ def alert_events(alerts: Iterable[Alert]) -> Iterator[Event]:
             yield Event("alert", alert.recovery_sent_at, target, alert.location, text)
 
 
+def identity_events(epochs: Iterable[IdentityEpoch]) -> Iterator[Event]:
+    """Where a target began to serve something else."""
+    for change in identity_changes(epochs):
+        yield Event("identity_changed", change.at, change.target, change.location, change.text)
+
+
 def shift_events(target: str, location: str, what: str, unit: str, shifts: Iterable[Shift]) -> Iterator[Event]:
     """The change points of a measured column."""
     for shift in shifts:
@@ -160,13 +170,37 @@ def served_model_events(
     `find(since, until)` gives the first response known in a range (milliseconds UTC); between two samples that differ
     it is asked for the middle again and again. A change back within one step between samples is not seen.
     """
+    for before, first in _changes(samples, find):
+        yield Event("served_model", first.at, target, location, f"from {before.name} to {first.name}")
+
+
+def declared_events(
+    what: str,
+    target: str,
+    location: str,
+    samples: Sequence[ServedModel | None],
+    find: Callable[[int, int], ServedModel | None],
+) -> Iterator[Event]:
+    """As `served_model_events`, of something else that responses state: their fingerprint, their provider, or how many
+    tokens the same prompt has. One token more or less is another number in it.
+    """
+    for before, first in _changes(samples, find):
+        if not _is_next_to(before.name, first.name):
+            yield Event("declared", first.at, target, location, f"{what} from {before.name} to {first.name}")
+
+
+def _is_next_to(one: str, other: str) -> bool:
+    return one.isdecimal() and other.isdecimal() and abs(int(one) - int(other)) <= 1
+
+
+def _changes(
+    samples: Sequence[ServedModel | None], find: Callable[[int, int], ServedModel | None]
+) -> Iterator[tuple[ServedModel, ServedModel]]:
     known = [sample for sample in samples if sample is not None]
     steps = [(before, after) for before, after in pairwise(known) if before.name != after.name]
-    if len(steps) > max(1.0, VARIES_ABOVE * len(known)):
-        return
-    for before, after in steps:
-        first = _first_of_next(before, after, find)
-        yield Event("served_model", first.at, target, location, f"from {before.name} to {first.name}")
+    if len(steps) <= max(1.0, VARIES_ABOVE * len(known)):
+        for before, after in steps:
+            yield before, _first_of_next(before, after, find)
 
 
 def _first_of_next(

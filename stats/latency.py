@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from stats.intervals import Intervals, split_range
 from stats.overload import is_believed
-from stats.samples import Floats, Samples, nan_to_null, quantile_table, samples_by_place
+from stats.samples import Floats, Samples, medians, nan_to_null, quantile_table, samples_by_place
 from store.arrays import sample_count
 from store.outcomes import DOWN
 from store.rollups import OUTCOMES, SKETCHED, Rollup
@@ -99,8 +99,7 @@ def medians_over_time(rollups: Sequence[Rollup], column: str) -> tuple[npt.NDArr
     """When each roll-up with a sample began (milliseconds UTC), and its median, oldest first."""
     place = SKETCHED.index(column)
     known = sorted((rollup for rollup in rollups if rollup.sketches[place]), key=lambda rollup: rollup.began)
-    listed = samples_by_place(known, range(len(known)), len(known), column)
-    return np.array([rollup.began for rollup in known], dtype=np.int64), quantile_table(listed, (0.5,)).reshape(-1)
+    return np.array([rollup.began for rollup in known], dtype=np.int64), medians(known, column)
 
 
 def failures(rollups: Sequence[Rollup]) -> list[tuple[int, str, int]]:

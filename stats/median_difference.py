@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 
 from stats.samples import Samples
-from store.arrays import Counts
-from store.sketch import BUCKETS, GAMMA, SMALLEST
+from store.sketch import GAMMA, SMALLEST
 
 RESAMPLES = 2_000
 LEAST_SAMPLES = 5
@@ -33,37 +34,30 @@ class Difference:
         return self.low > 0 or self.high < 0
 
 
-def difference(one: Samples, other: Samples, seed: int = 1) -> Difference | None:
-    """Between two sets of values; null where one has fewer than five. Resamples are drawn from the buckets, so it costs
-    the same for any number of samples (Efron 1979, the percentile interval).
+Resample = Callable[[Samples], np.ndarray]
+
+
+def resampled_medians(samples: Samples) -> np.ndarray:
+    """The medians of `RESAMPLES` resamples: as many values as there are, drawn with replacement from the buckets, so
+    that it costs the same for any number (Efron 1979). A median lies as far into its bucket as the half of its resample
+    does: without that, an interval would go in steps of 2%. The seed is made of the buckets: two sets are drawn
+    independently of each other, and the same set always in the same way.
     """
+    chance = np.random.default_rng(crc32(samples.buckets.tobytes()))
+    used = np.flatnonzero(samples.buckets)
+    drawn = chance.multinomial(samples.count, samples.buckets[used] / samples.count, size=RESAMPLES)
+    ends = np.cumsum(drawn, axis=1)
+    place = (ends < samples.count / 2).sum(axis=1)
+    row = np.arange(RESAMPLES)
+    into = 1 - (ends[row, place] - samples.count / 2) / drawn[row, place]
+    return np.asarray(SMALLEST * GAMMA ** (used[place] - 1 + into))
+
+
+def difference(one: Samples, other: Samples, resample: Resample = resampled_medians) -> Difference | None:
+    """Between two sets of values; null where one has fewer than five. `resample` may remember what it has drawn."""
     if min(one.count, other.count) < LEAST_SAMPLES:
         return None
-    chance = np.random.default_rng(seed)
-    gaps = _medians(_resampled(other.buckets, chance)) - _medians(_resampled(one.buckets, chance))
-    low, high = np.quantile(gaps, (0.025, 0.975))
+    low, high = np.quantile(resample(other) - resample(one), (0.025, 0.975))
     [[median_one], [median_other]] = (each.quantiles((0.5,)) for each in (one, other))
     assert median_one is not None and median_other is not None
     return Difference(median_one, median_other, float(low), float(high))
-
-
-def _resampled(counts: Counts, chance: np.random.Generator) -> Counts:
-    """As many samples as there are, drawn with replacement: one row a resample, one column a bucket."""
-    used = np.flatnonzero(counts)
-    total = int(counts.sum())
-    drawn = np.zeros((RESAMPLES, BUCKETS), dtype=np.int64)
-    drawn[:, used] = chance.multinomial(total, counts[used] / total, size=RESAMPLES)
-    return drawn
-
-
-def _medians(counts: Counts) -> np.ndarray:
-    """The median of each resample, as far into its bucket as the half of its samples lies: without that, an interval
-    would go in steps of 2%.
-    """
-    ends = np.cumsum(counts, axis=1)
-    half = ends[:, -1] / 2
-    place = (ends < half[:, None]).sum(axis=1)
-    row = np.arange(len(counts))
-    inside = counts[row, place]
-    into = 1 - (ends[row, place] - half) / inside
-    return np.asarray(SMALLEST * GAMMA ** (place - 1 + into))

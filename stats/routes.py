@@ -6,11 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 from itertools import chain
 
 from stats.providers import RoutedProbe
 
+_OK, _NOT_OK, _LIMITED = map(int, (HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES, HTTPStatus.TOO_MANY_REQUESTS))
 NOBODY = "nobody"
 """What a request fell back to when no other provider was tried."""
 
@@ -25,12 +27,12 @@ class Attempt:
     @property
     def is_ok(self) -> bool:
         """Whether it answered."""
-        return self.status is not None and HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+        return self.status is not None and _OK <= self.status < _NOT_OK
 
     @property
     def is_limited(self) -> bool:
         """Whether it rejected the request with a rate limit (429)."""
-        return self.status == HTTPStatus.TOO_MANY_REQUESTS
+        return self.status == _LIMITED
 
 
 @dataclass
@@ -63,11 +65,13 @@ def routes_of(probes: Iterable[RoutedProbe]) -> list[list[Attempt]]:
     """The attempts of each probe that has any (`route`: a JSON list as
     `collectors.http.response.route_of` writes it), in their order.
     """
-    routes = (_route(probe.route) for probe in probes if probe.route is not None)
+    routes = (parse_route(probe.route) for probe in probes if probe.route is not None)
     return [route for route in routes if route]
 
 
-def _route(text: str) -> list[Attempt]:
+@lru_cache(maxsize=4_096)  # a month of one target has a few dozen
+def parse_route(text: str) -> list[Attempt]:
+    """The attempts of one probe's `route`; none where it is no such list."""
     try:
         steps = json.loads(text)
     except ValueError:
@@ -83,7 +87,8 @@ def first_choices(routes: Iterable[list[Attempt]]) -> list[FirstChoice]:
     """By the provider that was tried first, the most frequent first."""
     choices: dict[str, FirstChoice] = {}
     for route in routes:
-        first = choices.setdefault(route[0].provider, FirstChoice(route[0].provider))
+        name = route[0].provider
+        first = choices.get(name) or choices.setdefault(name, FirstChoice(name))
         first.times += 1
         if route[0].is_ok:
             first.answered += 1
@@ -96,8 +101,11 @@ def attempts_by_provider(routes: Iterable[list[Attempt]]) -> dict[str, Attempts]
     """The attempts at each provider, first or not."""
     totals: dict[str, Attempts] = {}
     for attempt in chain.from_iterable(routes):
-        total = totals.setdefault(attempt.provider, Attempts(attempt.provider))
-        total.answered += attempt.is_ok
-        total.limited += attempt.is_limited
-        total.failed += not attempt.is_ok and not attempt.is_limited
+        total = totals.get(attempt.provider) or totals.setdefault(attempt.provider, Attempts(attempt.provider))
+        if attempt.is_ok:
+            total.answered += 1
+        elif attempt.is_limited:
+            total.limited += 1
+        else:
+            total.failed += 1
     return totals

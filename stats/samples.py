@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from store.arrays import Counts, bucket_counts, bucket_counts_by_place
+from store.arrays import Counts, bucket_counts, bucket_counts_by_place, sample_count, sketches_by_row
 from store.rollups import SKETCHED, Rollup
 from store.sketch import BUCKETS, GAMMA, SMALLEST, bucket_of
 
@@ -24,6 +24,7 @@ EXACT_UP_TO = 2_000
 FEW = 20
 """Below this many samples a percentile is shown with its count."""
 _VALUES = SMALLEST * 2 * GAMMA ** np.arange(BUCKETS, dtype=float) / (GAMMA + 1)
+_NO_VALUES: Floats = np.array([], dtype=float)
 _NOTHING: Counts = np.zeros(BUCKETS, dtype=np.int64)
 
 
@@ -113,7 +114,45 @@ def quantile_table(listed: Sequence[Samples], shares: Sequence[float]) -> Floats
     if not listed or listed[0].values is None:
         counts = np.array([each.buckets for each in listed]).reshape(-1, BUCKETS)
         return quantiles_by_row(counts, shares)
-    return np.array([each.quantiles(shares) for each in listed], dtype=float)  # null becomes NaN
+    return _exact_quantiles([each.values if each.values is not None else _NO_VALUES for each in listed], shares)
+
+
+def _exact_quantiles(rows: Sequence[Floats], shares: Sequence[float]) -> Floats:
+    """What `np.quantile` says of each row, to the bit: it takes 0.3 ms a row, and a chart has hundreds."""
+    flat, counts = np.concatenate(rows), np.array([len(row) for row in rows])
+    if not flat.size:
+        return np.full((len(rows), len(shares)), np.nan)
+    flat = flat[np.lexsort((flat, np.repeat(np.arange(len(rows)), counts)))]
+    last = np.maximum(counts - 1, 0)[:, None]
+    began = np.minimum(np.cumsum(counts) - counts, flat.size - 1)[:, None]
+    places = np.asarray(shares) * last
+    low = np.floor(places).astype(np.int64)
+    share, lower, upper = places - low, flat[began + low], flat[began + np.minimum(low + 1, last)]
+    step = upper - lower
+    between = np.where(share >= 0.5, upper - step * (1 - share), lower + step * share)
+    return np.where(counts[:, None] > 0, between, np.nan)
+
+
+def medians(rollups: Sequence[Rollup], column: str) -> Floats:
+    """The median of a column in each roll-up that has a sample of it: what `quantile_table` says of each by itself,
+    without a row of all buckets for each.
+    """
+    place = SKETCHED.index(column)
+    if sample_count(rollups, column) <= EXACT_UP_TO and all(rollup.values is not None for rollup in rollups):
+        rows = [np.array(rollup.values[place]) for rollup in rollups if rollup.values is not None]
+        return _exact_quantiles(rows, (0.5,)).reshape(-1) if rows else _NO_VALUES
+    pairs, lengths = sketches_by_row(rollups, column)
+    ends = np.cumsum(pairs[:, 1], dtype=np.int64)
+    lasts = np.cumsum(lengths) - 1
+    before = np.concatenate(([0], ends[lasts[:-1]]))
+    total = ends[lasts] - before
+    middle = 0.5 * (total - 1)
+    low = np.floor(middle)
+    lower, upper = (
+        _VALUES[pairs[np.searchsorted(ends, before + rank, side="right"), 0]]
+        for rank in (low, np.minimum(low + 1, total - 1))
+    )
+    return np.asarray(lower + (upper - lower) * (middle - low))
 
 
 def quantiles_by_row(counts: Counts, shares: Sequence[float]) -> Floats:

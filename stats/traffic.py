@@ -1,4 +1,4 @@
-"""What passed through the relay: uptime as the reference counts it, fallbacks with their chains, errors, added time."""
+"""What passed through the relay: fallbacks with their chains, errors, added time."""
 
 from __future__ import annotations
 
@@ -9,13 +9,7 @@ from typing import NamedTuple
 
 from stats.samples import Percentiles, samples_of
 from store.outcomes import UP
-from store.traffic import TrafficMinute
 
-FEWEST_ATTEMPTS = 10
-GOOD_SHARE = 0.8
-"""Of OpenRouter's uptime (https://openrouter.ai/docs/guides/routing/provider-selection): a minute counts with at least
-so many attempts, and is good when at least this share of them succeeded.
-"""
 MOST_KINDS = 12
 
 
@@ -34,20 +28,6 @@ class PassedAttempt(NamedTuple):
     http_status: int | None
     added_ms: float | None
     location: str
-
-
-@dataclass(frozen=True)
-class TrafficUptime:
-    """Uptime from traffic. `minutes` had enough attempts to count, `quiet_minutes` had some and too few."""
-
-    minutes: int
-    good_minutes: int
-    quiet_minutes: int
-
-    @property
-    def share(self) -> float | None:
-        """Good minutes of those that count, 0 to 1; null without one."""
-        return self.good_minutes / self.minutes if self.minutes else None
 
 
 @dataclass
@@ -85,19 +65,6 @@ class TrafficTotals:
     failed: int
     cancelled: int
     added_ms: Percentiles
-
-
-def uptime(minutes: Iterable[TrafficMinute]) -> TrafficUptime:
-    """Of one target, or of several together: then a minute of each counts by itself."""
-    counted = good = quiet = 0
-    for minute in minutes:
-        attempts = minute.ok + minute.failed
-        if attempts < FEWEST_ATTEMPTS:
-            quiet += attempts > 0
-            continue
-        counted += 1
-        good += minute.ok / attempts >= GOOD_SHARE
-    return TrafficUptime(counted, good, quiet)
 
 
 def totals(attempts: Iterable[PassedAttempt]) -> TrafficTotals:

@@ -38,6 +38,14 @@ def bucket_counts_by_place(rollups: Sequence[Rollup], places: npt.ArrayLike, cou
     return summed.astype(np.int64).reshape(count, BUCKETS)
 
 
+def sketches_by_row(rollups: Sequence[Rollup], column: str) -> tuple[npt.NDArray[np.uint16], Counts]:
+    """The sketches of a column one after the other: pairs of a bucket and its count, (pairs, 2), those of a roll-up in
+    the order of their buckets; and how many pairs each roll-up has.
+    """
+    sketches = _sketches(rollups, column)
+    return _pairs(sketches), np.array([len(sketch) // 4 for sketch in sketches], dtype=np.int64)
+
+
 def sample_count(rollups: Iterable[Rollup], column: str) -> int:
     """How many values of a column there are."""
     return int(_pairs(_sketches(rollups, column))[:, 1].sum(dtype=np.int64))

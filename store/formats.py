@@ -124,6 +124,12 @@ def csv_chunks(table: Table, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[
         yield _taken(buffer), len(batch)
 
 
+def marked_csv_chunks(table: Table, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[str, int]]:
+    """The same, behind a byte order mark: without one Excel reads UTF-8 as something else."""
+    yield "\ufeff", 0
+    yield from csv_chunks(table, rows)
+
+
 def _taken(buffer: io.StringIO) -> str:
     text = buffer.getvalue()
     buffer.seek(0)

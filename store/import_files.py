@@ -6,9 +6,11 @@ import csv
 import json
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from store.csv_dialect import detect_dialect
 from store.formats import BATCH, FileError, form_of, moment
 from store.schema import Column, Row, Table
 
@@ -27,13 +29,18 @@ class TextTooLongError(ValueError):
     """A text longer than the limit."""
 
 
-def read_rows(table: Table, path: Path) -> Iterator[Row]:
-    """The rows of a file that `write_rows` wrote, streamed, in bounded memory whatever the file holds.
+def read_rows(table: Table, path: Path, say: Callable[[str], None] = lambda _: None) -> Iterator[Row]:
+    """The rows of a file that `write_rows` wrote, streamed, in bounded memory whatever the file holds. `say` gets a
+    sentence about a CSV file that a spreadsheet saved again.
 
     Raises FileError with line and reason.
     """
     form = form_of(path)
-    readers = {"csv": _csv_records, "jsonl": _jsonl_records, "parquet": _parquet_records}
+    readers: dict[str, Callable[[Table, Path], Iterator[tuple[int, dict[str, Any]]]]] = {
+        "csv": partial(_csv_records, say=say),
+        "jsonl": _jsonl_records,
+        "parquet": _parquet_records,
+    }
     try:
         for line, record in readers[form](table, path):
             try:
@@ -71,11 +78,14 @@ class _Lines:
             raise FileError(f"{self._name}, after line {self.number}: not UTF-8 text ({problem})") from problem
 
 
-def _csv_records(table: Table, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _csv_records(table: Table, path: Path, say: Callable[[str], None]) -> Iterator[tuple[int, dict[str, Any]]]:
     texts = {column.name for column in table.columns if column.kind == "text"}
+    dialect = detect_dialect(path)
+    has_commas_free = dialect.separator != ","
+    numbers = [column.name for column in table.columns if column.kind == "real" or column.name.startswith("usd_per_")]
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = _Lines(file, path.name)
-        reader = csv.reader(lines, strict=True)
+        reader = csv.reader(lines, delimiter=dialect.separator, strict=True)
         try:
             header = next(reader, None)
             _check_names(table, header or [], f"{path.name}, line 1: the header")
@@ -87,15 +97,19 @@ def _csv_records(table: Table, path: Path) -> Iterator[tuple[int, dict[str, Any]
                         f"{path.name}, line {reader.line_num}: {len(fields)} fields, the header has {len(header)}; "
                         "is the file cut off?"
                     )
-                yield (
-                    reader.line_num,
-                    {
-                        name: None if field == "" else (field[1:] if name in texts and field[0] == "'" else field)
-                        for name, field in zip(header, fields, strict=True)
-                    },
-                )
+                record = {
+                    name: None if field == "" else (field[1:] if name in texts and field[0] == "'" else field)
+                    for name, field in zip(header, fields, strict=True)
+                }
+                if has_commas_free:
+                    for name in numbers:
+                        if text := record.get(name):
+                            record[name] = dialect.plain_number(name, text, reader.line_num)
+                yield reader.line_num, record
         except csv.Error as problem:
             raise FileError(f"{path.name}, line {reader.line_num}: {problem}") from problem
+    if sentence := dialect.description():
+        say(sentence)
 
 
 def _jsonl_records(table: Table, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -242,6 +256,7 @@ def _parse_moment(value: Any) -> int:
 
 
 def _parse_flag(value: Any) -> bool:
+    value = value.lower() if isinstance(value, str) else value  # a spreadsheet writes TRUE
     if value in (True, "true"):
         return True
     if value in (False, "false"):

@@ -211,6 +211,50 @@ def m013_alerts(connection: apsw.Connection) -> None:
     )
 
 
+def m014_identity(connection: apsw.Connection) -> None:
+    """Whether a target still serves the same model."""
+    connection.execute(
+        """
+        CREATE TABLE identity_checks (
+            target TEXT NOT NULL,
+            started_at INTEGER NOT NULL,
+            location TEXT NOT NULL,
+            method TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            requests INTEGER NOT NULL,
+            alternatives INTEGER,
+            observed TEXT,
+            epoch_at INTEGER,
+            score REAL,
+            http_status INTEGER,
+            prompt_tokens INTEGER,
+            completion_tokens INTEGER,
+            cost_usd REAL,
+            provider TEXT,
+            served_model TEXT,
+            system_fingerprint TEXT,
+            error TEXT,
+            PRIMARY KEY (target, started_at, location)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE identity_epochs (
+            target TEXT NOT NULL,
+            location TEXT NOT NULL,
+            began_at INTEGER NOT NULL,
+            method TEXT NOT NULL,
+            noticed_at INTEGER NOT NULL,
+            ended_at INTEGER,
+            frozen_at INTEGER,
+            same_as INTEGER,
+            distance REAL,
+            reference TEXT,
+            calibration TEXT,
+            PRIMARY KEY (target, location, began_at)
+        ) STRICT, WITHOUT ROWID;
+        """
+    )
+
+
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m001_first_tables,
     m002_endpoints,
@@ -225,6 +269,7 @@ MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m011_requests,
     m012_maintenance,
     m013_alerts,
+    m014_identity,
 )
 FIRST_WITH_BLOCKS = 6
 

@@ -27,7 +27,7 @@ from store.rollups import COLUMNS, EXPORTED, Step
 from store.run_rollup import roll_up_runs
 from store.schema import INCIDENTS, PROBES, REQUESTS, Exclusion, Probe, Row, Table
 from store.sqlite_derived import kept_since, prune, rebuild, remove_from, rollups_sql
-from store.sqlite_queries import exported_rows_sql, stored_rows_sql, traffic_where_sql, where_sql
+from store.sqlite_queries import exported_rows_sql, stored_rows_sql, where_sql
 from store.sqlite_targets import delete_target, exclude, rename_target
 from store.sqlite_writing import WRITERS, delete_partitions, group_by_table, import_rows, intern_texts
 from store.traffic import TrafficDay, TrafficMinute, days_sql, minutes_sql
@@ -295,12 +295,12 @@ class SqliteStore:
             yield from cursor
 
     def traffic_by_minute(self, selection: Selection = ALL) -> Iterator[TrafficMinute]:
-        where, bindings = traffic_where_sql(selection)
+        where, bindings = where_sql(REQUESTS, selection)
         with self._rows(minutes_sql(REQUESTS.name, where), bindings) as rows:
             yield from map(TrafficMinute._make, rows)
 
     def traffic_by_day(self, selection: Selection = ALL) -> Iterator[TrafficDay]:
-        where, bindings = traffic_where_sql(selection)
+        where, bindings = where_sql(REQUESTS, selection)
         with self._rows(days_sql(REQUESTS.name, where), bindings) as rows:
             yield from map(TrafficDay._make, rows)
 

@@ -17,6 +17,10 @@ INTERNED = {"models": ("description", "supported_parameters"), "endpoints": ("su
 """Columns whose texts are kept once, in the table `texts`, and referred to by its `id`: they seldom change when another
 fact of the row does, and are most of its size.
 """
+_OBSERVED = {PROBES: f"profile <> '{TRAFFIC}'", REQUESTS: f"profile = '{TRAFFIC}'"}
+"""Tables whose rows lie by target and time, and which of the series have rows there: a range of all targets is one of
+each, since without their names all rows of all times would be looked through.
+"""
 Query = tuple[str, list[Any], Callable[[Values], Values] | None]
 """A statement, its bindings, and what makes of each row the one that is read (null: it is that)."""
 
@@ -70,6 +74,8 @@ def where_sql(table: Table, selection: Selection) -> tuple[str, list[Any]]:
     if selection.targets:
         clauses.append(f"{table.owner} IN ({', '.join('?' * len(selection.targets))})")
         bindings.extend(selection.targets)
+    elif table in _OBSERVED and (selection.since, selection.until) != (None, None):
+        clauses.append(f"target IN (SELECT target FROM series WHERE {_OBSERVED[table]})")
     if selection.since is not None:
         clauses.append(f"{table.time} >= ?")
         bindings.append(selection.since)
@@ -79,15 +85,6 @@ def where_sql(table: Table, selection: Selection) -> tuple[str, list[Any]]:
     if selection.failed:
         clauses.append(f"outcome <> 'ok' AND outcome <> '{PAUSED}'")
     return (" WHERE " + " AND ".join(clauses) if clauses else ""), bindings
-
-
-def traffic_where_sql(selection: Selection) -> tuple[str, list[Any]]:
-    """The condition on attempts. They lie by target and time: without names all of them would be looked through."""
-    where, bindings = where_sql(REQUESTS, selection)
-    if selection.targets:
-        return where, bindings
-    named = f"target IN (SELECT target FROM series WHERE profile = '{TRAFFIC}')"
-    return f"{where} AND {named}" if where else f" WHERE {named}", bindings
 
 
 def _column(table: Table, name: str) -> str:

@@ -34,13 +34,13 @@ def program(name: str) -> str:
 
 @contextlib.contextmanager
 def served(
-    command: list[str], port: int, log: Path, ends_by: signal.Signals = signal.SIGTERM
+    command: list[str], port: int, log: Path, ends_by: signal.Signals = signal.SIGTERM, start_s: float = 15
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process that listens on a port, until the end of the block."""
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
     try:
-        until = time.monotonic() + 15
+        until = time.monotonic() + start_s
         while True:
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", port), 1).close()

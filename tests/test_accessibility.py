@@ -11,10 +11,22 @@ from playwright.sync_api import Browser
 
 from benchmarks import history, market
 from benchmarks.browser import dashboard
+from pages.sections.model_tabs import TABS
 from store import open_store
 from tests.chromium import open_in, wait_until_still
 
-PAGES = ["", "model", "compare", "routing", "catalog", "alerts", "export", "system", "public-status"]
+PAGES = [
+    "",
+    *(f"model?tab={tab}" for tab in TABS),
+    "compare",
+    "routing",
+    "catalog",
+    "targets",
+    "alerts",
+    "export",
+    "system",
+    "public-status",
+]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
 

@@ -187,7 +187,7 @@ def test_a_link_reproduces_the_view_and_a_click_leads_to_the_model(everything: E
     page.wait_for_selector(".js-plotly-plot .main-svg")
     assert "target=Real" in page.url and "range=7" in page.url
     page.wait_for_selector("text=/in total|no incidents/")
-    assert page.locator(".js-plotly-plot").count() == 4
+    assert page.locator(".js-plotly-plot").count() == 1
     assert errors == []
     page.close()
 
@@ -224,7 +224,7 @@ def test_traffic_through_the_relay_is_on_the_pages_with_its_fallback(everything:
     assert {(row.target, row.fallback_for, row.app) for row in served} == {
         ("Real Gemma", "Nobody there", "https://notes.example")
     }
-    page, errors = open_in(browser, f"{everything.url}/model?target=Real+Gemma")
+    page, errors = open_in(browser, f"{everything.url}/model?target=Real+Gemma&tab=Traffic")
     traffic = page.locator(".st-key-card_traffic")
     traffic.get_by_role("row", name=re.compile("^Attempts 3 ")).wait_for()
     chains = page.locator(".st-key-card_own_fallbacks")

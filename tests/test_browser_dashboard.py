@@ -28,6 +28,7 @@ PAGES = {
     "compare": "compare?with=Gemma+3+27B&with=Gemma+3+4B,+Provider+A",
     "routing": "routing",
     "catalog": "catalog",
+    "targets": "targets",
     "alerts": "alerts",
     "export": "export",
     "system": "system",
@@ -91,7 +92,7 @@ def test_every_page_fits_the_screen(served: Served, browser: Browser, mode: str,
     page, errors = open_in(browser, served.url, mode=mode, width=width)
     for name, path in PAGES.items():
         page.goto(f"{served.url}/{path}")
-        _rest(page, 4 if name.startswith("model") else 0)
+        _rest(page, 1 if name.startswith("model") else 0)
         assert_fits(page, name, mode, width)
     assert errors == []
     page.close()
@@ -127,7 +128,7 @@ def test_a_link_shows_somebody_in_another_time_zone_the_same(served: Served, bro
     seen = []
     for zone in ("Europe/Berlin", "America/New_York"):
         page, errors = open_in(browser, link, zone=zone)
-        _rest(page, 4)
+        _rest(page, 1)
         hour = page.locator('.st-key-from_shown [data-type="hour"], .st-key-from_shown').first.inner_text()
         seen.append((page.locator(".u-metrics").inner_text(), page.url, hour, page.evaluate(RANGES)[0]))
         assert errors == []
@@ -139,7 +140,7 @@ def test_a_link_shows_somebody_in_another_time_zone_the_same(served: Served, bro
 
 def test_back_and_forward_undo_and_redo_what_was_chosen(served: Served, browser: Browser) -> None:
     page, errors = open_in(browser, f"{served.url}/model?target=Gemma+3+27B")
-    _rest(page, 4)
+    _rest(page, 1)
     for name in ("7 d", "30 d"):
         page.locator(".st-key-range").get_by_text(name, exact=True).click()
         page.wait_for_function(f"name => {CHOSEN} === name && {RESTED}", arg=name)
@@ -161,7 +162,7 @@ def test_back_and_forward_undo_and_redo_what_was_chosen(served: Served, browser:
 
 def test_a_range_is_dragged_in_a_chart_and_a_double_click_undoes_it(served: Served, browser: Browser) -> None:
     page, errors = open_in(browser, f"{served.url}/model?target=Gemma+3+27B&range=7+d")
-    _rest(page, 4)
+    _rest(page, 1)
     box = _plot(page)
     middle = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + 0.7 * box["width"], middle)
@@ -171,7 +172,7 @@ def test_a_range_is_dragged_in_a_chart_and_a_double_click_undoes_it(served: Serv
     page.wait_for_url(re.compile(r"range=custom&from=\d{8}T\d{4}Z&to=\d{8}T\d{4}Z"))
     page.wait_for_function(f"new Set({RANGES}).size === 1 && {RESTED}")
     page.locator(".st-key-range_reset").wait_for()
-    _rest(page, 4)
+    _rest(page, 1)
     box = _plot(page)
     page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + 20)
     page.wait_for_function(f"{CHOSEN} === '7 d'")
@@ -183,8 +184,8 @@ def test_a_range_is_dragged_in_a_chart_and_a_double_click_undoes_it(served: Serv
 
 
 def test_hovering_a_chart_marks_the_same_moment_in_the_others(served: Served, browser: Browser) -> None:
-    page, errors = open_in(browser, f"{served.url}/model?target=Gemma+3+27B&range=7+d")
-    _rest(page, 4)
+    page, errors = open_in(browser, f"{served.url}/{PAGES['compare']}&range=7+d")
+    _rest(page, 2)
     box = _plot(page)
     page.mouse.move(box["x"] + 0.80 * box["width"], box["y"] + 60)
     page.mouse.move(box["x"] + 0.85 * box["width"], box["y"] + 60)
@@ -200,8 +201,7 @@ def test_hovering_a_chart_marks_the_same_moment_in_the_others(served: Served, br
         }""",
         [box["x"] + 0.85 * box["width"]],
     )
-    assert len(marked) == 2 and max(marked) < 1_000  # total time and speed, to the second
-    assert page.locator(".st-key-tokens_chart .u-moment").count() == 1  # its day
+    assert len(marked) == 1 and max(marked) < 1_000  # that of the output speed, to the second
     page.mouse.move(5, 5)
     page.wait_for_function("document.querySelectorAll('.u-moment').length === 0")
     assert errors == []
@@ -210,7 +210,7 @@ def test_hovering_a_chart_marks_the_same_moment_in_the_others(served: Served, br
 
 def test_the_live_part_follows_without_a_jump_and_the_charts_stand_still(served: Served, browser: Browser) -> None:
     page, errors = open_in(browser, f"{served.url}/model?target=Gemma+3+270M,+this+machine&range=7+d")
-    _rest(page, 4)
+    _rest(page, 1)
     page.evaluate("document.querySelector('[data-testid=\"stMain\"]').scrollTop = 400")
     page.wait_for_timeout(300)
     top = "Math.round(document.querySelector('.st-key-ttft_chart').getBoundingClientRect().top)"
@@ -251,9 +251,9 @@ def test_when_the_bar_of_a_stopped_collector_goes_the_page_moves_up_once_by_its_
     store.write(history.history(now - 6 * 60_000, 0.2))
     with dashboard_process(store_url) as (url, _):
         page, errors = open_in(browser, f"{url}/model?target=Gemma+3+270M,+this+machine")
-        _rest(page, 4)
+        _rest(page, 1)
         page.wait_for_selector(".st-key-stopped")
-        top = "Math.round(document.querySelector('.st-key-card_ttft').offsetTop)"
+        top = "Math.round(document.querySelector('.st-key-card_trend').offsetTop)"
         stood = page.evaluate(top)
         height = page.evaluate("document.querySelector('.st-key-stopped').offsetHeight")
         assert 0 < height <= 60, "slim"
@@ -281,7 +281,7 @@ def test_when_that_bar_goes_what_is_read_further_down_stays(tmp_path: Path, brow
     store.write(history.history(now - 6 * 60_000, 0.2))
     with dashboard_process(store_url) as (url, _):
         page, errors = open_in(browser, f"{url}/model?target=Gemma+3+270M,+this+machine")
-        _rest(page, 4)
+        _rest(page, 1)
         page.wait_for_selector(".u-stopped")
         page.evaluate("document.querySelector('[data-testid=\"stMain\"]').scrollTop = 400")
         page.wait_for_timeout(300)
@@ -330,14 +330,14 @@ def test_a_keyboard_alone_reaches_everything(served: Served, browser: Browser) -
     assert page.evaluate(focused) == "solid"
     page.keyboard.press("Enter")
     page.wait_for_selector("h1:has-text('Gemma 3 27B')")
-    _rest(page, 4)
+    _rest(page, 1)
     radio = page.locator(".st-key-range [role=radio][aria-checked=true]")
     radio.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     page.wait_for_function(f"{CHOSEN} === '30 d'")
     page.wait_for_function("location.search.includes('30')")
-    _rest(page, 4)  # what is redrawn meanwhile lets go of the focus
+    _rest(page, 1)  # what is redrawn meanwhile lets go of the focus
     term = page.locator(".u-metrics .u-term").first
     term.focus()
     assert "share of decided time" in page.locator(".u-tip").inner_text()
@@ -355,5 +355,29 @@ def test_code_is_copied_by_its_button(served: Served, browser: Browser) -> None:
     page.wait_for_selector(".u-copy:has-text('copied')")
     assert page.evaluate("navigator.clipboard.readText()").startswith("python -m collectors export runs")
     page.context.clear_permissions()
+    assert errors == []
+    page.close()
+
+
+def test_a_threshold_that_is_dragged_changes_the_count_and_the_moments(served: Served, browser: Browser) -> None:
+    page, errors = open_in(browser, f"{served.url}/alerts?alert_target=Gemma+3+4B,+Provider+B")
+    _rest(page)
+    status, rows = page.locator(".st-key-card_dry_run [role=status]"), page.locator(".st-key-card_dry_run tbody tr")
+    status.wait_for()
+    before = (status.inner_text(), rows.count())
+    thumb = page.locator(".st-key-alert_after [data-rac]:has(> div > input[type=range])")
+    box = thumb.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 400, y, steps=8)
+    page.mouse.up()
+    page.wait_for_url(re.compile(r"alert_after=20"))
+    page.wait_for_function(
+        "text => document.querySelector('.st-key-card_dry_run [role=status]').innerText !== text", arg=before[0]
+    )
+    assert rows.count() < before[1]
+    assert "after = 20" in page.locator(".st-key-card_dry_run").inner_text()
     assert errors == []
     page.close()

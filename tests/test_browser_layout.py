@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from benchmarks import history, market
 from benchmarks.browser import dashboard
+from pages.sections.model_tabs import TABS
 from store import open_store
 from store.schema import Run
 from tests.chromium import open_in
@@ -18,7 +19,18 @@ from tests.chromium import open_in
 pytestmark = pytest.mark.timeout(300)
 WIDTHS = range(360, 1601, 40)
 SIX = "&".join(f"with={name}" for name, *_ in history.PROFILES).replace(" ", "+")
-PAGES = ("", "model", f"compare?{SIX}", "routing", "catalog", "alerts", "export", "system", "public-status")
+PAGES = (
+    "",
+    *(f"model?tab={tab}" for tab in TABS),
+    f"compare?{SIX}",
+    "routing",
+    "catalog",
+    "targets",
+    "alerts",
+    "export",
+    "system",
+    "public-status",
+)
 DRAWN = """() => document.querySelector('.u-fresh, iframe') && !document.querySelector(
     '[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stStatusWidget"]')"""
 CONTROLS = """a[href], button, input, textarea, select, [role=radio], [role=combobox], [role=tab], .u-fresh"""

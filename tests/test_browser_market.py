@@ -18,7 +18,7 @@ PAGES = {
     "catalog": '[data-testid="stDataFrame"] canvas',
     "compare?with=Gemma+3+27B&with=Gemma+3+4B%2C+Provider+A": ".u-table.compare",
     "routing?model=google%2Fgemma-3-27b-it&hour=40": "text=Measured by your probes",
-    "model?target=Gemma+3+27B": "text=Tried first",
+    "model?target=Gemma+3+27B&tab=Providers": "text=Tried first",
 }
 
 
@@ -55,9 +55,33 @@ def test_two_rows_of_the_catalog_are_picked_and_compared(address: str, browser: 
     for row in (1, 2):
         page.mouse.click(box["x"] + 18, box["y"] + 18 + 33 * row)
         page.wait_for_timeout(500)
+    assert page.url.count("picked=") == 2
+    page.reload()
     page.get_by_text("Compare 2 models").first.click()
     page.wait_for_selector(".u-table.compare")
     assert "with=Gemma" in page.url and page.url.count("range=") == 1
     assert page.locator(".u-table.compare thead b").count() == 2
+    assert errors == []
+    page.close()
+
+
+def test_six_fit_beside_their_labels_and_on_a_phone_the_labels_stay(address: str, browser: Browser) -> None:
+    six = "&".join(f"with={name}" for name, *_ in history.PROFILES[:6]).replace(" ", "+")
+    page, errors = open_in(browser, f"{address}/compare?{six}")
+    page.wait_for_selector(".u-table.compare")
+    assert page.locator(".u-table.compare thead b").count() == 6
+    beyond = "(() => { const box = document.querySelector('.u-scroll'); return box.scrollWidth - box.clientWidth })()"
+    assert page.evaluate(beyond) <= 0
+    page.set_viewport_size({"width": 390, "height": 1_000})
+    page.wait_for_timeout(500)
+    assert page.evaluate(beyond) > 100
+    left = "document.querySelector('.u-table.compare tbody td').getBoundingClientRect().left"
+    stood = page.evaluate(left)
+    page.evaluate("document.querySelector('.u-scroll').scrollLeft = 200")
+    page.wait_for_timeout(200)
+    assert page.evaluate(left) == pytest.approx(stood, abs=1)
+    assert (
+        page.evaluate("document.querySelector('.u-table.compare tbody td + td').getBoundingClientRect().left") < stood
+    )
     assert errors == []
     page.close()

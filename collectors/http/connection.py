@@ -276,6 +276,7 @@ def session_for(url: str) -> requests.Session:
     session.trust_env = False
     session.verify = authorities()
     session.proxies = _proxies(proxy)
+    session.headers["Accept-Encoding"] = "gzip, deflate"  # what `body.py` unpacks, whichever libraries are installed
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter(proxy))
     return session

@@ -21,11 +21,24 @@ class GoneError(ValueError):
     """The server has no such list, or no such entry."""
 
 
+class ProxyFailedError(ValueError):
+    """The proxy did not pass the request on."""
+
+
+class StatusError(ValueError):
+    """The server answered with another status than 200."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 def get_json(url: str, headers: dict[str, str] | None = None, timeout_s: float = TIMEOUT_S) -> Any:
     """The JSON at `url`. Redirects are not followed, so that a key in `headers` stays here.
 
-    Raises GoneError for 404 and 405, ValueError for any other status, for what is no JSON, for an answer that is too
-    large or takes more than a minute, and where a proxy failed, and requests.RequestException when there was no answer.
+    Raises GoneError for 404 and 405, StatusError for any other status, ValueError for what is no JSON, for an answer
+    that is too large or takes more than a minute, ProxyFailedError where a proxy failed, and requests.RequestException
+    when there was no answer.
     """
     from requests.exceptions import ProxyError
 
@@ -35,7 +48,7 @@ def get_json(url: str, headers: dict[str, str] | None = None, timeout_s: float =
     except ProxyError as problem:
         proxy = proxy_for(url, os.environ)
         name = f" {proxy.name}" if proxy is not None else ""
-        raise ValueError(f"GET /{path} failed at the proxy{name}: {root_cause(problem)}") from problem
+        raise ProxyFailedError(f"GET /{path} failed at the proxy{name}: {root_cause(problem)}") from problem
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -53,7 +66,7 @@ def _fetch(url: str, path: str, headers: dict[str, str] | None, timeout_s: float
         if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
             raise GoneError(f"GET /{path} returned HTTP {status}")
         if status != HTTPStatus.OK:
-            raise ValueError(f"GET /{path} returned HTTP {status}")
+            raise StatusError(f"GET /{path} returned HTTP {status}", status)
         body = bytearray()
         until = time.monotonic() + WHOLE_S
         for piece in response.iter_content(PIECE_BYTES):

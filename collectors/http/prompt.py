@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MAX_TOKENS: dict[str, int] = {"ping": 16, "throughput": 128}
+MAX_TOKENS: dict[str, int] = {"ping": 16, "throughput": 128, "identity": 1, "identity_texts": 16}
 """Output tokens asked for. 16 is the least that some servers accept, and the least that makes a rate."""
 PROMPT_TOKENS_AT_MOST = 64
 """More than any prompt takes with any tokenizer and a usual chat template; for the budget. (The few shots of

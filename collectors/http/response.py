@@ -7,7 +7,7 @@ looked at, never kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,8 @@ class ProbeResponse:
     served_model: str | None = None
     system_fingerprint: str | None = None
     route: str | None = None
+    logprobs: Mapping[str, float] | None = None
+    """Of the first token; null where none were stated."""
     _texts: list[tuple[float | None, str]] = field(default_factory=list, repr=False)
 
     @property
@@ -156,6 +158,8 @@ def _note(response: ProbeResponse, chunk: Chunk, at: float | None) -> None:
         response.filtered = True
     response.done = response.done or chunk.is_end
     _note_usages(response, chunk)
+    if response.logprobs is None and not response.has_token:  # a first token without text has them, too
+        response.logprobs = chunk.logprobs
     if not chunk.has_token or (chunk.is_whole and at is not None and response.has_token):
         return
     response.token_chunks += 1

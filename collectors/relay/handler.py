@@ -24,7 +24,6 @@ from store.clock import now_ms
 
 LARGEST_BODY_BYTES = 32 * 1024 * 1024
 BODY_TIMEOUT_S = 60.0
-CLIENT_CLOSED = 499
 APIS: dict[str, Api] = {
     "/chat/completions": "chat",
     "/completions": "completions",

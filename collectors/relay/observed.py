@@ -4,20 +4,23 @@ another. For choosing among endpoints before enough has passed through this proc
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from routing.selection import EndpointPerformance
 from settings.targets import ProbeTarget
+from stats.overload import is_believed
+from stats.traffic_uptime import uptime
 from store import Selection, Store
-from store.clock import HOUR_MS
+from store.clock import HOUR_MS, MINUTE_MS
 from store.horizon import horizon
 from store.outcomes import DOWN, UP
 from store.rollups import OUTCOMES
-from store.schema import Probe
-from store.sketch import quantiles, unpack_sketch
-from store.traffic import traffic_of
+from store.schema import PROBES, REQUESTS, Probe
+from store.sketch import interpolate, quantiles, unpack_sketch
+from store.traffic import TrafficMinute, traffic_of
 
 OUTAGE_MS = 30_000
 """A newest probe that failed is an outage for as long as the next one is due, and no shorter than this."""
@@ -27,6 +30,10 @@ RECENT_MS = HOUR_MS
 """Success and TTFT are of the hours that this reaches back into."""
 SPEED_MS = 24 * HOUR_MS
 """The same for tokens per second: speed is probed once an hour."""
+LATELY_MS, RECENTLY_MS = HOUR_MS // 2, 5 * MINUTE_MS
+MOST_LATELY = 500
+_PROBED = ("started_at", "outcome", "ttft_ms", "tokens_per_second", "lag_ms")
+_PASSED = ("outcome", "ttft_ms", "tokens_per_second")
 LIMITED = "rate_limited"
 _COLUMNS = (*OUTCOMES, "ttft_ms", "tokens_per_second")
 _NAMES = ("target", "location", "profile", "began", *_COLUMNS)
@@ -68,6 +75,72 @@ def recent_cached_shares(store: Store, targets: Sequence[ProbeTarget], now: int)
         prompt[part.target] += part.prompt_tokens or 0
         cached[part.target] += part.cached_tokens or 0
     return {name: min(1.0, cached[name] / tokens) for name, tokens in prompt.items() if tokens}
+
+
+@dataclass(frozen=True)
+class LatelyReported:
+    """What `/endpoints` reports of a target, in the reference's units: uptimes in percent, TTFT in milliseconds and
+    output speed in tokens per second by percentile; null where nothing is known.
+    """
+
+    uptime_5m: float | None
+    uptime_30m: float | None
+    uptime_1d: float | None
+    latency: dict[str, float] | None
+    throughput: dict[str, float] | None
+
+
+def lately_reported(store: Store, targets: Sequence[ProbeTarget], now: int) -> dict[str, LatelyReported]:
+    """By the target's name. Uptime is that of traffic, by minutes, where enough passed, else that of probes; times
+    are of both, of the newest `MOST_LATELY` each. Raises StoreError.
+    """
+    names = tuple(target.name for target in targets)
+    if not names:
+        return {}
+    minutes: dict[str, list[TrafficMinute]] = defaultdict(list)
+    for minute in traffic_of(store).traffic_by_minute(Selection(now - LATELY_MS, horizon(now), names)):
+        minutes[minute.target].append(minute)
+    day = _by_target(_hours(store, names, now - SPEED_MS))
+    return {name: _lately(store, name, minutes[name], day.get(name, []), now) for name in names}
+
+
+def _lately(
+    store: Store, name: str, minutes: list[TrafficMinute], day: list[dict[str, Any]], now: int
+) -> LatelyReported:
+    selection = Selection(now - LATELY_MS, horizon(now), (name,))
+    rows = list(store.read(PROBES, selection, columns=_PROBED, newest_first=True, limit=MOST_LATELY))
+    passed = list(store.read(REQUESTS, selection, columns=_PASSED, newest_first=True, limit=MOST_LATELY))
+    times = [ttft_ms for _, outcome, ttft_ms, _, lag_ms in rows if is_believed(outcome, lag_ms) and ttft_ms is not None]
+    times += [ttft_ms for outcome, ttft_ms, _ in passed if outcome in UP and ttft_ms is not None]
+    speeds = [speed for *_, speed, _ in rows if speed is not None] + [
+        speed for *_, speed in passed if speed is not None
+    ]
+    counted = [(at, outcome) for at, outcome, *_ in rows]
+    recently = [minute for minute in minutes if minute.minute >= now - RECENTLY_MS]
+    of_day = Counter({outcome: sum(row[outcome] for row in day) for outcome in OUTCOMES})
+    return LatelyReported(
+        _percent(uptime(recently).share, Counter(outcome for at, outcome in counted if at >= now - RECENTLY_MS)),
+        _percent(uptime(minutes).share, Counter(outcome for _, outcome in counted)),
+        _percent(None, of_day),
+        _percentiles(times),
+        _percentiles(speeds),
+    )
+
+
+def _percent(share: float | None, outcomes: Mapping[str, int]) -> float | None:
+    """A share, else that of the outcomes that were up."""
+    if share is None:
+        up, down = (sum(outcomes.get(outcome, 0) for outcome in kind) for kind in (UP, DOWN))
+        share = up / (up + down) if up + down else None
+    return None if share is None else round(100 * share, 4)
+
+
+def _percentiles(values: list[float]) -> dict[str, float] | None:
+    ordered = sorted(values)
+    shares = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p99": 0.99}
+    return (
+        {name: interpolate(ordered.__getitem__, len(ordered), at) for name, at in shares.items()} if ordered else None
+    )
 
 
 def _hours(store: Store, names: tuple[str, ...], since: int) -> Iterator[dict[str, Any]]:

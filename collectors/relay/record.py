@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from collectors.costs import cost_of
 from collectors.http.usage import Usage
 from collectors.prices import is_plausible_usd
-from collectors.probe import cost_of
 from collectors.relay.attempt import Attempt
 from collectors.relay.normalize import standard_reason
 from routing.prices import Price

@@ -13,10 +13,11 @@ import threading
 import time
 from collections.abc import Mapping
 
-from collectors.contract import Collector, MakeAlerting, ProbeCollector
+from collectors.contract import SLOT_ROWS, CheckCollector, Collector, MakeAlerting, ProbeCollector
 from collectors.http.heartbeat import Heartbeat
 from collectors.http.redaction import safe_error
 from collectors.scheduler.alert_hook import AlertHook
+from collectors.scheduler.checking import plan_checks
 from collectors.scheduler.clock import describe
 from collectors.scheduler.config_watch import ConfigWatch, InvalidConfig
 from collectors.scheduler.console import ConsoleReport
@@ -40,7 +41,7 @@ from store import Selection, Store, StoreError
 from store.clock import now_ms
 from store.horizon import horizon, late_probes
 from store.outcomes import CONFIGURATION
-from store.schema import RUNS, Probe, Run
+from store.schema import RUNS, Run
 
 INVALID_NOTED_EVERY_S = 3_600.0
 GRACE_S = 2.0
@@ -338,6 +339,8 @@ class Scheduler:
     def _plan_collector(self, name: str, collector: Collector, window: TickWindow) -> Plan:
         if isinstance(collector, ProbeCollector):
             return plan_probes(self._state, collector, window)
+        if isinstance(collector, CheckCollector):
+            return plan_checks(self._state, name, collector, window)
         return plan_periodic(self._state, name, collector, window)
 
     def _start(self, ticks: list[Tick]) -> None:
@@ -399,7 +402,7 @@ class Scheduler:
         job, claims = ended.job, self._shared.claims
         if not isinstance(job, ProbeJob) or job.claim is None:
             return 1
-        starts = [result.row.started_at for result in ended.results if isinstance(result.row, Probe)]
+        starts = [result.row.started_at for result in ended.results if isinstance(result.row, SLOT_ROWS)]
         if not starts:
             if job.claim.state != "refused":
                 claims.drop(job.series, job.claim)

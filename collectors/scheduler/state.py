@@ -26,7 +26,8 @@ from settings.targets import Config, ProbeTarget
 from store import Selection, Spending, Store
 from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import horizon
-from store.outcomes import UP
+from store.identity_tables import IDENTITY_CHECKS
+from store.outcomes import MAY_BE_BILLED, UP
 from store.pending import pending_paths
 from store.rollups import SPENDING_COLUMNS, spending_of
 from store.schema import (
@@ -75,6 +76,9 @@ class SchedulerState:
         self.served_models: dict[str, str] = {}
         self.last_run_at: dict[str, int] = {}
         self.failed: set[str] = set()
+        self.paces: dict[str, float | None] = {}
+        """How often the targets of `CheckCollector`s are checked, by series."""
+        self.newest_checks: dict[str, int] = {}
         self._periodic = {name: c for name, c in (collectors or {}).items() if isinstance(c, PeriodicCollector)}
         self._certificates: dict[str, Certificate] = {}
         self._last_cost: dict[str, tuple[int, float]] = {}
@@ -100,7 +104,7 @@ class SchedulerState:
         """
         successor = copy.copy(self)
         successor.config, successor.keeps_connections = config, keeps_connections
-        successor.concurrency = ConcurrencyLimits(config, self.shared)
+        successor.concurrency, successor.paces = ConcurrencyLimits(config, self.shared), {}
         successor.read_prices()
         return successor
 
@@ -265,7 +269,14 @@ def _spent(store: Store | None, since: int) -> dict[str, list[Spending]]:
     rows: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for row in store.rollups("day", Selection(since, since + DAY_MS), SPENDING_COLUMNS):
         rows[row[1]].append(row)
-    return {location: spending_of(location_rows) for location, location_rows in rows.items()}
+    spent = {location: spending_of(location_rows) for location, location_rows in rows.items()}
+    columns = ("target", "location", "outcome", "requests", "cost_usd")
+    for name, location, outcome, requests, usd in store.read(
+        IDENTITY_CHECKS, Selection(since, since + DAY_MS), columns=columns
+    ):
+        unpriced = requests if usd is None and outcome in MAY_BE_BILLED else 0
+        spent.setdefault(location, []).append(Spending(name, "identity", requests, usd or 0.0, unpriced))
+    return spent
 
 
 def _by_model(rows: Iterable[ModelOrEndpoint]) -> defaultdict[str, list[ModelOrEndpoint]]:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from collectors.contract import Job, PartlyError, Result
+from collectors.contract import SLOT_ROWS, Job, PartlyError, Result
 from collectors.http.own_limits import own_limit
 from collectors.http.redaction import root_cause, safe_error
 from collectors.scheduler.claims import Claim
@@ -44,8 +44,8 @@ class Ended:
 
     @property
     def outcomes(self) -> list[str]:
-        """The outcomes of its probes."""
-        return [result.row.outcome for result in self.results if isinstance(result.row, Probe)]
+        """The outcomes of what decides its slot."""
+        return [result.row.outcome for result in self.results if isinstance(result.row, SLOT_ROWS)]
 
 
 @dataclass
@@ -123,7 +123,7 @@ class Tick:
         self.errors += [
             f"{ended.job.name}: {result.row.error}"
             for result in ended.results
-            if isinstance(result.row, Probe) and result.row.outcome == "internal_error"
+            if isinstance(result.row, SLOT_ROWS) and result.row.outcome == "internal_error"
         ]
         with self._lock:
             self._ended.append(ended)

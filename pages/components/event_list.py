@@ -23,7 +23,7 @@ def kinds_of(labels: Sequence[str]) -> list[Kind]:
 
 
 def event_list(
-    events: Sequence[Event], link: Callable[[Event], str], zone: str, now: int, *, has_targets: bool
+    events: Sequence[Event], link: Callable[[Event], str], zone: str, now: int, *, has_targets: bool, most_px: int = 420
 ) -> Markup:
     """The first `SHOWN` events; `link` is the address of an event's moment. `has_targets`: of more than one target."""
     if not events:
@@ -32,7 +32,7 @@ def event_list(
     columns[2:2] = [Column("Target", "left wrap")] if has_targets else []
     rows = [_row(event, link(event), zone, now, has_targets=has_targets) for event in events[:SHOWN]]
     more = f"The newest {SHOWN} of {formatting.count(len(events))}." if len(events) > SHOWN else ""
-    return table(columns, rows, note=more, region="Events")
+    return table(columns, rows, note=more, region="Events", most_px=most_px)
 
 
 def _row(event: Event, link: str, zone: str, now: int, *, has_targets: bool) -> list[str | Cell | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -57,6 +58,11 @@ def latency(ms: float | None) -> str:
 def speed(tokens_per_second: float | None) -> str:
     """`61.0 tok/s`."""
     return DASH if tokens_per_second is None else f"{rate(tokens_per_second)} tok/s"
+
+
+def as_markdown(text: str) -> str:
+    """A text that others wrote, for Streamlit's own boxes: none of it is formatting, a link's text or an image."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
 def count(value: int | None) -> str:

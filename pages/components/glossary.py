@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from pages.components import formatting
 from pages.components.states import explained
+from pages.components.table import Column, bold, table
+from stats.why import REASONS, counted
 
 DEFINITIONS = {
     "target": "One thing that is probed: a base URL, a model and optionally one pinned provider.",
@@ -44,6 +47,9 @@ DEFINITIONS = {
     "lag": "How late the collector's own machine woke while a probe ran. Above 20 ms the probe's times are excluded.",
     "skipped": "Probes that were due and were not made: the budget or a quota was used up, the server asked for a "
     "pause, the previous probe was still running, or the process was suspended.",
+    "identity check": "A fixed prompt, and the chances of the first token after it. Four checks in a row that are all "
+    "farther from the reference than 96 equal ones were, or 24 that are higher by a rank test, are a change: each with "
+    "a chance of 5 in 10 million if nothing changed.",
     "change point": "A rank test found that later values differ from earlier ones. False-alarm rate: about 1% per "
     "series.",
 }
@@ -59,3 +65,12 @@ def definitions() -> Markup:
     entry = Markup("<dt>{}</dt><dd>{}</dd>")
     entries = Markup().join(entry.format(name, definition) for name, definition in DEFINITIONS.items())
     return Markup('<div class="u"><dl class="u-words">{}</dl></div>').format(entries)
+
+
+def outcomes() -> Markup:
+    """Each way in which a probe can end, and what it counts as."""
+    rows = [
+        (bold(formatting.outcome(outcome)), formatting.outcome(counted(outcome, 1.0).kind), reason)
+        for outcome, reason in REASONS.items()
+    ]
+    return table([Column("Outcome"), Column("Counts as", "left"), Column("When", "left wrap")], rows)

@@ -21,16 +21,24 @@ MARKS = {"up": "●", "degraded": "▲", "down": "▼", "not_counted": "◆", "p
 OTHER_MARK = "○"
 
 
-def state(kind: str, text: str | None = None, tip: str = "") -> Markup:
-    """A mark that differs in shape, the word (or `text`), and the colour. `tip` is shown on hover, touch and focus."""
+def state(kind: str, text: str | None = None, tip: str = "", why: str = "") -> Markup:
+    """A mark that differs in shape, the word (or `text`), and the colour. `tip` is shown on hover, touch and focus, and
+    `why` names what a click explains (`pages.shell.why`).
+    """
     label = text or WORDS[kind]
     badge = Markup('<span class="u-state {}">{} {}</span>').format(kind, MARKS.get(kind, OTHER_MARK), label)
-    return with_tip(badge, tip) if tip else badge
+    return with_tip(badge, tip, why) if tip or why else badge
 
 
-def with_tip(content: str, tip: str) -> Markup:
-    """HTML that says more on hover, touch and focus."""
-    return _button("u-seen", content, tip)
+def with_tip(content: str, tip: str, why: str = "") -> Markup:
+    """HTML that says more on hover, touch and focus; with `why` also on a click."""
+    if not why:
+        return _button("u-seen", content, tip)
+    said = tip or "Why?"
+    return Markup(
+        '<button type="button" class="u-seen why" aria-haspopup="dialog" data-why="{}" aria-description="{}" '
+        'data-tip="{}">{}</button>'
+    ).format(why, said, said, content)
 
 
 def explained(text: str, explanation: str) -> Markup:

@@ -11,6 +11,7 @@ from pages.components import formatting
 from store.schema import Endpoint
 
 NOTE = Markup('<div class="q" style="margin-top:8px">{}</div>')
+_REGION = Markup(' tabindex="0" role="region" aria-label="{}" style="max-height:{}px"')
 NOTHING = Markup('<div class="u q">{}</div>')
 """What stands in the place of a table without rows."""
 
@@ -38,21 +39,26 @@ def table(
     kind: str = "",
     note: str = "",
     region: str = "",
+    most_px: int = 420,
+    groups: Sequence[tuple[str, int]] = (),
 ) -> Markup:
     """A table that scrolls sideways where it is too wide; a null cell is a dash. `region` names one that also scrolls
-    down, for a screen reader.
+    down where it is higher than `most_px`, for a screen reader. `groups`: heads above those of the columns, and how
+    many columns each is for.
     """
     plain = [column if isinstance(column, Column) else Column(column) for column in columns]
     head = Markup().join(Markup("<th{}>{}</th>").format(_class(each.kind), each.head) for each in plain)
+    spans = Markup().join(Markup('<th colspan="{}" scope="colgroup">{}</th>').format(n, text) for text, n in groups)
+    above = Markup('<tr class="groups">{}</tr>').format(spans) if groups else Markup()
     body = Markup().join(
         Markup("<tr>{}</tr>").format(Markup().join(map(_cell, row, (each.kind for each in plain)))) for row in rows
     )
     return Markup(
         '<div class="u"><div class="u-scroll"{}><table class="u-table{}">{}<tbody>{}</tbody></table></div>{}</div>'
     ).format(
-        Markup(' tabindex="0" role="region" aria-label="{}" style="max-height:420px"').format(region) if region else "",
+        _REGION.format(region, most_px) if region else "",
         f" {kind}" if kind else "",
-        Markup("<thead><tr>{}</tr></thead>").format(head) if any(each.head for each in plain) else "",
+        Markup("<thead>{}<tr>{}</tr></thead>").format(above, head) if any(each.head for each in plain) else "",
         body,
         NOTE.format(note) if note else "",
     )

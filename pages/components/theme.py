@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -43,8 +43,10 @@ _CSS = Path(__file__).with_suffix(".css")
 
 def style() -> None:
     """Put the style sheet into the page, once a run."""
-    toast = f".plotly-notifier{{color-scheme:{mode()}}}"  # Plotly puts it beside the app, which has the mode's scheme
-    st.html(f"<style>.stApp,.plotly-notifier{{{_variables()}}}{toast}{_CSS.read_text()}</style>")
+    # Plotly's toasts and Streamlit's dialogs are put beside the app, which has the mode's scheme
+    beside = ".plotly-notifier,[data-testid=stDialog]"
+    scheme = f"{beside}{{color-scheme:{mode()}}}"
+    st.html(f"<style>.stApp,{beside}{{{_variables()}}}{scheme}{_CSS.read_text()}</style>")
 
 
 def swatch(colour: str) -> Markup:
@@ -58,17 +60,26 @@ def head(text: str, note: str = "") -> Markup:
     return Markup('<div class="u u-head"><h1>{}</h1>{}</div>').format(text, facts)
 
 
-def title(text: str, note: str = "") -> Markup:
-    """The heading of a card, and what it shows in quieter words."""
+def title(text: str, note: str = "", charts: Sequence[str] = ()) -> Markup:
+    """The heading of a card, and what it shows in quieter words. `charts`: the keys of those that can be saved."""
     quiet = Markup("<span>{}</span>").format(note) if note else ""
-    return Markup('<div class="u u-title" style="margin:0">{}{}</div>').format(text, quiet)
+    save = Markup().join(_SAVE.format(key) for key in charts)
+    return Markup('<div class="u u-title" style="margin:0">{}{}{}</div>').format(save, text, quiet)
+
+
+_SAVE = Markup(
+    '<button type="button" class="u-png" data-chart="{}" aria-label="Save this chart as PNG" '
+    'data-tip="Save this chart as PNG, with its source and range">PNG</button>'
+)
 
 
 @contextmanager
-def card(key: str, heading: str, note: str = "") -> Iterator[None]:
-    """A bordered part of a page, with its heading."""
+def card(key: str, heading: str, note: str = "", *, charts: Sequence[str] = ()) -> Iterator[None]:
+    """A bordered part of a page, with its heading. `charts`: the keys of its charts, each of which gets a button that
+    saves it.
+    """
     with st.container(border=True, key=f"card_{key}"):
-        st.html(title(heading, note))
+        st.html(title(heading, note, charts))
         yield
 
 

@@ -1,4 +1,5 @@
-"""Who may see the dashboard. On loopback: whoever is on this machine. Elsewhere: who logs in and is on the list.
+"""Who may see the dashboard. On loopback: whoever is on this machine. Elsewhere: who logs in and is on the list, or
+who knows the password (`sessions.py`).
 
 A login is Streamlit's own (OpenID Connect, the section `[auth]` of `.streamlit/secrets.toml`). Its section `[uptoken]`
 has the list: `allowed_emails`, addresses or `@example.com` for all of a domain, for providers that verify addresses;
@@ -23,6 +24,8 @@ import itsdangerous
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
+from pages.queries import sessions
+from settings.password import VARIABLE, PasswordError
 from settings.secrecy import hidden
 
 OPEN_FLAG = "UPTOKEN_OPEN_WITHOUT_LOGIN"
@@ -51,7 +54,7 @@ _ENTRY = re.compile(r"[^\s@]*@[^\s@]+")
 
 _had_login = False
 
-Guard = Literal["none", "login", "closed"]
+Guard = Literal["none", "login", "password", "closed"]
 
 Reach = Literal["everything", "public", "nothing"]
 
@@ -120,19 +123,28 @@ def sign_in_settings() -> tuple[bool, AllowList]:
 def refuse_wrong_settings() -> None:
     """Raises SystemExit with a sentence when nobody could be let in, or anybody."""
     try:
-        sign_in_settings()
-    except AccessError as problem:
+        _sign_in_kind()
+    except (AccessError, PasswordError) as problem:
         raise SystemExit(f"The dashboard does not start: {problem}.") from None
 
 
+def _sign_in_kind() -> Literal["login", "password"] | None:
+    """How viewers sign in; null where they need not. Raises AccessError and PasswordError."""
+    has_login, _ = sign_in_settings()
+    has_password = sessions.password() is not None
+    if has_login and has_password:
+        raise AccessError(f"there are a login ([auth] in the secrets) and a password ({VARIABLE}): choose one of them")
+    return "login" if has_login else "password" if has_password else None
+
+
 def guard() -> Guard:
-    """What stands before the pages: nothing, a login, or a closed door."""
+    """What stands before the pages: nothing, a login, a password, or a closed door."""
     try:
-        has_login, _ = sign_in_settings()
-    except AccessError:
+        kind = _sign_in_kind()
+    except (AccessError, PasswordError):
         return "closed"
-    if has_login:
-        return "login"
+    if kind is not None:
+        return kind
     if st.get_option("server.address") in LOOPBACK or os.environ.get(OPEN_FLAG) == OPEN_WORDS:
         return "none"
     return "closed"
@@ -161,17 +173,17 @@ def account_of(person: Mapping[str, Any]) -> str | None:
 def may_see_status() -> bool:
     """Whether the public status page is there for whoever asks."""
     door = guard()
-    return door == "none" or (door == "login" and os.environ.get(PUBLIC_FLAG) == "yes")
+    return door == "none" or (door in ("login", "password") and os.environ.get(PUBLIC_FLAG) == "yes")
 
 
-def reach(authorization: str | None) -> Reach:
-    """How much of the API a request may read, by its `Authorization` header: everything on loopback and with a token,
-    else what the public status page shows, where that is open.
+def reach(authorization: str | None, session: str | None = None) -> Reach:
+    """How much of the API a request may read, by its `Authorization` header and the cookie of who signed in with the
+    password: everything on loopback and with one of them, else what the public status page shows, where that is open.
     """
     door = guard()
-    if door != "login":
+    if door in ("none", "closed"):
         return "everything" if door == "none" else "nothing"
-    if has_token(authorization):
+    if has_token(authorization) or (door == "password" and sessions.is_signed_in(session)):
         return "everything"
     return "public" if may_see_status() else "nothing"
 
@@ -213,15 +225,12 @@ def _signing_key() -> str | bytes:
     return secret if isinstance(secret, str) and secret else _SECRET
 
 
-def may_download(query: str, shown: str | None, authorization: str | None = None) -> bool:
-    """Whether a download may be had: on loopback always, behind a login with a token of the API, or with a ticket that
-    has not run out.
-    """
-    door = guard()
-    if door != "login":
-        return door == "none"
-    if has_token(authorization):
+def may_download(query: str, shown: str | None, authorization: str | None = None, session: str | None = None) -> bool:
+    """Whether a download may be had: by who may read the whole API, and behind a login with a valid ticket."""
+    if reach(authorization, session) == "everything":
         return True
+    if guard() != "login":
+        return False
     written = _TICKET.fullmatch(shown or "")
     if written is None or int(written[1]) <= time.time():
         return False

@@ -19,6 +19,7 @@ from store.alert_tables import ALERTS, SILENCES, Alert, Silence
 from store.certificates import certificates as read_certificates
 from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import as_of, horizon, late_rows
+from store.identity_tables import EPOCH_COLUMNS, IDENTITY_EPOCHS, IdentityEpoch
 from store.outcomes import INTERNAL_ERROR
 from store.rests import resting_until
 from store.rollup_plan import Range, days, rollups_of
@@ -173,10 +174,17 @@ def names_routes(url: str, name: str) -> bool:
 @st.cache_data(ttl=60, max_entries=8, max_size="100MB", show_spinner=False)
 def routes(url: str, names: tuple[str, ...], since: int, until: int) -> list[RoutedProbe]:
     """The probes of these targets in a window, with who was tried before the answer."""
+    return read_routes(url, names, since, until)
+
+
+def read_routes(url: str, names: tuple[str, ...], since: int, until: int) -> list[RoutedProbe]:
+    """The same, not kept, oldest first. Read from the newest one on, a range comes in one piece, in a quarter of the
+    time.
+    """
     if not names:
         return []
-    rows = store(url).read(PROBES, Selection(since, until, names), columns=RoutedProbe._fields)
-    return [RoutedProbe._make(row) for row in rows]
+    rows = store(url).read(PROBES, Selection(since, until, names), columns=RoutedProbe._fields, newest_first=True)
+    return [RoutedProbe._make(row) for row in rows][::-1]
 
 
 @st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)
@@ -239,6 +247,14 @@ def alerts_between(url: str, names: tuple[str, ...], since: int, until: int) -> 
     """Those about these targets (none: about all) that were opened in a range, the newest `MOST_ALERTS`."""
     selection = Selection(since, min(until, _horizon()), names)
     return [Alert(*row) for row in store(url).read(ALERTS, selection, newest_first=True, limit=MOST_ALERTS)]
+
+
+@st.cache_resource(ttl=60, max_entries=16, show_spinner=False)
+def identity_epochs(url: str, names: tuple[str, ...], location: str | None = None) -> list[IdentityEpoch]:
+    """The stretches in which these targets served one model, oldest first, without what they are compared with."""
+    rows = store(url).read(IDENTITY_EPOCHS, Selection(until=_horizon(), targets=names), columns=EPOCH_COLUMNS)
+    epochs = [IdentityEpoch(*row) for row in rows]
+    return [epoch for epoch in epochs if location in (None, epoch.location)]
 
 
 @st.cache_resource(ttl=10, max_entries=4, show_spinner=False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import streamlit as st
 
@@ -16,7 +17,9 @@ from stats.events import (
     Event,
     ServedModel,
     catalog_events,
+    declared_events,
     gap_events,
+    identity_events,
     incident_events,
     merge_events,
     served_model_events,
@@ -25,7 +28,7 @@ from stats.events import (
 from stats.intervals import split_range
 from stats.status_bars import Bar, bars_in
 from store import Selection
-from store.clock import DAY_MS
+from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.schema import PROBES, Model, Target
 
 MEASURED = (("ttft_ms", "TTFT p50", "ms"), ("total_ms", "total time p50", "ms"))
@@ -33,6 +36,11 @@ MOST_SEARCHED = 20
 """Targets whose change points and served models the overview looks for: it takes about 0.03 s each."""
 SAMPLES, FLEET_SAMPLES = 32, 1
 """Moments of a range at which the served model is looked up, besides now: each is a query."""
+SEARCH_STEP_MS = 300_000
+"""For how long the overview shows what was found by searching, as 20 targets of a minute take a second."""
+DECLARED = {"prompt_tokens": "prompt tokens", "system_fingerprint": "fingerprint", "provider": "provider"}
+"""What responses state, by its column: of one that changed, and in the list of events."""
+_SAMPLE_OF = 16
 GAP_BARS = 10_000
 _FIRST_READ = 64
 REACH_MS = 30 * DAY_MS
@@ -54,13 +62,15 @@ def fleet_events(url: str, targets: Sequence[Target], window: TimeRange) -> list
 # not copied for each viewer: nobody changes them
 @st.cache_resource(ttl=60, max_entries=32, show_spinner=False, hash_funcs={Target: hash})
 def _target_events(url: str, target: Target, since: int, until: int, is_live: bool) -> list[Event]:
-    history = target_history(url, target, TimeRange(since, until, is_live, ""), until)
+    history = target_history(url, target, TimeRange(since, until, is_live, ""), _now(until, is_live))
     sources: list[Iterable[Event]] = [
         _incidents([history]),
         _searched(history, SAMPLES),
+        _declared(history),
         _catalog(url, [target]),
         _gaps([history]),
         alert_events(url, (target.name,), since, until),
+        identity_events(cache.identity_epochs(url, (target.name,), target.location)),
     ]
     return merge_events(sources, since, until)
 
@@ -68,18 +78,34 @@ def _target_events(url: str, target: Target, since: int, until: int, is_live: bo
 @st.cache_resource(ttl=60, max_entries=8, show_spinner=False, hash_funcs={Target: hash})
 def _fleet_events(url: str, targets: tuple[Target, ...], since: int, until: int, is_live: bool) -> list[Event]:
     window, is_searched = TimeRange(since, until, is_live, ""), len(targets) <= MOST_SEARCHED
-    if is_searched:
-        histories = [target_history(url, target, window, until) for target in targets]
-    else:
-        histories = target_histories(url, list(targets), window, until, coarse=True)
+    whole = window if is_live else TimeRange(since - since % HOUR_MS, until + -until % HOUR_MS, False, "")
+    # in hours, which are roll-ups: the raw probes at the ends of a range take 0.1 s, and its events are the same
+    histories = target_histories(url, list(targets), whole, _now(until, is_live), coarse=True)
+    until_step = until + -until % SEARCH_STEP_MS if is_live else until
     sources: list[Iterable[Event]] = [
         _incidents(histories),
         _catalog(url, targets),
         _gaps(histories, is_fine=is_searched),
         alert_events(url, (), since, until),
-        *(_searched(history, FLEET_SAMPLES) for history in histories if is_searched),
+        identity_events(cache.identity_epochs(url, tuple(sorted({target.name for target in targets})))),
+        *(_search(url, target, until_step - (until - since), until_step, is_live) for target in targets if is_searched),
     ]
     return merge_events(sources, since, until)
+
+
+# not copied for each viewer: nobody changes them
+@st.cache_resource(
+    ttl=SEARCH_STEP_MS // 1_000, max_entries=4 * MOST_SEARCHED, show_spinner=False, hash_funcs={Target: hash}
+)
+def _search(url: str, target: Target, since: int, until: int, is_live: bool) -> list[Event]:
+    """What is looked for in one of several targets' measurements, as of the end of a step."""
+    history = target_history(url, target, TimeRange(since, until, is_live, ""), _now(until, is_live))
+    return list(_searched(history, FLEET_SAMPLES))
+
+
+def _now(until: int, is_live: bool) -> int:
+    """The present, at which a range that is live ends: what targets are now is in the cache, and is no event."""
+    return until if is_live else now_ms()
 
 
 def alert_events(url: str, names: tuple[str, ...], since: int, until: int) -> list[Event]:
@@ -130,6 +156,46 @@ def _first_served(url: str, target: Target, since: int, until: int) -> ServedMod
         if count < _FIRST_READ:
             break
     return None
+
+
+def _declared(history: TargetHistory) -> Iterator[Event]:
+    """What responses state of themselves, beside the model: of a router's free choice of providers nothing."""
+    target, since, until = history.target, history.asked_since, history.ends
+    names = [name for name in DECLARED if target.provider is not None or name != "provider"]
+    if since >= until:
+        return
+    edges = [since + number * (until - since) // SAMPLES for number in range(SAMPLES + 1)]
+    reads = [
+        list(_stated(history.url, target, began, ended, limit=_SAMPLE_OF))
+        for began, ended in pairwise(edges)
+        if began < ended
+    ]
+    for name in names:
+        samples = [_usual(rows, name) for rows in reads]
+
+        def find(began: int, ended: int, name: str = name) -> ServedModel | None:
+            rows = (row for row in _stated(history.url, target, began, ended) if row[name] is not None)
+            return next((ServedModel(row["at"], str(row[name])) for row in rows), None)
+
+        yield from declared_events(DECLARED[name], target.name, target.location, samples, find)
+
+
+def _stated(url: str, target: Target, since: int, until: int, limit: int | None = None) -> Iterator[dict[str, Any]]:
+    """What the good probes of a range state that decide the target's uptime: their prompts are of one kind."""
+    columns = ("started_at", "location", "profile", "outcome", *DECLARED)
+    selection = Selection(since, until, (target.name,))
+    for at, *series, outcome, tokens, fingerprint, provider in cache.store(url).read(
+        PROBES, selection, columns=columns, limit=limit
+    ):
+        if outcome == "ok" and series == [target.location, target.profile]:
+            yield dict(zip(("at", *DECLARED), (at, tokens, fingerprint, provider), strict=True))
+
+
+def _usual(rows: Iterable[dict[str, Any]], name: str) -> ServedModel | None:
+    """What most of some responses state, at the first of them that does."""
+    known = [(row["at"], str(row[name])) for row in rows if row[name] is not None]
+    counted = Counter(value for _, value in known).most_common(1)
+    return next((ServedModel(at, value) for at, value in known if value == counted[0][0]), None)
 
 
 def _catalog(url: str, targets: Sequence[Target]) -> Iterator[Event]:

@@ -240,6 +240,16 @@ def target_histories(
     return found
 
 
+def fleet_bars(histories: Sequence[TargetHistory], most: int = BARS) -> list[status_bars.Bar]:
+    """One strip for several targets: each bar adds up what was decided of all of them. At least one is given."""
+    began = min(
+        status_bars.bars_begin_at(one.since, one.ends, one.first_at, one.target.every_s, most) for one in histories
+    )
+    rollups = [rollup for one in histories for rollup in one.of(one.target.profile)]
+    every_s, first = max(one.target.every_s for one in histories), histories[0]
+    return status_bars.clip_bars(status_bars.status_bars(rollups, began, first.ends, every_s, most), first.until)
+
+
 def target_states(url: str, targets: list[Target], now: int) -> list[TargetState]:
     """What each of the targets is now (milliseconds UTC), in their order."""
     last = cache.last_incidents(url, _names(targets), cache.rounded(now) + 5_000)

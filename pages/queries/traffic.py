@@ -10,7 +10,8 @@ from pages.queries import cache
 from stats import traffic
 from stats.samples import Percentiles, percentiles
 from stats.summary import Summary, summary
-from stats.traffic import PassedAttempt, TrafficUptime
+from stats.traffic import PassedAttempt
+from stats.traffic_uptime import TrafficUptime, uptime
 from store import Selection
 from store.clock import DAY_MS, HOUR_MS
 from store.rollup_plan import Range, available_range, rollups_of
@@ -70,7 +71,7 @@ def view(url: str, name: str, since: int, until: int) -> TrafficView:
     return TrafficView(
         summary(rollups),
         {column: percentiles(rollups, column) for column in SKETCHED},
-        traffic.uptime(minutes),
+        uptime(minutes),
         usage_of(traffic_of(store).traffic_by_day(days)),
         [one for one in listed if one.request_id in mine],
         len(listed) >= MOST_ATTEMPTS,

@@ -11,7 +11,7 @@ from pages.components import code_block, formatting, theme
 from pages.components.number_inputs import numeric
 from pages.components.table import Column, bold, quiet, table
 from pages.queries import cache
-from pages.queries.dry_run import DAYS, LONGEST_ROW, DryRun, dry_run
+from pages.queries.dry_run import DAYS, IN_A_ROW, KINDS, LONGEST_ROW, DryRun, Trial, dry_run
 from pages.sections import overview_events
 from pages.shell import sign_in, time_range
 from stats.events import Event
@@ -21,46 +21,74 @@ from store.schema import Target
 SHOWN = 50
 
 
+NO_TRIAL = (
+    "`relay_errors` cannot be tried: it looks at every attempt of ten minutes, which are too many to read again for a "
+    "month. `recovered` is told whenever one of these is over."
+)
+NOTES = {
+    "down": "Maintenance and outages of the collector's own network count as they did; silences do not.",
+    "degraded": "`ttft_max` belongs into the target's `[[target]]`; 0 tries its own usual alone: p95 of 15 minutes "
+    "above 3 times the median of that hour over 7 days.",
+    "slo_burn": "`slo` belongs into the target's `[[target]]`.",
+    "certificate": "By the certificate that is served now: those before it are not recorded.",
+    "budget": "By what each day had used in the end: the moment within a day is the last one at which it was written.",
+    "collector_stopped": "As the collector says of itself when it runs again.",
+}
+
+
 @sign_in.fragment()
 def dry_run_card(url: str) -> None:
     """Its controls draw this card alone."""
     targets = [target for target in cache.targets(url) if target.state != "removed"]
-    with theme.card("dry_run", "Dry run", "what an alert would have sent, by the probes that are recorded"):
+    with theme.card("dry_run", "Dry run", "what an alert would have sent, by what is recorded"):
         if not targets:
             st.html('<div class="u q">No target is configured yet.</div>')
             return
-        target, after, clear_after = _controls(targets)
+        target, trial = _controls(targets)
         now, zone = now_ms(), time_range.zone()
-        found = dry_run(url, target, after, clear_after, now)
+        found = dry_run(url, target, trial, now)
         st.html(sentence(found, now, zone) + moments(found, target, now, zone))
-        code_block.show(rule_toml(target.name, after, clear_after), "toml")
-        st.caption(
-            "With your own channel in `to`. Maintenance and outages of the collector's own network count as they did; "
-            "silences do not. Only `down` can be tried: the other kinds look at more than failures."
-        )
+        code_block.show(rule_toml(target.name, trial), "toml")
+        note = NOTES.get(trial.kind, "")
+        st.caption(f"With your own channel in `to`. {note}{' ' if note else ''}{NO_TRIAL}")
 
 
-def _controls(targets: list[Target]) -> tuple[Target, int, int]:
+def _controls(targets: list[Target]) -> tuple[Target, Trial]:
     names = sorted({target.name for target in targets})
-    which, bad, good = st.columns([2, 1, 1], vertical_alignment="bottom")
+    which, what, bad, good = st.columns([2, 2, 1, 1], vertical_alignment="bottom")
     with which:
         name = st.selectbox("Target", names, key="alert_target", bind="query-params")
         places = sorted({target.location for target in targets if target.name == name})
         place = places[0]
         if len(places) > 1:
             place = st.selectbox("Location", places, key="alert_location", bind="query-params")
-    with bad:
-        after = numeric(st.slider, "Failed slots in a row (after)", 1, LONGEST_ROW, 2, key="alert_after")
-    with good:
-        clear_after = numeric(st.slider, "Good slots in a row (clear_after)", 1, LONGEST_ROW, 2, key="alert_clear")
     target = next(target for target in targets if (target.name, target.location) == (name, place))
-    return target, int(after), int(clear_after)
+    with what:
+        kind = st.selectbox("Kind", KINDS, key="alert_kind", bind="query-params")
+    after = clear_after = 2
+    ttft_max_s = slo = None
+    if kind in IN_A_ROW:
+        with bad:
+            after = int(numeric(st.slider, "Bad in a row (after)", 1, LONGEST_ROW, 2, key="alert_after"))
+        with good:
+            clear_after = int(numeric(st.slider, "Good in a row (clear_after)", 1, LONGEST_ROW, 2, key="alert_clear"))
+    if kind == "degraded":
+        chosen_s = numeric(
+            st.slider, "ttft_max, seconds", 0.0, 30.0, min(30.0, target.ttft_max_s or 2.0), 0.1, key="alert_ttft_max"
+        )
+        ttft_max_s = chosen_s or None
+    if kind == "slo_burn":
+        with bad:
+            slo = numeric(
+                st.slider, "slo, percent", 50.0, 99.99, min(99.99, max(50.0, target.slo or 99.5)), 0.01, key="alert_slo"
+            )
+    return target, Trial(kind, after, clear_after, ttft_max_s, slo)
 
 
 def sentence(found: DryRun, now: int, zone: str) -> Markup:
     """How many messages, and of which time."""
     if found.is_cut:
-        when = f"since {formatting.clock(found.since, zone, now)}; it failed too often to look further back"
+        when = f"since {formatting.clock(found.since, zone, now)}; it was bad too often to look further back"
     elif now - found.since < DAYS * 24 * HOUR_MS - HOUR_MS:
         when = f"since the first probe, {formatting.ago(found.since, now)}"
     else:
@@ -75,7 +103,7 @@ def moments(found: DryRun, target: Target, now: int, zone: str) -> Markup:
         return Markup()
     rows = []
     for message in reversed(found.messages[-SHOWN:]):
-        event = Event("down", message.at, target.name, target.location, message.text)
+        event = Event("alert", message.at, target.name, target.location, message.text)
         when = Markup('<a href="{}" target="_self">{}</a>')
         rows.append(
             (when.format(overview_events.link(event), formatting.clock(message.at, zone, now)), quiet(message.text))
@@ -84,10 +112,11 @@ def moments(found: DryRun, target: Target, now: int, zone: str) -> Markup:
     return table((Column("When", "left"), Column("Message", "left wrap")), rows, note=more, region="Messages")
 
 
-def rule_toml(name: str, after: int, clear_after: int) -> str:
+def rule_toml(name: str, trial: Trial) -> str:
     """The `[[alert]]`, as `targets.toml` has it."""
     quoted = json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return (
-        f'[[alert]]\non = ["down", "recovered"]\ntargets = [{quoted}]\nto = ["ops"]\n'
-        f"after = {after}\nclear_after = {clear_after}"
-    )
+    kinds = '["down", "recovered"]' if trial.kind == "down" else f'["{trial.kind}"]'
+    text = f'[[alert]]\non = {kinds}\ntargets = [{quoted}]\nto = ["ops"]'
+    if trial.kind in IN_A_ROW:
+        text += f"\nafter = {trial.after}\nclear_after = {trial.clear_after}"
+    return text

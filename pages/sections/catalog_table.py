@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pandas as pd
 import streamlit as st
@@ -17,6 +18,7 @@ from pages.queries import cache
 from pages.queries.target_history import target_histories
 from pages.queries.time_range import TimeRange
 from pages.sections import compare_targets
+from routing.workload import RequestEstimate, Workload, estimate_request
 from stats.catalog import CatalogModel, Filters, ModelMeasurement, catalog, measurements_by_model
 from store.clock import now_ms
 
@@ -81,18 +83,55 @@ def load_measurements(url: str, window: TimeRange) -> dict[str, ModelMeasurement
     return measurements_by_model(rollups, {target.name: target.model for target in targets})
 
 
-def models_table(shown: Sequence[CatalogModel], measured: Mapping[str, ModelMeasurement], total: int) -> list[str]:
-    """Draw the table; the models of the rows that are selected."""
+def measured_first(shown: Iterable[CatalogModel], measured: Mapping[str, ModelMeasurement]) -> list[CatalogModel]:
+    """The models that probes measured before the others, in the order that they have."""
+    return sorted(shown, key=lambda model: model.model not in measured)
+
+
+def estimates(
+    url: str, shown: Iterable[CatalogModel], measured: Mapping[str, ModelMeasurement], size: Workload | None
+) -> dict[str, RequestEstimate]:
+    """What one request takes and costs, by model; nothing while no size is set."""
+    if size is None:
+        return {}
+    listed = {model.model: model for model in cache.models(url) if model.source == "openrouter"}
+    now, found = now_ms(), {}
+    for model in shown:
+        mine = measured.get(model.model)
+        ttft_ms, speed = (mine.ttft_ms, mine.tokens_per_second) if mine is not None else (None, None)
+        found[model.model] = estimate_request(size, ttft_ms, speed, listed.get(model.model), now)
+    return found
+
+
+def models_table(
+    shown: Sequence[CatalogModel],
+    measured: Mapping[str, ModelMeasurement],
+    known: Sequence[CatalogModel],
+    estimates: Mapping[str, RequestEstimate],
+) -> list[str]:
+    """Draw the table, with what one request takes and costs where that is asked; the models of the rows that are
+    selected, of which the address (`picked`) knows too. Those that the filters hide stay selected.
+    """
+    asked = _asked({model.model for model in known})
     if not shown:
         st.info("No model matches all filters. Loosen one of them.", icon=":material/search_off:")
-        return []
-    columns = {name: column for name, column in _columns().items() if name != "expires_at" or _any_expires(shown)}
-    rows = [asdict(model) | (asdict(measured[model.model]) if model.model in measured else {}) for model in shown]
+        return asked
+    slugs = [model.model for model in shown]
+    hidden = set() if _any_expires(shown) else {"expires_at"}
+    hidden |= set() if estimates else {"seconds", "usd"}
+    columns = {name: column for name, column in _columns().items() if name not in hidden}
+    rows = [
+        asdict(model)
+        | (asdict(measured[model.model]) if model.model in measured else {})
+        | (asdict(estimates[model.model]) if model.model in estimates else {})
+        for model in shown
+    ]
     data = pd.DataFrame(rows, columns=list(columns))
     for name in columns.keys() & {"created_at", "expires_at"}:
         data[name] = pd.to_datetime(data[name].astype("Int64"), unit="ms", utc=True)
     counts = ("context_tokens", "max_output_tokens", "providers")
-    data = data.astype(dict.fromkeys(counts, "Int64") | dict.fromkeys(("ttft_ms", "tokens_per_second"), float))
+    reals = {"ttft_ms", "tokens_per_second", "seconds", "usd"} & columns.keys()
+    data = data.astype(dict.fromkeys(counts, "Int64") | dict.fromkeys(reals, float))
     event = st.dataframe(
         data,
         hide_index=True,
@@ -101,10 +140,37 @@ def models_table(shown: Sequence[CatalogModel], measured: Mapping[str, ModelMeas
         placeholder=formatting.DASH,
         on_select="rerun",
         selection_mode="multi-row",
-        key="models",
-        alt=f"{len(shown)} of {total} models with their prices and limits",
+        # other rows, or another selection in the address, are another table: a selection is of rows, and not of models
+        key=f"models_{st.session_state[_TURN]}_{crc32(' '.join(slugs).encode())}",
+        selection_default={"selection": {"rows": [row for row, slug in enumerate(slugs) if slug in asked]}},
+        alt=f"{len(shown)} of {len(known)} models with their prices and limits",
     )
-    return [shown[row].model for row in event["selection"]["rows"] if row < len(shown)]
+    picked = [slugs[row] for row in event["selection"]["rows"] if row < len(slugs)]
+    picked += [slug for slug in asked if slug not in slugs]
+    _write(picked)
+    return picked
+
+
+PICKED, _WRITTEN, _TURN = "picked", "catalog_picked", "catalog_turn"
+
+
+def _asked(known: Set[str]) -> list[str]:
+    """What the address says is selected. Where a link or Back changed it since, the table is another one."""
+    written = st.query_params.get_all(PICKED)
+    if written != st.session_state.get(_WRITTEN) or _TURN not in st.session_state:
+        st.session_state[_WRITTEN] = written
+        st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+    return [slug for slug in dict.fromkeys(written) if slug in known]
+
+
+def _write(picked: list[str]) -> None:
+    if picked == st.session_state[_WRITTEN]:
+        return
+    st.session_state[_WRITTEN] = picked
+    if picked:
+        st.query_params[PICKED] = picked
+    else:
+        st.query_params.pop(PICKED, None)
 
 
 def _any_expires(shown: Sequence[CatalogModel]) -> bool:
@@ -114,12 +180,14 @@ def _any_expires(shown: Sequence[CatalogModel]) -> bool:
 def _columns() -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
-        "name": st.column_config.TextColumn("model", width=260, pinned=True),
+        "name": st.column_config.TextColumn("name", width=260, pinned=True),
         "model": st.column_config.TextColumn("slug", width=220),
         "context_tokens": number("context", format="localized"),
         "max_output_tokens": number("max output", format="localized"),
         "usd_per_million_input": number("USD per M in", format="$%.4g"),
         "usd_per_million_output": number("USD per M out", format="$%.4g"),
+        "seconds": number("request, s", format="%.2f", help="One request of your workload, by your probes' medians"),
+        "usd": number("request, USD", format="$%.3g", help="One request of your workload, at the listed price"),
         "input_modalities": st.column_config.ListColumn("input", width=120),
         "providers": number("endpoints", help="Known for models that are probed or watched"),
         "created_at": st.column_config.DatetimeColumn("created", format="D MMM YYYY"),

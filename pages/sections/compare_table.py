@@ -8,33 +8,45 @@ from typing import Literal
 from markupsafe import Markup
 
 from pages.components import formatting, glossary, theme
+from pages.components.request_estimate import describe_workload, estimate_seconds, estimate_usd
+from pages.components.states import with_tip
 from pages.components.status_bars import status_bars
-from pages.components.table import below, bold, quiet, table
+from pages.components.table import below, bold, table
 from pages.queries import series_colours
 from pages.queries.target_history import THROUGHPUT, TargetHistory
-from pages.sections.compare_targets import REQUESTS, Column
+from pages.sections.compare_targets import REQUESTS, Column, Share, answers_of, success_of
 from pages.shell import time_range
-from routing.selection import RoutingRequest
-from stats.median_difference import Difference
+from routing.workload import Workload
 from store.schema import Model
 
 
-def comparison(columns: list[Column], request: RoutingRequest) -> Markup:
+def comparison(columns: list[Column], size: Workload) -> Markup:
     """The table; measurements only where there are any."""
-    size = f"{request.prompt_tokens:,d} in, {request.completion_tokens:,d} out"
     rows: list[list[str | None]] = []
-    if any(column.history is not None for column in columns):
+    first = next((column for column in columns if column.history is not None), None)
+    if first is not None:
         for label, write in _MEASURED:
-            cells = [_measured(column, write) for column in columns]
+            cells = [_measured(column, first, write) for column in columns]
             if any(cells) or label not in (FIRST_ANSWER, GAPS):
                 rows.append([_label(label), *cells])
-    costs = [bold(formatting.cost(column.cost_usd)) for column in columns]
-    rows.append([f"Cost of {REQUESTS:,d} requests, {size}", *costs])
+    if any(column.history is not None for column in columns):
+        times = [estimate_seconds(column.estimate) for column in columns]
+        rows.append([f"Time of one request, {describe_workload(size)}", *times])
+    costs = [_cost(column, columns[0]) for column in columns]
+    rows.append([f"Cost of {REQUESTS:,d} requests, {describe_workload(size)}", *costs])
     for label, describe in _CATALOG:
-        facts = [describe(column.model) if column.model is not None else "" for column in columns]
+        facts = [_fact(column, describe) for column in columns]
         rows.append([label, *(fact or None for fact in facts)])
     heads = ["", *(_head(column) for column in columns)]
-    return Markup('<div class="u-card">{}</div>').format(table(heads, rows, kind="compare"))
+    return Markup('<div class="u-card">{}</div>').format(table(heads, rows, kind="compare", note=_note(columns, first)))
+
+
+def _note(columns: list[Column], first: Column | None) -> str:
+    name = (first or columns[0]).name
+    return (
+        f"Green and red: the difference from {name}, where its 95% interval excludes zero. Bold: the best of a row, "
+        "where it differs from every other by more than that."
+    )
 
 
 def _label(label: str) -> str:
@@ -50,44 +62,107 @@ def _head(column: Column) -> Markup:
     return Markup("<b>{}</b><br>not probed").format(name or column.name)
 
 
-def _measured(column: Column, write: Callable[[Column, TargetHistory], str]) -> str | None:
-    return (write(column, column.history) or None) if column.history is not None else None
+Write = Callable[[Column, TargetHistory, Column], str]
+"""Writes a cell; the last one is the column that others are compared with."""
 
 
-def _uptime(_column: Column, history: TargetHistory) -> str:
+def _measured(column: Column, first: Column, write: Write) -> str | None:
+    return (write(column, column.history, first) or None) if column.history is not None else None
+
+
+def _emphasized(column: Column, row: str, text: str) -> Markup:
+    return bold(text) if row in column.best else Markup.escape(text)
+
+
+def _delta(by: float, text: str, *, is_better: bool, tip: str) -> Markup:
+    """A difference from the first column, on a line of its own."""
+    tone, sign = "better" if is_better else "worse", "+" if by > 0 else "−"
+    return Markup('<span class="more">{}</span>').format(
+        with_tip(Markup('<span class="u-delta {}">{}{}</span>').format(tone, sign, text), tip)
+    )
+
+
+def _uptime(column: Column, history: TargetHistory, first: Column) -> str:
     uptime = history.uptime()
-    return bold(formatting.percent(uptime.share)) + below(formatting.uptime_note(uptime))
+    number = _emphasized(column, "uptime", formatting.percent(uptime.share))
+    than = first.history.uptime() if first.history is not None and column is not first else None
+    mine = (uptime.share, uptime.interval) if uptime.share is not None and uptime.interval is not None else None
+    other = (than.share, than.interval) if than and than.share is not None and than.interval is not None else None
+    return number + _share_delta(mine, other, first) + below(formatting.uptime_note(uptime))
 
 
-def _success(_column: Column, history: TargetHistory) -> str:
-    rate = history.success_rate()
-    return formatting.percent(rate.share) + below(formatting.share_of(rate.ok, rate.ok + rate.failed))
+def _success(column: Column, history: TargetHistory, first: Column) -> str:
+    rate, than = history.success_rate(), success_of(first.history) if column is not first else None
+    number = _emphasized(column, "success", formatting.percent(rate.share))
+    delta = _share_delta(success_of(history), than, first)
+    return number + delta + below(formatting.share_of(rate.ok, rate.ok + rate.failed))
 
 
-def _latency(measure: str, quantile: Literal["p50", "p95", "p99"]) -> Callable[[Column, TargetHistory], str]:
-    def write(_column: Column, history: TargetHistory) -> str:
+def _answers(column: Column, history: TargetHistory, first: Column) -> str:
+    than = answers_of(first.history) if column is not first else None
+    number = _emphasized(column, "answers", formatting.percent(history.answers().share))
+    return number + _share_delta(answers_of(history), than, first)
+
+
+def _share_delta(share: Share | None, than: Share | None, first: Column) -> Markup:
+    """In percentage points, where the two intervals do not overlap."""
+    if share is None or than is None or (share[1][0] <= than[1][1] and than[1][0] <= share[1][1]):
+        return Markup()
+    by = share[0] - than[0]
+    tip = f"{formatting.bounds(share[1])}% here and {formatting.bounds(than[1])}% of {first.name}: 95% intervals"
+    return _delta(by, f"{abs(by) * 100:.2g} points", is_better=by > 0, tip=tip)
+
+
+def _latency(measure: str, quantile: Literal["p50", "p95", "p99"]) -> Write:
+    def write(column: Column, history: TargetHistory, first: Column) -> str:
         percentiles = history.percentiles(history.target.profile, measure)
         value: float | None = getattr(percentiles, quantile)
         if value is None:
             return ""
-        return formatting.latency(value) + below(formatting.probes(percentiles.count) if percentiles.is_small else "")
+        small = below(formatting.probes(percentiles.count) if percentiles.is_small else "")
+        if quantile != "p50":  # no interval of these is known
+            return formatting.latency(value) + small
+        number = _emphasized(column, measure, formatting.latency(value))
+        return number + _median_delta(column, measure, formatting.milliseconds, "ms", first) + small
 
     return write
 
 
-def _difference(difference: Difference | None, write: Callable[[float | None], str], unit: str) -> str:
-    """The difference from the first target with its confidence interval, or that the data does not show one."""
+def _median_delta(
+    column: Column, measure: str, write: Callable[[float | None], str], unit: str, first: Column
+) -> Markup:
+    """The difference of a median with its confidence interval, or that the data does not show one."""
+    difference = column.differences.get(measure)
     if difference is None:
-        return ""
+        return Markup()
     if not difference.is_shown:
-        return quiet("no difference shown")
+        return below("no difference shown")
     low, high = (f"{'+' if bound > 0 else '−'}{write(abs(bound))}" for bound in (difference.low, difference.high))
-    return f"{'+' if difference.by > 0 else '−'}{write(abs(difference.by))} {unit}" + below(f"95%: {low} to {high}")
+    is_better = (difference.by > 0) == (measure == "tokens_per_second")
+    tip = f"Compared with {first.name}; 95%: {low} to {high} {unit}"
+    return _delta(difference.by, f"{write(abs(difference.by))} {unit}", is_better=is_better, tip=tip)
 
 
-def _speed(_column: Column, history: TargetHistory) -> str:
+def _cost(column: Column, first: Column) -> str:
+    usd, than = column.estimate.usd, first.estimate.usd
+    number = _emphasized(column, "cost", estimate_usd(column.estimate, REQUESTS))
+    if usd is None or than is None or usd == than:
+        return number
+    difference = formatting.cost(abs(usd - than) * REQUESTS)
+    return number + _delta(usd - than, difference, is_better=usd < than, tip=f"Compared with {first.name}")
+
+
+def _fact(column: Column, describe: Callable[[Column, Model], str]) -> str:
+    return describe(column, column.model) if column.model is not None else ""
+
+
+def _speed(column: Column, history: TargetHistory, first: Column) -> str:
     speed = history.percentiles(THROUGHPUT, "tokens_per_second")
-    return "" if speed.p50 is None else formatting.speed(speed.p50) + below(formatting.probes(speed.count))
+    if speed.p50 is None:
+        return ""
+    number = _emphasized(column, "tokens_per_second", formatting.speed(speed.p50))
+    delta = _median_delta(column, "tokens_per_second", formatting.rate, "tok/s", first)
+    return number + delta + below(formatting.probes(speed.count))
 
 
 def _pair(low_ms: float | None, high_ms: float | None, count: int, note: str) -> str:
@@ -96,18 +171,22 @@ def _pair(low_ms: float | None, high_ms: float | None, count: int, note: str) ->
     )
 
 
-def _first_answer(_column: Column, history: TargetHistory) -> str:
+def _first_answer(_column: Column, history: TargetHistory, _first: Column) -> str:
     known = history.first_answer()
     return "" if known is None else _pair(known.p50, known.p95, known.count, history.newest_note)
 
 
-def _gaps(_column: Column, history: TargetHistory) -> str:
+def _gaps(_column: Column, history: TargetHistory, _first: Column) -> str:
     known = history.gaps()
     return "" if known is None else _pair(known.p50_ms, known.p99_ms, known.count, history.newest_note)
 
 
-def _tokens(value: int | None) -> str:
-    return "" if value is None else formatting.count(value)
+def _tokens(fact: Literal["context_tokens", "max_output_tokens"]) -> Callable[[Column, Model], str]:
+    def write(column: Column, model: Model) -> str:
+        value: int | None = getattr(model, fact)
+        return "" if value is None else _emphasized(column, fact, formatting.count(value))
+
+    return write
 
 
 FIRST_ANSWER, GAPS = "Time to first answer token, p50 / p95", "Inter-token latency, p50 / p99"
@@ -123,25 +202,23 @@ _TERMS = {
     "Incidents": "incident",
     "Correct answers": "correct answers",
 }
-_MEASURED: tuple[tuple[str, Callable[[Column, TargetHistory], str]], ...] = (
+_MEASURED: tuple[tuple[str, Write], ...] = (
     ("Uptime", _uptime),
-    ("", lambda _column, history: status_bars(history.bars_with_errors(), time_range.zone())),
+    ("", lambda _column, history, _first: status_bars(history.bars_with_errors(), time_range.zone())),
     ("Success rate", _success),
     ("TTFT, p50", _latency("ttft_ms", "p50")),
-    ("compared with the first", lambda column, _: _difference(column.slower, formatting.milliseconds, "ms")),
     ("TTFT, p95", _latency("ttft_ms", "p95")),
     ("TTFT, p99", _latency("ttft_ms", "p99")),
     (FIRST_ANSWER, _first_answer),
     ("Total time, p50", _latency("total_ms", "p50")),
     ("Output speed, p50", _speed),
-    ("compared with the first", lambda column, _: _difference(column.faster, formatting.rate, "tok/s")),
     (GAPS, _gaps),
-    ("Incidents", lambda _column, history: formatting.count(len(history.incidents))),
-    ("Correct answers", lambda _column, history: formatting.percent(history.answers().share)),
+    ("Incidents", lambda _column, history, _first: formatting.count(len(history.incidents))),
+    ("Correct answers", _answers),
 )
-_CATALOG: tuple[tuple[str, Callable[[Model], str]], ...] = (
-    ("Price per million, in / out", formatting.prices),
-    ("Context", lambda model: _tokens(model.context_tokens)),
-    ("Max output", lambda model: _tokens(model.max_output_tokens)),
-    ("Input", lambda model: (model.input_modalities or "").replace(",", ", ")),
+_CATALOG: tuple[tuple[str, Callable[[Column, Model], str]], ...] = (
+    ("Price per million, in / out", lambda _column, model: formatting.prices(model)),
+    ("Context", _tokens("context_tokens")),
+    ("Max output", _tokens("max_output_tokens")),
+    ("Input", lambda _column, model: (model.input_modalities or "").replace(",", ", ")),
 )

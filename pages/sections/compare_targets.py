@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
+import numpy as np
 import streamlit as st
 from markupsafe import Markup
 
 from pages.components import theme
-from pages.components.number_inputs import numeric
 from pages.components.table import quiet
 from pages.queries import cache, series_colours
+from pages.queries.listed_prices import priced_row
 from pages.queries.target_history import THROUGHPUT, TargetHistory, target_history
 from pages.queries.time_range import TimeRange
+from pages.shell import workload
 from pages.shell.time_range import in_link
-from routing.prices import price_at
-from routing.selection import RoutingRequest
+from routing.workload import RequestEstimate, Workload, estimate_request
+from stats.comparison import best_fact, best_median, best_share
 from stats.latency import Band
-from stats.median_difference import Difference, difference
+from stats.median_difference import Difference, difference, resampled_medians
+from stats.samples import Samples
+from stats.uptime import wilson
 from store.schema import Endpoint, Model, Target
 
 MOST = 6
@@ -30,6 +35,7 @@ HEAD = theme.head(
     "catalog's facts are shown.",
 )
 MOST_SUGGESTED = 4
+MEDIANS = ("ttft_ms", "total_ms", "tokens_per_second")
 
 
 @dataclass(frozen=True)
@@ -40,10 +46,12 @@ class Column:
     target: Target | None
     model: Model | None
     history: TargetHistory | None
-    cost_usd: float | None
+    estimate: RequestEstimate
     number: int | None = None
-    slower: Difference | None = None
-    faster: Difference | None = None
+    differences: Mapping[str, Difference | None] = field(default_factory=dict)
+    """By measured column: of its median, from the first that is probed; empty for that one."""
+    best: frozenset[str] = frozenset()
+    """The rows in which it is better than all others, by more than the intervals say."""
 
 
 def names(url: str) -> list[str]:
@@ -54,24 +62,40 @@ def names(url: str) -> list[str]:
     return sorted({target.name for target in targets}) + sorted(models)
 
 
+def pair(url: str, name: str | None = None) -> list[str]:
+    """Two targets to compare, `name` (or the first one) and another: of the same model, else the next one. Empty where
+    there are not two.
+    """
+    targets = [target for target in cache.targets(url) if target.state == "active"]
+    known = sorted({target.name for target in targets} | ({name} if name else set()))
+    models = {target.name: target.model for target in cache.targets(url)}
+    if len(known) < 2:
+        return []
+    alike = [one for one in known if sum(models.get(other) == models.get(one) for other in known) > 1]
+    first = name or next(iter(alike), known[0])
+    others = [other for other in known if other != first]
+    same = [other for other in others if models.get(other) == models.get(first)]
+    after = [other for other in others if other > first]
+    return [first, [*same, *after, *others][0]]
+
+
 def name_of(url: str, model: str) -> str:
     """The name of a catalog model here: that of the first target that probes it, else its slug."""
     probing = sorted(t.name for t in cache.targets(url) if t.model == model and t.state != "removed")
     return next(iter(probing), model)
 
 
-def controls(known: list[str]) -> tuple[list[str], RoutingRequest]:
-    """What is compared, and the size of a request, in the URL."""
-    left, middle, right = st.columns([4, 1, 1], vertical_alignment="bottom")
+def controls(url: str, known: list[str]) -> tuple[list[str], Workload]:
+    """What is compared, and the size of a request, in the URL. Who comes without a choice finds two chosen."""
+    if "with" not in st.session_state and "with" not in st.query_params:
+        st.session_state["with"] = pair(url)
+    left, right = st.columns([4, 2], vertical_alignment="bottom")
     with left:
         picked = st.multiselect(
             "Targets and models", known, key="with", bind="query-params", max_selections=MOST, placeholder="2 to 6"
         )
-    with middle:
-        prompt = numeric(st.number_input, "Prompt tokens", 0, 10_000_000, 1_000, step=500, key="prompt")
     with right:
-        output = numeric(st.number_input, "Output tokens", 0, 1_000_000, 500, step=100, key="output")
-    return picked, RoutingRequest(int(prompt), int(output))
+        return picked, workload.control(always=True) or workload.USUAL
 
 
 def suggestions(url: str) -> Markup:
@@ -96,12 +120,12 @@ def _link(text: str, names: list[str]) -> Markup:
     return link.format(query, text, quiet(", ".join(names)))
 
 
-def columns(url: str, picked: list[str], window: TimeRange, request: RoutingRequest, now: int) -> list[Column]:
+def columns(url: str, picked: list[str], window: TimeRange, size: Workload, now: int) -> list[Column]:
     """What is known of each."""
     by_name = {target.name: target for target in reversed(cache.targets(url)) if target.state != "removed"}
-    loaded = [_column(url, name, by_name.get(name), window, request, now) for name in picked]
+    loaded = [_column(url, name, by_name.get(name), window, size, now) for name in picked]
     first = next((column.history for column in loaded if column.history is not None), None)
-    return [_with_differences(column, first) for column in loaded]
+    return _with_best([_with_differences(column, first) for column in loaded])
 
 
 def _with_differences(column: Column, first: TargetHistory | None) -> Column:
@@ -109,38 +133,94 @@ def _with_differences(column: Column, first: TargetHistory | None) -> Column:
     history = column.history
     if history is None or first is None or history is first:
         return column
-    profiles = first.target.profile, history.target.profile
-    ttft, ttft_here = (h.samples(p, "ttft_ms") for h, p in zip((first, history), profiles, strict=True))
-    speed, speed_here = (h.samples(THROUGHPUT, "tokens_per_second") for h in (first, history))
-    return replace(column, slower=difference(ttft, ttft_here), faster=difference(speed, speed_here))
+    found = {name: _difference(_samples(first, name), _samples(history, name)) for name in MEDIANS}
+    return replace(column, differences=found)
 
 
-def _column(url: str, name: str, target: Target | None, window: TimeRange, request: RoutingRequest, now: int) -> Column:
+def _samples(history: TargetHistory, column: str) -> Samples:
+    return history.samples(THROUGHPUT if column == "tokens_per_second" else history.target.profile, column)
+
+
+# not copied: nobody changes it. Of six targets there are 18, of 0.02 s each
+@st.cache_resource(
+    ttl=600, max_entries=512, show_spinner=False, hash_funcs={Samples: lambda samples: samples.buckets.tobytes()}
+)
+def _resampled(samples: Samples) -> np.ndarray:
+    return resampled_medians(samples)
+
+
+def _difference(one: Samples, other: Samples) -> Difference | None:
+    return difference(one, other, _resampled)
+
+
+def _with_best(columns: list[Column]) -> list[Column]:
+    """With the rows in which each is the best."""
+    histories = [column.history for column in columns]
+    uptimes = [history.uptime() if history is not None else None for history in histories]
+    best: dict[str, int | None] = {
+        "uptime": best_share(*_pairs([(up.share, up.interval) if up is not None else None for up in uptimes])),
+        "success": best_share(*_pairs([success_of(history) for history in histories])),
+        "answers": best_share(*_pairs([answers_of(history) for history in histories])),
+        "cost": best_fact([column.estimate.usd for column in columns], is_lowest=True),
+    }
+    for fact in ("context_tokens", "max_output_tokens"):
+        best[fact] = best_fact([getattr(column.model, fact, None) for column in columns], is_lowest=False)
+    for name in MEDIANS:
+        samples = [_samples(history, name) if history is not None else None for history in histories]
+        best[name] = best_median(samples, _difference, is_lowest=name != "tokens_per_second")
+    return [
+        replace(column, best=frozenset(row for row, at in best.items() if at == place))
+        for place, column in enumerate(columns)
+    ]
+
+
+Share = tuple[float, tuple[float, float]]
+
+
+def _pairs(
+    shares: Sequence[tuple[float | None, tuple[float, float] | None] | None],
+) -> tuple[list[float | None], list[tuple[float, float] | None]]:
+    known = [share or (None, None) for share in shares]
+    return [share for share, _ in known], [interval for _, interval in known]
+
+
+def success_of(history: TargetHistory | None) -> Share | None:
+    """The success rate with its 95% Wilson interval; null without a request that counts."""
+    rate = history.success_rate() if history is not None else None
+    return None if rate is None or rate.share is None else (rate.share, wilson(rate.share, rate.ok + rate.failed))
+
+
+def answers_of(history: TargetHistory | None) -> Share | None:
+    """The share of correct answers with its 95% Wilson interval; null without a checked one."""
+    answers = history.answers() if history is not None else None
+    return None if answers is None or answers.share is None else (answers.share, wilson(answers.share, answers.checked))
+
+
+def _column(url: str, name: str, target: Target | None, window: TimeRange, size: Workload, now: int) -> Column:
     known = cache.models(url)
     if target is None:
         model = next((m for m in known if m.model == name and m.source == "openrouter"), None)
-        return Column(name, None, model, None, _cost(model, request, now))
+        return Column(name, None, model, None, _estimate(None, model, size, now))
     model = cache.model_of(target, known)
+    history = target_history(url, target, window, now)
     return Column(
         name=name,
         number=series_colours.numbers(url).get(name),
         target=target,
         model=model,
-        history=target_history(url, target, window, now),
-        cost_usd=_cost(_pinned(url, target) or model, request, now),
+        history=history,
+        estimate=_estimate(history, priced_row(url, target, model), size, now),
     )
 
 
-def _pinned(url: str, target: Target) -> Endpoint | None:
-    if target.provider is None:
-        return None
-    listed = cache.endpoints(url, target.model)
-    return next((row for row in listed if target.provider in (row.provider, row.tag, row.tag.partition("/")[0])), None)
-
-
-def _cost(row: Model | Endpoint | None, request: RoutingRequest, now: int) -> float | None:
-    price = price_at(row, request.prompt_tokens, now) if row is not None else None
-    return None if price is None else price.request_usd(request.prompt_tokens, request.completion_tokens) * REQUESTS
+def _estimate(
+    history: TargetHistory | None, listed: Model | Endpoint | None, size: Workload, now: int
+) -> RequestEstimate:
+    if history is None:
+        return estimate_request(size, None, None, listed, now)
+    ttft = history.percentiles(history.target.profile, "ttft_ms")
+    speed = history.percentiles(THROUGHPUT, "tokens_per_second")
+    return estimate_request(size, ttft.p50, speed.p50, listed, now)
 
 
 def bands(columns: list[Column], column: str) -> dict[str, list[Band]]:

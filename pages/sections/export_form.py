@@ -62,13 +62,14 @@ def preview(url: str, name: str, selection: Selection) -> pd.DataFrame:
     return data
 
 
-def command(name: str, selection: Selection) -> str:
+def command(name: str, selection: Selection, *, has_mark: bool = False) -> str:
     """The command line that writes the same rows."""
     arguments = ["python", "-m", "collectors", "export", name]
     arguments += ["--since", iso(selection.since)] if selection.since is not None else []
     arguments += ["--until", iso(selection.until)] if selection.until is not None else []
     for target in selection.targets:
         arguments += ["--target", target]
+    arguments += ["--bom"] if has_mark else []
     return shlex.join([*arguments, "--output", f"{name}.csv"])
 
 

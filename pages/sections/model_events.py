@@ -26,7 +26,12 @@ def events_card(url: str, target: Target) -> None:
 
     with theme.card("events", "Events", "of this target in this range"):
         kinds = st.multiselect(
-            "Kinds", list(event_list.LABELS.values()), key="event_kinds", bind="query-params", placeholder="Any"
+            "Kinds",
+            list(event_list.LABELS.values()),
+            key="event_kinds",
+            bind="query-params",
+            placeholder="All kinds of events",
+            label_visibility="collapsed",
         )
         shown = filter_events(listed, event_list.kinds_of(kinds))
-        st.html(event_list.event_list(shown, link, time_range.zone(), now_ms(), has_targets=False))
+        st.html(event_list.event_list(shown, link, time_range.zone(), now_ms(), has_targets=False, most_px=300))

@@ -38,6 +38,8 @@ def uptime_by_provider(
         ("Provider", Column("Reported in this range", "strip"), "1 d (reported)", "Your probes' requests"),
         map(cells, endpoints),
         kind="strips",
+        region="Uptime by provider",
+        most_px=240,
         note="Reported: the share of minutes with at least 10 attempts in which at least 80% of them succeeded. Your "
         "probes' requests: every attempt that a probe's route names, fallbacks included.",
     )
@@ -73,6 +75,8 @@ def fallbacks(choices: list[FirstChoice]) -> Markup:
             )
             for choice in choices
         ],
+        region="Fallbacks",
+        most_px=200,
         note=f"{formatting.percent(failed / total)} of {formatting.count(total)} routed requests were not answered by "
         "the provider that was tried first.",
     )

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Literal
 
 from markupsafe import Markup
 
 from pages.components import formatting, notices, theme
 from pages.components.metric import Metric
+from pages.components.request_estimate import describe_workload, estimate_seconds, estimate_usd
+from pages.components.states import with_tip
 from pages.queries import cache
 from pages.queries.error_budgets import ErrorBudget, error_budgets
+from pages.queries.listed_prices import priced_row
 from pages.queries.target_history import THROUGHPUT, TargetHistory, target_history
 from pages.queries.time_range import TimeRange
 from pages.sections.model_providers import other_prices
-from pages.sections.target_state import badge
+from pages.sections.target_state import badge, why_key
+from routing.workload import Workload, estimate_request
 from stats.error_budget import PERIOD_DAYS
-from stats.uptime import Uptime
 from store.clock import DAY_MS
 from store.schema import Model, Probe, Target
 
 CHECKS = {"sum": "fresh sums", "echo": "fresh numbers to repeat"}
 MOST_PARAMETERS = 8
+LONGEST_BEGINNING = 160
 
 
 @dataclass(frozen=True)
@@ -56,19 +61,27 @@ def header(view: View, colour: str, now: int, zone: str) -> Markup:
         chips = [*(model.input_modalities or "").split(","), *parameters, *chips]
     chips += (target.tags or "").split(",")
     chip = Markup('<span class="u-chip">{}</span>')
-    about = Markup('<div style="margin-top:10px;max-width:76ch" class="q">{}</div>')
     since = f" since {formatting.clock(state.since, zone, now)}" if state.since is not None else ""
     return Markup(
-        '<div class="u u-head"><h1>{}{}</h1><div class="facts">{}</div>{}<div class="u-chips">{}{}</div>{}</div>'
+        '<div class="u u-head"><div class="u-name"><h1>{}{}</h1>{}</div><div class="facts">{}</div>{}'
+        '<div class="u-chips">{}</div>{}</div>'
     ).format(
         theme.swatch(colour),
         target.name,
-        Markup().join(Markup("<span>{}</span>").format(fact) for fact in facts),
-        about.format(model.description) if model is not None and model.description else "",
-        Markup().join(chip.format(text.replace("_", " ")) for text in chips if text),
         badge(state, target, view.newest, view.rest, since, now, zone),
+        Markup().join(Markup("<span>{}</span>").format(fact) for fact in facts),
+        _description(model.description) if model is not None and model.description else "",
+        Markup().join(chip.format(text.replace("_", " ")) for text in chips if text),
         _rest_note(view.rest, now, zone),
     )
+
+
+def _description(text: str) -> Markup:
+    """A long one is behind its beginning."""
+    if len(text) <= LONGEST_BEGINNING:
+        return Markup('<div class="u-about-model q">{}</div>').format(text)
+    beginning = shorten(text, LONGEST_BEGINNING, placeholder="…")
+    return Markup('<details class="u-about-model q"><summary>{}</summary>{}</details>').format(beginning, text)
 
 
 def _model_facts(model: Model | None, now: int, zone: str) -> Iterator[str]:
@@ -97,14 +110,14 @@ def _rest_note(rest: tuple[int, str] | None, now: int, zone: str) -> Markup:
     ).format(formatting.until(until, zone, now), why)
 
 
-def numbers(view: View, colour: str) -> list[Metric]:
-    """The numbers below the head."""
+def numbers(view: View, colour: str, size: Workload | None, now: int) -> list[Metric]:
+    """The numbers below the head; `size` of a request that somebody would send there."""
     history = view.history
     success, answers = history.success_rate(), history.answers()
     speed = history.percentiles(THROUGHPUT, "tokens_per_second")
     checked = CHECKS.get(history.target.answer_check or "sum", "checked answers")
     return [
-        _uptime(history.uptime()),
+        _uptime(history),
         *_error_budget(view.budget),
         _ttft(history, colour),
         *_first_answer(history),
@@ -117,6 +130,7 @@ def numbers(view: View, colour: str) -> list[Metric]:
             trend=history.median_line(THROUGHPUT, "tokens_per_second"),
             colour=colour,
         ),
+        *_request(view, speed.p50, size, now),
         Metric(
             "Success rate",
             formatting.percent(success.share),
@@ -134,14 +148,16 @@ def numbers(view: View, colour: str) -> list[Metric]:
     ]
 
 
-def _uptime(uptime: Uptime) -> Metric:
+def _uptime(history: TargetHistory) -> Metric:
+    uptime = history.uptime()
     bounds, note = "", formatting.uptime_note(uptime)
     if uptime.share is not None:
         low, high = (formatting.percent(share) for share in uptime.strict)
         bounds = f"If all undecided time was down: {low}; if all of it was up: {high}."
         interval, coverage = formatting.bounds(uptime.interval), formatting.percent(uptime.coverage)
         note = f"{interval} (95%), {formatting.probes(uptime.probes)}, coverage {coverage}"
-    return Metric("Uptime", formatting.percent(uptime.share), "", note, "uptime", bounds)
+    number = with_tip(formatting.percent(uptime.share), "Why this number?", why_key(history.target, "uptime"))
+    return Metric("Uptime", number, "", note, "uptime", bounds)
 
 
 def _error_budget(budget: ErrorBudget | None) -> list[Metric]:
@@ -171,6 +187,23 @@ def _ttft(history: TargetHistory, colour: str) -> Metric:
         trend=history.median_line(profile, "ttft_ms"),
         colour=colour,
     )
+
+
+def _request(view: View, tokens_per_second: float | None, size: Workload | None, now: int) -> list[Metric]:
+    """One request of the viewer's workload; nothing while none is set."""
+    if size is None:
+        return []
+    target = view.history.target
+    ttft_ms = view.history.percentiles(target.profile, "ttft_ms").p50
+    estimate = estimate_request(size, ttft_ms, tokens_per_second, priced_row(view.history.url, target, view.model), now)
+    return [
+        Metric(
+            "Your request",
+            estimate_seconds(estimate),
+            f"/ {estimate_usd(estimate)}",
+            f"{describe_workload(size)}; by medians in this range, at the price listed now",
+        )
+    ]
 
 
 def _first_answer(history: TargetHistory) -> list[Metric]:

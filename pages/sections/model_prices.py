@@ -27,7 +27,8 @@ def history_card(name: str, versions: Sequence[Model]) -> None:
     """Price and context size of a model's versions, of which there is one at least, and each change in words."""
     zone = time_range.zone()
     moved = [what for what, facts in CHARTED.items() if any(_moved(versions, fact) for fact in facts.values())]
-    with theme.card("history", "History", "price and context size as published, with each change"):
+    charts = [f"{what}_chart" for what in moved]
+    with theme.card("history", "History", "price and context size as published, with each change", charts=charts):
         for what, place in zip(moved, st.columns(len(moved)) if moved else (), strict=True):
             with place:
                 _chart(what, name, versions, zone)

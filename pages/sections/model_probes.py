@@ -46,6 +46,7 @@ def last_probes(url: str, target: Target, now: int, zone: str) -> Markup:
         [_cells(probe, now, zone, reasons, changes.get(place)) for place, probe in enumerate(probes)],
         kind="last",
         region="Last probes",
+        most_px=360,
         note=Markup('<a href="{}" target="_self">View and export all of them</a>').format(export),
     )
 

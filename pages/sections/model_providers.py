@@ -48,7 +48,7 @@ def providers(
             formatting.rate(own.speed.p50 if own is not None else None),
         ]
 
-    return table(COLUMNS, map(cells, endpoints))
+    return table(COLUMNS, map(cells, endpoints), region="Providers", most_px=360)
 
 
 def _supports(endpoint: Endpoint) -> Markup:

@@ -21,17 +21,24 @@ from store.schema import Target, Usage
 PARTS = {"By version": "variant", "By app": "app"}
 TOP_APPS = 10
 MOST_CHAINS = 10
+NO_TRAFFIC = NOTHING.format(
+    Markup("No request has passed to this target through the relay (<code>python -m collectors relay</code>).")
+)
 
 
 def cards(url: str, target: Target, history: TargetHistory, since: int, until: int) -> None:
-    """All of it; nothing for a target that has no traffic at all."""
+    """All of it; a line for a target that has no traffic at all."""
     if target.name not in traffic.targets(url):
+        st.html(NO_TRAFFIC)
         return
     view = traffic.view(url, target.name, since, until)
     with theme.card("traffic", "Traffic", "real requests through your relay, at all locations; probes excluded"):
         st.html(comparison(view, history))
     left, right = st.columns([2, 1])
-    with left, theme.card("own_tokens", "Your tokens", "per day (UTC), through your relay"):
+    with (
+        left,
+        theme.card("own_tokens", "Your tokens", "per day (UTC), through your relay", charts=["own_tokens_chart"]),
+    ):
         _tokens(target, view.usage)
     with right, theme.card("own_apps", "Your apps", "by the HTTP-Referer of their requests"):
         st.html(apps(view.usage))

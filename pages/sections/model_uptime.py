@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import streamlit as st
 from markupsafe import Markup
 
 from pages.components import formatting, theme
@@ -13,8 +14,10 @@ from pages.components.table import bold, quiet
 from pages.queries import cache
 from pages.queries.target_history import BARS, PARTS_OF_A_BAR, TargetHistory, target_histories
 from pages.queries.time_range import TimeRange
+from pages.shell import sign_in, time_range
 from stats.consensus import consensus
 from stats.incidents import Incident, mean_time_between_failures_s, mean_time_to_recovery_s
+from store.clock import now_ms
 from store.schema import Target
 
 SHOWN = 3
@@ -65,6 +68,16 @@ def _incident(history: TargetHistory, incident: Incident, now: int, zone: str) -
         tip += f". First: {formatting.outcome(first.outcome)}. {formatting.describe_probe(asdict(first))}"
     text = f"{formatting.clock(incident.began_at, zone, now)}, {ended}, {formatting.outcome(incident.cause)}{why}"
     return with_tip(text, tip)
+
+
+def all_locations_card(url: str, target: Target, locations: list[str]) -> None:
+    """The same as `all_locations`, following along."""
+
+    @sign_in.fragment(run_every="10s")
+    def draw() -> None:
+        st.html(all_locations(url, target, locations, time_range.current().fresh(), now_ms(), time_range.zone()))
+
+    draw()
 
 
 def all_locations(url: str, target: Target, locations: list[str], window: TimeRange, now: int, zone: str) -> Markup:

@@ -42,7 +42,9 @@ def load_usage(url: str, model: str, window: TimeRange) -> list[Usage]:
 def activity(url: str, model: Model, window: TimeRange) -> None:
     """Tokens per day by version or provider, as bars or as shares."""
     rows = load_usage(url, model.canonical_slug or model.model, window)
-    with theme.card("activity", "Activity", "tokens processed per day (UTC), probes excluded"):
+    with theme.card(
+        "activity", "Activity", "tokens processed per day (UTC), probes excluded", charts=["activity_chart"]
+    ):
         with st.container(horizontal=True):
             is_own = _switch("Whose", (PUBLIC, OWN), key="activity_of") == OWN
             as_share = _switch("As", (TOKENS, SHARE), key="activity_as") == SHARE

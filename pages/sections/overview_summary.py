@@ -1,49 +1,23 @@
-"""What surrounds the overview's rows: the filter, the comparison of targets, their costs, and the introduction."""
+"""What surrounds the overview's rows: the comparison of targets, their costs, and the introduction."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import streamlit as st
 from markupsafe import Markup
 
 from charts.latency_speed_scatter import Point
 from pages.components import formatting
 from pages.components.table import NOTHING, below, table
 from pages.queries import cache, series_colours
-from pages.sections.overview_table import MOST_ROWS, Row, RowFilter
+from pages.sections.overview_rows import Row
 from pages.shell import help
 from stats.costs import Cost
 from store.clock import now_ms
-from store.schema import Target
 
-MOST_COSTS, FEW = 12, 8
+MOST_COSTS = 12
 NEW_MS = 3_600_000
 """How long after the very first probe the introduction is open by itself."""
-
-
-def controls(targets: Sequence[Target]) -> RowFilter:
-    """The filter, in the URL; offered where there are more targets than fit on a screen."""
-    if len(targets) <= FEW:
-        return RowFilter()
-    with st.container(horizontal=True, vertical_alignment="center", key="find_row"):
-        text = st.text_input(
-            "Find",
-            key="find",
-            bind="query-params",
-            placeholder=f"search {len(targets)} targets by name, model or tag",
-            label_visibility="collapsed",
-            width=360,
-        )
-        only = st.toggle("Only targets that are not up", key="troubled", bind="query-params")
-        everything = st.toggle("All rows", key="all_rows", bind="query-params") if len(targets) > MOST_ROWS else False
-    return RowFilter(text, only, everything)
-
-
-def row_limit_note(count: int, row_filter: RowFilter) -> None:
-    """Say that there are more rows than are drawn."""
-    if count > MOST_ROWS and not row_filter.everything:
-        st.caption(f"The first {MOST_ROWS} of {count}, those that are down first. Search above, or show all rows.")
 
 
 def points(url: str, rows: Sequence[Row]) -> list[Point]:

@@ -1,279 +1,202 @@
-"""The overview: one row a target, and the numbers above the rows."""
+"""The overview's rows: full or compact, in groups by tag, and the parts that a row is made of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
 from urllib.parse import urlencode
 
-import streamlit as st
 from markupsafe import Markup
 
 from pages.components import formatting, glossary, notices, states, theme
-from pages.components.metric import Metric
+from pages.components.request_estimate import request_estimate
 from pages.components.sparkline import sparkline
 from pages.components.status_bars import status_bars
 from pages.components.table import bold, quiet
 from pages.queries import cache, series_colours
-from pages.queries.error_budgets import ErrorBudget, error_budgets
-from pages.queries.target_history import THROUGHPUT, TargetHistory, target_histories
-from pages.queries.time_range import TimeRange
-from pages.sections.target_state import badge
-from pages.shell.time_range import in_link, zone
-from stats.incidents import TargetState
+from pages.queries.target_history import THROUGHPUT, fleet_bars
+from pages.sections.overview_rows import Group, Layout, Row, group_rows
+from pages.sections.target_state import badge, why_key
+from routing.workload import RequestEstimate, Workload
 from stats.samples import Percentiles
 from stats.status_bars import MOST_BARS, Bar
-from stats.uptime import Uptime
-from store.clock import DAY_MS, now_ms
-from store.schema import Model, Probe, Target
+from store.schema import Model, Target
+
+MOST_ROWS, MOST_COMPACT = 30, 100
+"""Those that are down come first; the rest is a click, or a search, away."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """What one target's row shows; its bars and trends are computed only where it is drawn."""
-
-    history: TargetHistory
-    model: Model | None
-    newest: Probe | None
-    uptime: Uptime
-    ttft: Percentiles
-    speed: Percentiles
-    budget: ErrorBudget | None
-    """Of the last 30 days; null for a target without an objective."""
-
-    @property
-    def target(self) -> Target:
-        """At one location."""
-        return self.history.target
-
-    @property
-    def state(self) -> TargetState:
-        """What it is now."""
-        return self.history.state
-
-    @property
-    def last_at(self) -> int | None:
-        """When it was last probed (milliseconds UTC)."""
-        return self.newest.started_at if self.newest is not None else None
-
-
-@dataclass(frozen=True)
-class RowFilter:
-    """Which targets are shown: a part of their name, model or tags; whether only those that are not up; whether all of
-    them, or the first `MOST_ROWS`.
+class Drawing:
+    """What all rows share: the moment (milliseconds UTC), the viewer's zone, what links to a target's page carry along,
+    and the viewer's workload.
     """
 
-    text: str = ""
-    only_troubled: bool = False
-    everything: bool = False
-
-    def matches(self, row: Row) -> bool:
-        """Whether a row is wanted."""
-        target = row.target
-        text = f"{target.name} {target.model} {target.provider or ''} {target.tags or ''}".lower()
-        return all(part in text for part in self.text.lower().split()) and not (
-            self.only_troubled and row.state.status == "up"
-        )
+    url: str
+    now: int
+    zone: str
+    link: dict[str, str]
+    size: Workload | None
+    layout: Layout
+    says_location: bool
+    colours: dict[str, int]
 
 
-@dataclass(frozen=True)
-class OverviewContent:
-    """What the live part shows, ready to be sent; `is_new` when no target was ever probed."""
-
-    is_new: bool
-    rows: list[Row]
-    metrics: list[Metric]
-    table: Markup
-
-
-MOST_ROWS = 30
-"""Those that are down come first; the rest is a click, or a search, away."""
-SLOT_MS = 10_000
-"""How long the live part is the same for all viewers of the same range."""
-
-
-def overview_content(url: str, window: TimeRange, row_filter: RowFilter) -> OverviewContent:
-    """The live part's content: made once in `SLOT_MS`, however many look at it."""
-    since = None if window.is_live else window.since
-    view = (since, window.until - window.since, window.words, row_filter)
-    return _content(url, *view, zone(), tuple(in_link().items()), cache.rounded(now_ms(), SLOT_MS))
-
-
-# not copied for each viewer: nobody changes it
-@st.cache_resource(ttl=60, max_entries=16, show_spinner=False, hash_funcs={RowFilter: hash})
-def _content(
-    url: str,
-    since: int | None,
-    span: int,
-    words: str,
-    row_filter: RowFilter,
-    zone: str,
-    link: tuple[tuple[str, str], ...],
-    slot: int,
-) -> OverviewContent:
-    now = now_ms()
-    window = TimeRange(now - span, now, True, words) if since is None else TimeRange(since, since + span, False, words)
-    fleet = rows(url, [target for target in cache.targets(url) if target.state != "removed"], window, now)
-    if all(row.last_at is None for row in fleet):
-        return OverviewContent(True, [], [], Markup())
-    wanted = [row for row in fleet if row_filter.matches(row)]
-    html = overview_table(url, wanted, now, zone, dict(link), everything=row_filter.everything)
-    return OverviewContent(False, wanted, summary(url, fleet, window, now), html)
-
-
-def rows(url: str, targets: list[Target], window: TimeRange, now: int) -> list[Row]:
-    """A row for each target at each location, as configured: those that are down first, then by name."""
-    models, budgets = cache.models(url), error_budgets(url, targets, now)
-    unsorted = [
-        Row(
-            history,
-            cache.model_of(history.target, models),
-            cache.newest_of(url, history.target),
-            history.uptime(),
-            history.percentiles(history.target.profile, "ttft_ms"),
-            history.percentiles(THROUGHPUT, "tokens_per_second"),
-            budgets.get((history.target.name, history.target.location)),
-        )
-        for history in target_histories(url, targets, window, now, coarse=True)
-    ]
-    order = {"down": 0, "degraded": 1, "not_counted": 2, "stale": 3, "paused": 5, "waiting": 6, "disabled": 7}
-    return sorted(unsorted, key=lambda row: order.get(row.state.status, 4))
-
-
-def summary(url: str, rows: list[Row], window: TimeRange, now: int) -> list[Metric]:
-    """The four numbers on top."""
-    probed = [row for row in rows if row.state.status in ("up", "degraded", "down", "not_counted", "stale")]
-    medians = [row.ttft.p50 for row in rows if row.ttft.p50 is not None]
-    probes = sum(row.uptime.probes for row in rows)
-    covered = [row.uptime.coverage for row in probed]
-    coverage = formatting.percent(sum(covered) / len(covered)) if covered else formatting.DASH
-    return [
-        _targets_up(rows, probed, now),
-        Metric(
-            "Median time to first token",
-            formatting.milliseconds(median(medians) if medians else None),
-            "ms",
-            f"over {formatting.plural(len(medians), 'target')} {window.words}",
-            "TTFT",
-        ),
-        Metric(f"Probes {window.words}", formatting.count(probes), "", f"coverage {coverage}", "coverage"),
-        _spent(url, now),
-    ]
-
-
-def _targets_up(rows: list[Row], probed: list[Row], now: int) -> Metric:
-    """Of targets that have no recent probe it is not known whether they are down; degraded ones are up."""
-    slow = sum(row.state.status == "degraded" for row in probed)
-    up = sum(row.state.status == "up" for row in probed) + slow
-    down, stale = ([row for row in probed if row.state.status == status] for status in ("down", "stale"))
-    waiting = sum(row.state.status == "waiting" for row in rows)
-    notes = []
-    if down:
-        longest = min(down, key=lambda row: row.state.since or 0)
-        for_s = (now - (longest.state.since or longest.last_at or now)) / 1_000
-        notes = [f"{len(down)} down, {longest.target.name} for {formatting.duration(for_s)}"]
-    notes += [f"{slow} degraded"] if slow else []
-    notes += [f"{len(stale)} not seen lately"] if stale else []
-    paused = sum(row.state.status == "paused" for row in rows)
-    notes += [f"{paused} paused"] if paused and not down else []
-    notes += [f"{waiting} waiting for a key"] if waiting and not down else []
-    note = ", ".join(notes) or "none down"
-    return Metric("Targets up", str(up), f"of {len(probed)}", note, tone="down" if down else "degraded" if slow else "")
-
-
-def _spent(url: str, now: int) -> Metric:
-    today = cache.spending(url, now - now % DAY_MS, now - now % DAY_MS + DAY_MS)
-    unpriced = sum(spending.unpriced_requests for spending in today)
-    costs = cache.costs(url, cache.rounded(now, 300_000))
-    so_far, projected = sum(cost.month_usd for cost in costs), sum(cost.projected_usd for cost in costs)
-    note = formatting.plural(sum(spending.requests for spending in today), "request")
-    note += f", {unpriced} of them of unknown cost" if unpriced else ""
-    note += f"; this month {formatting.money(so_far)}, projected {formatting.money(projected)}" if projected else ""
-    usd = formatting.money(sum(spending.cost_usd for spending in today))
-    return Metric("Spent today (UTC)", usd, "", note, "spent")
+def most_rows(layout: Layout) -> int:
+    """How many rows are drawn while nobody asks for all of them."""
+    return MOST_COMPACT if layout.is_compact or layout.by_location else MOST_ROWS
 
 
 def overview_table(
-    url: str, rows: list[Row], now: int, zone: str, link: dict[str, str], *, everything: bool = True
-) -> Markup:
-    """The first `MOST_ROWS`, or all. `link` is what a link to a target's page carries along."""
-    if not rows:
-        return Markup('<div class="u u-card q">No targets match your search.</div>')
-    shown = [(row, row.history.bars(MOST_BARS)) for row in (rows if everything else rows[:MOST_ROWS])]
-    widths = {bars[0].until - bars[0].since for _, bars in shown}
-    each = formatting.duration(min(widths) / 1_000) + (" or more" if len(widths) > 1 else "")
-    head = Markup(
-        '<div class="u-row head"><div>{}</div><div>{}, each bar {}</div><div>{}</div><div>{}</div>'
-        '<div>{}, {}</div><div class="last">Last probe</div></div>'
-    ).format(
-        glossary.term("target", "Target"),
-        glossary.term("uptime", "Uptime"),
-        each,
-        glossary.term("TTFT", "Time to first token"),
-        glossary.term("output speed", "Output speed"),
-        glossary.term("context", "Context"),
-        glossary.term("price", "price per M"),
-    )
-    say_location, numbers = len({row.target.location for row in rows}) > 1, series_colours.numbers(url)
-    body = (
-        _row(
-            row,
-            bars,
-            now,
-            zone,
-            f" · {row.target.location}" if say_location else "",
-            series_colours.variable(numbers.get(row.target.name, 0)),
-            _link(row.target, link, say_location),
-            cache.resting(url, row.target, now),
-        )
-        for row, bars in shown
-    )
-    return Markup('<div class="u u-list">{}{}</div>').format(head, Markup().join(body))
-
-
-def _row(
-    row: Row,
-    bars: list[Bar],
+    url: str,
+    rows: list[Row],
     now: int,
     zone: str,
-    location: str,
-    colour: str,
-    link: str,
-    rest: tuple[int, str] | None,
+    link: dict[str, str],
+    size: Workload | None = None,
+    layout: Layout | None = None,
+    *,
+    everything: bool = True,
 ) -> Markup:
-    target, state, history = row.target, row.state, row.history
-    since = "" if state.since is None else f", {formatting.duration((now - state.since) / 1_000)}"
+    """The first `most_rows`, or all. `link` is what a link to a target's page carries along."""
+    layout = layout or Layout()
+    if not rows:
+        return Markup('<div class="u u-card q">No targets match your search.</div>')
+    says_location = len({row.target.location for row in rows}) > 1
+    drawing = Drawing(url, now, zone, link, size, layout, says_location, series_colours.numbers(url))
+    left = len(rows) if everything else most_rows(layout)
+    groups = []
+    for group in group_rows(rows, by_tag=layout.by_tag):
+        shown = group.rows if everything else group.rows[: max(0, left)]
+        left -= len(shown)
+        groups.append((group, [(row, row.history.bars(MOST_BARS)) for row in shown]))
+    widths = {bars[0].until - bars[0].since for _, shown in groups for _, bars in shown}
+    each = formatting.duration(min(widths) / 1_000) + (" or more" if len(widths) > 1 else "")
+    body = Markup().join(part for group, shown in groups if shown for part in _group(drawing, group, shown))
+    return Markup('<div class="u u-list{}">{}{}</div>').format(
+        " compact" if layout.is_compact else "", _head(each, layout), body
+    )
+
+
+def _head(each: str, layout: Layout) -> Markup:
+    terms = [
+        glossary.term("target", "Target"),
+        *([Markup("State")] if layout.is_compact else []),
+        glossary.term("uptime", "Uptime") + (Markup(", each bar {}").format(each)),
+        *([Markup()] if layout.is_compact else []),
+        glossary.term("TTFT", "TTFT, p95" if layout.is_compact else "Time to first token"),
+        glossary.term("output speed", "Speed" if layout.is_compact else "Output speed"),
+        glossary.term("price", "Price per M")
+        if layout.is_compact
+        else glossary.term("context", "Context") + Markup(", ") + glossary.term("price", "price per M"),
+    ]
+    cells = Markup().join(Markup("<div>{}</div>").format(term) for term in terms)
+    return Markup('<div class="u-row head">{}<div class="last">Last probe</div></div>').format(cells)
+
+
+def _group(drawing: Drawing, group: Group, shown: Sequence[tuple[Row, list[Bar]]]) -> Iterator[Markup]:
+    if group.name is not None:
+        yield _group_head(drawing, group.name, group)
+    draw = _compact_row if drawing.layout.is_compact else _row
+    yield from (draw(drawing, row, bars) for row, bars in shown)
+
+
+def _group_head(drawing: Drawing, name: str, group: Group) -> Markup:
+    """The worst state of a group, how many have which, and one bar for all of them."""
+    worst, count = group.worst, len(group.rows)
+    alike = sum(row.state.status == worst for row in group.rows)
+    words = states.WORDS[worst] if alike == count else f"{alike} of {count} {states.WORDS[worst]}"
+    bars = status_bars(fleet_bars([row.history for row in group.rows], MOST_BARS), drawing.zone)
     return Markup(
-        '<div class="u-row{}"><div class="wide"><a href="{}" target="_self" data-target="{}">{}{}</a><br>'
-        '<code>{}</code>{}<br>{}{}</div><div class="wide">{}<div style="margin-top:5px">{} {}{}</div></div>'
-        '<div>{}{}</div><div>{}{}</div><div>{}</div><div class="last" data-tip="{}">'
-        '<span class="only-narrow">last probe</span>{}</div></div>'
+        '<div class="u-group" role="heading" aria-level="2"><div><b>{}</b> {}</div><div>{}</div><div>{}</div></div>'
+    ).format(name, quiet(formatting.plural(count, "target")), states.state(worst, words), bars)
+
+
+def _row(drawing: Drawing, row: Row, bars: list[Bar]) -> Markup:
+    target, history = row.target, row.history
+    colour = series_colours.variable(drawing.colours.get(target.name, 0))
+    return Markup(
+        '<div class="u-row{}"><div class="wide">{}<br><code>{}</code>{}<br>{}{}</div>'
+        '<div class="wide">{}<div style="margin-top:5px">{} {}{}</div></div>'
+        "<div>{}{}</div><div>{}{}</div><div>{}</div>{}</div>"
     ).format(
-        " off" if state.status == "disabled" else "",
-        link,
-        target.name,
-        theme.swatch(colour),
-        target.name,
+        _off(row),
+        _name(drawing, row, colour),
         target.model,
-        location,
-        badge(state, target, row.newest, rest, since, now, zone),
-        notices.countdown_mark(row.model, now),
-        status_bars(bars, zone),
-        bold(formatting.percent(row.uptime.share) if row.uptime.share is not None else ""),
-        quiet(formatting.uptime_note(row.uptime) if state.status != "waiting" else "not probed"),
-        _budget(row.budget),
+        f" · {target.location}" if drawing.says_location else "",
+        _badge(drawing, row),
+        notices.countdown_mark(row.model, drawing.now),
+        status_bars(bars, drawing.zone),
+        _uptime(row),
+        quiet(formatting.uptime_note(row.uptime) if row.state.status != "waiting" else "not probed"),
+        _budget(row),
         _number(row.ttft, formatting.milliseconds, "ms", with_p95=True),
         sparkline(history.median_line(target.profile, "ttft_ms"), colour),
         _number(row.speed, formatting.rate, "tok/s", with_p95=False),
         sparkline(history.median_line(THROUGHPUT, "tokens_per_second"), colour),
-        _facts(row.model),
-        formatting.exact(row.last_at, zone) if row.last_at is not None else "",
-        formatting.ago(row.last_at, now),
+        _facts(row.model, row.estimate(drawing.size, drawing.now)),
+        _last(drawing, row, Markup('<span class="only-narrow">last probe</span>')),
     )
 
 
-def _budget(budget: ErrorBudget | None) -> Markup:
+def _compact_row(drawing: Drawing, row: Row, bars: list[Bar]) -> Markup:
+    """The same in one line; what does not fit is in the full row, and on the target's page."""
+    colour = series_colours.variable(drawing.colours.get(row.target.name, 0))
+    location = quiet(f" · {row.target.location}") if drawing.says_location else ""
+    estimate = row.estimate(drawing.size, drawing.now)
+    p95 = f" {formatting.milliseconds(row.ttft.p95)}" if row.ttft.p95 is not None and not row.ttft.is_small else ""
+    return Markup(
+        '<div class="u-row{}"><div class="name">{}{}</div><div>{}</div><div class="bars">{}</div><div>{}</div>'
+        "<div>{}{}</div><div>{}</div><div>{}</div>{}</div>"
+    ).format(
+        _off(row),
+        _name(drawing, row, colour),
+        location,
+        _badge(drawing, row),
+        status_bars(bars, drawing.zone),
+        _uptime(row) or quiet(formatting.DASH),
+        bold(formatting.milliseconds(row.ttft.p50)) if row.ttft.p50 is not None else quiet(formatting.DASH),
+        quiet(p95),
+        bold(formatting.rate(row.speed.p50)) if row.speed.p50 is not None else quiet(formatting.DASH),
+        quiet(_price(row.model)) if estimate is None else request_estimate(estimate),
+        _last(drawing, row),
+    )
+
+
+def _off(row: Row) -> str:
+    return " off" if row.state.status == "disabled" else ""
+
+
+def _name(drawing: Drawing, row: Row, colour: str) -> Markup:
+    name = row.target.name
+    link = _link(row.target, drawing.link, drawing.says_location)
+    return Markup('<a href="{}" target="_self" data-target="{}">{}{}</a>').format(
+        link, name, theme.swatch(colour), name
+    )
+
+
+def _badge(drawing: Drawing, row: Row) -> Markup:
+    state, now = row.state, drawing.now
+    since = "" if state.since is None else f", {formatting.duration((now - state.since) / 1_000)}"
+    rest = cache.resting(drawing.url, row.target, now)
+    return badge(state, row.target, row.newest, rest, since, now, drawing.zone)
+
+
+def _uptime(row: Row) -> Markup:
+    if row.uptime.share is None:
+        return Markup()
+    number = bold(formatting.percent(row.uptime.share))
+    return states.with_tip(number, formatting.uptime_note(row.uptime), why_key(row.target, "uptime"))
+
+
+def _last(drawing: Drawing, row: Row, label: Markup | None = None) -> Markup:
+    when = formatting.exact(row.last_at, drawing.zone) if row.last_at is not None else ""
+    ago = formatting.ago(row.last_at, drawing.now)
+    return Markup('<div class="last" data-tip="{}">{}{}</div>').format(when, label or "", ago)
+
+
+def _budget(row: Row) -> Markup:
+    budget = row.budget
     if budget is None:
         return Markup()
     words = f"30 d error budget {notices.budget_in_words(budget.left)}"
@@ -281,8 +204,8 @@ def _budget(budget: ErrorBudget | None) -> Markup:
     return Markup("<br>{}").format(states.with_tip(said, glossary.DEFINITIONS["error budget"]))
 
 
-def _link(target: Target, link: dict[str, str], say_location: bool) -> str:
-    location = {"location": target.location} if say_location else {}
+def _link(target: Target, link: dict[str, str], says_location: bool) -> str:
+    location = {"location": target.location} if says_location else {}
     return f"model?{urlencode({'target': target.name} | location | link)}"
 
 
@@ -293,11 +216,17 @@ def _number(value: Percentiles, write: Callable[[float | None], str], unit: str,
     return Markup('<span class="big">{}</span> {}').format(write(value.p50), quiet(f"{unit}{note}"))
 
 
-def _facts(model: Model | None) -> Markup:
+def _facts(model: Model | None, estimate: RequestEstimate | None) -> Markup:
     if model is None:
-        return quiet(formatting.DASH)
+        return request_estimate(estimate) or quiet(formatting.DASH)
+    facts = (formatting.context(model.context_tokens), quiet(_price(model)))
+    return Markup("<br>").join(part for part in (*facts, request_estimate(estimate)) if part)
+
+
+def _price(model: Model | None) -> str:
+    if model is None:
+        return formatting.DASH
     prices = {model.usd_per_million_input, model.usd_per_million_output}
-    price = f"price {formatting.UNKNOWN}" if None in prices else formatting.prices(model)
-    return Markup("{}<br>{}").format(
-        formatting.context(model.context_tokens), quiet("free" if prices == {"0"} else price)
-    )
+    if None in prices:
+        return f"price {formatting.UNKNOWN}"
+    return "free" if prices == {"0"} else formatting.prices(model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 from markupsafe import Markup
@@ -11,9 +11,10 @@ from markupsafe import Markup
 from pages.components import formatting, theme
 from pages.components.number_inputs import numeric
 from pages.components.old_links import adopt_renamed
-from pages.components.table import Column, below, bold, provider, quiet, table
+from pages.components.table import NOTHING, Column, below, bold, provider, quiet, table
 from pages.queries import cache, traffic
 from pages.queries.time_range import TimeRange
+from pages.shell import workload
 from routing.selection import (
     PARAMETERS,
     Candidate,
@@ -48,6 +49,10 @@ STRATEGY_HELP = (
     "price**, **fastest output** and **lowest latency** are a fixed order."
 )
 DATA: dict[str, Data] = {"Any": "any", "No training on prompts": "no_training", "Zero data retention": "zero_retention"}
+
+DEFAULT_ROUTING = NOTHING.format(
+    Markup("<b>Default routing</b>: such a request needs no <code>provider</code> object.")
+)
 
 RENAMED = {
     "Sort: cheapest": "Lowest price",
@@ -88,12 +93,20 @@ def controls() -> RoutingForm:
     """The request's size and requirements, in the URL."""
     for key in ("strategy", "data"):
         adopt_renamed(key, RENAMED)
-    sizes, costs, needs, limits = st.columns(4)
+    sizes, costs, needs, limits = st.columns(4, vertical_alignment="bottom")
     with sizes:
-        prompt = numeric(st.number_input, "Prompt tokens", 0, 10_000_000, 2_000, step=500, key="prompt")
-        completion = numeric(st.number_input, "Output tokens", 0, 1_000_000, 500, step=100, key="output")
+        size = workload.control(always=True) or workload.USUAL
     with costs:
-        cached, usd_per_hour = _cost_controls()
+        usd_per_hour = numeric(
+            st.number_input,
+            "Value of your time (USD/hour)",
+            0.0,
+            10_000.0,
+            0.0,
+            step=5.0,
+            key="hour",
+            help="The cost of waiting for responses: 0 for a nightly batch, a salary for a chat.",
+        )
     with needs:
         features = st.multiselect(
             "Required features", [*PARAMETERS, "images"], key="needs", bind="query-params", placeholder="none"
@@ -114,42 +127,15 @@ def controls() -> RoutingForm:
         help=STRATEGY_HELP,
     )
     strategy, sort = STRATEGIES[chosen or next(iter(STRATEGIES))]
-    request = RoutingRequest(
-        prompt_tokens=int(prompt),
-        completion_tokens=int(completion),
-        cached_share=cached / 100,
+    request = replace(
+        size.request,
         parameters=tuple(PARAMETERS[feature] for feature in features if feature in PARAMETERS),
         has_images="images" in features,
         most_usd_per_million_input=most_in,
         most_usd_per_million_output=most_out,
         data=DATA[data],
     )
-    return RoutingForm(request, strategy, sort, usd_per_hour)
-
-
-def _cost_controls() -> tuple[float, float]:
-    cached = numeric(
-        st.slider,
-        "Cached share of prompt",
-        0,
-        100,
-        0,
-        step=5,
-        format="%d%%",
-        key="cached",
-        help="Providers with a cache price charge less for the part of a prompt that they have seen recently.",
-    )
-    usd_per_hour = numeric(
-        st.number_input,
-        "Value of your time (USD/hour)",
-        0.0,
-        10_000.0,
-        0.0,
-        step=5.0,
-        key="hour",
-        help="The cost of waiting for responses: 0 for a nightly batch, a salary for a chat.",
-    )
-    return float(cached), float(usd_per_hour)
+    return RoutingForm(request, strategy, sort, float(usd_per_hour))
 
 
 def plans(
@@ -187,30 +173,54 @@ def _measured(url: str, model: str, endpoints: list[Endpoint], window: TimeRange
     return {row.tag: by_name[row.provider] for row in endpoints if row.provider in by_name}
 
 
-def plan_table(plan: Plan) -> Markup:
-    """The expected cost and duration of the request, and the endpoints in their order."""
-    if not plan.offers:
+def plans_table(plans: list[PlanCard]) -> Markup:
+    """Each endpoint by both plans, side by side, in the order of the first; above it what to expect by each."""
+    reported, measured = (card.plan for card in plans)
+    if not reported.offers:
         return Markup('<div class="u">No endpoint can serve this request.</div>')
-    seconds = plan.expected_seconds
+    by_tag = {offer.endpoint.tag: (place, offer) for place, offer in enumerate(measured.offers, 1)}
+    share = "Rank" if reported.is_sure else "Probability"
+    facts = (share, "TTFT", "Output speed", "Duration", "Effective cost", "Success rate")
+    rows = [
+        _row(place, offer, *by_tag.get(offer.endpoint.tag, (0, None))) for place, offer in enumerate(reported.offers, 1)
+    ]
+    return Markup().join(_expected(card) for card in plans) + table(
+        ("Provider", "This request", *(("reported", "measured") * len(facts))),
+        rows,
+        kind="pairs",
+        groups=[("", 2), *((fact, 2) for fact in facts)],
+    )
+
+
+def _expected(card: PlanCard) -> Markup:
+    """What the request costs and how long it takes by one plan."""
+    plan, seconds = card.plan, card.plan.expected_seconds
     duration = f"{formatting.seconds(seconds)} for the response" if seconds is not None else "duration unknown"
     when = "at the first attempt" if plan.is_sure else "on average at the first attempt"
-    share = "Rank" if plan.is_sure else "Probability"
-    columns = ("Provider", share, "This request", "Duration", "Effective cost", "Success rate")
-    rows = [_row(number, offer) for number, offer in enumerate(plan.offers, 1)]
-    summary = Markup('<div class="u" style="margin-bottom:8px">{} and {}, {}</div>')
-    return summary.format(bold(formatting.cost(plan.expected_usd)), duration, when) + table(columns, rows)
-
-
-def _row(number: int, offer: Candidate) -> tuple[str, ...]:
-    record = offer.record
-    return (
-        provider(offer.endpoint) + below("recent outage" if record.had_outage else ""),
-        f"{number}." if offer.chance is None else formatting.percent(offer.chance),
-        formatting.cost(offer.cost_usd),
-        formatting.seconds(offer.seconds) if offer.seconds is not None else quiet(formatting.UNKNOWN),
-        formatting.cost(offer.good_response_usd),
-        formatting.percent(record.success) if record.success is not None else quiet(formatting.UNKNOWN),
+    return Markup('<div class="u" style="margin-bottom:4px">{} {}: {} and {}, {}</div>').format(
+        card.heading, quiet(card.note), bold(formatting.cost(plan.expected_usd)), duration, when
     )
+
+
+def _row(place: int, offer: Candidate, other_place: int, other: Candidate | None) -> list[str | None]:
+    pairs = zip(_facts(place, offer), _facts(other_place, other), strict=True)
+    return [provider(offer.endpoint), formatting.cost(offer.cost_usd), *(cell for pair in pairs for cell in pair)]
+
+
+def _facts(place: int, offer: Candidate | None) -> list[str | None]:
+    """What one plan says of an endpoint, in the order of the columns; null where it knows nothing."""
+    if offer is None:
+        return [None] * 6
+    record = offer.record
+    share = f"{place}." if offer.chance is None else formatting.percent(offer.chance)
+    return [
+        share + below("recent outage" if record.had_outage else ""),
+        None if record.ttft_ms is None else formatting.latency(record.ttft_ms),
+        None if record.tokens_per_second is None else formatting.speed(record.tokens_per_second),
+        None if offer.seconds is None else formatting.seconds(offer.seconds),
+        formatting.cost(offer.good_response_usd),
+        None if record.success is None else formatting.percent(record.success),
+    ]
 
 
 def relay_choices(url: str, model: str, plans: list[PlanCard], window: TimeRange) -> Markup:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
+from typing import Literal
 
 from markupsafe import Markup
 
@@ -13,6 +15,11 @@ from store.schema import Probe, Target
 
 RESTED = ("not_counted", "paused", "stale", "never")
 """States that say nothing more than that a resting target is not probed."""
+
+
+def why_key(target: Target, about: Literal["state", "uptime"]) -> str:
+    """What a click on a target's state or uptime asks the dashboard to explain (`pages.sections.why`)."""
+    return json.dumps([target.name, target.location, about])
 
 
 def badge(
@@ -29,7 +36,7 @@ def badge(
     """
     resting = f"resting until {formatting.until(rest[0], zone, now)}" if rest is not None else ""
     if rest is not None and state.status in RESTED:
-        return states.state("not_counted", resting, rest[1])
+        return states.state("not_counted", resting, rest[1], why_key(target, "state"))
     text = {
         "not_counted": formatting.outcome(state.outcome),
         "stale": f"no probe since {formatting.clock(state.since or now, zone, now)}",
@@ -37,7 +44,7 @@ def badge(
     }.get(state.status, states.WORDS[state.status])
     if state.status in ("up", "down", "not_counted") and state.since is not None:
         text += since
-    shown = states.state(state.status, text, describe_newest(state, newest))
+    shown = states.state(state.status, text, describe_newest(state, newest), why_key(target, "state"))
     return shown + states.with_tip(quiet(f", {resting}"), rest[1]) if rest is not None else shown
 
 

@@ -2,7 +2,8 @@
 //   - hovering a chart of a time window marks the same moment in the others
 //   - dragging over one asks the server for that range, a double click for the range before
 //   - whoever changed a control comes back with the browser's Back
-//   - tooltips that keyboards and fingers reach, and buttons that copy
+//   - a click on a state or an uptime asks the server why
+//   - tooltips that keyboards and fingers reach, buttons that copy, and charts saved as PNG
 // Streamlit calls the function below again and again; the listeners are put up once.
 
 const charts = () => [...document.querySelectorAll(".js-plotly-plot")].filter((chart) => axis(chart));
@@ -100,11 +101,12 @@ function tooltips() {
   let holder = null;
   const show = (event) => {
     const found = event.target.closest && event.target.closest("[data-tip]");
-    if (!found) return hide();
+    if (!found || (event.type === "click" && found.dataset.why)) return hide();
     if (found === holder) return;
     holder = found;
     tip.textContent = found.dataset.tip;
-    document.querySelector(".stApp").append(tip);
+    if (found.dataset.why && found.dataset.tip !== "Why?") tip.textContent += " (Click: why?)";
+    (found.closest("[role=dialog]") || document.querySelector(".stApp")).append(tip);
     const box = found.getBoundingClientRect();
     const wide = tip.offsetWidth;
     const left = Math.min(Math.max(8, box.left + box.width / 2 - wide / 2), innerWidth - wide - 8);
@@ -119,36 +121,107 @@ function tooltips() {
   document.addEventListener("focusout", hide);
   document.addEventListener("scroll", hide, true);
   document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && document.querySelector(".u-menu[open]");
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
 }
 
-// -- copying
+// -- copying, and saving charts
 
 async function copy(event) {
-  const button = event.target.closest && event.target.closest(".u-copy");
-  if (!button) return;
-  await navigator.clipboard.writeText(button.parentElement.querySelector("pre").innerText);
-  button.textContent = "copied";
-  setTimeout(() => (button.textContent = "copy"), 1500);
+  const at = (what) => event.target.closest && event.target.closest(what);
+  for (const menu of document.querySelectorAll(".u-menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+  const code = at(".u-copy");
+  const item = at("[data-copy]");
+  const save = at(".u-png");
+  if (save) return savePng(save);
+  if (!code && !item) return;
+  const base = new URL(".", location.href).href;
+  const text = code
+    ? code.parentElement.querySelector("pre").innerText
+    : item.dataset.copy.replaceAll("{page}", location.href).replaceAll("{base}", base);
+  await navigator.clipboard.writeText(text);
+  const label = (code || item).textContent;
+  (code || item).textContent = "copied";
+  setTimeout(() => {
+    (code || item).textContent = label;
+    if (item && item.closest(".u-menu")) item.closest(".u-menu").open = false;
+  }, 1200);
 }
 
-// the charts' own code is five megabytes, and Streamlit asks for it when the first chart has come: ask at once
-function preload(path) {
-  const link = document.createElement("link");
-  link.rel = "modulepreload";
-  link.href = new URL(path, document.querySelector('script[type="module"]').src).href;
-  document.head.append(link);
+// what the page's address says of its range, for a chart that has no time axis
+function pageRange() {
+  const asked = new URLSearchParams(location.search);
+  if (asked.get("range") === "custom")
+    return ["from", "to"].map((end) => (asked.get(end) || "").replace(/(....)(..)(..T..)(..)Z/, "$1-$2-$3:$4 UTC"));
+  return ["the last", asked.get("range") || "24 h"];
+}
+
+function rangeOf(chart) {
+  const x = chart._fullLayout.xaxis;
+  if (x && x.type === "date") {
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    return x.range.map((end) => String(end).slice(0, 16).replace("T", " ")).join(" to ") + ` (${zone})`;
+  }
+  if (x && x.type === "category" && x._categories.length) return `${x._categories[0]} to ${x._categories.at(-1)}`;
+  const [since, until] = pageRange();
+  return since === "the last" ? `${since} ${until}` : `${since} to ${until}`;
+}
+
+const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+
+async function savePng(button) {
+  const chart = document.querySelector(`.st-key-${button.dataset.chart} .js-plotly-plot`);
+  if (!chart || !window.Plotly) return;
+  const full = chart._fullLayout;
+  const named = chart.closest("[aria-label]") || button.closest(".u-title");
+  const title = (named.getAttribute("aria-label") || named.textContent).trim();
+  const lines = title.match(new RegExp(`.{1,${Math.max(30, Math.floor(full.width / 7))}}(\\s|$)`, "g")) || [title];
+  const source = `Source: Uptoken, ${location.host} · ${rangeOf(chart)} · saved ${new Date().toISOString().slice(0, 10)}`;
+  const above = 18 + 18 * lines.length;
+  const note = (text, y, yanchor, yshift, size) => ({
+    text, x: 0, xref: "paper", xanchor: "left", xshift: 10 - full._size.l, align: "left", showarrow: false,
+    y, yref: "paper", yanchor, yshift, font: { size, color: full.font.color },
+  });
+  const layout = {
+    ...chart.layout,
+    width: full.width,
+    height: full.height + above + 22,
+    paper_bgcolor: getComputedStyle(button.closest('[class*="st-key-card_"]') || document.body).backgroundColor,
+    margin: { ...chart.layout.margin, t: full._size.t + above, b: full._size.b + 22 },
+    annotations: [
+      ...(chart.layout.annotations || []),
+      note(lines.map((line) => plain(line.trim())).join("<br>"), 1, "bottom", full._size.t + 6, 14),
+      note(plain(source), 0, "top", -full._size.b - 2, 11),
+    ],
+  };
+  const image = await window.Plotly.toImage({ data: chart.data, layout }, { format: "png", scale: 2, width: layout.width, height: layout.height });
+  const link = document.createElement("a");
+  link.href = image;
+  link.download = `${title.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 80)}.png`;
+  link.click();
+}
+
+// -- a state or an uptime that is to be explained: loaded when it is asked for
+
+function askWhy(event, tell) {
+  const found = event.target.closest && event.target.closest("[data-why]");
+  if (found) tell("why", found.dataset.why);
 }
 
 export default function (component) {
   if (!window.uptoken) {
     window.uptoken = {};
-    if (component.data && component.data.charts) preload(component.data.charts);
     keepHistory();
     tooltips();
     const tell = (name, value) => window.uptoken.tell(name, value);
     document.addEventListener("pointermove", hover);
     document.addEventListener("pointerover", (event) => listen(event, tell));
     document.addEventListener("click", copy);
+    document.addEventListener("click", (event) => askWhy(event, tell));
   }
   window.uptoken.tell = component.setTriggerValue;
 }

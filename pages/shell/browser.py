@@ -1,4 +1,4 @@
-"""What the browser adds to the pages: see `together.js`, which is the whole of it."""
+"""What the browser adds to the pages: see `browser.js`, which is the whole of it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import streamlit as st
 
 from pages.shell import time_range
 
+WHY = "why"
+"""Where a page finds what somebody wants to have explained, once (`pages.sections.why`)."""
 _MOUNT = st.components.v2.component("uptoken_together", js=Path(__file__).with_suffix(".js").read_text())
 
 
-_CHARTS = next((path.name for path in (Path(st.__file__).parent / "static/static/js").glob("PlotlyChart.*.js")), None)
-"""The file with Plotly in it, as this Streamlit names it."""
-
-
-def together(*, has_charts: bool) -> None:
+def together() -> None:
     """Mount it, once a run; a range that was dragged in a chart becomes the page's own."""
     with st.container(key="together"):
-        data = {"charts": _CHARTS if has_charts else None}
-        _MOUNT(key="browser", data=data, on_dragged_change=_dragged, on_reset_change=time_range.reset)
+        _MOUNT(key="browser", on_dragged_change=_dragged, on_reset_change=time_range.reset, on_why_change=_asked_why)
 
 
 def _dragged() -> None:
     low, high = st.session_state["browser"].dragged
     time_range.pick_local(str(low), str(high))
+
+
+def _asked_why() -> None:
+    st.session_state[WHY] = str(st.session_state["browser"].why)

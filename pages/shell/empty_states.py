@@ -96,8 +96,8 @@ def empty() -> None:
     """No target is configured."""
     st.header("No target is configured yet")
     st.markdown(
-        "`targets.toml` says what is probed: a name, a model and a base URL for each. Once the collector has read it, "
-        "the targets are here."
+        "Add one on the [Targets](targets) page, or write a name, a model and a base URL into `targets.toml`. Once the "
+        "collector has read it, the target is here."
     )
     code_block.show(
         '[[target]]\nname = "My model"\nmodel = "gemma-3-270m"\nbase_url = "http://127.0.0.1:8095/v1"', "toml"

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.components import theme
-from pages.shell import browser, help, sign_in, staleness, time_range
+from pages.shell import browser, help, sign_in, staleness, time_range, workload
 from settings.secrecy import hidden
 
 PAGES = Path(__file__).resolve().parents[1]
@@ -15,6 +15,7 @@ PAGES = Path(__file__).resolve().parents[1]
 st.set_page_config(page_icon=str(theme.ICON), layout="wide")
 everything = sign_in.let_in()
 alerts = st.Page(PAGES / "alerts.py", title="Alerts")
+targets = st.Page(PAGES / "targets.py", title="Targets")
 export = st.Page(PAGES / "export.py", title="Export")
 system = st.Page(PAGES / "system.py", title="System")
 status = st.Page(PAGES / "public_status.py", title="Public status", url_path="public-status", default=not everything)
@@ -26,6 +27,7 @@ page = st.navigation(
         st.Page(PAGES / "compare.py", title="Compare"),
         st.Page(PAGES / "routing.py", title="Routing"),
         st.Page(PAGES / "catalog.py", title="Catalog"),
+        targets,
         alerts,
         export,
         system,
@@ -39,18 +41,20 @@ page = st.navigation(
 st.set_page_config(page_title=f"{page.title} · Uptoken")
 st.logo(theme.LOGO, size="large")
 theme.style()
-browser.together(has_charts=page not in (alerts, export, system, status, glossary))
+browser.together()
 if page is not status:
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="head"):
         staleness.line()
-        if page not in (alerts, system, glossary):  # which do not depend on a range
+        if page not in (targets, alerts, system, glossary):  # which do not depend on a range
             time_range.control()
     staleness.stopped_bar()
-    if page not in (alerts, system, glossary):
+    if page not in (targets, alerts, system, glossary):
         time_range.custom_control()
         time_range.effective_range()
 if notice := os.environ.get("UPTOKEN_NOTICE"):
     st.html(f'<div class="u u-notice" role="note">{escape(hidden(notice))}</div>')
+workload.bring_along(page.url_path)
 page.run()
 if not everything:
     st.button("Log in", on_click=st.login, type="tertiary", help="All pages are for those who are on the list")
+sign_in.sign_out()

@@ -9,8 +9,9 @@ from typing import Any, ParamSpec
 
 import streamlit as st
 
-from pages.queries import access
+from pages.queries import access, sessions
 
+_SIGNED_OUT = '<div class="u"><p>You are signed out. <a href="login" target="_self">Sign in</a></p></div>'
 _P = ParamSpec("_P")
 
 
@@ -21,6 +22,11 @@ def let_in() -> bool:
         st.error(_why_closed(), title="Nobody may see this yet", icon=":material/lock:")
         st.stop()
     if door == "none":
+        return True
+    if door == "password":
+        if not has_session():
+            st.html(_SIGNED_OUT)
+            st.stop()
         return True
     person = st.user.to_dict()
     if not person.get("is_logged_in"):
@@ -59,9 +65,20 @@ def fragment(
 def _still_in() -> bool:
     door = access.guard()
     if door != "login":
-        return door == "none"
+        return door == "none" or (door == "password" and has_session())
     person = st.user.to_dict()
     return _is_listed(person) if person.get("is_logged_in") else os.environ.get(access.PUBLIC_FLAG) == "yes"
+
+
+def has_session() -> bool:
+    """Whether the viewer signed in with the password, by the cookie that the page's WebSocket was opened with."""
+    return sessions.is_signed_in(st.context.cookies.get(sessions.COOKIE))
+
+
+def sign_out() -> None:
+    """A link to the page that ends the session, where there is one."""
+    if access.guard() == "password":
+        st.html('<div class="u"><a href="logout" target="_self">Sign out</a></div>')
 
 
 def _is_listed(person: Mapping[str, Any]) -> bool:

@@ -26,6 +26,8 @@ RANGES: dict[str, timedelta] = {
 }
 CUSTOM = "custom"
 DEFAULT = "24 h"
+WORKLOAD_KEYS = ("prompt", "output", "cached_tokens")
+"""The size of the viewer's requests in the address: see `pages.shell.workload`."""
 
 
 def pixel_s(began: int = 0) -> float | None:
@@ -126,8 +128,9 @@ def reset() -> None:
 
 
 def in_link() -> dict[str, str]:
-    """What a link to another page carries along, so that the range stays the same there."""
-    moments = {name: str(st.query_params[name]) for name in ("from", "to") if name in st.query_params}
+    """What a link to another page carries along, so that the range and the workload stay the same there."""
+    kept = ("from", "to", *WORKLOAD_KEYS)
+    moments = {name: str(st.query_params[name]) for name in kept if name in st.query_params}
     chosen = st.session_state.get("range") or DEFAULT
     return ({"range": chosen} if chosen != DEFAULT else {}) | moments
 

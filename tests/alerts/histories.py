@@ -89,8 +89,18 @@ class Now(Dispatcher):
 class Collector:
     """A process of the alerting over a store, with a clock that stands still until a test moves it."""
 
-    def __init__(self, settings: Config, store: Store, receiver: Receiver, now: int = NOON, *, single: bool = False):
+    def __init__(
+        self,
+        settings: Config,
+        store: Store,
+        receiver: Receiver,
+        now: int = NOON,
+        *,
+        single: bool = False,
+        location: str = "here",
+    ):
         self.settings, self.store, self.receiver, self.now, self.single = settings, store, receiver, now, single
+        self.location = location
         self.passed_s = 0.0
         self.start()
 
@@ -98,7 +108,7 @@ class Collector:
         self.alerting = Alerting(
             self.settings,
             self.store,
-            "here",
+            self.location,
             single=self.single,
             dispatcher=Now(lambda _kind: self.receiver.send),
             clock=lambda: self.now,

@@ -237,3 +237,28 @@ def test_a_process_that_is_restarted_at_any_point_tells_the_same(
         return sorted(collector.receiver.told)
 
     assert messages(restarts) == messages(set())
+
+
+def test_targets_that_recover_together_are_told_with_the_longest_time_and_the_cause(store: Store) -> None:
+    receiver = Receiver()
+    collector = Collector(config("acme/a", "acme/b"), store, receiver)
+    for a, b in zip("UDDDUUU", "UUDDUUU", strict=True):
+        collector.minute({"acme/a": a, "acme/b": b})
+    assert receiver.texts[-1] == "acme.example: 2 of 2 targets recovered after up to 3 min (timeout): acme/a, acme/b"
+
+
+def test_a_single_run_reads_six_hours_only_of_targets_that_failed_in_them(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/a.db")
+    rule = CHANNEL + '[[alert]]\non = ["slo_burn"]\nto = ["ops"]\n'
+    settings = config("bad", "good", alerts=rule, target="slo = 99.5")
+    for name in ("bad", "good"):
+        store.write(
+            [probe_of(name, "D" if name == "bad" and n in (2, 3) else "U", NOON - n * MINUTE) for n in range(1, 360)]
+        )
+    collector = Collector(settings, store, Receiver(), single=True)
+    collector.minute({"bad": "D", "good": "U"})
+    lengths = {name: len(history.slots) for name, history in collector.alerting._histories.items()}
+    assert (lengths["bad"], lengths["good"] < 60) == (360, True)
+    # 3 of 60 slots within an hour, 10 times 0.5%, are too slow for the fast limit; 3 of 360 are 1.7 times
+    assert collector.receiver.texts == []
+    store.close()

@@ -32,6 +32,7 @@ from store.schema import PROBES, RUNS, Probe, Run
 from tests.alerts.histories import probe_of
 from tests.collectors.cli_fixture import STARTED
 from tests.factories import MINUTE
+from tests.fault_server import GOOD, FaultServer, chunked
 
 MESSAGE = Message("a is down", ({"kind": "down", "target": "a", "url": "https://stats.example/model?target=a"},))
 
@@ -335,6 +336,35 @@ def test_a_channel_that_hangs_delays_no_probe(tmp_path: Path, webhook: Webhook) 
     assert sum(probe.stands_for_s for probe in probes) >= 10
     gaps = [later.started_at - earlier.started_at for earlier, later in pairwise(probes)]
     assert max(gaps) < 2_000
+
+
+@pytest.mark.waits
+def test_a_loop_follows_its_channels_and_a_recovery_still_goes_to_who_got_the_alert(
+    tmp_path: Path, webhook: Webhook
+) -> None:
+    other, file = Webhook(), tmp_path / "targets.toml"
+
+    def wait(server: Webhook, count: int) -> None:
+        until = time.monotonic() + 60
+        while len(server.told) < count and time.monotonic() < until:
+            time.sleep(0.1)
+
+    with FaultServer(chunked(*GOOD)) as server, collecting(tmp_path, webhook, "--only", "probe", "--every", "1"):
+        wait(webhook, 1)
+        text = file.read_text().replace('"http://127.0.0.1:', f'"{server.url}" # "', 1)
+        text += f'[[target]]\nname = "b"\nmodel = "m"\nbase_url = "http://127.0.0.1:{free_port()}/v1"\n'
+        text += f'[[channel]]\nname = "new"\ntype = "webhook"\nurl = "{other.url}"\n'
+        part = tmp_path / "part"
+        part.write_text(text + '[[alert]]\non = ["down", "recovered"]\ntargets = ["b"]\nto = ["new"]\n')
+        part.replace(file)
+        wait(other, 1)
+        wait(webhook, 2)
+    other.close()
+    assert [one.split(":")[:4] for one in webhook.told] == [
+        ["down", "opening", "here", "a"],
+        ["down", "recovery", "here", "a"],
+    ]
+    assert [one.split(":")[:4] for one in other.told] == [["down", "opening", "here", "b"]]
 
 
 @pytest.mark.waits

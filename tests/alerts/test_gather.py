@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from alerts.facts import CatalogChange, Retirement
+from alerts.facts import CatalogChange, Finding, Retirement
 from alerts.gather import collector_facts, usual_ttft, watched
+from alerts.rules.identity import find_identity_changed
 from alerts.subscriptions import Subscriptions
+from stats.identity_changes import IdentityChange
 from store import Store
+from store.identity_tables import IdentityEpoch
 from store.schema import Certificate, Model, Run
-from tests.alerts.histories import ALERTS, Collector, Receiver, config, probe_of
+from tests.alerts.histories import ALERTS, RULE, Collector, Receiver, config, probe_of
 from tests.factories import DAY, HOUR, MINUTE, NOON, attempt, probe
 from tests.store.stores import STORES, opened
 
-KINDS = '"price_changed", "context_changed", "gone", "retiring", "collector_stopped", "relay_errors", "degraded"'
+KINDS = '"price_changed", "context_changed", "gone", "retiring", "collector_stopped", "relay_errors", "degraded", "identity_changed"'
 EVERYTHING = ALERTS + f'[[alert]]\non = [{KINDS}]\nto = ["ops"]\n'
 
 
@@ -55,6 +58,24 @@ def test_a_certificate_is_the_one_of_the_targets_host_that_expires_first(store: 
     settings = replace(base, targets=tuple(replace(one, base_url=urls[one.name]) for one in base.targets))
     subscriptions = Subscriptions(settings.alerts, watched(settings))
     assert collector_facts(store, settings, "here", subscriptions, NOON).certificates == {"acme.com": NOON + 10 * DAY}
+
+
+def test_another_model_behind_a_target_is_news_for_a_day_after_it_was_noticed(store: Store) -> None:
+    """Sent once, with the moment of the first check that differed, though 24 checks had to be made to see it."""
+    first = IdentityEpoch("a", "here", NOON - 10 * DAY, "logprobs", NOON - 10 * DAY, ended_at=NOON - 30 * HOUR)
+    second = IdentityEpoch("a", "here", NOON - 30 * HOUR, "logprobs", NOON - HOUR, distance=0.62)
+    store.write([first, second, replace(first, location="there", ended_at=None)])
+    text = "0.62 nat from before, as other weights or another prompt would"
+    settings = config("a", alerts=EVERYTHING)
+    settings = replace(settings, targets=tuple(replace(one, identity_every_s=3_600.0) for one in settings.targets))
+    subscriptions = Subscriptions(settings.alerts, watched(settings))
+    seen = collector_facts(store, settings, "here", subscriptions, NOON)
+    assert seen.identity_changes == (IdentityChange("a", "here", NOON - 30 * HOUR, NOON - HOUR, text),)
+    assert list(find_identity_changed(seen, RULE)) == [
+        Finding("identity_changed", "a", True, NOON - HOUR, NOON - 30 * HOUR, cause=text)
+    ]
+    assert not list(find_identity_changed(replace(seen, location="there"), RULE))
+    assert collector_facts(store, settings, "here", subscriptions, NOON + DAY).identity_changes == ()
 
 
 def test_a_model_that_left_its_catalog_is_gone(store: Store) -> None:

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from pages.queries import access
 from store import open_store
+from store.formats import iso
 from store.schema import Row
 from tests.api.conftest import now_ms
 from tests.factories import DAY, MINUTE, model, probe, target
@@ -215,3 +216,21 @@ def test_an_empty_store_and_none_have_badges_and_feeds_that_say_nothing(store_at
     assert client.get("/api/v2/summary.json").json()["components"] == []
     assert fromstring(client.get("/feed.atom").content).findall(f"{ATOM}entry") == []
     assert client.get("/metrics").status_code == 200
+
+
+def test_the_feed_has_retirements_which_are_updated_as_the_last_day_comes_near(past: Path, client: TestClient) -> None:
+    now = now_ms()
+    last_day = now - now % DAY + 5 * DAY
+    store = open_store(f"sqlite:///{past}")
+    store.write([target("Old", model="acme/old"), model(now - 60 * DAY, model="acme/old", valid_to=now - 40 * DAY)])
+    store.write([model(now - 40 * DAY, model="acme/old", expires_at=last_day, valid_to=now - 2 * DAY)])
+    store.write([model(now - 2 * DAY, model="acme/old", expires_at=last_day, usd_per_million_input="7")])
+    store.close()
+    entries = {
+        entry.findtext(f"{ATOM}title"): entry
+        for entry in fromstring(client.get("/feed.atom").content).iter(f"{ATOM}entry")
+    }
+    retirement = entries[f"acme/old retires on {iso(last_day)[:10]}"]
+    assert retirement.findtext(f"{ATOM}published") == iso(now - 40 * DAY)  # when it was first stated
+    assert retirement.findtext(f"{ATOM}updated") == iso(last_day - 7 * DAY)  # the last of 30, 7 and 1 days before
+    assert entries["acme/old changed"].findtext(f"{ATOM}content") == "price in: 0 → 7"

@@ -32,6 +32,8 @@ def test_the_link_gives_the_very_bytes_of_the_command_line(store_at: Path, clien
     assert answer.text == expected
     assert answer.text.count("\r\n") == 122
     assert answer.headers["content-disposition"] == 'attachment; filename="probes.csv"'
+    marked = client.get("/" + link("probes", selection, has_mark=True))
+    assert marked.content == b"\xef\xbb\xbf" + expected.encode()
     store.close()
 
 

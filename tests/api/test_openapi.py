@@ -13,7 +13,7 @@ from openapi_spec_validator import validate
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from api import badges, catalog, downloads, events, incidents, probes, series, status_routes, summary
+from api import badges, catalog, downloads, events, incidents, probes, report_routes, series, status_routes, summary
 from api.openapi import FILE
 from api.registry import ROUTES
 from pages.queries import access
@@ -39,6 +39,7 @@ REQUESTS = {
     "/metrics": [""],
     "/badge/{name}.svg": ["", "?metric=x"],
     "/badge/{name}.json": ["", "?metric=state", "?metric=ttft", "?range=x"],
+    "/report/{name}": ["", "?month=x", "?odd=1"],
     "/feed.atom": [""],
     "/api/v2/summary.json": [""],
 }
@@ -99,6 +100,7 @@ def test_every_route_is_described_and_every_description_has_requests_here() -> N
         ("/api/v1/endpoints", catalog.ENDPOINT_PARAMETERS),
         ("/badge/{name}.svg", badges.PARAMETERS),
         ("/badge/{name}.json", badges.PARAMETERS),
+        ("/report/{name}", report_routes.PARAMETERS),
     ],
 )
 def test_the_description_has_just_the_parameters_that_are_taken(path: str, parameters: tuple[str, ...]) -> None:

@@ -204,5 +204,7 @@ def test_steps_of_hours_are_left_where_probes_are_pruned(past: Path, client: Tes
     store.close()
     answer = client.get(f"{ONE}/series?{HOUR}&step=5m")
     assert (answer.status_code, "probes of this range are pruned" in answer.text) == (400, True)
+    unnamed = client.get(f"{ONE}/series?{HOUR}").json()
+    assert (unnamed["step_s"], len(unnamed["points"])) == (3_600, 1)
     widened = client.get(f"{ONE}/series?from=2026-11-24T12:30:00Z&to=2026-11-24T13:00:00Z&step=1h&metric=probes").json()
     assert (widened["from"], widened["points"][0]["value"]) == ("2026-11-24T12:00:00.000+00:00", 60)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from charts import median_lines, percentile_bands, price_scatter, step_lines, tokens
+from charts import identity, median_lines, percentile_bands, price_scatter, step_lines, tokens
 from charts.axes import log_ticks
 from charts.palette import PALETTES
 from stats.catalog import catalog, group_points
 from stats.change_points import Shift
 from stats.downsampling import marks
+from stats.identity_history import ScoreBand, TokenChance
 from stats.latency import bands
 from stats.tokens import tokens_per_day
 from stats.usage import by_day, shares
@@ -170,3 +171,29 @@ def test_each_target_has_its_line_in_a_comparison() -> None:
         median_lines.medians({}, NOON, NOON + HOUR, LIGHT, {}, unit="ms").layout.annotations[0].text
         == "no sample in this window"
     )
+
+
+def test_scores_have_a_band_for_each_epoch_and_a_lane_for_each_thing_that_changed() -> None:
+    epochs = [ScoreBand(NOON, NOON + HOUR, 0.1), ScoreBand(NOON + HOUR, NOON + DAY, None)]
+    chart = identity.scores_over_time(
+        [(NOON + MINUTE, 0.05), (NOON + 2 * HOUR, 0.6)],
+        epochs,
+        {"price": [(NOON + HOUR, "price in from 1 to 2")], "TTFT": []},
+        NOON,
+        NOON + DAY,
+        LIGHT,
+        unit="nat",
+    )
+    assert [trace.name for trace in chart.data] == ["usual", "distance", "steps"]
+    assert list(chart.data[2].text) == ["price in from 1 to 2"]
+    assert list(chart.layout.yaxis2.ticktext) == ["price", "TTFT"]
+    assert len(chart.layout.shapes) == 1  # where the second epoch began
+    empty = identity.scores_over_time([], [], {}, NOON, NOON + DAY, LIGHT, unit="nat")
+    assert empty.layout.annotations[0].text == "no check in this range"
+
+
+def test_first_tokens_are_pairs_of_bars_and_white_space_can_be_seen() -> None:
+    chart = identity.token_chances([TokenChance(" the", 0.5, 0.25), TokenChance("\n<b>", None, 0.1)], LIGHT)
+    before, after = chart.data
+    assert (list(before.x), list(before.y), list(after.y)) == (["␣the", "⏎&lt;b>"], [50, None], [25, 10])
+    assert identity.token_chances([], LIGHT).layout.annotations[0].text == "not known"

@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks.browser import free_port
 from collectors.http.adaptations import adapt
-from collectors.http.connection import ProbeConnection
+from collectors.http.connection import ProbeConnection, session_for
 from collectors.http.exchange import Exchange, ProbeRequest, exchange
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, event, head, raw, reset, usage
 
@@ -132,6 +132,10 @@ BOMB = gzip.compress(b"data: " + b"x" * 50_000_000)
 def test_what_is_wrongly_zipped_is_said_and_bounded(body: bytes, outcome: str, words: str) -> None:
     result, _ = probe(answer(200, body, Content_Type="text/event-stream", Content_Encoding="gzip"))
     assert (result.outcome, words in (result.error or "")) == (outcome, True), result
+
+
+def test_only_what_is_unzipped_within_a_bound_is_asked_for_whichever_libraries_are_installed() -> None:
+    assert session_for("http://127.0.0.1").headers["Accept-Encoding"] == "gzip, deflate"
 
 
 def test_deflate_is_unzipped_too() -> None:

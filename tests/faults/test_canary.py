@@ -103,7 +103,8 @@ def test_no_key_is_in_any_byte_that_was_written(place: CliFixture, monkeypatch: 
         if path.is_file() and path.name not in ("targets.toml", "key"):
             searched(path.name, path.read_bytes())
     monkeypatch.setenv("UPTOKEN_STORE", place.url)
-    for page in ("", "model", "compare", "routing", "catalog", "alerts", "export", "system", "public_status"):
+    pages = ("", "model", "compare", "routing", "catalog", "targets", "alerts", "export", "system", "public_status")
+    for page in pages:
         app = open_page(page and f"{page}.py")
         shown = "\n".join(str(element.proto) for element in app.main) + "\n".join(str(e.value) for e in app.exception)
         searched(f"the page {page or 'overview'}", shown.encode())

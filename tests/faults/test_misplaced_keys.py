@@ -109,7 +109,7 @@ def searched(where: str, content: bytes) -> None:
 def pages_are_clean() -> None:
     st.cache_data.clear()
     st.cache_resource.clear()
-    for page in ("", "model", "export", "system", "public_status"):
+    for page in ("", "model", "targets", "export", "system", "public_status"):
         app = open_page(page and f"{page}.py")
         shown = "\n".join(str(element.proto) for element in app.main) + "\n".join(str(e.value) for e in app.exception)
         searched(f"the page {page or 'overview'}", shown.encode())

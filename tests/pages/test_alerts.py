@@ -20,6 +20,7 @@ from alerts.facts import WatchedTarget
 from alerts.history import slot_of
 from alerts.messages import Message
 from pages.queries import dry_run
+from pages.queries.dry_run import Trial
 from pages.sections.alert_dry_run import rule_toml
 from settings.alerts import AlertRule, Channel
 from store import open_store
@@ -102,7 +103,7 @@ def test_what_is_not_read_would_have_sent_nothing(store_at: Path, seed: int) -> 
         at += MINUTE
     url = written(store_at, [target("a"), *probes])
     for after, clear_after in ((1, 1), (2, 2), (3, 5)):
-        found = dry_run.dry_run(url, target("a"), after, clear_after, now)
+        found = dry_run.dry_run(url, target("a"), Trial("down", after, clear_after), now)
         rule = AlertRule(("down",), (), (), (), after, clear_after)
         slots = sorted((slot_of(one) for one in probes), key=lambda slot: slot.at)
         expected = past_messages(rule, [WatchedTarget("a", "")], {"a": slots})
@@ -115,13 +116,13 @@ def test_of_a_target_that_fails_all_the_time_it_says_how_far_it_looked(store_at:
     outages = dict.fromkeys(range(1, 43_000, 20), 2)
     written(store_at, [target("a", updated_at=now), *month(now, outages)])
     assert re.search(
-        r"since \d+ \w+, [\d:]+; it failed too often to look further back", told(html(open_page("alerts.py")))
+        r"since \d+ \w+, [\d:]+; it was bad too often to look further back", told(html(open_page("alerts.py")))
     )
 
 
 @pytest.mark.parametrize("name", [ODD_NAME.strip(), HOSTILE, "a\x7fb", "😀[x]*"])
 def test_the_rule_to_copy_is_toml_about_this_target(name: str) -> None:
-    [rule] = tomllib.loads(rule_toml(name, 3, 4))["alert"]
+    [rule] = tomllib.loads(rule_toml(name, Trial("down", 3, 4)))["alert"]
     assert rule["targets"] == [name]
     assert (rule["after"], rule["clear_after"]) == (3, 4)
 

@@ -1,4 +1,4 @@
-"""One history in a store of each engine: every number, table and chart of every page is the same."""
+"""One history in a store of each engine: every number of every page and of every HTTP route is the same."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import difflib
 import re
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import pytest
 import streamlit as st
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
+from api import downloads, registry, status_routes
+from pages.queries.public_status import load_public_status
 from store import Store, open_store
 from store.rollups import STEP_MS
 from store.schema import TABLES
+from tests.api.test_openapi import REQUESTS
 from tests.factories import MINUTE, NOON
 from tests.pages.conftest import open_page
 from tests.pages.odd import ODD_NAME, late, odd_history
@@ -154,3 +160,45 @@ def test_every_number_that_comes_from_roll_ups_is_the_same(
     monkeypatch.setattr("pages.queries.target_history.RAW_AT_MOST", 0)
     sqlite, other = (read(stores[name], VIEWS[view], monkeypatch) for name in ("sqlite", engine))
     assert differences(sqlite, other) == []
+
+
+WANTED = "from=2026-11-22T05:00:00.001Z&to=2026-11-24T11:59:59.999Z"
+"""A range that neither begins nor ends with an hour."""
+OF_FEW = {"/api/v1/events"}
+"""Where all targets take seconds: the overview's events are compared above."""
+MORE_REQUESTS = (
+    f"/api/v1/events?{WANTED}&target={{name}}&target=Troubled",
+    f"/api/v1/events?{WANTED}&target=Troubled",
+    *(f"/api/v1/targets/{{name}}/summary?{WANTED}&profile={profile}" for profile in ("ping", "throughput", "all")),
+    f"/api/v1/probes?{WANTED}&limit=100",
+    f"/api/v1/probes?{WANTED}&target={{name}}&limit=500&format=csv",
+    f"/api/v1/probes?{WANTED}&target={{name}}&limit=500&format=jsonl",
+    "/status/",
+    "/status/{name}",
+    *(f"{downloads.PATH}?table={table}" for table in TABLES),
+)
+
+
+def responses(store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[int, str]]:
+    """The status and the text that each route answers for some targets."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    monkeypatch.setenv("UPTOKEN_STORE", url_of(store))
+    site = status_routes.StatusSite(lambda: load_public_status(url_of(store), NOW))
+    client = TestClient(
+        Starlette(routes=[*registry.V1, *registry.OTHERS, *downloads.ROUTES, *status_routes.routes(site)])
+    )
+    listed = ((path, query) for path, queries in REQUESTS.items() if path not in OF_FEW for query in queries)
+    asked = [*(path + query for path, query in listed), *MORE_REQUESTS]
+    names = ("Both places", ODD_NAME)
+    paths = dict.fromkeys(path.replace("{name}", quote(name, safe="")) for path in asked for name in names)
+    return {path: (answer.status_code, answer.text) for path in paths for answer in [client.get(path)]}
+
+
+@needs_both
+def test_every_http_route_answers_the_same(
+    stores: dict[str, Store], at_the_same_moment: None, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    sqlite, other = (responses(stores[name], monkeypatch) for name in ("sqlite", engine))
+    assert {path: found for path, found in sqlite.items() if other[path] != found} == {}
+    assert sum(status == 200 for status, _ in sqlite.values()) > 60

@@ -96,7 +96,10 @@ def test_alerts_and_degradations_are_in_the_list_of_the_overview_and_of_the_mode
     store = open_store(f"sqlite:///{store_at}")
     store.write([alert])
     store.close()
-    for page in (html(open_page(range="7 d")), html(open_page("model.py", target="Steady", range="7 d"))):
+    for page in (
+        html(open_page(range="7 d")),
+        html(open_page("model.py", target="Steady", range="7 d", tab="Reliability")),
+    ):
         kinds = [(kind.lstrip("▲ "), what) for kind, *_, what in listed(page)]
         assert ("alert", "ops was told of degraded: too slow") in kinds
         assert ("degraded", "too slow not over") in kinds
@@ -111,14 +114,14 @@ def test_a_filter_leaves_kinds_and_targets(eventful: int) -> None:
 
 
 def test_a_model_has_its_own_events_and_each_leads_to_its_moment(eventful: int) -> None:
-    app = open_page("model.py", target="Troubled", range="7 d")
+    app = open_page("model.py", target="Troubled", range="7 d", tab="Reliability")
     assert not app.exception
     card = html(app).partition('<th class="left">When</th>')[2].partition("</table>")[0]
     links = [dict(parse_qsl(urlsplit(unescape(link)).query)) for link in re.findall('href="(model[^"]+)"', card)]
     assert links and all((link["target"], link["range"]) == ("Troubled", "custom") for link in links)
     down = next(row for row in re.findall("<tr>(.*?)</tr>", card, re.S) if "▼" in row)
     link = dict(parse_qsl(urlsplit(unescape(re.findall('href="(model[^"]+)"', down)[0])).query))
-    shown = open_page("model.py", **link)
+    shown = open_page("model.py", **link, tab="Reliability")
     assert not shown.exception
     # ten minutes down with half an hour around them, in whole minutes: 70 and the one in which it ends
     assert "1 incident, 10 min in total" in html(shown)
@@ -144,6 +147,34 @@ def test_the_served_model_changed_to_the_very_probe(eventful: int, store_at: Pat
     )
     served = [event for event in found if event.kind == "served_model"]
     assert served == [Event("served_model", eventful - (12 * 60 - 1) * MINUTE, "Troubled", "here", "from old to new")]
+
+
+def test_what_responses_declare_is_listed_where_it_changed(eventful: int, store_at: Path) -> None:
+    """A hidden system prompt 20 hours ago, and another build 10 hours ago."""
+    store, made = open_store(f"sqlite:///{store_at}"), target("Declaring", model="acme/declaring")
+    store.write(
+        [
+            probe(
+                eventful - n * MINUTE,
+                target="Declaring",
+                prompt_tokens=45 if n < 20 * 60 else 25,
+                system_fingerprint="b2" if n < 10 * 60 else "b1",
+                provider=f"P{n % 2}",
+            )
+            for n in range(2 * 24 * 60)
+        ]
+    )
+    store.close()
+    window = TimeRange(eventful - 2 * DAY, eventful, True, "")
+    found = [
+        (event.at, event.text)
+        for event in events.target_events(f"sqlite:///{store_at}", made, window)
+        if event.kind == "declared"
+    ]
+    assert found == [
+        (eventful - (10 * 60 - 1) * MINUTE, "fingerprint from b1 to b2"),
+        (eventful - (20 * 60 - 1) * MINUTE, "prompt tokens from 25 to 45"),
+    ]
 
 
 def test_of_many_targets_the_overview_looks_for_no_change_points_and_says_so(

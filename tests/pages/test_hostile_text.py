@@ -46,7 +46,8 @@ def _shown(app: AppTest) -> str:
 
 
 @pytest.mark.parametrize(
-    "page", ["overview", "model", "compare", "routing", "catalog", "alerts", "export", "system", "public_status"]
+    "page",
+    ["overview", "model", "compare", "routing", "catalog", "targets", "alerts", "export", "system", "public_status"],
 )
 @pytest.mark.parametrize("word", [SCRIPT, MARKDOWN], ids=["script", "markdown"])
 def test_what_comes_from_outside_is_shown_as_text(

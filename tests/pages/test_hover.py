@@ -54,7 +54,7 @@ def _tips(page: str, around: str) -> list[str]:
 
 def test_each_of_the_last_probes_says_what_was_seen(store_at: Path) -> None:
     _filled(store_at)
-    last = html(open_page("model.py", target="Limited")).partition("Last probes")[2]
+    last = html(open_page("model.py", target="Limited", tab="Reliability")).partition("Last probes")[2]
     assert _tips(last, "empty") == ["HTTP 200, finish reason stop; no token of any kind; 20 tokens in, 0 out"]
     assert _tips(last, "rate limited") == ["HTTP 429; slow down"]
 
@@ -106,11 +106,12 @@ def test_a_reasoning_model_has_its_wait_for_the_answer_beside_ttft(
     expected = f"960 / 1,013 ms | p50 and p95, 120 probes{note}"
     assert metric(app, "Time to first answer token") == expected
     assert metric(app, "Correct answers").endswith("120 of 120 fresh numbers to repeat")
-    page = html(app)
-    assert "First answer</button></th>" in page and "<td>900 ms</td>" in page
+    last = html(open_page("model.py", target="Thinker", tab="Reliability"))
+    assert "First answer</button></th>" in last and "<td>900 ms</td>" in last
+    page = html(open_page("model.py", target="Thinker", metric="Output speed"))
     line = text(page.partition(">Inter-token latency</button>")[2].partition("</div>")[0])
     assert line == f"p50 16 ms, p99 42.5 ms · 4 throughput probes{note}"  # the median of 41, 42, 43, 44
-    other = html(open_page("model.py", target="Down"))
+    other = html(open_page("model.py", target="Down", tab="Reliability"))
     assert 'data-label="Time to first answer token"' not in other and "First answer</button></th>" not in other
 
 
@@ -128,7 +129,7 @@ def test_a_comparison_has_the_wait_for_the_answer_and_the_gaps_where_any_is_know
 
 def test_a_new_fingerprint_is_named_where_it_began(store_at: Path) -> None:
     _filled(store_at)
-    page = html(open_page("model.py", target="Thinker"))
+    page = html(open_page("model.py", target="Thinker", tab="Reliability"))
     assert _tips(page, "new fingerprint") == ["system_fingerprint fp_new; previous probe: fp_old"]
 
 
@@ -140,7 +141,7 @@ def test_a_disabled_target_is_last_and_grey_and_keeps_its_history(store_at: Path
     assert "○ disabled" in row and "no probe since" not in row and '<i class="up"' in row
     app = open_page("model.py", target="Off")
     assert "Its configuration has `enabled = false`" in app.info[0].value
-    assert len(app.get("plotly_chart")) == 4
+    assert len(app.get("plotly_chart")) == 1
     assert "○ disabled" in html(app)
 
 
@@ -150,7 +151,7 @@ def test_the_sample_code_is_what_the_targets_row_says(store_at: Path) -> None:
     store.write([target("Claude", updated_at=now, model="claude", base_url="https://a.example/v1", **called)])
     store.write([probe(now - MINUTE, target="Claude")])
     store.close()
-    app = open_page("model.py", target="Claude")
+    app = open_page("model.py", target="Claude", tab="API")
     assert "from anthropic import Anthropic" in code(app)
     app.get("button_group")[-1].set_value("curl").run()
     assert not app.exception

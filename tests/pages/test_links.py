@@ -14,7 +14,7 @@ import streamlit as st
 
 from pages.queries import cache, public_status
 from pages.queries.time_range import TimeRange
-from pages.sections import overview_table
+from pages.sections import overview_rows
 from stats.status_bars import MOST_BARS
 from store import open_store
 from tests.factories import DAY, MINUTE, probe, target
@@ -120,7 +120,7 @@ def test_a_tab_is_titled_by_its_page_or_its_target(
 
 
 def test_a_search_changes_the_rows_and_not_the_fleets_numbers(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.sections.overview_summary.FEW", 2)
+    monkeypatch.setattr("pages.sections.overview_controls.FEW", 2)
     everything, nothing = open_page(), open_page(find="nobody")
     assert "data-target" not in html(nothing)
     for label in ("Targets up", "Median time to first token", "Probes in the last 24 h"):
@@ -132,7 +132,7 @@ def test_no_bar_ends_in_the_future(store_at: Path) -> None:
     _two_locations(store_at)
     now, url = now_ms(), f"sqlite:///{store_at}"
     targets = [target for target in cache.targets(url) if target.state == "active"]
-    rows = overview_table.rows(url, targets, TimeRange(now - 7 * DAY, now, True, ""), now)
+    rows = overview_rows.rows(url, targets, TimeRange(now - 7 * DAY, now, True, ""), now)
     bars = [row.history.bars(MOST_BARS)[-1] for row in rows] + [
         line.bars[-1] for line in public_status.status_rows(url, now)
     ]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from store import open_store
 from tests.factories import probe, target
-from tests.pages.conftest import code, html, now_ms, open_page
+from tests.pages.conftest import FRONT, code, html, now_ms, open_page
 
 
 def row_of(page: str, name: str) -> list[str]:
@@ -31,14 +33,14 @@ def facts(page: str, label: str) -> list[str]:
 
 
 def test_a_provider_is_shown_with_its_conditions_and_what_it_supports(filled: Path) -> None:
-    page = html(open_page("model.py", target="Broken"))
+    page = html(open_page("model.py", target="Broken", tab="Providers"))
     cells = row_of(page, "Alpha")
     assert cells[0] == "Alpha bf16tools, 1 more parameter, zero data retention"
     assert cells[3] == "$1 / $150% offabove 32,000 prompt tokens: $4"
 
 
 def test_uptime_by_provider_is_what_is_reported_beside_our_own_requests(filled: Path) -> None:
-    page = html(open_page("model.py", target="Broken")).partition("Reported in this range")[2]
+    page = html(open_page("model.py", target="Broken", tab="Providers")).partition("Reported in this range")[2]
     alpha, beta = row_of(page, "Alpha"), row_of(page, "Beta")
     assert alpha[2:] == ["95.00%", "0% · 0 of 297"]  # every fourth of 1,190 minutes, counted from the tenth
     assert beta[2:] == ["95.00%", "100% · 1,190 of 1,190"]
@@ -47,7 +49,7 @@ def test_uptime_by_provider_is_what_is_reported_beside_our_own_requests(filled: 
 
 
 def test_fallbacks_say_who_was_tried_first_and_who_came_after(filled: Path) -> None:
-    page = html(open_page("model.py", target="Broken")).partition("Tried first")[2]
+    page = html(open_page("model.py", target="Broken", tab="Providers")).partition("Tried first")[2]
     assert row_of(page, "Beta") == ["Beta", "75.0% · 893", "100%", "never"]
     assert row_of(page, "Alpha") == ["Alpha", "25.0% · 297", "0%", "Beta 297×"]
     assert "25.0% of 1,190 routed requests were not answered by the provider that was tried first" in page
@@ -62,28 +64,28 @@ def test_fallbacks_of_a_router_without_a_catalog_are_shown_too_and_of_no_router_
     store.write([probe(at - n * 60_000, target="Routed", route=json.dumps(attempts)) for n in range(4)])
     store.write([probe(at - n * 60_000, target="Plain") for n in range(4)])
     store.close()
-    page = html(open_page("model.py", target="Routed"))
+    page = html(open_page("model.py", target="Routed", tab="Providers"))
     assert row_of(page.partition("Tried first")[2], "small") == ["small", "100% · 4", "0%", "large 4×"]
     assert "Uptime by provider" not in page
-    assert "Tried first" not in html(open_page("model.py", target="Plain"))
+    assert "Tried first" not in html(open_page("model.py", target="Plain", tab="Providers"))
 
 
 def test_activity_is_by_version_as_bars_or_as_shares_and_names_its_source(filled: Path) -> None:
-    app = open_page("model.py", target="Broken")
+    app = open_page("model.py", target="Broken", tab="Usage")
     activity = next(c for c in app.get("plotly_chart") if "by variant" in c.proto.alt)
     bars = json.loads(activity.proto.spec)["data"]
     assert [bar["name"] for bar in bars] == ["standard", "free"]
     assert "CC BY 4.0" in html(app)
-    app.get("button_group")[3].set_value("Share").run()
+    app.get("button_group")[2].set_value("Share").run()
     activity = next(c for c in app.get("plotly_chart") if "by variant" in c.proto.alt)
     assert json.loads(activity.proto.spec)["layout"]["yaxis"]["tickformat"] == ".0%"
-    app.get("button_group")[2].set_value("Your account").run()
+    app.get("button_group")[1].set_value("Your account").run()
     assert not app.exception
     assert any("by provider" in c.proto.alt for c in app.get("plotly_chart"))
 
 
 def test_apps_are_told_for_all_models_and_ones_own_use_for_this_one(filled: Path) -> None:
-    page = html(open_page("model.py", target="Broken"))
+    page = html(open_page("model.py", target="Broken", tab="Usage"))
     assert "over all models: it does not report them by model" in page
     assert "1. &lt;b&gt;Chat&lt;/b&gt;" in page and "50B" in page
     assert "<td>Beta</td><td>7k</td><td>30</td><td>$2.50</td>" in page
@@ -99,9 +101,12 @@ def test_the_order_the_chances_and_the_reasons(filled: Path) -> None:
     assert "its context is 65,536 tokens, the request needs 1,000,000" in page
     app = open_page("routing.py", model="acme/broken", strategy="Price", prompt="30000", output="0")
     page = html(app)
-    assert row_of(page, "Alpha")[:3] == ["Alpha bf16recent outage", "90.0%", "$0.015"]
-    assert row_of(page, "Beta")[1] == "10.0%"
-    assert json.loads(code(app)) == {"provider": {}}
+    assert row_of(page, "Alpha")[:3] == ["Alpha bf16", "$0.015", "90.0%recent outage"]
+    assert row_of(page, "Beta")[2] == "10.0%recent outage"
+    # 400 ms and nothing of a speed are reported; of Beta there are 1,190 probes of 100 ms
+    assert row_of(page, "Alpha")[4:8] == ["400 ms", "–", "–", "–"]
+    assert row_of(page, "Beta")[4:6] == ["400 ms", "100 ms"]
+    assert "<b>Default routing</b>" in page and "<pre" not in page
 
 
 def test_needs_and_policies_leave_out_and_go_into_the_provider_object(filled: Path) -> None:
@@ -120,21 +125,21 @@ def test_needs_and_policies_leave_out_and_go_into_the_provider_object(filled: Pa
 
 def test_our_own_probes_tell_another_order_beside_the_report(filled: Path) -> None:
     app = open_page("routing.py", model="acme/broken", hour="100")
-    ours = html(app).partition("Measured by your probes")[2]
-    assert row_of(ours, "Alpha")[-1] == "0%"
-    assert row_of(ours, "Beta")[-1] == "100%"
-    assert [row_of(ours, name)[1] for name in ("Alpha", "Beta")] == ["0%", "100%"]
+    page = html(app)
+    assert "Measured by your probes" in page
+    assert [row_of(page, name)[-1] for name in ("Alpha", "Beta")] == ["0%", "100%"]
+    assert [row_of(page, name)[3] for name in ("Alpha", "Beta")] == ["0%recent outage", "100%"]
 
 
 def test_a_sort_shows_ranks(filled: Path) -> None:
     page = html(open_page("routing.py", model="acme/broken", strategy="Lowest price"))
-    assert [row_of(page, name)[1] for name in ("Alpha", "Beta")] == ["1.", "2."]
+    assert [row_of(page, name)[2][:2] for name in ("Alpha", "Beta")] == ["1.", "2."]
 
 
 def test_links_from_before_the_strategies_were_renamed_still_select_them(filled: Path) -> None:
     app = open_page("routing.py", model="acme/broken", strategy="Sort: cheapest", data="Keeps nothing")
     assert not app.exception
-    assert row_of(html(app), "Alpha")[1] == "1."
+    assert row_of(html(app), "Alpha")[2].startswith("1.")
     assert app.selectbox(key="data").value == "Zero data retention"
 
 
@@ -158,6 +163,23 @@ def test_the_catalog_lists_what_the_router_lists_newest_first(filled: Path) -> N
     assert (broken["usd_per_million_input"], broken["providers"], broken["context_tokens"]) == (1.0, 2, 65_536)
     assert round(broken["ttft_ms"]) == 100  # our own median
     assert table.set_index("model").loc["acme/routed"].isna()["usd_per_million_input"]  # it varies
+
+
+def test_measured_models_are_first_and_the_selection_is_in_the_address(filled: Path) -> None:
+    store = open_store(f"sqlite:///{filled}")
+    store.write([target("Cheap", model="acme/cheap:free"), probe(now_ms() - 60_000, target="Cheap")])
+    store.close()
+    app = open_page("catalog.py", picked="acme/routed")
+    assert list(app.dataframe[0].value["model"])[2:] == ["acme/routed"]
+    assert list(app.dataframe[0].value.columns)[:2] == ["name", "model"]
+    assert "Select 2 to 6 rows" in "".join(caption.value for caption in app.caption)
+    app = AppTest.from_file(FRONT, default_timeout=30)
+    app.query_params["picked"] = ["acme/routed", "acme/broken", "not/known"]
+    app.query_params["q"] = "broken"  # what a filter hides stays selected
+    app.run()
+    [link] = list(app.switch_page("../catalog.py").run().get("page_link"))
+    assert link.proto.label == "Compare 2 models"
+    assert parse_qsl(link.proto.query_string) == [("with", "Broken"), ("with", "acme/routed")]
 
 
 @pytest.mark.parametrize(
@@ -209,17 +231,45 @@ def test_targets_and_models_stand_side_by_side(filled: Path) -> None:
     page = html(app)
     assert facts(page, "Uptime")[0].startswith("99.17%")
     assert facts(page, "Uptime")[2] == "–"
-    assert facts(page, "Cost of 1,000 requests, 1,000 in, 1,000 out") == ["$3.00", "$0", "$0"]
-    assert facts(page, "Context") == ["65,536", "32,768", "8,192"]
+    costs = facts(page, "Cost of 1,000 requests, 1,000 in, 1,000 out")
+    assert [cost.split()[0] for cost in costs] == ["$3.00", "$0", "$0"]
+    assert "−$3.00" in costs[1] and "<b>$0</b>" not in page  # two are as cheap: none is the best
+    assert facts(page, "Context") == ["65,536", "32,768", "8,192"] and "<b>65,536</b>" in page
     assert "not probed" in page
     assert len(app.get("plotly_chart")) == 2
 
 
+def test_who_comes_without_a_choice_finds_two_compared_and_a_link_is_followed(filled: Path) -> None:
+    app = open_page("compare.py")
+    assert app.multiselect(key="with").value == ["Broken", "Steady"]
+    assert facts(html(app), "Uptime")[0].startswith("99.17%")
+    app.multiselect(key="with").set_value([]).run()
+    assert "Choose 2 to 6" in html(app), "nobody chooses again for who took all away"
+
+
 def test_fewer_than_two_are_no_comparison_and_models_that_nobody_probes_have_no_charts(filled: Path) -> None:
     app = open_page("compare.py")
+    app.multiselect(key="with").set_value(["Broken"]).run()
     assert "Choose 2 to 6" in html(app)
     app.multiselect(key="with").set_value(["acme/cheap:free", "acme/routed"]).run()
     assert not app.exception
     assert facts(html(app), "Price per million, in / out") == ["$0 / $0", "varies / varies"]
     assert "Uptime" not in html(app)
     assert not app.get("plotly_chart")
+
+
+@pytest.mark.parametrize(
+    ("tab", "said"),
+    [
+        ("Providers", "No router lists providers of this model, and none is named in its responses."),
+        ("Usage", "No router lists this model, so nobody reports how much it is used."),
+        ("Traffic", "No request has passed to this target through the relay"),
+    ],
+)
+def test_a_tab_with_nothing_to_show_says_so_in_one_line(store_at: Path, tab: str, said: str) -> None:
+    store = open_store(f"sqlite:///{store_at}")
+    store.write([target("Alone"), probe(now_ms() - 60_000, target="Alone")])
+    store.close()
+    app = open_page("model.py", target="Alone", tab=tab)
+    assert not app.exception
+    assert said in html(app) and not app.get("plotly_chart") and "u-title" not in html(app).partition(said)[2][:200]

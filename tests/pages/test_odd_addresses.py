@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from api.downloads import ROUTES
 from pages.queries import access
+from pages.shell.time_range import WORKLOAD_KEYS
 from store import open_store
 from tests.collectors.cli_fixture import ROOT
 from tests.pages.conftest import now_ms, open_page, rows
@@ -25,6 +26,7 @@ PAGES = (
     "compare.py",
     "routing.py",
     "catalog.py",
+    "targets.py",
     "alerts.py",
     "export.py",
     "system.py",
@@ -80,7 +82,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @functools.cache
 def parameters() -> list[str]:
     """The name of each control that is kept in the address, as the pages' source says it."""
-    found = set()
+    found = set(WORKLOAD_KEYS)
     for path in (ROOT / "pages").rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text())):
             if isinstance(call, ast.Call):

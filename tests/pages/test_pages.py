@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 from pages.sections.export_form import TABLE_HELP
+from pages.sections.model_trends import METRICS
 from store import Selection, open_store
 from store.schema import MODELS, TABLES, Budget, Model
 from tests.factories import DAY, HOUR, probe, target
@@ -26,10 +27,11 @@ PAGES = (
     "catalog.py",
     "alerts.py",
     "system.py",
+    "targets.py",
     "glossary.py",
     "public_status.py",
 )
-OURS = PAGES[:-2]
+OURS = PAGES[:-3]
 """The last ones need no store, or are for the public, who are not told what is wrong."""
 
 
@@ -119,7 +121,7 @@ def test_a_model_that_expires_says_when_on_its_page_and_in_the_catalog(filled: P
 
 
 def test_providers_are_what_the_router_says_beside_what_we_met(filled: Path) -> None:
-    page = html(open_page("model.py", target="Steady"))
+    page = html(open_page("model.py", target="Steady", tab="Providers"))
     row = page.partition("<b>Provider A</b>")[2].partition("</tr>")[0]
     cells = re.findall(r"<td>(.*?)</td>", row)
     assert cells[:5] == ["32,768", "8,192", "$0.02 / $0.04", "97.25%", "380 ms"]
@@ -127,9 +129,10 @@ def test_providers_are_what_the_router_says_beside_what_we_met(filled: Path) -> 
 
 
 def test_history_and_sample_code_are_there_and_another_language_can_be_chosen(filled: Path) -> None:
-    app = open_page("model.py", target="Steady")
-    assert "$0 in, $0 out per million tokens; 32,768 tokens of context" in html(app)
-    assert "unchanged since" in html(app)
+    history = html(open_page("model.py", target="Steady", tab="Providers"))
+    assert "$0 in, $0 out per million tokens; 32,768 tokens of context" in history
+    assert "unchanged since" in history
+    app = open_page("model.py", target="Steady", tab="API")
     assert "from openai import OpenAI" in code(app)
     app.get("button_group")[-1].set_value("curl").run()
     assert not app.exception
@@ -144,7 +147,7 @@ def test_a_price_that_changed_is_charted_and_a_context_that_did_not_is_a_sentenc
     dearer = replace(known, valid_from=changed_at, usd_per_million_input="0.1", usd_per_million_output="0.2")
     store.write([replace(known, valid_to=changed_at), dearer])
     store.close()
-    app = open_page("model.py", target="Steady")
+    app = open_page("model.py", target="Steady", tab="Providers")
     assert not app.exception
     [price] = [chart for chart in app.get("plotly_chart") if chart.proto.alt.startswith("Price of")]
     drawn = {trace["name"]: trace["y"] for trace in json.loads(price.proto.spec)["data"]}
@@ -154,13 +157,16 @@ def test_a_price_that_changed_is_charted_and_a_context_that_did_not_is_a_sentenc
 
 
 def test_the_model_page_draws_its_charts_and_tells_them_to_a_screen_reader(filled: Path) -> None:
-    app = open_page("model.py", target="Steady")
-    charts = app.get("plotly_chart")
-    assert len(charts) == 4  # and none of a price and a context size that never changed
-    assert all(chart.proto.alt for chart in charts)
-    names = [trace.get("name") for trace in json.loads(charts[0].proto.spec)["data"]]
-    assert "median" in names
-    assert html(app).count("<tr><td data-tip=") == 50
+    described = {}
+    for name in METRICS:
+        [chart] = open_page("model.py", target="Steady", metric=name).get("plotly_chart")
+        described[chart.proto.alt] = [trace.get("name") for trace in json.loads(chart.proto.spec)["data"]]
+    assert len(described) == len(METRICS) == 5 and all(described)
+    for alt, names in described.items():
+        assert ("median" in names) == ("as percentile bands over time" in alt), alt
+    assert not open_page("model.py", target="Steady", tab="Providers").get("plotly_chart")  # no price changed
+    reliability = html(open_page("model.py", target="Steady", tab="Reliability"))
+    assert reliability.count("<tr><td data-tip=") == 50
 
 
 def test_a_target_is_chosen_and_the_page_follows(filled: Path) -> None:
@@ -205,6 +211,9 @@ def test_export_counts_previews_and_links_to_the_file(filled: Path) -> None:
     assert metric(app, "Rows").startswith("1 | ")
     app.toggle(key="all_time").set_value(True).run()
     assert code(app) == "python -m collectors export runs --output runs.csv"
+    app.toggle(key="bom").set_value(True).run()
+    assert code(app) == "python -m collectors export runs --bom --output runs.csv"
+    assert any("export.csv?table=runs&amp;bom=yes" in part.proto.body for part in app.get("html"))
 
 
 def test_the_export_page_explains_every_table_and_says_what_its_rows_are_chosen_by(filled: Path) -> None:
@@ -354,7 +363,10 @@ def test_a_comparison_says_the_same_from_roll_ups(from_rollups: None) -> None:
     app = open_page("compare.py")
     app.multiselect(key="with").set_value(["Broken", "Steady"]).run()
     assert not app.exception
-    assert "<b>99.17%</b>" in html(app)
+    uptime = html(app).partition(">Uptime</button></td>")[2].partition("</tr>")[0]
+    # 98.5 to 99.5 beside 99.7 to 100: the second is the best, by more than the intervals say
+    assert re.findall(r"<td>(?:<b>)?[\d.]+%(?:</b>)?", uptime) == ["<td>99.17%", "<td><b>100%</b>"]
+    assert '<span class="u-delta better">+0.83 points</span>' in uptime
 
 
 def test_a_target_of_several_places_is_down_only_where_most_see_it(store_at: Path) -> None:
@@ -367,7 +379,7 @@ def test_a_target_of_several_places_is_down_only_where_most_see_it(store_at: Pat
             for n in range(20 * 60)
         )
     store.close()
-    app = open_page("model.py", target="Far", location="a")
+    app = open_page("model.py", target="Far", location="a", tab="Reliability")
     assert not app.exception
     page = html(app)
     assert metric(app, "Uptime").startswith("0% | ")

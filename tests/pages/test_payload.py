@@ -13,7 +13,7 @@ from tests.factories import DAY, MINUTE, probe, target
 from tests.pages.conftest import now_ms, open_page
 
 MOST_BYTES = 300_000
-PAGES = ["", "model.py", "public_status.py", "system.py", "export.py", "alerts.py"]
+PAGES = ["", "model.py", "public_status.py", "system.py", "export.py", "alerts.py", "targets.py"]
 
 
 def sent(block: Any) -> int:

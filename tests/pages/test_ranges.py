@@ -17,7 +17,7 @@ from hypothesis import strategies as some
 from pages.queries import target_history
 from pages.queries.target_history import TargetHistory, target_histories
 from pages.queries.time_range import TimeRange
-from pages.sections import overview_table
+from pages.sections import overview_rows
 from store import Store
 from store.schema import INCIDENTS, PROBES, TARGETS, Probe, Target
 from tests.factories import DAY, HOUR, MINUTE, probe, target
@@ -149,7 +149,7 @@ def test_any_range_of_any_target_is_what_plain_sql_says(
         assert [(i.began_at, i.ended_at) for i in history.incidents] == [
             (row[3], row[4]) for row in rows if row[3] < until and (row[4] is None or row[4] > since)
         ]
-    shown = overview_table.rows(url_of(filled), targets, window, NOW)
+    shown = overview_rows.rows(url_of(filled), targets, window, NOW)
     alone = {(row.target.name, row.target.location): row for row in shown}
     for history in histories[::4]:
         row = alone[history.target.name, history.target.location]

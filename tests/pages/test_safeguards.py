@@ -23,6 +23,7 @@ PAGES = (
     "compare",
     "routing",
     "catalog",
+    "targets",
     "alerts",
     "export",
     "system",

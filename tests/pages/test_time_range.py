@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pages.queries import series_colours
-from pages.sections.overview_table import RowFilter
+from pages.sections.overview_rows import RowFilter
 from store import open_store
 from tests.factories import HOUR, probe, target
 from tests.pages.conftest import html, metric, now_ms, open_page
@@ -64,7 +64,7 @@ def test_moments_that_are_typed_become_the_range(filled: Path) -> None:
 
 
 def test_many_targets_are_searched_by_name_model_and_tag(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.sections.overview_summary.FEW", 2)
+    monkeypatch.setattr("pages.sections.overview_controls.FEW", 2)
     app = open_page(find="acme broken")
     assert not app.exception
     assert re.findall(r'data-target="(\w+)"', html(app)) == ["Broken"]
@@ -72,15 +72,14 @@ def test_many_targets_are_searched_by_name_model_and_tag(filled: Path, monkeypat
     app.text_input(key="find").set_value("nothing like it").run()
     assert "No targets match your search" in html(app)
     app.text_input(key="find").set_value("").run()
-    app.toggle(key="troubled").set_value(True).run()
+    app.selectbox(key="show").set_value("not up").run()
     assert re.findall(r'data-target="(\w+)"', html(app)) == ["Broken", "Keyless"]
     assert RowFilter("") == RowFilter()
 
 
 def test_of_many_rows_the_first_are_drawn_and_all_on_wish(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.sections.overview_summary.FEW", 2)
-    for module in ("overview_summary", "overview_table"):
-        monkeypatch.setattr(f"pages.sections.{module}.MOST_ROWS", 1)
+    monkeypatch.setattr("pages.sections.overview_controls.FEW", 2)
+    monkeypatch.setattr("pages.sections.overview_table.MOST_ROWS", 1)
     app = open_page()
     assert re.findall(r'data-target="(\w+)"', html(app)) == ["Broken"]
     assert "The first 1 of 3" in "".join(caption.value for caption in app.caption)

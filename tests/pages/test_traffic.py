@@ -58,7 +58,7 @@ def relayed(filled: Path) -> Path:
 
 
 def test_the_model_page_shows_traffic_next_to_probes(relayed: Path) -> None:
-    page = html(open_page("model.py", target="Broken"))
+    page = html(open_page("model.py", target="Broken", tab="Traffic"))
     table = page.partition("real requests through your relay")[2].partition("Your tokens")[0]
     assert cells(table, "Attempts")[1] == "24"
     # of the two minutes with 12 attempts the first is good, the second has 8 of 12
@@ -70,18 +70,18 @@ def test_the_model_page_shows_traffic_next_to_probes(relayed: Path) -> None:
 
 
 def test_fallbacks_are_chains_with_their_reasons_and_errors_are_by_kind(relayed: Path) -> None:
-    page = html(open_page("model.py", target="Broken"))
+    page = html(open_page("model.py", target="Broken", tab="Traffic"))
     chains = page.partition("Fallbacks of your requests")[2]
     assert cells(chains, "Broken → Steady") == ["Broken → Steady", "4", "100%", "server error 4×"]
     assert "24 requests: 24 served, 4 of them after a fallback; 0 failed, 0 cancelled by their client." in chains
     assert cells(page.partition("Errors in traffic")[2], "server error") == ["server error", "503", "overloaded", "4"]
 
 
-def test_apps_of_ones_own_are_before_the_public_ones(relayed: Path) -> None:
-    page = html(open_page("model.py", target="Broken"))
-    own = page.partition("Your apps")[2].partition("Fallbacks of your requests")[0]
-    assert "1. https://shop.example" in own
-    assert 0 < page.find("Your apps") < page.find("largest, over all models")
+def test_apps_of_ones_own_are_by_themselves_and_the_public_ones_too(relayed: Path) -> None:
+    traffic, usage = (html(open_page("model.py", target="Broken", tab=tab)) for tab in ("Traffic", "Usage"))
+    own = traffic.partition("Your apps")[2].partition("Fallbacks of your requests")[0]
+    assert "1. https://shop.example" in own and "largest, over all models" not in traffic
+    assert "largest, over all models" in usage and "shop.example" not in usage
 
 
 def test_probes_numbers_are_the_same_with_and_without_traffic(relayed: Path) -> None:
@@ -92,7 +92,8 @@ def test_probes_numbers_are_the_same_with_and_without_traffic(relayed: Path) -> 
 
 
 def test_a_target_without_traffic_and_a_store_without_any_do_not_speak_of_it(filled: Path) -> None:
-    assert "Your tokens" not in html(open_page("model.py", target="Steady"))
+    page = html(open_page("model.py", target="Steady", tab="Traffic"))
+    assert "Your tokens" not in page and "No request has passed to this target" in page
     assert "Longest queue" not in html(open_page("system.py"))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.relay.observed import recent_cached_shares, recent_performance
+from collectors.relay.observed import LatelyReported, lately_reported, recent_cached_shares, recent_performance
 from settings.targets import ProbeTarget
 from store import Store
 from tests.collectors.builders import config
@@ -80,3 +80,30 @@ def test_the_cached_share_is_of_the_last_hours_traffic(store: Store, targets: tu
         ]
     )
     assert recent_cached_shares(store, targets, NOW) == {"a": 0.4}
+
+
+def test_what_is_reported_of_the_last_half_hour_is_of_traffic_by_minutes_else_of_probes(
+    store: Store, targets: tuple[ProbeTarget, ...]
+) -> None:
+    store.write(
+        [probe(NOW - n * MINUTE, "timeout" if n == 3 else "ok", target="a", ttft_ms=100.0) for n in range(1, 5)]
+    )
+    store.write([probe(NOW - 40 * MINUTE, "timeout", target="a")])
+    # two minutes with enough attempts, one of which has fewer than 80% good ones; and one minute with too few
+    for minute, count, failed in ((20, 10, 3), (10, 10, 2), (2, 9, 9)):
+        store.write(
+            [
+                attempt(
+                    NOW - minute * MINUTE + n, "server_error" if n < failed else "ok", target="b",
+                    request_id=f"{minute}-{n}", ttft_ms=200.0, tokens_per_second=40.0,
+                )
+                for n in range(count)
+            ]
+        )  # fmt: skip
+    found = lately_reported(store, targets, NOW)
+    flat = {"p50": 100.0, "p75": 100.0, "p90": 100.0, "p99": 100.0}
+    assert found["a"] == LatelyReported(75.0, 75.0, 60.0, flat, dict.fromkeys(flat, 50.0))
+    # of the day 15 of 29 attempts; of the last five minutes no minute counts, and no probe was made
+    assert (found["b"].uptime_5m, found["b"].uptime_30m, found["b"].uptime_1d) == (None, 50.0, 51.7241)
+    assert found["b"].latency is not None and found["b"].latency["p90"] == 200.0
+    assert found["b"].throughput == dict.fromkeys(flat, 40.0)

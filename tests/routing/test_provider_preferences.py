@@ -47,7 +47,6 @@ def test_every_field_of_the_provider_object_is_read() -> None:
         only=("c",),
         ignore=("d",),
         allow_fallbacks=False,
-        require_parameters=True,
         sort="latency",
         quantizations=("fp8", "bf16"),
     )

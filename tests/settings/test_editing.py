@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from settings.editing import rename_target
+from settings.editing import KEPT_BACKUPS, Edit, plan_edit, rename_target, undo_edit, write_edit
+from settings.target_blocks import append_target, change_target
 from settings.targets import ConfigError
 
 TEXT = """# what we run
@@ -81,3 +83,75 @@ def test_a_file_that_would_be_wrong_is_not_written(tmp_path: Path, old: str, new
     with pytest.raises(ConfigError, match=message):
         rename_target(path, old, new)
     assert path.read_text() == TEXT and len(list(tmp_path.iterdir())) == 1
+
+
+def _added(path: Path) -> Edit:
+    return plan_edit(path, lambda text: append_target(text, {"name": "c", "model": "m", "base_url": "http://h/v1"}))
+
+
+def test_a_change_keeps_what_was_there_and_is_undone_by_its_id(tmp_path: Path) -> None:
+    path = tmp_path / "targets.toml"
+    path.write_text(TEXT)
+    first = write_edit(_added(path))
+    second = write_edit(plan_edit(path, lambda text: change_target(text, "c", {"every": "5m"})))
+    backups = tmp_path / "targets.toml.backups"
+    assert backups.stat().st_mode & 0o777 == 0o700
+    assert (backups / f"{first}.toml").read_text() == TEXT
+    assert {each.stat().st_mode & 0o777 for each in backups.iterdir()} == {0o600}
+    with pytest.raises(
+        ConfigError, match="was changed since, so that undoing would take more back: the version before"
+    ):
+        undo_edit(path, first)
+    undo_edit(path, second)
+    undo_edit(path, first)
+    assert path.read_text() == TEXT and not list(backups.iterdir())
+
+
+@pytest.mark.parametrize("edit_id", ["0123456789ab", "../targets", ""])
+def test_an_id_of_no_change_undoes_nothing(tmp_path: Path, edit_id: str) -> None:
+    path = tmp_path / "targets.toml"
+    path.write_text(TEXT)
+    with pytest.raises(ConfigError, match="no change of"):
+        undo_edit(path, edit_id)
+    assert path.read_text() == TEXT
+
+
+def test_a_file_that_somebody_changed_in_the_meantime_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "targets.toml"
+    path.write_text(TEXT)
+    edit = _added(path)
+    path.write_text(TEXT + "# mine\n")
+    with pytest.raises(ConfigError, match="changed by somebody else just now: nothing was written"):
+        write_edit(edit)
+    assert path.read_text() == TEXT + "# mine\n"
+
+
+def test_the_first_target_makes_the_file_and_undoing_takes_it_away(tmp_path: Path) -> None:
+    path = tmp_path / "targets.toml"
+    edit_id = write_edit(_added(path))
+    assert path.read_text().startswith('[[target]]\nname = "c"\n')
+    undo_edit(path, edit_id)
+    assert not path.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_nothing_changes(tmp_path: Path) -> None:
+    path = tmp_path / "targets.toml"
+    path.write_bytes(TEXT.replace("\n", "\r\n").encode())
+    (tmp_path / "targets.toml.backups").write_text("in the way")
+    before = path.read_bytes()
+    with pytest.raises(
+        OSError, match="targets.toml could not be changed .File exists: .*: this needs the right to write"
+    ):
+        write_edit(_added(path))
+    assert path.read_bytes() == before
+    (tmp_path / "targets.toml.backups").unlink()
+    write_edit(_added(path))
+    assert path.read_bytes().startswith(before)
+
+
+def test_only_the_newest_backups_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "targets.toml"
+    path.write_text(TEXT)
+    for number in range(KEPT_BACKUPS + 5):
+        write_edit(plan_edit(path, partial(change_target, name="a", change={"every": f"{number + 1}s"})))
+    assert len(list((tmp_path / "targets.toml.backups").iterdir())) == KEPT_BACKUPS

@@ -13,6 +13,7 @@ from stats.events import (
     ServedModel,
     alert_events,
     catalog_events,
+    declared_events,
     filter_events,
     gap_events,
     incident_events,
@@ -125,6 +126,15 @@ def test_the_first_response_of_another_model_is_found_whichever_it_is(changed_at
     [event] = served_model_events("a", "here", [probes[0], None, probes[-1]], find)
     assert event == Event("served_model", first.at, "a", "here", "from old to new")
     assert len(asked) < 40, "it halves what it does not know"
+
+
+def test_another_prompt_template_shows_in_the_tokens_of_the_same_prompt_and_one_token_is_another_number() -> None:
+    def events(*counts: str) -> list[Event]:
+        probes = [ServedModel(n * MINUTE, count) for n, count in enumerate(counts)]
+        return list(declared_events("prompt tokens", "a", "here", [probes[0], probes[-1]], looked_up(probes)[0]))
+
+    assert events("25", "25", "45") == [Event("declared", 2 * MINUTE, "a", "here", "prompt tokens from 25 to 45")]
+    assert events("25", "25", "26") == []
 
 
 def test_a_target_that_answers_with_several_models_has_no_event_for_each() -> None:

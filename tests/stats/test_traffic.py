@@ -10,13 +10,12 @@ import pytest
 from stats.traffic import (
     ErrorKind,
     PassedAttempt,
-    TrafficUptime,
     chains,
     error_kinds,
     first_choices,
     totals,
-    uptime,
 )
+from stats.traffic_uptime import TrafficUptime, uptime
 from store.traffic import TrafficMinute
 from tests.factories import MINUTE, NOON
 

@@ -12,11 +12,14 @@ from pathlib import Path
 import apsw
 import pytest
 
-from store import StoreError, backup, migrations, open_store
+from store import Selection, StoreError, backup, migrations, open_store
+from store.batches import KeyRange
 from store.rollups import COLUMNS, EXPORTED, STEP_MS
-from store.schema import ENDPOINTS, INCIDENTS, MODELS, PROBES, TABLES, TARGETS, Budget, Endpoint, Model
-from store.sqlite_queries import INTERNED
-from tests.factories import DAY, HOUR, NOON, model, probe
+from store.schema import ENDPOINTS, INCIDENTS, MODELS, PROBES, REQUESTS, TABLES, TARGETS, Budget, Endpoint, Model
+from store.sqlite import SqliteStore
+from store.sqlite_queries import INTERNED, stored_rows_sql
+from store.table import Table
+from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe
 
 
 @pytest.fixture
@@ -88,7 +91,7 @@ def test_a_store_of_a_newer_version_is_refused_in_one_sentence(path: Path) -> No
     connection.execute("INSERT INTO migrations VALUES (999, 'from_the_future', 0)")
     connection.close()
     for read_only in (False, True):
-        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 13\)"):
+        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 14\)"):
             open_store(f"sqlite:///{path}", read_only=read_only)
 
 
@@ -106,7 +109,7 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_and_keeps_its_rows(
         " VALUES ('s', 'm', 5, 'A model.', 'seed,tools')"
     )
     connection.close()
-    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 13\): the next `python -m coll"):
+    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 14\): the next `python -m coll"):
         open_store(f"sqlite:///{path}", read_only=True)
     open_store(f"sqlite:///{path}").close()
     store = open_store(f"sqlite:///{path}", read_only=True)
@@ -135,6 +138,7 @@ def test_a_store_without_blocks_gets_them_from_its_days_also_where_the_probes_ar
     for column in ("internal_error", "paused", "excluded"):
         connection.execute(f"ALTER TABLE hourly DROP COLUMN {column}; ALTER TABLE daily DROP COLUMN {column}")
     connection.execute("DROP TABLE pauses; DROP TABLE exclusions; DROP TABLE certificates")
+    connection.execute("DROP TABLE identity_checks; DROP TABLE identity_epochs")
     connection.execute(
         "ALTER TABLE runs DROP COLUMN runs; ALTER TABLE runs DROP COLUMN queued; ALTER TABLE models DROP COLUMN expires_at; DROP TABLE rate_limits"
     )
@@ -239,7 +243,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: p
     with pytest.raises(StoreError):
         open_store(f"sqlite:///{path}")
     connection = apsw.Connection(str(path))
-    assert connection.execute("SELECT max(version) FROM migrations").get == 13
+    assert connection.execute("SELECT max(version) FROM migrations").get == 14
     assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name='half'").get == 0
 
 
@@ -304,3 +308,17 @@ def test_a_reader_without_writer_in_a_folder_it_may_not_write_still_reads(path: 
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.stderr) == ("1", "")
+
+
+@pytest.mark.parametrize("table", [PROBES, REQUESTS])
+@pytest.mark.parametrize("selection", [Selection(since=NOON), Selection(until=NOON), Selection(NOON, NOON + MINUTE)])
+def test_a_range_of_all_targets_is_sought_in_each_and_older_rows_are_not_looked_through(
+    tmp_path: Path, table: Table, selection: Selection
+) -> None:
+    store = SqliteStore(tmp_path / "a.db")
+    sql, bindings, _ = stored_rows_sql(table, selection, table.names, KeyRange(), False, None)
+    with store._rows(f"EXPLAIN QUERY PLAN {sql}", bindings) as rows:
+        steps = [row[3] for row in rows]
+    store.close()
+    assert any(step.startswith(f"SEARCH {table.name} USING PRIMARY KEY (target=? AND started_at") for step in steps)
+    assert not any(step.startswith(f"SCAN {table.name}") for step in steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,11 @@ class RequestSpec:
     provider: str | None = None
     """The one provider that a router may use."""
     reasoning_effort: str | None = None
+    temperature: int = 0
+    alternatives: int | None = None
+    """Of so many tokens the logprobs are wanted, as they are without any sampling; null: none."""
+    requires_parameters: bool = False
+    """A router may use no endpoint that ignores a field."""
 
 
 @dataclass(slots=True)
@@ -44,6 +50,8 @@ class Chunk:
     fingerprint: str | None = None
     provider: str | None = None
     route: str | None = None
+    logprobs: Mapping[str, float] | None = None
+    """Of its first token: the natural logarithms of the chances of the likeliest ones. Null where none are stated."""
     is_whole: bool = False
     """It is the response as a whole: its text is none that is new where it came in pieces before."""
 
@@ -105,6 +113,10 @@ FILTERS = frozenset(
 """Finish reasons, in small letters, of a filter that did its work: OpenAI's and Azure's, Amazon's, Anthropic's, Zhipu's
 and Google's.
 """
+MOST_TOKEN = 100
+"""Characters of a token that are kept."""
+LEAST_LOGPROB = -1e6
+"""What stands for minus infinity, which JSON does not have."""
 GAVE_UP = frozenset({"error", "error_finish", "abort", "network_error", "insufficient_system_resource"})
 """Finish reasons, in small letters and with `_`, of a server that broke off: OpenRouter's and many others', vLLM's and
 SGLang's (vllm-project/vllm#57082, sgl-project/sglang#2956), Zhipu's (BerriAI/litellm#24373), DeepSeek's
@@ -204,4 +216,26 @@ def version_below(base: str, version: str) -> str:
 
 def pin(wish: RequestSpec) -> dict[str, Any]:
     """The field by which OpenRouter uses one provider only."""
-    return {} if wish.provider is None else {"provider": {"only": [wish.provider], "allow_fallbacks": False}}
+    if wish.provider is None:
+        return {}
+    required = {"require_parameters": True} if wish.requires_parameters else {}
+    return {"provider": {"only": [wish.provider], "allow_fallbacks": False} | required}
+
+
+MOST_ALTERNATIVES = 32
+
+
+def logprobs_of(listed: Any, value: str = "logprob") -> dict[str, float] | None:
+    """The logprobs of a list of tokens; null for anything else. A token that is part of a character is known by its
+    bytes, where they are stated: in text all of these look alike.
+    """
+    found: dict[str, float] = {}
+    for entry in objects(listed)[:MOST_ALTERNATIVES]:
+        chance, name = entry.get(value), entry.get("token")
+        if not isinstance(chance, int | float) or isinstance(chance, bool) or math.isnan(chance) or chance > 0:
+            continue
+        if isinstance(name, str):
+            data = entry.get("bytes")
+            key = f"bytes {data}" if "\ufffd" in name and isinstance(data, list) and data else name
+            found[key[:MOST_TOKEN]] = max(float(chance), found.get(key[:MOST_TOKEN], -math.inf), LEAST_LOGPROB)
+    return found or None

@@ -12,6 +12,8 @@ from collectors.http.dialects.base import (
     chunk_of,
     end_of_stream,
     error_in,
+    logprobs_of,
+    object_in,
     objects,
     pin,
     text_in,
@@ -28,9 +30,11 @@ def body(wish: RequestSpec) -> dict[str, Any]:
         "model": wish.model,
         "messages": [{"role": "user", "content": wish.prompt}],
         "max_tokens": wish.max_tokens,
-        "temperature": 0,
+        "temperature": wish.temperature,
         "stream": wish.stream,
     }
+    if wish.alternatives is not None:
+        sent |= {"logprobs": True, "top_logprobs": wish.alternatives, "top_p": 1}
     if wish.stream:
         sent["stream_options"] = {"include_usage": True}
     if wish.reasoning_effort is not None:
@@ -66,6 +70,9 @@ def _read(value: dict[str, Any], parts: tuple[str, str]) -> Chunk:
                 break
         else:
             chunk.text += text_in(choice, "text")  # as in the older Completions
+        if "logprobs" in choice and chunk.logprobs is None:
+            tokens = objects(object_in(choice, "logprobs").get("content"))
+            chunk.logprobs = logprobs_of(tokens[0].get("top_logprobs")) if tokens else None
     return chunk
 
 

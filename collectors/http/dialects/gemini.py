@@ -15,6 +15,7 @@ from collectors.http.dialects.base import (
     RequestSpec,
     chunk_of,
     end_of_stream,
+    logprobs_of,
     object_in,
     objects,
     text_in,
@@ -37,7 +38,9 @@ def path(base: str, model: str, stream: bool) -> str:
 
 def body(wish: RequestSpec) -> dict[str, Any]:
     """The JSON of a request."""
-    settings: dict[str, Any] = {"maxOutputTokens": wish.max_tokens, "temperature": 0}
+    settings: dict[str, Any] = {"maxOutputTokens": wish.max_tokens, "temperature": wish.temperature}
+    if wish.alternatives is not None:
+        settings |= {"responseLogprobs": True, "logprobs": wish.alternatives, "topP": 1}
     if wish.reasoning_effort is not None:
         settings["thinkingConfig"] = {"thinkingLevel": wish.reasoning_effort}
     return {"contents": [{"role": "user", "parts": [{"text": wish.prompt}]}], "generationConfig": settings}
@@ -55,6 +58,9 @@ def read(value: dict[str, Any]) -> Chunk:
                 chunk.text += text_in(part, "text")
                 chunk.carries_more = chunk.carries_more or any(part.get(name) for name in OTHER_PARTS)
         chunk.finish_reason = _reason(candidate.get("finishReason")) or chunk.finish_reason
+        if "logprobsResult" in candidate and chunk.logprobs is None:
+            steps = objects(object_in(candidate, "logprobsResult").get("topCandidates"))
+            chunk.logprobs = logprobs_of(steps[0].get("candidates"), value="logProbability") if steps else None
     blocked = _reason(object_in(value, "promptFeedback").get("blockReason"))
     chunk.finish_reason = chunk.finish_reason or blocked
     chunk.filtered = blocked is not None

@@ -10,6 +10,7 @@ from collectors.http.dialects.base import (
     RequestSpec,
     chunk_of,
     end_of_stream,
+    logprobs_of,
     object_in,
     objects,
     pin,
@@ -39,9 +40,11 @@ def body(wish: RequestSpec) -> dict[str, Any]:
         "model": wish.model,
         "input": wish.prompt,
         "max_output_tokens": wish.max_tokens,
-        "temperature": 0,
+        "temperature": wish.temperature,
         "stream": wish.stream,
     }
+    if wish.alternatives is not None:
+        sent |= {"include": ["message.output_text.logprobs"], "top_logprobs": wish.alternatives, "top_p": 1}
     if wish.reasoning_effort is not None:
         sent["reasoning"] = {"effort": wish.reasoning_effort}
     return sent | pin(wish)
@@ -53,6 +56,7 @@ def event(value: dict[str, Any]) -> Chunk:
     chunk = chunk_of(value)
     if kind in TEXTS:
         chunk.text = text_in(value, "delta")
+        chunk.logprobs = _first_logprobs(value)
     elif kind in REASONING:
         chunk.reasoned = bool(text_in(value, "delta"))
     elif kind in OTHER_OUTPUT:
@@ -90,7 +94,13 @@ def _note_output(chunk: Chunk, response: dict[str, Any]) -> None:
                 chunk.reasoned = chunk.reasoned or bool(text_in(part, "text"))
             else:
                 chunk.text += text_in(part, "text")
+                chunk.logprobs = chunk.logprobs or _first_logprobs(part)
                 chunk.carries_more = chunk.carries_more or bool(text_in(part, "refusal"))
+
+
+def _first_logprobs(holder: dict[str, Any]) -> dict[str, float] | None:
+    tokens = objects(holder.get("logprobs"))
+    return logprobs_of(tokens[0].get("top_logprobs")) if tokens else None
 
 
 def _note_state(chunk: Chunk, response: dict[str, Any]) -> None:

@@ -1,0 +1,22 @@
+"""Which encodings a client takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def accepted(header: str, known: Iterable[str]) -> list[str]:
+    """Those of `known` that an `Accept-Encoding` header takes, in the order of `known`."""
+    takes: dict[str, bool] = {}
+    for entry in header.lower().split(","):
+        name, _, parameter = entry.partition(";")
+        takes[name.strip()] = _weight(parameter) > 0
+    return [name for name in known if takes.get(name, takes.get("*", False))]
+
+
+def _weight(parameter: str) -> float:
+    name, _, value = parameter.partition("=")
+    try:
+        return float(value) if name.strip() == "q" else 1.0
+    except ValueError:
+        return 0.0

@@ -1,0 +1,180 @@
+"""The checks of one tick: which targets are due, and the requests that a check makes, each of which the budget has to
+allow.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from collectors.contract import CheckCollector, CheckResult, CheckTask, Result
+from collectors.costs import billed_usd, cost_of_exchange
+from collectors.http.own_limits import own_limit
+from collectors.http.redaction import root_cause, safe_error
+from collectors.prices import is_routed
+from collectors.scheduler.budget import Reservation
+from collectors.scheduler.claims import NotDue, Planned, UnderWay
+from collectors.scheduler.lock import LockedError
+from collectors.scheduler.plan import Plan, ProbeJob, SkippedError
+from collectors.scheduler.probing import HELD_UP, STILL_UNDER_WAY, ProbeSeries, begin_slot
+from collectors.scheduler.rate_limit_state import ResponseLimits
+from collectors.scheduler.schedule import TickWindow, series_key
+from collectors.scheduler.state import SchedulerState
+from settings.targets import ProbeTarget
+from store.clock import now_ms
+from store.schema import Adaptation, Row
+
+if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
+    from collectors.http.exchange import Exchange, ProbeRequest
+
+MakeCheck = Callable[[CheckTask], CheckResult]
+
+
+def plan_checks(state: SchedulerState, name: str, collector: CheckCollector, window: TickWindow) -> Plan:
+    """The checks that are due, those that are skipped, and when the next one will be due. The shared state is held.
+    Raises StoreError.
+    """
+    plan = Plan(prepare=collector.prepare)
+    next_at: list[int] = []
+    for target in state.config.targets:
+        every_s = None if target.waits_for_key else _pace(state, name, collector, target, window.now)
+        if every_s is None:
+            continue
+        series = ProbeSeries(target, name, every_s)
+        newest = state.newest_checks.get(series.key)
+        planned = state.shared.claims.plan(series.key, series.schedule, window, newest, state.shared.lives)
+        if isinstance(planned, NotDue):
+            next_at.append(planned.next_at)
+        elif isinstance(planned, UnderWay):
+            plan.skipped.append((target.name, STILL_UNDER_WAY))
+        elif reason := _reason_to_wait(state, target, planned.claim.at, is_asked=window.all):
+            planned.claim.state = "refused"
+            plan.skipped.append((target.name, reason))
+        else:
+            plan.jobs.append(_job(state, collector, series, planned, window))
+    return replace(plan, next_at=min(next_at, default=None))
+
+
+def _pace(state: SchedulerState, name: str, collector: CheckCollector, target: ProbeTarget, now: int) -> float | None:
+    """How often a target is checked; asked of the store once, and then of each check."""
+    key = series_key(target.name, name)
+    if key not in state.paces:
+        pace = collector.pace(state.store, target, state.location, now)
+        state.paces[key] = pace.every_s
+        if pace.newest_at is not None:
+            state.newest_checks[key] = pace.newest_at
+    return state.paces[key]
+
+
+def _reason_to_wait(state: SchedulerState, target: ProbeTarget, at: int, *, is_asked: bool) -> str | None:
+    pause = state.pauses.reason(target, at)
+    return pause or (None if is_asked else state.shared.rate_limits.rest_reason(target, at))
+
+
+def _job(
+    state: SchedulerState, collector: CheckCollector, series: ProbeSeries, planned: Planned, window: TickWindow
+) -> ProbeJob:
+    target = series.target
+    check = collector.plan(state.store, target, state.location, window.now)
+
+    def failed(problem: BaseException) -> list[Result]:
+        limit, key = own_limit(problem), target.key
+        outcome = "internal_error" if limit is None else "offline"
+        error = limit or safe_error(root_cause(problem), (key,) if key else ()) or outcome
+        return [Result(collector.failed_row(target, state.location, planned.claim.at, outcome, error))]
+
+    run = _CheckRun(state, check, series, planned)
+    delay_s = (planned.claim.at - window.now) / 1_000
+    return ProbeJob(target.name, run.run, delay_s, results_of=failed, series=series.key, claim=planned.claim)
+
+
+class _CheckRun:
+    """One check of one target, in its turn."""
+
+    def __init__(self, state: SchedulerState, check: MakeCheck, series: ProbeSeries, planned: Planned) -> None:
+        self._state = state
+        self._check = check
+        self._series = series
+        self._planned = planned
+        self._adaptations: list[Row] = []
+
+    def run(self, stop: threading.Event) -> list[Result]:
+        """Make the check, and return its rows. Raises SkippedError."""
+        state, series, claim = self._state, self._series, self._planned.claim
+        if not state.is_wanted(series.target):
+            return []
+        if now_ms() - claim.at >= claim.interval_ms:
+            raise SkippedError(HELD_UP)
+        if not begin_slot(state, series, self._planned):
+            raise SkippedError(STILL_UNDER_WAY)
+        try:
+            with state.concurrency.hold(series.target, stop) as is_ready:
+                result = self._check(self._task()) if is_ready else None
+        except SkippedError:
+            claim.state = "refused"  # the slot is not tried again
+            raise
+        finally:
+            state.shared.claims.end(series.key, claim, 0)
+            if not state.keeps_connections:
+                state.connection(series.target).close()
+        if result is None or stop.is_set():
+            return []
+        state.paces[series.key] = result.every_s
+        return [Result(row) for row in (*result.rows, *self._adaptations)]
+
+    def _task(self) -> CheckTask:
+        state, target = self._state, self._series.target
+        price = state.price(target)
+        return CheckTask(
+            target,
+            state.location,
+            self._send,
+            lambda result, at: cost_of_exchange(target, price, result, at),
+            list(state.changes(target)),
+            is_routed(target, state.config),
+        )
+
+    def _send(self, request: ProbeRequest, profile: str) -> Exchange:
+        """One request, its cost set aside before and booked after. Raises SkippedError."""
+        from collectors.http.exchange import exchange
+
+        state, target, began_at = self._state, self._series.target, now_ms()
+        usd = state.max_probe_cost(target, profile)
+        try:
+            with state.shared.exclusive():
+                reason = state.shared.rate_limits.rest_reason(target, began_at)
+                reason = reason or state.budget.reserve(target, usd, began_at)
+        except LockedError as problem:
+            reason = str(problem)
+        if reason is not None:
+            raise SkippedError(reason)
+        reservation = Reservation(state.budget, target, usd, began_at)
+        request = replace(
+            request, affords=lambda more: reservation.raise_to(state.max_probe_cost(target, profile, more))
+        )
+        result = exchange(state.connection(target), request)
+        price = state.price(target)
+        reservation.settle(billed_usd(cost_of_exchange(target, price, result, began_at), result.outcome))
+        self._remember(result, began_at)
+        return result
+
+    def _remember(self, result: Exchange, began_at: int) -> None:
+        state, target = self._state, self._series.target
+        for field, instead in result.adaptations:
+            if field not in PART_OF_CHECK:
+                row = Adaptation(target.name, target.base_url, target.model, field, instead, began_at)
+                state.note_adaptation(row)
+                self._adaptations.append(row)
+        limits = ResponseLimits(began_at, result.http_status, result.outcome, result.wait_ms, result.limits.figures)
+        if state.shared.rate_limits.record(target, limits, now_ms()):
+            with suppress(LockedError), state.shared.exclusive():
+                pass  # writes it, so that other runs know it at once
+
+
+PART_OF_CHECK = frozenset(
+    {"logprobs", "top_logprobs", "include", "generationConfig.responseLogprobs", "generationConfig.logprobs"}
+)
+"""Fields that a check is about: that a server refuses them is its result, and says nothing about a probe."""

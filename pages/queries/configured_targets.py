@@ -1,0 +1,71 @@
+"""What `targets.toml` has, for those who change it: read each time, since somebody else may change it, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pages.queries import cache
+from settings.editing import config_path
+from settings.targets import ConfigError, load
+from store import StoreError
+from store.clock import now_ms
+from store.schema import PAUSES, Pause
+
+
+@dataclass(frozen=True)
+class ConfiguredTarget:
+    """One target of the file, without its key."""
+
+    name: str
+    model: str
+    base_url: str
+    api: str
+    every_s: float
+    tags: tuple[str, ...]
+    is_enabled: bool
+    missing_key: str | None
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The file: where it is, its targets, and what is wrong with it, if anything."""
+
+    path: str
+    targets: tuple[ConfiguredTarget, ...] = ()
+    error: str | None = None
+    is_there: bool = True
+
+
+def configuration() -> Configuration:
+    """The configuration where the dashboard runs."""
+    path = config_path()
+    if not path.exists():
+        return Configuration(str(path), is_there=False)
+    try:
+        loaded = load(path)
+    except ConfigError as problem:
+        return Configuration(str(path), error=str(problem))
+    targets = (
+        ConfiguredTarget(
+            target.name,
+            target.model,
+            target.base_url,
+            target.api,
+            target.every_s,
+            target.tags,
+            target.enabled,
+            (target.api_key_env or str(target.api_key_file)) if target.waits_for_key else None,
+        )
+        for target in loaded.all_targets
+    )
+    return Configuration(str(path), tuple(targets))
+
+
+def pauses(url: str) -> dict[str, Pause]:
+    """The pause of each target that is paused now; none without a store."""
+    now = now_ms()
+    try:
+        rows = [Pause(*row) for row in cache.store(url).read(PAUSES)]
+    except StoreError:
+        return {}
+    return {row.target: row for row in rows if row.contains(now)}

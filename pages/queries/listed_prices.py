@@ -1,0 +1,15 @@
+"""Whose price a target's requests are billed at."""
+
+from __future__ import annotations
+
+from pages.queries import cache
+from store.schema import Endpoint, Model, Target
+
+
+def priced_row(url: str, target: Target, model: Model | None) -> Model | Endpoint | None:
+    """The endpoint of its provider where it is pinned to one, else its `model`."""
+    if target.provider is None:
+        return model
+    listed = cache.endpoints(url, target.model)
+    pinned = (row for row in listed if target.provider in (row.provider, row.tag, row.tag.partition("/")[0]))
+    return next(pinned, model)

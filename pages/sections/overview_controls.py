@@ -1,0 +1,107 @@
+"""What the overview is asked for, all of it in the address: which targets, in which order and groups, how tall."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pages.components import formatting
+from pages.components.states import WORDS
+from pages.sections.overview_rows import NOT_UP, ORDERS, Layout, RowFilter
+from pages.sections.overview_table import most_rows
+from pages.shell import workload
+from routing.workload import Workload
+from stats.incidents import Status
+from store.schema import Target
+
+FEW = 8
+"""Up to here all fit on a screen, and nobody has to search."""
+MANY = 20
+"""Above this rows are compact until somebody wants them full."""
+STATUSES: tuple[Status, ...] = ("down", "degraded", "not_counted", "stale", "paused", "waiting", "disabled")
+SHOWN = {"all": "", "not up": NOT_UP} | {WORDS[status]: status for status in STATUSES}
+"""What the address and the control say, and what it means."""
+
+
+@dataclass(frozen=True)
+class OverviewForm:
+    """What the controls say."""
+
+    row_filter: RowFilter
+    layout: Layout
+    size: Workload | None
+
+
+def controls(targets: Sequence[Target]) -> OverviewForm:
+    """A search where there are more targets than fit on a screen, the order, the view and the workload."""
+    _adopt_old_toggle()
+    if not targets:
+        return OverviewForm(RowFilter(), Layout(), None)
+    with st.container(horizontal=True, vertical_alignment="center", key="find_row"):
+        text = _search(len(targets)) if len(targets) > FEW else ""
+        if len(targets) < 2:
+            return OverviewForm(RowFilter(), Layout(), workload.control())
+        order = st.selectbox(
+            "Sort",
+            ORDERS,
+            key="sort",
+            bind="query-params",
+            label_visibility="collapsed",
+            width=168,
+        )
+        with st.popover("View", icon=":material/tune:"):
+            words = st.selectbox("Show targets", list(SHOWN), key="show", bind="query-params")
+            is_reversed = st.toggle("Best first", key="reverse", bind="query-params", help=_ORDER_HELP)
+            is_compact = st.toggle("Compact rows", len(targets) > MANY, key="compact", bind="query-params")
+            by_tag = any(target.tags for target in targets) and st.toggle(
+                "Group by tag", key="by_tag", bind="query-params"
+            )
+            by_location = len({target.location for target in targets}) > 1 and st.toggle(
+                "By location", key="by_location", bind="query-params"
+            )
+            layout = Layout(order, is_reversed, is_compact, by_tag, by_location)
+            everything = len(targets) > most_rows(layout) and st.toggle("All rows", key="all_rows", bind="query-params")
+        size = workload.control()
+        if SHOWN[words]:
+            st.button(f"Only: {words}", icon=":material/close:", help="Show all targets", on_click=_show_all)
+    return OverviewForm(RowFilter(text, SHOWN[words], everything), layout, size)
+
+
+_ORDER_HELP = (
+    "Otherwise what needs attention is first: down, the lowest uptime, the highest p95, the lowest speed, the highest "
+    "price. What is not known is last."
+)
+
+
+def row_limit_note(count: int, form: OverviewForm) -> None:
+    """Say that there are more rows than are drawn."""
+    most = most_rows(form.layout)
+    if count > most and not form.row_filter.everything:
+        st.caption(
+            f"The first {formatting.count(most)} of {formatting.count(count)}. Search above, or show all rows (View)."
+        )
+
+
+def _search(count: int) -> str:
+    return st.text_input(
+        "Find",
+        key="find",
+        bind="query-params",
+        placeholder=f"search {count} targets by name, model or tag",
+        label_visibility="collapsed",
+        width=320,
+        live="250ms",
+    )
+
+
+def _show_all() -> None:
+    st.session_state["show"] = "all"
+
+
+def _adopt_old_toggle() -> None:
+    """Let old links mean what they said."""
+    if st.query_params.get("troubled") == "true" and "show" not in st.session_state:
+        st.session_state["show"] = "not up"
+    st.query_params.pop("troubled", None)

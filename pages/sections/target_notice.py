@@ -1,0 +1,54 @@
+"""What was just done to the targets, with the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from pages.components import formatting
+from pages.shell.commands import CommandResult, run_command
+
+_DONE = "targets_done"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of the collector with its options, as `run_command` takes them."""
+
+    name: str
+    positional: tuple[str, ...] = ()
+    options: Mapping[str, str | bool | None] = field(default_factory=dict)
+
+    def run(self) -> CommandResult:
+        """Run it, for a viewer who may edit."""
+        return run_command(self.name, *self.positional, options=self.options)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What happened, in a sentence, and the command that takes it back, where there is one."""
+
+    text: str
+    undo: Command | None = None
+    is_error: bool = False
+
+
+def done(text: str, undo: Command | None = None) -> None:
+    """Say it on top of the page, which is drawn again."""
+    st.session_state[_DONE] = Done(text, undo)
+    st.rerun()
+
+
+def notice() -> None:
+    """The last thing that was done in this session, until the next one."""
+    last: Done | None = st.session_state.get(_DONE)
+    if last is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="targets_notice"):
+        (st.error if last.is_error else st.success)(formatting.as_markdown(last.text))
+        if last.undo is not None and st.button("Undo", key="targets_undo", icon=":material/undo:"):
+            result = last.undo.run()
+            st.session_state[_DONE] = Done(result.error or "Undone.", is_error=result.error is not None)
+            st.rerun()
