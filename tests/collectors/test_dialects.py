@@ -324,6 +324,7 @@ def test_gemini_that_knows_no_events_sends_an_array_and_is_read(store: Store) ->
 # -- reasoning
 
 
+@pytest.mark.alone
 def test_reasoning_that_is_shown_comes_before_the_first_answer(store: Store) -> None:
     streams: dict[str, list[bytes | float]] = {
         "chat": [

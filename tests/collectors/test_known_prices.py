@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -91,6 +92,7 @@ def our_usd(known: list[KnownPrice], tokens: BilledTokens, moment: datetime) -> 
     return price_of_row(held[0]).cost(tokens, at)
 
 
+@functools.cache
 def price_of_row(known: KnownPrice) -> Price:
     row = Model(
         "t",
