@@ -77,7 +77,7 @@ def test_sixty_targets_are_within_three_screens(address: str, browser: Browser) 
         == "3 of 60 targets are down, all behind acme.com, where 9 other targets are not down; your network is fine."
     )
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_rows_are_filtered_while_one_types(address: str, browser: Browser) -> None:
@@ -86,7 +86,7 @@ def test_rows_are_filtered_while_one_types(address: str, browser: Browser) -> No
     page.wait_for_function("document.querySelectorAll('.u-list .u-row:not(.head)').length === 1")
     page.wait_for_url(re.compile(r"find=target"))
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 def test_three_down_is_a_link_and_a_choice_stays_from_page_to_page(address: str, browser: Browser) -> None:
@@ -110,7 +110,7 @@ def test_three_down_is_a_link_and_a_choice_stays_from_page_to_page(address: str,
     page.wait_for_url(re.compile("compact=false"))
     assert "prompt=2000" in page.url
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 @pytest.mark.parametrize("width", [1440, 390])
@@ -131,7 +131,7 @@ def test_a_state_is_explained_by_click_and_by_key_and_the_dialog_breaks_no_rule(
     page.wait_for_selector("[role=dialog] >> text=Why this uptime?")
     assert "that were decided is" in page.locator("[role=dialog]").inner_text()
     assert errors == []
-    page.context.close()
+    page.close()
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
@@ -143,4 +143,4 @@ def test_groups_and_full_rows_break_no_rule(address: str, browser: Browser, path
     found = Axe().run(page, options={"runOnly": RULES}).response["violations"]
     assert [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]] == []
     assert errors == []
-    page.context.close()
+    page.close()
