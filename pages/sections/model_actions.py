@@ -77,8 +77,9 @@ def copies(target: Target, window: TimeRange) -> None:
 
 def curl(name: str, since: int, until: int | None) -> str:
     """The command that asks the API for the summary of a range (milliseconds UTC; null: until now)."""
-    query = urlencode({"from": iso(since)} | ({"to": iso(until)} if until is not None else {}), safe=":")
-    token = '-H "Authorization: Bearer $UPTOKEN_API_TOKENS" ' if access.guard() == "login" else ""
+    span = {"from": since} | ({"to": until} if until is not None else {})
+    query = urlencode({name: iso(moment).replace("+00:00", "Z") for name, moment in span.items()}, safe=":")
+    token = '-H "Authorization: Bearer $UPTOKEN_API_TOKENS" ' if access.guard() != "none" else ""
     address = f"{BASE}api/v1/targets/{quote(name, safe='')}/summary?{query}"
     return f"curl {token}{shlex.quote(address)}"
 

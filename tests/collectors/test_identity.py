@@ -18,7 +18,9 @@ from collectors.http.dialects import DIALECTS
 from collectors.http.dialects.base import RequestSpec, logprobs_of
 from collectors.http.exchange import Exchange, ProbeRequest
 from collectors.registry import choose_collectors
+from collectors.scheduler.budget import DailyBudget
 from collectors.scheduler.console import ConsoleReport
+from collectors.scheduler.lock import LockedError
 from collectors.scheduler.scheduler import Scheduler
 from collectors.scheduler.shared_state import SharedState
 from settings.targets import ConfigError
@@ -209,6 +211,19 @@ def test_checks_keep_to_the_budget(store: Store) -> None:
         checked = Checked(store, server, collector={"usd_per_day": 0.001}, **prices)
         assert not checked.run()
     assert not checked.bodies
+
+
+def test_a_check_that_another_run_keeps_from_its_budget_is_skipped_and_is_no_error(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: Any) -> None:
+        raise LockedError("another run holds the lock")
+
+    monkeypatch.setattr(DailyBudget, "reserve", locked)
+    with FaultServer(WITH) as server:
+        checked = Checked(store, server)
+        assert not checked.run()
+    assert [(Run(*row).skipped, Run(*row).error) for row in store.read(RUNS)] == [(1, None)]
 
 
 def test_what_checks_cost_today_counts_also_for_a_run_that_knows_only_the_store(store: Store) -> None:

@@ -149,7 +149,8 @@ def test_behind_a_proxy_with_https_one_signs_in_and_everything_passes(proxy: obj
         assert browser.ask("GET", f"{top}/_stcore/stream", headers=UPGRADE)[0].status == 101
         evil = UPGRADE | {"Origin": "https://evil.example"}
         assert browser.ask("GET", f"{top}/_stcore/stream", headers=evil)[0].status == 421
-        if not base:
-            assert browser.ask("GET", "/api/v1/targets")[0].status == 200
-            answer, rows = browser.ask("GET", "/api/export.csv?table=runs")
-            assert answer.status == 200 and rows.startswith(b"collector,")
+        assert browser.ask("GET", f"{top}/api/v1/targets")[0].status == 200
+        answer, rows = browser.ask("GET", f"{top}/api/export.csv?table=runs")
+        assert answer.status == 200 and rows.startswith(b"collector,")
+        browser.cookie = ""
+        assert browser.ask("GET", f"{top}/api/v1/targets")[0].status == 401

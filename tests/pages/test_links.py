@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import streamlit as st
 
-from pages.queries import cache, public_status
+from pages.queries import access, cache, public_status
 from pages.queries.time_range import TimeRange
-from pages.sections import overview_rows
+from pages.sections import model_actions, overview_rows
 from stats.status_bars import MOST_BARS
 from store import open_store
 from tests.factories import DAY, MINUTE, probe, target
@@ -138,3 +138,16 @@ def test_no_bar_ends_in_the_future(store_at: Path) -> None:
     ]
     assert len(bars) == 3
     assert all(now - MINUTE <= bar.until <= now and bar.since < bar.until for bar in bars)
+
+
+@pytest.mark.parametrize(
+    ("door", "token"),
+    [("none", ""), *((door, '-H "Authorization: Bearer $UPTOKEN_API_TOKENS" ') for door in ("login", "password"))],
+)
+def test_the_call_of_the_api_that_is_copied_is_quoted_and_names_a_token_where_one_is_needed(
+    monkeypatch: pytest.MonkeyPatch, door: str, token: str
+) -> None:
+    monkeypatch.setattr(access, "guard", lambda: door)
+    copied = model_actions.curl("it's a/b", 0, DAY)
+    moments = "from=1970-01-01T00:00:00.000Z&to=1970-01-02T00:00:00.000Z"
+    assert copied == f"curl {token}'{{base}}api/v1/targets/it%27s%20a%2Fb/summary?{moments}'"
