@@ -21,6 +21,7 @@ def open_in(
     """
     if (browser, mode, zone) not in _contexts:
         _contexts[browser, mode, zone] = browser.new_context(color_scheme=mode, timezone_id=zone)  # type: ignore[arg-type]
+        _contexts[browser, mode, zone].on("close", lambda _: _contexts.pop((browser, mode, zone), None))
     page = _contexts[browser, mode, zone].new_page()
     page.set_viewport_size({"width": width, "height": 1_000})
     errors: list[str] = []

@@ -13,8 +13,7 @@ from requests.structures import CaseInsensitiveDict
 from collectors.http.connection import ProbeConnection
 from collectors.http.exchange import Exchange, ProbeRequest, exchange
 from collectors.http.litellm import litellm_cost_usd, litellm_route
-from stats.routes import _route as read_route
-from stats.routes import attempts_by_provider, first_choices
+from stats.routes import attempts_by_provider, first_choices, parse_route
 from tests.fault_server import DONE, FaultServer, Script, answer, chunk, chunked, event, usage
 
 STREAMED = {
@@ -57,7 +56,7 @@ def test_a_fallback_is_a_failed_attempt_before_the_one_that_answered() -> None:
         {"provider": "fallen", "model": None, "status": None},
         {"provider": "good", "model": "openai/m-1", "status": 200},
     ]
-    attempts = read_route(route)
+    attempts = parse_route(route)
     [first] = first_choices([attempts])
     assert (first.provider, first.answered, dict(first.fell_back_to)) == ("fallen", 0, {"good": 1})
     assert attempts_by_provider([attempts])["good"].answered == 1
