@@ -15,13 +15,15 @@ from alerts.rules.catalog import DAYS_BEFORE
 from alerts.rules.certificate import DAYS_BEFORE as CERTIFICATE_DAYS_BEFORE
 from pages.queries import cache
 from settings.addresses import certificate_host
+from stats.identity_changes import identity_changes
 from store import Selection
 from store.certificates import expiry_by_host
 from store.clock import DAY_MS, HOUR_MS
+from store.identity_tables import IDENTITY_EPOCHS, IdentityEpoch
 from store.schema import BUDGETS, RUNS, Budget, Model, Target
 
 CHANGES = ("price_changed", "context_changed", "gone")
-OF_FACTS = (*CHANGES, "retiring", "certificate", "budget", "collector_stopped")
+OF_FACTS = (*CHANGES, "identity_changed", "retiring", "certificate", "budget", "collector_stopped")
 
 
 # not copied, since nobody changes it
@@ -32,6 +34,8 @@ def facts_of(url: str, target: Target, kind: str, since: int, until: int) -> lis
     """
     if kind in CHANGES:
         found = _changes(url, target, since)
+    elif kind == "identity_changed":
+        found = _identity_changes(url, target)
     elif kind == "retiring":
         found = _retirements(url, target)
     elif kind == "certificate":
@@ -51,6 +55,12 @@ def _versions(url: str, target: Target) -> list[Model]:
 def _changes(url: str, target: Target, since: int) -> Iterator[CollectorFacts]:
     for change in catalog_changes({target.name: _versions(url, target)}, since):
         yield CollectorFacts(change.at, target.location, changes=(change,))
+
+
+def _identity_changes(url: str, target: Target) -> Iterator[CollectorFacts]:
+    rows = cache.store(url).read(IDENTITY_EPOCHS, Selection(targets=(target.name,)))
+    for change in identity_changes(epoch for row in rows if (epoch := IdentityEpoch(*row)).location == target.location):
+        yield CollectorFacts(change.noticed_at, target.location, identity_changes=(change,))
 
 
 def _retirements(url: str, target: Target) -> Iterator[CollectorFacts]:

@@ -15,6 +15,7 @@ from pages.queries.dry_run import KINDS, DryRun, Trial, dry_run
 from settings.alerts import KINDS as ALL_KINDS
 from settings.alerts import AlertRule
 from store import open_store
+from store.identity_tables import IdentityEpoch
 from store.schema import Budget, Certificate, Probe, Row, Run, Target
 from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe, target
 from tests.pages.conftest import html, now_ms, open_page, text
@@ -100,6 +101,18 @@ def test_changes_of_the_catalog_are_told_when_they_came(store_at: Path) -> None:
         (9, "a has another context size since 12:05 UTC: context: 8,192 → 4,096 tokens")
     ]
     assert [days for days, _ in told(url, Trial("gone"))] == [3]
+
+
+def test_another_identity_is_told_when_its_check_showed_it(store_at: Path) -> None:
+    changed = NOW - 5 * DAY
+    url = filled_with(
+        store_at,
+        IdentityEpoch("a", "here", NOW - 20 * DAY, "logprobs", NOW - 20 * DAY, ended_at=changed),
+        IdentityEpoch("a", "here", changed, "logprobs", changed + DAY, distance=0.62),
+        IdentityEpoch("a", "there", NOW - 9 * DAY, "logprobs", NOW - 9 * DAY),
+    )
+    [(days, said)] = told(url, Trial("identity_changed"))
+    assert days == 4 and "0.62 nat from before" in said
 
 
 def test_a_retirement_is_told_when_it_is_stated_and_7_and_1_days_before(store_at: Path) -> None:
