@@ -34,8 +34,8 @@ def root_cause(problem: BaseException) -> str:
     """The innermost reason that urllib3 and requests wrap, in words."""
     inner = innermost(problem)
     words = _OBJECT.sub("", str(inner))
-    if words != str(inner) or type(inner) is ValueError:
-        return words
+    if words != str(inner) or type(inner) is ValueError or type(inner).__module__.startswith("collectors."):
+        return words  # our own errors need no name
     return f"{type(inner).__name__}: {inner}" if words else type(inner).__name__
 
 
