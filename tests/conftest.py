@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from benchmarks.browser import FLAGS
 from charts.figure_builder import FigureBuilder
+from settings import secrecy
 from tests.collectors.cli_fixture import STARTED
 
 if TYPE_CHECKING:
@@ -68,6 +69,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and "chromium_path" in item.fixturenames:
             item.add_marker("browser")
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_a_test_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test says is a key is hidden wherever it is said: not in the next one."""
+    for name in ("_known", "_whole", "_trace"):
+        monkeypatch.setattr(secrecy, name, getattr(secrecy, name))
 
 
 @pytest.fixture(autouse=True)

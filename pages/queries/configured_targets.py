@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pages.queries import cache
 from settings.editing import config_path
+from settings.secrecy import hidden, redacted
 from settings.targets import ConfigError, load
 from store import StoreError
 from store.clock import now_ms
@@ -39,12 +40,13 @@ class Configuration:
 def configuration() -> Configuration:
     """The configuration where the dashboard runs."""
     path = config_path()
+    shown = _shown(str(path))
     if not path.exists():
-        return Configuration(str(path), is_there=False)
+        return Configuration(shown, is_there=False)
     try:
         loaded = load(path)
     except ConfigError as problem:
-        return Configuration(str(path), error=str(problem))
+        return Configuration(shown, error=_shown(str(problem)))
     targets = (
         ConfiguredTarget(
             target.name,
@@ -58,7 +60,12 @@ def configuration() -> Configuration:
         )
         for target in loaded.all_targets
     )
-    return Configuration(str(path), tuple(targets))
+    return Configuration(shown, tuple(targets))
+
+
+def _shown(text: str) -> str:
+    """Without a key that somebody put where a path belongs."""
+    return redacted(hidden(text))
 
 
 def pauses(url: str) -> dict[str, Pause]:

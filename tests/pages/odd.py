@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import get_args
 
 from benchmarks.history import history
 from store.alert_tables import Alert, Silence
+from store.identity_tables import IdentityCheck, IdentityEpoch
 from store.outcomes import Outcome
 from store.schema import (
     Adaptation,
@@ -43,6 +45,7 @@ def odd_history(now: int, seed: int = 11) -> Iterator[Row]:
     yield from _troubled(now, random.Random(seed + 1))
     yield from _of_one_moment(now)
     yield from _relayed(now, random.Random(seed + 2))
+    yield from _checked(now)
     yield from _catalog(now)
     yield from _around(now)
 
@@ -145,6 +148,25 @@ def _relayed(now: int, chance: random.Random) -> Iterator[Row]:
                 break
     yield Run("relay", now - HOUR, "Oslo", now - HOUR + MINUTE, 900, 3, HOSTILE, queued=250)
     yield Run("relay", now - 2 * HOUR, "Perth", now - 2 * HOUR + MINUTE, 300, 0, queued=9)
+
+
+def _checked(now: int) -> Iterator[Row]:
+    """Checks of what is served: a change, a return from two places, one that failed, and one that was not scored."""
+    first = [[{"cached": 0, "logprobs": {"yes": -0.1, HOSTILE: -2.5}}]] * 24
+    learned = {"frozen_at": now - 36 * HOUR, "reference": json.dumps(first), "calibration": json.dumps([0.001] * 96)}
+    for place, at in (("Oslo", now - 40 * HOUR), ("Perth", now - 41 * HOUR)):
+        ends = now - 20 * HOUR
+        yield IdentityEpoch("Both places", place, at, "logprobs", at, ended_at=ends, **learned)
+        yield IdentityEpoch("Both places", place, ends, "logprobs", ends + HOUR, now - HOUR, distance=0.62)
+        yield IdentityEpoch("Both places", place, now - HOUR, "logprobs", now - MINUTE, same_as=at, **learned)
+        for n in range(40):
+            outcome = "timeout" if n == 7 else "ok"
+            observed = json.dumps(first[0]) if n % 9 else None
+            yield IdentityCheck(
+                "Both places", now - n * HOUR - 13, place, "logprobs", outcome, 2, 20, observed,
+                at, 0.01 * n if n % 5 and outcome == "ok" else None, 200, 14, 2, 1e-7, "Beta", HOSTILE, HOSTILE,
+                None if outcome == "ok" else HOSTILE,
+            )  # fmt: skip
 
 
 def _catalog(now: int) -> Iterator[Row]:
