@@ -55,7 +55,7 @@ def test_two_rows_of_the_catalog_are_picked_and_compared(address: str, browser: 
     for row in (1, 2):
         page.mouse.click(box["x"] + 18, box["y"] + 18 + 33 * row)
         page.wait_for_timeout(500)
-    assert page.url.count("picked=") == 2
+    page.wait_for_url(lambda url: url.count("picked=") == 2)
     page.reload()
     page.get_by_text("Compare 2 models").first.click()
     page.wait_for_selector(".u-table.compare")
