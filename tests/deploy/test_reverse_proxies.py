@@ -20,6 +20,7 @@ import pytest
 from benchmarks.browser import free_port
 from settings.password import hash_password
 from store import open_store
+from tests.collectors.cli_fixture import until
 from tests.middlebox import program, served
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,11 +99,27 @@ def caddy(folder: Path, back: int, _base: str) -> Iterator[tuple[int, int]]:
             patch.setenv(name, value)
         command = [program("caddy"), "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
         with served(command, secure, folder / "caddy.log"):
+            until(lambda: _has_certificate(secure))  # it listens before its authority has signed one
             yield plain, secure
 
 
+def _has_certificate(port: int) -> bool:
+    try:
+        secured(port).close()
+    except ssl.SSLError:
+        return False
+    return True
+
+
+def secured(port: int) -> ssl.SSLSocket:
+    """A connection over TLS for the name of the dashboard, whose certificate is not checked."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 30), server_hostname=NAME)
+
+
 class Browser:
-    """Requests over HTTPS to one port, for the name of the dashboard, whose certificate is not checked."""
+    """Requests over HTTPS to one port, as `secured`."""
 
     def __init__(self, port: int) -> None:
         self._port, self.cookie = port, ""
@@ -110,11 +127,8 @@ class Browser:
     def ask(
         self, method: str, path: str, body: str = "", headers: dict[str, str] | None = None
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=30, context=context)
-        plain = socket.create_connection(("127.0.0.1", self._port), 30)
-        connection.sock = context.wrap_socket(plain, server_hostname=NAME)
+        connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=30)
+        connection.sock = secured(self._port)
         host = f"{NAME}:{self._port}"
         connection.request(
             method, path, body, {"Host": host, "Origin": f"https://{host}", "Cookie": self.cookie} | (headers or {})
