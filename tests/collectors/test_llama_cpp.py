@@ -180,7 +180,10 @@ def test_the_base_model_counts_as_long_as_a_rate_needs_and_answers_a_sum_somehow
     probes, said = run_once(_target(port, throughput_every="1h"), store, everything=True)
     store.close()
     ping, throughput = sorted(probes, key=lambda probe: probe.profile)
-    assert (throughput.outcome, throughput.completion_tokens, throughput.finish_reason) == ("ok", 128, "length"), said
+    assert throughput.outcome == "ok", said
+    # the numbers are fresh, and with some of them the model ends by itself a little before the limit
+    count, ended = throughput.completion_tokens or 0, throughput.finish_reason
+    assert (count, ended) == (128, "length") or (100 <= count < 128 and ended == "stop"), said
     assert throughput.tokens_per_second is not None
     assert (ping.outcome, ping.answer_ok is None) == ("ok", False)
 
