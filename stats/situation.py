@@ -18,6 +18,8 @@ FEWEST_REQUESTS = 10
 LOW_CLAIM = 0.9
 """A claimed uptime below this is mentioned though nothing measured is wrong."""
 GOOD_SHARE = 0.8
+AT_ONCE_MS = 60_000
+"""A target that answered up to this long before another one failed was probed at the same time."""
 MOST_NAMED, MOST_TROUBLES = 2, 3
 _ANSWERING: tuple[Status, ...] = ("up", "degraded")
 _KNOWN: tuple[Status, ...] = ("up", "degraded", "down", "not_counted")
@@ -26,9 +28,11 @@ Kind = Literal["targets", "target", "status", "host", "network", "locations", "c
 
 @dataclass(frozen=True)
 class Observation:
-    """One target from one location, now. `is_remote`: a way to it leads over the network; `is_new`: only a few probes
-    were made yet. `claimed` is the lowest and the highest uptime of the last 30 minutes that the router reports of its
-    endpoints; `requests` and `failed` are the relay's attempts at it in that time. Null: not known.
+    """One target from one location, now. `is_remote`: it is reached over the network; `is_new`: only a few probes were
+    made yet. `since` is when its state began and `probed_at` when its newest probe did (milliseconds UTC);
+    `has_response`: that probe got a response from a server, whatever it said. `claimed` is the lowest and the highest
+    uptime of the last 30 minutes that the router reports for its endpoints; `requests` and `failed` are the relay's
+    attempts at it in that time. Null: not known.
     """
 
     name: str
@@ -40,6 +44,9 @@ class Observation:
     status: Status
     is_offline: bool = False
     is_new: bool = False
+    since: int | None = None
+    probed_at: int | None = None
+    has_response: bool = False
     claimed: tuple[float, float] | None = None
     requests: int = 0
     failed: int = 0
@@ -206,17 +213,25 @@ def _network(seen: Sequence[Observation], affected: Collection[str]) -> list[Par
     if not wrong:
         return []
     hosts, places = {one.host for one in wrong}, {one.location for one in wrong}
-    proof = {one.location for one in seen if one.status == "up" and one.is_remote and one.host not in hosts}
+    proof = {one.location for one in seen if one.host not in hosts and _shows_network(one, wrong)}
     if places <= proof:
         return [Part("your network is fine", "network")]
     if all(one.status != "down" for one in wrong):
         return []
-    is_all_down = all(one.status == "down" for one in seen if one.is_remote and one.location in places)
-    if is_all_down and len(hosts) > 1:
+    there = [one for one in seen if one.is_remote and one.location in places]
+    if any(one.status != "down" or one.has_response for one in there):
+        return []
+    if len(hosts) > 1:
         return [Part("nothing outside answers, so it may be your own network", "network")]
-    if is_all_down:
-        return [Part("nothing else outside is probed, so your own network is not ruled out", "network")]
-    return []
+    return [Part("nothing else outside is probed, so your own network is not ruled out", "network")]
+
+
+def _shows_network(one: Observation, wrong: Sequence[Observation]) -> bool:
+    """Whether a target answered over the network since all that is wrong at its location began, or just before."""
+    if one.status != "up" or not one.is_remote:
+        return False
+    began = max((other.since or 0 for other in wrong if other.location == one.location), default=0)
+    return one.probed_at is None or one.probed_at >= began - AT_ONCE_MS
 
 
 # -- what others say
@@ -299,6 +314,7 @@ def _unknown(observations: Sequence[Observation]) -> list[Part]:
 
 _UNKNOWN: tuple[tuple[Status, str, str], ...] = (
     ("stale", "was not probed lately", "were not probed lately"),
+    ("never", "was never probed", "were never probed"),
     ("paused", "is paused", "are paused"),
     ("waiting", "is waiting for a key", "are waiting for a key"),
 )

@@ -41,6 +41,7 @@ def _observation(
     history: TargetHistory, claims: Mapping[str, Mapping[str, float]], passed: tuple[int, int], now: int
 ) -> Observation:
     target, state = history.target, history.state
+    newest = cache.newest_of(history.url, target)
     return Observation(
         name=target.name,
         location=target.location,
@@ -51,6 +52,9 @@ def _observation(
         status=state.status,
         is_offline=state.outcome == "offline",
         is_new=now - history.first_at < NEW_SLOTS * target.every_s * 1_000,
+        since=state.since,
+        probed_at=newest.started_at if newest is not None else None,
+        has_response=newest is not None and newest.http_status is not None,
         claimed=_claimed(target, claims.get(target.model, {})),
         requests=passed[0],
         failed=passed[1],

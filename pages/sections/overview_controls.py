@@ -10,7 +10,7 @@ import streamlit as st
 from pages.components import formatting
 from pages.components.states import WORDS
 from pages.sections.overview_rows import NOT_UP, ORDERS, Layout, RowFilter
-from pages.sections.overview_table import most_rows
+from pages.sections.overview_table import count_lines, most_rows
 from pages.shell import workload
 from routing.workload import Workload
 from stats.incidents import Status
@@ -20,7 +20,7 @@ FEW = 8
 """Up to here all fit on a screen, and nobody has to search."""
 MANY = 20
 """Above this rows are compact until somebody wants them full."""
-STATUSES: tuple[Status, ...] = ("down", "degraded", "not_counted", "stale", "paused", "waiting", "disabled")
+STATUSES: tuple[Status, ...] = ("down", "degraded", "not_counted", "stale", "never", "paused", "waiting", "disabled")
 SHOWN = {"all": "", "not up": NOT_UP} | {WORDS[status]: status for status in STATUSES}
 """What the address and the control say, and what it means."""
 
@@ -62,7 +62,7 @@ def controls(targets: Sequence[Target]) -> OverviewForm:
                 "By location", key="by_location", bind="query-params"
             )
             layout = Layout(order, is_reversed, is_compact, by_tag, by_location)
-            everything = len(targets) > most_rows(layout) and st.toggle("All rows", key="all_rows", bind="query-params")
+            everything = count_lines(targets, layout) > most_rows(layout) and st.toggle("All rows", key="all_rows", bind="query-params")
         size = workload.control()
         if SHOWN[words]:
             st.button(f"Only: {words}", icon=":material/close:", help="Show all targets", on_click=_show_all)

@@ -58,6 +58,22 @@ SITUATIONS: dict[str, tuple[list[Observation], str]] = {
         [seen("Local", "down", host="::1", is_remote=False), *others(2)],
         "Local is down, behind ::1, the only target there.",
     ),
+    "all outside fail, but a server answers with an error": (
+        [seen("A", "down", has_response=True), seen("B", "down", host="b.example", has_response=True)],
+        "Both targets are down, behind 2 different hosts.",
+    ),
+    "the only remote target answers with an error": (
+        [seen("A", "down", has_response=True), seen("Local", host="::1", is_remote=False)],
+        "A is down, behind acme.com, the only target there.",
+    ),
+    "another target was last probed before the trouble began": (
+        [seen("A", "down", since=3_600_000), *others(1, probed_at=1_800_000)],
+        "A is down, behind acme.com, the only target there.",
+    ),
+    "another target was probed by the same tick": (
+        [seen("A", "down", since=3_600_000), *others(1, probed_at=3_599_990)],
+        "A is down, behind acme.com, the only target there; your network is fine.",
+    ),
     # -- or them?
     "one host": (
         [seen("A", "down"), seen("B", "down"), seen("C", "down"), *others(9)],
@@ -160,6 +176,10 @@ SITUATIONS: dict[str, tuple[list[Observation], str]] = {
     "one is not probed any more": (
         [seen("A", "stale"), *others(2)],
         "Both targets are up; 1 was not probed lately.",
+    ),
+    "one was never probed": (
+        [seen("A", "never"), *others(3)],
+        "All 3 targets are up; 1 was never probed.",
     ),
     "paused": ([seen("A", "paused"), seen("B", "paused")], "Both targets are paused."),
     "one paused": ([seen("A", "paused"), *others(2)], "Both targets are up; 1 is paused."),
