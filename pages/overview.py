@@ -43,7 +43,7 @@ def live() -> None:
     st.html(shown.table)
     if not form.layout.by_location:  # which has no bars
         st.html(status_bars.legend())
-    overview_controls.row_limit_note(len(shown.rows), form)
+    overview_controls.row_limit_note(shown.lines, form)
 
 
 @sign_in.fragment(run_every=time_range.pixel_s())

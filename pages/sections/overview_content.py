@@ -16,9 +16,9 @@ from pages.queries import cache
 from pages.queries.situation import observations
 from pages.queries.time_range import TimeRange
 from pages.sections.overview_locations import locations_table
-from pages.sections.overview_rows import Layout, Row, RowFilter, rows, sort_rows
+from pages.sections.overview_rows import Layout, Row, RowFilter, filter_rows, rows, sort_rows
 from pages.sections.overview_sentence import sentence_line
-from pages.sections.overview_table import MOST_COMPACT, overview_table
+from pages.sections.overview_table import count_lines, most_rows, overview_table
 from pages.shell.time_range import in_link, zone
 from routing.workload import Workload
 from stats.situation import describe_situation
@@ -26,15 +26,19 @@ from store.clock import DAY_MS, now_ms
 
 SLOT_MS = 10_000
 """How long the live part is the same for all viewers of the same range."""
+NO_MATCH = Markup('<div class="u u-card q">No targets match your search.</div>')
 PROBED = ("up", "degraded", "down", "not_counted", "stale")
 
 
 @dataclass(frozen=True)
 class OverviewContent:
-    """What the live part shows, ready to be sent; `is_new` when no target was ever probed."""
+    """What the live part shows, ready to be sent; `is_new` when no target was ever probed. `lines`: how many the table
+    has when none is left out.
+    """
 
     is_new: bool
     rows: list[Row]
+    lines: int
     metrics: list[Metric]
     table: Markup
 
@@ -105,15 +109,18 @@ def _content(
 ) -> OverviewContent:
     fleet = _fleet(url, since, span, words, slot)
     if fleet.is_new:
-        return OverviewContent(True, [], [], Markup())
+        return OverviewContent(True, [], 0, [], Markup())
     now, carried = fleet.now, dict(link)
-    wanted = sort_rows((row for row in fleet.rows if row_filter.matches(row)), layout, size, now)
-    if layout.by_location:
-        most = len(wanted) if row_filter.everything else MOST_COMPACT
+    wanted = sort_rows(filter_rows(fleet.rows, row_filter, by_location=layout.by_location), layout, size, now)
+    lines = count_lines([row.target for row in wanted], layout)
+    if not wanted:
+        html = NO_MATCH
+    elif layout.by_location:
+        most = lines if row_filter.everything else most_rows(layout)
         html = locations_table(url, wanted, carried, most)
     else:
         html = overview_table(url, wanted, now, zone, carried, size, layout, everything=row_filter.everything)
-    return OverviewContent(False, wanted, summary(url, fleet.rows, fleet.window, now, carried), html)
+    return OverviewContent(False, wanted, lines, summary(url, fleet.rows, fleet.window, now, carried), html)
 
 
 def summary(url: str, rows: list[Row], window: TimeRange, now: int, link: dict[str, str]) -> list[Metric]:

@@ -17,8 +17,6 @@ from stats.situation import by_location
 
 def locations_table(url: str, rows: Sequence[Row], link: dict[str, str], most: int) -> Markup:
     """The first `most` targets, in the order of the rows; `link` is what a link to a target's page carries along."""
-    if not rows:
-        return Markup('<div class="u u-card q">No targets match your search.</div>')
     places = sorted({row.target.location for row in rows})
     by_name: dict[str, dict[str, Row]] = {}
     for row in rows:
@@ -26,7 +24,6 @@ def locations_table(url: str, rows: Sequence[Row], link: dict[str, str], most: i
     colours = series_colours.numbers(url)
     columns = [Column(glossary.term("target", "Target")), *map(Column, places)]
     shown = list(by_name.items())[:most]
-    more = f" The first {most} of {len(by_name)} targets." if len(by_name) > most else ""
     body = [
         [
             _name(name, colours.get(name, 0), link) + Markup("<br>") + _summary(mine),
@@ -34,7 +31,7 @@ def locations_table(url: str, rows: Sequence[Row], link: dict[str, str], most: i
         ]
         for name, mine in shown
     ]
-    note = f"In each cell the state now, and in this range the uptime and the median time to first token.{more}"
+    note = "In each cell: the state now, then the uptime and the median time to first token in this range."
     return Markup('<div class="u-card">{}</div>').format(table(columns, body, kind="locations", note=note))
 
 

@@ -142,6 +142,15 @@ def rows(url: str, targets: list[Target], window: TimeRange, now: int) -> list[R
     return sorted(unsorted, key=_state)
 
 
+def filter_rows(rows: Sequence[Row], row_filter: RowFilter, *, by_location: bool) -> list[Row]:
+    """The rows that match; `by_location` those of every location of a target that matches at one."""
+    matching = [row for row in rows if row_filter.matches(row)]
+    if not by_location:
+        return matching
+    names = {row.target.name for row in matching}
+    return [row for row in rows if row.target.name in names]
+
+
 def sort_rows(rows: Iterable[Row], layout: Layout, size: Workload | None, now: int) -> list[Row]:
     """In the layout's order, by name where that leaves it open; what is not known is last, reversed or not. A price is
     that of the request, or without one of three tokens in and one out.

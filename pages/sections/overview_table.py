@@ -47,6 +47,11 @@ def most_rows(layout: Layout) -> int:
     return MOST_COMPACT if layout.is_compact or layout.by_location else MOST_ROWS
 
 
+def count_lines(targets: Sequence[Target], layout: Layout) -> int:
+    """How many lines these targets at their locations take."""
+    return len({target.name for target in targets} if layout.by_location else targets)
+
+
 def overview_table(
     url: str,
     rows: list[Row],
@@ -60,8 +65,6 @@ def overview_table(
 ) -> Markup:
     """The first `most_rows`, or all. `link` is what a link to a target's page carries along."""
     layout = layout or Layout()
-    if not rows:
-        return Markup('<div class="u u-card q">No targets match your search.</div>')
     says_location = len({row.target.location for row in rows}) > 1
     drawing = Drawing(url, now, zone, link, size, layout, says_location, series_colours.numbers(url))
     left = len(rows) if everything else most_rows(layout)

@@ -146,7 +146,9 @@ def test_the_router_and_the_relay_are_heard_of_what_is_down(store_at: Path) -> N
     assert 'href="model?target=Ant&amp;tab=Providers"' in said and 'href="model?target=Ant&amp;tab=Traffic"' in said
 
 
-def test_a_target_that_several_places_probe_is_shown_from_each(store_at: Path) -> None:
+@pytest.fixture
+def two_places(store_at: Path) -> None:
+    """Ant is down from Frankfurt and up from Oslo; Bee is probed from Oslo alone."""
     now = now_ms()
     store = open_store(f"sqlite:///{store_at}")
     for name, places in (("Ant", ("Frankfurt", "Oslo")), ("Bee", ("Oslo",))):
@@ -161,6 +163,9 @@ def test_a_target_that_several_places_probe_is_shown_from_each(store_at: Path) -
                 for n in range(60)
             )  # fmt: skip
     store.close()
+
+
+def test_a_target_that_several_places_probe_is_shown_from_each(two_places: None) -> None:
     page = html(open_page(by_location="true"))
     ant = page.partition('data-target="Ant"')[2].partition("</tr>")[0]
     first, *cells = (" ".join(text(f"<td{cell.replace('<br>', ' ')}").split()) for cell in ant.split("<td"))
@@ -168,3 +173,20 @@ def test_a_target_that_several_places_probe_is_shown_from_each(store_at: Path) -
     assert cells == ["▼ down 50.0% · 300 ms", "● up 100% · 100 ms"]
     bee = page.partition('data-target="Bee"')[2].partition("</tr>")[0]
     assert "● up everywhere" in text(bee) and "not probed" in text(bee)
+
+
+def test_a_target_that_matches_at_one_location_keeps_its_others_in_the_table_by_location(two_places: None) -> None:
+    page = html(open_page(by_location="true", show="down"))
+    ant = page.partition('data-target="Ant"')[2].partition("</tr>")[0]
+    assert "▼ down from Frankfurt only" in text(ant) and "● up" in text(ant) and "not probed" not in text(ant)
+    assert _names(page) == ["Ant"]
+
+
+def test_the_table_by_location_counts_targets_and_not_their_locations(
+    two_places: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pages.sections.overview_table.MOST_COMPACT", 2)  # two targets, three rows
+    page = open_page(by_location="true")
+    assert _names(html(page)) == ["Ant", "Bee"]
+    assert not any("The first" in caption.value for caption in page.caption)
+    assert not any(toggle.key == "all_rows" for toggle in page.toggle)
