@@ -1,7 +1,6 @@
-"""Who has signed in with the password of `UPTOKEN_PASSWORD_FILE`: signed cookies.
+"""Sessions of viewers who signed in with the password of `UPTOKEN_PASSWORD_FILE`: signed cookies.
 
-They are signed with a key that is derived from the file's line: valid after a restart, and not after the password has
-changed.
+Their key is derived from the file's line, so they stay valid after a restart, and end when the password changes.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ SESSION_S = 7 * 86_400
 _VALUE = re.compile(r"([0-9]{1,12})\.([0-9a-f]{32})")
 _read: tuple[object, PasswordHash] | None = None
 _ended: dict[str, int] = {}
-"""Sessions of this process that were signed out of, until when they would have lasted."""
+"""Sessions that ended by a sign-out in this process, and until when (seconds since 1970) they would have lasted."""
 
 
 def password() -> PasswordHash | None:
-    """The hash of the password; null where there is none to ask for. Raises PasswordError."""
+    """The hash of the password; null where no password is set. Raises PasswordError."""
     global _read
     if not (named := os.environ.get(VARIABLE)):
         return None
@@ -36,31 +35,32 @@ def password() -> PasswordHash | None:
     except OSError:
         found = None
     version = (named, found and (found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode))
-    if _read is None or _read[0] != version:
+    last = _read  # another thread may replace it meanwhile
+    if last is None or last[0] != version:
         _read = None
-        _read = version, read_password_file(path)
-    return _read[1]
+        _read = last = version, read_password_file(path)
+    return last[1]
 
 
 def signing_key() -> bytes | None:
-    """What the password's sessions are signed with; null where there is no password. Raises PasswordError."""
+    """The key that sessions are signed with; null where no password is set. Raises PasswordError."""
     found = password()
     return sha256(f"uptoken session?{found.line()}".encode()).digest() if found is not None else None
 
 
 def new_session(now_s: float | None = None) -> str:
-    """The value of a cookie for somebody who knew the password."""
+    """The value of a new session's cookie."""
     until = int(now_s if now_s is not None else time.time()) + SESSION_S
     return _signer().sign(f"{until}.{secrets.token_hex(16)}").decode()
 
 
 def is_signed_in(cookie: str | None, now_s: float | None = None) -> bool:
-    """Whether a cookie is one that this dashboard gave out, that has not run out, and that nobody signed out of."""
+    """Whether a cookie is of a session that this dashboard began, that has not expired, and that was not signed out."""
     return _session(cookie, now_s if now_s is not None else time.time()) is not None
 
 
 def end_session(cookie: str | None, now_s: float | None = None) -> None:
-    """Sign out: no copy of the cookie is valid any more, until the dashboard is restarted."""
+    """Sign out. Until the dashboard restarts, no copy of the cookie is valid."""
     now_s = now_s if now_s is not None else time.time()
     if (session := _session(cookie, now_s)) is not None:
         for name in [name for name, until in _ended.items() if until <= now_s]:

@@ -1,4 +1,4 @@
-"""How often somebody may try a password."""
+"""A limit on how often a password may be tried."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MOST_ADDRESSES = 4_096
 
 @dataclass(frozen=True)
 class Limit:
-    """So many attempts at once, and one more each `every_s` seconds."""
+    """`burst` attempts at once, then one more every `every_s` seconds."""
 
     burst: int
     every_s: float
 
 
 PER_ADDRESS, OVERALL = Limit(5, 60.0), Limit(30, 6.0)
-"""Overall it is 14,400 guesses a day, from however many addresses."""
+"""Overall that is 14,400 guesses a day, however many addresses they come from."""
 
 
 class _Bucket:
@@ -27,13 +27,13 @@ class _Bucket:
         self._limit, self._left, self._at = limit, float(limit.burst), now
 
     def fill(self, now: float) -> float:
-        """What is left at this moment."""
+        """Add what has come back since the last call, and return what is left."""
         self._left = min(self._limit.burst, self._left + (now - self._at) / self._limit.every_s)
         self._at = now
         return self._left
 
     def wait_s(self, now: float) -> float:
-        """Seconds until there is one to take."""
+        """Seconds until the next attempt is allowed."""
         return max(0.0, 1 - self.fill(now)) * self._limit.every_s
 
     def take(self) -> None:
@@ -41,7 +41,7 @@ class _Bucket:
 
 
 class Attempts:
-    """Attempts of all addresses; of IPv6, of a /64, because that is what one subscriber has."""
+    """Attempts by address; in IPv6 by /64 network, because one subscriber has all of its addresses."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -52,7 +52,7 @@ class Attempts:
         """Count an attempt and return 0, or return the seconds to wait before the next one."""
         now, name = self._clock(), _network(address)
         bucket = self._of.pop(name, None) or _Bucket(PER_ADDRESS, now)
-        self._of[name] = bucket  # the last one
+        self._of[name] = bucket  # moved to the end: the first ones are dropped
         if len(self._of) > MOST_ADDRESSES:
             del self._of[next(iter(self._of))]
         wait = max(bucket.wait_s(now), self._all.wait_s(now))
@@ -62,7 +62,7 @@ class Attempts:
         return wait
 
     def forget(self, address: str) -> None:
-        """After the right password."""
+        """Forgive an address its attempts, after the right password."""
         self._of.pop(_network(address), None)
 
 

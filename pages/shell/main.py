@@ -1,4 +1,4 @@
-"""What every viewer sees first: the pages, the looks and the time range that all pages share."""
+"""What all pages share: the sign-in, the navigation, the theme and the time range."""
 
 import os
 from html import escape
@@ -56,5 +56,5 @@ if notice := os.environ.get("UPTOKEN_NOTICE"):
 workload.bring_along(page.url_path)
 page.run()
 if not everything:
-    st.button("Log in", on_click=st.login, type="tertiary", help="All pages are for those who are on the list")
+    st.button("Log in", on_click=st.login, type="tertiary", help="To see all pages")
 sign_in.sign_out()

@@ -1,4 +1,4 @@
-"""Where there is a password: who has not signed in gets the form, and nothing of Streamlit's."""
+"""With a password set, a viewer who has not signed in gets the sign-in form and nothing of Streamlit's."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from pages.shell.base_path import path_below_base
 from settings.password import VARIABLE, PasswordError
 
 _OPEN = ("_stcore/health",)
-"""For supervisors, as it is behind a login."""
-_MOST_BYTES = 8_192
+"""Open to supervisors, as it is with a login."""
+_MOST_BYTES, _MOST_FIELDS = 8_192, 20
 _AT_ONCE = 2
-"""A try takes 32 MiB and 0.2 s of a core."""
+"""Checking a password takes 32 MiB and 0.2 s of a core."""
 _AFTER = re.compile(r"[A-Za-z0-9_-]*(\?[\x21-\x7e]*)?")
-_SIGN_IN = "sign in to this dashboard first\n"
-_UNREADABLE = "The password file cannot be used, so nobody can sign in. Its administrator finds the reason in the log."
+_SIGN_IN = "Sign in to this dashboard first.\n"
+_UNREADABLE = "Nobody can sign in: the password file cannot be read. Ask the administrator to check the dashboard's log."
 _LOGGER = logging.getLogger(__name__)
 
 
 class PasswordGate:
-    """ASGI middleware. `routes` are those of the API, each of which knows itself who may read it."""
+    """ASGI middleware. `routes` are those of the API, each of which checks by itself who may read it."""
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self._app, self._routes = app, routes
@@ -41,7 +41,7 @@ class PasswordGate:
         self._tries: anyio.CapacityLimiter | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request of somebody who signed in on, or answer it."""
+        """Pass on the request of a viewer who signed in, and answer any other."""
         if scope["type"] not in ("http", "websocket") or not os.environ.get(VARIABLE):
             await self._app(scope, receive, send)
             return
@@ -69,7 +69,7 @@ class PasswordGate:
             return PlainTextResponse("Method Not Allowed\n", 405, {"Allow": "GET, HEAD, POST"})
         form = await _form(request)
         if form is None:
-            return PlainTextResponse("the form is too large\n", 413)
+            return PlainTextResponse("The form is too large.\n", 413)
         after, address = _page_of(form.get("next", "")), request.client.host if request.client else ""
         if wait_s := self._attempts.take(address):
             wrong = f"Too many attempts. Try again in {wait_s:.0f} seconds."
@@ -81,7 +81,7 @@ class PasswordGate:
             return HTMLResponse(sign_in_form.sign_in_page(after, _UNREADABLE), 503)
         if not is_right:
             _LOGGER.warning("a sign-in from %s failed: the password was wrong", address)
-            return HTMLResponse(sign_in_form.sign_in_page(after, "That is not the password."), 403)
+            return HTMLResponse(sign_in_form.sign_in_page(after, "Wrong password."), 403)
         self._attempts.forget(address)
         response = RedirectResponse(after or "./", 303)
         _set_cookie(response, request, sessions.new_session(), sessions.SESSION_S)
@@ -107,7 +107,7 @@ def _is_signed_in(connection: HTTPConnection) -> bool:
 
 
 def _set_cookie(response: Response, request: Request, value: str, seconds: int) -> None:
-    """`Secure` where the browser came by HTTPS: a proxy says so with X-Forwarded-Proto, and uvicorn believes it."""
+    """`Secure` where the browser uses HTTPS: a proxy states that in X-Forwarded-Proto, which uvicorn reads."""
     response.set_cookie(
         sessions.COOKIE,
         value,
@@ -120,32 +120,35 @@ def _set_cookie(response: Response, request: Request, value: str, seconds: int) 
 
 
 def _refusal(path: str | None, scope: Scope) -> Response:
-    """A page's address leads to the form and back, anything else is refused. The way is relative: a proxy may have the
-    dashboard below a path.
+    """Redirect from a page's address to the form, which leads back, and refuse anything else. The redirect is relative,
+    because a proxy may serve the dashboard below a path.
     """
     is_read = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
     if path is not None and is_read and "." not in path and not path.startswith("_"):
         query = scope["query_string"].decode("latin-1")
         after = _page_of(f"{path}?{query}" if query else path)
         base = scope["path"].rpartition("/")[2] if not path and not scope["path"].endswith("/") else ""
-        way = f"{base}/login" if base else "../" * path.count("/") + "login"
-        way += f"?{urlencode({'next': after})}" if after else ""
-        return RedirectResponse(way, 303, {"Cache-Control": "no-store"})
+        location = f"{base}/login" if base else "../" * path.count("/") + "login"
+        location += f"?{urlencode({'next': after})}" if after else ""
+        return RedirectResponse(location, 303, {"Cache-Control": "no-store"})
     return PlainTextResponse(_SIGN_IN, 401, {"Cache-Control": "no-store"})
 
 
 def _page_of(text: str) -> str:
-    """One of our pages and its query, relative to the form; nothing for any other address."""
+    """The path and query of a page, relative to the form; empty for any other address."""
     is_page = len(text) < 4_000 and _AFTER.fullmatch(text) and text.partition("?")[0] not in ("login", "logout")
     return text if is_page else ""
 
 
 async def _form(request: Request) -> dict[str, str] | None:
-    """The fields of a form; null when it is too large."""
+    """The fields of a form; null when it is too large, or has too many fields."""
     body = b""
     async for piece in request.stream():
         body += piece
         if len(body) > _MOST_BYTES:
             return None
-    found = parse_qs(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=20)
+    try:
+        found = parse_qs(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return None
     return {name: values[0] for name, values in found.items()}

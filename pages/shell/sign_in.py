@@ -1,4 +1,4 @@
-"""The sign-in before the pages, and who is let in."""
+"""The sign-in in front of the pages, and who may pass it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _P = ParamSpec("_P")
 
 
 def let_in() -> bool:
-    """Whether the viewer may see all pages, or the status page alone; ends the script for who may see none."""
+    """Whether the viewer may see all pages, or only the status page; ends the script for one who may see neither."""
     door = access.guard()
     if door == "closed":
-        st.error(_why_closed(), title="Nobody may see this yet", icon=":material/lock:")
+        st.error(_why_closed(), title="This dashboard is closed", icon=":material/lock:")
         st.stop()
     if door == "none":
         return True
@@ -33,7 +33,7 @@ def let_in() -> bool:
         if os.environ.get(access.PUBLIC_FLAG) == "yes":
             return False
         st.title("Uptoken")
-        st.write("Statistics of language models, for those who are on its list.")
+        st.write("Sign in to see this dashboard.")
         st.button("Log in", on_click=st.login, type="primary")
         st.stop()
     if not _is_listed(person):
@@ -45,8 +45,8 @@ def let_in() -> bool:
 def fragment(
     run_every: str | float | None = None,
 ) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
-    """As `st.fragment`, for every part of a page that runs by itself: each run first looks whether its viewer may still
-    see it. Who may not gets the whole page anew, which says so and has no parts.
+    """`st.fragment` for every part of a page that runs by itself: each run first checks whether its viewer may still
+    see it. If not, the whole page runs again, and shows the sign-in instead.
     """
 
     def decorate(draw: Callable[_P, None]) -> Callable[_P, None]:
@@ -71,12 +71,12 @@ def _still_in() -> bool:
 
 
 def has_session() -> bool:
-    """Whether the viewer signed in with the password, by the cookie that the page's WebSocket was opened with."""
+    """Whether the viewer signed in with the password, by the cookie that opened the page's WebSocket."""
     return sessions.is_signed_in(st.context.cookies.get(sessions.COOKIE))
 
 
 def sign_out() -> None:
-    """A link to the page that ends the session, where there is one."""
+    """A link to the page that ends the session, for viewers who signed in with the password."""
     if access.guard() == "password":
         st.html('<div class="u"><a href="logout" target="_self">Sign out</a></div>')
 
@@ -102,12 +102,12 @@ def _not_listed(person: Mapping[str, Any]) -> None:
             f"`{_plain(email)}` is not on the list of this dashboard. Ask its administrator to add you to "
             "`allowed_emails`"
         )
-    st.error(f"{why}{f': `{_plain(account)}`' if account else ''}.", title="Not on the list", icon=":material/lock:")
+    st.error(f"{why}{f': `{_plain(account)}`' if account else ''}.", title="No access", icon=":material/lock:")
     st.button("Log out", on_click=st.logout)
 
 
 def _plain(claim: object) -> str:
-    """What a provider says, for a sentence: it ends no code span."""
+    """A provider's text for a sentence: it cannot end a code span."""
     return "".join(letter for letter in str(claim)[:200] if letter.isprintable() and letter != "`")
 
 
@@ -119,9 +119,7 @@ def _why_closed() -> str:
     where = st.get_option("server.address") or "every address of this machine"
     return (
         f"The dashboard listens on `{where}` without a login, so it shows nothing. Let it listen on 127.0.0.1 "
-        "behind a proxy, or set a login up (docs/security.md), or open it to all: "
+        "behind a proxy, set up a login or a password (docs/security.md), or open it to everybody: "
         f'`{access.OPEN_FLAG}="{access.OPEN_WORDS}"`.'
     )
 
-
-# -- downloads are no pages: a link carries a ticket that only a page gives out

@@ -1,4 +1,4 @@
-"""The pages of the sign-in with a password: plain HTML, no script."""
+"""The pages to sign in with a password, and to sign out: plain HTML without a script."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def policy() -> str:
 
 
 def sign_in_page(after: str, wrong: str = "") -> str:
-    """The form. `after`: the page to open then, `wrong`: why the last attempt was refused."""
+    """The form. `after` is the page to open afterwards, `wrong` why the last attempt was refused."""
     return _page(
         "Sign in",
         Markup(
-            "<p>Statistics of language models.</p>{}"
+            "<p>Sign in to see this dashboard.</p>{}"
             '<form method="post" action="login"><input type="hidden" name="next" value="{}">'
             '<input type="text" name="username" value="uptoken" autocomplete="username" hidden>'
             '<label for="password">Password</label>'
@@ -58,11 +58,11 @@ def sign_in_page(after: str, wrong: str = "") -> str:
 
 
 def sign_out_page() -> str:
-    """What ends a session only when somebody means it."""
+    """A form, so that a link on another page does not end the session."""
     return _page(
         "Sign out",
         Markup(
-            '<p>Your session ends in this browser. <a href="./">Back to the dashboard</a></p>'
+            '<p>This ends your session in this browser. <a href="./">Back to the dashboard</a></p>'
             '<form method="post" action="logout"><button type="submit">Sign out</button></form>'
         ),
     )

@@ -227,6 +227,11 @@ def test_what_is_no_form_is_refused(client: TestClient) -> None:
     assert client.put("/login").status_code == 405
 
 
+def test_a_form_of_too_many_fields_is_refused(client: TestClient) -> None:
+    response = client.post("/login", content="a=1&" * 21, headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert response.status_code == 413 and "a secret page" not in response.text
+
+
 def test_below_a_path_each_way_is_relative(client: TestClient) -> None:
     st.config.set_option("server.baseUrlPath", "stats/models")
     try:
