@@ -1,4 +1,4 @@
-"""Targets: what is probed; add, change, pause and remove without an editor."""
+"""Targets: what is probed, and forms to add, change, pause, rename and remove targets."""
 
 import streamlit as st
 
@@ -9,13 +9,13 @@ from pages.shell import editing
 from store import StoreError
 
 url = source.store_url()
-st.html(theme.head("Targets", "What is probed. The collector takes a change over within seconds."))
+st.html(theme.head("Targets", "What is probed. A running collector applies changes within seconds."))
 configuration = configured_targets.configuration()
 paused = configured_targets.pauses(url)
-target_notice.notice()
+target_notice.show_notice()
 if not configuration.is_there:
     st.info(
-        f"There is no `{configuration.path}` where the dashboard runs. Where the collector runs, this adds a target:",
+        f"There is no `{configuration.path}` where the dashboard runs. To add a target, run this where the collector runs:",
         title="The targets are configured elsewhere",
         icon=":material/dns:",
     )
@@ -37,6 +37,6 @@ if refused is None and configuration.targets:
         has_store = False
     target_editor.change_card(configuration.targets, paused, has_store=has_store)
 st.caption(
-    "The same in a terminal: `python -m collectors add`, also `--from litellm.yaml`, `openrouter` or `ollama`. Every "
-    "key of the file is in `docs/configuration.md`."
+    "In a terminal: `python -m collectors add`, or with `--from litellm.yaml`, `openrouter` or `ollama`. "
+    "`docs/configuration.md` describes every key of the file."
 )

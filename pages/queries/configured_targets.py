@@ -1,4 +1,4 @@
-"""What `targets.toml` has, for those who change it: read each time, since somebody else may change it, too."""
+"""The targets of `targets.toml`, for the page that changes them: read every time, because others may edit the file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ConfiguredTarget:
 
 @dataclass(frozen=True)
 class Configuration:
-    """The file: where it is, its targets, and what is wrong with it, if anything."""
+    """The file: its path, its targets, and its error, if it has one."""
 
     path: str
     targets: tuple[ConfiguredTarget, ...] = ()
@@ -64,7 +64,7 @@ def configuration() -> Configuration:
 
 
 def _shown(text: str) -> str:
-    """Without a key that somebody put where a path belongs."""
+    """Without a key that was put where a path belongs."""
     return redacted(hidden(text))
 
 

@@ -1,4 +1,4 @@
-"""The targets of `targets.toml` as a table, and what can be changed of one: interval, tags, pause, name, removal."""
+"""The targets of `targets.toml` as a table, and the form that changes one: interval, tags, pause, name, removal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pages.components.states import state
 from pages.components.table import Column, below, bold, quiet, table
 from pages.queries.configured_targets import ConfiguredTarget
 from pages.sections.target_form import INTERVALS
-from pages.sections.target_notice import Command, done
+from pages.sections.target_notice import Command, set_notice
 from pages.shell import sign_in, time_range
 from pages.shell.commands import CommandResult
 from store.clock import now_ms
@@ -23,13 +23,13 @@ PAUSES = {"until resumed": None, "30 minutes": "30m", "2 hours": "2h", "1 day": 
 
 
 def targets_table(targets: tuple[ConfiguredTarget, ...], paused: dict[str, Pause]) -> Markup:
-    """One row a target, in the order of the file."""
+    """One row per target, in the order of the file."""
     state_column, tags_column = Column("State", "left"), Column("Tags", "left wrap")
     columns = (Column("Target", "left wrap"), state_column, Column("Interval"), Column("API", "left"), tags_column)
     rows = [
         (
             Markup('<a href="model?{}" target="_self">{}</a>{}').format(
-                urlencode({"target": target.name}), bold(target.name), below(f"{target.model} at {target.base_url}")
+                urlencode({"target": target.name} | time_range.in_link()), bold(target.name), below(f"{target.model} at {target.base_url}")
             ),
             _state(target, paused.get(target.name)),
             formatting.duration(target.every_s),
@@ -47,15 +47,15 @@ def _state(target: ConfiguredTarget, pause: Pause | None) -> Markup:
     if target.missing_key is not None:
         return state("waiting", f"{target.missing_key} is not set here")
     if pause is None:
-        return state("up", "probed")
+        return Markup("probed")  # no mark: this page does not look at whether it is up
     until = "" if pause.ends_at is None else f" until {formatting.until(pause.ends_at, time_range.zone(), now_ms())}"
     return state("paused", f"paused{until}", pause.reason or "")
 
 
 @sign_in.fragment()
 def change_card(targets: tuple[ConfiguredTarget, ...], paused: dict[str, Pause], *, has_store: bool) -> None:
-    """What can be changed of one target."""
-    with theme.card("change_target", "Change a target", "each change can be undone"):
+    """The form that changes, pauses, renames or removes one target."""
+    with theme.card("change_target", "Change a target", "every change can be undone"):
         name = st.selectbox("Target", [target.name for target in targets], key="edit_target")
         target = next(each for each in targets if each.name == name)
         _settings(target)
@@ -68,7 +68,7 @@ def change_card(targets: tuple[ConfiguredTarget, ...], paused: dict[str, Pause],
 
 def _settings(target: ConfiguredTarget) -> None:
     often, tagged, button = st.columns([1, 2, 1], vertical_alignment="bottom")
-    unchanged = f"{formatting.duration(target.every_s)} (as it is)"
+    unchanged = f"{formatting.duration(target.every_s)} (unchanged)"
     every = often.selectbox("Interval", [unchanged, *INTERVALS], key=f"edit_every_{target.name}_{target.every_s}")
     before = ", ".join(target.tags)
     tags = tagged.text_input("Tags, separated by commas", before, key=f"edit_tags_{target.name}_{before}")
@@ -79,41 +79,41 @@ def _settings(target: ConfiguredTarget) -> None:
         if every != unchanged:
             options["--every"] = every
         command = Command("change", (target.name,), options)
-        if tags != before:  # no tags at all is an empty value, which is no option that was left out
+        if tags != before:  # an empty value would be left out; a comma removes all tags
             command = Command("change", (target.name,), options | {"--tags": tags.strip() or ","})
         result = command.run()
-        _say(result, f"“{target.name}” was changed.", _undo("change", result))
+        _report(result, f"“{target.name}” was updated.", _undo("change", result))
 
 
 def _pause(target: ConfiguredTarget, pause: Pause | None) -> None:
     if pause is not None:
         if st.button("Resume", key="edit_resume", icon=":material/play_arrow:"):
-            _say(Command("resume", (target.name,)).run(), f"“{target.name}” is probed again.")
+            _report(Command("resume", (target.name,)).run(), f"“{target.name}” was resumed.")
         return
     with st.popover("Pause…", icon=":material/pause:"):
         length = st.selectbox("For", list(PAUSES), key="edit_pause_for")
-        reason = st.text_input("Reason", placeholder="shown on the pages", key="edit_pause_reason")
+        reason = st.text_input("Reason", placeholder="shown on the dashboard", key="edit_pause_reason")
         if st.button("Pause", key="edit_pause", type="primary"):
             command = Command("pause", (target.name,), {"--for": PAUSES[length], "--reason": reason.strip()})
-            _say(command.run(), f"“{target.name}” is paused.", Command("resume", (target.name,)))
+            _report(command.run(), f"“{target.name}” was paused.", Command("resume", (target.name,)))
 
 
 def _rename(target: ConfiguredTarget) -> None:
     with st.popover("Rename…", icon=":material/edit:"):
         new = st.text_input("New name", target.name, key=f"edit_name_{target.name}").strip()
-        st.caption("Its history moves along. While a collector runs this takes up to half a minute.")
+        st.caption("Its history moves to the new name. While a collector is running, this can take up to 30 seconds.")
         if st.button("Rename", key="edit_rename", disabled=not new or new == target.name):
             with st.spinner("Moving its history…"):
                 result = Command("rename", (target.name, new)).run()
-            _say(result, f"“{target.name}” is “{new}” now.", Command("rename", (new, target.name)))
+            _report(result, f"“{target.name}” was renamed to “{new}”.", Command("rename", (new, target.name)))
 
 
 def _remove(target: ConfiguredTarget) -> None:
     with st.popover("Remove…", icon=":material/delete:"):
-        st.markdown("It is no longer probed. Its history stays, and can be exported.")
+        st.markdown("Stops probing this target. Its history is kept and can be exported.")
         if st.button("Remove it", key="edit_remove", type="primary"):
             result = Command("remove", (target.name,), {"--yes": True, "--json": True}).run()
-            _say(result, f"“{target.name}” was removed.", _undo("remove", result))
+            _report(result, f"“{target.name}” was removed.", _undo("remove", result))
 
 
 def _undo(command: str, result: CommandResult) -> Command | None:
@@ -121,8 +121,8 @@ def _undo(command: str, result: CommandResult) -> Command | None:
     return Command(command, options={"--undo": str(undo_id), "--json": True}) if undo_id else None
 
 
-def _say(result: CommandResult, text: str, undo: Command | None = None) -> None:
+def _report(result: CommandResult, text: str, undo: Command | None = None) -> None:
     if result.error is not None:
         st.error(formatting.as_markdown(result.error), icon=":material/error:")
     else:
-        done(text, undo)
+        set_notice(text, undo)

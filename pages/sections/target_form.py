@@ -1,4 +1,4 @@
-"""Adding a target in the browser: where its API is, its model, a test, the cost of a day, and TOML to copy or save."""
+"""The form that adds a target: its API, its model, a test, the cost per day, and TOML to copy or save."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from pages.components import code_block, formatting, theme
 from pages.components.states import state
 from pages.components.table import quiet
-from pages.sections.target_notice import Command, done
+from pages.sections.target_notice import Command, set_notice
 from pages.shell import sign_in
 from pages.shell.commands import REFUSED_KEY, CommandResult, run_command
 from settings.secrecy import looks_secret
@@ -30,8 +30,8 @@ PRESETS: dict[str, tuple[str, str]] = {
 }
 INTERVALS = ("default", "30s", "1m", "5m", "15m", "30m", "1h")
 NO_NAME = (
-    "The key variable is a name of letters, digits and _, such as ACME_API_KEY. If this was the key itself: it was not "
-    "kept; put it into such a variable."
+    "The key variable must be a name of letters, digits and _, such as ACME_API_KEY. If you pasted the key itself, it was "
+    "not kept: put it into an environment variable and enter that variable's name."
 )
 _FIELDS = {
     "--api-key-env": "Key variable",
@@ -40,12 +40,12 @@ _FIELDS = {
     "--name": "Name",
     "--every": "Interval",
 }
-"""What the page calls the options that errors name."""
+"""The page's labels for the options that errors name."""
 
 
 @dataclass(frozen=True)
 class ServerInput:
-    """Where to ask. `names_model`: its server has no list of models."""
+    """Where the API is. `names_model`: its server has no list of models, so the user types the name."""
 
     base_url: str
     api_key_env: str
@@ -55,7 +55,7 @@ class ServerInput:
 
 @dataclass(frozen=True)
 class TargetInput:
-    """What to add."""
+    """The target to add."""
 
     server: ServerInput
     base_url: str
@@ -67,7 +67,7 @@ class TargetInput:
 
     @property
     def options(self) -> dict[str, str | bool | None]:
-        """As `add` takes them; each that is empty is left out."""
+        """The options of `add`; empty ones are omitted."""
         return {
             "--base-url": self.base_url,
             "--model": self.model,
@@ -82,8 +82,8 @@ class TargetInput:
 
 @sign_in.fragment()
 def add_card() -> None:
-    """Each step shows the next one once it went well."""
-    with theme.card("add_target", "Add a target", "find its models, test it once, see what a day costs, and save it"):
+    """The form: each step appears when the one before it has succeeded."""
+    with theme.card("add_target", "Add a target", "find its models, test it, see the cost per day, and save it"):
         server = _server_input()
         if server.is_asked_for:
             _find(server)
@@ -106,7 +106,7 @@ def add_card() -> None:
 def _server_input() -> ServerInput:
     number = st.session_state.setdefault(_ROUND, 0)
     where, url, key, button = st.columns([4, 7, 4, 3], vertical_alignment="bottom")
-    preset = where.selectbox("Where it is", list(PRESETS), key=f"add_where_{number}")
+    preset = where.selectbox("Server", list(PRESETS), key=f"add_where_{number}")
     base_url, variable = PRESETS[preset]
     shown = f"{number}_{preset}"
     example = "https://host/v1 or localhost:8000"
@@ -114,12 +114,12 @@ def _server_input() -> ServerInput:
     named = key.text_input(
         "Key variable",
         variable,
-        placeholder="ACME_API_KEY, or nothing",
+        placeholder="such as ACME_API_KEY",
         key=f"add_key_{shown}",
-        help="The name of the environment variable that holds the key, never the key itself. It must be set where the "
-        "collector runs, and for a test where the dashboard runs.",
+        help="The name of the environment variable that holds the key, never the key itself. Leave it empty for a server "
+        "without keys. It must be set where the collector runs and, for a test, where the dashboard runs.",
     )
-    names_model = st.checkbox("It has no list of models: I name the model", key=f"add_names_{number}")
+    names_model = st.checkbox("Enter the model by name (for a server without a list of models)", key=f"add_names_{number}")
     asks = button.button("Find models", key="add_find", disabled=not typed.strip() or names_model, width="stretch")
     return ServerInput(typed.strip(), named.strip(), names_model, asks)
 
@@ -127,7 +127,7 @@ def _server_input() -> ServerInput:
 def _find(server: ServerInput) -> None:
     if (problem := _wrong_variable(server)) is not None:
         _refuse(server, problem)
-    with st.spinner("Asking the server for its models…"):
+    with st.spinner("Loading the server's models…"):
         asked: dict[str, str | bool | None] = {"--base-url": server.base_url, "--api-key-env": server.api_key_env}
         result = run_command("add", options=asked | {"--list": True, "--json": True})
     if result.error is not None:
@@ -136,7 +136,7 @@ def _find(server: ServerInput) -> None:
 
 
 def _wrong_variable(server: ServerInput) -> CommandResult | None:
-    """A key that was pasted in place of a name must not become an argument of a process."""
+    """Refuse a key that was pasted in place of a name: it must not become an argument of a process."""
     try:
         if server.api_key_env:
             checked_variable(server.api_key_env)
@@ -146,7 +146,7 @@ def _wrong_variable(server: ServerInput) -> CommandResult | None:
 
 
 def _refuse(subject: ServerInput | TargetInput, result: CommandResult) -> None:
-    """Keep what is wrong for this input; a key that was pasted is taken out of the fields."""
+    """Keep the error for this input, and clear the fields if a key was pasted into one."""
     error = result.error or ""
     for option, label in _FIELDS.items():
         error = error.replace(f"with {option}", f"under {label}").replace(option, label)
@@ -169,15 +169,15 @@ def _target_input(server: ServerInput, found: Mapping[str, Any]) -> TargetInput:
     number, models = st.session_state[_ROUND], [str(each["id"]) for each in found.get("models", ())]
     if found:
         st.caption(
-            f"{formatting.plural(len(models), 'model')} at `{found['base_url']}`, which speaks `{found['api']}`."
+            f"{formatting.plural(len(models), 'model')} at `{found['base_url']}` (API: `{found['api']}`)."
         )
     which, what, often, tagged = st.columns([2, 2, 1, 1], vertical_alignment="bottom")
     if models:
         model = which.selectbox(
-            "Model", models, index=None, placeholder="Type a part of its name", key=f"add_model_{number}"
+            "Model", models, index=None, placeholder="Type part of its name", key=f"add_model_{number}"
         )
     else:
-        model = which.text_input("Model", placeholder="as the server knows it", key=f"add_model_typed_{number}").strip()
+        model = which.text_input("Model", placeholder="its name on the server", key=f"add_model_typed_{number}").strip()
     suggested = (model or "").rpartition("/")[2]
     name = what.text_input("Name", suggested, key=f"add_name_{number}_{model}")
     every = often.selectbox("Interval", INTERVALS, key=f"add_every_{number}")
@@ -208,7 +208,7 @@ def _show_result(document: Mapping[str, Any]) -> None:
     costs = f"at most {day['words']}" if day["words"].startswith("$") else day["words"]
     st.html(
         Markup('<div class="u" role="status">{} {}</div>').format(
-            state(kind, test["words"]), quiet(f"· a day: {day['probes']:,.0f} probes, {costs}")
+            state(kind, test["words"]), quiet(f"· {day['probes']:,.0f} probes a day, {costs}")
         )
     )
     code_block.show(document["toml"].rstrip(), "toml")
@@ -227,8 +227,8 @@ def _save(target: TargetInput, document: Mapping[str, Any]) -> None:
             st.session_state.pop(name, None)
         st.session_state[_ROUND] += 1
         undo = Command("add", options={"--undo": result.document["undo"], "--json": True})
-        done(f"“{target.name}” was saved. A running collector probes it within seconds.", undo)
+        set_notice(f"“{target.name}” was saved. A running collector starts to probe it within seconds.", undo)
     st.caption(
-        f"It goes into `{document['file']}`, with its comments kept and a backup beside it; or copy the lines above. "
-        "The key stays in its variable."
+        f"This adds the lines above to `{document['file']}`, keeps its comments, and writes a backup beside it. The key "
+        "stays in its variable."
     )

@@ -1,4 +1,4 @@
-"""What was just done to the targets, with the way back."""
+"""The last change to the targets, and its undo button."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 from pages.components import formatting
 from pages.shell.commands import CommandResult, run_command
 
-_DONE = "targets_done"
+_NOTICE = "targets_notice_text"
 
 
 @dataclass(frozen=True)
@@ -27,28 +27,28 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Done:
-    """What happened, in a sentence, and the command that takes it back, where there is one."""
+class Notice:
+    """What happened, in a sentence, and the command that undoes it, if there is one."""
 
     text: str
     undo: Command | None = None
     is_error: bool = False
 
 
-def done(text: str, undo: Command | None = None) -> None:
-    """Say it on top of the page, which is drawn again."""
-    st.session_state[_DONE] = Done(text, undo)
+def set_notice(text: str, undo: Command | None = None) -> None:
+    """Show this at the top of the page, which runs again."""
+    st.session_state[_NOTICE] = Notice(text, undo)
     st.rerun()
 
 
-def notice() -> None:
-    """The last thing that was done in this session, until the next one."""
-    last: Done | None = st.session_state.get(_DONE)
+def show_notice() -> None:
+    """Show the last change of this session, until the next one."""
+    last: Notice | None = st.session_state.get(_NOTICE)
     if last is None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="targets_notice"):
         (st.error if last.is_error else st.success)(formatting.as_markdown(last.text))
         if last.undo is not None and st.button("Undo", key="targets_undo", icon=":material/undo:"):
             result = last.undo.run()
-            st.session_state[_DONE] = Done(result.error or "Undone.", is_error=result.error is not None)
+            st.session_state[_NOTICE] = Notice(result.error or "Undone.", is_error=result.error is not None)
             st.rerun()

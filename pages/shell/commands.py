@@ -1,8 +1,8 @@
-"""Commands of the collector, run for a page as processes of their own: the dashboard itself probes nothing and opens
-the store read-only.
+"""Commands of the collector, each run for a page as a separate process: the dashboard itself never probes, and opens the
+store read-only.
 
-There is no shell, each value is one argument, and a value that looks like a key never becomes one: a process list shows
-arguments to everybody.
+There is no shell, and each value is one argument. A value that looks like a key is refused, because the process list
+shows arguments to every user of the machine.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ MOST_BYTES = 2 * 1024 * 1024
 LONGEST_ERROR = 600
 TIMEOUT_S = 90.0
 REFUSED_KEY = (
-    "This looks like a key. A key is never written down: put it in an environment variable where the collector and the "
-    "dashboard run, and give that variable's name, such as ACME_API_KEY. Consider replacing the key that you pasted."
+    "This looks like a key. Keys are not stored: put it into an environment variable where the collector and the "
+    "dashboard run, and enter that variable's name, such as ACME_API_KEY. Consider replacing the key that you pasted."
 )
 
 
 @dataclass(frozen=True)
 class CommandResult:
-    """What a command said: its JSON document (empty without one) or its text, and what went wrong, if anything."""
+    """A command's output, as a JSON document (empty without one) or as text, and its error, if it failed."""
 
     document: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
@@ -46,7 +46,7 @@ class CommandResult:
 def run_command(
     command: str, *positional: str, options: Mapping[str, str | bool | None] | None = None, timeout_s: float = TIMEOUT_S
 ) -> CommandResult:
-    """Run one, for a viewer who may edit. An option that is null or false is left out, one that is true is a flag."""
+    """Run a command for a viewer who may edit. A null, false or empty option is omitted; a true one is a flag."""
     if (refused := editing.refusal()) is not None:
         return CommandResult(error=refused)
     given = {name: value for name, value in (options or {}).items() if value not in (None, False, "")}
@@ -62,7 +62,7 @@ def run_command(
 
 
 def _run(words: list[str], timeout_s: float) -> tuple[int, str, str]:
-    """Its exit code, output and errors, each as far as it is read."""
+    """The exit code, and the first `MOST_BYTES` of output and errors."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(  # nosec B603  no shell, and the command is Uptoken's own
         [sys.executable, "-m", "collectors", *words],
@@ -84,7 +84,7 @@ def _run(words: list[str], timeout_s: float) -> tuple[int, str, str]:
 
 
 class _Reader(threading.Thread):
-    """Reads a stream to its end; a process that says too much is ended."""
+    """Reads a stream to its end, and kills a process that writes too much."""
 
     def __init__(self, stream: IO[bytes], process: subprocess.Popen[bytes]) -> None:
         super().__init__(daemon=True)
@@ -120,7 +120,7 @@ def _result(code: int, out: str, err: str) -> CommandResult:
 
 
 def _safe(text: str) -> str:
-    """One line, short, without keys, and without what only a command line has."""
+    """One short line without keys, and without the parts that only make sense on a command line."""
     line = " ".join(hidden(redacted(text)).split()).removesuffix(" (see --help)")
     line = re.sub(r"^Invalid value for '?[^:']+'?: ", "", line)
     return line[:1].upper() + line[1:LONGEST_ERROR]

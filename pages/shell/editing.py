@@ -1,7 +1,7 @@
-"""Who may change `targets.toml` and send probes through the dashboard: asked again on the server at each action.
+"""Who may change `targets.toml` and send probes through the dashboard; the server checks it again at every action.
 
-`UPTOKEN_EDIT` unset: only a browser on this machine, where the dashboard has no login. `yes`: everybody who signed in,
-and whoever a proxy in front of 127.0.0.1 lets through. A list of addresses, `@domains` or `issuer|subject`: these
+`UPTOKEN_EDIT` unset: a browser on this machine, where the dashboard has no login. `yes`: every viewer who signed in, and
+everyone that a proxy in front of 127.0.0.1 lets through. A list of addresses, `@domains` or `issuer|subject`: these
 accounts. `no`: nobody.
 """
 
@@ -24,7 +24,7 @@ _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "
 
 
 def refusal() -> str | None:
-    """Why the viewer may not edit, with what to do about it; null for one who may."""
+    """Why the viewer may not edit, and what to do about it; null for a viewer who may."""
     wanted, door = os.environ.get(FLAG, "").strip(), access.guard()
     if wanted.lower() == "no":
         return f"Editing is switched off ({FLAG}=no)."
@@ -41,12 +41,12 @@ def refusal() -> str | None:
         return f"{problem}."
     if door == "none":
         return f"{FLAG} lists accounts, and this dashboard has no login: set one up, or use {FLAG}=yes on 127.0.0.1."
-    may = is_signed_in and access.allowed(signed_in(), listed)
+    may = is_signed_in and access.allowed(viewer(), listed)
     return None if may else f"Your account is not listed in {FLAG}."
 
 
 def editors(text: str) -> access.AllowList:
-    """The accounts that `UPTOKEN_EDIT` lists. Raises AccessError for what is none."""
+    """The accounts that `UPTOKEN_EDIT` lists. Raises AccessError for an entry that is not an account."""
     entries = [entry for entry in re.split(r"[\s,]+", text) if entry]
     emails = [entry for entry in entries if "|" not in entry]
     if any("@" not in entry for entry in emails):
@@ -57,19 +57,19 @@ def editors(text: str) -> access.AllowList:
         )
     except access.AccessError:
         raise access.AccessError(
-            f"{FLAG} has an entry that is no account: write ada@example.com or @example.com"
+            f"{FLAG} has an entry that is not an account: write ada@example.com or @example.com"
         ) from None
 
 
 _HOW = (
-    f"Here it is read-only: set {FLAG} where the dashboard runs to let others than a browser on its own machine edit "
+    f"This page is read-only here. To allow edits from other machines, set {FLAG} where the dashboard runs "
     "(docs/security.md)."
 )
 
 
 def _is_asked_locally() -> bool:
-    """Whether this session came from a browser on this machine, by this machine's own name: what a proxy passes on
-    has the name of the proxy, or says that it was passed on.
+    """Whether this session came from a browser on this machine. A request that a proxy forwarded has the proxy's host
+    name, or a header that says so.
     """
     headers = session_headers()
     places = [headers.get("host", ""), headers.get("origin", "").partition("://")[2] or headers.get("host", "")]
@@ -80,16 +80,16 @@ def _is_asked_locally() -> bool:
 
 
 def _is_let_in() -> bool:
-    """Whether the viewer may see the pages at all: one who signed out may still look at the public status page."""
-    person = signed_in()
+    """Whether the viewer is logged in and listed: after a logout the public status page may still be open."""
+    person = viewer()
     try:
         return person.get("is_logged_in") is True and access.allowed(person, access.sign_in_settings()[1])
     except access.AccessError:
         return False
 
 
-def signed_in() -> Mapping[str, Any]:
-    """What the login says of the viewer."""
+def viewer() -> Mapping[str, Any]:
+    """The claims of the login about the viewer."""
     return st.user.to_dict()
 
 

@@ -61,7 +61,7 @@ def test_who_may_edit(
     monkeypatch.setenv("UPTOKEN_EDIT", flag)
     monkeypatch.setattr(access, "guard", lambda: door)
     monkeypatch.setattr(editing, "session_headers", lambda: headers)
-    monkeypatch.setattr(editing, "signed_in", lambda: ADA)
+    monkeypatch.setattr(editing, "viewer", lambda: ADA)
     monkeypatch.setattr(access, "sign_in_settings", lambda: (door == "login", LISTED))
     assert (editing.refusal() is None) is may
 
@@ -77,7 +77,7 @@ def test_an_editor_has_to_be_let_in_first(
 ) -> None:
     monkeypatch.setenv("UPTOKEN_EDIT", flag)
     monkeypatch.setattr(access, "guard", lambda: "login")
-    monkeypatch.setattr(editing, "signed_in", lambda: person)
+    monkeypatch.setattr(editing, "viewer", lambda: person)
     monkeypatch.setattr(access, "sign_in_settings", lambda: (True, listed))
     assert editing.refusal() is not None
 
@@ -179,7 +179,7 @@ def test_a_target_is_found_tested_saved_and_taken_back_in_the_browser(config: Pa
     assert _label(app, "text_input", "Name").value == "chat-2"
     _label(app, "text_input", "Tags").set_value("a, b").run()
     _label(app, "button", "Test").click().run()
-    assert re.search(r"● up, first token after \d+ ms</span> <span class=\"q\">· a day: 1,464 probes, price", html(app))
+    assert re.search(r"● up, first token after \d+ ms</span> <span class=\"q\">· 1,464 probes a day, price", html(app))
     block = f'[[target]]\nname = "chat-2"\nmodel = "acme/chat-2"\nbase_url = "{server.url}"\ntags = ["a", "b"]'
     assert code(app) == block
     assert config.read_text() == START
