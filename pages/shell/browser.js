@@ -1,10 +1,10 @@
 // What only the browser can do, with one set of listeners for the whole page:
 //   - hovering a chart of a time window marks the same moment in the others
 //   - dragging over one asks the server for that range, a double click for the range before
-//   - whoever changed a control comes back with the browser's Back
-//   - a click on a state or an uptime asks the server why
+//   - the browser's Back returns to the state before a control was changed
+//   - a click on a state or an uptime asks the server to explain it
 //   - tooltips that keyboards and fingers reach, buttons that copy, and charts saved as PNG
-// Streamlit calls the function below again and again; the listeners are put up once.
+// Streamlit calls the function below repeatedly; the listeners are added once.
 
 const charts = () => [...document.querySelectorAll(".js-plotly-plot")].filter((chart) => axis(chart));
 const axis = (chart) => {
@@ -12,7 +12,7 @@ const axis = (chart) => {
   return layout && layout.meta && layout.meta.moments ? layout.xaxis : undefined;
 };
 
-// -- one moment in all charts
+// -- the same moment in all charts
 
 function mark(chart, left) {
   let line = chart.querySelector(".u-moment");
@@ -26,7 +26,7 @@ function mark(chart, left) {
   line.style.cssText = `left:${left}px;top:${size.t}px;height:${size.h}px`;
 }
 
-// a chart of days has days for names: a moment is in one of them
+// the axis of a chart of days has categories, each of which is a day
 function place(x, moment) {
   if (x.type !== "category") return x.l2p(moment);
   const number = x._categories.indexOf(new Date(moment).toISOString().slice(0, 10));
@@ -56,7 +56,7 @@ function hover(event) {
   });
 }
 
-// -- a range that was dragged
+// -- dragging a range
 
 const heard = new WeakSet();
 function listen(event, tell) {
@@ -71,7 +71,7 @@ function listen(event, tell) {
   chart.on("plotly_doubleclick", () => tell("reset", true));
 }
 
-// -- Back and Forward: Streamlit follows them, but it writes what a control says over the entry that is there
+// -- Back and Forward: Streamlit follows them, but writes the value of a control over the current history entry
 
 function keepHistory() {
   let touched = 0;
@@ -79,7 +79,7 @@ function keepHistory() {
     addEventListener(kind, () => (touched = performance.now()), true);
   const push = history.pushState.bind(history);
   const replace = history.replaceState.bind(history);
-  let pushed = -1; // the touch that the newest entry came from: one touch is one entry, however much it writes
+  let pushed = -1; // the input that caused the newest entry: one input is one entry, however often the address changes
   const write = (asStreamlit) => (state, title, url) => {
     const to = new URL(url ?? location.href, location.href);
     const sameEntry = pushed === touched;
@@ -105,7 +105,7 @@ function tooltips() {
     if (found === holder) return;
     holder = found;
     tip.textContent = found.dataset.tip;
-    if (found.dataset.why && found.dataset.tip !== "Why?") tip.textContent += " (Click: why?)";
+    if (found.dataset.why && found.dataset.tip !== "Why?") tip.textContent += " (Click for details.)";
     (found.closest("[role=dialog]") || document.querySelector(".stApp")).append(tip);
     const box = found.getBoundingClientRect();
     const wide = tip.offsetWidth;
@@ -145,14 +145,14 @@ async function copy(event) {
     : item.dataset.copy.replaceAll("{page}", location.href).replaceAll("{base}", base);
   await navigator.clipboard.writeText(text);
   const label = (code || item).textContent;
-  (code || item).textContent = "copied";
+  (code || item).textContent = "Copied";
   setTimeout(() => {
     (code || item).textContent = label;
     if (item && item.closest(".u-menu")) item.closest(".u-menu").open = false;
   }, 1200);
 }
 
-// what the page's address says of its range, for a chart that has no time axis
+// the range in the page's address, for a chart without a time axis
 function pageRange() {
   const asked = new URLSearchParams(location.search);
   if (asked.get("range") === "custom")
@@ -205,7 +205,7 @@ async function savePng(button) {
   link.click();
 }
 
-// -- a state or an uptime that is to be explained: loaded when it is asked for
+// -- explaining a state or an uptime: loaded on a click
 
 function askWhy(event, tell) {
   const found = event.target.closest && event.target.closest("[data-why]");

@@ -41,7 +41,7 @@ page = st.navigation(
 st.set_page_config(page_title=f"{page.title} · Uptoken")
 st.logo(theme.LOGO, size="large")
 theme.style()
-browser.together()
+browser.mount()
 if page is not status:
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="head"):
         staleness.line()
@@ -53,7 +53,7 @@ if page is not status:
         time_range.effective_range()
 if notice := os.environ.get("UPTOKEN_NOTICE"):
     st.html(f'<div class="u u-notice" role="note">{escape(hidden(notice))}</div>')
-workload.bring_along(page.url_path)
+workload.carry_over(page.url_path)
 page.run()
 if not everything:
     st.button("Log in", on_click=st.login, type="tertiary", help="To see all pages")

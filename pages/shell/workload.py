@@ -1,6 +1,6 @@
-"""The viewer's workload: how large one request is, set once and kept in the address of every page.
+"""The viewer's workload: the size of one request, set once and kept in the address of every page.
 
-A page places `control()` among its controls and hands `current()` to `routing.workload.estimate_request`;
+A page places `control()` among its controls and passes `current()` to `routing.workload.estimate_request`;
 `pages.components.request_estimate` writes the result. Links carry it along with the range (`time_range.in_link`).
 """
 
@@ -13,16 +13,16 @@ from pages.shell.time_range import WORKLOAD_KEYS
 from routing.workload import Workload
 
 USUAL = Workload()
-"""What pages that always need a size take while none is set."""
+"""The size that pages which always need one use while none is set."""
 _LABELS = ("Prompt tokens", "Output tokens", "Cached prompt tokens")
 _MOST, _STEPS = (10_000_000, 1_000_000, 10_000_000), (500, 100, 500)
-_HELP = "With the size of one of your requests, every page shows how long it takes and what it costs there."
+_HELP = "Enter the size of a typical request: every page then shows how long it would take and what it would cost."
 _OLD_SHARE, _KEPT, _PAGE = "cached", "workload_kept", "workload_page"
 
 
-def bring_along(page: str) -> None:
-    """Put the workload into the address of a page that was just turned to, whatever its link said; on the same page an
-    address without one (by the browser's Back) means none.
+def carry_over(page: str) -> None:
+    """Put the workload into the address of a page that was just opened by a link without it. On the same page, an address
+    without a workload (after the browser's Back) means none.
     """
     if page != st.session_state.get(_PAGE) and not any(key in st.query_params for key in WORKLOAD_KEYS):
         st.query_params.update(st.session_state.get(_KEPT, {}))
@@ -32,8 +32,8 @@ def bring_along(page: str) -> None:
 
 
 def control(*, always: bool = False) -> Workload | None:
-    """A button with the workload's three numbers behind it, and what they say; null while none is set. `always`: the
-    page needs a size, and says which one it takes.
+    """A button that opens the workload's three numbers, and their summary; null while none is set. `always`: the page
+    needs a size, and shows the default.
     """
     workload, usual = current(), (USUAL.prompt_tokens, USUAL.output_tokens, USUAL.cached_tokens)
     with st.container(horizontal=True, vertical_alignment="center", key="workload", gap="small"):
@@ -48,10 +48,10 @@ def control(*, always: bool = False) -> Workload | None:
                     step,
                     key=_field(key),
                     placeholder=f"{default:,d}",
-                    on_change=_typed,
+                    on_change=_write_numbers,
                     width=220,
                 )
-            st.caption("Time to first token, then the output at its measured speed; the price as it is listed now.")
+            st.caption("Duration: the time to first token, then the output at the measured speed. Cost: at the current list price.")
         shown = workload or (USUAL if always else None)
         if shown is not None:
             st.caption(describe_workload(shown), width="content")
@@ -59,7 +59,7 @@ def control(*, always: bool = False) -> Workload | None:
 
 
 def current() -> Workload | None:
-    """The workload that the address says; null while none of its numbers is there."""
+    """The workload in the address; null while it has none of the numbers."""
     prompt, output, cached = (_number(key) for key in WORKLOAD_KEYS)
     if prompt is None and output is None and not cached:
         return None
@@ -68,14 +68,14 @@ def current() -> Workload | None:
 
 
 def _number(key: str) -> int | None:
-    """What the address says; null where it is no number that the control takes."""
+    """A number in the address; null unless the control would accept it."""
     text = st.query_params.get(key, "")
     if not (text.isascii() and text.isdecimal() and len(text) <= 8):
         return None
     return number if (number := int(text)) <= _MOST[WORKLOAD_KEYS.index(key)] else None
 
 
-def _typed() -> None:
+def _write_numbers() -> None:
     typed = {key: st.session_state[_field(key)] for key in WORKLOAD_KEYS}
     for key, value in typed.items():
         if value is None:
@@ -89,7 +89,7 @@ def _field(key: str) -> str:
 
 
 def _adopt_old_share() -> None:
-    """Let old links to Routing mean what they said: a share of the prompt, in percent."""
+    """Read the parameter of old links to Routing: the cached share of the prompt, in percent."""
     text = st.query_params.get(_OLD_SHARE, "")
     if text.isascii() and text.isdecimal() and WORKLOAD_KEYS[2] not in st.query_params:
         prompt = _number(WORKLOAD_KEYS[0])
