@@ -23,7 +23,7 @@ OTHER_MARK = "○"
 
 def state(kind: str, text: str | None = None, tip: str = "", why: str = "") -> Markup:
     """A mark that differs in shape, the word (or `text`), and the colour. `tip` is shown on hover, touch and focus, and
-    `why` names what a click explains (`pages.shell.why`).
+    `why` names what a click explains (`pages.sections.why`).
     """
     label = text or WORDS[kind]
     badge = Markup('<span class="u-state {}">{} {}</span>').format(kind, MARKS.get(kind, OTHER_MARK), label)

@@ -1,12 +1,11 @@
-"""Why a target is in its state, and what its uptime is made of: a dialog, read from the store when it is opened."""
+"""A dialog that explains a target's state or uptime, with data that is read only when it opens."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from itertools import islice
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -28,31 +27,34 @@ from store.clock import now_ms
 from store.schema import PROBES, Probe, Target
 
 SHOWN = 10
-_READ = 200
+_MOST_READ = 20_000
+"""Rows of a target that are searched for those of one location and profile."""
 _KINDS = {"nothing": "not by itself", "not_counted": "not counted"}
 _RULES = {
     "up": "Its newest probe succeeded.",
-    "degraded": "Its newest probe succeeded, and it is slower than it should be.",
+    "degraded": "Its newest probe succeeded, but it is slower than its limit or than usual.",
     "down": "Its newest probe failed.",
     "not_counted": "Its newest probe says nothing about whether the target is up.",
-    "paused": "Its newest slot was paused or excluded.",
+    "paused": "Its newest slot was paused, or excluded afterwards.",
     "stale": "Its newest probe is older than three intervals and a minute, so its state is not known.",
     "never": "It was never probed.",
-    "waiting": "It is not probed before its key is set.",
-    "disabled": "Its configuration has `enabled = false`.",
+    "waiting": "It is not probed until its key is set.",
+    "disabled": "It is disabled in the configuration (enabled = false).",
 }
 
 
 def explain_asked(url: str) -> None:
-    """Open the dialog when somebody clicked on a state or an uptime; nothing is read before."""
+    """Open the dialog after a click on a state or an uptime."""
     asked = st.session_state.pop(WHY, None)
     if asked is None:
         return
-    with suppress(ValueError, TypeError):
+    try:
         name, location, about = json.loads(asked)
-        found = next((one for one in cache.targets(url) if (one.name, one.location) == (name, location)), None)
-        if found is not None:
-            _open(url, found, is_uptime=about == "uptime")
+    except (ValueError, TypeError):
+        return
+    target = next((one for one in cache.targets(url) if (one.name, one.location) == (name, location)), None)
+    if target is not None:
+        _open(url, target, is_uptime=about == "uptime")
 
 
 def _open(url: str, target: Target, *, is_uptime: bool) -> None:
@@ -72,7 +74,7 @@ def _links(target: Target) -> Markup:
     own = urlencode({"target": target.name, "location": target.location} | time_range.in_link())
     return Markup(
         '<div class="u q"><a href="glossary#outcomes" target="_self">What each outcome means</a> · '
-        '<a href="model?{}" target="_self">All of {}</a></div>'
+        '<a href="model?{}" target="_self">Open {}</a></div>'
     ).format(own, target.name)
 
 
@@ -99,57 +101,58 @@ def _incident(history: TargetHistory, zone: str, now: int) -> str:
 
 
 def _newest(history: TargetHistory) -> list[Probe]:
-    target = history.target
-    rows = cache.store(history.url).read(PROBES, Selection(targets=(target.name,)), newest_first=True, limit=_READ)
-    return _own(target, rows)
+    newest = cache.newest_of(history.url, history.target)
+    if newest is None:
+        return []
+    return _read_newest(history, Selection(until=newest.started_at + 1, targets=(history.target.name,)))
 
 
 def _failures(history: TargetHistory) -> list[Probe]:
+    return _read_newest(history, Selection(history.since, history.ends, (history.target.name,), failed=True))
+
+
+def _read_newest(history: TargetHistory, selection: Selection) -> list[Probe]:
+    """The newest `SHOWN` of a selection at the target's location and of its profile."""
     target = history.target
-    selection = Selection(history.since, history.ends, (target.name,), failed=True)
-    return _own(target, cache.store(history.url).read(PROBES, selection, newest_first=True, limit=_READ))
-
-
-def _own(target: Target, rows: Iterable[tuple[Any, ...]]) -> list[Probe]:
+    rows = cache.store(history.url).read(PROBES, selection, newest_first=True, limit=_MOST_READ)
     probes = (Probe(*row) for row in rows)
-    mine = [one for one in probes if (one.location, one.profile) == (target.location, target.profile)]
-    return mine[:SHOWN]
+    return list(islice((one for one in probes if (one.location, one.profile) == (target.location, target.profile)), SHOWN))
 
 
 def _uptime(history: TargetHistory, now: int, zone: str) -> Markup:
-    """What was up, down and left out, and the newest probes that were not up."""
+    """The time that was up, down and not counted, and the newest probes that did not succeed."""
     target, reasons = history.target, uptime_reasons(history.deciding, history.uptime())
     failures = _failures(history)
     head = Markup('<div class="u" style="margin-bottom:10px">{} {}<div style="margin-top:4px">{}</div></div>')
-    note = f"The newest {len(failures)} probes of this range that did not succeed." if failures else ""
+    note = f"The newest {len(failures)} probes in this range that did not succeed." if failures else ""
     below = _probes(target, failures, now, zone, note) if failures else NOTHING.format("No probe failed in this range.")
     below = Markup('<div style="margin-top:16px">{}</div>').format(below)
-    return head.format(bold(target.name), quiet(target.location), _sum(reasons)) + _parts(reasons) + below
+    return head.format(bold(target.name), quiet(target.location), _summarize(reasons)) + _parts(reasons) + below
 
 
-def _sum(reasons: UptimeReasons) -> str:
+def _summarize(reasons: UptimeReasons) -> str:
     uptime = reasons.uptime
     decided_s = uptime.up_s + uptime.down_s
     if uptime.share is None:
         covered = formatting.percent(uptime.coverage)
-        return f"No number: {covered} of the range was decided, and below {ENOUGH_COVERAGE:.0%} none is shown."
+        return f"Not enough data: probes decided {covered} of the range, and below {ENOUGH_COVERAGE:.0%} no number is shown."
     return (
         f"{_minutes(uptime.up_s)} up of {_minutes(decided_s)} that were decided is {formatting.percent(uptime.share)}; "
-        f"{formatting.bounds(uptime.interval)} with 95% confidence, from {formatting.probes(uptime.probes)}."
+        f"95% confidence interval: {formatting.bounds(uptime.interval)}, from {formatting.probes(uptime.probes)}."
     )
 
 
 def _parts(reasons: UptimeReasons) -> Markup:
     uptime = reasons.uptime
     failed, left_out = (_list(counts) for counts in (reasons.failed, reasons.not_counted))
-    left_out += ", not in the uptime" if left_out else ""
+    left_out += ": excluded from the uptime" if left_out else ""
     rows = [
         (states.state("up"), _minutes(uptime.up_s), "slots whose probe succeeded"),
         (states.state("down"), _minutes(uptime.down_s), failed or "no probe failed"),
-        (states.state("not_counted"), _minutes(uptime.not_counted_s), left_out or "none; would not be in the uptime"),
-        (states.state("no_data"), _minutes(reasons.undecided_s), "slots without a deciding probe, not in the uptime"),
+        (states.state("not_counted"), _minutes(uptime.not_counted_s), left_out or "none"),
+        (states.state("no_data"), _minutes(reasons.undecided_s), "slots that no probe decided: excluded from the uptime"),
     ]
-    return table(["", "Time", Column("What it is", "left wrap")], rows)
+    return table(["", "Time", Column("Made of", "left wrap")], rows)
 
 
 def _list(counts: Sequence[tuple[str, int]]) -> str:
@@ -188,7 +191,7 @@ def _describe(verdict: Counted) -> Markup:
 
 
 def _route(target: Target, probe: Probe) -> str:
-    """Who was tried, as the router reports it; else who served it; else the host that was asked."""
+    """The router's attempts, in order; else the provider that served it; else the host."""
     attempts = parse_route(probe.route) if probe.route else []
     if attempts:
         return " → ".join(f"{one.provider} {one.status or ''}".strip() for one in attempts)

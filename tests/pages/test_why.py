@@ -49,6 +49,25 @@ def test_a_failure_that_its_confirmation_refuted_counts_for_nothing_by_itself(st
     assert "Beta at 127.0.0.1:8095" in said
 
 
+def test_a_failure_is_shown_though_another_location_has_hundreds_of_newer_ones(store_at: Path) -> None:
+    now = now_ms()
+    store = open_store(f"sqlite:///{store_at}")
+    store.write([target("Shaky", every_s=60.0), target("Shaky", location="there", every_s=10.0)])
+    store.write(
+        probe(now - 300_000 - n * 60_000, "empty" if n == 60 else "ok", target="Shaky", stands_for_s=60.0)
+        for n in range(240)
+    )
+    store.write(
+        probe(now - 5_000 - n * 10_000, "timeout", target="Shaky", location="there", stands_for_s=10.0)
+        for n in range(300)
+    )
+    store.close()
+    said = _ask("", "Shaky", "uptime")
+    assert "No probe failed" not in said and "it ended properly, without a token" in said
+    said = _ask("", "Shaky", "state")
+    assert "The newest 10 ping probes from here" in said
+
+
 def test_what_nobody_knows_or_wrote_opens_nothing(filled: Path) -> None:
     for odd in ("", "{", "[]", '["Nobody", "here", "state"]', "[1, 2]", "<script>"):
         app = open_page()
