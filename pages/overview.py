@@ -1,4 +1,4 @@
-"""One row a target: its state, uptime, latency, speed and price."""
+"""One row per target: its state, uptime, latency, speed and price."""
 
 import streamlit as st
 
@@ -30,7 +30,7 @@ form = overview_controls.controls([target for target in cache.targets(url) if ta
 
 @sign_in.fragment(run_every="10s")
 def live() -> None:
-    """The numbers and rows may change under the reader's eyes: nothing here is zoomed or selected."""
+    """The metrics and rows, refreshed every 10 seconds: nothing here can be zoomed or selected."""
     targets = [target for target in cache.targets(url) if target.state != "removed"]
     if not targets:
         empty_states.empty()
@@ -41,18 +41,18 @@ def live() -> None:
         return
     metrics(shown.metrics)
     st.html(shown.table)
-    if not form.layout.by_location:  # which has no bars
+    if not form.layout.by_location:  # the table by location has no bars
         st.html(status_bars.legend())
     overview_controls.row_limit_note(shown.lines, form)
 
 
 @sign_in.fragment(run_every=time_range.pixel_s())
 def side_by_side() -> None:
-    """How the targets compare, and what they cost."""
+    """The comparison of the targets, and their costs."""
     content = overview_content.overview_content(url, time_range.current(), form.row_filter, form.layout, form.size)
     points = overview_summary.points(url, content.rows)
     spending = cache.costs(url, cache.rounded(now_ms(), 300_000))
-    has_field = len(points) > 1  # one alone compares with nothing
+    has_field = len(points) > 1  # one point compares with nothing
     if not has_field and not spending:
         return
     left, right = st.columns([3, 2]) if has_field else (None, st.container())

@@ -82,7 +82,7 @@ def test_sixty_targets_are_within_three_screens(address: str, browser: Browser) 
 
 def test_rows_are_filtered_while_one_types(address: str, browser: Browser) -> None:
     page, errors = _open(browser, address)
-    page.get_by_placeholder(re.compile("search 60 targets")).press_sequentially("target 13", delay=30)
+    page.get_by_placeholder(re.compile("Search 60 targets")).press_sequentially("target 13", delay=30)
     page.wait_for_function("document.querySelectorAll('.u-list .u-row:not(.head)').length === 1")
     page.wait_for_url(re.compile(r"find=target"))
     assert errors == []

@@ -1,4 +1,4 @@
-"""A menu of what can be copied from a page; `browser.js` copies."""
+"""A menu of texts to copy from a page; `browser.js` copies them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 PAGE = "{page}"
-"""Stands for the address of the page, as the browser has it at that moment."""
+"""Placeholder for the page's current address in the browser."""
 BASE = "{base}"
-"""Stands for the address that the dashboard's pages and routes are below, with its slash."""
+"""Placeholder for the dashboard's base address, with its slash."""
 
 
 @dataclass(frozen=True)
 class CopyItem:
-    """A text to copy, in which `PAGE` and `BASE` may stand."""
+    """A text to copy, which may contain `PAGE` and `BASE`."""
 
     label: str
     text: str
@@ -23,7 +23,7 @@ class CopyItem:
 
 @dataclass(frozen=True)
 class MenuLink:
-    """What is saved or opened instead."""
+    """An entry that opens or downloads an address."""
 
     label: str
     address: str
@@ -31,7 +31,7 @@ class MenuLink:
 
 
 def copy_menu(items: Sequence[CopyItem], links: Sequence[MenuLink] = ()) -> Markup:
-    """The menu: opened by its button, closed by Escape, a click elsewhere, or after a copy."""
+    """The menu. Escape, a click elsewhere or a copy closes it."""
     button = Markup('<button type="button" data-copy="{}">{}</button>')
     buttons = Markup().join(button.format(item.text, item.label) for item in items)
     anchors = Markup().join(

@@ -1,4 +1,4 @@
-"""What one request of the viewer's workload takes and costs, the same on every page."""
+"""The duration and cost of one request of the viewer's workload, written the same on every page."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def describe_workload(workload: Workload) -> str:
 
 
 def estimate_seconds(estimate: RequestEstimate) -> str:
-    """`8.70 s`, or that it is unknown."""
+    """`8.70 s`, or `unknown`."""
     return formatting.UNKNOWN if estimate.seconds is None else formatting.seconds(estimate.seconds)
 
 
 def estimate_usd(estimate: RequestEstimate, requests: int = 1) -> str:
-    """`$0.00042`, of so many requests, or that it is unknown."""
+    """`$0.00042` for this many requests, or `unknown`."""
     return formatting.UNKNOWN if estimate.usd is None else formatting.cost(estimate.usd * requests)
 
 
 def request_estimate(estimate: RequestEstimate | None) -> Markup:
-    """`8.70 s · $0.00042` in a quieter line of its own; nothing where no workload is set."""
+    """`8.70 s · $0.00042`, quieter; empty when no workload is set."""
     if estimate is None:
         return Markup()
     seconds, usd = estimate.seconds, estimate.usd

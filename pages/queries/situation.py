@@ -1,4 +1,4 @@
-"""What the overview's sentence is made from: states, and the last half hour of reports and of traffic."""
+"""The data of the overview's sentence: states, and the last half hour of reports and traffic."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from store.traffic import traffic_of
 
 RECENT_MS = 30 * MINUTE_MS
 FRESH_MS = 20 * MINUTE_MS
-"""A report that is older says nothing about the last 30 minutes; they are read every 10."""
+"""An older report says nothing about the last 30 minutes; reports are read every 10 minutes."""
 NEW_SLOTS = 5
 MOST_CLAIMS = 12
-"""Models whose reports are read, those of targets that are not up first: each is a query."""
+"""Models whose reports are read, first those of targets that are not up: each takes a query."""
 Share = tuple[float, float]
 
 
@@ -62,7 +62,7 @@ def _observation(
 
 
 def _is_remote(host: str) -> bool:
-    """Whether a response from there says that the way out of the viewer's own network is open."""
+    """Whether a host is outside the collector's own network, so that a response from it shows that the network works."""
     address = ip_address_of(host)
     return not is_loopback(host) and (not address.is_private if address is not None else "." in host)
 
@@ -73,7 +73,7 @@ def host_of(target: Target) -> str:
 
 
 def _claimed(target: Target, by_tag: Mapping[str, float]) -> Share | None:
-    """Of a target that is pinned to a provider, that endpoint alone."""
+    """The lowest and highest reported uptime; for a target that is pinned to a provider, of that provider's endpoints."""
     provider = target.provider
     mine = [share for tag, share in by_tag.items() if provider is None or _is_of(tag, provider)]
     return (min(mine), max(mine)) if mine else None
@@ -86,20 +86,20 @@ def _is_of(tag: str, provider: str) -> bool:
 # 10 ms a model with 90 days of reports: only the very first viewer waits for it
 @st.cache_data(ttl=60, max_entries=4, show_spinner=False, refresh_mode="background")
 def _claims(url: str, models: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """The newest uptime of the last 30 minutes that was reported of each endpoint, by model and by tag."""
+    """The newest reported uptime of each endpoint over the last 30 minutes, by model and tag."""
     now = now_ms()
     columns = ("model", "tag", "seen_at", "uptime_30m")
     selection = Selection(now - FRESH_MS, horizon(now), models)
     found: dict[str, dict[str, float]] = defaultdict(dict)
     for model, tag, _, share in cache.store(url).read(ENDPOINT_STATS, selection, columns=columns):
         if share is not None:
-            found[model][tag] = share  # in the order of time
+            found[model][tag] = share  # rows are oldest first
     return dict(found)
 
 
 @st.cache_resource(ttl=60, max_entries=4, show_spinner=False)
 def _requests(url: str, now: int) -> dict[str, tuple[int, int]]:
-    """The relay's attempts of the last 30 minutes that say something about their target, and those that failed."""
+    """The relay's attempts of the last 30 minutes that succeeded or failed, and how many failed, by target."""
     names = tuple(traffic.targets(url))
     if not names:
         return {}

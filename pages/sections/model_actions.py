@@ -1,4 +1,4 @@
-"""What can be done from the model page: the next target, a comparison, and copies of what is shown."""
+"""Actions of the model page: other targets, the comparison, and things to copy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MINUTE_MS = 60_000
 
 
 def neighbours(names: Sequence[str], name: str | None) -> None:
-    """Buttons to the targets before and after this one in the list."""
+    """Buttons that switch to the targets before and after this one in the list."""
     place = names.index(name) if name in names else None
     before = names[place - 1] if place else None
     after = names[place + 1] if place is not None and place + 1 < len(names) else None
@@ -50,7 +50,7 @@ def _choose(name: str) -> None:
 
 
 def compare_link(url: str, name: str) -> None:
-    """To the comparison with the target that is most like it; nothing where it is the only one."""
+    """A link to the comparison with the most similar target; nothing when it is the only one."""
     pair = compare_targets.pair(url, name)
     if pair:
         st.page_link(
@@ -59,7 +59,7 @@ def compare_link(url: str, name: str) -> None:
 
 
 def copies(target: Target, window: TimeRange) -> None:
-    """The page as a link, a badge, a call of the API, a file, and a report of the month."""
+    """The menu: the page as a link, a badge, an API call and a file, and the month's report."""
     name = quote(target.name, safe="")
     badge = (
         f"[![{_plain(target.name)}: uptime]({BASE}badge/{name}.svg)]({BASE}model?{urlencode({'target': target.name})})"
@@ -76,7 +76,7 @@ def copies(target: Target, window: TimeRange) -> None:
 
 
 def curl(name: str, since: int, until: int | None) -> str:
-    """The command that asks the API for the summary of a range (milliseconds UTC; null: until now)."""
+    """The command that requests a range's summary from the API (milliseconds UTC; null: until now)."""
     span = {"from": since} | ({"to": until} if until is not None else {})
     query = urlencode({name: iso(moment).replace("+00:00", "Z") for name, moment in span.items()}, safe=":")
     token = '-H "Authorization: Bearer $UPTOKEN_API_TOKENS" ' if access.guard() != "none" else ""
@@ -85,5 +85,5 @@ def curl(name: str, since: int, until: int | None) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name within square brackets of Markdown."""
+    """A name, escaped for the square brackets of a Markdown link."""
     return "".join(f"\\{letter}" if letter in "[]\\`*_<>" else letter for letter in name)

@@ -1,4 +1,4 @@
-"""The overview's live part, made once for all who look at the same: the sentence, the numbers on top, and the rows."""
+"""The overview's live part, computed once for all viewers of the same view: the sentence, the metrics and the rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from stats.situation import describe_situation
 from store.clock import DAY_MS, now_ms
 
 SLOT_MS = 10_000
-"""How long the live part is the same for all viewers of the same range."""
+"""How long the live part is shared by all viewers of a range."""
 NO_MATCH = Markup('<div class="u u-card q">No targets match your search.</div>')
 PROBED = ("up", "degraded", "down", "not_counted", "stale")
 
@@ -45,7 +45,7 @@ class OverviewContent:
 
 @dataclass(frozen=True)
 class _Fleet:
-    """Every target in a range that ended `now` (milliseconds UTC) or before."""
+    """Every target in a range that ends at `now` (milliseconds UTC) or earlier."""
 
     rows: list[Row]
     window: TimeRange
@@ -59,12 +59,12 @@ class _Fleet:
 def overview_content(
     url: str, window: TimeRange, row_filter: RowFilter, layout: Layout, size: Workload | None
 ) -> OverviewContent:
-    """The live part's content: made once in `SLOT_MS`, however many look at it. `size`: of the viewer's requests."""
+    """The live part's content, computed once per `SLOT_MS`. `size`: of the viewer's requests."""
     return _content(url, *_view(window), row_filter, layout, size, zone(), tuple(in_link().items()))
 
 
 def first_sentence(url: str, window: TimeRange) -> Markup:
-    """What is wrong now, and with whom, whatever the range; made as often as the rest."""
+    """What is wrong now, and where, whatever the range; computed as often as the rest."""
     return _sentence(url, *_view(window), tuple(in_link().items()))
 
 
@@ -73,7 +73,7 @@ def _view(window: TimeRange) -> tuple[int | None, int, str, int]:
     return since, window.until - window.since, window.words, cache.rounded(now_ms(), SLOT_MS)
 
 
-# none of the three is copied for each viewer: nobody changes them
+# the three results are shared and not copied: nobody changes them
 @st.cache_resource(ttl=60, max_entries=8, show_spinner=False)
 def _fleet(url: str, since: int | None, span: int, words: str, slot: int) -> _Fleet:
     now = now_ms()
@@ -124,7 +124,7 @@ def _content(
 
 
 def summary(url: str, rows: list[Row], window: TimeRange, now: int, link: dict[str, str]) -> list[Metric]:
-    """The four numbers on top."""
+    """The four metrics at the top."""
     probed = [row for row in rows if row.state.status in PROBED]
     medians = [row.ttft.p50 for row in rows if row.ttft.p50 is not None]
     probes = sum(row.uptime.probes for row in rows)
@@ -145,7 +145,7 @@ def summary(url: str, rows: list[Row], window: TimeRange, now: int, link: dict[s
 
 
 def _targets_up(rows: list[Row], probed: list[Row], now: int, link: dict[str, str]) -> Metric:
-    """Of targets that have no recent probe it is not known whether they are down; degraded ones are up."""
+    """Degraded targets are up; of targets without a recent probe nothing is known."""
 
     def count(status: str, words: str) -> Markup:
         number = sum(row.state.status == status for row in rows)
@@ -166,7 +166,7 @@ def _targets_up(rows: list[Row], probed: list[Row], now: int, link: dict[str, st
 
 
 def filter_link(text: str, status: str, link: dict[str, str]) -> Markup:
-    """To the overview of the targets with a state alone; `link` is what it carries along."""
+    """A link to the overview with only the targets in a state; `link` is added to its query."""
     address = f"./?{urlencode({'show': WORDS[status]} | link)}"
     return Markup('<a href="{}" target="_self">{}</a>').format(address, text)
 
@@ -177,7 +177,7 @@ def _spent(url: str, now: int) -> Metric:
     costs = cache.costs(url, cache.rounded(now, 300_000))
     so_far, projected = sum(cost.month_usd for cost in costs), sum(cost.projected_usd for cost in costs)
     note = formatting.plural(sum(spending.requests for spending in today), "request")
-    note += f", {unpriced} of them of unknown cost" if unpriced else ""
+    note += f", {unpriced} of them at unknown cost" if unpriced else ""
     note += f"; this month {formatting.money(so_far)}, projected {formatting.money(projected)}" if projected else ""
     usd = formatting.money(sum(spending.cost_usd for spending in today))
     return Metric("Spent today (UTC)", usd, "", note, "spent")

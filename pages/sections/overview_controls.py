@@ -1,4 +1,4 @@
-"""What the overview is asked for, all of it in the address: which targets, in which order and groups, how tall."""
+"""The overview's controls, kept in the address: filter, order, groups and row height."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from stats.incidents import Status
 from store.schema import Target
 
 FEW = 8
-"""Up to here all fit on a screen, and nobody has to search."""
+"""Up to this many targets fit on a screen and need no search."""
 MANY = 20
-"""Above this rows are compact until somebody wants them full."""
+"""Above this many targets, rows are compact by default."""
 STATUSES: tuple[Status, ...] = ("down", "degraded", "not_counted", "stale", "never", "paused", "waiting", "disabled")
 SHOWN = {"all": "", "not up": NOT_UP} | {WORDS[status]: status for status in STATUSES}
-"""What the address and the control say, and what it means."""
+"""Options of the control, and the filter that each stands for."""
 
 
 @dataclass(frozen=True)
 class OverviewForm:
-    """What the controls say."""
+    """The values of the controls."""
 
     row_filter: RowFilter
     layout: Layout
@@ -35,7 +35,7 @@ class OverviewForm:
 
 
 def controls(targets: Sequence[Target]) -> OverviewForm:
-    """A search where there are more targets than fit on a screen, the order, the view and the workload."""
+    """The search (where the targets do not fit on a screen), the order, the view and the workload."""
     _adopt_old_toggle()
     if not targets:
         return OverviewForm(RowFilter(), Layout(), None)
@@ -70,17 +70,17 @@ def controls(targets: Sequence[Target]) -> OverviewForm:
 
 
 _ORDER_HELP = (
-    "Otherwise what needs attention is first: down, the lowest uptime, the highest p95, the lowest speed, the highest "
-    "price. What is not known is last."
+    "By default, targets that need attention come first: down, lowest uptime, highest p95, lowest speed, highest price. "
+    "Unknown values are always last."
 )
 
 
 def row_limit_note(count: int, form: OverviewForm) -> None:
-    """Say that there are more rows than are drawn."""
+    """Say how many rows are not drawn, and how to see them."""
     most = most_rows(form.layout)
     if count > most and not form.row_filter.everything:
         st.caption(
-            f"The first {formatting.count(most)} of {formatting.count(count)}. Search above, or show all rows (View)."
+            f"The first {formatting.count(most)} of {formatting.count(count)}. Search above, or turn on “All rows” under View."
         )
 
 
@@ -89,7 +89,7 @@ def _search(count: int) -> str:
         "Find",
         key="find",
         bind="query-params",
-        placeholder=f"search {count} targets by name, model or tag",
+        placeholder=f"Search {count} targets by name, model or tag",
         label_visibility="collapsed",
         width=320,
         live="250ms",
@@ -101,7 +101,7 @@ def _show_all() -> None:
 
 
 def _adopt_old_toggle() -> None:
-    """Let old links mean what they said."""
+    """Read the parameter of old links."""
     if st.query_params.get("troubled") == "true" and "show" not in st.session_state:
         st.session_state["show"] = "not up"
     st.query_params.pop("troubled", None)

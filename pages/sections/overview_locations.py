@@ -1,4 +1,4 @@
-"""The overview by location: each target from each place that probes it, its state, uptime and time to first token."""
+"""The overview by location: the state, uptime and time to first token of each target at each of its locations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stats.situation import by_location
 
 
 def locations_table(url: str, rows: Sequence[Row], link: dict[str, str], most: int) -> Markup:
-    """The first `most` targets, in the order of the rows; `link` is what a link to a target's page carries along."""
+    """The first `most` targets, in the order of the rows; `link` is added to the query of links to a target's page."""
     places = sorted({row.target.location for row in rows})
     by_name: dict[str, dict[str, Row]] = {}
     for row in rows:
@@ -46,7 +46,7 @@ def _name(name: str, number: int, link: dict[str, str]) -> Markup:
 def _summary(mine: dict[str, Row]) -> Markup:
     said = by_location({place: row.state.status for place, row in mine.items()})
     kind = {"down": "down", "slow": "degraded", "up": "up"}.get(said.partition(" ")[0])
-    return states.state(kind, said) if kind else quiet("not known now")
+    return states.state(kind, said) if kind else quiet("unknown")
 
 
 def _cell(row: Row, link: dict[str, str]) -> Markup:

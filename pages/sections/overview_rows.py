@@ -1,4 +1,4 @@
-"""Which rows the overview has, in which order and in which groups."""
+"""The overview's rows: filter, order and groups."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ UNTAGGED = "no tag"
 
 @dataclass(frozen=True)
 class Row:
-    """What one target's row shows; its bars and trends are computed only where it is drawn."""
+    """The data of one row; bars and trends are computed only for rows that are drawn."""
 
     history: TargetHistory
     model: Model | None
@@ -53,12 +53,12 @@ class Row:
 
     @property
     def target(self) -> Target:
-        """At one location."""
+        """The target, at one location."""
         return self.history.target
 
     @property
     def state(self) -> TargetState:
-        """What it is now."""
+        """Its current state."""
         return self.history.state
 
     @property
@@ -68,11 +68,11 @@ class Row:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """As the configuration has them."""
+        """The tags in the configuration."""
         return tuple(tag for part in (self.target.tags or "").split(",") if (tag := part.strip()))
 
     def estimate(self, size: Workload | None, now: int) -> RequestEstimate | None:
-        """What one request of this size takes and costs there now (milliseconds UTC); null without a size."""
+        """The duration and cost of one request of this size at `now` (milliseconds UTC); null without a size."""
         if size is None:
             return None
         listed = priced_row(self.history.url, self.target, self.model)
@@ -81,8 +81,8 @@ class Row:
 
 @dataclass(frozen=True)
 class RowFilter:
-    """Which targets are shown: words of their name, model, host, provider or tags; a state, `NOT_UP`, or any; whether
-    all of them, or the first ones.
+    """The targets to show, by words of their name, model, host, provider or tags, and by state (`NOT_UP`: any but up;
+    empty: any). `everything`: all of them instead of the first ones.
     """
 
     text: str = ""
@@ -90,7 +90,7 @@ class RowFilter:
     everything: bool = False
 
     def matches(self, row: Row) -> bool:
-        """Whether a row is wanted."""
+        """Whether a row passes the filter."""
         target = row.target
         text = f"{target.name} {target.model} {host_of(target)} {target.provider or ''} {target.tags or ''}".lower()
         status = row.state.status
@@ -100,8 +100,8 @@ class RowFilter:
 
 @dataclass(frozen=True)
 class Layout:
-    """How rows are shown. Orders begin with what needs attention, `is_reversed` with what does not; `by_location` is
-    a table of targets by locations instead.
+    """How rows are shown. Orders begin with what needs attention, unless `is_reversed`; `by_location` replaces the rows
+    with a table of targets by location.
     """
 
     order: Order = "state"
@@ -120,7 +120,7 @@ class Group:
 
     @property
     def worst(self) -> Status:
-        """The state that needs attention most."""
+        """The worst state in the group."""
         return min((row.state.status for row in self.rows), key=WORST_FIRST.index)
 
 
@@ -152,8 +152,8 @@ def filter_rows(rows: Sequence[Row], row_filter: RowFilter, *, by_location: bool
 
 
 def sort_rows(rows: Iterable[Row], layout: Layout, size: Workload | None, now: int) -> list[Row]:
-    """In the layout's order, by name where that leaves it open; what is not known is last, reversed or not. A price is
-    that of the request, or without one of three tokens in and one out.
+    """In the layout's order, then by name; unknown values are last in either direction. The price is that of the request,
+    or without a size that of three tokens in and one out.
     """
     by_name = sorted(rows, key=lambda row: (row.target.name.lower(), row.target.location))
     if layout.order == "name":
@@ -178,7 +178,7 @@ def sort_rows(rows: Iterable[Row], layout: Layout, size: Workload | None, now: i
 
 
 def group_rows(rows: Sequence[Row], *, by_tag: bool) -> list[Group]:
-    """One group of all, or one for each tag: those with the worst state first, then by name; the untagged last."""
+    """One group, or one per tag: the worst state first, then by name; targets without a tag last."""
     if not by_tag:
         return [Group(None, rows)]
     found: dict[str, list[Row]] = {}

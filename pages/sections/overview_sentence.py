@@ -1,4 +1,4 @@
-"""The overview's first line: is it me or them? Each part of it links to what it rests on."""
+"""The overview's first line: is it me or them? Each part links to its evidence."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from stats.situation import Part
 
 
 def sentence_line(parts: Sequence[Part], link: dict[str, str]) -> Markup:
-    """The sentence, with its parts as links; `link` is what they carry along. Empty where there is nothing to say."""
+    """The sentence, with its parts as links; `link` is added to their queries. Empty when there is nothing to say."""
     if not parts:
         return Markup()
     linked = Markup().join(
         Markup('{}<a href="{}" target="_self">{}</a>').format(
-            part.glue if place else "", _address(part, link), part.text if place else _capitalized(part.text)
+            part.glue if place else "", _address(part, link), part.text if place else _capitalize(part.text)
         )
         for place, part in enumerate(parts)
     )
     return Markup('<div class="u u-sentence" role="status">{}.</div>').format(linked)
 
 
-def _capitalized(text: str) -> str:
+def _capitalize(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
 def _address(part: Part, link: dict[str, str]) -> str:
-    """Where the evidence of a part is."""
+    """The address of a part's evidence."""
     if part.kind in ("target", "claim", "traffic"):
         tab = {"claim": {"tab": "Providers"}, "traffic": {"tab": "Traffic"}}.get(part.kind, {})
         return f"model?{urlencode({'target': part.of} | tab | link)}"

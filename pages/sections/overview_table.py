@@ -1,4 +1,4 @@
-"""The overview's rows: full or compact, in groups by tag, and the parts that a row is made of."""
+"""The overview's rows, full or compact, in groups by tag."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from stats.status_bars import MOST_BARS, Bar
 from store.schema import Model, Target
 
 MOST_ROWS, MOST_COMPACT = 30, 100
-"""Those that are down come first; the rest is a click, or a search, away."""
+"""Rows that are drawn before the viewer asks for all; those that are down come first."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What all rows share: the moment (milliseconds UTC), the viewer's zone, what links to a target's page carry along,
-    and the viewer's workload.
+    """What all rows share: the moment (milliseconds UTC), the viewer's zone and workload, and the query that links to a
+    target's page get.
     """
 
     url: str
@@ -43,7 +43,7 @@ class Drawing:
 
 
 def most_rows(layout: Layout) -> int:
-    """How many rows are drawn while nobody asks for all of them."""
+    """How many rows are drawn unless the viewer asks for all."""
     return MOST_COMPACT if layout.is_compact or layout.by_location else MOST_ROWS
 
 
@@ -63,7 +63,7 @@ def overview_table(
     *,
     everything: bool = True,
 ) -> Markup:
-    """The first `most_rows`, or all. `link` is what a link to a target's page carries along."""
+    """The first `most_rows`, or all. `link` is added to the query of links to a target's page."""
     layout = layout or Layout()
     says_location = len({row.target.location for row in rows}) > 1
     drawing = Drawing(url, now, zone, link, size, layout, says_location, series_colours.numbers(url))
@@ -105,7 +105,7 @@ def _group(drawing: Drawing, group: Group, shown: Sequence[tuple[Row, list[Bar]]
 
 
 def _group_head(drawing: Drawing, name: str, group: Group) -> Markup:
-    """The worst state of a group, how many have which, and one bar for all of them."""
+    """A group's name, its worst state and how many targets have it, and one status bar for all of them."""
     worst, count = group.worst, len(group.rows)
     alike = sum(row.state.status == worst for row in group.rows)
     words = states.WORDS[worst] if alike == count else f"{alike} of {count} {states.WORDS[worst]}"
@@ -143,7 +143,7 @@ def _row(drawing: Drawing, row: Row, bars: list[Bar]) -> Markup:
 
 
 def _compact_row(drawing: Drawing, row: Row, bars: list[Bar]) -> Markup:
-    """The same in one line; what does not fit is in the full row, and on the target's page."""
+    """One line; what does not fit is in the full row and on the target's page."""
     colour = series_colours.variable(drawing.colours.get(row.target.name, 0))
     location = quiet(f" · {row.target.location}") if drawing.says_location else ""
     estimate = row.estimate(drawing.size, drawing.now)
