@@ -50,4 +50,4 @@ if any(column.history is not None for column in columns):
             alt=f"Median output speed of {', '.join(picked)} {chosen.words}",
         )
 compare_identity.distances_card(url, [column.target for column in columns if column.target is not None])
-st.caption("This page's URL reproduces this view: the targets, the request size and the time range.")
+st.caption("The URL of this page reproduces this view: targets, request size and time range.")

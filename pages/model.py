@@ -1,4 +1,4 @@
-"""One model: what it is, its state and its numbers in a range; the rest in tabs."""
+"""One model: its description, state and metrics in a range, and tabs with details."""
 
 import streamlit as st
 
@@ -54,7 +54,7 @@ empty_states.unknown_location(name, asked_place, places)
 
 @sign_in.fragment(run_every="10s")
 def live() -> None:
-    """The numbers and the status bars follow along."""
+    """The metrics and the status bars, refreshed every 10 seconds."""
     now = now_ms()
     chosen = time_range.current().fresh()
     view = model_header.load_view(url, target, chosen, now)
@@ -81,6 +81,6 @@ def live() -> None:
 
 
 live()
-if name not in waiting or name in cache.first_at(url):  # of one that was never probed there is nothing to show
+if name not in waiting or name in cache.first_at(url):  # a target that was never probed has nothing to show
     model_tabs.adopt_links()
     model_tabs.tabs(model_tabs.Shown(url, target, number))

@@ -1,4 +1,4 @@
-"""Whether a target still serves the same model, as its checks show."""
+"""Identity checks of a target: whether it still serves the same model."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ LANES: dict[str, tuple[str, ...]] = {
     "served model": ("served_model", ""),
     "declared": ("declared", ""),
 }
-"""What may tell why a model's answers changed: of events the kind, and how their text begins."""
+"""Events that may explain why a model's answers changed: their kind, and how their text begins."""
 _NEWEST = 32
 
 
 @dataclass(frozen=True)
 class IdentityView:
-    """What the checks of one target at one location came to. `tokens`: by prompt, before and after the last change."""
+    """Results of the checks of one target at one location. `tokens`: by prompt, before and after the last change."""
 
     current: CurrentEpoch
     changes: list[IdentityChange]
@@ -49,7 +49,7 @@ class IdentityView:
 
 
 def identity_view(url: str, target: Target, window: TimeRange) -> IdentityView | None:
-    """Of a range; null for a target without a check at this location."""
+    """The results in a range; null for a target without a check at this location."""
     return _identity_view(url, target, window.since, window.until, window.is_live)
 
 
@@ -81,8 +81,8 @@ def _identity_view(url: str, target: Target, since: int, until: int, is_live: bo
 
 @dataclass(frozen=True)
 class Distances:
-    """How far the current epochs of some targets are from each other, in nats: a row and a column a target, in one
-    order; where both are the same, how far its own checks lie apart. Null where they cannot be compared.
+    """Distances between the current epochs of targets, in nats: one row and one column per target, in the same order. On
+    the diagonal, the distance between a target's own checks. Null where two cannot be compared.
     """
 
     names: list[str]
@@ -91,7 +91,7 @@ class Distances:
 
 @st.cache_data(ttl=300, max_entries=16, show_spinner=False, hash_funcs={Target: hash})
 def distances(url: str, targets: tuple[Target, ...]) -> Distances | None:
-    """Of those that have a reference; null unless there are two."""
+    """The distances between the targets that have a reference; null unless there are two."""
     found: dict[str, IdentityEpoch] = {}
     for target in targets:
         rows = cache.store(url).read(IDENTITY_EPOCHS, Selection(targets=(target.name,)))
@@ -112,7 +112,7 @@ def _steps(happened: list[Event], kind: str, beginning: str) -> list[tuple[int, 
 
 
 def _tokens(url: str, target: Target, epochs: list[IdentityEpoch]) -> list[list[TokenChance]]:
-    """Of the last epoch that ended and of the newest check."""
+    """First tokens in the last epoch that ended, and in the newest check."""
     ended = [epoch for epoch in epochs if epoch.ended_at is not None and epoch.reference is not None]
     if not ended:
         return []

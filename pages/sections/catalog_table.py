@@ -1,4 +1,4 @@
-"""The catalog: the table, its filters, what was measured, and the link to the comparison."""
+"""The catalog: the table, its filters, measurements, and the link to the comparison."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pages.queries import cache
 from pages.queries.target_history import target_histories
 from pages.queries.time_range import TimeRange
 from pages.sections import compare_targets
+from pages.shell.time_range import in_link
 from routing.workload import RequestEstimate, Workload, estimate_request
 from stats.catalog import CatalogModel, Filters, ModelMeasurement, catalog, measurements_by_model
 from store.clock import now_ms
@@ -27,7 +28,7 @@ CONTEXTS = {"Any": None, "8k": 8_000, "32k": 32_000, "128k": 128_000, "256k": 25
 PRICES = {"Any": None, "$0.10": 0.1, "$0.50": 0.5, "$1": 1.0, "$5": 5.0, "$20": 20.0}
 
 
-@st.cache_resource(ttl=60, max_entries=2, show_spinner=False)  # not copied for every visitor: nobody changes it
+@st.cache_resource(ttl=60, max_entries=2, show_spinner=False)  # not copied for each viewer: nobody changes it
 def models(url: str) -> list[CatalogModel]:
     """Every model that the router lists now, the newest first."""
     listed = [model for model in cache.models(url) if model.source == "openrouter"]
@@ -76,7 +77,7 @@ def _pick(label: str, *, key: str, lists: Iterable[Sequence[str]]) -> tuple[str,
 
 
 def load_measurements(url: str, window: TimeRange) -> dict[str, ModelMeasurement]:
-    """What the probes measured of each model in a range."""
+    """The probes' measurements of each model in a range."""
     targets = [target for target in cache.targets(url) if target.state != "removed"]
     histories = target_histories(url, targets, window, now_ms(), coarse=True)
     rollups = [rollup for history in histories for rollup in history.rollups]
@@ -84,14 +85,14 @@ def load_measurements(url: str, window: TimeRange) -> dict[str, ModelMeasurement
 
 
 def measured_first(shown: Iterable[CatalogModel], measured: Mapping[str, ModelMeasurement]) -> list[CatalogModel]:
-    """The models that probes measured before the others, in the order that they have."""
+    """The measured models before the others, each in their given order."""
     return sorted(shown, key=lambda model: model.model not in measured)
 
 
 def estimates(
     url: str, shown: Iterable[CatalogModel], measured: Mapping[str, ModelMeasurement], size: Workload | None
 ) -> dict[str, RequestEstimate]:
-    """What one request takes and costs, by model; nothing while no size is set."""
+    """The duration and cost of one request, by model; empty while no size is set."""
     if size is None:
         return {}
     listed = {model.model: model for model in cache.models(url) if model.source == "openrouter"}
@@ -109,10 +110,10 @@ def models_table(
     known: Sequence[CatalogModel],
     estimates: Mapping[str, RequestEstimate],
 ) -> list[str]:
-    """Draw the table, with what one request takes and costs where that is asked; the models of the rows that are
-    selected, of which the address (`picked`) knows too. Those that the filters hide stay selected.
+    """Draw the table, with `estimates` if there are any, and return the selected models, which the address (`picked`) keeps.
+    Models that the filters hide stay selected.
     """
-    asked = _asked({model.model for model in known})
+    asked = _read_picked({model.model for model in known})
     if not shown:
         st.info("No model matches all filters. Loosen one of them.", icon=":material/search_off:")
         return asked
@@ -140,22 +141,22 @@ def models_table(
         placeholder=formatting.DASH,
         on_select="rerun",
         selection_mode="multi-row",
-        # other rows, or another selection in the address, are another table: a selection is of rows, and not of models
+        # a selection is of rows, not of models: other rows, or another selection in the address, need another key
         key=f"models_{st.session_state[_TURN]}_{crc32(' '.join(slugs).encode())}",
         selection_default={"selection": {"rows": [row for row, slug in enumerate(slugs) if slug in asked]}},
         alt=f"{len(shown)} of {len(known)} models with their prices and limits",
     )
     picked = [slugs[row] for row in event["selection"]["rows"] if row < len(slugs)]
     picked += [slug for slug in asked if slug not in slugs]
-    _write(picked)
+    _write_picked(picked)
     return picked
 
 
 PICKED, _WRITTEN, _TURN = "picked", "catalog_picked", "catalog_turn"
 
 
-def _asked(known: Set[str]) -> list[str]:
-    """What the address says is selected. Where a link or Back changed it since, the table is another one."""
+def _read_picked(known: Set[str]) -> list[str]:
+    """The models that the address selects. If a link or Back changed it, the table gets a new key."""
     written = st.query_params.get_all(PICKED)
     if written != st.session_state.get(_WRITTEN) or _TURN not in st.session_state:
         st.session_state[_WRITTEN] = written
@@ -163,7 +164,7 @@ def _asked(known: Set[str]) -> list[str]:
     return [slug for slug in dict.fromkeys(written) if slug in known]
 
 
-def _write(picked: list[str]) -> None:
+def _write_picked(picked: list[str]) -> None:
     if picked == st.session_state[_WRITTEN]:
         return
     st.session_state[_WRITTEN] = picked
@@ -186,7 +187,7 @@ def _columns() -> dict[str, Any]:
         "max_output_tokens": number("max output", format="localized"),
         "usd_per_million_input": number("USD per M in", format="$%.4g"),
         "usd_per_million_output": number("USD per M out", format="$%.4g"),
-        "seconds": number("request, s", format="%.2f", help="One request of your workload, by your probes' medians"),
+        "seconds": number("request, s", format="%.2f", help="One request of your workload, from your probes' medians"),
         "usd": number("request, USD", format="$%.3g", help="One request of your workload, at the listed price"),
         "input_modalities": st.column_config.ListColumn("input", width=120),
         "providers": number("endpoints", help="Known for models that are probed or watched"),
@@ -209,5 +210,5 @@ def compare_link(url: str, picked: list[str]) -> None:
         str(COMPARE),
         label=f"Compare {len(picked)} models",
         icon=":material/compare_arrows:",
-        query_params={"with": [compare_targets.name_of(url, model) for model in picked]},
+        query_params={"with": [compare_targets.name_of(url, model) for model in picked], **in_link()},
     )

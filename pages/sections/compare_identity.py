@@ -1,4 +1,4 @@
-"""Whether targets that claim the same model expect the same first tokens: how far they are from each other."""
+"""Whether targets that claim the same model serve the same one: the distance between their first tokens."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pages.queries import identity
 from store.schema import Target
 
 _NOTE = (
-    "In nats, at the median; quieter: how far a target's own checks lie apart. Up to about 0.1 is an engine, a kernel, "
-    "other hardware or a nearly lossless requantization; above 0.5 weights or prompt differ. Only models with the same "
+    "Median distance in nats; on the diagonal, between a target's own checks. Up to about 0.1: another engine, kernel or "
+    "hardware, or a nearly lossless requantization. Above 0.5: other weights or another prompt. Only models with the same "
     "tokens can be compared."
 )
 
 
 def distances_card(url: str, targets: list[Target]) -> None:
-    """One row and one column a target; nothing unless two of them have a reference."""
+    """One row and one column per target; nothing unless two of them have a reference."""
     found = identity.distances(url, tuple(targets))
     if found is None:
         return
@@ -25,7 +25,7 @@ def distances_card(url: str, targets: list[Target]) -> None:
         [bold(name), *(_cell(value, is_own=number == place) for place, value in enumerate(values))]
         for number, (name, values) in enumerate(zip(found.names, found.rows, strict=True))
     ]
-    with theme.card("identity_distances", "Identity", "how far their answers to the same prompts are apart"):
+    with theme.card("identity_distances", "Identity", "the distance between their first tokens after the same prompts"):
         st.html(table(["", *found.names], rows, note=_NOTE, region="Distances"))
 
 

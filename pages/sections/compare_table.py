@@ -1,4 +1,4 @@
-"""The table of the comparison: one column a target, one row a fact."""
+"""The comparison's table: one column per target, one row per fact."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from store.schema import Model
 
 
 def comparison(columns: list[Column], size: Workload) -> Markup:
-    """The table; measurements only where there are any."""
+    """The table; rows of measurements only if a target has some."""
     rows: list[list[str | None]] = []
     first = next((column for column in columns if column.history is not None), None)
     if first is not None:
@@ -31,7 +31,7 @@ def comparison(columns: list[Column], size: Workload) -> Markup:
                 rows.append([_label(label), *cells])
     if any(column.history is not None for column in columns):
         times = [estimate_seconds(column.estimate) for column in columns]
-        rows.append([f"Time of one request, {describe_workload(size)}", *times])
+        rows.append([f"Duration of one request, {describe_workload(size)}", *times])
     costs = [_cost(column, columns[0]) for column in columns]
     rows.append([f"Cost of {REQUESTS:,d} requests, {describe_workload(size)}", *costs])
     for label, describe in _CATALOG:
@@ -44,8 +44,8 @@ def comparison(columns: list[Column], size: Workload) -> Markup:
 def _note(columns: list[Column], first: Column | None) -> str:
     name = (first or columns[0]).name
     return (
-        f"Green and red: the difference from {name}, where its 95% interval excludes zero. Bold: the best of a row, "
-        "where it differs from every other by more than that."
+        f"Green and red: the difference from {name}, shown where its 95% interval excludes zero. Bold: the best value of a "
+        "row, if it differs from every other by that rule."
     )
 
 
@@ -63,7 +63,7 @@ def _head(column: Column) -> Markup:
 
 
 Write = Callable[[Column, TargetHistory, Column], str]
-"""Writes a cell; the last one is the column that others are compared with."""
+"""Writes a cell; the last argument is the column that the others are compared with."""
 
 
 def _measured(column: Column, first: Column, write: Write) -> str | None:
@@ -75,7 +75,7 @@ def _emphasized(column: Column, row: str, text: str) -> Markup:
 
 
 def _delta(by: float, text: str, *, is_better: bool, tip: str) -> Markup:
-    """A difference from the first column, on a line of its own."""
+    """A difference from the first column, on its own line."""
     tone, sign = "better" if is_better else "worse", "+" if by > 0 else "−"
     return Markup('<span class="more">{}</span>').format(
         with_tip(Markup('<span class="u-delta {}">{}{}</span>').format(tone, sign, text), tip)
@@ -105,7 +105,7 @@ def _answers(column: Column, history: TargetHistory, first: Column) -> str:
 
 
 def _share_delta(share: Share | None, than: Share | None, first: Column) -> Markup:
-    """In percentage points, where the two intervals do not overlap."""
+    """The difference in percentage points; empty if the two intervals overlap."""
     if share is None or than is None or (share[1][0] <= than[1][1] and than[1][0] <= share[1][1]):
         return Markup()
     by = share[0] - than[0]
@@ -120,7 +120,7 @@ def _latency(measure: str, quantile: Literal["p50", "p95", "p99"]) -> Write:
         if value is None:
             return ""
         small = below(formatting.probes(percentiles.count) if percentiles.is_small else "")
-        if quantile != "p50":  # no interval of these is known
+        if quantile != "p50":  # these have no interval
             return formatting.latency(value) + small
         number = _emphasized(column, measure, formatting.latency(value))
         return number + _median_delta(column, measure, formatting.milliseconds, "ms", first) + small
@@ -131,12 +131,12 @@ def _latency(measure: str, quantile: Literal["p50", "p95", "p99"]) -> Write:
 def _median_delta(
     column: Column, measure: str, write: Callable[[float | None], str], unit: str, first: Column
 ) -> Markup:
-    """The difference of a median with its confidence interval, or that the data does not show one."""
+    """The difference of a median with its confidence interval, or a note that the data shows none."""
     difference = column.differences.get(measure)
     if difference is None:
         return Markup()
     if not difference.is_shown:
-        return below("no difference shown")
+        return below("no clear difference")
     low, high = (f"{'+' if bound > 0 else '−'}{write(abs(bound))}" for bound in (difference.low, difference.high))
     is_better = (difference.by > 0) == (measure == "tokens_per_second")
     tip = f"Compared with {first.name}; 95%: {low} to {high} {unit}"

@@ -1,4 +1,4 @@
-"""The comparison: what can be compared, and what is known of each."""
+"""The comparison: what can be compared, and the data of each."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ MOST = 6
 REQUESTS = 1_000
 HEAD = theme.head(
     "Compare",
-    "Targets side by side, over one time range and for one request size. For models that are not probed, only the "
-    "catalog's facts are shown.",
+    "Targets side by side, for one time range and one request size. Models that are not probed show only the facts in "
+    "the catalog.",
 )
 MOST_SUGGESTED = 4
 MEDIANS = ("ttft_ms", "total_ms", "tokens_per_second")
@@ -49,9 +49,9 @@ class Column:
     estimate: RequestEstimate
     number: int | None = None
     differences: Mapping[str, Difference | None] = field(default_factory=dict)
-    """By measured column: of its median, from the first that is probed; empty for that one."""
+    """By measured column, the difference of the median from the first probed column; empty for that one."""
     best: frozenset[str] = frozenset()
-    """The rows in which it is better than all others, by more than the intervals say."""
+    """The rows in which it is clearly better than all others."""
 
 
 def names(url: str) -> list[str]:
@@ -63,8 +63,8 @@ def names(url: str) -> list[str]:
 
 
 def pair(url: str, name: str | None = None) -> list[str]:
-    """Two targets to compare, `name` (or the first one) and another: of the same model, else the next one. Empty where
-    there are not two.
+    """Two targets to compare: `name` (or the first one), and one of the same model, else the next one. Empty if there are
+    not two.
     """
     targets = [target for target in cache.targets(url) if target.state == "active"]
     known = sorted({target.name for target in targets} | ({name} if name else set()))
@@ -86,7 +86,7 @@ def name_of(url: str, model: str) -> str:
 
 
 def controls(url: str, known: list[str]) -> tuple[list[str], Workload]:
-    """What is compared, and the size of a request, in the URL. Who comes without a choice finds two chosen."""
+    """The targets and models to compare and the request size, kept in the URL. Without a choice, two are preselected."""
     if "with" not in st.session_state and "with" not in st.query_params:
         st.session_state["with"] = pair(url)
     left, right = st.columns([4, 2], vertical_alignment="bottom")
@@ -121,15 +121,15 @@ def _link(text: str, names: list[str]) -> Markup:
 
 
 def columns(url: str, picked: list[str], window: TimeRange, size: Workload, now: int) -> list[Column]:
-    """What is known of each."""
+    """The data of each."""
     by_name = {target.name: target for target in reversed(cache.targets(url)) if target.state != "removed"}
     loaded = [_column(url, name, by_name.get(name), window, size, now) for name in picked]
     first = next((column.history for column in loaded if column.history is not None), None)
-    return _with_best([_with_differences(column, first) for column in loaded])
+    return _add_best([_add_differences(column, first) for column in loaded])
 
 
-def _with_differences(column: Column, first: TargetHistory | None) -> Column:
-    """With how its medians differ from those of the first that is probed."""
+def _add_differences(column: Column, first: TargetHistory | None) -> Column:
+    """The column with the differences of its medians from those of the first probed column."""
     history = column.history
     if history is None or first is None or history is first:
         return column
@@ -141,7 +141,7 @@ def _samples(history: TargetHistory, column: str) -> Samples:
     return history.samples(THROUGHPUT if column == "tokens_per_second" else history.target.profile, column)
 
 
-# not copied: nobody changes it. Of six targets there are 18, of 0.02 s each
+# not copied: nobody changes it. Six targets have 18 of them, which take 0.02 s each
 @st.cache_resource(
     ttl=600, max_entries=512, show_spinner=False, hash_funcs={Samples: lambda samples: samples.buckets.tobytes()}
 )
@@ -153,8 +153,8 @@ def _difference(one: Samples, other: Samples) -> Difference | None:
     return difference(one, other, _resampled)
 
 
-def _with_best(columns: list[Column]) -> list[Column]:
-    """With the rows in which each is the best."""
+def _add_best(columns: list[Column]) -> list[Column]:
+    """The columns with the rows in which each is the best."""
     histories = [column.history for column in columns]
     uptimes = [history.uptime() if history is not None else None for history in histories]
     best: dict[str, int | None] = {

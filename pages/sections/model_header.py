@@ -1,4 +1,4 @@
-"""The live part of the model page: what its target is, its state, and its numbers."""
+"""The live part of the model page: the target, its state and its metrics."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ LONGEST_BEGINNING = 160
 
 @dataclass(frozen=True)
 class View:
-    """What is known of one target at one location in a range."""
+    """The data of one target at one location in a range."""
 
     history: TargetHistory
     model: Model | None
     newest: Probe | None
     rest: tuple[int, str] | None
-    """Until when it rests (milliseconds UTC), and why."""
+    """Until when no probe is sent (milliseconds UTC), and why."""
     budget: ErrorBudget | None = None
     """Of the last 30 days; null for a target without an objective."""
 
 
 def load_view(url: str, target: Target, window: TimeRange, now: int) -> View:
-    """Ask for everything that the live part shows."""
+    """Load everything that the live part shows."""
     history = target_history(url, target, window, now)
     model = cache.model_of(target, cache.models(url))
     budget = error_budgets(url, [target], now).get((target.name, target.location))
@@ -52,7 +52,7 @@ def load_view(url: str, target: Target, window: TimeRange, now: int) -> View:
 
 
 def header(view: View, colour: str, now: int, zone: str) -> Markup:
-    """The head of the page, in the manner of a router's model page."""
+    """The head of the page, similar to a router's model page."""
     target, state, model = view.history.target, view.history.state, view.model
     facts = [Markup("<code>{}</code>").format(target.model), *_model_facts(model, now, zone)]
     chips = [f"by {target.provider}"] if target.provider else []
@@ -77,7 +77,7 @@ def header(view: View, colour: str, now: int, zone: str) -> Markup:
 
 
 def _description(text: str) -> Markup:
-    """A long one is behind its beginning."""
+    """The description; a long one is collapsed to its beginning."""
     if len(text) <= LONGEST_BEGINNING:
         return Markup('<div class="u-about-model q">{}</div>').format(text)
     beginning = shorten(text, LONGEST_BEGINNING, placeholder="…")
@@ -111,7 +111,7 @@ def _rest_note(rest: tuple[int, str] | None, now: int, zone: str) -> Markup:
 
 
 def numbers(view: View, colour: str, size: Workload | None, now: int) -> list[Metric]:
-    """The numbers below the head; `size` of a request that somebody would send there."""
+    """The metrics below the head; `size` is that of the viewer's request, if set."""
     history = view.history
     success, answers = history.success_rate(), history.answers()
     speed = history.percentiles(THROUGHPUT, "tokens_per_second")
@@ -153,10 +153,10 @@ def _uptime(history: TargetHistory) -> Metric:
     bounds, note = "", formatting.uptime_note(uptime)
     if uptime.share is not None:
         low, high = (formatting.percent(share) for share in uptime.strict)
-        bounds = f"If all undecided time was down: {low}; if all of it was up: {high}."
+        bounds = f"If all undecided time was down: {low}; if it was up: {high}."
         interval, coverage = formatting.bounds(uptime.interval), formatting.percent(uptime.coverage)
         note = f"{interval} (95%), {formatting.probes(uptime.probes)}, coverage {coverage}"
-    number = with_tip(formatting.percent(uptime.share), "Why this number?", why_key(history.target, "uptime"))
+    number = with_tip(formatting.percent(uptime.share), "Why this uptime?", why_key(history.target, "uptime"))
     return Metric("Uptime", number, "", note, "uptime", bounds)
 
 
@@ -190,7 +190,7 @@ def _ttft(history: TargetHistory, colour: str) -> Metric:
 
 
 def _request(view: View, tokens_per_second: float | None, size: Workload | None, now: int) -> list[Metric]:
-    """One request of the viewer's workload; nothing while none is set."""
+    """One request of the viewer's workload; empty while none is set."""
     if size is None:
         return []
     target = view.history.target
@@ -201,13 +201,13 @@ def _request(view: View, tokens_per_second: float | None, size: Workload | None,
             "Your request",
             estimate_seconds(estimate),
             f"/ {estimate_usd(estimate)}",
-            f"{describe_workload(size)}; by medians in this range, at the price listed now",
+            f"{describe_workload(size)}; from medians in this range and the current list price",
         )
     ]
 
 
 def _first_answer(history: TargetHistory) -> list[Metric]:
-    """The wait for visible text, of a model that reasons first."""
+    """The time to visible text, for a model that reasons first."""
     percentiles = history.first_answer()
     if percentiles is None:
         return []

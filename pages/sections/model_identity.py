@@ -1,4 +1,4 @@
-"""Whether a target still serves the same model: in a sentence, over time, and as first tokens before and after."""
+"""Whether a target still serves the same model: a sentence, a chart, and the first tokens before and after a change."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from stats.identity_history import CurrentEpoch
 from store.schema import Target
 
 HOW = (
-    'Not checked. identity = "1h" in its [[target]] section checks every hour that it still serves the same model, '
-    "for 2 requests of 1 token."
+    'Not checked. To check every hour whether it still serves the same model, set identity = "1h" in its [[target]] '
+    "section. A check takes 2 requests of 1 token."
 )
 
 
 @sign_in.fragment(run_every="60s")
 def identity_card(url: str, target: Target) -> None:
-    """One card; a line of how to switch the checks on for a target without any."""
+    """The card; for a target without checks, how to turn them on."""
     chosen, zone = time_range.steady(cache.first_at(url).get(target.name, 0)), time_range.zone()
     view = identity_view(url, target, chosen)
     with theme.card("identity", "Identity", "is it still the same model?"):
@@ -37,13 +37,13 @@ def identity_card(url: str, target: Target) -> None:
             figure = charts.scores_over_time(
                 view.scores, view.bands, lanes, chosen.since, chosen.until, palette, unit=unit, zone=zone
             )
-            alt = f"Distance of each check of {target.name} from its reference {chosen.words}, in {unit}"
+            alt = f"Distance of each check of {target.name} from its reference, {chosen.words}, in {unit}"
             theme.chart(figure, key="identity_chart", alt=alt)
         if view.tokens:
             st.html(Markup('<div class="u q">{}</div>').format(_TOKENS))
             for number, (column, pairs) in enumerate(zip(st.columns(len(view.tokens)), view.tokens, strict=True)):
                 with column:
-                    alt = f"Chances of the first tokens of {target.name} after prompt {number + 1}, before and now"
+                    alt = f"Probabilities of the first tokens of {target.name} after prompt {number + 1}, before and now"
                     theme.chart(charts.token_chances(pairs, palette), key=f"identity_tokens_{number}", alt=alt)
 
 
@@ -67,14 +67,14 @@ def _sentences(view: IdentityView, zone: str) -> Markup:
 def _state(current: CurrentEpoch, zone: str) -> tuple[str, str]:
     since, checks = formatting.clock(current.since, zone), formatting.plural(current.checks, "check")
     if current.status == "declared":
-        return "Not compared:", "it reasons before it answers, so its first tokens are drawn by chance."
+        return "Not compared:", "it reasons before it answers, so its first tokens are random."
     if current.status == "learning":
         left = f"{checks} of the {LEARNING_CHECKS} that a reference takes, since {since}."
         return "Learning:", left
     if current.status == "unstable":
         return "Unstable, not judged:", (
             f"without a change, its own checks would have given an alarm in {current.splits.alarms:,d} of "
-            f"{current.splits.count:,d} rolling splits; promised is none."
+            f"{current.splits.count:,d} rolling splits, and none is allowed."
         )
     unscored = f"; {current.unscored:,d} could not be compared" if current.unscored else ""
     return "Same", f"since {since}, by {checks}{unscored}."

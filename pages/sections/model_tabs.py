@@ -1,4 +1,4 @@
-"""The model page's tabs, of which the open one alone is loaded: its queries, its charts, and no other's."""
+"""The model page's tabs. Only the open tab runs its queries and draws its charts."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from store.schema import Target
 
 @dataclass(frozen=True)
 class Shown:
-    """What the page shows: a target at one location, and the number of its colour."""
+    """The target at one location, and the number of its colour."""
 
     url: str
     target: Target
     number: int
 
     def window_ms(self) -> tuple[int, int]:
-        """The chosen range, in steps for which answers are cached."""
+        """The chosen range, rounded so that results can be cached."""
         chosen = time_range.current()
         return cache.rounded(chosen.since), cache.rounded(chosen.until) + 5_000
 
@@ -57,19 +57,19 @@ def _providers(shown: Shown) -> None:
         alike = tuple(sorted({t.name for t in cache.targets(url) if t.model == target.model and t.state != "removed"}))
         view = provider_view(url, alike, since, until)
         if endpoints:
-            with theme.card("providers", "Providers", "as reported by the router, beside what your probes measured"):
+            with theme.card("providers", "Providers", "reported by the router, next to your own measurements"):
                 st.html(model_providers.providers(endpoints, cache.reported(url, target.model), view.measured))
-            with theme.card("provider_uptime", "Uptime by provider", "as reported, and as your probes' requests did"):
+            with theme.card("provider_uptime", "Uptime by provider", "reported by the router, next to your probes' requests"):
                 reports = cache.reports(url, target.model, since, until)
                 bars = (time_range.current().since, time_range.current().until, time_range.zone())
                 st.html(model_fallbacks.uptime_by_provider(endpoints, reports, view.attempts, *bars))
     else:
         view = None
-        st.html(NOTHING.format("No router lists providers of this model, and none is named in its responses."))
+        st.html(NOTHING.format("No router lists providers of this model, and its responses name none."))
     versions = model_providers.versions_of(target.name, cache.versions(url, target.model))
     left, right = st.columns(2) if view and versions else (st.container(), st.container())
     if view:
-        with left, theme.card("fallbacks", "Fallbacks", "which provider was tried first, and which next"):
+        with left, theme.card("fallbacks", "Fallbacks", "which provider was tried first, and which one next"):
             st.html(model_fallbacks.fallbacks(view.choices))
     if versions:
         with right:
@@ -79,7 +79,7 @@ def _providers(shown: Shown) -> None:
 def _usage(shown: Shown) -> None:
     routed = cache.routed_model(shown.target, cache.models(shown.url))
     if routed is None:
-        st.html(NOTHING.format("No router lists this model, so nobody reports how much it is used."))
+        st.html(NOTHING.format("No router lists this model, so its usage is not reported."))
         return
     model_usage.activity(shown.url, routed, time_range.current())
     model_usage.apps(shown.url, routed, time_range.current())
@@ -97,7 +97,7 @@ def _reliability(shown: Shown) -> None:
         model_uptime.all_locations_card(url, target, places)
     model_identity.identity_card(url, target)
     model_events.events_card(url, target)
-    with theme.card("last", "Last probes", f"the newest {model_probes.SHOWN}, of every profile"):
+    with theme.card("last", "Last probes", f"the newest {model_probes.SHOWN}, all profiles"):
         st.html(model_probes.last_probes(url, target, now_ms(), time_range.zone()))
 
 
@@ -121,12 +121,12 @@ TAB_OF_OLD_LINKS = {
     "event_kinds": "Reliability",
     "sample": "API",
 }
-"""Where the controls are now that a link from before the tabs names."""
+"""The tab of each parameter in links from before there were tabs."""
 
 
 @sign_in.fragment()
 def tabs(shown: Shown) -> None:
-    """Another tab draws this part of the page alone."""
+    """The tabs, as a fragment: choosing another tab runs only this part of the page."""
     for label, tab in zip(TABS, st.tabs(list(TABS), key="tab", bind="query-params"), strict=True):
         if tab.open:
             with tab:
@@ -134,7 +134,7 @@ def tabs(shown: Shown) -> None:
 
 
 def adopt_links() -> None:
-    """Before the tabs are drawn: a tab in any case (`?tab=api`), and links from before there were tabs."""
+    """Read a tab in any case (`?tab=api`) and parameters of old links. Call it before the tabs are drawn."""
     old_links.adopt_renamed("tab", {label.lower(): label for label in TABS})
     old_links.adopt_renamed("metric", {label.lower(): label for label in model_trends.METRICS})
     old_links.adopt_renamed("spread", model_trends.OLD_MEASURES, into="metric")

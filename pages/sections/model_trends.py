@@ -1,4 +1,4 @@
-"""The model page's chart of a range: one metric over time, and its distribution."""
+"""The model page's chart: one metric over the range, and its distribution."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from store.schema import Target
 
 @dataclass(frozen=True)
 class Metric:
-    """What the chart shows over time, and how it is described. `column` is what is measured (null: a sum by day),
-    `profile` what measures it (null: the target's own).
+    """A metric that the chart can show. `column` is the measured column (null: a sum by day), `profile` that of its probes
+    (null: the target's own).
     """
 
     key: str
@@ -58,13 +58,13 @@ METRICS = {
     "Cost": Metric("cost", "Cost per day", "of the probes whose cost is known", "USD"),
 }
 OLD_MEASURES = {"time to first token": "TTFT", "total time": "Total time", "output speed": "Output speed"}
-"""What the distribution could be of when it had a control of its own."""
+"""Values of the distribution's former control, in old links."""
 
 
 @dataclass(frozen=True)
 class Trend:
-    """One metric's chart over time, what is said below it, and its distribution, where there is one: a histogram, and
-    the medians by hour of the week.
+    """One metric's chart, the notes below it, and its distribution, if it has one: a histogram, and the medians by hour of
+    the week.
     """
 
     chart: go.Figure
@@ -73,7 +73,7 @@ class Trend:
 
 
 def performance(url: str, target: Target, number: int) -> None:
-    """The metric that the switch names: drawn again when a live range has moved by a pixel."""
+    """The chosen metric, drawn again whenever a live range has moved by a pixel."""
     began = cache.first_at(url).get(target.name, 0)
 
     @sign_in.fragment(run_every=time_range.pixel_s(began))
@@ -106,7 +106,7 @@ def performance(url: str, target: Target, number: int) -> None:
     draw()
 
 
-# A figure is made once for all who look at the same, in one mode and zone, and is not copied for each of them.
+# A figure is built once for all viewers of the same view, mode and zone, and is not copied.
 @st.cache_resource(ttl=300, max_entries=96, show_spinner=False)
 def _trend(
     url: str, name: str, location: str, since: int, until: int, is_live: bool, mode: Mode, zone: str, number: int,
@@ -146,7 +146,7 @@ def _distribution(history: TargetHistory, of: Metric, profile: str, zone: str, n
 
 
 def _sums(days: Sequence[DayTokens]) -> Markup:
-    """What the range used, in a line."""
+    """The range's tokens and cost, in one line."""
     costs = [day.cost_usd for day in days if day.cost_usd is not None]
     cost = formatting.money(sum(costs)) if costs else "cost unknown"
     return Markup('<div class="u q"><b>{}</b> prompt and <b>{}</b> completion tokens, <b>{}</b> · {}</div>').format(
@@ -158,7 +158,7 @@ def _sums(days: Sequence[DayTokens]) -> Markup:
 
 
 def _gaps(gaps: Gaps | None, note: str) -> Markup:
-    """Inter-token latency in a line."""
+    """Inter-token latency, in one line."""
     if gaps is None:
         return Markup()
     return Markup('<div class="u q">{} p50 <b>{}</b>, p99 <b>{}</b> · {}{}</div>').format(

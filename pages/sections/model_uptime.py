@@ -71,7 +71,7 @@ def _incident(history: TargetHistory, incident: Incident, now: int, zone: str) -
 
 
 def all_locations_card(url: str, target: Target, locations: list[str]) -> None:
-    """The same as `all_locations`, following along."""
+    """`all_locations`, refreshed every 10 seconds."""
 
     @sign_in.fragment(run_every="10s")
     def draw() -> None:

@@ -120,6 +120,6 @@ def test_compare_says_how_far_two_targets_are_apart(now: int, store_at: Path) ->
     app.multiselect(key="with").set_value(["Steady", "Other"]).run()
     assert not app.exception
     page = text(html(app))
-    assert "how far their answers to the same prompts are apart" in page
+    assert "the distance between their first tokens after the same prompts" in page
     assert page.count("1.00") >= 2  # from each to the other: "yes" is 2 nats away, "no" none
     assert HOW not in page

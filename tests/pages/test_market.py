@@ -261,8 +261,8 @@ def test_fewer_than_two_are_no_comparison_and_models_that_nobody_probes_have_no_
 @pytest.mark.parametrize(
     ("tab", "said"),
     [
-        ("Providers", "No router lists providers of this model, and none is named in its responses."),
-        ("Usage", "No router lists this model, so nobody reports how much it is used."),
+        ("Providers", "No router lists providers of this model, and its responses name none."),
+        ("Usage", "No router lists this model, so its usage is not reported."),
         ("Traffic", "No request has passed to this target through the relay"),
     ],
 )
