@@ -10,6 +10,6 @@ with theme.card("about", "What is measured"):
     help.about()
 with theme.card("terms", "Terms"):
     st.html(glossary.definitions())
-with theme.card("outcomes", "Outcomes", "how a probe can end, and what that counts as"):
+with theme.card("outcomes", "Outcomes", "how a probe can end, and what each counts as"):
     st.html('<div id="outcomes"></div>')
     st.html(glossary.outcomes())

@@ -47,9 +47,9 @@ DEFINITIONS = {
     "lag": "How late the collector's own machine woke while a probe ran. Above 20 ms the probe's times are excluded.",
     "skipped": "Probes that were due and were not made: the budget or a quota was used up, the server asked for a "
     "pause, the previous probe was still running, or the process was suspended.",
-    "identity check": "A fixed prompt, and the chances of the first token after it. Four checks in a row that are all "
-    "farther from the reference than 96 equal ones were, or 24 that are higher by a rank test, are a change: each with "
-    "a chance of 5 in 10 million if nothing changed.",
+    "identity check": "A fixed prompt, and the probabilities of the first token after it. A change is four checks in a "
+    "row that are all farther from the reference than 96 checks of the same model were, or 24 that a rank test finds "
+    "higher. If nothing changed, each has a probability of 5 in 10 million.",
     "change point": "A rank test found that later values differ from earlier ones. False-alarm rate: about 1% per "
     "series.",
 }
@@ -68,7 +68,7 @@ def definitions() -> Markup:
 
 
 def outcomes() -> Markup:
-    """Each way in which a probe can end, and what it counts as."""
+    """The outcomes of a probe, and what each counts as."""
     rows = [
         (bold(formatting.outcome(outcome)), formatting.outcome(counted(outcome, 1.0).kind), reason)
         for outcome, reason in REASONS.items()

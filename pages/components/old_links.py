@@ -8,8 +8,8 @@ import streamlit as st
 
 
 def adopt_renamed(key: str, renamed: Mapping[str, str], into: str | None = None) -> None:
-    """Before a control is drawn: Streamlit drops a name in the address that is none of its options. `key` is the
-    parameter that a link has, `into` the control where that is another one now.
+    """Select the new name of an old option. Call it before the control is drawn: Streamlit drops a value in the address
+    that is not one of its options. `key` is the link's parameter, `into` the control if it has another key now.
     """
     written, control = st.query_params.get(key), into or key
     if control not in st.session_state and written is not None and written in renamed:

@@ -31,14 +31,14 @@ def state(kind: str, text: str | None = None, tip: str = "", why: str = "") -> M
 
 
 def with_tip(content: str, tip: str, why: str = "") -> Markup:
-    """HTML that says more on hover, touch and focus; with `why` also on a click."""
+    """HTML with a tooltip on hover, touch and focus; with `why`, a click opens an explanation."""
     if not why:
         return _button("u-seen", content, tip)
-    said = tip or "Why?"
+    shown = tip or "Why?"
     return Markup(
         '<button type="button" class="u-seen why" aria-haspopup="dialog" data-why="{}" aria-description="{}" '
         'data-tip="{}">{}</button>'
-    ).format(why, said, said, content)
+    ).format(why, shown, shown, content)
 
 
 def explained(text: str, explanation: str) -> Markup:

@@ -61,7 +61,7 @@ def head(text: str, note: str = "") -> Markup:
 
 
 def title(text: str, note: str = "", charts: Sequence[str] = ()) -> Markup:
-    """The heading of a card, and what it shows in quieter words. `charts`: the keys of those that can be saved."""
+    """The heading of a card and a quieter note. `charts`: the keys of charts that get a button to save them."""
     quiet = Markup("<span>{}</span>").format(note) if note else ""
     save = Markup().join(_SAVE.format(key) for key in charts)
     return Markup('<div class="u u-title" style="margin:0">{}{}{}</div>').format(save, text, quiet)
@@ -75,9 +75,7 @@ _SAVE = Markup(
 
 @contextmanager
 def card(key: str, heading: str, note: str = "", *, charts: Sequence[str] = ()) -> Iterator[None]:
-    """A bordered part of a page, with its heading. `charts`: the keys of its charts, each of which gets a button that
-    saves it.
-    """
+    """A bordered part of a page with a heading. `charts`: the keys of charts that get a button to save them."""
     with st.container(border=True, key=f"card_{key}"):
         st.html(title(heading, note, charts))
         yield

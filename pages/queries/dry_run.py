@@ -1,4 +1,4 @@
-"""What an `[[alert]]` would have sent for one target, from what the store has of the last 30 days."""
+"""What an `[[alert]]` would have sent for one target, from the last 30 days in the store."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _MOST_AFTER_A_GAP = 500
 
 @dataclass(frozen=True)
 class Trial:
-    """An alert that is tried; `ttft_max_s` and `slo` are those that the target would have."""
+    """An alert to try; `ttft_max_s` and `slo` are those that the target would have."""
 
     kind: str = "down"
     after: int = 2
@@ -57,7 +57,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class DryRun:
-    """What would have been sent since a moment (milliseconds UTC). `is_cut`: it was bad too often to look further."""
+    """The messages since a moment (milliseconds UTC). `is_cut`: there were too many failures to look further back."""
 
     messages: list[PastMessage]
     since: int
@@ -66,7 +66,7 @@ class DryRun:
 
 @dataclass(frozen=True)
 class _Known:
-    """The slots that matter to a rule, oldest first. `slow_at`: when it was degraded by its own usual."""
+    """The slots that matter to a rule, oldest first. `slow_at`: when the target was slower than its usual."""
 
     slots: list[Slot]
     since: int
@@ -121,8 +121,8 @@ def _of_slots(
 def _around_bad(
     slots: Sequence[Slot], judge: Callable[[Slot], bool | None], needed: int, every_s: float, lead_ms: int
 ) -> tuple[list[Slot], set[int]]:
-    """Without what a rule need not see: after `needed` good slots in a row all is over, unless it was flapping, which
-    takes three bad ones. The slots of `lead_ms` before the others are there, too, and at which moments.
+    """The slots that a rule needs: after `needed` good ones in a row everything is over, unless the target was flapping,
+    which takes three bad ones. With the slots of `lead_ms` before them, and the moments of those.
     """
     kept: list[Slot] = []
     unobserved: set[int] = set()
@@ -162,7 +162,7 @@ def _judge(trial: Trial, known: _Known) -> Callable[[Slot], bool | None]:
     return lambda slot: None if slot.ttft_ms is None else slot.ttft_ms <= limit_ms and slot.at not in slow_at
 
 
-# the slots of one target are the same at each drag; not copied, since nobody changes them
+# the slots of one target are the same at every drag; not copied, because nobody changes them
 @st.cache_resource(ttl=300, max_entries=16, show_spinner=False, hash_funcs={Target: hash})
 def _known(url: str, target: Target, now: int) -> _Known:
     since = now - DAYS * DAY_MS
@@ -170,7 +170,7 @@ def _known(url: str, target: Target, now: int) -> _Known:
     windows = _windows([slot.at for slot in failed], target.every_s, now)
     slots: list[Slot] = []
     later = now
-    for began, ended in reversed(windows):  # the newest first: they are what there is room for
+    for began, ended in reversed(windows):  # the newest first, because the number of slots is limited
         found, is_full = _read(url, target, began, ended, MOST_READ - len(slots))
         if is_full:
             return _Known(found + slots, found[0].at if found else later, True)
@@ -181,7 +181,7 @@ def _known(url: str, target: Target, now: int) -> _Known:
     return _Known(slots, later if is_cut else max(since, min(first_at, now)), is_cut)
 
 
-# not copied, since nobody changes them
+# not copied, because nobody changes them
 @st.cache_resource(ttl=300, max_entries=4, show_spinner=False, hash_funcs={Target: hash})
 def _measured(url: str, target: Target, now: int) -> _Known:
     """Every slot, for rules that look at more than failures."""
@@ -193,7 +193,7 @@ def _measured(url: str, target: Target, now: int) -> _Known:
 
 
 def _windows(failed: Iterable[int], every_s: float, now: int) -> list[tuple[int, int]]:
-    """From each failure until it is surely over, and no longer flapping; those that touch are one."""
+    """From each failure until it is certainly over and no longer flapping; overlapping windows are merged."""
     length_ms = round(_NEEDED * every_s * 1_000) + _FLAPPING_MS
     windows: list[tuple[int, int]] = []
     for at in failed:
@@ -203,7 +203,7 @@ def _windows(failed: Iterable[int], every_s: float, now: int) -> list[tuple[int,
 
 
 def _after_gap(url: str, target: Target, since: int, until: int) -> list[Slot]:
-    """Where nothing was probed after a failure, it was over when it was probed again."""
+    """The first slots after a gap: a failure before it was over when the target was probed again."""
     rows = cache.store(url).read(
         PROBES, Selection(since, until, (target.name,)), columns=PROBE_COLUMNS, limit=_MOST_AFTER_A_GAP
     )

@@ -1,4 +1,4 @@
-"""What was known of anything but probes at moments of the past, for a dry run of the alerts that look at it."""
+"""What was known at earlier moments about everything but probes, for the dry run of alerts that depend on it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ CHANGES = ("price_changed", "context_changed", "gone")
 OF_FACTS = (*CHANGES, "identity_changed", "retiring", "certificate", "budget", "collector_stopped")
 
 
-# not copied, since nobody changes it
+# not copied, because nobody changes it
 @st.cache_resource(ttl=300, max_entries=16, show_spinner=False, hash_funcs={Target: hash})
 def facts_of(url: str, target: Target, kind: str, since: int, until: int) -> list[CollectorFacts]:
-    """The moments of a range at which a rule of one of `OF_FACTS` would have found something about a target or its
-    collector, and what it would have been given (milliseconds UTC).
+    """The facts that a rule about one of `OF_FACTS` would have been given, at each moment of a range (milliseconds UTC) at
+    which it would have found something about a target or its collector.
     """
     if kind in CHANGES:
         found = _changes(url, target, since)
@@ -64,7 +64,7 @@ def _identity_changes(url: str, target: Target) -> Iterator[CollectorFacts]:
 
 
 def _retirements(url: str, target: Target) -> Iterator[CollectorFacts]:
-    """When a last day was first stated, and 30, 7 and 1 days before it."""
+    """When the catalog first stated a last day, and 30, 7 and 1 days before that day."""
     for version in _versions(url, target):
         for retirement in retirements({target.name: [replace(version, valid_to=None)]}):
             for at in (version.valid_from, *_before(retirement)):
@@ -79,7 +79,7 @@ def _before(retirement: Retirement) -> Iterable[int]:
 
 
 def _certificate(url: str, target: Target) -> Iterator[CollectorFacts]:
-    """By the certificate that is served now: those before it are not recorded."""
+    """From the current certificate: earlier ones are not recorded."""
     host = certificate_host(target.base_url)
     expires_at = expiry_by_host(cache.certificates(url)).get(host or "")
     if host is not None and expires_at is not None:
@@ -89,7 +89,7 @@ def _certificate(url: str, target: Target) -> Iterator[CollectorFacts]:
 
 
 def _budgets(url: str, target: Target, since: int, until: int) -> Iterator[CollectorFacts]:
-    """By what a day had used when it was last written: the moment within the day is not recorded."""
+    """From each day's last written total: earlier moments of the day are not recorded."""
     for row in (Budget(*values) for values in cache.store(url).read(BUDGETS, Selection(since - DAY_MS, until))):
         if row.location == target.location:
             limits = (row.usd_per_day, row.free_requests, row.free_requests_per_day)
@@ -98,10 +98,10 @@ def _budgets(url: str, target: Target, since: int, until: int) -> Iterator[Colle
 
 
 def _stops(url: str, target: Target, since: int, until: int) -> Iterator[CollectorFacts]:
-    """Each time between two runs of the target's collector, as it says of itself when it runs again."""
+    """Each gap between two runs of the target's collector, at the time when it ran again."""
     columns = ("started_at", "ended_at", "location", "runs")
     rows = cache.store(url).read(RUNS, Selection(since, until, (PROBE_RUNS,)), columns=columns)
-    # of runs that are merged into an hour the last one's end is not known
+    # the end of the last run is unknown when runs are merged into an hour
     runs = sorted(
         (began, ended if not merged or merged == 1 else began - began % HOUR_MS + HOUR_MS)
         for began, ended, location, merged in rows

@@ -1,4 +1,4 @@
-"""When a target was degraded by its own usual, over a month: the usual TTFT of each hour, and the slots above it."""
+"""When a target was slower than its usual, over a month: the usual TTFT of each hour, and the slots above it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from store.schema import Target
 DAYS = 30
 
 
-# not copied, since nobody changes it
+# not copied, because nobody changes it
 @st.cache_resource(ttl=300, max_entries=4, show_spinner=False, hash_funcs={Target: hash})
 def usual_by_hour(url: str, target: Target, now: int) -> dict[int, float]:
     """By hour of the last `DAYS` days (milliseconds UTC), the median TTFT at that hour over the 7 days before it, where
@@ -40,7 +40,7 @@ def usual_by_hour(url: str, target: Target, now: int) -> dict[int, float]:
 
 
 def slow_slots(slots: Sequence[Slot], usual: Mapping[int, float]) -> frozenset[int]:
-    """The moments of successful slots whose last 15 minutes were degraded by the usual of their hour."""
+    """The moments of successful slots at whose time the last 15 minutes were slower than usual."""
     believed = [(slot.at, slot.ttft_ms) for slot in slots if slot.is_up and slot.ttft_ms is not None]
     slow, began = [], 0
     limits: Mapping[int, float] = defaultdict(lambda: float("inf"), {at: MOST_TIMES * ms for at, ms in usual.items()})

@@ -1,4 +1,4 @@
-"""Whose price a target's requests are billed at."""
+"""The row whose prices a target's requests are billed at."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from store.schema import Endpoint, Model, Target
 
 
 def priced_row(url: str, target: Target, model: Model | None) -> Model | Endpoint | None:
-    """The endpoint of its provider where it is pinned to one, else its `model`."""
+    """The endpoint of the provider that the target is pinned to, else its `model`."""
     if target.provider is None:
         return model
     listed = cache.endpoints(url, target.model)

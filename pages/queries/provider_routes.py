@@ -1,4 +1,4 @@
-"""What a target's probes met of each provider behind a router: measurements, attempts, and fallbacks."""
+"""A target's probes by provider behind a router: measurements, attempts and fallbacks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stats.routes import Attempts, FirstChoice, attempts_by_provider, first_choi
 
 @dataclass(frozen=True)
 class ProviderView:
-    """By provider: what it measured and how its attempts ended; and who was tried first."""
+    """By provider, its measurements and how its attempts ended; and which provider was tried first."""
 
     measured: dict[str, ProviderMeasurement]
     attempts: dict[str, Attempts]
@@ -23,7 +23,7 @@ class ProviderView:
 # not copied for each viewer: nobody changes it
 @st.cache_resource(ttl=300, max_entries=16, show_spinner=False)
 def provider_view(url: str, names: tuple[str, ...], since: int, until: int) -> ProviderView:
-    """Of the probes of these targets, at all locations, in a range (milliseconds UTC)."""
+    """The view of these targets' probes at all locations, in a range (milliseconds UTC)."""
     probes = cache.read_routes(url, names, since, until)
     routes = routes_of(probes)
     return ProviderView(by_provider(probes), attempts_by_provider(routes), first_choices(routes))

@@ -1,4 +1,4 @@
-"""What an alert would have sent over the past, as its thresholds are dragged, and its TOML."""
+"""The dry run of an alert: the messages it would have sent, as its thresholds are dragged, and its TOML."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ SHOWN = 50
 
 
 NO_TRIAL = (
-    "`relay_errors` cannot be tried: it looks at every attempt of ten minutes, which are too many to read again for a "
-    "month. `recovered` is told whenever one of these is over."
+    "`relay_errors` has no dry run: a month of relayed requests is too much to read again. `recovered` is sent whenever "
+    "one of these ends."
 )
 NOTES = {
-    "down": "Maintenance and outages of the collector's own network count as they did; silences do not.",
-    "degraded": "`ttft_max` belongs into the target's `[[target]]`; 0 tries its own usual alone: p95 of 15 minutes "
-    "above 3 times the median of that hour over 7 days.",
-    "slo_burn": "`slo` belongs into the target's `[[target]]`.",
-    "certificate": "By the certificate that is served now: those before it are not recorded.",
-    "budget": "By what each day had used in the end: the moment within a day is the last one at which it was written.",
-    "collector_stopped": "As the collector says of itself when it runs again.",
+    "down": "Maintenance and outages of the collector's own network count as they did then; silences are ignored.",
+    "degraded": "Set `ttft_max` in the target's `[[target]]`. With 0, only its usual TTFT counts: the p95 of 15 minutes "
+    "above 3 times the median of the same hour over 7 days.",
+    "slo_burn": "Set `slo` in the target's `[[target]]`.",
+    "certificate": "Uses the current certificate: earlier ones are not recorded.",
+    "budget": "Uses each day's final total, at the time it was last written: the moments in between are not recorded.",
+    "collector_stopped": "At the time when the collector ran again and noticed the gap.",
 }
 
 
 @sign_in.fragment()
 def dry_run_card(url: str) -> None:
-    """Its controls draw this card alone."""
+    """The card, as a fragment: its controls redraw only this card."""
     targets = [target for target in cache.targets(url) if target.state != "removed"]
-    with theme.card("dry_run", "Dry run", "what an alert would have sent, by what is recorded"):
+    with theme.card("dry_run", "Dry run", "the messages an alert would have sent, from recorded data"):
         if not targets:
             st.html('<div class="u q">No target is configured yet.</div>')
             return
@@ -50,7 +50,7 @@ def dry_run_card(url: str) -> None:
         st.html(sentence(found, now, zone) + moments(found, target, now, zone))
         code_block.show(rule_toml(target.name, trial), "toml")
         note = NOTES.get(trial.kind, "")
-        st.caption(f"With your own channel in `to`. {note}{' ' if note else ''}{NO_TRIAL}")
+        st.caption(f"Replace `ops` with your channel. {note}{' ' if note else ''}{NO_TRIAL}")
 
 
 def _controls(targets: list[Target]) -> tuple[Target, Trial]:
@@ -86,7 +86,7 @@ def _controls(targets: list[Target]) -> tuple[Target, Trial]:
 
 
 def sentence(found: DryRun, now: int, zone: str) -> Markup:
-    """How many messages, and of which time."""
+    """How many messages, and over which time."""
     if found.is_cut:
         when = f"since {formatting.clock(found.since, zone, now)}; it was bad too often to look further back"
     elif now - found.since < DAYS * 24 * HOUR_MS - HOUR_MS:
@@ -98,7 +98,7 @@ def sentence(found: DryRun, now: int, zone: str) -> Markup:
 
 
 def moments(found: DryRun, target: Target, now: int, zone: str) -> Markup:
-    """When, linked to the moment on the model's page, and what; the newest first."""
+    """Each message and its time, which links to that moment on the model's page; the newest first."""
     if not found.messages:
         return Markup()
     rows = []
@@ -113,7 +113,7 @@ def moments(found: DryRun, target: Target, now: int, zone: str) -> Markup:
 
 
 def rule_toml(name: str, trial: Trial) -> str:
-    """The `[[alert]]`, as `targets.toml` has it."""
+    """The `[[alert]]` as TOML."""
     quoted = json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007f")
     kinds = '["down", "recovered"]' if trial.kind == "down" else f'["{trial.kind}"]'
     text = f'[[alert]]\non = {kinds}\ntargets = [{quoted}]\nto = ["ops"]'

@@ -142,7 +142,7 @@ async function copy(event) {
   const base = new URL(".", location.href).href;
   const text = code
     ? code.parentElement.querySelector("pre").innerText
-    : item.dataset.copy.replaceAll("{page}", location.href).replaceAll("{base}", base);
+    : item.dataset.copy.replaceAll("{page}", () => location.href).replaceAll("{base}", () => base);
   await navigator.clipboard.writeText(text);
   const label = (code || item).textContent;
   (code || item).textContent = "Copied";

@@ -27,8 +27,8 @@ def _store_screen(problem: str) -> None:
     if "yet" in problem:
         st.header("Nothing was recorded yet")
         st.markdown(
-            "The collector makes the store with its first probe. Start it in a terminal, in the same folder, and this "
-            "page fills by itself:"
+            "The collector creates the store with its first probe. Start it in a terminal in the same folder, and this page "
+            "fills by itself:"
         )
         code_block.show(START, "bash")
         st.caption("`make run` starts the collector, a local model and this dashboard together.")
@@ -85,7 +85,7 @@ def no_alert_yet() -> None:
     st.info(
         "Add a channel to `targets.toml`, set its variable where the collector runs, and try it with `python -m "
         "collectors alerts test`. Without any `[[alert]]` it is told when a target goes down and recovers, when the "
-        "collector stopped, and when a model retires. Mail, apprise and finer rules are in `docs/alerts.md`.",
+        "collector stops, and when a model retires. Mail, apprise and finer rules are in `docs/alerts.md`.",
         title="No alert was sent yet",
         icon=":material/notifications:",
     )
@@ -96,8 +96,8 @@ def empty() -> None:
     """No target is configured."""
     st.header("No target is configured yet")
     st.markdown(
-        "Add one on the [Targets](targets) page, or write a name, a model and a base URL into `targets.toml`. Once the "
-        "collector has read it, the target is here."
+        "Add one on the [Targets](targets) page, or write a name, a model and a base URL into `targets.toml`. It appears "
+        "here once the collector has read it."
     )
     code_block.show(
         '[[target]]\nname = "My model"\nmodel = "gemma-3-270m"\nbase_url = "http://127.0.0.1:8095/v1"', "toml"

@@ -32,9 +32,9 @@ def about() -> None:
         '<div class="u u-about"><p>Uptoken probes each target on a timer with a tiny, freshly generated sum, from '
         "<b>this collector's own network</b>, and records whether a response came, the time to its first token, the "
         "output speed, and whether the answer was correct. A probe costs a few tokens, and a budget limits the total. "
-        "What a provider reports about itself is shown next to that, and is marked as reported.</p><p>Add targets on "
+        "What a provider reports about itself is shown next to that and marked as reported.</p><p>Add targets on "
         'the <a href="targets" target="_self">Targets</a> page, with <code>python -m collectors add</code>, or in '
-        "<code>targets.toml</code>: a running collector takes them over. <code>python -m collectors check</code> "
+        "<code>targets.toml</code>: a running collector starts to probe them within seconds. <code>python -m collectors check</code> "
         "validates the file and estimates the daily cost:</p></div>"
     )
     code_block.show(EXAMPLE, "toml")

@@ -151,7 +151,7 @@ def test_every_kind_can_be_chosen_or_the_page_says_why_not(store_at: Path) -> No
         app.selectbox(key="alert_kind").set_value(kind).run()
         assert not app.exception, kind
         assert "This rule would have sent" in text(html(app)), kind
-    assert "`relay_errors` cannot be tried" in app.caption[-1].value
+    assert "`relay_errors` has no dry run" in app.caption[-1].value
 
 
 def test_a_limit_that_is_dragged_changes_the_count(store_at: Path) -> None:
