@@ -41,8 +41,8 @@ with right:
         key="bom",
         bind="query-params",
         value=False,
-        help="The file begins with a byte order mark, so that Excel reads it as UTF-8. `import` also accepts files that a "
-        "spreadsheet saved, with semicolons and decimal commas.",
+        help="The file begins with a byte order mark, so that Excel reads it as UTF-8. `import` also accepts files "
+        "that a spreadsheet saved, with semicolons and decimal commas.",
     )
 selection = Selection(
     None if all_time else cache.rounded(chosen.since, 60_000),

@@ -15,7 +15,7 @@ paused = configured_targets.pauses(url)
 target_notice.show_notice()
 if not configuration.is_there:
     st.info(
-        f"There is no `{configuration.path}` where the dashboard runs. To add a target, run this where the collector runs:",
+        f"There is no `{configuration.path}` where the dashboard runs. Where the collector runs, add targets with:",
         title="The targets are configured elsewhere",
         icon=":material/dns:",
     )

@@ -27,7 +27,7 @@ from store.clickhouse_targets import delete_target, exclude, pruned_before, rena
 from store.clock import DAY_MS, now_ms
 from store.exclusions import exclude_values
 from store.horizon import as_of, horizon
-from store.protocol import ALL, Selection, Series, StoreError
+from store.protocol import ALL, NoStoreError, Selection, Series, StoreError
 from store.rollups import COLUMNS, EXPORTED, LAST_MS, Step, exported_row
 from store.schema import INCIDENTS, OBSERVED, PROBES, REQUESTS, TABLE_OF, Exclusion, Probe, Row, Table
 from store.traffic import TrafficDay, TrafficMinute, days_sql, minutes_sql
@@ -73,7 +73,7 @@ class ClickHouseStore:
         """Raises StoreError when a reader, which changes nothing, cannot read these tables."""
         sql = "SELECT count() FROM system.databases WHERE name = {name:String}"
         if not self._database.command(sql, name=self.url.database):
-            raise StoreError(
+            raise NoStoreError(
                 f"there is no database {self.url.database!r} yet: the first `python -m collectors run` creates it"
             )
         known = self._database.known_columns()

@@ -14,6 +14,10 @@ class StoreError(Exception):
     """The store could not be opened, read or written. The message says what happened, to what, and what to do."""
 
 
+class NoStoreError(StoreError):
+    """There is no store yet: the collector creates it."""
+
+
 class StoreUrlError(StoreError):
     """No store can have this URL: a flag or a variable is wrong, not the store."""
 

@@ -22,7 +22,7 @@ from store.batches import KeyRange, Values, in_batches
 from store.migrations import INCREMENTAL, due_from, migrate, refuse_newer, refuse_older
 from store.paths import has_wal
 from store.private import make_private_folder
-from store.protocol import ALL, Selection, Series, StoreError
+from store.protocol import ALL, NoStoreError, Selection, Series, StoreError
 from store.rollups import COLUMNS, EXPORTED, Step
 from store.run_rollup import roll_up_runs
 from store.schema import INCIDENTS, PROBES, REQUESTS, Exclusion, Probe, Row, Table
@@ -82,7 +82,7 @@ class SqliteStore:
         self._file: tuple[int, int] | None = None
         self.patience_s = PATIENCE_S
         if read_only and not path.is_file():
-            raise StoreError(_NOT_YET.format(path))
+            raise NoStoreError(_NOT_YET.format(path))
         with self._errors("open"):
             if not read_only:
                 _create_private(path)
@@ -172,7 +172,7 @@ class SqliteStore:
             with self._connection() as connection:
                 version = refuse_newer(connection, str(self.path))
         if version == 0 and not _has_tables(self.path):
-            raise StoreError(_NOT_YET.format(self.path))  # a writer is just creating it
+            raise NoStoreError(_NOT_YET.format(self.path))  # a writer is just creating it
         if version == 0:
             raise StoreError(f"{self.path} is not an Uptoken store: the first `python -m collectors run` creates one")
         refuse_older(version, str(self.path))

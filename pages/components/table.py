@@ -42,9 +42,9 @@ def table(
     most_px: int = 420,
     groups: Sequence[tuple[str, int]] = (),
 ) -> Markup:
-    """A table that scrolls sideways when it is too wide; a null cell is a dash. `region` names, for a screen reader, one
-    that also scrolls down when it is higher than `most_px`. `groups`: headings above the columns, and how many columns
-    each spans.
+    """A table that scrolls sideways when it is too wide; a null cell is a dash. `region` names, for a screen reader,
+    one that also scrolls down when it is higher than `most_px`. `groups`: headings above the columns, and how many
+    columns each spans.
     """
     plain = [column if isinstance(column, Column) else Column(column) for column in columns]
     head = Markup().join(Markup("<th{}>{}</th>").format(_class(each.kind), each.head) for each in plain)

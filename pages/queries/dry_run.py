@@ -121,8 +121,8 @@ def _of_slots(
 def _around_bad(
     slots: Sequence[Slot], judge: Callable[[Slot], bool | None], needed: int, every_s: float, lead_ms: int
 ) -> tuple[list[Slot], set[int]]:
-    """The slots that a rule needs: after `needed` good ones in a row everything is over, unless the target was flapping,
-    which takes three bad ones. With the slots of `lead_ms` before them, and the moments of those.
+    """The slots that a rule needs: after `needed` good ones in a row everything is over, unless the target was
+    flapping, which takes three bad ones. With the slots of `lead_ms` before them, and the moments of those.
     """
     kept: list[Slot] = []
     unobserved: set[int] = set()

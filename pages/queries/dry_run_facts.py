@@ -29,8 +29,8 @@ OF_FACTS = (*CHANGES, "identity_changed", "retiring", "certificate", "budget", "
 # not copied, because nobody changes it
 @st.cache_resource(ttl=300, max_entries=16, show_spinner=False, hash_funcs={Target: hash})
 def facts_of(url: str, target: Target, kind: str, since: int, until: int) -> list[CollectorFacts]:
-    """The facts that a rule about one of `OF_FACTS` would have been given, at each moment of a range (milliseconds UTC) at
-    which it would have found something about a target or its collector.
+    """The facts that a rule about one of `OF_FACTS` would have been given, at each moment of a range (milliseconds UTC)
+    at which it would have found something about a target or its collector.
     """
     if kind in CHANGES:
         found = _changes(url, target, since)

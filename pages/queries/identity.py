@@ -81,8 +81,8 @@ def _identity_view(url: str, target: Target, since: int, until: int, is_live: bo
 
 @dataclass(frozen=True)
 class Distances:
-    """Distances between the current epochs of targets, in nats: one row and one column per target, in the same order. On
-    the diagonal, the distance between a target's own checks. Null where two cannot be compared.
+    """Distances between the current epochs of targets, in nats: one row and one column per target, in the same order.
+    On the diagonal, the distance between a target's own checks. Null where two cannot be compared.
     """
 
     names: list[str]

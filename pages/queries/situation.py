@@ -62,7 +62,7 @@ def _observation(
 
 
 def _is_remote(host: str) -> bool:
-    """Whether a host is outside the collector's own network, so that a response from it shows that the network works."""
+    """Whether a host is outside the collector's own network: a response from it shows that the network works."""
     address = ip_address_of(host)
     return not is_loopback(host) and (not address.is_private if address is not None else "." in host)
 
@@ -73,7 +73,7 @@ def host_of(target: Target) -> str:
 
 
 def _claimed(target: Target, by_tag: Mapping[str, float]) -> Share | None:
-    """The lowest and highest reported uptime; for a target that is pinned to a provider, of that provider's endpoints."""
+    """The lowest and highest reported uptime; for a target pinned to a provider, of that provider's endpoints."""
     provider = target.provider
     mine = [share for tag, share in by_tag.items() if provider is None or _is_of(tag, provider)]
     return (min(mine), max(mine)) if mine else None

@@ -22,13 +22,13 @@ SHOWN = 50
 
 
 NO_TRIAL = (
-    "`relay_errors` has no dry run: a month of relayed requests is too much to read again. `recovered` is sent whenever "
-    "one of these ends."
+    "`relay_errors` has no dry run: a month of relayed requests is too much to read again. `recovered` is sent "
+    "whenever one of these ends."
 )
 NOTES = {
     "down": "Maintenance and outages of the collector's own network count as they did then; silences are ignored.",
-    "degraded": "Set `ttft_max` in the target's `[[target]]`. With 0, only its usual TTFT counts: the p95 of 15 minutes "
-    "above 3 times the median of the same hour over 7 days.",
+    "degraded": "Set `ttft_max` in the target's `[[target]]`. With 0, only its usual TTFT counts: the p95 of 15 "
+    "minutes above 3 times the median of the same hour over 7 days.",
     "slo_burn": "Set `slo` in the target's `[[target]]`.",
     "certificate": "Uses the current certificate: earlier ones are not recorded.",
     "budget": "Uses each day's final total, at the time it was last written: the moments in between are not recorded.",

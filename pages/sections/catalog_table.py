@@ -110,8 +110,8 @@ def models_table(
     known: Sequence[CatalogModel],
     estimates: Mapping[str, RequestEstimate],
 ) -> list[str]:
-    """Draw the table, with `estimates` if there are any, and return the selected models, which the address (`picked`) keeps.
-    Models that the filters hide stay selected.
+    """Draw the table, with `estimates` if there are any, and return the selected models, which the address (`picked`)
+    keeps. Models that the filters hide stay selected.
     """
     asked = _read_picked({model.model for model in known})
     if not shown:

@@ -10,9 +10,9 @@ from pages.queries import identity
 from store.schema import Target
 
 _NOTE = (
-    "Median distance in nats; on the diagonal, between a target's own checks. Up to about 0.1: another engine, kernel or "
-    "hardware, or a nearly lossless requantization. Above 0.5: other weights or another prompt. Only models with the same "
-    "tokens can be compared."
+    "Median distance in nats; on the diagonal, between a target's own checks. Up to about 0.1: another engine, kernel "
+    "or hardware, or a nearly lossless requantization. Above 0.5: other weights or another prompt. Only models with "
+    "the same tokens can be compared."
 )
 
 

@@ -44,8 +44,8 @@ def comparison(columns: list[Column], size: Workload) -> Markup:
 def _note(columns: list[Column], first: Column | None) -> str:
     name = (first or columns[0]).name
     return (
-        f"Green and red: the difference from {name}, shown where its 95% interval excludes zero. Bold: the best value of a "
-        "row, if it differs from every other by that rule."
+        f"Green and red: the difference from {name}, shown where its 95% interval excludes zero. Bold: the best value "
+        "of a row, if it differs from every other by that rule."
     )
 
 

@@ -63,8 +63,8 @@ def names(url: str) -> list[str]:
 
 
 def pair(url: str, name: str | None = None) -> list[str]:
-    """Two targets to compare: `name` (or the first one), and one of the same model, else the next one. Empty if there are
-    not two.
+    """Two targets to compare: `name` (or the first one), and one of the same model, else the next one. Empty if there
+    are not two.
     """
     targets = [target for target in cache.targets(url) if target.state == "active"]
     known = sorted({target.name for target in targets} | ({name} if name else set()))
@@ -86,7 +86,7 @@ def name_of(url: str, model: str) -> str:
 
 
 def controls(url: str, known: list[str]) -> tuple[list[str], Workload]:
-    """The targets and models to compare and the request size, kept in the URL. Without a choice, two are preselected."""
+    """The targets and models to compare and the request size, kept in the URL. By default, two are selected."""
     if "with" not in st.session_state and "with" not in st.query_params:
         st.session_state["with"] = pair(url)
     left, right = st.columns([4, 2], vertical_alignment="bottom")

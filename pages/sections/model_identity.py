@@ -43,7 +43,9 @@ def identity_card(url: str, target: Target) -> None:
             st.html(Markup('<div class="u q">{}</div>').format(_TOKENS))
             for number, (column, pairs) in enumerate(zip(st.columns(len(view.tokens)), view.tokens, strict=True)):
                 with column:
-                    alt = f"Probabilities of the first tokens of {target.name} after prompt {number + 1}, before and now"
+                    alt = (
+                        f"Probabilities of the first tokens of {target.name} after prompt {number + 1}, before and now"
+                    )
                     theme.chart(charts.token_chances(pairs, palette), key=f"identity_tokens_{number}", alt=alt)
 
 

@@ -25,8 +25,8 @@ from store.schema import Target
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric that the chart can show. `column` is the measured column (null: a sum by day), `profile` that of its probes
-    (null: the target's own).
+    """A metric that the chart can show. `column` is the measured column (null: a sum by day), `profile` that of its
+    probes (null: the target's own).
     """
 
     key: str
@@ -63,8 +63,8 @@ OLD_MEASURES = {"time to first token": "TTFT", "total time": "Total time", "outp
 
 @dataclass(frozen=True)
 class Trend:
-    """One metric's chart, the notes below it, and its distribution, if it has one: a histogram, and the medians by hour of
-    the week.
+    """One metric's chart, the notes below it, and its distribution, if it has one: a histogram, and the medians by hour
+    of the week.
     """
 
     chart: go.Figure

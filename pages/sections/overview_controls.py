@@ -62,7 +62,9 @@ def controls(targets: Sequence[Target]) -> OverviewForm:
                 "By location", key="by_location", bind="query-params"
             )
             layout = Layout(order, is_reversed, is_compact, by_tag, by_location)
-            everything = count_lines(targets, layout) > most_rows(layout) and st.toggle("All rows", key="all_rows", bind="query-params")
+            everything = count_lines(targets, layout) > most_rows(layout) and st.toggle(
+                "All rows", key="all_rows", bind="query-params"
+            )
         size = workload.control()
         if SHOWN[words]:
             st.button(f"Only: {words}", icon=":material/close:", help="Show all targets", on_click=_show_all)
@@ -70,8 +72,8 @@ def controls(targets: Sequence[Target]) -> OverviewForm:
 
 
 _ORDER_HELP = (
-    "By default, targets that need attention come first: down, lowest uptime, highest p95, lowest speed, highest price. "
-    "Unknown values are always last."
+    "By default, targets that need attention come first: down, lowest uptime, highest p95, lowest speed, highest "
+    "price. Unknown values are always last."
 )
 
 
@@ -80,7 +82,7 @@ def row_limit_note(count: int, form: OverviewForm) -> None:
     most = most_rows(form.layout)
     if count > most and not form.row_filter.everything:
         st.caption(
-            f"The first {formatting.count(most)} of {formatting.count(count)}. Search above, or turn on “All rows” under View."
+            f"The first {formatting.count(most)} of {formatting.count(count)}. Search, or choose “All rows” under View."
         )
 
 

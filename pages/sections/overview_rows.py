@@ -152,8 +152,8 @@ def filter_rows(rows: Sequence[Row], row_filter: RowFilter, *, by_location: bool
 
 
 def sort_rows(rows: Iterable[Row], layout: Layout, size: Workload | None, now: int) -> list[Row]:
-    """In the layout's order, then by name; unknown values are last in either direction. The price is that of the request,
-    or without a size that of three tokens in and one out.
+    """In the layout's order, then by name; unknown values are last in either direction. The price is that of the
+    request, or without a size that of three tokens in and one out.
     """
     by_name = sorted(rows, key=lambda row: (row.target.name.lower(), row.target.location))
     if layout.order == "name":

@@ -29,7 +29,9 @@ def targets_table(targets: tuple[ConfiguredTarget, ...], paused: dict[str, Pause
     rows = [
         (
             Markup('<a href="model?{}" target="_self">{}</a>{}').format(
-                urlencode({"target": target.name} | time_range.in_link()), bold(target.name), below(f"{target.model} at {target.base_url}")
+                urlencode({"target": target.name} | time_range.in_link()),
+                bold(target.name),
+                below(f"{target.model} at {target.base_url}"),
             ),
             _state(target, paused.get(target.name)),
             formatting.duration(target.every_s),

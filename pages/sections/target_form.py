@@ -30,8 +30,8 @@ PRESETS: dict[str, tuple[str, str]] = {
 }
 INTERVALS = ("default", "30s", "1m", "5m", "15m", "30m", "1h")
 NO_NAME = (
-    "The key variable must be a name of letters, digits and _, such as ACME_API_KEY. If you pasted the key itself, it was "
-    "not kept: put it into an environment variable and enter that variable's name."
+    "The key variable must be a name of letters, digits and _, such as ACME_API_KEY. If you pasted the key itself, it "
+    "was not kept: put it into an environment variable and enter that variable's name."
 )
 _FIELDS = {
     "--api-key-env": "Key variable",
@@ -116,10 +116,12 @@ def _server_input() -> ServerInput:
         variable,
         placeholder="such as ACME_API_KEY",
         key=f"add_key_{shown}",
-        help="The name of the environment variable that holds the key, never the key itself. Leave it empty for a server "
-        "without keys. It must be set where the collector runs and, for a test, where the dashboard runs.",
+        help="The name of the environment variable that holds the key, never the key itself. Leave it empty for a "
+        "server without keys. It must be set where the collector runs and, for a test, where the dashboard runs.",
     )
-    names_model = st.checkbox("Enter the model by name (for a server without a list of models)", key=f"add_names_{number}")
+    names_model = st.checkbox(
+        "Enter the model by name (for a server without a list of models)", key=f"add_names_{number}"
+    )
     asks = button.button("Find models", key="add_find", disabled=not typed.strip() or names_model, width="stretch")
     return ServerInput(typed.strip(), named.strip(), names_model, asks)
 
@@ -168,9 +170,7 @@ def _show_error(subject: ServerInput | TargetInput) -> None:
 def _target_input(server: ServerInput, found: Mapping[str, Any]) -> TargetInput:
     number, models = st.session_state[_ROUND], [str(each["id"]) for each in found.get("models", ())]
     if found:
-        st.caption(
-            f"{formatting.plural(len(models), 'model')} at `{found['base_url']}` (API: `{found['api']}`)."
-        )
+        st.caption(f"{formatting.plural(len(models), 'model')} at `{found['base_url']}` (API: `{found['api']}`).")
     which, what, often, tagged = st.columns([2, 2, 1, 1], vertical_alignment="bottom")
     if models:
         model = which.selectbox(
@@ -229,6 +229,6 @@ def _save(target: TargetInput, document: Mapping[str, Any]) -> None:
         undo = Command("add", options={"--undo": result.document["undo"], "--json": True})
         set_notice(f"“{target.name}” was saved. A running collector starts to probe it within seconds.", undo)
     st.caption(
-        f"This adds the lines above to `{document['file']}`, keeps its comments, and writes a backup beside it. The key "
-        "stays in its variable."
+        f"This adds the lines above to `{document['file']}`, keeps its comments, and writes a backup beside it. The "
+        "key stays in its variable."
     )

@@ -116,7 +116,9 @@ def _read_newest(history: TargetHistory, selection: Selection) -> list[Probe]:
     target = history.target
     rows = cache.store(history.url).read(PROBES, selection, newest_first=True, limit=_MOST_READ)
     probes = (Probe(*row) for row in rows)
-    return list(islice((one for one in probes if (one.location, one.profile) == (target.location, target.profile)), SHOWN))
+    return list(
+        islice((one for one in probes if (one.location, one.profile) == (target.location, target.profile)), SHOWN)
+    )
 
 
 def _uptime(history: TargetHistory, now: int, zone: str) -> Markup:
@@ -135,7 +137,9 @@ def _summarize(reasons: UptimeReasons) -> str:
     decided_s = uptime.up_s + uptime.down_s
     if uptime.share is None:
         covered = formatting.percent(uptime.coverage)
-        return f"Not enough data: probes decided {covered} of the range, and below {ENOUGH_COVERAGE:.0%} no number is shown."
+        return (
+            f"Not enough data: probes decided {covered} of the range; below {ENOUGH_COVERAGE:.0%} no number is shown."
+        )
     return (
         f"{_minutes(uptime.up_s)} up of {_minutes(decided_s)} that were decided is {formatting.percent(uptime.share)}; "
         f"95% confidence interval: {formatting.bounds(uptime.interval)}, from {formatting.probes(uptime.probes)}."
@@ -150,7 +154,11 @@ def _parts(reasons: UptimeReasons) -> Markup:
         (states.state("up"), _minutes(uptime.up_s), "slots whose probe succeeded"),
         (states.state("down"), _minutes(uptime.down_s), failed or "no probe failed"),
         (states.state("not_counted"), _minutes(uptime.not_counted_s), left_out or "none"),
-        (states.state("no_data"), _minutes(reasons.undecided_s), "slots that no probe decided: excluded from the uptime"),
+        (
+            states.state("no_data"),
+            _minutes(reasons.undecided_s),
+            "slots that no probe decided: excluded from the uptime",
+        ),
     ]
     return table(["", "Time", Column("Made of", "left wrap")], rows)
 

@@ -1,5 +1,5 @@
-"""Commands of the collector, each run for a page as a separate process: the dashboard itself never probes, and opens the
-store read-only.
+"""Commands of the collector, each run for a page as a separate process: the dashboard itself never probes, and opens
+the store read-only.
 
 There is no shell, and each value is one argument. A value that looks like a key is refused, because the process list
 shows arguments to every user of the machine.

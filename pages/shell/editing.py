@@ -1,7 +1,7 @@
 """Who may change `targets.toml` and send probes through the dashboard; the server checks it again at every action.
 
-`UPTOKEN_EDIT` unset: a browser on this machine, where the dashboard has no login. `yes`: every viewer who signed in, and
-everyone that a proxy in front of 127.0.0.1 lets through. A list of addresses, `@domains` or `issuer|subject`: these
+`UPTOKEN_EDIT` unset: a browser on this machine, where the dashboard has no login. `yes`: every viewer who signed in,
+and everyone that a proxy in front of 127.0.0.1 lets through. A list of addresses, `@domains` or `issuer|subject`: these
 accounts. `no`: nobody.
 """
 

@@ -9,7 +9,7 @@ import streamlit as st
 from pages.components import code_block
 from pages.queries import cache, source
 from pages.shell import help, sign_in
-from store import StoreError
+from store import NoStoreError, StoreError
 
 START = "python -m collectors run --every 5"
 
@@ -19,23 +19,24 @@ def unless_store() -> None:
     try:
         cache.store(source.store_url())
     except StoreError as problem:
-        _store_screen(str(problem))
+        _store_screen(problem)
         st.stop()
 
 
-def _store_screen(problem: str) -> None:
-    if "yet" in problem:
+def _store_screen(problem: StoreError) -> None:
+    if isinstance(problem, NoStoreError):
         st.header("Nothing was recorded yet")
         st.markdown(
-            "The collector creates the store with its first probe. Start it in a terminal in the same folder, and this page "
-            "fills by itself:"
+            "The collector creates the store with its first probe. Start it in a terminal in the same folder, and this "
+            "page fills by itself:"
         )
         code_block.show(START, "bash")
         st.caption("`make run` starts the collector, a local model and this dashboard together.")
         help.introduction(is_open=True)
     else:
+        text = str(problem)
         st.header("The store cannot be opened")
-        st.error(problem[:1].upper() + problem[1:] + ".", icon=":material/database_off:")
+        st.error(text[:1].upper() + text[1:] + ".", icon=":material/database_off:")
         st.caption("Nothing was changed. This page looks again every few seconds.")
     _look_again()
 
@@ -96,8 +97,8 @@ def empty() -> None:
     """No target is configured."""
     st.header("No target is configured yet")
     st.markdown(
-        "Add one on the [Targets](targets) page, or write a name, a model and a base URL into `targets.toml`. It appears "
-        "here once the collector has read it."
+        "Add one on the [Targets](targets) page, or write a name, a model and a base URL into `targets.toml`. It "
+        "appears here once the collector has read it."
     )
     code_block.show(
         '[[target]]\nname = "My model"\nmodel = "gemma-3-270m"\nbase_url = "http://127.0.0.1:8095/v1"', "toml"

@@ -34,7 +34,7 @@ def about() -> None:
         "output speed, and whether the answer was correct. A probe costs a few tokens, and a budget limits the total. "
         "What a provider reports about itself is shown next to that and marked as reported.</p><p>Add targets on "
         'the <a href="targets" target="_self">Targets</a> page, with <code>python -m collectors add</code>, or in '
-        "<code>targets.toml</code>: a running collector starts to probe them within seconds. <code>python -m collectors check</code> "
-        "validates the file and estimates the daily cost:</p></div>"
+        "<code>targets.toml</code>: a running collector starts to probe them within seconds. <code>python -m "
+        "collectors check</code> validates the file and estimates the daily cost:</p></div>"
     )
     code_block.show(EXAMPLE, "toml")

@@ -28,7 +28,9 @@ _AT_ONCE = 2
 """Checking a password takes 32 MiB and 0.2 s of a core."""
 _AFTER = re.compile(r"[A-Za-z0-9_-]*(\?[\x21-\x7e]*)?")
 _SIGN_IN = "Sign in to this dashboard first.\n"
-_UNREADABLE = "Nobody can sign in: the password file cannot be read. Ask the administrator to check the dashboard's log."
+_UNREADABLE = (
+    "Nobody can sign in: the password file cannot be read. Ask the administrator to check the dashboard's log."
+)
 _LOGGER = logging.getLogger(__name__)
 
 

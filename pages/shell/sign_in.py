@@ -122,4 +122,3 @@ def _why_closed() -> str:
         "behind a proxy, set up a login or a password (docs/security.md), or open it to everybody: "
         f'`{access.OPEN_FLAG}="{access.OPEN_WORDS}"`.'
     )
-

@@ -21,8 +21,8 @@ _OLD_SHARE, _KEPT, _PAGE = "cached", "workload_kept", "workload_page"
 
 
 def carry_over(page: str) -> None:
-    """Put the workload into the address of a page that was just opened by a link without it. On the same page, an address
-    without a workload (after the browser's Back) means none.
+    """Put the workload into the address of a page that was just opened by a link without it. On the same page, an
+    address without a workload (after the browser's Back) means none.
     """
     if page != st.session_state.get(_PAGE) and not any(key in st.query_params for key in WORKLOAD_KEYS):
         st.query_params.update(st.session_state.get(_KEPT, {}))
@@ -51,7 +51,9 @@ def control(*, always: bool = False) -> Workload | None:
                     on_change=_write_numbers,
                     width=220,
                 )
-            st.caption("Duration: the time to first token, then the output at the measured speed. Cost: at the current list price.")
+            st.caption(
+                "Duration: time to first token, then the output at the measured speed. Cost: at the current list price."
+            )
         shown = workload or (USUAL if always else None)
         if shown is not None:
             st.caption(describe_workload(shown), width="content")

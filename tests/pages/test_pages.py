@@ -248,6 +248,16 @@ def test_a_store_that_cannot_be_opened_is_said_and_left_alone(store_at: Path, pa
     assert store_at.read_bytes() == b"this was never a database" * 400
 
 
+def test_a_damaged_store_is_not_taken_for_one_that_is_not_there_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "yet another folder" / "a.db"
+    path.parent.mkdir()
+    path.write_bytes(b"this was never a database" * 400)
+    monkeypatch.setenv("UPTOKEN_STORE", f"sqlite:///{path}")
+    assert open_page().header[0].value == "The store cannot be opened"
+
+
 @pytest.mark.parametrize("page", OURS)
 def test_a_clickhouse_server_that_does_not_answer_is_said_on_every_page(
     store_at: Path, monkeypatch: pytest.MonkeyPatch, page: str
