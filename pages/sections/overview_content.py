@@ -127,6 +127,7 @@ def summary(url: str, rows: list[Row], window: TimeRange, now: int, link: dict[s
     """The four metrics at the top."""
     probed = [row for row in rows if row.state.status in PROBED]
     medians = [row.ttft.p50 for row in rows if row.ttft.p50 is not None]
+    measured = {row.target.name for row in rows if row.ttft.p50 is not None}
     probes = sum(row.uptime.probes for row in rows)
     covered = [row.uptime.coverage for row in probed]
     coverage = formatting.percent(sum(covered) / len(covered)) if covered else formatting.DASH
@@ -136,7 +137,7 @@ def summary(url: str, rows: list[Row], window: TimeRange, now: int, link: dict[s
             "Median time to first token",
             formatting.milliseconds(median(medians) if medians else None),
             "ms",
-            f"over {formatting.plural(len(medians), 'target')} {window.words}",
+            f"over {formatting.plural(len(measured), 'target')} {window.words}",
             "TTFT",
         ),
         Metric(f"Probes {window.words}", formatting.count(probes), "", f"coverage {coverage}", "coverage"),
@@ -162,7 +163,9 @@ def _targets_up(rows: list[Row], probed: list[Row], now: int, link: dict[str, st
     notes += [count("degraded", "degraded"), count("stale", "not seen lately")]
     notes += [] if down else [count("paused", "paused"), count("waiting", "waiting for a key")]
     note = Markup(", ").join(note for note in notes if note) or "none down"
-    return Metric("Targets up", str(up), f"of {len(probed)}", note, tone="down" if down else "degraded" if slow else "")
+    has_several = len({row.target.name for row in probed}) < len(probed)
+    of = f"of {len(probed)}{', counted at each location' if has_several else ''}"
+    return Metric("Targets up", str(up), of, note, tone="down" if down else "degraded" if slow else "")
 
 
 def filter_link(text: str, status: str, link: dict[str, str]) -> Markup:

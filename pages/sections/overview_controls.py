@@ -40,7 +40,7 @@ def controls(targets: Sequence[Target]) -> OverviewForm:
     if not targets:
         return OverviewForm(RowFilter(), Layout(), None)
     with st.container(horizontal=True, vertical_alignment="center", key="find_row"):
-        text = _search(len(targets)) if len(targets) > FEW else ""
+        text = _search(len({target.name for target in targets})) if len(targets) > FEW else ""
         if len(targets) < 2:
             return OverviewForm(RowFilter(), Layout(), workload.control())
         order = st.selectbox(

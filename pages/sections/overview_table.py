@@ -106,8 +106,8 @@ def _group(drawing: Drawing, group: Group, shown: Sequence[tuple[Row, list[Bar]]
 
 def _group_head(drawing: Drawing, name: str, group: Group) -> Markup:
     """A group's name, its worst state and how many targets have it, and one status bar for all of them."""
-    worst, count = group.worst, len(group.rows)
-    alike = sum(row.state.status == worst for row in group.rows)
+    worst, count = group.worst, len({row.target.name for row in group.rows})
+    alike = len({row.target.name for row in group.rows if row.state.status == worst})
     words = states.WORDS[worst] if alike == count else f"{alike} of {count} {states.WORDS[worst]}"
     bars = status_bars(fleet_bars([row.history for row in group.rows], MOST_BARS), drawing.zone)
     return Markup(

@@ -182,6 +182,25 @@ def test_a_target_that_matches_at_one_location_keeps_its_others_in_the_table_by_
     assert _names(page) == ["Ant"]
 
 
+def test_with_several_locations_targets_are_counted_once_or_said_to_be_counted_at_each(
+    two_places: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pages.sections.overview_controls.FEW", 1)
+    page = open_page(by_tag="true")
+    assert metric(page, "Targets up").startswith("2 of 3, counted at each location | 1 down, Ant for 29 min")
+    assert metric(page, "Median time to first token").endswith("| over 2 targets in the last 24 h")
+    assert page.text_input(key="find").placeholder == "Search 2 targets by name, model or tag"
+
+
+def test_a_group_counts_a_target_at_several_locations_once(two_places: None, store_at: Path) -> None:
+    store = open_store(f"sqlite:///{store_at}")
+    for name, place in (("Ant", "Frankfurt"), ("Ant", "Oslo"), ("Bee", "Oslo")):
+        store.write([target(name, location=place, every_s=60.0, tags="prod", updated_at=now_ms())])
+    store.close()
+    heads = re.findall(r'<div class="u-group".*?</div><div>.*?</div>', html(open_page(by_tag="true")))
+    assert [" ".join(text(head.replace("</div>", " ")).split()) for head in heads] == ["prod 2 targets ▼ 1 of 2 down"]
+
+
 def test_the_table_by_location_counts_targets_and_not_their_locations(
     two_places: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
