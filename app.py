@@ -2,10 +2,9 @@
 
     streamlit run app.py
 
-Streamlit runs `pages/shell/main.py` for every viewer; beside it are the routes that downloads stream through, and in
-front of both a check of the host that a request is for, and what every response says to browsers. The script does not
-lie here, because Streamlit would take a `pages/` folder next to it for pages of their own, without their head, for
-whoever opens a link to one first.
+Streamlit runs `pages/shell/main.py` for every viewer. Next to it are the routes of the API, and in front of both the
+middleware below. The script is not in this folder, because Streamlit would treat the `pages/` folder next to it as
+pages of its own, without the sign-in and the navigation.
 """
 
 from pathlib import Path

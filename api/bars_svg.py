@@ -1,4 +1,4 @@
-"""Status bars as SVG, because a printer leaves backgrounds out: a path a state, in which neighbours are one stroke."""
+"""Status bars as SVG, because printers omit backgrounds: one path per state; equal neighbours are one stroke."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stats.status_bars import Bar, State
 from store.outcomes import PAUSED
 
 _LEAST_PARTLY = 1.8
-"""The least height of the red part of a bar, of 10, so that it is seen."""
+"""The minimum height of the red part of a bar, of 10, so that it stays visible."""
 _PATHS: dict[State, tuple[str, str]] = {
     "up": ("u", "5"),
     "down": ("d", "6.1"),
@@ -21,12 +21,12 @@ _PATHS: dict[State, tuple[str, str]] = {
     "paused": ("m", "7"),
     "no_data": ("o", "8.7"),
 }
-"""The class of a state's path, and where the middle of its strokes is. The style sheet has how wide they are."""
+"""The class of a state's path, and the vertical middle of its strokes. The style sheet sets their width."""
 _ORDER: tuple[State, ...] = ("up", "partly", "down", "not_counted", "paused", "no_data")
 
 
 def bars_svg(bars: Sequence[Bar], *, is_big: bool = False) -> Markup:
-    """A bar a day. `is_big` ones say on hover which day each is."""
+    """One bar per day; `is_big` adds the date of each on hover."""
     counts = Counter(bar.state for bar in bars)
     summary = ", ".join(f"{counts[state]} {states.WORDS[state]}" for state in _ORDER if counts[state])
     tips = Markup().join(_tip(number, bar) for number, bar in enumerate(bars)) if is_big else Markup()
@@ -62,7 +62,7 @@ def _tip(number: int, bar: Bar) -> Markup:
 
 
 def legend() -> Markup:
-    """What each kind of bar means."""
+    """The legend: what each kind of bar means."""
     mark = Markup('<span><svg viewBox="0 0 1 10" preserveAspectRatio="none" aria-hidden="true">{}</svg>{}</span>')
     samples = [Bar(0, 1, *seconds) for seconds in ((1, 0, 0), (0.6, 0.4, 0), (0, 1, 0), (0, 0, 1))]
     samples += [Bar(0, 1, 0, 0, 1, seen=((PAUSED, 1),)), Bar(0, 1, 0, 0, 0)]

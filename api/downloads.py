@@ -25,16 +25,18 @@ def link(table: str, selection: Selection, *, has_mark: bool = False) -> str:
     query += [("until", selection.until)] if selection.until is not None else []
     query += [("target", name) for name in selection.targets]
     query += [("bom", "yes")] if has_mark else []
-    told = urlencode(query)
-    return f"{PATH.removeprefix('/')}?{told}" + (f"&ticket={access.ticket(told)}" if access.guard() == "login" else "")
+    query_text = urlencode(query)
+    return f"{PATH.removeprefix('/')}?{query_text}" + (
+        f"&ticket={access.ticket(query_text)}" if access.guard() == "login" else ""
+    )
 
 
 def _export(request: Request) -> Response | Download:
     """`?table=probes&since=MS&until=MS&target=NAME…&bom=yes` as CSV, in constant memory."""
     query = request.query_params
-    told = urlencode([(name, value) for name, value in query.multi_items() if name != "ticket"])
-    if not access.may_download(told, query.get("ticket"), *credentials(request)):
-        return PlainTextResponse("log in to the dashboard, and take the link from its Export page\n", 403)
+    query_text = urlencode([(name, value) for name, value in query.multi_items() if name != "ticket"])
+    if not access.may_download(query_text, query.get("ticket"), *credentials(request)):
+        return PlainTextResponse("Log in to the dashboard and use the link on its Export page.\n", 403)
     table = TABLES.get(query.get("table", "probes"))
     if table is None:
         return PlainTextResponse(f"there is no such table; there are {', '.join(TABLES)}\n", 404)

@@ -1,12 +1,12 @@
-"""Which encodings a client takes."""
+"""The content encodings that a client accepts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 
-def accepted(header: str, known: Iterable[str]) -> list[str]:
-    """Those of `known` that an `Accept-Encoding` header takes, in the order of `known`."""
+def accepted_encodings(header: str, known: Iterable[str]) -> list[str]:
+    """Those of `known` that an `Accept-Encoding` header accepts, in the order of `known`."""
     takes: dict[str, bool] = {}
     for entry in header.lower().split(","):
         name, _, parameter = entry.partition(";")

@@ -59,9 +59,9 @@ def route(
     ticket_for: Callable[[Request], str] | None = None,
 ) -> Route:
     """A route of the API. `handler` runs in a thread. `parameters` are all that its query may have (null: the handler
-    calls `refuse_unknown` itself); `is_public`: whoever may see the public status page may ask, and the handler looks
-    at `sees_everything`. `ticket_for`: what a `ticket` in the query has to be for, which a page behind the login gave
-    out.
+    calls `refuse_unknown` itself); `is_public`: everyone who may see the public status page may ask, and the
+    handler checks `sees_everything`. `ticket_for`: the purpose of a `ticket` in the query that a page behind the login
+    may have given out.
     """
 
     async def answer(request: Request) -> Response | ASGIApp:

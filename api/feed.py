@@ -1,4 +1,4 @@
-"""`/feed.atom`: incidents, retirements, changes of the catalog. Without a token: that targets were down, and when."""
+"""`/feed.atom`: incidents, retirements and catalog changes. Without a token, only that targets were down, and when."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _of_changes(url: str, targets: Iterable[Target], since: int) -> list[Entry]:
         for source in sorted({version.source for version in versions}):
             by_moment: dict[int, list[str]] = {}
             for change in changes(version for version in versions if version.source == source):
-                if change.at >= since and change.what != "last day":  # an entry of its own
+                if change.at >= since and change.what != "last day":  # has its own entry
                     before, after = change.before or "not stated", change.after or "not stated"
                     by_moment.setdefault(change.at, []).append(f"{change.what}: {before} → {after}")
             entries += [
@@ -105,7 +105,7 @@ def _of_changes(url: str, targets: Iterable[Target], since: int) -> list[Entry]:
 
 
 def _versions(url: str, targets: Iterable[Target]) -> Iterator[tuple[str, list[Model]]]:
-    """The models that are probed, and what catalogs said of each, the oldest first."""
+    """The probed models, and the catalog's versions of each, the oldest first."""
     by_model: dict[str, list[Model]] = defaultdict(list)
     for version in cache.versions_of(url, tuple(sorted({target.model for target in targets}))):
         by_model[version.model].append(version)
@@ -114,7 +114,7 @@ def _versions(url: str, targets: Iterable[Target]) -> Iterator[tuple[str, list[M
 
 
 def _of_retirements(url: str, targets: Iterable[Target], since: int, until: int) -> list[Entry]:
-    """The last days that catalogs state of the models that are probed; an entry is updated 30, 7 and 1 days before."""
+    """The last days that catalogs state for the probed models; an entry is updated 30, 7 and 1 days before that day."""
     entries = []
     for name, listed in _versions(url, targets):
         for current in (version for version in listed if version.valid_to is None and version.expires_at is not None):

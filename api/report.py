@@ -1,4 +1,4 @@
-"""One target's month in numbers: by the functions that the summary of the API and the pages ask."""
+"""One target's month in numbers, from the functions that the API's summary and the pages use."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from store.schema import Target
 
 @dataclass(frozen=True, order=True)
 class Month:
-    """A month of UTC."""
+    """A month in UTC."""
 
     year: int
     number: int
 
     @classmethod
     def of(cls, moment: int) -> Month:
-        """The one in which a moment (milliseconds UTC) lies."""
+        """The month of a moment (milliseconds UTC)."""
         at = datetime.fromtimestamp(moment / 1_000, UTC)
         return cls(at.year, at.month)
 
     @property
     def days(self) -> int:
-        """How many it has."""
+        """The number of its days."""
         return monthrange(self.year, self.number)[1]
 
     @property
@@ -46,11 +46,11 @@ class Month:
 
     @property
     def until(self) -> int:
-        """Its end (milliseconds UTC), which is not in it."""
+        """Its end (milliseconds UTC), exclusive."""
         return self.since + self.days * DAY_MS
 
     def plus(self, months: int) -> Month:
-        """So many months later."""
+        """The month this many months later."""
         years, number = divmod(self.year * 12 + self.number - 1 + months, 12)
         return Month(years, number + 1)
 
@@ -60,8 +60,8 @@ class Month:
 
 @dataclass(frozen=True)
 class Objective:
-    """What a target promised and kept in a month; `left` is a share of the error budget, null when nothing was decided.
-    The seconds are of slots that were decided.
+    """A target's objective in a month. `left` is a share of the error budget, null when nothing was decided; the
+    seconds are of slots that were decided.
     """
 
     slo: float
@@ -81,18 +81,18 @@ class Report:
     uptime: Uptime
     bars: tuple[Bar, ...]
     incidents: tuple[TargetIncident, ...]
-    """The oldest first; of each location those that the month has a part of."""
+    """The oldest first; of each location those that overlap the month."""
     total: Summary
     """Of every profile."""
     answers: Summary
     """Of the profile that decides the uptime."""
     latency: tuple[tuple[str, str, Percentiles], ...]
-    """What is measured, its unit, and its percentiles."""
+    """Each metric, its unit, and its percentiles."""
     objective: Objective | None
 
     @property
     def until(self) -> int:
-        """The month's end, or the moment of the report in a month that is not over."""
+        """The month's end, or the moment of the report while the month is not over."""
         return min(self.month.until, self.at)
 
 
@@ -124,7 +124,7 @@ def load_report(url: str, targets: Sequence[Target], month: Month, now: int) -> 
 
 
 def _bars(histories: list[TargetHistory], month: Month, now: int) -> list[Bar]:
-    """A day each."""
+    """One bar per day."""
     each = [history.of(history.target.profile) for history in histories]
     first_at = histories[0].first_at
     seen = consensus(each, month.since, month.until, first_at, DAY_MS / 1_000, month.days, now=now)

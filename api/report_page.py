@@ -1,4 +1,4 @@
-"""A target's month as HTML to print: no script, and nothing that is loaded from elsewhere."""
+"""A target's month as HTML to print, without scripts and without anything from another server."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ UTC = "UTC"
 
 @cache
 def css() -> str:
-    """The status page's style sheet, and what tables need."""
+    """The style sheet: the status page's, and rules for tables."""
     return status_page.css() + Path(__file__).with_suffix(".css").read_text(encoding="utf-8").replace("\n", "")
 
 
 def policy() -> str:
-    """The page's Content-Security-Policy: its style sheet, and nothing else."""
+    """The page's Content-Security-Policy, which allows only its style sheet."""
     return status_page.policy_of(css())
 
 
@@ -46,8 +46,8 @@ def page(report: Report, links: Sequence[tuple[str, str]]) -> Markup:
         '<header><h1>{}</h1><p class="q"><code>{}</code>{} · {}</p><p class="q noprint">{}</p></header>'
     ).format(title, target.model, _places(report), _period(report), other)
     foot = Markup(
-        '<footer class="q"><p>Measured by Uptoken, made {}. Times are in UTC; a bar is a day. Percentiles are of '
-        "successful probes on a machine that was not overloaded, within 1%.</p></footer>"
+        '<footer class="q"><p>Measured by Uptoken; created {}. Times are in UTC; each bar is a day. Percentiles '
+        "are of successful probes while the collector's machine was not overloaded, accurate to 1%.</p></footer>"
     ).format(formatting.exact(report.at, UTC))
     return Markup(
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -67,7 +67,7 @@ def _places(report: Report) -> str:
 
 def _period(report: Report) -> str:
     if report.until < report.month.until:
-        return f"until {formatting.clock(report.until, UTC)}: the month is not over"
+        return f"until {formatting.clock(report.until, UTC)}; the month is not over"
     if report.first_at > report.month.since:
         return f"probed since {formatting.clock(report.first_at, UTC)}"
     return "the complete month"
@@ -96,7 +96,7 @@ def _uptime(report: Report) -> Markup:
     uptime = report.uptime
     coverage = formatting.percent(uptime.coverage)
     if uptime.share is None:
-        number, interval = "not enough data", f"below half coverage ({coverage}) there is no number"
+        number, interval = "not enough data", f"coverage is {coverage}, below 50%"
     else:
         number = formatting.percent(uptime.share)
         interval = f"{formatting.bounds(uptime.interval)}% (Wilson, {formatting.probes(uptime.probes)})"
@@ -110,7 +110,7 @@ def _uptime(report: Report) -> Markup:
                 ("95% confidence interval", interval),
                 ("Coverage", f"{coverage} of {formatting.duration(uptime.window_s)} was decided by a probe"),
                 ("Down", formatting.duration(uptime.down_s)),
-                ("If all undecided time was down, or up", f"{low}, or {high}"),
+                ("If all undecided time was down / up", f"{low} / {high}"),
             ]
         ),
     )
@@ -195,6 +195,6 @@ def _usage(report: Report) -> Markup:
                 f"{formatting.count(total['prompt_tokens'])} prompt, "
                 f"{formatting.count(total['completion_tokens'])} completion",
             ),
-            ("Cost", cost + (f", and {formatting.probes(unpriced)} at an unknown price" if unpriced else "")),
+            ("Cost", cost + (f", and {formatting.probes(unpriced)} at unknown cost" if unpriced else "")),
         ]
     )

@@ -1,5 +1,5 @@
-"""`/report/{name}`: a target's month as a page to print. Who may read the API may read it, and who has a link that the
-model page gave out.
+"""`/report/{name}`: a target's month as a page to print, for everyone who may read the API or has a link from the model
+page.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])", re.ASCII)
 
 
 def link(name: str, month: Month | None = None, location: str | None = None) -> str:
-    """The address of a report, relative to the dashboard's pages; of the current month, where none is named."""
+    """The address of a report, relative to the dashboard's pages; without a month, of the current one."""
     query = ({"month": str(month)} if month else {}) | ({"location": location} if location else {})
-    told = _told(name, query)
-    query |= {"ticket": access.ticket(told)} if access.guard() == "login" else {}
+    purpose = _ticket_purpose(name, query)
+    query |= {"ticket": access.ticket(purpose)} if access.guard() == "login" else {}
     return f"{PREFIX[1:]}{quote(name, safe='')}" + (f"?{urlencode(query)}" if query else "")
 
 
 def report(request: Request) -> Answer:
-    """The page of the month that the query names, of all locations unless it names one."""
+    """The report of the query's month, over all locations unless the query names one."""
     name, url, now = _name(request), store_url(), now_ms()
     month = _month(one(request, "month"), now)
     targets, location = asked(request, url, name), one(request, "location")
@@ -51,12 +51,12 @@ def report(request: Request) -> Answer:
 
 
 def ticket_for(request: Request) -> str:
-    """What a ticket in this request would have to be for."""
+    """The purpose that a ticket in this request must have."""
     query = {key: value for key in ("month", "location") if (value := request.query_params.get(key))}
-    return _told(_name(request), query)
+    return _ticket_purpose(_name(request), query)
 
 
-def _told(name: str, query: dict[str, str]) -> str:
+def _ticket_purpose(name: str, query: dict[str, str]) -> str:
     return f"{PREFIX}{quote(name, safe='')}?{urlencode(query)}"
 
 
@@ -69,8 +69,8 @@ def _month(text: str | None, now: int) -> Month:
         return Month.of(now)
     written = _MONTH.fullmatch(text)
     if written is None:
-        raise ApiError(f"month={text[:50]!r} is no month: write it as 2026-11")
+        raise ApiError(f"month={text[:50]!r} is not a month: write it as 2026-11")
     month = Month(int(written[1]), int(written[2]))
     if month > Month.of(now):
-        raise ApiError(f"{month} has not begun (UTC)")
+        raise ApiError(f"{month} is in the future (UTC)")
     return month

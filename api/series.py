@@ -78,8 +78,8 @@ def target_series(request: Request, name: str) -> Answer:
 
 
 def _stepped(url: str, name: str, window: TimeRange, asked_ms: int | None) -> tuple[int, SteppedRollups]:
-    """The length of the steps and what they came to. Without a length that was asked for: hours, where finer steps
-    cannot be told any more.
+    """The length of the steps, and the roll-ups in them. Unless a length was requested, hours where finer steps are no
+    longer stored.
     """
     step_ms = asked_ms or _good_step(window.until - window.since)
     _refuse_too_many(window.since, window.until, step_ms)

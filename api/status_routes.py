@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from api import status_page
-from api.encodings import accepted
+from api.encodings import accepted_encodings
 from pages.queries import access, source
 from pages.queries.public_status import PublicStatus, load_public_status
 from store import StoreError
@@ -177,7 +177,7 @@ async def _send_page(page: Page, scope: Scope, send: Send) -> None:
     headers, body, status = list(page.headers), page.body, 200
     if page.etag.decode() in asked.get("if-none-match", ""):
         status, body = 304, b""
-    elif accepted(asked.get("accept-encoding", ""), ("gzip",)):
+    elif accepted_encodings(asked.get("accept-encoding", ""), ("gzip",)):
         body = page.zipped
         headers.append((b"content-encoding", b"gzip"))
     if status != 304:

@@ -23,7 +23,7 @@ with st.container(border=True, key="card_request"):
     form = routing_plans.controls()
 endpoints = cache.endpoints(url, model)
 plans = routing_plans.plans(url, model, endpoints, form, time_range.current(), now_ms())
-with theme.card("plans", "Endpoints", "in the order in which they would be tried by what is reported"):
+with theme.card("plans", "Endpoints", "in the order in which they would be tried, by the reported numbers"):
     st.html(routing_plans.plans_table(plans))
 if plans[0].plan.excluded:
     st.html(routing_plans.skipped_endpoints(plans[0].plan))

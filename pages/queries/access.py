@@ -1,5 +1,5 @@
-"""Who may see the dashboard. On loopback: whoever is on this machine. Elsewhere: who logs in and is on the list, or
-who knows the password (`sessions.py`).
+"""Who may see the dashboard. On loopback: every user of this machine. Elsewhere: viewers who log in and are listed, or
+who know the password (`sessions.py`).
 
 A login is Streamlit's own (OpenID Connect, the section `[auth]` of `.streamlit/secrets.toml`). Its section `[uptoken]`
 has the list: `allowed_emails`, addresses or `@example.com` for all of a domain, for providers that verify addresses;
@@ -129,7 +129,7 @@ def refuse_wrong_settings() -> None:
 
 
 def _sign_in_kind() -> Literal["login", "password"] | None:
-    """How viewers sign in; null where they need not. Raises AccessError and PasswordError."""
+    """How viewers sign in; null if they need not. Raises AccessError and PasswordError."""
     has_login, _ = sign_in_settings()
     has_password = sessions.password() is not None
     if has_login and has_password:
@@ -138,7 +138,7 @@ def _sign_in_kind() -> Literal["login", "password"] | None:
 
 
 def guard() -> Guard:
-    """What stands before the pages: nothing, a login, a password, or a closed door."""
+    """What protects the pages: nothing, a login or a password; `closed` if nobody may see them."""
     try:
         kind = _sign_in_kind()
     except (AccessError, PasswordError):
@@ -177,8 +177,8 @@ def may_see_status() -> bool:
 
 
 def reach(authorization: str | None, session: str | None = None) -> Reach:
-    """How much of the API a request may read, by its `Authorization` header and the cookie of who signed in with the
-    password: everything on loopback and with one of them, else what the public status page shows, where that is open.
+    """How much of the API a request may read, by its `Authorization` header and its session cookie: everything on
+    loopback or with one of them, else what the public status page shows, if that is open.
     """
     door = guard()
     if door in ("none", "closed"):
@@ -226,7 +226,7 @@ def _signing_key() -> str | bytes:
 
 
 def may_download(query: str, shown: str | None, authorization: str | None = None, session: str | None = None) -> bool:
-    """Whether a download may be had: by who may read the whole API, and behind a login with a valid ticket."""
+    """Whether a download is allowed: to clients that may read the whole API, and behind a login with a valid ticket."""
     if reach(authorization, session) == "everything":
         return True
     if guard() != "login":

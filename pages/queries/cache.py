@@ -178,7 +178,7 @@ def routes(url: str, names: tuple[str, ...], since: int, until: int) -> list[Rou
 
 
 def read_routes(url: str, names: tuple[str, ...], since: int, until: int) -> list[RoutedProbe]:
-    """The same, not kept, oldest first. Read from the newest one on, a range comes in one piece, in a quarter of the
+    """The same, not cached, oldest first. It reads the newest first, because that takes one query and a quarter of the
     time.
     """
     if not names:
@@ -251,7 +251,7 @@ def alerts_between(url: str, names: tuple[str, ...], since: int, until: int) -> 
 
 @st.cache_resource(ttl=60, max_entries=16, show_spinner=False)
 def identity_epochs(url: str, names: tuple[str, ...], location: str | None = None) -> list[IdentityEpoch]:
-    """The stretches in which these targets served one model, oldest first, without what they are compared with."""
+    """The periods in which these targets served one model, oldest first, without their references."""
     rows = store(url).read(IDENTITY_EPOCHS, Selection(until=_horizon(), targets=names), columns=EPOCH_COLUMNS)
     epochs = [IdentityEpoch(*row) for row in rows]
     return [epoch for epoch in epochs if location in (None, epoch.location)]

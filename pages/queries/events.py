@@ -39,7 +39,7 @@ SAMPLES, FLEET_SAMPLES = 32, 1
 SEARCH_STEP_MS = 300_000
 """For how long the overview shows what was found by searching, as 20 targets of a minute take a second."""
 DECLARED = {"prompt_tokens": "prompt tokens", "system_fingerprint": "fingerprint", "provider": "provider"}
-"""What responses state, by its column: of one that changed, and in the list of events."""
+"""Columns in which responses describe themselves, and their names in events."""
 _SAMPLE_OF = 16
 GAP_BARS = 10_000
 _FIRST_READ = 64
@@ -159,29 +159,31 @@ def _first_served(url: str, target: Target, since: int, until: int) -> ServedMod
 
 
 def _declared(history: TargetHistory) -> Iterator[Event]:
-    """What responses state of themselves, beside the model: of a router's free choice of providers nothing."""
+    """Changes of what responses state besides the model; not of the provider where a router chooses it."""
     target, since, until = history.target, history.asked_since, history.ends
     names = [name for name in DECLARED if target.provider is not None or name != "provider"]
     if since >= until:
         return
     edges = [since + number * (until - since) // SAMPLES for number in range(SAMPLES + 1)]
     reads = [
-        list(_stated(history.url, target, began, ended, limit=_SAMPLE_OF))
+        list(_read_stated(history.url, target, began, ended, limit=_SAMPLE_OF))
         for began, ended in pairwise(edges)
         if began < ended
     ]
     for name in names:
-        samples = [_usual(rows, name) for rows in reads]
+        samples = [_most_frequent(rows, name) for rows in reads]
 
         def find(began: int, ended: int, name: str = name) -> ServedModel | None:
-            rows = (row for row in _stated(history.url, target, began, ended) if row[name] is not None)
+            rows = (row for row in _read_stated(history.url, target, began, ended) if row[name] is not None)
             return next((ServedModel(row["at"], str(row[name])) for row in rows), None)
 
         yield from declared_events(DECLARED[name], target.name, target.location, samples, find)
 
 
-def _stated(url: str, target: Target, since: int, until: int, limit: int | None = None) -> Iterator[dict[str, Any]]:
-    """What the good probes of a range state that decide the target's uptime: their prompts are of one kind."""
+def _read_stated(
+    url: str, target: Target, since: int, until: int, limit: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """What successful probes of the deciding profile state in a range: their prompts are of one kind."""
     columns = ("started_at", "location", "profile", "outcome", *DECLARED)
     selection = Selection(since, until, (target.name,))
     for at, *series, outcome, tokens, fingerprint, provider in cache.store(url).read(
@@ -191,8 +193,8 @@ def _stated(url: str, target: Target, since: int, until: int, limit: int | None 
             yield dict(zip(("at", *DECLARED), (at, tokens, fingerprint, provider), strict=True))
 
 
-def _usual(rows: Iterable[dict[str, Any]], name: str) -> ServedModel | None:
-    """What most of some responses state, at the first of them that does."""
+def _most_frequent(rows: Iterable[dict[str, Any]], name: str) -> ServedModel | None:
+    """The most frequent value among some responses, at the first of them that states it."""
     known = [(row["at"], str(row[name])) for row in rows if row[name] is not None]
     counted = Counter(value for _, value in known).most_common(1)
     return next((ServedModel(at, value) for at, value in known if value == counted[0][0]), None)

@@ -13,6 +13,6 @@ def store_url() -> str:
 
 
 def base_path() -> str:
-    """Streamlit's `server.baseUrlPath` as a path begins with it, such as `/uptoken`; empty without one."""
+    """Streamlit's `server.baseUrlPath` with a leading slash, such as `/uptoken`; empty without one."""
     path = (st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{path}" if path else ""

@@ -241,7 +241,7 @@ def target_histories(
 
 
 def fleet_bars(histories: Sequence[TargetHistory], most: int = BARS) -> list[status_bars.Bar]:
-    """One strip for several targets: each bar adds up what was decided of all of them. At least one is given."""
+    """The status bars of several targets together: each bar adds up the decided time of all. Needs at least one."""
     began = min(
         status_bars.bars_begin_at(one.since, one.ends, one.first_at, one.target.every_s, most) for one in histories
     )

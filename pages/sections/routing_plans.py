@@ -33,7 +33,7 @@ from store.schema import Endpoint
 HEAD = theme.head(
     "Routing",
     "Which endpoints would serve this request, in which order, at what cost and how fast. The rules are those the "
-    "router documents; the numbers are what it reports, beside what your probes measured.",
+    "router documents; the numbers are what it reports, next to your own measurements.",
 )
 STRATEGIES: dict[str, tuple[Strategy, Sort | None]] = {
     "Effective cost": ("good_response", None),
@@ -74,7 +74,7 @@ class RoutingForm:
 
 @dataclass(frozen=True)
 class PlanCard:
-    """One plan and how it is headed."""
+    """One plan and its heading."""
 
     key: str
     heading: str
@@ -173,7 +173,7 @@ def _measured(url: str, model: str, endpoints: list[Endpoint], window: TimeRange
 
 
 def plans_table(plans: list[PlanCard]) -> Markup:
-    """Each endpoint by both plans, side by side, in the order of the first; above it what to expect by each."""
+    """Each endpoint in both plans, side by side, in the order of the first; above them what to expect from each."""
     reported, measured = (card.plan for card in plans)
     if not reported.offers:
         return Markup('<div class="u">No endpoint can serve this request.</div>')
@@ -192,7 +192,7 @@ def plans_table(plans: list[PlanCard]) -> Markup:
 
 
 def _expected(card: PlanCard) -> Markup:
-    """What the request costs and how long it takes by one plan."""
+    """The expected cost and duration of the request under one plan."""
     plan, seconds = card.plan, card.plan.expected_seconds
     duration = f"{formatting.seconds(seconds)} for the response" if seconds is not None else "duration unknown"
     when = "at the first attempt" if plan.is_sure else "on average at the first attempt"
@@ -207,7 +207,7 @@ def _row(place: int, offer: Candidate, other_place: int, other: Candidate | None
 
 
 def _facts(place: int, offer: Candidate | None) -> list[str | None]:
-    """What one plan says of an endpoint, in the order of the columns; null where it knows nothing."""
+    """One plan's facts about an endpoint, in the order of the columns; null where unknown."""
     if offer is None:
         return [None] * 6
     record = offer.record

@@ -1,4 +1,4 @@
-"""A target's state in words: the same in the overview and in its page's header."""
+"""A target's state in words, the same on the overview and in the header of its page."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from stats.incidents import TargetState
 from store.schema import Probe, Target
 
 RESTED = ("not_counted", "paused", "stale", "never")
-"""States that say nothing more than that a resting target is not probed."""
+"""States that mean no more than that a resting target is not probed."""
 
 
 def why_key(target: Target, about: Literal["state", "uptime"]) -> str:
-    """What a click on a target's state or uptime asks the dashboard to explain (`pages.sections.why`)."""
+    """The key of what a click on a target's state or uptime explains (`pages.sections.why`)."""
     return json.dumps([target.name, target.location, about])
 
 
@@ -31,7 +31,7 @@ def badge(
     now: int,
     zone: str,
 ) -> Markup:
-    """The state with its mark. `rest` is until when the target rests, and why; `since` follows a state that has a
+    """The state with its mark. `rest`: until when the target rests, and why. `since` is added to a state with a known
     beginning.
     """
     resting = f"resting until {formatting.until(rest[0], zone, now)}" if rest is not None else ""
@@ -49,7 +49,7 @@ def badge(
 
 
 def describe_newest(state: TargetState, newest: Probe | None) -> str:
-    """Why it is degraded, and what the newest probe saw, where the state rests on it."""
+    """Why it is degraded, and the newest probe's result if the state is based on it."""
     if newest is None or newest.outcome != state.outcome:
         return state.note
     seen = f"Newest probe: {formatting.outcome(newest.outcome)}. {formatting.describe_probe(asdict(newest))}"

@@ -1,4 +1,4 @@
-"""Where the dashboard is, on a server that has other things beside it: Streamlit's `server.baseUrlPath`."""
+"""The path below which the dashboard is served: Streamlit's `server.baseUrlPath`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pages.queries.source import base_path
 
 
 def path_below_base(path: str) -> str | None:
-    """A request's path without the base and the slash behind it; null for a path that is elsewhere."""
+    """A request's path without the base and the slash after it; null for a path outside the base."""
     base = base_path()
     if path == base:
         return ""

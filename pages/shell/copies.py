@@ -1,4 +1,4 @@
-"""Compressed copies of files that never change: made once, by a thread that stands back, and kept in a folder."""
+"""Compressed copies of files that never change: made once, by a low-priority thread, and kept in a folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Encoding:
-    """How bytes are compressed, and undone."""
+    """How to compress bytes, and to decompress them."""
 
     compress: Callable[[bytes], bytes]
     decompress: Callable[[bytes], bytes]
@@ -34,12 +34,12 @@ ENCODINGS = {
     "br": Encoding(lambda raw: brotli.compress(raw, quality=11, lgwin=24), brotli.decompress),
     "gzip": Encoding(lambda raw: gzip.compress(raw, 9, mtime=0), gzip.decompress),
 }
-"""By their names in HTTP, the best first. Browsers take `br` over HTTPS and on loopback alone."""
+"""By their names in HTTP, the best first. Browsers accept `br` only over HTTPS and on loopback."""
 
 
 class Copies:
-    """Of the files below `root` that are `names`, kept in `folder` and in memory. What is not there yet, is served
-    without: 15 seconds of CPU for what the pages need, the first time that this Streamlit runs here.
+    """Copies of the files `names` below `root`, kept in `folder` and in memory. Until a copy is ready, its file is
+    served uncompressed. The first start with a Streamlit version takes 15 seconds of CPU for what the pages need.
     """
 
     def __init__(self, root: Path, folder: Path, names: Iterable[str]) -> None:
@@ -49,25 +49,25 @@ class Copies:
         self._queue: SimpleQueue[tuple[str, str]] = SimpleQueue()
 
     def start(self, first: Iterable[str]) -> None:
-        """Begin with these: gzip takes a second for all of them, so it comes first."""
+        """Make these copies first, beginning with gzip, which takes a second for all of them."""
         first = list(first)
         for encoding in reversed(ENCODINGS):
             for name in first:
-                self._ask(name, encoding)
+                self._enqueue(name, encoding)
         threading.Thread(target=self._work, daemon=True, name="compressed copies").start()
 
     def knows(self, name: str) -> bool:
-        """Whether there is, or will be, a copy of this file."""
+        """Whether this file has a copy, or will have one."""
         return name in self._wanted
 
     def get(self, name: str, encoding: str) -> bytes | None:
-        """The copy; null where there is none yet. Then it is made for the next who asks."""
+        """The copy; null if it is not ready, and then it is made for later requests."""
         body = self._bodies.get((name, encoding))
         if body is None:
-            self._ask(name, encoding)
+            self._enqueue(name, encoding)
         return body
 
-    def _ask(self, name: str, encoding: str) -> None:
+    def _enqueue(self, name: str, encoding: str) -> None:
         wanted = self._wanted.get(name, set())
         if encoding in wanted:
             wanted.discard(encoding)
@@ -84,7 +84,7 @@ class Copies:
                 _LOGGER.info("no compressed copy of %s: %s", name, problem)
 
     def _copy(self, name: str, encoding: str) -> bytes:
-        """From the folder, if it is there and is what it should be. The name says of which bytes it is a copy."""
+        """The copy in the folder, if it is intact, else a new one. Its name contains the hash of the file's bytes."""
         raw, how = (self._root / name).read_bytes(), ENCODINGS[encoding]
         path = self._folder / f"{Path(name).name}.{sha256(raw).hexdigest()[:16]}.{encoding}"
         with suppress(OSError, EOFError, zlib.error, brotli.error):
@@ -92,7 +92,7 @@ class Copies:
             if how.decompress(kept) == raw:
                 return kept
         made = how.compress(raw)
-        with suppress(OSError):  # a folder that cannot be written: the copy is kept until the process ends
+        with suppress(OSError):  # if the folder cannot be written, the copy is kept in memory only
             make_private_folder(self._folder)
             with part_file(path) as part:
                 part.write_bytes(made)

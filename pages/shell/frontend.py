@@ -1,7 +1,7 @@
-"""Streamlit's frontend: its files, which of them the first page of a visit needs, and a document that asks for those.
+"""Streamlit's frontend: its files, those that the first page of a visit needs, and a document that preloads them.
 
-Streamlit's own document names what every app needs. What the elements of a page need comes later, when the script has
-sent them: over a network each step costs another round trip, and the charts' code alone a second.
+Streamlit's own document names only what every app needs. The browser loads the code of a page's elements later, when
+the script has sent them: over a network each step costs another round trip, and the charts' code alone takes a second.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ _MORE = {
     "alerts": ("Slider",),
     "export": (*_TABLES, "Checkbox"),
 }
-"""What a page begins with beside `_ALWAYS`. Charts only where there are some: their code is half of all."""
+"""What a page needs besides `_ALWAYS`. Charts only where a page has some: their code is half of everything."""
 _ASKED_FIRST = ("_stcore/health", "_stcore/host-config")
-"""What the frontend asks for before it opens its WebSocket."""
+"""What the frontend requests before it opens its WebSocket."""
 _IMPORTED = re.compile(r"""(?:from|import)\s*["'`]\./([\w.-]+\.js)["'`]""")
 _TEXT = (".js", ".css", ".json", ".svg")
 
 
 @cache
 def page_paths() -> frozenset[str]:
-    """The paths of our pages; the first has none."""
+    """The paths of the pages; that of the overview is empty."""
     return frozenset({"", *(path.stem.replace("_", "-") for path in Path(pages.__file__).parent.glob("[!_]*.py"))})
 
 
 def text_files() -> list[str]:
-    """Relative to `ROOT`: all that shrinks."""
+    """The files that compression makes smaller, relative to `ROOT`."""
     return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "static").rglob("*") if path.suffix in _TEXT)
 
 
 def first_files() -> list[str]:
-    """What the first pages need, the charts' code last, because it takes the longest to compress."""
+    """The files that the pages need at first, smallest first: the charts' code takes the longest to compress."""
     named = re.findall(r"\./(static/(?:js|css)/[\w.-]+)", _index())
     names = dict.fromkeys(named + [name for page in _MORE for name in _scripts(page)])
     return sorted(names, key=lambda name: (ROOT / name).stat().st_size)
@@ -56,7 +56,7 @@ def first_files() -> list[str]:
 
 @cache
 def document(page: str) -> bytes:
-    """Streamlit's document, with links to what this page needs. The charts' code comes last: rows need none of it."""
+    """Streamlit's document, with links that preload what this page needs. The charts' code has a low priority."""
     links = [
         *(f'<link rel="preload" as="fetch" crossorigin href="./{path}">' for path in _ASKED_FIRST),
         *(f'<link rel="modulepreload" crossorigin{_priority(name)} href="./{name}">' for name in _scripts(page)),
@@ -73,12 +73,12 @@ def _index() -> str:
 
 
 def _scripts(page: str) -> list[str]:
-    """Scripts of a page's elements and all that they import, without those that the document names already."""
+    """The scripts of a page's elements and their imports, except those that the document names already."""
     return _with_imports(_files((*_ALWAYS, *_MORE.get(page, ()))))
 
 
 def _files(elements: Iterable[str]) -> list[str]:
-    """Each element's file: its name has a hash in it."""
+    """The file of each element, whose name contains a hash."""
     return [str(path.relative_to(ROOT)) for name in elements for path in (ROOT / SCRIPTS).glob(f"{name}.*.js")]
 
 

@@ -1,4 +1,4 @@
-"""The routes beside the pages under Streamlit's `server.baseUrlPath`, which moves the pages alone."""
+"""The API's routes below Streamlit's `server.baseUrlPath`, which moves only the pages."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pages.queries.source import base_path
 
 
 class RoutesBelowBase:
-    """ASGI middleware: a request for one of `routes` below the base path is answered as one without it. Both are
-    served, so that it makes no difference whether a proxy passes the base path on.
+    """ASGI middleware: serves `routes` below the base path as well as without it, whether or not a proxy passes the
+    base path on.
     """
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:

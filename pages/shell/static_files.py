@@ -1,4 +1,4 @@
-"""Streamlit's static files, compressed, and its document with what a page needs first."""
+"""Streamlit's static files, compressed, and its document with preload links."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.encodings import accepted
+from api.encodings import accepted_encodings
 from pages.shell import frontend
 from pages.shell.base_path import path_below_base
 from pages.shell.copies import ENCODINGS, Copies
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "cache"
 _FOR_EVER = "public, immutable, max-age=31536000"
-"""As Streamlit says it of its files, because their names have hashes in them."""
+"""As Streamlit serves its files, because their names contain hashes."""
 
 
 class StaticFiles:
-    """ASGI middleware. A request for a part of a file, or from a client that takes no compression, is Streamlit's."""
+    """ASGI middleware. Requests for a part of a file, or without an accepted encoding, are passed on to Streamlit."""
 
     def __init__(self, app: ASGIApp, folder: Path = FOLDER) -> None:
         self._app = app
@@ -44,14 +44,14 @@ class StaticFiles:
         await self._app(scope, receive, send)
 
     def _file(self, name: str, asked: Headers) -> Response | None:
-        for encoding in accepted(asked.get("accept-encoding", ""), ENCODINGS):
+        for encoding in accepted_encodings(asked.get("accept-encoding", ""), ENCODINGS):
             if body := self._copies.get(name, encoding):
                 return _response(body, encoding, mimetypes.guess_type(name)[0], _FOR_EVER, asked)
         return None
 
 
 def _page(path: str, asked: Headers) -> Response:
-    encoding = next(iter(accepted(asked.get("accept-encoding", ""), ENCODINGS)), None)
+    encoding = next(iter(accepted_encodings(asked.get("accept-encoding", ""), ENCODINGS)), None)
     return _response(_document(path, encoding), encoding, "text/html", "no-cache", asked)
 
 
@@ -62,7 +62,7 @@ def _document(path: str, encoding: str | None) -> bytes:
 
 
 def _response(body: bytes, encoding: str | None, media_type: str | None, keep: str, asked: Headers) -> Response:
-    """The bytes, or 304 for who has them."""
+    """The bytes, or 304 for a client that has them."""
     tag = f'"{sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": keep, "Vary": "Accept-Encoding"}
     if tag in asked.get("if-none-match", ""):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.encodings import accepted
+from api.encodings import accepted_encodings
 
 
 @pytest.mark.parametrize(
@@ -25,4 +25,4 @@ from api.encodings import accepted
     ],
 )
 def test_only_what_the_header_allows_is_taken_the_best_first(header: str, takes: list[str]) -> None:
-    assert accepted(header, ("br", "gzip")) == takes
+    assert accepted_encodings(header, ("br", "gzip")) == takes

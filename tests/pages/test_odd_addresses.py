@@ -168,6 +168,6 @@ def test_behind_a_login_any_bytes_as_a_ticket_are_refused_in_a_sentence(
         answer = client.get(f"/api/export.csv?ticket={ticket}")
         assert (answer.status_code, answer.text) == (
             403,
-            "log in to the dashboard, and take the link from its Export page\n",
+            "Log in to the dashboard and use the link on its Export page.\n",
         )
         assert not re.search("Error|Traceback", answer.text)
