@@ -8,7 +8,7 @@ from decimal import Decimal
 from collectors.http.adaptations import Change
 from collectors.http.prompt import PROMPT_TOKENS_AT_MOST
 from collectors.request import most_output_tokens
-from routing.prices import FREE, Price, highest_cost, listed_price
+from routing.prices import FREE, Price, highest_cost, is_of_provider, listed_price
 from settings.targets import Config, ProbeTarget
 from store.schema import Endpoint, Model
 
@@ -50,9 +50,9 @@ def endpoint_prices(target: ProbeTarget, config: Config, endpoints: Iterable[End
     has_own = target.usd_per_million_input is not None and target.usd_per_million_output is not None
     if has_own or not is_routed(target, config):
         return []
-    wanted = (target.provider or "").lower()
+    provider = target.provider
     rows = (row for row in endpoints if row.model == target.model and row.valid_to is None)
-    named = [row for row in rows if wanted in ("", row.tag.lower(), row.tag.partition("/")[0].lower())]
+    named = [row for row in rows if not provider or is_of_provider(row.tag, provider)]
     return [price for row in named if (price := listed_price(row)) is not None]
 
 

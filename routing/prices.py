@@ -201,6 +201,11 @@ class Price:
 FREE = Price({"input": NOTHING, "output": NOTHING})
 
 
+def is_of_provider(tag: str, provider: str) -> bool:
+    """Whether an endpoint's tag (`deepinfra/bf16`) is of a provider that a target is pinned to, in any case."""
+    return provider.lower() in (tag.lower(), tag.partition("/")[0].lower())
+
+
 def listed_price(row: Endpoint | Model) -> Price | None:
     """What a catalog says of a price; null when it is not known or depends on the route."""
     price_in, price_out = _decimal(row.usd_per_million_input), _decimal(row.usd_per_million_output)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from collectors.http.adaptations import Change
 from collectors.prices import is_routed, price_of
 from collectors.relay.observed import LatelyReported, lately_reported, recent_cached_shares, recent_performance
-from routing.prices import Price
+from routing.prices import Price, is_of_provider
 from routing.selection import EndpointPerformance
 from settings.targets import Config, ProbeTarget
 from store import Selection, Store
@@ -80,8 +80,8 @@ def _model_of(target: ProbeTarget, config: Config, models: Iterable[Model]) -> M
 
 def _endpoint_of(target: ProbeTarget, config: Config, endpoints: Iterable[Endpoint]) -> Endpoint | None:
     """The catalog's row of the provider that a routed target is pinned to."""
-    if target.provider is None or not is_routed(target, config):
+    provider = target.provider
+    if provider is None or not is_routed(target, config):
         return None
-    wanted = target.provider.lower()
     rows = [row for row in endpoints if row.model == target.model]
-    return next((row for row in rows if wanted in (row.tag.lower(), row.tag.partition("/")[0].lower())), None)
+    return next((row for row in rows if is_of_provider(row.tag, provider)), None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pages.queries import cache
+from routing.prices import is_of_provider
 from store.schema import Endpoint, Model, Target
 
 
 def priced_row(url: str, target: Target, model: Model | None) -> Model | Endpoint | None:
     """The endpoint of the provider that the target is pinned to, else its `model`."""
-    if target.provider is None:
+    provider = target.provider
+    if provider is None:
         return model
     listed = cache.endpoints(url, target.model)
-    pinned = (row for row in listed if target.provider in (row.provider, row.tag, row.tag.partition("/")[0]))
-    return next(pinned, model)
+    return next((row for row in listed if row.provider == provider or is_of_provider(row.tag, provider)), model)

@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.queries import cache, traffic
 from pages.queries.target_history import TargetHistory
+from routing.prices import is_of_provider
 from settings.addresses import ip_address_of, is_loopback
 from stats.situation import Observation
 from store import Selection
@@ -75,12 +76,8 @@ def host_of(target: Target) -> str:
 def _claimed(target: Target, by_tag: Mapping[str, float]) -> Share | None:
     """The lowest and highest reported uptime; for a target pinned to a provider, of that provider's endpoints."""
     provider = target.provider
-    mine = [share for tag, share in by_tag.items() if provider is None or _is_of(tag, provider)]
+    mine = [share for tag, share in by_tag.items() if provider is None or is_of_provider(tag, provider)]
     return (min(mine), max(mine)) if mine else None
-
-
-def _is_of(tag: str, provider: str) -> bool:
-    return provider.lower() in (tag.lower(), tag.partition("/")[0].lower())
 
 
 # 10 ms a model with 90 days of reports: only the very first viewer waits for it

@@ -11,17 +11,18 @@ import streamlit as st
 
 from api.downloads import link as download_link
 from api.report_routes import link as report_link
+from pages.components import formatting
 from pages.components.copy_menu import BASE, PAGE, CopyItem, MenuLink, copy_menu
 from pages.queries import access, cache
 from pages.queries.time_range import TimeRange
 from pages.sections import compare_targets
 from pages.shell.time_range import in_link
 from store import Selection
+from store.clock import MINUTE_MS
 from store.formats import iso
 from store.schema import Target
 
 COMPARE = Path(__file__).resolve().parents[1] / "compare.py"
-MINUTE_MS = 60_000
 
 
 def neighbours(names: Sequence[str], name: str | None) -> None:
@@ -38,7 +39,7 @@ def neighbours(names: Sequence[str], name: str | None) -> None:
             icon=f":material/{icon}:",
             icon_position="left" if text == "Previous" else "right",
             key=key,
-            help=other or None,
+            help=formatting.as_markdown(other) if other else None,
             disabled=other is None,
             on_click=_choose,
             args=(other,),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from pages.components import code_block
+from pages.components import code_block, formatting
 from pages.queries import cache, source
 from pages.shell import help, sign_in
 from store import NoStoreError, StoreError
@@ -130,7 +130,8 @@ def unknown_location(name: str, asked: str | None, places: Sequence[str]) -> Non
     """Say that a link leads to a location that does not probe this target."""
     if asked and asked not in places:
         asked = asked.replace("`", "")[:100]
-        st.warning(f"{name} is not probed from `{asked}`. Another location is shown.", icon=":material/link_off:")
+        label = formatting.as_markdown(name)
+        st.warning(f"{label} is not probed from `{asked}`. Another location is shown.", icon=":material/link_off:")
 
 
 _UNKNOWN = "unknown_target"

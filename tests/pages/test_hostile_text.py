@@ -64,6 +64,8 @@ def test_what_comes_from_outside_is_shown_as_text(
     assert SCRIPT not in text
     if page in ("overview", "model") and word is SCRIPT:
         assert "&lt;img src=x onerror=alert(1)&gt;" in text, "this looks at too little"
+    for element in app.main:  # tooltips are Markdown, too
+        assert "![x](http" not in getattr(getattr(element, "proto", None), "help", ""), element
     for element in app.markdown:
         if not element.allow_html:
             assert "](javascript:" not in re.sub(r"\\\]", "", element.value), element.value

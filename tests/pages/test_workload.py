@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages.conftest import html, metric, open_page, text
+from pages.queries.listed_prices import priced_row
+from store import open_store
+from store.schema import Endpoint, Model
+from tests.factories import target
+from tests.pages.conftest import html, metric, now_ms, open_page, text
 
 SIZE = {"prompt": "2000", "output": "500"}
 
@@ -24,6 +28,20 @@ def test_a_workload_in_the_address_gives_each_target_its_seconds_and_dollars(fil
     assert "10.1 s · $0" in page
     broken = text(html(open_page(**SIZE)).partition('data-target="Broken"')[2].partition('<div class="u-row')[0])
     assert "time unknown · $0.003" in broken  # 2,000 x $1 + 500 x $2 per million; its speed was never measured
+
+
+@pytest.mark.parametrize("pinned", ["deepinfra", "DeepInfra", "Deepinfra", "deepinfra/bf16"])
+def test_a_pinned_target_is_priced_by_its_providers_endpoint_in_any_case(store_at: Path, pinned: str) -> None:
+    now = now_ms()
+    mine = target("Ant", model="m/ant", provider=pinned)
+    model = Model("openrouter", "m/ant", now - 1, usd_per_million_input="1", usd_per_million_output="1")
+    cheap = {"usd_per_million_input": "0.2", "usd_per_million_output": "0.2"}
+    endpoint = Endpoint("openrouter", "m/ant", "deepinfra/bf16", now - 1, provider="DeepInfra", **cheap)
+    store = open_store(f"sqlite:///{store_at}")
+    store.write([mine, model, endpoint])
+    store.close()
+    row = priced_row(f"sqlite:///{store_at}", mine, model)
+    assert row is not None and row.usd_per_million_input == "0.2"
 
 
 def test_links_to_other_pages_carry_the_workload_along(filled: Path) -> None:
