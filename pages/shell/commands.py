@@ -32,6 +32,10 @@ REFUSED_KEY = (
     "dashboard run, and enter that variable's name, such as ACME_API_KEY. Consider replacing the key that you pasted."
 )
 
+_MAYBE_INCOMPLETE = (
+    "Part of it may be done, such as a rename in the file: reload this page, and repeat it in a terminal if needed."
+)
+
 
 @dataclass(frozen=True)
 class CommandResult:
@@ -56,7 +60,7 @@ def run_command(
     try:
         return _result(*_run([command, *words, *(("--", *positional) if positional else ())], timeout_s))
     except subprocess.TimeoutExpired:
-        return CommandResult(error=f"It took longer than {timeout_s:.0f} s and was stopped; nothing was written.")
+        return CommandResult(error=f"It was stopped after {timeout_s:.0f} s. {_MAYBE_INCOMPLETE}")
     except (OSError, ValueError) as problem:  # ValueError: a null character in a value
         return CommandResult(error=_safe(f"The command could not be started: {problem}"))
 
