@@ -84,7 +84,8 @@ def _settings(target: ConfiguredTarget) -> None:
         if tags != before:  # an empty value would be left out; a comma removes all tags
             command = Command("change", (target.name,), options | {"--tags": tags.strip() or ","})
         result = command.run()
-        _report(result, f"“{target.name}” was updated.", _undo("change", result))
+        text = "was updated" if result.document.get("written") else "has these settings already"
+        _report(result, f"“{target.name}” {text}.", _undo("change", result))
 
 
 def _pause(target: ConfiguredTarget, pause: Pause | None) -> None:

@@ -245,6 +245,9 @@ def test_a_target_is_changed_paused_renamed_and_removed_in_the_browser(config: P
     assert config.read_text() == f'{before}every = "5m"\ntags = ["x"]\n'
     _label(app, "button", "Undo").click().run()
     assert config.read_text() == before
+    _label(app, "text_input", "Tags, separated by commas").set_value(",").run()
+    _label(app, "button", "Save changes").click().run()
+    assert app.success[0].value == as_markdown("“-b” has these settings already.") and config.read_text() == before
 
     _label(app, "selectbox", "For").set_value("2 hours").run()
     _label(app, "button", "Pause").click().run()
