@@ -57,7 +57,8 @@ def _label(label: str) -> str:
 def _head(column: Column) -> Markup:
     if column.target is not None:
         swatch = theme.swatch(series_colours.variable(column.number or 0))
-        return Markup("{}<b>{}</b><br><code>{}</code>").format(swatch, column.name, column.target.model)
+        place = Markup("<br>from {}").format(column.location) if column.location else ""
+        return Markup("{}<b>{}</b><br><code>{}</code>{}").format(swatch, column.name, column.target.model, place)
     name = column.model.name if column.model is not None else None
     return Markup("<b>{}</b><br>not probed").format(name or column.name)
 

@@ -48,6 +48,8 @@ class Column:
     history: TargetHistory | None
     estimate: RequestEstimate
     number: int | None = None
+    location: str = ""
+    """Of a target that is probed from several: the one that is shown."""
     differences: Mapping[str, Difference | None] = field(default_factory=dict)
     """By measured column, the difference of the median from the first probed column; empty for that one."""
     best: frozenset[str] = frozenset()
@@ -122,8 +124,11 @@ def _link(text: str, names: list[str]) -> Markup:
 
 def columns(url: str, picked: list[str], window: TimeRange, size: Workload, now: int) -> list[Column]:
     """The data of each."""
-    by_name = {target.name: target for target in reversed(cache.targets(url)) if target.state != "removed"}
-    loaded = [_column(url, name, by_name.get(name), window, size, now) for name in picked]
+    by_name: dict[str, list[Target]] = defaultdict(list)
+    for target in cache.targets(url):
+        if target.state != "removed":
+            by_name[target.name].append(target)
+    loaded = [_column(url, name, by_name.get(name, []), window, size, now) for name in picked]
     first = next((column.history for column in loaded if column.history is not None), None)
     return _add_best([_add_differences(column, first) for column in loaded])
 
@@ -196,16 +201,18 @@ def answers_of(history: TargetHistory | None) -> Share | None:
     return None if answers is None or answers.share is None else (answers.share, wilson(answers.share, answers.checked))
 
 
-def _column(url: str, name: str, target: Target | None, window: TimeRange, size: Workload, now: int) -> Column:
+def _column(url: str, name: str, places: list[Target], window: TimeRange, size: Workload, now: int) -> Column:
     known = cache.models(url)
-    if target is None:
+    if not places:
         model = next((m for m in known if m.model == name and m.source == "openrouter"), None)
         return Column(name, None, model, None, _estimate(None, model, size, now))
+    target = places[0]
     model = cache.model_of(target, known)
     history = target_history(url, target, window, now)
     return Column(
         name=name,
         number=series_colours.numbers(url).get(name),
+        location=target.location if len(places) > 1 else "",
         target=target,
         model=model,
         history=history,

@@ -192,6 +192,13 @@ def test_with_several_locations_targets_are_counted_once_or_said_to_be_counted_a
     assert page.text_input(key="find").placeholder == "Search 2 targets by name, model or tag"
 
 
+def test_the_comparison_names_the_location_of_a_target_that_has_several(two_places: None) -> None:
+    page = html(open_page("compare.py", **{"with": ["Ant", "Bee"]}))
+    heads = [text(head) for head in re.findall(r"<th>.*?</th>", page)]
+    assert any(head.startswith("Ant") and head.endswith("from Frankfurt") for head in heads)
+    assert not any(head.startswith("Bee") and "Oslo" in head for head in heads)
+
+
 def test_a_group_counts_a_target_at_several_locations_once(two_places: None, store_at: Path) -> None:
     store = open_store(f"sqlite:///{store_at}")
     for name, place in (("Ant", "Frankfurt"), ("Ant", "Oslo"), ("Bee", "Oslo")):
