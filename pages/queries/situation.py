@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import streamlit as st
 
@@ -47,7 +47,7 @@ def _observation(
         name=target.name,
         location=target.location,
         host=host_of(target),
-        is_remote=_is_remote(urlsplit(target.base_url).hostname or ""),
+        is_remote=_is_remote(target),
         model=target.model,
         provider=target.provider,
         status=state.status,
@@ -62,15 +62,24 @@ def _observation(
     )
 
 
-def _is_remote(host: str) -> bool:
-    """Whether a host is outside the collector's own network: a response from it shows that the network works."""
+def _is_remote(target: Target) -> bool:
+    """Whether a target's host is outside the collector's own network: a response from it shows that the network works."""
+    host = _split(target.base_url).hostname or ""
     address = ip_address_of(host)
     return not is_loopback(host) and (not address.is_private if address is not None else "." in host)
 
 
 def host_of(target: Target) -> str:
     """The host of a target's base URL, with its port where it names one."""
-    return urlsplit(target.base_url).netloc.rpartition("@")[2]
+    return _split(target.base_url).netloc.rpartition("@")[2]
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a URL; an invalid one, of an imported row, is all path."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", url, "", "")
 
 
 def _claimed(target: Target, by_tag: Mapping[str, float]) -> Share | None:

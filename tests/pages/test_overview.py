@@ -192,6 +192,14 @@ def test_with_several_locations_targets_are_counted_once_or_said_to_be_counted_a
     assert page.text_input(key="find").placeholder == "Search 2 targets by name, model or tag"
 
 
+def test_a_base_url_that_is_none_from_an_import_leaves_the_overview_standing(four: Path) -> None:
+    store = open_store(f"sqlite:///{four}")
+    store.write([target("Odd", base_url="https://[bad/v1", every_s=60.0), probe(now_ms() - 5_000, target="Odd")])
+    store.close()
+    page = open_page()
+    assert not page.exception and "Odd" in _names(html(page))
+
+
 def test_the_comparison_names_the_location_of_a_target_that_has_several(two_places: None) -> None:
     page = html(open_page("compare.py", **{"with": ["Ant", "Bee"]}))
     heads = [text(head) for head in re.findall(r"<th>.*?</th>", page)]
