@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from collectors import identity
 from collectors.contract import CheckTask
 from collectors.http.dialects import DIALECTS
 from collectors.http.dialects.base import RequestSpec, logprobs_of
+from collectors.http import exchange
 from collectors.http.exchange import Exchange, ProbeRequest
 from collectors.registry import choose_collectors
 from collectors.scheduler.budget import DailyBudget
@@ -25,10 +28,10 @@ from collectors.scheduler.scheduler import Scheduler
 from collectors.scheduler.shared_state import SharedState
 from settings.targets import ConfigError
 from stats.identity_epochs import Known
-from store import Store
+from store import Store, StoreError
 from store.clock import HOUR_MS
 from store.identity_tables import IDENTITY_CHECKS, IDENTITY_EPOCHS, IdentityCheck, IdentityEpoch
-from store.schema import RUNS, Row, Run
+from store.schema import BUDGETS, RUNS, Budget, Row, Run
 from tests.collectors.builders import config, new_store
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, event, usage
 
@@ -277,6 +280,46 @@ def test_a_bug_of_ours_leaves_a_row_and_is_not_repeated_at_once(store: Store, mo
     assert (row.outcome, row.requests) == ("internal_error", 0)
     [run] = [Run(*values) for values in store.read(RUNS)]
     assert "ZeroDivisionError" in (run.error or "")
+
+
+def test_a_store_that_cannot_be_read_leaves_the_slots_of_all_checks_open(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_known, failures = identity.read_known, iter([StoreError("locked")])
+
+    def fail_once(reader: Any, target: Any, *more: Any) -> Known:
+        if target.name == "t1" and (problem := next(failures, None)):
+            raise problem
+        return read_known(reader, target, *more)
+
+    monkeypatch.setattr(identity, "read_known", fail_once)
+    with FaultServer(WITH) as server:
+        settings = config(*[{"base_url": server.url, "identity": "1h"} for _ in range(2)])
+        shared = SharedState(None, "here")
+        loop = Scheduler(
+            settings, store, "here", ConsoleReport(io.StringIO()), choose_collectors(["identity"]), shared
+        )
+        with suppress(StoreError):
+            loop.run_once()
+        assert not list(store.read(IDENTITY_CHECKS))
+        with suppress(StoreError):  # a run reports it once more at its end
+            loop.run_once()
+        loop.close()
+    assert [row[0] for row in store.read(IDENTITY_CHECKS)] == ["t0", "t1"]
+
+
+def test_a_request_that_found_no_descriptor_gives_its_reserved_cost_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(exchange, "exchange", fail)
+    prices = {"usd_per_million_input": 1_000, "usd_per_million_output": 1_000}
+    with FaultServer(WITH) as server:
+        [row] = Checked(store, server, **prices).run()
+    assert row.outcome == "offline"
+    assert [Budget(*values).usd for values in store.read(BUDGETS)] == [0]
 
 
 def test_enough_checks_make_a_reference_and_other_weights_an_epoch(store: Store) -> None:
