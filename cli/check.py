@@ -203,7 +203,7 @@ def _health(url: str) -> int:
 
 
 def _checks(state: SchedulerState, target: ProbeTarget) -> str:
-    """What a target's checks come to in a day, beside its probes."""
+    """The requests and cost of a target's checks in a day; empty without any."""
     if target.waits_for_key:
         return ""
     parts = []

@@ -10,7 +10,9 @@ import typer
 
 
 def password(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write the hash to, for UPTOKEN_PASSWORD_FILE.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file to write the hash to, for UPTOKEN_PASSWORD_FILE.")
+    ],
 ) -> int:
     """Ask for a password twice and write its scrypt hash: password /etc/uptoken/password.
 

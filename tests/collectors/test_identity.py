@@ -16,9 +16,9 @@ from openai.types.chat import ChatCompletionChunk
 
 from collectors import identity
 from collectors.contract import CheckTask
+from collectors.http import exchange
 from collectors.http.dialects import DIALECTS
 from collectors.http.dialects.base import RequestSpec, logprobs_of
-from collectors.http import exchange
 from collectors.http.exchange import Exchange, ProbeRequest
 from collectors.registry import choose_collectors
 from collectors.scheduler.budget import DailyBudget
@@ -296,9 +296,7 @@ def test_a_store_that_cannot_be_read_leaves_the_slots_of_all_checks_open(
     with FaultServer(WITH) as server:
         settings = config(*[{"base_url": server.url, "identity": "1h"} for _ in range(2)])
         shared = SharedState(None, "here")
-        loop = Scheduler(
-            settings, store, "here", ConsoleReport(io.StringIO()), choose_collectors(["identity"]), shared
-        )
+        loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), choose_collectors(["identity"]), shared)
         with suppress(StoreError):
             loop.run_once()
         assert not list(store.read(IDENTITY_CHECKS))

@@ -142,9 +142,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_nothing_changes(tmp_path: P
     path.write_bytes(TEXT.replace("\n", "\r\n").encode())
     (tmp_path / "targets.toml.backups").write_text("in the way")
     before = path.read_bytes()
-    with pytest.raises(
-        OSError, match="targets.toml could not be changed .File exists: .*: this needs write access"
-    ):
+    with pytest.raises(OSError, match="targets.toml could not be changed .File exists: .*: this needs write access"):
         write_edit(_added(path))
     assert path.read_bytes() == before
     (tmp_path / "targets.toml.backups").unlink()

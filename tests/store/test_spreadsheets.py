@@ -110,7 +110,7 @@ def test_the_commands_write_a_mark_and_take_the_file_back_or_leave_the_store_as_
     assert run("export", "probes", "--bom", "--output", str(path)).returncode == 0
     assert path.read_bytes().startswith(codecs.BOM_UTF8 + b"target,started_at,")
     refused = run("export", "probes", "--bom", "--format", "jsonl")
-    assert refused.returncode == 2 and "it is for CSV alone, and this is jsonl" in refused.stderr
+    assert refused.returncode == 2 and "only a CSV file has one, and this is jsonl" in refused.stderr
     path.write_bytes(saved_again(exported(PROBES, ROWS), PROBES).replace(b";7,0;", b";7.0;"))
     refused = run("import", "probes", str(path))
     assert refused.returncode == 2 and "save the file with one of them; nothing was imported" in refused.stderr
