@@ -116,7 +116,8 @@ def ollama_host(value: str) -> str:
     host, _, port = netloc.rpartition(":")
     if not port.isdecimal():
         host, port = netloc, "11434"
-    return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '[::]') else host}:{port}{slash}{path}"
+    host = "127.0.0.1" if host in ("", "0.0.0.0", "[::]") else host  # nosec B104  where it listens, not where it is
+    return f"http://{host}:{port}{slash}{path}"
 
 
 def _openrouter(request: AddRequest) -> tuple[list[Draft], dict[str, Any]]:
