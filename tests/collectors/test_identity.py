@@ -8,6 +8,7 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,16 @@ def test_a_check_costs_what_its_tokens_cost(store: Store) -> None:
     assert row.cost_usd == pytest.approx((18 * 1 + 2 * 2) / 1e6)
 
 
+def test_a_request_that_was_refused_leaves_the_cost_of_the_others_known() -> None:
+    [target] = config({"identity": "1h"}).targets
+    results = [Exchange("caller_error", http_status=400), Exchange("timeout")]
+    task = CheckTask(
+        target, "here", lambda *_: results.pop(0), lambda one, _: 0.5 if one.outcome == "timeout" else None
+    )
+    [row] = [one for one in identity.check_once(task, Known()).rows if isinstance(one, IdentityCheck)]
+    assert (row.requests, row.cost_usd) == (2, 0.5)
+
+
 def test_a_restart_repeats_no_check_before_its_time(store: Store) -> None:
     with FaultServer(WITH) as server:
         checked = Checked(store, server, identity="7d")
@@ -267,6 +278,30 @@ def test_each_location_has_checks_and_epochs_of_its_own(store: Store) -> None:
     [target] = checked.config.targets
     known = identity.read_known(store, target, "there", checked.checks[-1].started_at + HOUR_MS)
     assert [check.location for check in known.checks] == ["there"]
+
+
+def test_a_check_reads_as_much_of_a_long_history_as_of_a_short_one(store: Store) -> None:
+    now = 2_000 * HOUR_MS
+    [target] = config({"identity": "1h"}).targets
+    history: list[Row] = [IdentityEpoch("t0", "here", 0, "logprobs", 0, 0, 1, reference='[["a"]]', calibration="[0]")]
+    history += [
+        IdentityCheck("t0", n * HOUR_MS, place, "logprobs", "ok", 2, epoch_at=0, score=float(n))
+        for n in range(1, 1_500)
+        for place in ("here", "there")
+    ]
+    store.write([replace(history[0], ended_at=None), *history[1:]])
+    rows = 0
+
+    class Reader:
+        def read(self, *args: Any, **named: Any) -> Iterator[Any]:
+            nonlocal rows
+            for row in store.read(*args, **named):
+                rows += 1
+                yield row
+
+    known = identity.read_known(Reader(), target, "here", now)
+    assert [score for _, score in known.scores] == [float(n) for n in range(1_020, 1_500)]
+    assert rows < 2_998
 
 
 def test_a_bug_of_ours_leaves_a_row_and_is_not_repeated_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
