@@ -71,8 +71,8 @@ class Occurrences:
         return self._of_series.get((target, channel), {}).values()
 
     def lately(self, target: str, channel: str, now: int) -> list[Alert]:
-        """Those that opened or closed in the last hour, and some more: looking through all of 40 days at each
-        probe of a flapping target takes a millisecond.
+        """Those that opened or closed in the last hour and a little before: going through all of 40 days at each probe
+        of a flapping target takes a millisecond.
         """
         known = self._lately.get((target, channel), {})
         for key in [
@@ -104,11 +104,11 @@ class Occurrences:
         self._changed[key_of(alert)] = alert
 
     def adopt(self, alert: Alert) -> None:
-        """Know of one as the store has it."""
+        """Add one as the store has it; it is not written again."""
         self._keep(alert)
 
     def drop(self, key: Key) -> None:
-        """Know no more of one that another process looks after."""
+        """Forget one that is old, or that another process handles."""
         alert = self._all.pop(key)
         self._of_series[key[0], key[3]].pop(key, None)
         self._lately[key[0], key[3]].pop(key, None)

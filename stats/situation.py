@@ -251,7 +251,7 @@ def _traffic(mine: Sequence[Observation], affected: Collection[str]) -> list[Par
 
 
 def _claims_against(seen: Sequence[Observation]) -> list[Part]:
-    """The router's claims about targets whose probes are fine; only where even the best endpoint is that bad."""
+    """The router's claims about targets whose probes are fine; only where even the best endpoint is bad."""
     low = {one.name: one.claimed for one in seen if one.claimed is not None and one.claimed[1] < LOW_CLAIM}
     if not low:
         return []
@@ -280,7 +280,8 @@ def _fine(seen: Sequence[Observation]) -> list[Part]:
     names = {one.name for one in seen}
     up = {one.name for one in seen if one.status in _ANSWERING}
     if not up:
-        return [Part(f"none of {'its' if len(names) == 1 else 'their'} probes counted recently", "status", "not_counted")]
+        whose = "its" if len(names) == 1 else "their"
+        return [Part(f"none of {whose} probes counted recently", "status", "not_counted")]
     if up == names:
         return [Part(f"{_all(names)} up", "targets"), *_new(seen, up)]
     parts = [Part(f"{len(up):,d} of {len(names):,d} targets {'is' if len(up) == 1 else 'are'} up", "targets")]

@@ -37,7 +37,7 @@ class Counted:
 
 
 def classify_probe(outcome: str, stands_for_s: float, measured_outcome: str | None = None) -> Counted:
-    """How a probe counts. A failed first attempt decides no time: the probe after it, which confirms it or not, does."""
+    """How a probe counts. A failed first attempt decides no time: the probe that confirms it or not does."""
     reason = REASONS.get(outcome, "")
     if measured_outcome is not None:
         return Counted("paused", f"it was excluded afterwards; measured was {measured_outcome.replace('_', ' ')}")

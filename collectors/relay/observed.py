@@ -1,5 +1,5 @@
-"""Recent performance of the targets in the store: of probes, and of traffic of this relay and others. For choosing among
-endpoints before enough has passed through this process.
+"""Recent performance of the targets in the store: of probes, and of traffic of this relay and others. For choosing
+among endpoints before enough has passed through this process.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ class LatelyReported:
 
 
 def lately_reported(store: Store, targets: Sequence[ProbeTarget], now: int) -> dict[str, LatelyReported]:
-    """By the target's name. The uptime of minutes is that of traffic where enough passed, else that of probes; that of a
-    day is of the attempts and probes of its hours. Times and speeds are of the newest `MOST_LATELY` of each. Raises
-    StoreError.
+    """By the target's name. The uptime of minutes is that of traffic where enough passed, else that of probes; that of
+    a day is of the attempts and probes of its hours. Times and speeds are of the newest `MOST_LATELY` of each.
+    Raises StoreError.
     """
     names = tuple(target.name for target in targets)
     if not names:

@@ -59,7 +59,7 @@ def test_each_entry_is_a_target_or_says_why_it_is_none() -> None:
     assert found["eu"].params == {"api-version": "2024-10-21"}
     assert {name: each.skipped for name, each in found.items() if each.skipped is not None} == {
         "leaky": "its key is written in that file: put it in an environment variable, as os.environ/NAME",
-        "anything": "it stands for any model: name one with --base-url and --model",
+        "anything": "it is a wildcard: add one model with --base-url and --model",
         "cloud": "Uptoken does not know LiteLLM's provider 'bedrock'",
         "elsewhere": "its address is in the variable ACME_BASE",
         "broken": "it has no litellm_params.model",

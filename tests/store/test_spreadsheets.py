@@ -69,7 +69,7 @@ def test_what_a_spreadsheet_saved_comes_back_and_a_sentence_says_how_it_was(
 ) -> None:
     found, said = read(table, saved_again(exported(table, rows), table, **how), tmp_path)
     assert found == rows
-    assert said == [f"rows.csv was read as a spreadsheet saves it, {sentence}"]
+    assert said == [f"rows.csv was read as saved by a spreadsheet, {sentence}"]
 
 
 def test_what_export_writes_needs_no_sentence(tmp_path: Path) -> None:
