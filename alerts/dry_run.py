@@ -76,7 +76,7 @@ def messages_from_facts(
     for known in facts:
         evaluator.pass_time(known.now)
         evaluator.look_around(known)
-        for item in items_of(occurrences.pending(CHANNEL)):
+        for item in items_of(occurrences.pending(CHANNEL), most=None):
             found_at.setdefault((item.part, key_of(item.alert)), known.now)
     return _messages(occurrences, found_at)
 
