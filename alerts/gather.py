@@ -73,7 +73,7 @@ def keep_ms(target: WatchedTarget, subscriptions: Subscriptions, *, may_burn: bo
     return max(needed)
 
 
-def failing_lately(store: Store, targets: Iterable[WatchedTarget], location: str, now: int) -> frozenset[str]:
+def failing_targets(store: Store, targets: Iterable[WatchedTarget], location: str, now: int) -> frozenset[str]:
     """The targets with an objective that failed within the ranges of the error budget rules. Of most there is nothing
     to read here, while six hours of their probes are hundreds of rows each. Raises StoreError.
     """

@@ -114,7 +114,7 @@ def token_chances(pairs: Sequence[TokenChance], palette: Palette) -> go.Figure:
     chart = FigureBuilder(palette, BARS_HEIGHT)
     if not pairs:
         return chart.empty("no first tokens to compare")
-    names = [_shown(pair.token) for pair in pairs]
+    names = [_visible_token(pair.token) for pair in pairs]
     for name, values, colour in (
         ("before", [pair.before for pair in pairs], palette.muted),
         ("now", [pair.after for pair in pairs], palette.accent),
@@ -132,6 +132,6 @@ def token_chances(pairs: Sequence[TokenChance], palette: Palette) -> go.Figure:
     return chart.figure()
 
 
-def _shown(token: str) -> str:
+def _visible_token(token: str) -> str:
     """A token with visible spaces and line breaks."""
     return escape("".join({" ": "␣", "\n": "⏎", "\t": "⇥"}.get(letter, letter) for letter in token[:20]))

@@ -143,12 +143,12 @@ def _checked_every(text: str | None) -> str | None:
 
 
 def _propose(request: AddRequest, source: str | None) -> Proposals:
-    from cli.add_from import take_over
+    from cli.add_from import propose_from_source
     from cli.add_target import propose_target
     from cli.target_names import configured_names
 
     taken = configured_names(request.path)
-    return propose_target(request, taken) if source is None else take_over(request, source, taken)
+    return propose_target(request, taken) if source is None else propose_from_source(request, source, taken)
 
 
 def _list(request: AddRequest, source: str | None, *, as_json: bool) -> int:

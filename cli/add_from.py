@@ -22,7 +22,7 @@ _TAKES = {"ollama": ("base_url",), "openrouter": ("api_key_env", "api_key_file")
 """The options that a source has a use for, of those that say where and what one target is; a file has none."""
 
 
-def take_over(request: AddRequest, source: str, taken: Sequence[str]) -> Proposals:
+def propose_from_source(request: AddRequest, source: str, taken: Sequence[str]) -> Proposals:
     """The targets of a source, each probed once; those that do not respond are skipped. Raises ConfigError."""
     _refuse_unused(request, source)
     lists: dict[str, Any] = {}
@@ -34,15 +34,15 @@ def take_over(request: AddRequest, source: str, taken: Sequence[str]) -> Proposa
     else:
         drafts, skipped = _litellm(Path(source))
     drafts = _choose(request, source, drafts)
-    drafts, doubles = _without_doubles(request, drafts)
+    drafts, duplicates = _skip_duplicates(request, drafts)
     drafts = with_free_names([replace(each, every=request.every, tags=request.tags) for each in drafts], taken)
     if not drafts:
-        return Proposals((), (*skipped, *doubles))
+        return Proposals((), (*skipped, *duplicates))
     config = plan_drafts(request.path, drafts).config
     found = proposals(config, drafts, lists, tests=request.tests, location=request.location)
     good = [each for each in found if each.trial is None or each.trial.is_reached or each.trial.waits_for_key]
     bad = [Skipped(each.draft.name, each.trial.reason) for each in found if each not in good and each.trial]
-    return Proposals(tuple(good), (*skipped, *doubles, *bad))
+    return Proposals(tuple(good), (*skipped, *duplicates, *bad))
 
 
 def list_models(request: AddRequest, source: str | None) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def _choose(request: AddRequest, source: str, drafts: list[Draft]) -> list[Draft
     return [draft for draft in drafts if draft.name in chosen]
 
 
-def _without_doubles(request: AddRequest, drafts: list[Draft]) -> tuple[list[Draft], list[Skipped]]:
+def _skip_duplicates(request: AddRequest, drafts: list[Draft]) -> tuple[list[Draft], list[Skipped]]:
     """Without those that the file has already: the same model at the same address."""
     try:
         known = {(each.base_url, each.model): each.name for each in load(request.path).all_targets}

@@ -21,9 +21,9 @@ from stats.identity_epochs import (
     REFUSED,
     TEXTS,
     Known,
+    evaluate_check,
     hash_text,
     is_learning,
-    take_check,
     write_observed,
 )
 from store.clock import now_ms
@@ -178,7 +178,7 @@ def check_once(task: CheckTask, known: Known) -> CheckResult:
         ended = [] if current is None else [replace(current, ended_at=started_at)]
         epoch = IdentityEpoch(row.target, row.location, started_at, DECLARED, started_at)
         return CheckResult([replace(row, observed=None), *ended, epoch], None)
-    step = take_check(known, row)
+    step = evaluate_check(known, row)
     changed = {epoch.began_at: epoch for epoch in (*known.epochs, *step.epochs)}
     newest = _current([changed[at] for at in sorted(changed)])
     return CheckResult([step.check, *step.epochs], _every_s(task.target, newest))

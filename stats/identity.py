@@ -260,6 +260,6 @@ def size_of(nats: float) -> Size:
     return "small" if nats <= NEARLY_LOSSLESS else "large" if nats > OTHER_WEIGHTS else "medium"
 
 
-def typical(scores: Sequence[float]) -> float | None:
+def median_score(scores: Sequence[float]) -> float | None:
     """The median of some scores; null of none."""
     return median(scores) if scores else None

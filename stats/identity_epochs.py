@@ -22,9 +22,9 @@ from stats.identity import (
     is_like,
     judge,
     learn,
+    median_score,
     score_predictions,
     score_texts,
-    typical,
 )
 from store.identity_tables import IdentityCheck, IdentityEpoch
 
@@ -58,7 +58,7 @@ class Step:
     epochs: tuple[IdentityEpoch, ...] = ()
 
 
-def take_check(known: Known, check: IdentityCheck) -> Step:
+def evaluate_check(known: Known, check: IdentityCheck) -> Step:
     """Evaluate a new check. One that failed or observed nothing changes nothing."""
     mine = read_observed(check)
     if mine is None:
@@ -79,7 +79,7 @@ def take_check(known: Known, check: IdentityCheck) -> Step:
         return Step(check)
     changed = scores[verdict.first :]
     opened = _new_epoch(check, changed[0][0])
-    opened = replace(opened, distance=typical([value for _, value in changed]))
+    opened = replace(opened, distance=median_score([value for _, value in changed]))
     checks = [one for one in (*known.checks, check) if _belongs(one, opened)]
     ended = replace(current, ended_at=opened.began_at)
     return Step(check, (ended, _recognize(opened, (*known.epochs[:-1], ended), checks)))

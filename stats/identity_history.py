@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from stats.identity import LEARNING_CHECKS, Prediction, Splits, judge, rolling_splits, typical
+from stats.identity import LEARNING_CHECKS, Prediction, Splits, judge, median_score, rolling_splits
 from stats.identity_epochs import (
     DECLARED,
     LOGPROBS,
@@ -103,12 +103,12 @@ def distance_between(one: IdentityEpoch, other: IdentityEpoch) -> float | None:
     mine, theirs = read_reference(one), read_reference(other)
     if mine is None or theirs is None or (one.method, other.method) != (LOGPROBS, LOGPROBS):
         return None
-    return typical([score for check in mine if (score := score_of(check, theirs)) is not None])
+    return median_score([score for check in mine if (score := score_of(check, theirs)) is not None])
 
 
 def own_noise(epoch: IdentityEpoch) -> float | None:
     """The median distance of equal checks of an epoch; null while it learns."""
-    return typical(read_calibration(epoch)) if epoch.method == LOGPROBS else None
+    return median_score(read_calibration(epoch)) if epoch.method == LOGPROBS else None
 
 
 def pair_tokens(before: Prediction, after: Prediction, most: int = SHOWN_TOKENS) -> list[TokenChance]:

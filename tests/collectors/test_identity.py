@@ -308,7 +308,7 @@ def test_a_bug_of_ours_leaves_a_row_and_is_not_repeated_at_once(store: Store, mo
     def broken(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(identity, "take_check", broken)
+    monkeypatch.setattr(identity, "evaluate_check", broken)
     with FaultServer(WITH) as server:
         checked = Checked(store, server)
         [row] = checked.run(2, everything=False)
