@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -64,13 +65,21 @@ def read_config(path: Path) -> str:
 def plan_edit(path: Path, change: Callable[[str], str]) -> Edit:
     """Plan a change without writing it. Raises ConfigError when the file is invalid, or the change would make it so."""
     before = read_config(path)
-    if "[[target]]" in before:
+    if _has_targets(before):
         parse(before, path, os.environ)  # an error that was there before is not blamed on the change
     try:
         after = change(before)
     except (UnusualFileError, ValueError) as problem:
         raise ConfigError(f"{path}: {problem}") from problem
     return Edit(path, before, after, parse(after, path, os.environ))
+
+
+def _has_targets(text: str) -> bool:
+    """Whether there is anything to parse before the first target is added; comments are not."""
+    try:
+        return "target" in tomllib.loads(text)
+    except (ValueError, RecursionError):  # `parse` says what is wrong
+        return True
 
 
 def write_edit(edit: Edit) -> str:

@@ -137,6 +137,23 @@ def test_the_first_target_makes_the_file_and_undoing_takes_it_away(tmp_path: Pat
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    "before", ["# an example:\n# [[target]]\n", '[collector]\nevery = "30s"\n# [[target]] goes here\n']
+)
+def test_the_first_target_is_added_to_a_file_of_comments(tmp_path: Path, before: str) -> None:
+    path = tmp_path / "targets.toml"
+    path.write_text(before)
+    write_edit(_added(path))
+    assert path.read_text().startswith(f'{before}\n[[target]]\nname = "c"\n')
+
+
+def test_a_file_that_is_no_toml_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "targets.toml"
+    path.write_text("[collector\n")
+    with pytest.raises(ConfigError, match="is not valid TOML"):
+        _added(path)
+
+
 def test_a_folder_that_cannot_be_written_is_said_and_nothing_changes(tmp_path: Path) -> None:
     path = tmp_path / "targets.toml"
     path.write_bytes(TEXT.replace("\n", "\r\n").encode())
