@@ -106,9 +106,9 @@ def _entry(name: str, named: str, params: Mapping[str, Any]) -> LiteLLMEntry:
         return LiteLLMEntry(name, skipped=f"Uptoken does not know LiteLLM's provider {prefix!r}")
     base_url = _text(params.get("api_base")) or _text(params.get("base_url")) or provider.base_url
     if base_url.startswith(FROM_ENVIRONMENT):
-        return LiteLLMEntry(name, skipped=f"its address is in the variable {base_url.removeprefix(FROM_ENVIRONMENT)}")
+        return LiteLLMEntry(name, skipped=f"its address is in the variable {base_url.removeprefix(FROM_ENVIRONMENT)}: use --base-url")
     if not base_url:
-        return LiteLLMEntry(name, skipped="it has no api_base")
+        return LiteLLMEntry(name, skipped="it has no api_base: use --base-url")
     key = _text(params.get("api_key"))
     if key.startswith(FROM_ENVIRONMENT):
         variable: str | None = key.removeprefix(FROM_ENVIRONMENT)
@@ -117,7 +117,7 @@ def _entry(name: str, named: str, params: Mapping[str, Any]) -> LiteLLMEntry:
             name, skipped="its key is written in that file: put it in an environment variable, as os.environ/NAME"
         )
     else:  # none, or a placeholder such as "none" for a server that wants no key
-        is_own_server = prefix == "openai" and base_url != provider.base_url
+        is_own_server = prefix == "openai" and base_url.rstrip("/") != provider.base_url
         variable = None if key or is_own_server else provider.key_env
     if prefix in ("ollama", "ollama_chat") and not re.search(r"/v\d", base_url):
         base_url = f"{base_url.rstrip('/')}/v1"
