@@ -73,9 +73,8 @@ def add(
         return undo_change(path, undo, as_json=as_json)
     asks = not (as_json or yes or dry_run or show) and can_ask()
     if not (asks or yes or dry_run or show):
-        _refuse_without_terminal(
-            [] if source or base_url else ["--base-url URL"], [] if source or model else ["--model MODEL"]
-        )
+        needed = () if source else (("--base-url URL", base_url), ("--model MODEL", model))
+        _refuse_without_terminal([option for option, given in needed if not given])
     request = AddRequest(
         path, location(), asks, not no_test, name, base_url, tuple(model or ()), _known_api(api),
         _checked_variable(api_key_env), api_key_file, _checked_every(every), split_tags(tags),
@@ -95,8 +94,8 @@ def add(
     return 0 if undo_id is not None or dry_run or asks else 2
 
 
-def _refuse_without_terminal(*missing: list[str]) -> None:
-    options = [*(each for part in missing for each in part), "--yes (or --dry-run, to write nothing)"]
+def _refuse_without_terminal(missing: list[str]) -> None:
+    options = [*missing, "--yes (or --dry-run, to write nothing)"]
     raise typer.BadParameter(f"there is no terminal to ask on: give {', '.join(options)}")
 
 

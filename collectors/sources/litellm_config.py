@@ -106,24 +106,25 @@ def _entry(name: str, named: str, params: Mapping[str, Any]) -> LiteLLMEntry:
         return LiteLLMEntry(name, skipped=f"Uptoken does not know LiteLLM's provider {prefix!r}")
     base_url = _text(params.get("api_base")) or _text(params.get("base_url")) or provider.base_url
     if base_url.startswith(FROM_ENVIRONMENT):
-        return LiteLLMEntry(name, skipped=f"its address is in the variable {base_url.removeprefix(FROM_ENVIRONMENT)}: use --base-url")
+        variable = base_url.removeprefix(FROM_ENVIRONMENT)
+        return LiteLLMEntry(name, skipped=f"its address is in the variable {variable}: use --base-url")
     if not base_url:
         return LiteLLMEntry(name, skipped="it has no api_base: use --base-url")
     key = _text(params.get("api_key"))
     if key.startswith(FROM_ENVIRONMENT):
-        variable: str | None = key.removeprefix(FROM_ENVIRONMENT)
+        key_env: str | None = key.removeprefix(FROM_ENVIRONMENT)
     elif key and looks_secret(key):
         return LiteLLMEntry(
             name, skipped="its key is written in that file: put it in an environment variable, as os.environ/NAME"
         )
     else:  # none, or a placeholder such as "none" for a server that wants no key
         is_own_server = prefix == "openai" and base_url.rstrip("/") != provider.base_url
-        variable = None if key or is_own_server else provider.key_env
+        key_env = None if key or is_own_server else provider.key_env
     if prefix in ("ollama", "ollama_chat") and not re.search(r"/v\d", base_url):
         base_url = f"{base_url.rstrip('/')}/v1"
     version = str(params.get("api_version") or "")  # YAML takes 2024-10-21 for a date
     more = {"api-version": version} if version and provider.api == "azure" else {}
-    return LiteLLMEntry(name, model, base_url, provider.api, variable, more)
+    return LiteLLMEntry(name, model, base_url, provider.api, key_env, more)
 
 
 def _split(named: str) -> tuple[str, str]:
