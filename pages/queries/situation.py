@@ -63,7 +63,7 @@ def _observation(
 
 
 def _is_remote(target: Target) -> bool:
-    """Whether a target is outside the collector's own network, so that a response from it shows that the network works."""
+    """Whether a target is outside the collector's own network: a response from it shows that the network works."""
     host = _split(target.base_url).hostname or ""
     address = ip_address_of(host)
     return not is_loopback(host) and (not address.is_private if address is not None else "." in host)
