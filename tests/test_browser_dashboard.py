@@ -18,7 +18,7 @@ from benchmarks.browser import dashboard_process
 from benchmarks.served import seconds
 from store import open_store
 from store.schema import Probe
-from tests.chromium import assert_fits, open_in
+from tests.chromium import RESTED, assert_fits, open_in
 
 pytestmark = pytest.mark.timeout(300)
 PAGES = {
@@ -34,8 +34,6 @@ PAGES = {
     "system": "system",
     "status": "public-status",
 }
-RESTED = """document.querySelector(
-    '[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stStatusWidget"]') === null"""
 CHARTS = """[...document.querySelectorAll('.js-plotly-plot')].filter(p => p._fullLayout?.meta?.moments)"""
 RANGES = f"{CHARTS}.filter(p => p._fullLayout.xaxis.type === 'date').map(p => p._fullLayout.xaxis.range.join(' to '))"
 CHOSEN = "document.querySelector('.st-key-range [aria-checked=\"true\"]').innerText"
