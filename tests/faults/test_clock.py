@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,12 +46,6 @@ class ShiftedPlace(CliFixture):
     def environment(self) -> dict[str, str]:
         found = super().environment
         return found | {"PYTHONPATH": f"{self.folder}{os.pathsep}{found['PYTHONPATH']}"}
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer(chunked(*GOOD)) as server:
-        yield server
 
 
 @pytest.fixture
