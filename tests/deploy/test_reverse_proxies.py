@@ -106,7 +106,7 @@ def caddy(folder: Path, back: int, _base: str) -> Iterator[tuple[int, int]]:
 def _has_certificate(port: int) -> bool:
     try:
         secured(port).close()
-    except ssl.SSLError:
+    except OSError:
         return False
     return True
 
