@@ -210,11 +210,8 @@ def test_a_channel_that_hangs_delays_no_other(webhook: Webhook) -> None:
     dispatcher = Dispatcher()
     dispatcher.start(Channel("hangs", "webhook", f"http://127.0.0.1:{listener.getsockname()[1]}/x"), MESSAGE)
     dispatcher.start(Channel("ops", "webhook", webhook.url), MESSAGE)
-    until = time.monotonic() + 5
-    ended = []
-    while not ended and time.monotonic() < until:
-        ended = dispatcher.take_ended()
-        time.sleep(0.01)
+    ended: list[Any] = []
+    until(lambda: ended.extend(dispatcher.take_ended()) or ended, 5)
     listener.close()
     assert [(one.channel, one.error) for one in ended] == [("ops", None)]
     assert dispatcher.under_way == {"hangs"}
