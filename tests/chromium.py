@@ -20,8 +20,6 @@ PAGES = ("", "model", "compare", "routing", "catalog", "targets", "alerts", "exp
 """The address of each page but the glossary."""
 VIEWS = ("", *(f"model?tab={tab}" for tab in TABS), *PAGES[2:])
 """The same with every tab of the model page."""
-RESTED = """document.querySelector(
-    '[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stStatusWidget"]') === null"""
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 _contexts: dict[tuple[Browser, str, str], BrowserContext] = {}
 

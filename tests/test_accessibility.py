@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from benchmarks import history, market
+from benchmarks.browser import RESTED
 from tests.chromium import VIEWS, broken_rules, dashboard_of, open_in, wait_until_still
 
 
@@ -26,7 +27,7 @@ def address(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Ite
 def test_no_page_breaks_a_rule(address: str, browser: Browser, path: str, mode: str) -> None:
     page, _ = open_in(browser, f"{address}/{path}", mode=mode)
     page.wait_for_selector(".u-fresh, iframe")
-    page.wait_for_function('document.querySelector(\'[data-stale="true"], [data-testid="stSkeleton"]\') === null')
+    page.wait_for_function(RESTED)
     wait_until_still(page)
     assert broken_rules(page) == []
     page.close()

@@ -14,11 +14,11 @@ import pytest
 from playwright.sync_api import Browser, FloatRect, Page
 
 from benchmarks import history, market
-from benchmarks.browser import dashboard_process
+from benchmarks.browser import RESTED, dashboard_process
 from benchmarks.served import seconds
 from store import open_store
 from store.schema import Probe
-from tests.chromium import RESTED, assert_fits, open_in
+from tests.chromium import assert_fits, open_in
 
 pytestmark = pytest.mark.timeout(300)
 PAGES = {

@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from benchmarks import history, market
-from benchmarks.browser import dashboard
+from benchmarks.browser import RESTED, dashboard
 from store import open_store
 from store.schema import Run
-from tests.chromium import RESTED, VIEWS, open_in
+from tests.chromium import VIEWS, open_in
 
 pytestmark = pytest.mark.timeout(300)
 WIDTHS = range(360, 1601, 40)

@@ -13,8 +13,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from benchmarks import history
+from benchmarks.browser import RESTED
 from pages.sections.model_tabs import TABS
-from tests.chromium import RESTED, dashboard_of, open_in, wait_until_still
+from tests.chromium import dashboard_of, open_in, wait_until_still
 
 pytestmark = pytest.mark.timeout(300)
 MOST_PX = 1_800

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
+from benchmarks.browser import RESTED
 from store.schema import Row, Run
-from tests.chromium import RESTED, broken_rules, dashboard_of, open_in, wait_until_still
+from tests.chromium import broken_rules, dashboard_of, open_in, wait_until_still
 from tests.factories import MINUTE, probe, target
 
 pytestmark = pytest.mark.timeout(300)
