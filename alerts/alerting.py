@@ -180,7 +180,7 @@ class Alerting:
             alerts = [alert for alert in alerts if alert.kind != STOPPED]  # taken over at each look around
         failing = None
         if self._single and subscriptions.wanted("slo_burn"):  # one slot more is no burn where none failed before
-            failing = gather.failing_lately(self._store, targets, self._location, now)
+            failing = gather.failing_targets(self._store, targets, self._location, now)
         keep = self._keep(targets, subscriptions, failing)
         slots = gather.read_slots(self._store, self._config, self._location, keep, now)
         new = {(probe.target, probe.started_at) for probe in self._waiting}

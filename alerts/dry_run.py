@@ -38,8 +38,8 @@ def past_messages(
     usual_ttft_ms: UsualTtft | None = None,
     unobserved: Collection[int] = (),
 ) -> list[PastMessage]:
-    """The messages that a rule about targets would have sent over their slots, oldest first. `usual_ttft_ms` gives a
-    target's usual TTFT at a moment. At the moments `unobserved` a slot only precedes the others: no rule looks then.
+    """The messages that a rule about targets would have sent for their slots, oldest first. `usual_ttft_ms` gives a
+    target's usual TTFT at a moment. Slots at the moments `unobserved` are only history for the others.
     """
     occurrences, evaluator = _start(rule, targets)
     by_name = {target.name: target for target in targets}
@@ -57,7 +57,7 @@ def past_messages(
 
 
 def messages_from_findings(rule: AlertRule, target: WatchedTarget, findings: Iterable[Finding]) -> list[PastMessage]:
-    """The messages that follow from what a rule found about a target, in the order of time."""
+    """The messages for a rule's findings about a target; both are oldest first."""
     occurrences, evaluator = _start(rule, [target])
     for finding in findings:
         evaluator.pass_time(finding.at)
@@ -68,17 +68,17 @@ def messages_from_findings(rule: AlertRule, target: WatchedTarget, findings: Ite
 def messages_from_facts(
     rule: AlertRule, targets: Sequence[WatchedTarget], facts: Sequence[CollectorFacts]
 ) -> list[PastMessage]:
-    """The messages that a rule about anything but probes would have sent, by what was known at some moments, in the
-    order of time.
+    """The messages that a rule about anything but probes would have sent, by the facts of some moments, oldest
+    first.
     """
     occurrences, evaluator = _start(rule, targets, facts[0].location if facts else "")
-    told_at: dict[tuple[str, Key], int] = {}
+    found_at: dict[tuple[str, Key], int] = {}
     for known in facts:
         evaluator.pass_time(known.now)
         evaluator.look_around(known)
-        for item in items_of(occurrences.pending(CHANNEL)):
-            told_at.setdefault((item.part, key_of(item.alert)), known.now)
-    return _messages(occurrences, told_at)
+        for item in items_of(occurrences.pending(CHANNEL), most=None):
+            found_at.setdefault((item.part, key_of(item.alert)), known.now)
+    return _messages(occurrences, found_at)
 
 
 def _start(rule: AlertRule, targets: Sequence[WatchedTarget], location: str = "") -> tuple[Occurrences, Evaluator]:
@@ -87,16 +87,16 @@ def _start(rule: AlertRule, targets: Sequence[WatchedTarget], location: str = ""
     return occurrences, Evaluator(location, targets, Subscriptions(settings, targets), occurrences)
 
 
-def _messages(occurrences: Occurrences, told_at: Mapping[tuple[str, Key], int]) -> list[PastMessage]:
-    """What is pending at the end is all that would have been sent; what came within 30 s is one message. `told_at`:
-    when it was found, where that is later than when it began or ended.
+def _messages(occurrences: Occurrences, found_at: Mapping[tuple[str, Key], int]) -> list[PastMessage]:
+    """One message for all that came within 30 s. What is pending at the end is all that would have been sent.
+    `found_at`: when something was found, if later than its beginning or end.
     """
     items = []
     for item in items_of(occurrences.pending(CHANNEL), most=None):
         alert, is_opening = item.alert, item.part == "opening"
         at = alert.opened_at if is_opening else alert.closed_at or alert.opened_at
         shown = replace(alert, closed_at=None) if is_opening else alert
-        items.append((told_at.get((item.part, key_of(alert)), at), Item(item.part, shown)))
+        items.append((found_at.get((item.part, key_of(alert)), at), Item(item.part, shown)))
     items.sort(key=itemgetter(0))
     groups: list[list[tuple[int, Item]]] = []
     for at, item in items:

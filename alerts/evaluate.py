@@ -206,7 +206,7 @@ class Evaluator:
         if self.occurrences.open_alert(FLAPPING, alert.target, alert.channel, alert.location) is not None:
             return
         at = max(alert.opened_at, alert.closed_at or 0)
-        moments = flapping.changes(self.occurrences.lately(alert.target, alert.channel, at), at)
+        moments = flapping.changes(self.occurrences.recent(alert.target, alert.channel, at), at)
         if not flapping.is_flapping(moments):
             return
         cause = f"{len(moments)} changes in an hour"
@@ -217,7 +217,7 @@ class Evaluator:
             self._hold(opened, self._reason_to_hold(opened, now))
 
     def _end_flapping(self, alert: Alert, now: int) -> None:
-        moments = flapping.changes(self.occurrences.lately(alert.target, alert.channel, now), now)
+        moments = flapping.changes(self.occurrences.recent(alert.target, alert.channel, now), now)
         if flapping.is_over(moments, now):
             last_at = moments[-1] if moments else now
             self.occurrences.put(

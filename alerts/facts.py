@@ -115,7 +115,7 @@ class RelayTraffic:
 class CollectorFacts:
     """What is known apart from probes. `stopped`: the gap before this process began, if it was one.
 
-    `tells_of_stops`: of the locations that run, this one tells of those that do not; `others_run`: it is not alone.
+    `tells_of_stops`: this is the location that alerts about stopped collectors; `others_run`: others are running, too.
     """
 
     now: int

@@ -64,7 +64,7 @@ def watched(config: Config) -> list[WatchedTarget]:
 
 
 def keep_ms(target: WatchedTarget, subscriptions: Subscriptions, *, may_burn: bool = True) -> int:
-    """How far back rules look at a target's slots. `may_burn`: it failed in the time that error budgets look at."""
+    """How far back rules need a target's slots. `may_burn`: it failed within the ranges of the error budget rules."""
     needed = [target.reach_ms(subscriptions.slots_needed())]
     if subscriptions.wanted("degraded"):
         needed.append(degraded.WINDOW_MS)
@@ -73,9 +73,9 @@ def keep_ms(target: WatchedTarget, subscriptions: Subscriptions, *, may_burn: bo
     return max(needed)
 
 
-def failing_lately(store: Store, targets: Iterable[WatchedTarget], location: str, now: int) -> frozenset[str]:
-    """The targets with an objective that failed in the time that error budgets look at: of most there is nothing to
-    read, where their probes of six hours are hundreds each. Raises StoreError.
+def failing_targets(store: Store, targets: Iterable[WatchedTarget], location: str, now: int) -> frozenset[str]:
+    """The targets with an objective that failed within the ranges of the error budget rules. Of most there is nothing
+    to read here, while six hours of their probes are hundreds of rows each. Raises StoreError.
     """
     names = tuple(sorted(target.name for target in targets if target.slo is not None))
     if not names:
@@ -112,7 +112,7 @@ def read_alerts(store: Store, location: str) -> list[Alert]:
 
 
 def read_stops(store: Store, now: int) -> list[Alert]:
-    """What any location's channels were told of stopped collectors. Raises StoreError."""
+    """The alerts of all locations about stopped collectors. Raises StoreError."""
     rows = store.read(ALERTS, Selection(now - KEPT_MS, horizon(now), (EVERYTHING,)))
     return [alert for alert in (Alert(*row) for row in rows) if alert.kind == STOPPED]
 
@@ -219,7 +219,7 @@ def _seen(location: str, runs: Sequence[Run]) -> CollectorSeen:
 
 
 def _own_gap(seen: Mapping[str, CollectorSeen], config: Config, location: str) -> CollectorSeen | None:
-    """Since when this location recorded nothing, unless another collector was there to tell of it."""
+    """The gap in which this location recorded nothing, unless another collector was running and saw it."""
     if (mine := seen.get(location)) is None:
         return None
     shortest_s = min((target.every_s for target in config.targets), default=mine.step_s)
@@ -243,7 +243,7 @@ def _versions(store: Store, config: Config, now: int) -> dict[str, list[Model]]:
 
 
 def catalog_changes(versions: Mapping[str, Sequence[Model]], after: int) -> Iterable[CatalogChange]:
-    """What rules are told of, by the versions of each target's model, after a moment (milliseconds UTC)."""
+    """The changes between the versions of each target's model after a moment (milliseconds UTC)."""
     for name, models in versions.items():
         recent = [change for change in changes(models) if change.at > after]
         by_moment: dict[int, list[Change]] = defaultdict(list)
@@ -269,7 +269,7 @@ def _describe(change: Change) -> str:
 
 
 def retirements(versions: Mapping[str, Sequence[Model]]) -> Iterable[Retirement]:
-    """Of the models of targets whose newest version says so."""
+    """The retirements that the newest versions of the targets' models announce."""
     for name, models in versions.items():
         current = [model for model in models if model.valid_to is None]
         days = [model.expires_at for model in current if model.expires_at is not None]

@@ -12,7 +12,7 @@ from store.schema import Row
 
 KEPT_MS = 40 * DAY_MS
 """Longer than the longest notice of a retirement: what was told of it is not told again."""
-LATELY_MS = HOUR_MS + 10 * MINUTE_MS
+RECENT_MS = HOUR_MS + 10 * MINUTE_MS
 FLAPPING, OFFLINE = "flapping", "offline"
 ONCE_OVER = EVENTS | {OFFLINE}
 """Kinds that are sent and over: nothing recovers from them."""
@@ -51,7 +51,7 @@ class Occurrences:
         self._all: dict[Key, Alert] = {}
         self._open: dict[str, dict[tuple[str, str, str], Alert]] = {}
         self._of_series: dict[tuple[str, str], dict[Key, Alert]] = {}
-        self._lately: dict[tuple[str, str], dict[Key, Alert]] = {}
+        self._recent: dict[tuple[str, str], dict[Key, Alert]] = {}
         self._pending: dict[str, dict[Key, Alert]] = {}
         self._changed: dict[Key, Alert] = {}
         for alert in alerts:
@@ -70,13 +70,13 @@ class Occurrences:
         """All about one target for one channel."""
         return self._of_series.get((target, channel), {}).values()
 
-    def lately(self, target: str, channel: str, now: int) -> list[Alert]:
-        """Those that opened or closed in the last hour, and some more: looking through all of 40 days at each
-        probe of a flapping target takes a millisecond.
+    def recent(self, target: str, channel: str, now: int) -> list[Alert]:
+        """Those that opened or closed in the last hour and a little before: going through all of 40 days at each probe
+        of a flapping target takes a millisecond.
         """
-        known = self._lately.get((target, channel), {})
+        known = self._recent.get((target, channel), {})
         for key in [
-            key for key, alert in known.items() if max(alert.opened_at, alert.closed_at or 0) < now - LATELY_MS
+            key for key, alert in known.items() if max(alert.opened_at, alert.closed_at or 0) < now - RECENT_MS
         ]:
             del known[key]
         return list(known.values())
@@ -104,14 +104,14 @@ class Occurrences:
         self._changed[key_of(alert)] = alert
 
     def adopt(self, alert: Alert) -> None:
-        """Know of one as the store has it."""
+        """Add one as the store has it; it is not written again."""
         self._keep(alert)
 
     def drop(self, key: Key) -> None:
-        """Know no more of one that another process looks after."""
+        """Forget one that is old, or that another process handles."""
         alert = self._all.pop(key)
         self._of_series[key[0], key[3]].pop(key, None)
-        self._lately[key[0], key[3]].pop(key, None)
+        self._recent[key[0], key[3]].pop(key, None)
         self._pending.get(key[3], {}).pop(key, None)
         series = (alert.kind, alert.channel, alert.location)
         if (known := self._open[alert.target].get(series)) is not None and key_of(known) == key:
@@ -142,7 +142,7 @@ class Occurrences:
         key = key_of(alert)
         self._all[key] = alert
         self._of_series.setdefault((alert.target, alert.channel), {})[key] = alert
-        self._lately.setdefault((alert.target, alert.channel), {})[key] = alert
+        self._recent.setdefault((alert.target, alert.channel), {})[key] = alert
         opened = self._open.setdefault(alert.target, {})
         series = (alert.kind, alert.channel, alert.location)
         if alert.closed_at is None:

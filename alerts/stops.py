@@ -1,7 +1,7 @@
-"""Who tells of collectors that stopped: of those that run, the location that comes first by name.
+"""Which location alerts about stopped collectors: of those that run, the first by name.
 
-Its process takes over what others told or were about to tell, so that each stop is told once, and its recovery once,
-however often that location changes. What another process may just be sending is left to it for a while.
+Its process takes over the alerts of the others, so that each stop and each recovery is sent once, however often that
+location changes. An alert that another process may be sending right now is left to it for a while.
 """
 
 from __future__ import annotations
@@ -16,25 +16,24 @@ from store.clock import MINUTE_MS
 
 KIND = "collector_stopped"
 PATIENCE_MS = 3 * MINUTE_MS
-"""Longer than two looks around: by then the other process has sent it, or left it."""
+"""Longer than two rounds of `look_around`: by then the other process has sent it, or has stopped."""
 
 
 class StopAlerts:
-    """The alerts about stopped collectors, of all locations, as far as this process is the one that tells."""
+    """The alerts about stopped collectors of all locations, while this process is the one that sends them."""
 
     def __init__(self) -> None:
         self._first_seen: dict[Key, int] = {}
 
     def take_over(self, occurrences: Occurrences, stored: Iterable[Alert], facts: CollectorFacts) -> None:
-        """Before rules look: know of what the store has, or leave it to the process that tells."""
+        """Before the rules run: take over the stored alerts, or leave them to the process that sends them."""
         if facts.tells_of_stops:
             for alert in stored:
                 self._adopt(occurrences, alert, facts)
             for alert in list(occurrences.open_alerts()):
                 if alert.kind == KIND and alert.location == facts.location and facts.stopped is None:
-                    occurrences.put(
-                        replace(alert, closed_at=facts.now, ended_at=facts.now)
-                    )  # the one that told stopped
+                    # another location alerted about this one, and has stopped itself
+                    occurrences.put(replace(alert, closed_at=facts.now, ended_at=facts.now))
             return
         for alert in [alert for alert in occurrences.open_alerts() if alert.kind == KIND]:
             if not _is_pending(alert):
@@ -57,7 +56,7 @@ def _is_pending(alert: Alert) -> bool:
 
 
 def _merge(known: Alert, stored: Alert) -> Alert:
-    """What either of two processes did with an alert is done."""
+    """An alert with what either of two processes has done."""
     names = ("sent_at", "closed_at", "ended_at", "recovery_sent_at")
     done = {name: getattr(known, name) if getattr(known, name) is not None else getattr(stored, name) for name in names}
     return replace(known, **done)

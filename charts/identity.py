@@ -1,4 +1,4 @@
-"""How far a target's checks are from its reference over time, with what else changed; and first tokens side by side."""
+"""The distance of a target's checks from its reference over time, and first tokens side by side."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def scores_over_time(
     unit: str,
     zone: str = "UTC",
 ) -> go.Figure:
-    """The score of each check, below it a lane for each thing whose steps may tell why. A band is what an epoch's
-    equal checks came to; a dotted line is where another epoch began.
+    """The score of each check, above a lane for each kind of change that may explain it. A band is the range of an
+    epoch's equal checks; a dotted line is where another epoch began.
     """
     height = HEIGHT + LANE_HEIGHT * len(lanes)
     chart = FigureBuilder(palette, height)
@@ -113,8 +113,8 @@ def token_chances(pairs: Sequence[TokenChance], palette: Palette) -> go.Figure:
     """The chances of a prompt's first tokens, before and after, as pairs of bars."""
     chart = FigureBuilder(palette, BARS_HEIGHT)
     if not pairs:
-        return chart.empty("not known")
-    names = [_shown(pair.token) for pair in pairs]
+        return chart.empty("no first tokens to compare")
+    names = [_visible_token(pair.token) for pair in pairs]
     for name, values, colour in (
         ("before", [pair.before for pair in pairs], palette.muted),
         ("now", [pair.after for pair in pairs], palette.accent),
@@ -132,6 +132,6 @@ def token_chances(pairs: Sequence[TokenChance], palette: Palette) -> go.Figure:
     return chart.figure()
 
 
-def _shown(token: str) -> str:
-    """A token that can be seen: spaces and line breaks are tokens, too."""
+def _visible_token(token: str) -> str:
+    """A token with visible spaces and line breaks."""
     return escape("".join({" ": "␣", "\n": "⏎", "\t": "⇥"}.get(letter, letter) for letter in token[:20]))

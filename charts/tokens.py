@@ -43,11 +43,11 @@ def per_day(days_used: Sequence[DayTokens], palette: Palette) -> go.Figure:
 
 
 def cost_per_day(days_used: Sequence[DayTokens], palette: Palette) -> go.Figure:
-    """What `stats.tokens.tokens_per_day` knows of the costs; a day without a known one has no bar."""
+    """The costs of `stats.tokens.tokens_per_day`; a day without a known cost has no bar."""
     chart = FigureBuilder(palette, HEIGHT)
     known = {day.day: day.cost_usd for day in days_used if day.cost_usd is not None}
     if not known:
-        return chart.empty("no cost is known in this window")
+        return chart.empty("no known cost in this range")
     days = list(pd.date_range(min(known), max(known)))
     chart.add_bar(
         x=_names(days),

@@ -125,7 +125,7 @@ def main() -> None:
 
 
 def _fail(problem: Exception | str, code: int) -> int:
-    """Say what is wrong: where a program asked for JSON, in its one document on standard output."""
+    """Print an error: with `--json` as the one document on standard output, else as a sentence on standard error."""
     message = hidden(str(problem))
     if "--json" in sys.argv[1:]:
         print(json.dumps({"error": message, "exit_code": code}), flush=True)

@@ -1,4 +1,4 @@
-"""`add`: a new target in targets.toml, found, tried once and priced before it is written."""
+"""`add`: new targets in targets.toml, each probed once and priced before it is written."""
 
 from __future__ import annotations
 
@@ -18,37 +18,42 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, for programs.")]
 Undo = Annotated[str | None, typer.Option("--undo", metavar="ID", help="Undo the change with this ID.")]
-Every = Annotated[str | None, typer.Option("--every", metavar="DURATION", help="Its interval: 30s, 5m, 1h.")]
+Every = Annotated[
+    str | None, typer.Option("--every", metavar="DURATION", help="The interval of its probes: 30s, 5m, 1h.")
+]
 Tags = Annotated[str | None, typer.Option("--tags", metavar="A,B", help="Its tags, separated by commas.")]
 Source = Annotated[
     str | None,
-    typer.Option("--from", metavar="SOURCE", help="Take over a LiteLLM proxy's YAML file, or openrouter, or ollama."),
+    typer.Option("--from", metavar="SOURCE", help="Add the models of a LiteLLM proxy's YAML file, openrouter, ollama."),
 ]
 Models = Annotated[
-    list[str] | None, typer.Option("--model", metavar="MODEL", help="As the server knows it, or a part of that name.")
+    list[str] | None, typer.Option("--model", metavar="MODEL", help="The model's name on the server, or part of it.")
 ]
 KeyEnv = Annotated[
     str | None,
-    typer.Option("--api-key-env", metavar="NAME", help="The variable that holds its key: a name, never the key."),
+    typer.Option("--api-key-env", metavar="NAME", help="The environment variable that holds its key."),
 ]
 KeyFile = Annotated[
-    str | None, typer.Option("--api-key-file", metavar="FILE", help="Instead: a file that only its owner can read.")
+    str | None,
+    typer.Option("--api-key-file", metavar="FILE", help="A file that holds its key, and that only its owner can read."),
 ]
 
 
 def add(
     name: Annotated[str | None, typer.Option(metavar="TEXT", help="Its name. [default: the model's]")] = None,
-    base_url: Annotated[str | None, typer.Option(metavar="URL", help="Where its API is: https://host/v1.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="The base URL of its API: https://host/v1.")
+    ] = None,
     model: Models = None,
-    api: Annotated[str | None, typer.Option(metavar="API", help="What it speaks. [default: found out]")] = None,
+    api: Annotated[str | None, typer.Option(metavar="API", help="Its API. [default: detected]")] = None,
     api_key_env: KeyEnv = None,
     api_key_file: KeyFile = None,
     every: Every = None,
     tags: Tags = None,
     source: Source = None,
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Try it and show the TOML; write nothing.")] = False,
-    no_test: Annotated[bool, typer.Option("--no-test", help="Send nothing, and write it as it is given.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Probe it and show the TOML; write nothing.")] = False,
+    no_test: Annotated[bool, typer.Option("--no-test", help="Send nothing; write it as given.")] = False,
     show: Annotated[bool, typer.Option("--list", help="List the server's models, and stop.")] = False,
     undo: Undo = None,
     as_json: AsJson = False,
@@ -56,18 +61,20 @@ def add(
 ) -> int:
     """Add a target to targets.toml: add --base-url localhost:11434, or add --from ollama.
 
-    Asks on a terminal for what is missing. It finds out what the server speaks, lists its models, probes the one that
-    is chosen once, says what a day costs, and writes it with comments kept; a running collector takes it over.
+    Detects the server's API, lists its models, probes the one that you choose once, shows what a day costs, and writes
+    the target; comments are kept, and a running collector picks it up. Asks on a terminal for what is missing.
     """
     from cli.add_target import AddRequest
+    from cli.questions import can_ask
     from settings.editing import config_path
 
     path = config_path(config)
     if undo is not None:
         return undo_change(path, undo, as_json=as_json)
-    asks = not (as_json or yes or dry_run or show) and _can_ask()
+    asks = not (as_json or yes or dry_run or show) and can_ask()
     if not (asks or yes or dry_run or show):
-        _refuse_unasked([] if source or base_url else ["--base-url URL"], [] if source or model else ["--model MODEL"])
+        needed = () if source else (("--base-url URL", base_url), ("--model MODEL", model))
+        _refuse_without_terminal([option for option, given in needed if not given])
     request = AddRequest(
         path, location(), asks, not no_test, name, base_url, tuple(model or ()), _known_api(api),
         _checked_variable(api_key_env), api_key_file, _checked_every(every), split_tags(tags),
@@ -76,9 +83,9 @@ def add(
         return _list(request, source, as_json=as_json)
     found = _propose(request, source)
     if not as_json:
-        _print(found)
+        _print_proposals(found)
     undo_id = None
-    if found.targets and not dry_run and _may_write(found, request, yes=yes, may_wait=source is not None):
+    if found.targets and not dry_run and _confirm_write(found, request, yes=yes, may_wait=source is not None):
         from cli.target_draft import plan_drafts
         from settings.editing import write_edit
 
@@ -87,36 +94,30 @@ def add(
     return 0 if undo_id is not None or dry_run or asks else 2
 
 
-def _refuse_unasked(*missing: list[str]) -> None:
-    options = [*(each for part in missing for each in part), "--yes (or --dry-run, to write nothing)"]
-    raise typer.BadParameter(f"nobody can be asked here: give {', '.join(options)}")
+def _refuse_without_terminal(missing: list[str]) -> None:
+    options = [*missing, "--yes (or --dry-run, to write nothing)"]
+    raise typer.BadParameter(f"there is no terminal to ask on: give {', '.join(options)}")
 
 
 def undo_change(path: Path, undo: str, *, as_json: bool) -> int:
-    """Bring back what was in the file before a change. Raises ConfigError."""
+    """Undo a change of the file. Raises ConfigError."""
     from settings.editing import undo_edit
 
     undo_edit(path, undo)
-    print(json.dumps({"file": str(path), "undone": undo}) if as_json else f"{path} is as it was before that change")
+    print(json.dumps({"file": str(path), "undone": undo}) if as_json else f"{path}: the change was undone")
     return 0
 
 
 def split_tags(text: str | None) -> tuple[str, ...]:
-    """`a, b` as tags."""
+    """The tags of `a, b`, each once."""
     return tuple(dict.fromkeys(tag.strip() for tag in (text or "").split(",") if tag.strip()))
-
-
-def _can_ask() -> bool:
-    from cli.questions import can_ask
-
-    return can_ask()
 
 
 def _known_api(api: str | None) -> Api | None:
     from settings.sections import Api
 
     if api is not None and api not in get_args(Api):
-        raise typer.BadParameter(f"{api!r} is none of {', '.join(get_args(Api))}", param_hint="--api")
+        raise typer.BadParameter(f"{api!r} is not one of {', '.join(get_args(Api))}", param_hint="--api")
     return cast("Api | None", api)
 
 
@@ -141,29 +142,29 @@ def _checked_every(text: str | None) -> str | None:
 
 
 def _propose(request: AddRequest, source: str | None) -> Proposals:
-    from cli.add_from import take_over
+    from cli.add_from import propose_from_source
     from cli.add_target import propose_target
     from cli.target_names import configured_names
 
     taken = configured_names(request.path)
-    return propose_target(request, taken) if source is None else take_over(request, source, taken)
+    return propose_target(request, taken) if source is None else propose_from_source(request, source, taken)
 
 
 def _list(request: AddRequest, source: str | None, *, as_json: bool) -> int:
-    """What a server or a source has to choose from."""
-    from cli.add_target import list_models
+    """Print the models of a server or a source."""
+    from cli.add_from import list_models
 
     listed = list_models(request, source)
     if as_json:
         print(json.dumps(listed))
     else:
-        print(f"{listed['base_url']} speaks {listed['api']} and lists {len(listed['models'])} models", file=sys.stderr)
+        print(f"{listed['base_url']} ({listed['api']} API) lists {len(listed['models'])} models", file=sys.stderr)
         for each in listed["models"]:
             print(each["id"])
     return 0
 
 
-def _print(found: Proposals) -> None:
+def _print_proposals(found: Proposals) -> None:
     for note in found.notes:
         print(note)
     for each in found.targets:
@@ -176,12 +177,18 @@ def _print(found: Proposals) -> None:
 
 
 def _at_most(words: str) -> str:
-    return f"at most {words} a day" if words.startswith("$") else words
+    """The cost of a day in a sentence.
+
+    >>> _at_most("$0.0100, price unknown, assumed high")
+    'at most $0.0100 a day, price unknown, assumed high'
+    """
+    amount, comma, rest = words.partition(",")
+    return f"at most {amount} a day{comma}{rest}" if words.startswith("$") else words
 
 
-def _may_write(found: Proposals, request: AddRequest, *, yes: bool, may_wait: bool) -> bool:
-    """Whether the targets are to be written. `may_wait`: also those whose key is not set yet, as of many that are taken
-    over some are. Raises ConfigError where one did not answer and nobody can be asked.
+def _confirm_write(found: Proposals, request: AddRequest, *, yes: bool, may_wait: bool) -> bool:
+    """Whether to write the targets. `may_wait`: also those whose key is not set yet. Raises ConfigError when a probe
+    failed and there is no terminal to ask on.
     """
     from cli.questions import confirm
     from settings.targets import ConfigError
@@ -216,6 +223,6 @@ def _finish(found: Proposals, path: Path, undo_id: str | None, *, as_json: bool)
     if undo_id is None:
         print("nothing was written")
         return
-    print(f"written to {path}; a running collector takes it over within seconds; `add --undo {undo_id}` undoes that")
+    print(f"written to {path}; a running collector picks it up within seconds; `add --undo {undo_id}` undoes it")
     for variable in sorted({each.draft.api_key_env for each in found.targets if each.draft.api_key_env}):
         print(f"the collector needs {variable} in its environment")

@@ -1,4 +1,4 @@
-"""`change` and `remove`: a target of targets.toml gets other settings, or leaves the file; both can be undone."""
+"""`change` and `remove`: a target of targets.toml gets other settings, or is removed; both can be undone."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def change(
 ) -> int:
     """Change a target in targets.toml: change gemma --every 5m --tags small,local.
 
-    `--every default` goes back to [collector]'s interval, `--tags ""` takes its tags away. Comments are kept, and a
-    running collector takes the change over. Other keys: edit the file.
+    `--every default` restores [collector]'s interval, `--tags ""` removes its tags. Comments are kept, and a running
+    collector picks the change up. To change other keys, edit the file.
     """
     from settings.durations import seconds
     from settings.editing import config_path
@@ -63,10 +63,9 @@ def remove(
     as_json: AsJson = False,
     config: ConfigPath = None,
 ) -> int:
-    """Take a target out of targets.toml: it is no longer probed, and its history stays (delete removes that).
+    """Remove a target from targets.toml: it is no longer probed, and its history stays (delete removes that).
 
-    Comments around it are kept. Where a [[route]], [[alert]] or [[maintenance]] names it, take the name out of that
-    first.
+    Comments around it are kept. Where a [[route]], [[alert]] or [[maintenance]] names it, remove the name there first.
     """
     from cli.questions import can_ask, confirm
     from settings.editing import config_path
@@ -78,15 +77,15 @@ def remove(
     if target is None:
         raise typer.BadParameter("give a target, or --undo ID")
     if not yes and (as_json or not can_ask()):
-        raise typer.BadParameter("nobody can be asked here: add --yes", param_hint="--yes")
+        raise typer.BadParameter("there is no terminal to ask on: add --yes", param_hint="--yes")
     edit = _plan(path, target, lambda text: remove_target(text, target))
-    if not yes and not confirm(f"Take {target} out of {path}? Its history stays.", default=True):
+    if not yes and not confirm(f"Remove {target} from {path}? Its history stays.", default=True):
         raise typer.Abort
-    return _write(edit, f"{target} was taken out of {path}; its history stays", "remove", as_json=as_json)
+    return _write(edit, f"{target} was removed from {path}; its history stays", "remove", as_json=as_json)
 
 
 def _plan(path: Path, target: str, edit: Callable[[str], str]) -> Edit:
-    """The change, known to be valid. Raises ConfigError, and typer.BadParameter for a target that is not there."""
+    """Plan the change. Raises ConfigError, and typer.BadParameter for an unknown target."""
     from cli.target_names import configured_names, no_target
     from settings.editing import plan_edit
 
@@ -106,5 +105,5 @@ def _write(edit: Edit, words: str, command: str, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"file": str(edit.path), "written": True, "undo": undo_id}))
     else:
-        print(f"{words}; `{command} --undo {undo_id}` undoes that")
+        print(f"{words}; `{command} --undo {undo_id}` undoes it")
     return 0

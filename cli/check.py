@@ -203,14 +203,14 @@ def _health(url: str) -> int:
 
 
 def _checks(state: SchedulerState, target: ProbeTarget) -> str:
-    """What a target's checks come to in a day, beside its probes."""
+    """The requests and cost of a usual day of a target's checks, in words; empty without any."""
     if target.waits_for_key:
         return ""
     parts = []
     for name, day in days_of_checks(target).items():
         usd = state.max_probe_cost(target, day.profile) * Decimal(day.requests)
         parts.append(
-            f"{name} checks take {day.requests:,.0f} requests a day" + (f", at most ${usd:.4f}" if usd else "")
+            f"{name} checks take {day.requests:,.0f} requests on a usual day" + (f", at most ${usd:.4f}" if usd else "")
         )
     return "; ".join(parts)
 

@@ -47,5 +47,5 @@ def _ask(what: str, *, is_file: bool) -> None:
     copy = "backup FILE" if is_file else "export probes --target NAME"
     print(f"This deletes {what}, for good. A copy: python -m collectors {copy}", file=sys.stderr)
     if not sys.stdin.isatty():
-        raise typer.BadParameter("nobody can be asked here: add --yes", param_hint="--yes")
+        raise typer.BadParameter("there is no terminal to ask on: add --yes", param_hint="--yes")
     typer.confirm("Delete?", abort=True, err=True)

@@ -33,7 +33,7 @@ def export(
         typer.Option("--format", metavar="csv|jsonl|parquet", help="[default: FILE's extension, else csv]"),
     ] = None,
     bom: Annotated[
-        bool, typer.Option("--bom", help="Begin a CSV file with a byte order mark, so that Excel reads it as UTF-8.")
+        bool, typer.Option("--bom", help="Begin a CSV file with a byte order mark: Excel reads it as UTF-8.")
     ] = False,
     output: Annotated[str, typer.Option(metavar="FILE|-", help="The file to write; - is standard output.")] = "-",
     store: StoreUrl = None,
@@ -48,7 +48,7 @@ def export(
     selection = Selection(moment_or_age(since), moment_or_age(until), tuple(map(as_text, target or ())))
     written_form = _form(form, output)
     if bom and written_form != "csv":
-        raise typer.BadParameter(f"it is for CSV alone, and this is {written_form}", param_hint="--bom")
+        raise typer.BadParameter(f"only a CSV file has one, and this is {written_form}", param_hint="--bom")
     opened = open_store(store_url(store), read_only=True)
     try:
         with _destination(output) as stream, counting(lambda: opened.count(chosen, selection), "rows") as count:

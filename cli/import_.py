@@ -57,7 +57,7 @@ def import_(
 
 def _import(table: Table, file: Path, beside: Path, opened: Store) -> PendingFile:
     total = 0
-    said: list[str] = []
+    notes: list[str] = []
 
     def count_both(rows: int) -> None:
         nonlocal total
@@ -67,7 +67,7 @@ def _import(table: Table, file: Path, beside: Path, opened: Store) -> PendingFil
 
     with counting(lambda: file.stat().st_size // BYTES_A_ROW * 2, "rows read and written (estimate)") as count:
         try:
-            path = write_pending(beside, "import", read_rows(table, file, said.append), count=count_both)
+            path = write_pending(beside, "import", read_rows(table, file, notes.append), count=count_both)
         except FileError:
             raise
         except ValueError as problem:
@@ -77,11 +77,11 @@ def _import(table: Table, file: Path, beside: Path, opened: Store) -> PendingFil
                 f"{file} could not be read, or its rows not saved beside the store: {problem.strerror or problem}"
             ) from problem
         pending = PendingFile(path)
-        print(*said, sep="\n", end="\n" if said else "", file=sys.stderr)
+        print(*notes, sep="\n", end="\n" if notes else "", file=sys.stderr)
         try:
             while pending.step(opened):
                 count(ROWS_AT_ONCE)
-        except BaseException:
+        except BaseException:  # an interrupt, too: say where the rest of the rows is, and go on with the error
             print(
                 f"{pending.read:,} of {total:,} rows are in the store; the rest are in {path}, "
                 "and will be imported by the next `run` or `import`",

@@ -10,19 +10,21 @@ import typer
 
 
 def password(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to keep the hash, for UPTOKEN_PASSWORD_FILE.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file to write the hash to, for UPTOKEN_PASSWORD_FILE.")
+    ],
 ) -> int:
-    """Ask for a password twice and keep its scrypt hash: password /etc/uptoken/password.
+    """Ask for a password twice and write its scrypt hash: password /etc/uptoken/password.
 
-    The dashboard then asks for it: UPTOKEN_PASSWORD_FILE=FILE. Run it again to change the password; that ends every
-    session. Where there is no terminal, the password is the first line of standard input.
+    The dashboard asks for it when it is started with UPTOKEN_PASSWORD_FILE=FILE. Run this again to change the password;
+    that ends every session. Without a terminal, the password is the first line of standard input.
     """
     from settings.password import PasswordError, hash_password
     from store.part_files import part_file
     from store.private import make_private_folder
 
     if sys.stdin.isatty():
-        chosen = typer.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
+        chosen = typer.prompt("Password", hide_input=True, confirmation_prompt="Repeat the password", err=True)
     else:
         chosen = sys.stdin.readline().rstrip("\r\n")
     try:
@@ -32,5 +34,5 @@ def password(
     make_private_folder(file.absolute().parent)
     with part_file(file) as part:
         part.write_text(f"{line}\n")
-    print(f"{file}: the hash is kept. Start the dashboard with UPTOKEN_PASSWORD_FILE={file.absolute()}")
+    print(f"The hash was written to {file}. Start the dashboard with UPTOKEN_PASSWORD_FILE={file.absolute()}")
     return 0

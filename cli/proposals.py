@@ -1,4 +1,4 @@
-"""Drafts made certain: the file with them is valid, one probe of each says how it goes, and a day of it has a price."""
+"""Drafts of targets with one probe of each and the cost of a day."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_PARALLEL = 8
 def proposals(
     config: Config, drafts: Sequence[Draft], lists: Mapping[str, Any], *, tests: bool, location: str
 ) -> list[Proposal]:
-    """What each draft comes to. `config` has them all; `lists` has a server's list of models by its base URL."""
+    """Each draft, probed and priced. `config` has them all; `lists` has a server's list of models by its base URL."""
     by_name = {target.name: target for target in config.targets}
     targets = [by_name[draft.name] for draft in drafts]
     trials: list[Trial | None] = [*_trials(config, targets, location)] if tests else [None for _ in targets]
@@ -49,7 +49,7 @@ def _trials(config: Config, targets: Sequence[ProbeTarget], location: str) -> li
 
 
 def _day(config: Config, target: ProbeTarget, listed: Any) -> DayCost:
-    """What a day costs once it has its key."""
+    """The cost of a day once the target has its key."""
     from collectors.prices import max_probe_cost, price_of
 
     keyed = replace(target, api_key_env=None, api_key_file=None)
@@ -58,7 +58,7 @@ def _day(config: Config, target: ProbeTarget, listed: Any) -> DayCost:
 
 
 def _model_rows(config: Config, target: ProbeTarget, listed: Any) -> Iterable[Any]:
-    """What the collectors will record of its model's price, from a list that was just read."""
+    """The rows with its model's price that the collectors will record, from a list that was just read."""
     from collectors.catalog import models_of as routed_models_of
     from collectors.local_servers import models_of
     from collectors.prices import is_routed

@@ -1,4 +1,4 @@
-"""What `add` asks on a terminal. Nothing is asked anywhere else: an error names the option that is missing."""
+"""Questions on a terminal. Without one nothing is asked: an error names the option that is missing."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ MOST_SHOWN = 20
 
 
 def can_ask() -> bool:
-    """Whether somebody is there to be asked."""
+    """Whether there is a terminal to ask on."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def ask(question: str, default: str | None = None) -> str:
-    """A line of text."""
+    """Ask for a line of text."""
     return str(typer.prompt(question, default=default, err=True, show_default=bool(default))).strip()
 
 
 def confirm(question: str, *, default: bool) -> bool:
-    """Yes or no."""
+    """Ask a yes-or-no question."""
     return typer.confirm(question, default=default, err=True)
 
 
-def matching(models: Sequence[str], text: str) -> list[str]:
-    """The models that a person means by a part of a name: itself alone, if there is one of exactly that name.
+def find_matches(models: Sequence[str], text: str) -> list[str]:
+    """The models that a part of a name fits; only the model of exactly that name where there is one.
 
-    >>> matching(["gemma-3-1b", "gemma-3-27b"], "27B")
+    >>> find_matches(["gemma-3-1b", "gemma-3-27b"], "27B")
     ['gemma-3-27b']
     """
     if text in models:
@@ -38,14 +38,14 @@ def matching(models: Sequence[str], text: str) -> list[str]:
 
 
 def choose_model(models: Sequence[str]) -> str:
-    """One of a server's models, by its number or a part of its name; many are searched."""
+    """Ask for one of a server's models, by number or part of the name."""
     shown = list(models)
     while True:
         _print_numbered(shown)
         typed = ask("Model: its number, or a part of its name to search", shown[0] if len(shown) == 1 else None)
         if typed.isdecimal() and 1 <= int(typed) <= min(len(shown), MOST_SHOWN):
             return shown[int(typed) - 1]
-        found = matching(models, typed)
+        found = find_matches(models, typed)
         if len(found) == 1:
             return found[0]
         if not found:
@@ -54,7 +54,7 @@ def choose_model(models: Sequence[str]) -> str:
 
 
 def choose_several(names: Sequence[str]) -> list[str]:
-    """Some of the names, or all of them, by number or a part of the name."""
+    """Ask for some of the names, by number or part of the name, or for all."""
     _print_numbered(names)
     while True:
         typed = ask("Which? Numbers or parts of names, separated by commas, or all", "all")
@@ -63,7 +63,7 @@ def choose_several(names: Sequence[str]) -> list[str]:
         chosen: list[str] = []
         for part in filter(None, (part.strip() for part in typed.split(","))):
             is_number = part.isdecimal() and 1 <= int(part) <= len(names)
-            found = [names[int(part) - 1]] if is_number else matching(names, part)
+            found = [names[int(part) - 1]] if is_number else find_matches(names, part)
             if not found:
                 print(f"nothing here has {part!r} in its name", file=sys.stderr)
             chosen += found
@@ -76,8 +76,3 @@ def _print_numbered(names: Sequence[str]) -> None:
         print(f"{number:>4}  {name}", file=sys.stderr)
     if len(names) > MOST_SHOWN:
         print(f"      and {len(names) - MOST_SHOWN} more: type a part of a name to search", file=sys.stderr)
-
-
-def tell(text: str) -> None:
-    """Say something to whoever is asked."""
-    print(text, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""A target that is about to be written to the configuration: its keys, a name for it, and how its trial went."""
+"""Targets that are about to be written to the configuration, with their probes and prices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Draft:
-    """The keys of a `[[target]]`. What is null or empty is left to the file's defaults."""
+    """The keys of a `[[target]]`; null or empty ones are not written, and so have the file's defaults."""
 
     name: str
     model: str
@@ -31,7 +31,7 @@ class Draft:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """As the file has them, in the order in which a person writes them."""
+        """The keys to write, in the usual order."""
         more = {
             "api": None if self.api == "chat" else self.api,
             "api_key_env": self.api_key_env,
@@ -47,7 +47,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A draft, how its one probe went (null: none was sent), and what a day of it costs."""
+    """A draft, the result of its one probe (null: none was sent), and the cost of a day."""
 
     draft: Draft
     trial: Trial | None
@@ -55,7 +55,7 @@ class Proposal:
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """For a program."""
+        """The proposal in the document of `--json`."""
         trial = self.trial and {
             "outcome": self.trial.outcome,
             "is_reached": self.trial.is_reached,
@@ -70,7 +70,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Skipped:
-    """What was not taken over, and why."""
+    """An entry of a source that becomes no target, and why."""
 
     name: str
     reason: str
@@ -78,7 +78,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Proposals:
-    """What `add` found: targets to write, what is left out, and what else is worth saying."""
+    """The targets that `add` would write, the entries that it skips, and notes for the user."""
 
     targets: tuple[Proposal, ...]
     skipped: tuple[Skipped, ...] = ()
@@ -86,14 +86,14 @@ class Proposals:
 
     @property
     def toml(self) -> str:
-        """The blocks as the file gets them."""
+        """The `[[target]]` blocks to write."""
         from settings.target_blocks import toml_of
 
         return "\n".join(toml_of(each.draft.fields) for each in self.targets)
 
 
 def plan_drafts(path: Path, drafts: Iterable[Draft]) -> Edit:
-    """The file with these targets at its end. Raises ConfigError when that would not be valid."""
+    """The file with these targets at its end. Raises ConfigError when it would not be valid."""
     from settings.editing import plan_edit
     from settings.target_blocks import append_target
 
@@ -111,15 +111,18 @@ def name_for(model: str, taken: Sequence[str]) -> str:
     >>> name_for("google/gemma-3-27b-it", ["gemma-3-27b-it"])
     'gemma-3-27b-it (2)'
     """
-    bare = model.rpartition("/")[2].strip() or model
-    return next(name for number in count(1) if (name := bare if number == 1 else f"{bare} ({number})") not in taken)
+    return _free_name(model.rpartition("/")[2].strip() or model, taken)
 
 
-def with_own_names(drafts: Iterable[Draft], taken: Iterable[str]) -> list[Draft]:
-    """The drafts, renamed where a name is taken, also by one before."""
+def with_free_names(drafts: Iterable[Draft], taken: Iterable[str]) -> list[Draft]:
+    """The drafts, renamed where the file or an earlier draft has the name."""
     names, renamed = list(taken), []
     for draft in drafts:
-        own = draft.name if draft.name not in names else name_for(draft.name.replace("/", " "), names)
-        names.append(own)
-        renamed.append(replace(draft, name=own))
+        name = _free_name(draft.name, names)
+        names.append(name)
+        renamed.append(replace(draft, name=name))
     return renamed
+
+
+def _free_name(name: str, taken: Sequence[str]) -> str:
+    return next(free for number in count(1) if (free := name if number == 1 else f"{name} ({number})") not in taken)

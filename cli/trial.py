@@ -20,7 +20,7 @@ DAY_S = 86_400
 
 @dataclass(frozen=True)
 class Trial:
-    """How one probe ended, and that in words. `outcome` is null when none was sent, or when Uptoken itself failed."""
+    """How one probe ended. `outcome` is null when none was sent, or when Uptoken itself failed."""
 
     words: str
     outcome: str | None = None
@@ -32,12 +32,12 @@ class Trial:
 
     @property
     def reason(self) -> str:
-        """Why it is no success, as the pages write it; else the words."""
+        """The outcome and error, as the pages write them; the words where there is no error."""
         return f"{self.outcome.replace('_', ' ')}: {self.error}" if self.outcome and self.error else self.words
 
     @property
     def is_reached(self) -> bool:
-        """Whether the model is there: a rate limit says so, too."""
+        """Whether the model is there: a rate limit shows that, too."""
         return self.outcome in ("ok", "rate_limited")
 
 
@@ -51,7 +51,7 @@ class DayCost:
 
 
 def try_target(state: SchedulerState, target: ProbeTarget) -> Trial:
-    """Probe a target once, in the way in which it is probed later."""
+    """Probe a target once, in the same way as a collector does."""
     from collectors.http.own_limits import own_limit
     from collectors.http.redaction import root_cause, safe_error
     from collectors.probe import probe_once
@@ -64,7 +64,7 @@ def try_target(state: SchedulerState, target: ProbeTarget) -> Trial:
     try:
         with state.concurrency.hold(target, threading.Event()):
             results = make_probe(state, probe_once, ProbeSeries(target, target.profile, target.every_s))
-    except Exception as problem:  # noqa: BLE001  the other targets are to be reached, too
+    except Exception as problem:  # noqa: BLE001  a bug with one target must not stop the others
         if limit := own_limit(problem):
             return Trial(f"{WORD[None]}, offline: {limit}", "offline")
         report_bug(target.name, problem)
@@ -90,7 +90,7 @@ def _describe_success(target: ProbeTarget, probe: Probe) -> str:
 def cost_of_day(
     config: Config, target: ProbeTarget, price: Price | None, max_probe_cost: Callable[[str], Decimal]
 ) -> DayCost:
-    """What a day of a target can cost: each of its probes by profile and its checks, at its price (null: unknown)."""
+    """What a day of a target's probes and checks costs at most, at its price (null: unknown)."""
     if target.waits_for_key:
         return DayCost(0, Decimal(0), "nothing until it has a key")
     counts = probes_per_day(config, target)
@@ -106,7 +106,7 @@ def cost_of_day(
 
 
 def days_of_checks(target: ProbeTarget) -> dict[str, DayOfChecks]:
-    """What a usual day of each kind of check of a target comes to, by the collector's name."""
+    """A usual day of a target's checks, by the collector's name."""
     from collectors.contract import CheckCollector
     from collectors.registry import COLLECTORS
 
@@ -115,7 +115,7 @@ def days_of_checks(target: ProbeTarget) -> dict[str, DayOfChecks]:
 
 
 def probes_per_day(config: Config, target: ProbeTarget) -> dict[str, float]:
-    """How many probes of each profile a day has, within the target's own limit and that of free models."""
+    """Probes a day by profile, within the target's own limit and that of free models."""
     counts = {profile: DAY_S / every_s for profile, every_s in target.schedules}
     if target.requests_per_day is not None:
         counts = {profile: min(count, target.requests_per_day) for profile, count in counts.items()}

@@ -186,9 +186,8 @@ class ProbeCollector:
 
 @dataclass(frozen=True)
 class CheckTask:
-    """One check to make of one target: a few requests, in its turn. `send` makes one and books what it cost, by the
-    profile that says how many tokens it may come to; it raises SkippedError when the target's server wants to be left
-    alone, or the budget has no room.
+    """One check of one target. `send` sends one of its requests, whose profile limits the output tokens, and books the
+    cost; it raises SkippedError while the target rests, and when the budget has no room.
     """
 
     target: ProbeTarget
@@ -201,7 +200,7 @@ class CheckTask:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The rows of a check, and the interval from now on (seconds, null: no more)."""
+    """The rows of a check, and the interval until the next one (seconds; null: there is none)."""
 
     rows: list[Row]
     every_s: float | None
@@ -209,7 +208,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Pace:
-    """How often a target is checked (seconds, null: not at all), and when it last was (milliseconds UTC)."""
+    """The interval of a target's checks (seconds; null: none), and when the newest one was made (milliseconds UTC)."""
 
     every_s: float | None
     newest_at: int | None = None
@@ -217,7 +216,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class DayOfChecks:
-    """What the checks of a target come to in a day: requests, and the profile that says how large each is."""
+    """The requests of a target's checks in a day, and the profile that gives their size."""
 
     requests: float
     profile: str
@@ -228,8 +227,8 @@ class CheckCollector:
     """A collector that makes a few requests to each of some targets, in slots of its own. Budgets, rests, pauses and
     turns hold as for probes.
 
-    `pace` is asked once a run; `plan` when a check is due, in the thread that may read the store: what it returns runs
-    in another. `failed_row`: of a check that Uptoken itself failed to make. `day`: what to expect of a usual day.
+    `pace` is called once a run; `plan` when a check is due, in the thread that may read the store: the function that it
+    returns runs in another. `failed_row`: the row of a check that Uptoken failed to make. `day`: a usual day.
     """
 
     pace: Callable[[RowReader | None, ProbeTarget, str, int], Pace]
@@ -240,7 +239,7 @@ class CheckCollector:
 
 
 SLOT_ROWS = (Probe, IdentityCheck)
-"""The rows that decide a slot: what was planned was done, well or badly."""
+"""The rows that decide a slot, whatever their outcome."""
 Collector = PeriodicCollector | ProbeCollector | CheckCollector
 
 

@@ -1,4 +1,4 @@
-"""What one exchange with a target cost."""
+"""The cost of one exchange with a target."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due d
 
 
 def billed_usd(cost_usd: float | None, outcome: str) -> float | None:
-    """What to book for a request; null when that is unknown."""
+    """The cost to book for a request; null when it is unknown."""
     return cost_usd if cost_usd is not None or outcome in MAY_BE_BILLED else 0.0
 
 
 def cost_of_exchange(target: ProbeTarget, price: Price | None, result: Exchange, at: int) -> float | None:
-    """What one exchange with a target cost, as `cost_of` says."""
+    """The cost of one exchange with a target; null when it is unknown."""
     return cost_of(plausible_usage(target, price, result), billed_output(target, result), price, at)
 
 
@@ -41,7 +41,7 @@ def plausible_usage(target: ProbeTarget, price: Price | None, result: Exchange) 
 
 
 def cost_of(used: Usage, completion_tokens: int | None, price: Price | None, at: int) -> float | None:
-    """What the response says that it cost, else its tokens at the price of that moment; null where neither is known."""
+    """The cost that the response states, else its tokens at the price of that moment; null when neither is known."""
     if used.cost_usd is not None:
         return used.cost_usd
     if price is None or used.prompt_tokens is None or completion_tokens is None:

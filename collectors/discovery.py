@@ -1,7 +1,7 @@
-"""What is behind an address that somebody typed: which API it speaks, where exactly, and which models it lists.
+"""Finding the server at an address that the user typed: its API, its base URL, and the models that it lists.
 
-Nothing is sent but `GET` requests for the list of models, few of them, each with the target's key in the header of the
-API that is tried.
+Only a few `GET` requests for the list of models are sent, each with the target's key in the header of the API that is
+tried.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from collectors.http.proxies import proxy_for
 from collectors.http.redaction import root_cause, safe_error
 from collectors.request import list_url, own_headers
 from collectors.sources.model_lists import ServedModel, served_models
+from settings.addresses import is_loopback
 from settings.sections import Api
 from settings.targets import ProbeTarget
 
 UNKNOWN_HOST: tuple[Api, ...] = ("chat", "anthropic", "gemini")
-"""What a host without a hint may speak, the most common first: each wants its key in another header."""
+"""APIs of hosts that are not known, the most common first. Each has its key in another header."""
 _HINTS: tuple[tuple[str, Api], ...] = (
     (r"//api\.anthropic\.com|/anthropic(?:/|$)", "anthropic"),
     (r"//generativelanguage\.googleapis\.com(?!.*/openai)|/publishers/google", "gemini"),
@@ -33,25 +34,25 @@ _VERSION = re.compile(r"/v\d+\w*$")
 _REFUSES_KEY = (401, 403)
 _EMBEDS = re.compile(r"embed|(?:^|[/-])(?:bge|gte|e5)-", re.IGNORECASE)
 OTHER_API = frozenset({"not_found", "caller_error", "invalid_response"})
-"""Outcomes of a probe that a server may give for a request in an API that it does not speak."""
+"""Outcomes of a probe in an API that the server does not speak."""
 
 
 class DiscoveryError(ValueError):
-    """No list of models was found. The message says what happened, where, and what to do."""
+    """No list of models was found. The message says why, and what to do."""
 
 
 class UnreachableError(DiscoveryError):
-    """No server answered at all."""
+    """No server responded."""
 
 
 class KeyRefusedError(DiscoveryError):
-    """The server wants a key, or another one."""
+    """The server needs a key, or another one."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that was found: its base URL, which API its list was read in, and what it lists. `response` is the list
-    as it came; null where the API has none.
+    """A server, the API in which its list was read, and the models in it. `response` is the list as it was sent; null
+    where the API has none.
     """
 
     base_url: str
@@ -61,27 +62,25 @@ class Server:
 
 
 def typed_url(text: str) -> str:
-    """An address as somebody types it, as a base URL: with a scheme, and without an endpoint's path.
+    """The base URL of an address as people type it: with a scheme, and without an endpoint's path. Raises ValueError.
 
     >>> typed_url("localhost:11434/v1/chat/completions")
     'http://localhost:11434/v1'
     """
     text = text.strip()
     if "://" not in text:
-        host = text.partition("/")[0].rpartition(":")[0] or text.partition("/")[0]
-        is_here = host in ("localhost", "::1", "[::1]") or host.startswith("127.")
-        text = f"{'http' if is_here else 'https'}://{text}"
+        text = f"{'http' if is_loopback(urlsplit(f'//{text}').hostname or '') else 'https'}://{text}"
     head, query, rest = text.partition("?")
     return _ENDINGS.sub("", head.rstrip("/")) + query + rest
 
 
 def hinted_api(base_url: str) -> Api | None:
-    """The API that a well-known host or path speaks; null where the address says nothing."""
+    """The API of a well-known host or path; null for others."""
     return next((api for pattern, api in _HINTS if re.search(pattern, base_url, re.IGNORECASE)), None)
 
 
 def base_urls(base_url: str) -> tuple[str, ...]:
-    """Where the API of an address may be: a version at its end is often left out, or written where there is none.
+    """Base URLs to try for an address: users often leave out the version at its end, or add one that is not there.
 
     >>> base_urls("https://llm.example.com")
     ('https://llm.example.com/v1', 'https://llm.example.com', 'https://llm.example.com/api/v1')
@@ -96,7 +95,7 @@ def base_urls(base_url: str) -> tuple[str, ...]:
 
 
 def find_server(target: ProbeTarget, api: Api | None = None) -> Server:
-    """The server behind a target's base URL. `api` is what is already known of it. Raises DiscoveryError."""
+    """Find the server at a target's base URL. `api`: the API, if it is known. Raises DiscoveryError."""
     known = api or hinted_api(target.base_url)
     problems: list[tuple[str, ValueError]] = []
     for tried in (known,) if known else UNKNOWN_HOST:
@@ -107,7 +106,7 @@ def find_server(target: ProbeTarget, api: Api | None = None) -> Server:
                 return Server(place, tried, ())
             try:
                 response = _fetch(url, asked)
-                return Server(place, _spoken(tried, response), tuple(served_models(response)), response)
+                return Server(place, _api_of_list(tried, response), tuple(served_models(response)), response)
             except UnreachableError:
                 raise
             except ValueError as problem:
@@ -118,7 +117,7 @@ def find_server(target: ProbeTarget, api: Api | None = None) -> Server:
 
 
 def apis_to_try(server: Server, model: str) -> Iterator[Api]:
-    """In which APIs a model may answer a probe, the most likely first."""
+    """APIs in which a model may respond to a probe, the most likely first."""
     if server.api != "chat":
         yield server.api
         return
@@ -144,8 +143,8 @@ def _fetch(url: str, target: ProbeTarget) -> Any:
         ) from problem
 
 
-def _spoken(tried: Api, response: Any) -> Api:
-    """The API of a list: a server without a hint says by its shape whose it is."""
+def _api_of_list(tried: Api, response: Any) -> Api:
+    """The API of a list, by its shape where the address gave no hint."""
     entries = response.get("data") if isinstance(response, dict) else None
     first = entries[0] if isinstance(entries, list) and entries and isinstance(entries[0], dict) else {}
     if tried == "chat" and first.get("type") == "model" and "display_name" in first and "object" not in first:
@@ -156,17 +155,17 @@ def _spoken(tried: Api, response: Any) -> Api:
 
 
 def _explain(target: ProbeTarget, problems: list[tuple[str, ValueError]]) -> DiscoveryError:
-    """One error for all that was tried: the one that says the most."""
+    """Of all errors, the one that says most."""
     refused = [(url, each.status) for url, each in problems if isinstance(each, StatusError)]
     proxy = proxy_for(target.base_url, os.environ)
     through = f" (through the proxy {proxy.name})" if proxy is not None else ""
     for url, status in refused:
         if status in _REFUSES_KEY:
-            return KeyRefusedError(f"{urlsplit(url).netloc} answered HTTP {status}{through}: {_about_key(target)}")
+            return KeyRefusedError(f"{urlsplit(url).netloc} returned HTTP {status}{through}: {_about_key(target)}")
     tried = list(dict.fromkeys(url.partition("?")[0] for url, _ in problems))
     if refused:
         url, status = refused[0]
-        return DiscoveryError(f"{url.partition('?')[0]} answered HTTP {status}{through}: try again later")
+        return DiscoveryError(f"{url.partition('?')[0]} returned HTTP {status}{through}: try again later")
     if any(not isinstance(each, GoneError) for _, each in problems):
         why = next(each for _, each in problems if not isinstance(each, GoneError))
         return DiscoveryError(
@@ -183,8 +182,8 @@ def _about_key(target: ProbeTarget) -> str:
     if target.key is not None:
         return f"it does not accept the key in {target.api_key_file or target.api_key_env}; correct it there"
     if target.where_key_belongs is not None:
-        return f"it wants a key: {target.where_key_belongs}"
-    return "it wants a key: name the environment variable that holds it with --api-key-env"
+        return f"it needs a key: {target.where_key_belongs}"
+    return "it needs a key: name the environment variable that holds it with --api-key-env"
 
 
 def _safe(text: str, target: ProbeTarget) -> str:

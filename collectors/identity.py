@@ -1,7 +1,7 @@
-"""Whether a target still serves the same model: what it expects after two fixed prompts, against what it used to.
+"""Whether a target still serves the same model: its first tokens after fixed prompts, compared with earlier ones.
 
-The first token's chances of 2 prompts (1 token each); from servers without logprobs the first 16 tokens after 8
-prompts, compared as texts. A failed check is a row. docs/identity.md has the method and what was measured.
+The probabilities of the first token after 2 prompts (1 token each); from servers without logprobs, the first 16 tokens
+after 8 prompts, compared as texts. A failed check is a row. docs/identity.md has the method and its measurements.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from collectors.contract import CheckResult, CheckTask, DayOfChecks, Pace, RowReader
-from collectors.request import adapted_body, dialect_of, request_headers, wish_of
+from collectors.request import adapted_body, dialect_of, request_headers, request_spec
 from settings.targets import ProbeTarget
 from stats.identity import JUDGED_SCORES, LEARNING_CHECKS, LONG, Prediction
 from stats.identity_epochs import (
@@ -21,14 +21,15 @@ from stats.identity_epochs import (
     REFUSED,
     TEXTS,
     Known,
+    evaluate_check,
     hash_text,
     is_learning,
-    take_check,
     write_observed,
 )
 from store.clock import now_ms
 from store.horizon import horizon
 from store.identity_tables import IDENTITY_CHECKS, IDENTITY_EPOCHS, IdentityCheck, IdentityEpoch
+from store.outcomes import MAY_BE_BILLED
 from store.protocol import Selection
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
@@ -50,9 +51,9 @@ TEXT_PROMPTS = (
 ALTERNATIVES = (20, 8, 5)
 LLAMA_CPP_BUILD = re.compile(r"b\d+-\w+")
 TEXTS_TIMES = 6
-"""Checks by texts are so much rarer: each takes more than four times the requests and 16 times the tokens."""
+"""Checks by texts are this much rarer: each takes four times the requests and 16 times the output tokens of each."""
 LEARNING_TIMES = 4
-"""While it learns, a target is checked so much more often: 120 checks in 30 hours."""
+"""A target is checked this much more often until it has a reference: 120 checks in 30 hours."""
 MOST_LEARNING = 2 * LEARNING_CHECKS
 
 
@@ -60,16 +61,12 @@ MOST_LEARNING = 2 * LEARNING_CHECKS
 
 
 def pace(reader: RowReader | None, target: ProbeTarget, location: str, now: int) -> Pace:
-    """How often a target is checked from here, and when it last was. Raises StoreError."""
+    """How often a target is checked from a location, and when its last check was made. Raises StoreError."""
     if target.identity_every_s is None:
         return Pace(None)
-    columns = ("started_at", "location")
-    newest = (
-        at
-        for at, place in _rows(reader, IDENTITY_CHECKS, target, now, columns=columns, newest_first=True, limit=LONG)
-        if place == location
-    )
-    return Pace(_every_s(target, _current(_epochs(reader, target, location, now))), next(newest, None))
+    newest = _newest(reader, target, location, now, 1, columns=("started_at", "location"))
+    every_s = _every_s(target, _current(_epochs(reader, target, location, now)))
+    return Pace(every_s, newest[0][0] if newest else None)
 
 
 def _every_s(target: ProbeTarget, epoch: IdentityEpoch | None) -> float | None:
@@ -80,7 +77,7 @@ def _every_s(target: ProbeTarget, epoch: IdentityEpoch | None) -> float | None:
 
 
 def day(target: ProbeTarget) -> DayOfChecks | None:
-    """What a usual day of checks comes to; while it learns, it is four times as much."""
+    """A usual day of checks; while a target is learned, it takes four times as many requests."""
     if target.identity_every_s is None:
         return None
     return DayOfChecks(86_400 / target.identity_every_s * len(PROMPTS), NAME)
@@ -106,29 +103,37 @@ def _current(epochs: list[IdentityEpoch]) -> IdentityEpoch | None:
 
 
 def read_known(reader: RowReader | None, target: ProbeTarget, location: str, now: int) -> Known:
-    """What the store has of a target's identity at one location. Raises StoreError."""
+    """A target's epochs, checks and scores at one location. Raises StoreError."""
     epochs = _epochs(reader, target, location, now)
     current = _current(epochs)
     if current is None:
         return Known(tuple(epochs))
     count = MOST_LEARNING if is_learning(current) else LONG
-    checks = _newest(reader, target, location, now, count)
+    checks = [IdentityCheck(*row) for row in _newest(reader, target, location, now, count)]
     columns = ("started_at", "location", "epoch_at", "score")
-    found = _rows(reader, IDENTITY_CHECKS, target, now, columns=columns, since=current.began_at)
-    scores = [
-        (at, score)
-        for at, place, epoch_at, score in found
-        if place == location and epoch_at == current.began_at and score is not None
-    ]
-    return Known(tuple(epochs), tuple(checks), tuple(scores[-JUDGED_SCORES:]))
+    found = _newest(reader, target, location, now, JUDGED_SCORES, columns=columns, since=current.began_at)
+    scores = [(at, score) for at, _, epoch_at, score in found if epoch_at == current.began_at and score is not None]
+    return Known(tuple(epochs), tuple(checks), tuple(scores))
 
 
-def _newest(reader: RowReader | None, target: ProbeTarget, location: str, now: int, count: int) -> list[IdentityCheck]:
-    """The newest checks, oldest first. Other locations may have as many."""
-    for factor in (1, 4, 16):
-        rows = _rows(reader, IDENTITY_CHECKS, target, now, newest_first=True, limit=count * factor)
-        mine = [check for row in rows if (check := IdentityCheck(*row)).location == location][:count]
-        if len(mine) == count or len(rows) < count * factor:
+def _newest(
+    reader: RowReader | None,
+    target: ProbeTarget,
+    location: str,
+    now: int,
+    count: int,
+    *,
+    columns: tuple[str, ...] = IDENTITY_CHECKS.names,
+    since: int | None = None,
+) -> list[tuple[Any, ...]]:
+    """The rows of a location's newest checks, oldest first. Other locations may have as many."""
+    place = columns.index("location")
+    more = {"columns": columns, "since": since, "newest_first": True}
+    mine: list[tuple[Any, ...]] = []
+    for limit in (count, 4 * count, 16 * count):
+        rows = _rows(reader, IDENTITY_CHECKS, target, now, limit=limit, **more)
+        mine = [row for row in rows if row[place] == location][:count]
+        if len(mine) == count or len(rows) < limit:
             break
     return mine[::-1]
 
@@ -137,19 +142,19 @@ def _newest(reader: RowReader | None, target: ProbeTarget, location: str, now: i
 
 
 def plan(reader: RowReader | None, target: ProbeTarget, location: str, now: int) -> Callable[[CheckTask], CheckResult]:
-    """The check of a target that is due. Raises StoreError."""
+    """Prepare a check that is due. Raises StoreError."""
     known = read_known(reader, target, location, now)
     return lambda task: check_once(task, known)
 
 
 def failed_row(target: ProbeTarget, location: str, at: int, outcome: str, error: str) -> IdentityCheck:
-    """The row of a check that this machine was not able to make, or that failed because of a bug of ours."""
+    """The row of a check that this machine could not make, or that a bug of ours ended."""
     return IdentityCheck(target.name, at, location, LOGPROBS, outcome, 0, error=error)
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """The responses of one check, and what was asked for."""
+    """The responses of one check, and how many alternatives were requested."""
 
     results: list[Exchange]
     observed: str | None
@@ -157,31 +162,31 @@ class _Seen:
 
     @property
     def reasons(self) -> bool:
-        """Whether the model reasons before it answers: its first tokens are drawn, and say nothing."""
+        """Whether the model reasons before it answers: its first tokens are sampled, so they say nothing."""
         return any(one.response.reasoned or one.response.usage.reasoning_tokens for one in self.results)
 
 
 def check_once(task: CheckTask, known: Known) -> CheckResult:
-    """Make one check, and say what it means. Raises SkippedError."""
+    """Make one check and evaluate it. Raises SkippedError."""
     current = known.current
     method = TEXTS if current is not None and current.method == TEXTS else LOGPROBS
     started_at = now_ms()
     without_cache = _may_be_llama_cpp(task, known)
-    seen = _ask_for_texts(task, without_cache) if method == TEXTS else _ask_for_logprobs(task, known, without_cache)
+    seen = _request_texts(task, without_cache) if method == TEXTS else _request_logprobs(task, known, without_cache)
     row = _row(task, seen, method, started_at)
     if seen.reasons:
         ended = [] if current is None else [replace(current, ended_at=started_at)]
         epoch = IdentityEpoch(row.target, row.location, started_at, DECLARED, started_at)
         return CheckResult([replace(row, observed=None), *ended, epoch], None)
-    step = take_check(known, row)
+    step = evaluate_check(known, row)
     changed = {epoch.began_at: epoch for epoch in (*known.epochs, *step.epochs)}
     newest = _current([changed[at] for at in sorted(changed)])
     return CheckResult([step.check, *step.epochs], _every_s(task.target, newest))
 
 
 def _may_be_llama_cpp(task: CheckTask, known: Known) -> bool:
-    """Whether a server may know `cache_prompt`, which others ignore or refuse: it is on this machine, or its last
-    response named a build of llama.cpp's.
+    """Whether to send `cache_prompt`, which servers other than llama.cpp ignore or refuse: the server is on this
+    machine, or its last response named a build of llama.cpp.
     """
     if task.is_routed or dialect_of(task.target).name != "chat":
         return False
@@ -189,7 +194,7 @@ def _may_be_llama_cpp(task: CheckTask, known: Known) -> bool:
     return task.target.is_loopback or LLAMA_CPP_BUILD.fullmatch(fingerprint or "") is not None
 
 
-def _ask_for_logprobs(task: CheckTask, known: Known, without_cache: bool) -> _Seen:
+def _request_logprobs(task: CheckTask, known: Known, without_cache: bool) -> _Seen:
     usual = next(
         (check.alternatives for check in reversed(known.checks) if check.observed and check.alternatives), None
     )
@@ -211,7 +216,7 @@ def _ask_for_logprobs(task: CheckTask, known: Known, without_cache: bool) -> _Se
     return _Seen(results, write_observed(predictions), alternatives)
 
 
-def _ask_for_texts(task: CheckTask, without_cache: bool) -> _Seen:
+def _request_texts(task: CheckTask, without_cache: bool) -> _Seen:
     results: list[Exchange] = []
     for prompt in TEXT_PROMPTS:
         results.append(task.send(_request(task, prompt, NAME_TEXTS, None, without_cache), NAME_TEXTS))
@@ -230,7 +235,7 @@ def _has_logprobs(result: Exchange) -> bool:
 
 
 def _is_refused(result: Exchange) -> bool:
-    """Whether the server took offence at what was asked for: it said so, or worked only without it."""
+    """Whether the server refused the logprobs: by an error, or it responded only without them."""
     dropped = any("logprobs" in field.lower() or field == "include" for field, _ in result.adaptations)
     return dropped or (result.outcome == "caller_error" and result.http_status in REFUSED)
 
@@ -239,13 +244,13 @@ def _request(task: CheckTask, prompt: str, profile: str, alternatives: int | Non
     from collectors.http.exchange import ProbeRequest
 
     target, dialect = task.target, dialect_of(task.target)
-    wish = replace(
-        wish_of(target, profile, prompt),
+    spec = replace(
+        request_spec(target, profile, prompt),
         temperature=0 if alternatives is None else 1,  # at 1 every server means the same by a logprob
         alternatives=alternatives,
         requires_parameters=task.is_routed,
     )
-    body = dialect.body(wish)
+    body = dialect.body(spec)
     if without_cache:
         body["cache_prompt"] = False
     return ProbeRequest(
@@ -262,7 +267,7 @@ def _row(task: CheckTask, seen: _Seen, method: str, started_at: int) -> Identity
     failed = next((one for one in seen.results if one.outcome != "ok" and not _is_refused(one)), None)
     last = failed or seen.results[-1]
     response = last.response
-    usages = [one.response.usage for one in seen.results]
+    billed = [one for one in seen.results if one.outcome in MAY_BE_BILLED]  # a refused request has no tokens
     return IdentityCheck(
         target=task.target.name,
         started_at=started_at,
@@ -273,9 +278,9 @@ def _row(task: CheckTask, seen: _Seen, method: str, started_at: int) -> Identity
         alternatives=seen.alternatives,
         observed=seen.observed,
         http_status=last.http_status,
-        prompt_tokens=_sum([usage.prompt_tokens for usage in usages]),
-        completion_tokens=_sum([one.completion_tokens for one in seen.results]),
-        cost_usd=_sum([task.cost_usd(one, started_at) for one in seen.results]),
+        prompt_tokens=_sum([one.response.usage.prompt_tokens for one in billed]),
+        completion_tokens=_sum([one.completion_tokens for one in billed]),
+        cost_usd=_sum([task.cost_usd(one, started_at) for one in billed]),
         provider=response.provider,
         served_model=response.served_model,
         system_fingerprint=response.system_fingerprint,
@@ -284,5 +289,5 @@ def _row(task: CheckTask, seen: _Seen, method: str, started_at: int) -> Identity
 
 
 def _sum(values: list[Any]) -> Any:
-    """Null where any of them is not known."""
-    return None if None in values else sum(values)
+    """Null without values, and where one of them is not known."""
+    return None if not values or None in values else sum(values)

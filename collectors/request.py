@@ -49,11 +49,11 @@ def _streams(target: ProbeTarget) -> bool:
 
 def request_body(target: ProbeTarget, profile: str, prompt: str, changes: list[Change] | None = None) -> dict[str, Any]:
     """The JSON that a probe sends, with what its server made of it (`changes`)."""
-    return adapted_body(target, dialect_of(target).body(wish_of(target, profile, prompt)), changes or [])
+    return adapted_body(target, dialect_of(target).body(request_spec(target, profile, prompt)), changes or [])
 
 
-def wish_of(target: ProbeTarget, profile: str, prompt: str) -> RequestSpec:
-    """What a request of a profile asks for."""
+def request_spec(target: ProbeTarget, profile: str, prompt: str) -> RequestSpec:
+    """The request of a profile, before a dialect words it."""
     return RequestSpec(
         model=target.model,
         prompt=prompt,
@@ -65,7 +65,7 @@ def wish_of(target: ProbeTarget, profile: str, prompt: str) -> RequestSpec:
 
 
 def adapted_body(target: ProbeTarget, body: dict[str, Any], changes: list[Change]) -> dict[str, Any]:
-    """A request with the target's own fields, and as its server wants it."""
+    """A body with the target's own fields, and without those that its server refuses."""
     return adapt(_merged(body, target.extra_body), changes, target.max_tokens)
 
 

@@ -1,4 +1,4 @@
-"""How long one request of a given size takes, and what it costs, where latency, speed and price are known. Pure."""
+"""The duration and cost of one request of a given size, from latency, speed and price. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from store.schema import Endpoint, Model
 
 @dataclass(frozen=True)
 class Workload:
-    """The size of one request, in tokens. `cached_tokens` are the part of the prompt that its provider has seen
-    recently.
+    """The size of one request, in tokens. `cached_tokens`: the part of the prompt that the provider has
+    in its cache.
     """
 
     prompt_tokens: int = 1_000
@@ -21,7 +21,7 @@ class Workload:
 
     @property
     def request(self) -> RoutingRequest:
-        """As endpoints are chosen for it."""
+        """The request for which endpoints are selected."""
         share = self.cached_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
         return RoutingRequest(self.prompt_tokens, self.output_tokens, share)
 
@@ -41,8 +41,8 @@ def estimate_request(
     listed: Model | Endpoint | None,
     now: int,
 ) -> RequestEstimate:
-    """TTFT + output tokens / speed, and the price that is `listed` at `now` (milliseconds UTC), cached tokens included.
-    Without output there is no speed to know, and the response ends with its first token.
+    """TTFT + output tokens / speed, and the cost at the `listed` price of `now` (milliseconds UTC), with cached tokens.
+    Without output the duration is the TTFT.
     """
     if workload.output_tokens:
         seconds = seconds_to_respond(

@@ -1,15 +1,18 @@
-"""Changing `targets.toml` as a person would: comments, order and spacing stay, and each change can be undone.
+"""Changing `targets.toml` as a person would: comments, order and spacing stay, and changes can be undone.
 
-What was there before a change is kept in a folder beside the file, named after what the change made of it. So a change
-is undone only while the file is still as the change left it, and several are undone one after the other.
+The version before a change is backed up in a folder beside the file, under the hash of the version after it. So a
+change can be undone only while the file is as the change left it; several are undone newest first. A rename is not
+backed up: it moves rows of the store, too, and is undone by renaming back.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -20,12 +23,18 @@ from settings.targets import DEFAULT_PATH, Config, ConfigError, parse
 
 _NAME_TARGETS = ("route", "maintenance", "alert")
 """Sections with a list of targets' names."""
+_HINTS = {
+    errno.EBUSY: "a file that is mounted by itself cannot be replaced; mount its folder, or edit it outside",
+    errno.ENOSPC: "free some space and try again",
+    errno.EROFS: "its file system is read-only; edit it where it can be written",
+}
+"""What to do about an error of the system, where it is not about rights."""
 KEPT_BACKUPS = 50
 
 
 @dataclass(frozen=True)
 class Edit:
-    """A change of the file that is known to be valid, and not written yet."""
+    """A valid change of the file that has not been written yet."""
 
     path: Path
     before: str
@@ -34,7 +43,7 @@ class Edit:
 
     @property
     def id(self) -> str:
-        """What the change is undone by."""
+        """What `undo_edit` takes."""
         return _id_of(self.after)
 
 
@@ -54,10 +63,10 @@ def read_config(path: Path) -> str:
 
 
 def plan_edit(path: Path, change: Callable[[str], str]) -> Edit:
-    """What a change would make of the file. Raises ConfigError when the file is not valid, or would not be."""
+    """Plan a change without writing it. Raises ConfigError when the file is invalid, or the change would make it so."""
     before = read_config(path)
-    if "[[target]]" in before:
-        parse(before, path, os.environ)  # what is wrong already is said as that, not as a fault of the change
+    if _has_targets(before):
+        parse(before, path, os.environ)  # an error that was there before is not blamed on the change
     try:
         after = change(before)
     except (UnusualFileError, ValueError) as problem:
@@ -65,11 +74,19 @@ def plan_edit(path: Path, change: Callable[[str], str]) -> Edit:
     return Edit(path, before, after, parse(after, path, os.environ))
 
 
+def _has_targets(text: str) -> bool:
+    """Whether there is anything to parse before the first target is added; comments are not."""
+    try:
+        return "target" in tomllib.loads(text)
+    except (ValueError, RecursionError):  # `parse` says what is wrong
+        return True
+
+
 def write_edit(edit: Edit) -> str:
-    """Put a change in force, and keep what was there; returns the ID that undoes it. Raises ConfigError when the file
-    was changed meanwhile, and OSError.
+    """Write a change and back up the version before it; returns the ID that undoes it. Raises OSError, and ConfigError
+    when the file was changed in the meantime.
     """
-    with _locked(edit.path), _explained(edit.path):
+    with _explain_errors(edit.path), _lock_folder(edit.path):
         if read_config(edit.path) != edit.before:
             raise ConfigError(f"{edit.path} was changed by somebody else just now: nothing was written, try again")
         _keep(_backup_path(edit.path, edit.id), edit.before)
@@ -78,8 +95,8 @@ def write_edit(edit: Edit) -> str:
 
 
 def undo_edit(path: Path, edit_id: str) -> None:
-    """Bring back what was there before a change. Raises ConfigError when the file is not as the change left it."""
-    with _locked(path), _explained(path):
+    """Restore the version before a change. Raises ConfigError when the file is no longer as the change left it."""
+    with _explain_errors(path), _lock_folder(path):
         backup = _backup_path(path, edit_id)
         if not edit_id.isalnum() or not backup.is_file():
             raise ConfigError(f"no change of {path} has the ID {edit_id!r}")
@@ -90,22 +107,30 @@ def undo_edit(path: Path, edit_id: str) -> None:
         if before := backup.read_bytes().decode():
             _replace(path, before)
         else:  # the change had made the file
-            path.unlink()
+            path.resolve().unlink()
         backup.unlink()
 
 
 def rename_target(path: Path, old: str, new: str) -> bool:
-    """Give a target of the file another name, also where routes and other sections name it; false when it has no such
-    target. The file is replaced as a whole, once it is known to be valid. Raises ConfigError and OSError.
+    """Rename a target, also where routes and other sections name it; false when the file does not have it. Nothing is
+    written that would not be valid. Raises ConfigError and OSError.
     """
+    with _explain_errors(path), _lock_folder(path):
+        changed = _rename_in_text(read_config(path), path, old, new)
+        if changed is not None:
+            _replace(path, changed)
+    return changed is not None
+
+
+def _rename_in_text(text: str, path: Path, old: str, new: str) -> str | None:
+    """The text with the other name; null when no target has the old one. Raises ConfigError."""
     import tomlkit
 
-    text = path.read_bytes().decode()
     parse(text, path, os.environ)
     document: Any = tomlkit.parse(text)
     sections = [section for section in document.get("target", ()) if section["name"] == old]
     if not sections:
-        return False
+        return None
     if any(section["name"] == new for section in document["target"]):
         raise ConfigError(f"{path} has a target {new!r} besides {old!r}: give each its own name")
     for section in sections:
@@ -118,9 +143,7 @@ def rename_target(path: Path, old: str, new: str) -> bool:
                     names[place] = new
     changed = tomlkit.dumps(document)
     parse(changed, path, os.environ)
-    with _locked(path):
-        _replace(path, changed)
-    return True
+    return changed
 
 
 def _id_of(text: str) -> str:
@@ -133,7 +156,7 @@ def _backup_path(path: Path, edit_id: str) -> Path:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _lock_folder(path: Path) -> Iterator[None]:
     """One change at a time: the folder is locked, since the file itself is replaced."""
     folder = os.open(path.resolve().parent, os.O_RDONLY)
     try:
@@ -144,15 +167,14 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """An error of the system says of what, and what to do."""
+def _explain_errors(path: Path) -> Iterator[None]:
+    """Make an OSError say which file could not be changed, and what to do."""
     try:
         yield
     except OSError as problem:
-        raise OSError(
-            f"{path} could not be changed ({problem.strerror}: {problem.filename}): this needs the right to write into "
-            "its folder, where the version before is kept, too"
-        ) from problem
+        hint = _HINTS.get(problem.errno or 0, "this needs write access to its folder, which also holds the backups")
+        at = f": {problem.filename}" if problem.filename else ""
+        raise OSError(f"{path} could not be changed ({problem.strerror}{at}): {hint}") from problem
 
 
 def _keep(backup: Path, text: str) -> None:
@@ -170,15 +192,23 @@ def _keep(backup: Path, text: str) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Where the path is a link, the file that it leads to."""
+    """Replace the file, or the one that a link leads to. It keeps its owner and rights, so that the collector can still
+    read what an administrator changed.
+    """
     file = path.resolve()
     part = file.with_name(f".{file.name}.{os.getpid()}")
+    part.unlink(missing_ok=True)  # the folder is locked: a process with this ID that died left it
     try:
-        mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
-        descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+        before = file.stat() if file.exists() else None
+        with os.fdopen(
+            os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8", newline=""
+        ) as stream:
             stream.write(text)
             stream.flush()
+            if before is not None:
+                with suppress(PermissionError):  # only root may give a file to somebody else
+                    os.fchown(stream.fileno(), before.st_uid, before.st_gid)
+                os.fchmod(stream.fileno(), before.st_mode & 0o777)
             os.fsync(stream.fileno())
         part.replace(file)
     finally:

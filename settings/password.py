@@ -16,7 +16,7 @@ VARIABLE = "UPTOKEN_PASSWORD_FILE"
 FEWEST_CHARACTERS = 12
 MOST_BYTES = 1_024
 _COST, _BLOCK, _PARALLEL, _BYTES = 2**15, 8, 3, 32
-"""What OWASP recommends beside 32 MiB of memory: about 0.2 s a try."""
+"""OWASP's parameters for 32 MiB of memory: about 0.2 s per attempt."""
 _LINE = re.compile(r"scrypt\$(\d{1,7})\$(\d{1,2})\$(\d{1,2})\$([A-Za-z0-9+/=]{16,100})\$([A-Za-z0-9+/=]{16,100})")
 
 
@@ -26,7 +26,7 @@ class PasswordError(Exception):
 
 @dataclass(frozen=True)
 class PasswordHash:
-    """A line of the file: how the hash was made, its salt, and the hash itself."""
+    """A line of the file: scrypt's parameters, the salt, and the hash itself."""
 
     cost: int
     block: int
@@ -35,28 +35,28 @@ class PasswordHash:
     digest: bytes
 
     def matches(self, password: str) -> bool:
-        """Whether it is the hash of this password. Takes as long for any."""
+        """Whether this is the hash of the password; takes the same time whether it is or not."""
         made = _scrypt(password, self.salt, self.cost, self.block, self.parallel, len(self.digest))
         return hmac.compare_digest(made, self.digest)
 
     def line(self) -> str:
-        """What the file holds."""
+        """The line as the file holds it."""
         salt, digest = (b64encode(part).decode() for part in (self.salt, self.digest))
         return f"scrypt${self.cost}${self.block}${self.parallel}${salt}${digest}"
 
 
 def hash_password(password: str) -> PasswordHash:
-    """A new hash with a salt of its own. Raises PasswordError for a password that is too short or too long."""
+    """Hash a password with a new salt. Raises PasswordError when it is too short or too long."""
     if len(password) < FEWEST_CHARACTERS:
         raise PasswordError(f"the password has fewer than {FEWEST_CHARACTERS} characters: choose a longer one")
     if len(password.encode()) > MOST_BYTES:
-        raise PasswordError(f"the password is longer than {MOST_BYTES} bytes")
+        raise PasswordError(f"the password is longer than {MOST_BYTES} bytes: choose a shorter one")
     salt = secrets.token_bytes(16)
     return PasswordHash(_COST, _BLOCK, _PARALLEL, salt, _scrypt(password, salt, _COST, _BLOCK, _PARALLEL, _BYTES))
 
 
 def read_password_file(path: Path) -> PasswordHash:
-    """What the file holds. Raises PasswordError; its message never repeats the contents."""
+    """Read the hash. Raises PasswordError, whose message never repeats the contents."""
     how = f"make it with `python -m collectors password {path}`"
     try:
         mode = path.stat().st_mode
@@ -64,7 +64,7 @@ def read_password_file(path: Path) -> PasswordHash:
     except OSError as problem:
         raise PasswordError(f"{VARIABLE}: {path} cannot be read ({problem.strerror}): {how}") from None
     if stat.S_ISREG(mode) and mode & 0o077:
-        raise PasswordError(f"{VARIABLE}: others may read {path}: chmod 600 {path}")
+        raise PasswordError(f"{VARIABLE}: other users can read {path}: chmod 600 {path}")
     found = _LINE.fullmatch(text)
     if found is None:
         raise PasswordError(f"{VARIABLE}: {path} holds no hash (a plain password is refused): {how}")

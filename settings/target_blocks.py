@@ -1,7 +1,7 @@
 """The `[[target]]` blocks of a configuration's text: adding, changing and removing one, with everything else as it is.
 
-tomlkit alone would put a new key behind the comment of the next section, and remove that comment with a target; so one
-block is cut out of the text, changed, and put back, and the result is compared with what the change should come to.
+tomlkit alone would put a new key after the comment of the next section, and remove that comment with a target. So one
+block is cut out of the text, changed and put back, and the result is compared with what the change should produce.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _BELOW = re.compile(r"\s*\[+\s*[\"']?target[\"']?\s*\.")
 
 
 class UnusualFileError(ValueError):
-    """A file that is written in a way which cannot be changed safely. The message says what to do."""
+    """The file is written in a way that cannot be changed safely. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Where one `[[target]]` is in the text, without the blank lines and comments behind it."""
+    """Where one `[[target]]` is in the text, without the blank lines and comments that follow it."""
 
     start: int
     end: int
@@ -56,11 +56,11 @@ def append_target(text: str, fields: Mapping[str, Any]) -> str:
     end = "\r\n" if "\r\n" in text else "\n"
     block = toml_of(fields).replace("\n", end)
     changed = f"{text.rstrip()}{end}{end}{block}" if text.strip() else block
-    return _checked(changed, before | {"target": [*before.get("target", []), *added]})
+    return _verify(changed, before | {"target": [*before.get("target", []), *added]})
 
 
 def change_target(text: str, name: str, change: Change) -> str:
-    """The text with other values in one target. Raises UnusualFileError, KeyError for a name that it does not have."""
+    """The text with other values in one target. Raises UnusualFileError, and KeyError for an unknown name."""
     import tomlkit
 
     before = tomllib.loads(text)
@@ -74,7 +74,7 @@ def change_target(text: str, name: str, change: Change) -> str:
             plain.pop(key, None)
         else:
             table[key] = plain[key] = list(value) if isinstance(value, tuple) else value
-    return _checked(text[: block.start] + tomlkit.dumps(document) + text[block.end :], before)
+    return _verify(text[: block.start] + tomlkit.dumps(document) + text[block.end :], before)
 
 
 def remove_target(text: str, name: str) -> str:
@@ -90,7 +90,7 @@ def remove_target(text: str, name: str) -> str:
         rest = rest.removeprefix("\n")  # one blank line is enough
     if not before["target"]:
         del before["target"]
-    return _checked(head + rest, before)
+    return _verify(head + rest, before)
 
 
 def _number_of(file: Mapping[str, Any], name: str) -> int:
@@ -103,37 +103,50 @@ def _number_of(file: Mapping[str, Any], name: str) -> int:
 
 def _blocks(text: str, file: Mapping[str, Any]) -> list[_Block]:
     """Where each target is. Raises UnusualFileError where the targets are not written as `[[target]]`."""
-    headers = [found for found in _HEADER.finditer(text) if _is_whole(text[: found.start()])]
+    headers = _headers(text)
     blocks: list[_Block] = []
     for place, header in enumerate(headers):
         if not _OWN.match(header.group()):
             continue
-        behind = (each.start() for each in headers[place + 1 :] if not _BELOW.match(each.group()))
-        end = next(behind, len(text))
+        later = (each.start() for each in headers[place + 1 :] if not _BELOW.match(each.group()))
+        end = next(later, len(text))
         blocks.append(_Block(header.start(), header.start() + len(_without_tail(text[header.start() : end]))))
     if len(blocks) != len(file["target"]):
         raise UnusualFileError("its targets are not all written as [[target]], so this has to be changed by hand")
     return blocks
 
 
-def _is_whole(beginning: str) -> bool:
-    """Whether a text may end here: a line that begins with `[` may also be part of a longer string or list."""
+def _headers(text: str) -> list[re.Match[str]]:
+    """The lines that begin a table: one that begins with `[` may also be part of a multi-line string or list, and then
+    what lies between it and the header before is not complete.
+    """
+    headers: list[re.Match[str]] = []
+    since = 0
+    for found in _HEADER.finditer(text):
+        if _is_complete(text[since : found.start()]):
+            headers.append(found)
+            since = found.start()
+    return headers
+
+
+def _is_complete(part: str) -> bool:
     try:
-        tomllib.loads(beginning)
+        tomllib.loads(part)
     except ValueError:
         return False
     return True
 
 
 def _without_tail(block: str) -> str:
-    """Without the blank lines and comments at its end, which belong to what comes next."""
+    """Drop the blank lines and comments at the end, which belong to what comes next."""
     lines = block.splitlines(keepends=True)
     while lines and (not lines[-1].strip() or lines[-1].lstrip().startswith("#")):
         lines.pop()
     return "".join(lines)
 
 
-def _checked(changed: str, expected: Mapping[str, Any]) -> str:
+def _verify(changed: str, expected: Mapping[str, Any]) -> str:
+    """The changed text, once it is known to mean what it should. Raises UnusualFileError."""
     try:
         is_right = tomllib.loads(changed) == expected
     except ValueError:

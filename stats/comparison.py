@@ -1,4 +1,4 @@
-"""Which of several is the best, where what was measured can tell."""
+"""The best of several, where the difference is significant."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ Interval = tuple[float, float]
 
 
 def best_share(shares: Sequence[float | None], intervals: Sequence[Interval | None]) -> int | None:
-    """The place of the highest share whose interval lies above those of all others that have one; null where none does,
-    or where there is nothing to compare it with.
+    """The place of the highest share, if its interval lies above all others; null otherwise, and with fewer than two
+    shares.
     """
     known = [(share, interval, place) for place, (share, interval) in enumerate(zip(shares, intervals, strict=True))
              if share is not None and interval is not None]  # fmt: skip
@@ -28,7 +28,7 @@ def best_median(
     *,
     is_lowest: bool,
 ) -> int | None:
-    """The place of the best median, where `differ` shows a difference to each of the others; null as above."""
+    """The place of the best median, if `differ` shows a difference to each of the others; null otherwise."""
     medians = [
         (median, place) for place, one in enumerate(listed) if one is not None for median in one.quantiles((0.5,))
     ]
@@ -46,7 +46,7 @@ def best_median(
 
 
 def best_fact(values: Sequence[float | None], *, is_lowest: bool) -> int | None:
-    """The place of the best of exact numbers; null where it is not better than all others that are known."""
+    """The place of the best of exact numbers; null on a tie, and with fewer than two."""
     known = sorted((value, place) for place, value in enumerate(values) if value is not None)
     ordered = known if is_lowest else known[::-1]
     return ordered[0][1] if len(ordered) > 1 and ordered[0][0] != ordered[1][0] else None

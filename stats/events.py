@@ -181,8 +181,8 @@ def declared_events(
     samples: Sequence[ServedModel | None],
     find: Callable[[int, int], ServedModel | None],
 ) -> Iterator[Event]:
-    """As `served_model_events`, of something else that responses state: their fingerprint, their provider, or how many
-    tokens the same prompt has. One token more or less is another number in it.
+    """Like `served_model_events`, for other values in responses: the fingerprint, the provider, or the tokens of the
+    same prompt. A difference of one token is no event: the operands of the prompt vary.
     """
     for before, first in _changes(samples, find):
         if not _is_next_to(before.name, first.name):

@@ -1,4 +1,4 @@
-"""Whether an endpoint still serves the same model: how far a check lies from a reference, and whether that is noise.
+"""Whether an endpoint still serves the same model: the distance of a check from a reference, and whether it is noise.
 
 The method is that of LT (arXiv 2512.03816) and B3IT (2602.11083), with the distance to the *nearest* reference check
 instead of the usual one: load makes neighbours alike, and against the usual vector that gave 11.3% false alarms at a
@@ -17,31 +17,31 @@ from statistics import median
 from typing import Literal, TypeVar
 
 FLOOR = -40.0
-"""In nats. What is less likely is as good as impossible: servers write it as -9999, -inf or not at all."""
+"""In nats. Anything less likely counts as impossible: servers write it as -9999, -inf or not at all."""
 DECIMALS = 6
-"""Of a score: what is kept and what is compared with it are rounded alike."""
+"""Of a score: stored and new scores are rounded alike, so that equal ones compare as equal."""
 LEARNING_CHECKS = 120
-"""What an epoch begins with: every fifth check is reference, the other 96 show how far apart equal ones lie."""
+"""An epoch begins with these: every fifth check is reference, the other 96 are its calibration."""
 REFERENCE_EVERY = 5
 FEWEST_CALIBRATION = 96
 SHORT, LONG = 4, 24
 """The newest checks that are compared with the calibration, in a row."""
 ALPHA = 5e-7
-"""The chance of a false alarm of each of the two tests, per check."""
+"""The probability of a false alarm of each of the two tests, per check."""
 LIKE = 0.01
-"""Below this chance a stretch of checks is not taken for one that was there before."""
+"""Below this probability some checks are not taken for those of an earlier epoch."""
 JUDGED_SCORES = 480
 """The newest scores of which rolling splits are made: 20 days of hourly checks."""
 NEARLY_LOSSLESS, OTHER_WEIGHTS = 0.1, 0.5
-"""In nats: up to the first a distance is an engine's, a kernel's or the hardware's; above the second weights or prompt
-differ.
+"""In nats: up to the first, another engine, kernel or hardware explains a distance; above the second, the weights or
+the prompt differ.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model expects as its first token after one prompt: natural logarithms of the chances of some tokens, and
-    how many tokens of the prompt came from a cache (null: not stated).
+    """A model's first token after one prompt: the log probabilities of some tokens, and how many tokens of the prompt
+    came from a cache (null: not stated).
     """
 
     logprobs: Mapping[str, float]
@@ -51,7 +51,7 @@ class Prediction:
 Predictions = tuple[Prediction, ...]
 """One check: a prediction for each of the fixed prompts, in their order."""
 Texts = tuple[str, ...]
-"""One check without logprobs: for each of the fixed prompts what stands for its text."""
+"""One check without logprobs: for each of the fixed prompts, the hash of its text."""
 Check = TypeVar("Check")
 
 
@@ -89,7 +89,7 @@ def score_predictions(check: Predictions, reference: Sequence[Predictions]) -> f
 
 
 def score_texts(check: Texts, reference: Sequence[Texts]) -> float | None:
-    """How many texts no reference check has for the same prompt; null without a reference."""
+    """The number of texts that no reference check has for the same prompt; null without a reference."""
     if not reference:
         return None
     return float(
@@ -105,8 +105,8 @@ def score_texts(check: Texts, reference: Sequence[Texts]) -> float | None:
 
 @lru_cache(maxsize=64)
 def _upper_tail(recent: int, calibration: int) -> tuple[float, ...]:
-    """For each U from 0 to recent x calibration, the chance that so many pairs or more are in order, when every order
-    of all values is as likely: the exact distribution of Mann and Whitney's U, from the Gaussian binomial coefficient.
+    """For each U from 0 to recent x calibration, the probability of at least so many ordered pairs when all orders of
+    the values are equally likely: Mann and Whitney's U exactly, from the Gaussian binomial coefficient.
     """
     most = recent * calibration
     counts = [1] + [0] * most
@@ -120,7 +120,7 @@ def _upper_tail(recent: int, calibration: int) -> tuple[float, ...]:
 
 
 def chance_of(recent: Sequence[float], calibration: Sequence[float]) -> float:
-    """The chance of scores as high as these or higher, if they are of the same kind as the calibration: an exact
+    """The probability of scores at least as high as these if nothing has changed since the calibration: an exact
     one-sided rank test. Equal values count against a change.
     """
     return _chance(recent, sorted(calibration))
@@ -137,7 +137,7 @@ def _is_alarm(recent: Sequence[float], ordered: Sequence[float]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """How often the test would have given an alarm within scores between which nothing is known to have changed."""
+    """How often the test gives an alarm within one epoch, where nothing is known to have changed."""
 
     alarms: int
     count: int
@@ -149,7 +149,7 @@ class Splits:
 
     @property
     def is_stable(self) -> bool:
-        """Whether the promise holds here: of so few splits it allows no alarm at all."""
+        """Whether the promised rate holds here: among so few splits it allows no alarm."""
         return self.alarms == 0
 
 
@@ -184,15 +184,15 @@ Status = Literal["same", "changed", "unstable"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the newest scores say. `first`: the place of the first score that differs, of a change."""
+    """The result of the test. `first`: the place of the first score of a change."""
 
     status: Status
     first: int | None = None
 
 
 def judge(calibration: Sequence[float], scores: Sequence[float]) -> Verdict:
-    """Whether an epoch's newest scores (oldest first) are of the same kind as its calibration. An alarm is `unstable`
-    where the scores before it would have given one, too.
+    """Test an epoch's newest scores (oldest first) against its calibration. An alarm is `unstable` when the scores
+    before it would have given one, too.
     """
     ordered = sorted(calibration)
     alarmed = [length for length in (SHORT, LONG) if len(scores) >= length and _is_alarm(scores[-length:], ordered)]
@@ -204,9 +204,9 @@ def judge(calibration: Sequence[float], scores: Sequence[float]) -> Verdict:
 
 
 def _first_changed(ordered: Sequence[float], scores: Sequence[float], window: int) -> int:
-    """Where the change most likely began: of all beginnings within the window the one whose scores differ most from
-    the calibration, by the deviation of their ranks from what is usual. Of a window of 4 all differ, and those before
-    it that do, too, belong to it.
+    """Where the change most likely began: the beginning within the window whose scores differ most from the
+    calibration, by the deviation of their ranks from the expected ones. In a window of 4 all differ, and scores before
+    it that differ, too, belong to the change.
     """
     size = len(ordered)
     best, first = 0.0, len(scores) - SHORT
@@ -225,17 +225,15 @@ def _first_changed(ordered: Sequence[float], scores: Sequence[float], window: in
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What an epoch's checks are compared with: the places of its reference among the checks that it was learned from,
-    and the scores of the others.
-    """
+    """The places of the reference among the checks that an epoch began with, and the scores of the others."""
 
     reference: tuple[int, ...]
     calibration: tuple[float, ...]
 
 
 def learn(checks: Sequence[Check], score: Callable[[Check, Sequence[Check]], float | None]) -> Learned | None:
-    """The reference and the calibration of an epoch that began with these checks; null as long as there are too few
-    of them, or of those with a score.
+    """The reference and calibration of an epoch that began with these checks; null while there are too few of them, or
+    too few with a score.
     """
     places = range(len(checks))
     reference = places[::REFERENCE_EVERY]
@@ -248,7 +246,7 @@ def learn(checks: Sequence[Check], score: Callable[[Check, Sequence[Check]], flo
 
 
 def is_like(calibration: Sequence[float], scores: Sequence[float]) -> bool:
-    """Whether some scores could well be of the kind of an epoch's calibration. Raises nothing for none: false."""
+    """Whether some scores could belong to an epoch with this calibration; false for fewer than `SHORT`."""
     return len(scores) >= SHORT and chance_of(scores, calibration) > LIKE
 
 
@@ -256,12 +254,12 @@ Size = Literal["small", "medium", "large"]
 
 
 def size_of(nats: float) -> Size:
-    """What a distance can mean: an engine, a kernel, the hardware or a nearly lossless requantization (small), or other
+    """What explains a distance: another engine, kernel, hardware or a nearly lossless requantization (small), or other
     weights or another prompt (large).
     """
     return "small" if nats <= NEARLY_LOSSLESS else "large" if nats > OTHER_WEIGHTS else "medium"
 
 
-def typical(scores: Sequence[float]) -> float | None:
+def median_score(scores: Sequence[float]) -> float | None:
     """The median of some scores; null of none."""
     return median(scores) if scores else None

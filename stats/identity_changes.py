@@ -1,4 +1,4 @@
-"""When a target began to serve something else, and how far that is from before, in words."""
+"""When a target began to serve something else, and how much that differs from before, in words."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _MEANS: dict[Size, str] = {
 
 @dataclass(frozen=True)
 class IdentityChange:
-    """An epoch that is not like the one before it: when its first check was made and when that showed (milliseconds
-    UTC), and what changed, in words.
+    """An epoch that differs from the one before it: `at` is its first check, `noticed_at` the check that showed the
+    difference (milliseconds UTC).
     """
 
     target: str
@@ -32,7 +32,7 @@ class IdentityChange:
 
 
 def identity_changes(epochs: Iterable[IdentityEpoch]) -> list[IdentityChange]:
-    """What follows each target's first epoch at each location, oldest first."""
+    """The changes after each target's first epoch at each location, oldest first."""
     ordered = sorted(epochs, key=lambda epoch: (epoch.target, epoch.location, epoch.began_at))
     found = []
     for (target, location), group in groupby(ordered, key=lambda epoch: (epoch.target, epoch.location)):
@@ -45,9 +45,10 @@ def identity_changes(epochs: Iterable[IdentityEpoch]) -> list[IdentityChange]:
 
 def _describe(before: IdentityEpoch, after: IdentityEpoch, earlier: Sequence[IdentityEpoch]) -> str:
     if after.method == DECLARED:
-        return "it reasons before it answers now, so it is not checked any more"
+        return "it now reasons before it answers, so it is no longer checked"
     if after.method != before.method:
-        return "no logprobs any more, so its texts are compared" if after.method == TEXTS else "it gives logprobs again"
+        is_texts = after.method == TEXTS
+        return "it no longer returns logprobs, so its texts are compared" if is_texts else "it returns logprobs again"
     if after.same_as is not None:
         return f"back to what it was before {_day(max(_ends_of(after.same_as, earlier), default=after.began_at))}"
     if after.distance is None:
@@ -58,7 +59,7 @@ def _describe(before: IdentityEpoch, after: IdentityEpoch, earlier: Sequence[Ide
 
 
 def _ends_of(beginning: int, earlier: Sequence[IdentityEpoch]) -> Iterator[int]:
-    """When the epochs ended that were like the one that began at a moment, and it itself."""
+    """When the epoch that began at a moment, and those like it, ended."""
     for epoch in earlier:
         if beginning in (epoch.began_at, epoch.same_as) and epoch.ended_at is not None:
             yield epoch.ended_at

@@ -1,7 +1,7 @@
-"""What a check changes: learning, sameness, a change, and the return to what was served before.
+"""The epochs of a target's identity: learning, a change, and the return to an earlier model.
 
-Pure: rows in, rows out. An epoch's row carries its reference and its calibration, so that a check which was pruned
-since is not missed.
+Pure: rows in, rows out. An epoch's row has its reference and calibration, so the checks that they came from are not
+needed again.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from stats.identity import (
     is_like,
     judge,
     learn,
+    median_score,
     score_predictions,
     score_texts,
-    typical,
 )
 from store.identity_tables import IdentityCheck, IdentityEpoch
 
 LOGPROBS, TEXTS, DECLARED = "logprobs", "texts", "declared"
 REFUSED = (400, 404, 405, 415, 422, 501)
-"""HTTP statuses by which a server says that it gives no logprobs."""
+"""HTTP statuses of a server that has no logprobs."""
 Observation = Predictions | Texts
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the store has of one target at one location, oldest first. `checks`: those of the current epoch while it
-    learns, else its newest ones, at least `LONG`; `scores`: of the current epoch, with the moments of their checks.
+    """One target at one location in the store, oldest first. `checks`: those of the current epoch while it learns, else
+    the newest ones, at least `LONG`; `scores`: of the current epoch, with the moments of their checks.
     """
 
     epochs: tuple[IdentityEpoch, ...] = ()
@@ -46,7 +46,7 @@ class Known:
 
     @property
     def current(self) -> IdentityEpoch | None:
-        """The epoch that goes on."""
+        """The epoch that has not ended."""
         return next((epoch for epoch in reversed(self.epochs) if epoch.ended_at is None), None)
 
 
@@ -58,14 +58,14 @@ class Step:
     epochs: tuple[IdentityEpoch, ...] = ()
 
 
-def take_check(known: Known, check: IdentityCheck) -> Step:
-    """What a new check means. One that failed or said nothing changes nothing."""
+def evaluate_check(known: Known, check: IdentityCheck) -> Step:
+    """Evaluate a new check. One that failed or observed nothing changes nothing."""
     mine = read_observed(check)
     if mine is None:
         return _without_observation(known, check)
     current = known.current
     if current is None or current.method != check.method:
-        return Step(check, (*_ended(current, check.started_at), _new_epoch(check, check.started_at)))
+        return Step(check, (*_end_epoch(current, check.started_at), _new_epoch(check, check.started_at)))
     reference = read_reference(current)
     if reference is None:
         return _learn(known, current, check)
@@ -79,14 +79,14 @@ def take_check(known: Known, check: IdentityCheck) -> Step:
         return Step(check)
     changed = scores[verdict.first :]
     opened = _new_epoch(check, changed[0][0])
-    opened = replace(opened, distance=typical([value for _, value in changed]))
+    opened = replace(opened, distance=median_score([value for _, value in changed]))
     checks = [one for one in (*known.checks, check) if _belongs(one, opened)]
     ended = replace(current, ended_at=opened.began_at)
-    return Step(check, (ended, _recognized(opened, (*known.epochs[:-1], ended), checks)))
+    return Step(check, (ended, _recognize(opened, (*known.epochs[:-1], ended), checks)))
 
 
 def _without_observation(known: Known, check: IdentityCheck) -> Step:
-    """A server that gave logprobs and does not any more is checked by texts from its fourth such response on."""
+    """A server that stops returning logprobs is checked by texts after the fourth response without them."""
     current = known.current
     if not lacks_logprobs(check) or (current is not None and current.method != LOGPROBS):
         return Step(check)
@@ -98,11 +98,11 @@ def _without_observation(known: Known, check: IdentityCheck) -> Step:
     began_at = newest[0].started_at
     if began_at <= current.began_at:
         return Step(check)
-    return Step(check, (*_ended(current, began_at), replace(_new_epoch(check, began_at), method=TEXTS)))
+    return Step(check, (*_end_epoch(current, began_at), replace(_new_epoch(check, began_at), method=TEXTS)))
 
 
 def lacks_logprobs(check: IdentityCheck) -> bool:
-    """Whether the server gave no logprobs: it refused to, or left them out."""
+    """Whether the server returned no logprobs: it refused them, or left them out."""
     refused = check.outcome == "caller_error" and check.http_status in REFUSED
     return check.method == LOGPROBS and check.observed is None and (check.outcome == "ok" or refused)
 
@@ -112,7 +112,7 @@ def is_learning(epoch: IdentityEpoch) -> bool:
     return read_reference(epoch) is None
 
 
-def _ended(epoch: IdentityEpoch | None, at: int) -> tuple[IdentityEpoch, ...]:
+def _end_epoch(epoch: IdentityEpoch | None, at: int) -> tuple[IdentityEpoch, ...]:
     return () if epoch is None else (replace(epoch, ended_at=max(at, epoch.began_at)),)
 
 
@@ -122,7 +122,7 @@ def _new_epoch(check: IdentityCheck, began_at: int) -> IdentityEpoch:
 
 def _learn(known: Known, current: IdentityEpoch, check: IdentityCheck) -> Step:
     checks = [one for one in (*known.checks, check) if _belongs(one, current)]
-    if len(checks) >= LONG and (recognized := _recognized(current, known.epochs, checks)) is not current:
+    if len(checks) >= LONG and (recognized := _recognize(current, known.epochs, checks)) is not current:
         return Step(check, (recognized,))
     observations = _observations(checks) if len(checks) >= LEARNING_CHECKS else []
     learned = learn(observations, score_of)
@@ -141,11 +141,11 @@ def _belongs(check: IdentityCheck, epoch: IdentityEpoch) -> bool:
     return check.started_at >= epoch.began_at and check.method == epoch.method
 
 
-def _recognized(
+def _recognize(
     opened: IdentityEpoch, earlier: Sequence[IdentityEpoch], checks: Sequence[IdentityCheck]
 ) -> IdentityEpoch:
-    """The epoch, with the reference of the earlier one that its newest checks are like; as it is, where there is none.
-    Of several that it is like, the likeliest.
+    """The epoch with the reference of the earlier epoch that its newest checks resemble most; unchanged when they
+    resemble none.
     """
     newest = _observations(checks[-LONG:])
     best: tuple[float, IdentityEpoch] | None = None
@@ -165,11 +165,11 @@ def _recognized(
     return replace(opened, frozen_at=newest_at, same_as=same_as, reference=like.reference, calibration=like.calibration)
 
 
-# -- what rows carry as JSON
+# -- the JSON in rows
 
 
 def write_observed(observation: Observation) -> str:
-    """As a row keeps it."""
+    """The JSON of an observation."""
     return json.dumps(_plain(observation), ensure_ascii=False)
 
 
@@ -181,13 +181,13 @@ def _plain(observation: Observation) -> list[object]:
 
 
 def read_observed(check: IdentityCheck) -> Observation | None:
-    """What a check saw; null where it failed, saw nothing or cannot be read."""
-    return None if check.observed is None or check.outcome != "ok" else _observation(_parsed(check.observed))
+    """The observation of a check; null when it failed, had none, or cannot be read."""
+    return None if check.observed is None or check.outcome != "ok" else _observation(_parse_json(check.observed))
 
 
 def read_reference(epoch: IdentityEpoch) -> list[Observation] | None:
-    """What an epoch's checks are compared with; null while it learns, and where it was lost."""
-    values = _parsed(epoch.reference)
+    """The observations that an epoch's checks are compared with; null while it learns, and when they were lost."""
+    values = _parse_json(epoch.reference)
     if epoch.frozen_at is None or not isinstance(values, list) or not read_calibration(epoch):
         return None
     found = [one for value in values if (one := _observation(value)) is not None]
@@ -195,13 +195,13 @@ def read_reference(epoch: IdentityEpoch) -> list[Observation] | None:
 
 
 def read_calibration(epoch: IdentityEpoch) -> list[float]:
-    """How far apart checks of the epoch lie; none where it is not known."""
-    values = _parsed(epoch.calibration)
+    """The scores of equal checks of the epoch; empty when they are unknown."""
+    values = _parse_json(epoch.calibration)
     return [float(value) for value in values if isinstance(value, int | float)] if isinstance(values, list) else []
 
 
 def score_of(mine: Observation, reference: Sequence[Observation]) -> float | None:
-    """How far a check lies from a reference of the same method; null where nothing in it can be compared."""
+    """The distance of a check from a reference of the same method; null when they cannot be compared."""
     predictions, texts = _as_predictions(mine), _as_texts(mine)
     if predictions:
         return score_predictions(predictions, [known for one in reference if (known := _as_predictions(one))])
@@ -217,7 +217,7 @@ def _as_texts(observation: Observation) -> Texts:
 
 
 def hash_text(text: str) -> str:
-    """What stands for a text: nothing that a model said is kept."""
+    """The hash that stands for a text: no output of a model is kept."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -225,7 +225,7 @@ def _observations(checks: Iterable[IdentityCheck]) -> list[Observation]:
     return [one for check in checks if (one := read_observed(check)) is not None]
 
 
-def _parsed(text: str | None) -> object:
+def _parse_json(text: str | None) -> object:
     try:
         return None if text is None else json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""A target's identity over a range: its epochs, what the newest one says, and first tokens side by side."""
+"""A target's identity over a range: its epochs, the state of the current one, and first tokens side by side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from stats.identity import LEARNING_CHECKS, Prediction, Splits, judge, rolling_splits, typical
+from stats.identity import LEARNING_CHECKS, Prediction, Splits, judge, median_score, rolling_splits
 from stats.identity_epochs import (
     DECLARED,
     LOGPROBS,
@@ -27,7 +27,7 @@ Status = Literal["learning", "same", "unstable", "declared"]
 
 @dataclass(frozen=True)
 class ScoreBand:
-    """One epoch on a chart: between which moments (milliseconds UTC), and the highest score of its calibration."""
+    """One epoch on a chart (milliseconds UTC), with the highest score of its calibration."""
 
     since: int
     until: int
@@ -36,7 +36,7 @@ class ScoreBand:
 
 @dataclass(frozen=True)
 class CurrentEpoch:
-    """What the newest epoch comes to. `learned`: its checks, of the `LEARNING_CHECKS` that it needs."""
+    """The state of the current epoch. `unscored`: checks that could not be compared with the reference."""
 
     status: Status
     since: int
@@ -48,7 +48,7 @@ class CurrentEpoch:
 
     @property
     def left_to_learn(self) -> int:
-        """How many checks it needs before anything can be compared; 0 once it can."""
+        """How many more checks it needs before any can be compared."""
         return max(0, LEARNING_CHECKS - self.checks) if self.status == "learning" else 0
 
 
@@ -62,7 +62,7 @@ class TokenChance:
 
 
 def score_bands(epochs: Sequence[IdentityEpoch], since: int, until: int) -> list[ScoreBand]:
-    """The epochs that a range has a part of, cut to it."""
+    """The epochs within a range, clipped to it."""
     bands = []
     for epoch in epochs:
         began, ended = max(epoch.began_at, since), min(epoch.ended_at or until, until)
@@ -72,7 +72,7 @@ def score_bands(epochs: Sequence[IdentityEpoch], since: int, until: int) -> list
 
 
 def current_epoch(epoch: IdentityEpoch, scores: Sequence[float], checks: int, unscored: int) -> CurrentEpoch:
-    """What an epoch that goes on comes to; `scores` are its newest ones, oldest first."""
+    """The state of an epoch that has not ended; `scores` are its newest ones, oldest first."""
     calibration = read_calibration(epoch)
     splits = rolling_splits(calibration, scores)
     status: Status = "learning" if is_learning(epoch) else "same"
@@ -97,18 +97,18 @@ def first_tokens(before: IdentityEpoch, after: IdentityCheck) -> list[list[Token
 
 
 def distance_between(one: IdentityEpoch, other: IdentityEpoch) -> float | None:
-    """How far the checks that one target's epoch was learned from are from another's, at the median, in nats; null
-    where they cannot be compared: without logprobs, while either learns, or where they were cached differently.
+    """The median distance of the reference checks of one target's epoch from those of another's, in nats; null when
+    they cannot be compared: without logprobs, while either learns, or when their prompts were cached differently.
     """
     mine, theirs = read_reference(one), read_reference(other)
     if mine is None or theirs is None or (one.method, other.method) != (LOGPROBS, LOGPROBS):
         return None
-    return typical([score for check in mine if (score := score_of(check, theirs)) is not None])
+    return median_score([score for check in mine if (score := score_of(check, theirs)) is not None])
 
 
 def own_noise(epoch: IdentityEpoch) -> float | None:
-    """How far equal checks of an epoch lie apart, at the median; null while it learns."""
-    return typical(read_calibration(epoch)) if epoch.method == LOGPROBS else None
+    """The median distance of equal checks of an epoch; null while it learns."""
+    return median_score(read_calibration(epoch)) if epoch.method == LOGPROBS else None
 
 
 def pair_tokens(before: Prediction, after: Prediction, most: int = SHOWN_TOKENS) -> list[TokenChance]:

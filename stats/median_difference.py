@@ -54,7 +54,7 @@ def resampled_medians(samples: Samples) -> np.ndarray:
 
 
 def difference(one: Samples, other: Samples, resample: Resample = resampled_medians) -> Difference | None:
-    """Between two sets of values; null where one has fewer than five. `resample` may remember what it has drawn."""
+    """Between two sets of values; null where one has fewer than five. `resample` may cache its result."""
     if min(one.count, other.count) < LEAST_SAMPLES:
         return None
     low, high = np.quantile(resample(other) - resample(one), (0.025, 0.975))

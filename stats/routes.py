@@ -71,7 +71,7 @@ def routes_of(probes: Iterable[RoutedProbe]) -> list[list[Attempt]]:
 
 @lru_cache(maxsize=4_096)  # a month of one target has a few dozen
 def parse_route(text: str) -> list[Attempt]:
-    """The attempts of one probe's `route`; none where it is no such list."""
+    """The attempts of one probe's `route`; empty when it cannot be read."""
     try:
         steps = json.loads(text)
     except ValueError:

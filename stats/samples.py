@@ -118,7 +118,7 @@ def quantile_table(listed: Sequence[Samples], shares: Sequence[float]) -> Floats
 
 
 def _exact_quantiles(rows: Sequence[Floats], shares: Sequence[float]) -> Floats:
-    """What `np.quantile` says of each row, to the bit: it takes 0.3 ms a row, and a chart has hundreds."""
+    """The same as `np.quantile` of each row, to the bit; that takes 0.3 ms a row, and a chart has hundreds."""
     flat, counts = np.concatenate(rows), np.array([len(row) for row in rows])
     if not flat.size:
         return np.full((len(rows), len(shares)), np.nan)
@@ -134,7 +134,7 @@ def _exact_quantiles(rows: Sequence[Floats], shares: Sequence[float]) -> Floats:
 
 
 def medians(rollups: Sequence[Rollup], column: str) -> Floats:
-    """The median of a column in each roll-up that has a sample of it: what `quantile_table` says of each by itself,
+    """The median of a column in each roll-up that has a sample of it: the same as `quantile_table` of each by itself,
     without a row of all buckets for each.
     """
     place = SKETCHED.index(column)

@@ -1,7 +1,7 @@
-"""Is it me or them? The overview in one sentence, from what is measured, what the router claims, what the relay saw.
+"""Is it me or them? The overview in one sentence, from probes, the router's claims and the relay's traffic.
 
-Each part of the sentence says what it rests on. Nothing is said that the data does not show: that the network is fine
-needs a target elsewhere that answers, a common cause needs several targets that share it, and one probe is not many.
+Each part of the sentence links to its evidence, and says no more than the data shows: that the network is fine needs a
+target elsewhere that responds, a common cause needs several targets that share it, and one probe is not many.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Literal
 from stats.incidents import Status
 
 FEWEST_REQUESTS = 10
-"""Requests of the last 30 minutes below which a share of them is not said."""
+"""Requests of the last 30 minutes below which a share of failures is not reported."""
 LOW_CLAIM = 0.9
-"""A claimed uptime below this is mentioned though nothing measured is wrong."""
+"""A claimed uptime below this is mentioned even when all probes are fine."""
 GOOD_SHARE = 0.8
 MOST_NAMED, MOST_TROUBLES = 2, 3
 _ANSWERING: tuple[Status, ...] = ("up", "degraded")
@@ -26,8 +26,8 @@ Kind = Literal["targets", "target", "status", "host", "network", "locations", "c
 
 @dataclass(frozen=True)
 class Observation:
-    """One target from one location, now. `is_remote`: a way to it leads over the network; `is_new`: only a few probes
-    were made yet. `claimed` is the lowest and the highest uptime of the last 30 minutes that the router reports of its
+    """One target from one location, now. `is_remote`: it is reached over the network; `is_new`: it has only a few
+    probes yet. `claimed` is the lowest and the highest uptime of the last 30 minutes that the router reports of its
     endpoints; `requests` and `failed` are the relay's attempts at it in that time. Null: not known.
     """
 
@@ -47,7 +47,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the sentence, and the evidence that it links to: a kind, and which one of it. `glue` is before it."""
+    """A part of the sentence, and the kind and name of the evidence that it links to. `glue` comes before the text."""
 
     text: str
     kind: Kind
@@ -65,7 +65,7 @@ class _Trouble:
 
 
 def describe_situation(observations: Sequence[Observation]) -> list[Part]:
-    """The parts of the sentence, in their order; none when there is no target."""
+    """The parts of the sentence, in order; none without a target."""
     known = [one for one in observations if one.status in _KNOWN]
     if not known:
         return _nothing_known(observations)
@@ -118,11 +118,11 @@ def _nothing_known(observations: Sequence[Observation]) -> list[Part]:
     words = {"paused": "paused", "waiting": "waiting for a key", "disabled": "disabled"}
     if len(statuses) == 1 and (status := next(iter(statuses))) in words:
         return [Part(f"{_all(names)} {words[status]}", "status", status)]
-    return [Part("nothing is known right now: no target was probed lately", "network"), *_unknown(observations)]
+    return [Part("nothing is known right now: no target was probed recently", "network"), *_unknown(observations)]
 
 
 def _is_cut_off(known: Sequence[Observation], place: str) -> bool:
-    """Whether all that a location could reach over the network was out of its reach."""
+    """Whether a location reached none of its targets on the network."""
     there = [one for one in known if one.location == place]
     return any(one.is_offline for one in there) and all(one.is_offline for one in there if one.is_remote)
 
@@ -131,7 +131,7 @@ def _is_cut_off(known: Sequence[Observation], place: str) -> bool:
 
 
 def _troubles(seen: Sequence[Observation]) -> list[_Trouble]:
-    """Down before slow; from everywhere before from some locations, which are told together where they are the same."""
+    """Down before slow; from everywhere before from some locations; targets with the same locations are one trouble."""
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for name in sorted({one.name for one in seen}):
         mine = [one for one in seen if one.name == name and one.status != "not_counted"]
@@ -164,7 +164,7 @@ def _describe(trouble: _Trouble, seen: Sequence[Observation]) -> list[Part]:
 
 
 def _shared(trouble: _Trouble, seen: Sequence[Observation]) -> Part | None:
-    """What the targets in trouble have in common and not all targets have."""
+    """What the affected targets have in common, and others do not."""
     mine = [one for one in seen if one.name in trouble.names]
     everyone, count = {one.name for one in seen}, len(trouble.names)
     for kind, label, value_of in _COMMON:
@@ -189,7 +189,7 @@ def _shared(trouble: _Trouble, seen: Sequence[Observation]) -> Part | None:
 _COMMON: tuple[tuple[Kind, str, Callable[[Observation], str | None]], ...] = (
     ("host", "behind", lambda one: one.host),
     ("host", "served by", lambda one: one.provider),
-    ("host", "of the model", lambda one: one.model),
+    ("host", "serving", lambda one: one.model),
 )
 
 
@@ -201,7 +201,7 @@ def _others(names: Collection[str]) -> str:
 
 
 def _network(seen: Sequence[Observation], affected: Collection[str]) -> list[Part]:
-    """What the other targets say of the viewer's own network, at the locations where something is wrong."""
+    """What the other targets show about the viewer's own network, at the affected locations."""
     wrong = [one for one in seen if one.name in affected and one.is_remote and one.status in ("down", "degraded")]
     if not wrong:
         return []
@@ -242,13 +242,16 @@ def _traffic(mine: Sequence[Observation], affected: Collection[str]) -> list[Par
     if not requests:
         return []
     busiest = max(by_name.values(), key=lambda one: one.requests).name
-    only = "only " if requests < FEWEST_REQUESTS else ""
-    whose = f"of {only}{_count(requests, 'request')} of yours to {_them(mine)}"
-    return [Part(f"{whose}, {failed or 'none'} failed in the last 30 minutes", "traffic", busiest)]
+    if requests == 1:
+        text = f"the only request you sent to {_them(mine)} {'failed' if failed else 'succeeded'}"
+    else:
+        total = f"{'only' if requests < FEWEST_REQUESTS else 'the'} {requests:,d} requests you sent to {_them(mine)}"
+        text = f"{failed or 'none'} of {total} failed"
+    return [Part(f"{text} in the last 30 minutes", "traffic", busiest)]
 
 
 def _claims_against(seen: Sequence[Observation]) -> list[Part]:
-    """What the router reports of targets that are measured to be fine; only where its best endpoint is that bad."""
+    """The router's claims about targets whose probes are fine; only where even the best endpoint is bad."""
     low = {one.name: one.claimed for one in seen if one.claimed is not None and one.claimed[1] < LOW_CLAIM}
     if not low:
         return []
@@ -277,7 +280,8 @@ def _fine(seen: Sequence[Observation]) -> list[Part]:
     names = {one.name for one in seen}
     up = {one.name for one in seen if one.status in _ANSWERING}
     if not up:
-        return [Part(f"no probe of {_them(seen)} counted lately", "status", "not_counted")]
+        whose = "its" if len(names) == 1 else "their"
+        return [Part(f"none of {whose} probes counted recently", "status", "not_counted")]
     if up == names:
         return [Part(f"{_all(names)} up", "targets"), *_new(seen, up)]
     parts = [Part(f"{len(up):,d} of {len(names):,d} targets {'is' if len(up) == 1 else 'are'} up", "targets")]
@@ -286,7 +290,7 @@ def _fine(seen: Sequence[Observation]) -> list[Part]:
 
 
 def _unknown(observations: Sequence[Observation]) -> list[Part]:
-    """Targets of which nothing can be said now."""
+    """Targets without a current state."""
     parts: list[Part] = []
     judged = {one.name for one in observations if one.status in _KNOWN}
     rest = {one.name: one.status for one in observations if one.name not in judged}
@@ -298,20 +302,20 @@ def _unknown(observations: Sequence[Observation]) -> list[Part]:
 
 
 _UNKNOWN: tuple[tuple[Status, str, str], ...] = (
-    ("stale", "was not probed lately", "were not probed lately"),
+    ("stale", "was not probed recently", "were not probed recently"),
     ("paused", "is paused", "are paused"),
     ("waiting", "is waiting for a key", "are waiting for a key"),
 )
 
 
 def _new(seen: Sequence[Observation], names: Collection[str]) -> list[Part]:
-    """That there are only a few probes of them yet."""
+    """A note when they have only a few probes yet."""
     new = {one.name for one in seen if one.name in names and one.is_new}
     if not new:
         return []
     if new == set(names):
-        return [Part(f"{'it was' if len(new) == 1 else 'they were'} probed only a few times so far", "targets")]
-    return [Part(f"{_count(len(new), 'was', 'were')} probed only a few times so far", "targets")]
+        return [Part(f"{'it has' if len(new) == 1 else 'they have'} been probed only a few times so far", "targets")]
+    return [Part(f"{_count(len(new), 'has', 'have')} been probed only a few times so far", "targets")]
 
 
 # -- words

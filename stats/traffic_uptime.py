@@ -1,4 +1,4 @@
-"""Uptime from what passed through the relay, as the reference counts it. The relay tells it, so this loads no numpy."""
+"""Uptime of the relay's traffic, as the reference counts it. The relay imports this, so it does without numpy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TrafficUptime:
 
 
 def uptime(minutes: Iterable[TrafficMinute]) -> TrafficUptime:
-    """Of one target, or of several together: then a minute of each counts by itself."""
+    """The uptime of one target, or of several together, where each minute of each target counts."""
     counted = good = quiet = 0
     for minute in minutes:
         attempts = minute.ok + minute.failed

@@ -1,4 +1,4 @@
-"""What a probe counts for, and why: in its target's state, and in its uptime."""
+"""How a probe counts in its target's state and uptime, and why."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ REASONS = {
     "internal_error": "Uptoken itself failed",
     "paused": "a maintenance window or a pause, or the range was excluded afterwards",
 }
-"""By outcome, how a probe ended, in words."""
+"""How a probe ended, by outcome."""
 Kind = Literal["up", "down", "not_counted", "paused", "nothing"]
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What one probe counts as, and why."""
+    """How one probe counts, and why."""
 
     kind: Kind
     reason: str
 
 
-def counted(outcome: str, stands_for_s: float, measured_outcome: str | None = None) -> Counted:
-    """A failed first attempt stands for no time: the probe that confirmed or refuted it decides the slot."""
+def classify_probe(outcome: str, stands_for_s: float, measured_outcome: str | None = None) -> Counted:
+    """How a probe counts. A failed first attempt decides no time: the probe that confirms it or not does."""
     reason = REASONS.get(outcome, "")
     if measured_outcome is not None:
         return Counted("paused", f"it was excluded afterwards; measured was {measured_outcome.replace('_', ' ')}")
@@ -52,8 +52,8 @@ def counted(outcome: str, stands_for_s: float, measured_outcome: str | None = No
 
 @dataclass(frozen=True)
 class UptimeReasons:
-    """What an uptime is made of, in seconds: `undecided_s` is what no probe decided or counted. `probes` are those that
-    decided; by outcome, how many did not count (`not_counted`), and how many failed, confirmed or not (`failed`).
+    """The parts of an uptime. `undecided_s`: the time that no probe decided. By outcome, how many probes did not count
+    (`not_counted`), and how many failed, confirmed or not (`failed`).
     """
 
     uptime: Uptime
@@ -63,7 +63,7 @@ class UptimeReasons:
 
 
 def uptime_reasons(counts: Summary, uptime: Uptime) -> UptimeReasons:
-    """From the counts of the profile that votes."""
+    """The parts of an uptime, from the counts of the profile that decides it."""
     known_s = uptime.up_s + uptime.down_s + uptime.not_counted_s
     return UptimeReasons(
         uptime,

@@ -16,7 +16,9 @@ _LONGEST_HEADER = 65_536
 
 @dataclass
 class CsvDialect:
-    """`has_mark`: the file begins with a byte order mark. The decimal mark is known once a number has one."""
+    """The separator of a CSV file; `has_mark`: it begins with a byte order mark. The decimal mark follows from the
+    first number that has one.
+    """
 
     name: str
     separator: str = ","
@@ -25,8 +27,8 @@ class CsvDialect:
     _decimal_line: int = field(default=0, init=False)
 
     def plain_number(self, column: str, text: str, line: int) -> str:
-        """A number with a decimal point, where it is separated by what leaves the comma free. Raises FileError when the
-        file has decimal points and decimal commas: one of them could be anything.
+        """A number with a decimal point, in a file whose separator is not the comma. Raises FileError when the file has
+        both decimal points and decimal commas: then neither can be trusted.
         """
         found = _MARKED.fullmatch(text)
         if found is None:
@@ -42,18 +44,18 @@ class CsvDialect:
         return text.replace(",", ".")
 
     def description(self) -> str | None:
-        """What differs from what `export` writes by itself, in one sentence."""
+        """How the file differs from what `export` writes, in one sentence; null when it does not."""
         parts = ["a byte order mark"] if self.has_mark else []
         parts += [f"{_SEPARATORS[self.separator]} between fields"] if self.separator != "," else []
         parts += ["decimal commas"] if self._decimal == "," else []
         if not parts:
             return None
         *most, last = parts
-        return f"{self.name} was read as a spreadsheet saves it, with {', '.join(most)}{' and ' if most else ''}{last}"
+        return f"{self.name} was read as saved by a spreadsheet, with {', '.join(most)}{' and ' if most else ''}{last}"
 
 
 def detect_dialect(path: Path) -> CsvDialect:
-    """By the first line, whose names have none of the separators in them. Raises FileError and OSError."""
+    """Detect the dialect by the first line, whose names contain no separator. Raises FileError and OSError."""
     with path.open("rb") as file:
         first = file.readline(_LONGEST_HEADER)
     if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -125,7 +125,7 @@ def csv_chunks(table: Table, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[
 
 
 def marked_csv_chunks(table: Table, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[str, int]]:
-    """The same, behind a byte order mark: without one Excel reads UTF-8 as something else."""
+    """The same after a byte order mark, without which Excel does not read the file as UTF-8."""
     yield "\ufeff", 0
     yield from csv_chunks(table, rows)
 

@@ -1,4 +1,4 @@
-"""The tables of whether an endpoint still serves the same model: its checks, and the stretches of sameness."""
+"""The tables of model identity: checks, and the epochs in which a target served one model."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from store.table import TABLES, Integer, Moment, Real, Row, Text, table
 )
 @dataclass(frozen=True, slots=True)
 class IdentityCheck(Row):
-    """One check of whether a target still serves the same model: what it was asked, and how far from usual it was.
+    """One check of whether a target still serves the same model, with its distance from the reference.
 
-    `observed` is JSON: by prompt the chances of the first token, or a hash of the text; never the text itself.
+    `observed` is JSON: by prompt the logprobs of the first token, or a hash of the text; never the text itself.
     """
 
     target: Text
@@ -50,16 +50,17 @@ class IdentityCheck(Row):
 )
 @dataclass(frozen=True, slots=True)
 class IdentityEpoch(Row):
-    """A stretch in which a target served one model, from the first check that was unlike those before.
+    """A period in which a target served one model, from the first check that differs from those before.
 
-    `reference` and `calibration` are JSON: what its checks are compared with, and how far apart equal ones lie.
+    `reference` and `calibration` are JSON: the observations that checks are compared with, and the scores of
+    equal ones.
     """
 
     target: Text
     location: Text
     began_at: Moment
     method: Text  # logprobs, texts; declared: a reasoning model, which is not checked
-    noticed_at: Moment  # when the check was made that showed it
+    noticed_at: Moment  # the check that showed the change
     ended_at: Moment | None = None
     frozen_at: Moment | None = None  # null: still learning
     same_as: Moment | None = None  # the beginning of the earlier epoch that it is like
@@ -71,4 +72,4 @@ class IdentityEpoch(Row):
 IDENTITY_CHECKS = TABLES["identity_checks"]
 IDENTITY_EPOCHS = TABLES["identity_epochs"]
 EPOCH_COLUMNS = IDENTITY_EPOCHS.names[:-2]
-"""Without the two that are long."""
+"""All but the two long ones."""

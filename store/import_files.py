@@ -81,7 +81,7 @@ class _Lines:
 def _csv_records(table: Table, path: Path, say: Callable[[str], None]) -> Iterator[tuple[int, dict[str, Any]]]:
     texts = {column.name for column in table.columns if column.kind == "text"}
     dialect = detect_dialect(path)
-    has_commas_free = dialect.separator != ","
+    may_have_decimal_commas = dialect.separator != ","
     numbers = [column.name for column in table.columns if column.kind == "real" or column.name.startswith("usd_per_")]
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = _Lines(file, path.name)
@@ -101,7 +101,7 @@ def _csv_records(table: Table, path: Path, say: Callable[[str], None]) -> Iterat
                     name: None if field == "" else (field[1:] if name in texts and field[0] == "'" else field)
                     for name, field in zip(header, fields, strict=True)
                 }
-                if has_commas_free:
+                if may_have_decimal_commas:
                     for name in numbers:
                         if text := record.get(name):
                             record[name] = dialect.plain_number(name, text, reader.line_num)

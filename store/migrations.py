@@ -212,7 +212,7 @@ def m013_alerts(connection: apsw.Connection) -> None:
 
 
 def m014_identity(connection: apsw.Connection) -> None:
-    """Whether a target still serves the same model."""
+    """Identity checks and epochs."""
     connection.execute(
         """
         CREATE TABLE identity_checks (

@@ -1,4 +1,4 @@
-"""How SQLite is asked for rows."""
+"""The statements that read rows from SQLite."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from store.batches import KeyRange, Values
 from store.outcomes import PAUSED
 from store.protocol import Selection
 from store.rollups import COLUMNS, EXPORTED, STEP_MS, exported_row
-from store.schema import PROBES, REQUESTS, TRAFFIC, Table
+from store.schema import PROBES, Table
 from store.sqlite_derived import rollups_sql
 
 INTERNED = {"models": ("description", "supported_parameters"), "endpoints": ("supported_parameters",)}
 """Columns whose texts are kept once, in the table `texts`, and referred to by its `id`: they seldom change when another
 fact of the row does, and are most of its size.
-"""
-_OBSERVED = {PROBES: f"profile <> '{TRAFFIC}'", REQUESTS: f"profile = '{TRAFFIC}'"}
-"""Tables whose rows lie by target and time, and which of the series have rows there: a range of all targets is one of
-each, since without their names all rows of all times would be looked through.
 """
 Query = tuple[str, list[Any], Callable[[Values], Values] | None]
 """A statement, its bindings, and what makes of each row the one that is read (null: it is that)."""
@@ -74,8 +70,8 @@ def where_sql(table: Table, selection: Selection) -> tuple[str, list[Any]]:
     if selection.targets:
         clauses.append(f"{table.owner} IN ({', '.join('?' * len(selection.targets))})")
         bindings.extend(selection.targets)
-    elif table in _OBSERVED and (selection.since, selection.until) != (None, None):
-        clauses.append(f"target IN (SELECT target FROM series WHERE {_OBSERVED[table]})")
+    elif table.key[:2] == (table.owner, table.time) and (selection.since, selection.until) != (None, None):
+        clauses.append(f"{table.owner} IN ({_owners_sql(table)})")
     if selection.since is not None:
         clauses.append(f"{table.time} >= ?")
         bindings.append(selection.since)
@@ -85,6 +81,18 @@ def where_sql(table: Table, selection: Selection) -> tuple[str, list[Any]]:
     if selection.failed:
         clauses.append(f"outcome <> 'ok' AND outcome <> '{PAUSED}'")
     return (" WHERE " + " AND ".join(clauses) if clauses else ""), bindings
+
+
+def _owners_sql(table: Table) -> str:
+    """All owners in a table whose rows lie by owner and time, one step of its key each: a range of all owners becomes
+    one of each, where without their names all rows of all times would be looked through.
+    """
+    least = f"SELECT min({table.owner}) FROM {table.name}"
+    return (
+        f"WITH RECURSIVE owners(owner) AS ({least} UNION ALL"
+        f" SELECT ({least} WHERE {table.owner} > owner) FROM owners WHERE owner IS NOT NULL)"
+        " SELECT owner FROM owners WHERE owner IS NOT NULL"
+    )
 
 
 def _column(table: Table, name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from stats.identity import LONG, Prediction
-from stats.identity_epochs import Known, take_check, write_observed
+from stats.identity_epochs import Known, evaluate_check, write_observed
 from store.clock import HOUR_MS
 from store.identity_tables import IdentityCheck, IdentityEpoch
 from tests.factories import NOON
@@ -44,7 +44,7 @@ class CheckedTarget:
         return Known(epochs, tuple(mine if self.current.frozen_at is None else self.checks[-LONG:]), tuple(scored))
 
     def take(self, one: IdentityCheck) -> IdentityCheck:
-        step = take_check(self.known(), replace(one, target=self.name))
+        step = evaluate_check(self.known(), replace(one, target=self.name))
         self.checks.append(step.check)
         self.epochs |= {epoch.began_at: epoch for epoch in step.epochs}
         return step.check

@@ -24,8 +24,8 @@ def find_slo_burn(facts: TargetFacts, _rule: AlertRule) -> Finding | None:
 
 
 def burns_over_time(target: str, slots: Sequence[Slot], slo: float) -> Iterator[Finding]:
-    """What `find_slo_burn` says after each of many slots, oldest first, wherever it becomes another answer: by sums up
-    to each slot, since to add up six hours after each of a month's slots takes seconds.
+    """The findings of `find_slo_burn` after each of many slots, oldest first, where they differ from the one before.
+    From cumulative sums: adding up six hours after each of a month's slots takes seconds.
     """
     at = [slot.at for slot in slots]
     up_s, down_s, failures = [0.0], [0.0], [0]

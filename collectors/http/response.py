@@ -52,7 +52,7 @@ class ProbeResponse:
     system_fingerprint: str | None = None
     route: str | None = None
     logprobs: Mapping[str, float] | None = None
-    """Of the first token; null where none were stated."""
+    """Those of the first token; null where none were stated."""
     _texts: list[tuple[float | None, str]] = field(default_factory=list, repr=False)
 
     @property

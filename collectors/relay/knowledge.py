@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from collectors.http.adaptations import Change
 from collectors.prices import is_routed, price_of
-from collectors.relay.observed import LatelyReported, lately_reported, recent_cached_shares, recent_performance
+from collectors.relay.observed import RecentReport, recent_cached_shares, recent_performance, recent_reports
 from routing.prices import Price
 from routing.selection import EndpointPerformance
 from settings.targets import Config, ProbeTarget
@@ -31,7 +31,7 @@ class Knowledge:
     performance: Mapping[str, EndpointPerformance] = field(default_factory=dict)
     cached_shares: Mapping[str, float] = field(default_factory=dict)
     """Of recent prompts, the share that came from the provider's cache."""
-    reported: Mapping[str, LatelyReported] = field(default_factory=dict)
+    reported: Mapping[str, RecentReport] = field(default_factory=dict)
 
 
 def knowledge_of(config: Config) -> Knowledge:
@@ -60,7 +60,7 @@ def learn(store: Store, config: Config) -> Knowledge:
         {name: row for name, row in hosted.items() if row is not None},
         recent_performance(store, targets, now),
         recent_cached_shares(store, targets, now),
-        lately_reported(store, targets, now),
+        recent_reports(store, targets, now),
     )
 
 

@@ -78,7 +78,7 @@ def _architecture(model: Model | None) -> dict[str, Any]:
 def _endpoint(relay: Relay, candidate: Candidate) -> dict[str, Any]:
     name = candidate.upstream.name
     model, hosted = relay.knowledge.models.get(name), relay.knowledge.endpoints.get(name)
-    lately = relay.knowledge.reported.get(name)
+    report = relay.knowledge.reported.get(name)
     context = (hosted and hosted.context_tokens) or (model.context_tokens if model else None)
     most = (hosted and hosted.max_output_tokens) or (model.max_output_tokens if model else None)
     supported = (hosted and hosted.supported_parameters) or (model.supported_parameters if model else None)
@@ -100,11 +100,11 @@ def _endpoint(relay: Relay, candidate: Candidate) -> dict[str, Any]:
         "supports_diarization": False,
         "supports_tool_choice": dict.fromkeys(("auto", "none", "required", "function"), False),
         "native_tools": {},
-        "latency_last_30m": lately and lately.latency,
-        "throughput_last_30m": lately and lately.throughput,
-        "uptime_last_5m": lately and lately.uptime_5m,
-        "uptime_last_30m": lately and lately.uptime_30m,
-        "uptime_last_1d": lately and lately.uptime_1d,
+        "latency_last_30m": report and report.latency,
+        "throughput_last_30m": report and report.throughput,
+        "uptime_last_5m": report and report.uptime_5m,
+        "uptime_last_30m": report and report.uptime_30m,
+        "uptime_last_1d": report and report.uptime_1d,
     }
 
 

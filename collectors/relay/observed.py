@@ -1,5 +1,5 @@
-"""How the targets did lately, as the store knows it: from probes and from what passed through a relay, this one or
-another. For choosing among endpoints before enough has passed through this process.
+"""Recent performance of the targets in the store: of probes, and of traffic of this relay and others. For choosing
+among endpoints before enough has passed through this process.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ RECENT_MS = HOUR_MS
 """Success and TTFT are of the hours that this reaches back into."""
 SPEED_MS = 24 * HOUR_MS
 """The same for tokens per second: speed is probed once an hour."""
-LATELY_MS, RECENTLY_MS = HOUR_MS // 2, 5 * MINUTE_MS
-MOST_LATELY = 500
-_PROBED = ("started_at", "outcome", "ttft_ms", "tokens_per_second", "lag_ms")
+REPORT_MS, SHORT_REPORT_MS = HOUR_MS // 2, 5 * MINUTE_MS
+"""The last 30 minutes and the last 5, as the reference reports them."""
+MOST_SAMPLES = 500
+_PROBED = ("started_at", "outcome", "lag_ms", "ttft_ms", "tokens_per_second")
 _PASSED = ("outcome", "ttft_ms", "tokens_per_second")
 LIMITED = "rate_limited"
 _COLUMNS = (*OUTCOMES, "ttft_ms", "tokens_per_second")
@@ -78,7 +79,7 @@ def recent_cached_shares(store: Store, targets: Sequence[ProbeTarget], now: int)
 
 
 @dataclass(frozen=True)
-class LatelyReported:
+class RecentReport:
     """What `/endpoints` reports of a target, in the reference's units: uptimes in percent, TTFT in milliseconds and
     output speed in tokens per second by percentile; null where nothing is known.
     """
@@ -90,36 +91,35 @@ class LatelyReported:
     throughput: dict[str, float] | None
 
 
-def lately_reported(store: Store, targets: Sequence[ProbeTarget], now: int) -> dict[str, LatelyReported]:
-    """By the target's name. Uptime is that of traffic, by minutes, where enough passed, else that of probes; times
-    are of both, of the newest `MOST_LATELY` each. Raises StoreError.
+def recent_reports(store: Store, targets: Sequence[ProbeTarget], now: int) -> dict[str, RecentReport]:
+    """By the target's name. The uptime of minutes is that of traffic where enough passed, else that of probes; that of
+    a day is of the attempts and probes of its hours. Times and speeds are of the newest `MOST_SAMPLES` of each.
+    Raises StoreError.
     """
     names = tuple(target.name for target in targets)
     if not names:
         return {}
     minutes: dict[str, list[TrafficMinute]] = defaultdict(list)
-    for minute in traffic_of(store).traffic_by_minute(Selection(now - LATELY_MS, horizon(now), names)):
+    for minute in traffic_of(store).traffic_by_minute(Selection(now - REPORT_MS, horizon(now), names)):
         minutes[minute.target].append(minute)
     day = _by_target(_hours(store, names, now - SPEED_MS))
-    return {name: _lately(store, name, minutes[name], day.get(name, []), now) for name in names}
+    return {name: _recent_report(store, name, minutes[name], day.get(name, []), now) for name in names}
 
 
-def _lately(
+def _recent_report(
     store: Store, name: str, minutes: list[TrafficMinute], day: list[dict[str, Any]], now: int
-) -> LatelyReported:
-    selection = Selection(now - LATELY_MS, horizon(now), (name,))
-    rows = list(store.read(PROBES, selection, columns=_PROBED, newest_first=True, limit=MOST_LATELY))
-    passed = list(store.read(REQUESTS, selection, columns=_PASSED, newest_first=True, limit=MOST_LATELY))
-    times = [ttft_ms for _, outcome, ttft_ms, _, lag_ms in rows if is_believed(outcome, lag_ms) and ttft_ms is not None]
-    times += [ttft_ms for outcome, ttft_ms, _ in passed if outcome in UP and ttft_ms is not None]
-    speeds = [speed for *_, speed, _ in rows if speed is not None] + [
-        speed for *_, speed in passed if speed is not None
-    ]
+) -> RecentReport:
+    selection = Selection(now - REPORT_MS, horizon(now), (name,))
+    rows = list(store.read(PROBES, selection, columns=_PROBED, newest_first=True, limit=MOST_SAMPLES))
+    passed = list(store.read(REQUESTS, selection, columns=_PASSED, newest_first=True, limit=MOST_SAMPLES))
+    believed = [measured for _, outcome, lag_ms, *measured in rows if is_believed(outcome, lag_ms)]
+    believed += [measured for outcome, *measured in passed if outcome in UP]
+    times, speeds = ([one[place] for one in believed if one[place] is not None] for place in (0, 1))
     counted = [(at, outcome) for at, outcome, *_ in rows]
-    recently = [minute for minute in minutes if minute.minute >= now - RECENTLY_MS]
+    recently = [minute for minute in minutes if minute.minute >= now - SHORT_REPORT_MS]
     of_day = Counter({outcome: sum(row[outcome] for row in day) for outcome in OUTCOMES})
-    return LatelyReported(
-        _percent(uptime(recently).share, Counter(outcome for at, outcome in counted if at >= now - RECENTLY_MS)),
+    return RecentReport(
+        _percent(uptime(recently).share, Counter(outcome for at, outcome in counted if at >= now - SHORT_REPORT_MS)),
         _percent(uptime(minutes).share, Counter(outcome for _, outcome in counted)),
         _percent(None, of_day),
         _percentiles(times),
@@ -128,7 +128,7 @@ def _lately(
 
 
 def _percent(share: float | None, outcomes: Mapping[str, int]) -> float | None:
-    """A share, else that of the outcomes that were up."""
+    """A share in percent; without one, the share of the outcomes that were up."""
     if share is None:
         up, down = (sum(outcomes.get(outcome, 0) for outcome in kind) for kind in (UP, DOWN))
         share = up / (up + down) if up + down else None

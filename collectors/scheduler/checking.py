@@ -1,6 +1,4 @@
-"""The checks of one tick: which targets are due, and the requests that a check makes, each of which the budget has to
-allow.
-"""
+"""The checks of one tick: which targets are due, and the requests of each check, every one within the budget."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from collectors.http.own_limits import own_limit
 from collectors.http.redaction import root_cause, safe_error
 from collectors.prices import is_routed
 from collectors.scheduler.budget import Reservation
-from collectors.scheduler.claims import NotDue, Planned, UnderWay
+from collectors.scheduler.claims import Claim, NotDue, Planned, UnderWay
 from collectors.scheduler.lock import LockedError
 from collectors.scheduler.plan import Plan, ProbeJob, SkippedError
 from collectors.scheduler.probing import HELD_UP, STILL_UNDER_WAY, ProbeSeries, begin_slot
@@ -24,6 +22,7 @@ from collectors.scheduler.rate_limit_state import ResponseLimits
 from collectors.scheduler.schedule import TickWindow, series_key
 from collectors.scheduler.state import SchedulerState
 from settings.targets import ProbeTarget
+from store import StoreError
 from store.clock import now_ms
 from store.schema import Adaptation, Row
 
@@ -38,28 +37,35 @@ def plan_checks(state: SchedulerState, name: str, collector: CheckCollector, win
     Raises StoreError.
     """
     plan = Plan(prepare=collector.prepare)
+    claimed: list[tuple[str, Claim]] = []
     next_at: list[int] = []
-    for target in state.config.targets:
-        every_s = None if target.waits_for_key else _pace(state, name, collector, target, window.now)
-        if every_s is None:
-            continue
-        series = ProbeSeries(target, name, every_s)
-        newest = state.newest_checks.get(series.key)
-        planned = state.shared.claims.plan(series.key, series.schedule, window, newest, state.shared.lives)
-        if isinstance(planned, NotDue):
-            next_at.append(planned.next_at)
-        elif isinstance(planned, UnderWay):
-            plan.skipped.append((target.name, STILL_UNDER_WAY))
-        elif reason := _reason_to_wait(state, target, planned.claim.at, is_asked=window.all):
-            planned.claim.state = "refused"
-            plan.skipped.append((target.name, reason))
-        else:
-            plan.jobs.append(_job(state, collector, series, planned, window))
+    try:
+        for target in state.config.targets:
+            every_s = None if target.waits_for_key else _pace(state, name, collector, target, window.now)
+            if every_s is None:
+                continue
+            series = ProbeSeries(target, name, every_s)
+            newest = state.newest_checks.get(series.key)
+            planned = state.shared.claims.plan(series.key, series.schedule, window, newest, state.shared.lives)
+            if isinstance(planned, NotDue):
+                next_at.append(planned.next_at)
+            elif isinstance(planned, UnderWay):
+                plan.skipped.append((target.name, STILL_UNDER_WAY))
+            elif reason := _reason_to_wait(state, target, planned.claim.at):
+                planned.claim.state = "refused"
+                plan.skipped.append((target.name, reason))
+            else:
+                claimed.append((series.key, planned.claim))
+                plan.jobs.append(_job(state, collector, series, planned, window))
+    except StoreError:  # nothing of this plan is run: its slots are open again
+        for key, claim in claimed:
+            state.shared.claims.drop(key, claim)
+        raise
     return replace(plan, next_at=min(next_at, default=None))
 
 
 def _pace(state: SchedulerState, name: str, collector: CheckCollector, target: ProbeTarget, now: int) -> float | None:
-    """How often a target is checked; asked of the store once, and then of each check."""
+    """How often a target is checked: read from the store once, then updated by each check."""
     key = series_key(target.name, name)
     if key not in state.paces:
         pace = collector.pace(state.store, target, state.location, now)
@@ -69,9 +75,8 @@ def _pace(state: SchedulerState, name: str, collector: CheckCollector, target: P
     return state.paces[key]
 
 
-def _reason_to_wait(state: SchedulerState, target: ProbeTarget, at: int, *, is_asked: bool) -> str | None:
-    pause = state.pauses.reason(target, at)
-    return pause or (None if is_asked else state.shared.rate_limits.rest_reason(target, at))
+def _reason_to_wait(state: SchedulerState, target: ProbeTarget, at: int) -> str | None:
+    return state.pauses.reason(target, at) or state.shared.rate_limits.rest_reason(target, at)
 
 
 def _job(
@@ -80,7 +85,7 @@ def _job(
     target = series.target
     check = collector.plan(state.store, target, state.location, window.now)
 
-    def failed(problem: BaseException) -> list[Result]:
+    def make_failed_row(problem: BaseException) -> list[Result]:
         limit, key = own_limit(problem), target.key
         outcome = "internal_error" if limit is None else "offline"
         error = limit or safe_error(root_cause(problem), (key,) if key else ()) or outcome
@@ -88,7 +93,7 @@ def _job(
 
     run = _CheckRun(state, check, series, planned)
     delay_s = (planned.claim.at - window.now) / 1_000
-    return ProbeJob(target.name, run.run, delay_s, results_of=failed, series=series.key, claim=planned.claim)
+    return ProbeJob(target.name, run.run, delay_s, results_of=make_failed_row, series=series.key, claim=planned.claim)
 
 
 class _CheckRun:
@@ -138,7 +143,7 @@ class _CheckRun:
         )
 
     def _send(self, request: ProbeRequest, profile: str) -> Exchange:
-        """One request, its cost set aside before and booked after. Raises SkippedError."""
+        """Send one request: its cost is reserved before and booked after. Raises SkippedError."""
         from collectors.http.exchange import exchange
 
         state, target, began_at = self._state, self._series.target, now_ms()
@@ -155,7 +160,12 @@ class _CheckRun:
         request = replace(
             request, affords=lambda more: reservation.raise_to(state.max_probe_cost(target, profile, more))
         )
-        result = exchange(state.connection(target), request)
+        try:
+            result = exchange(state.connection(target), request)
+        except Exception as problem:
+            if own_limit(problem) is not None:
+                reservation.settle(0.0)  # nothing was sent
+            raise
         price = state.price(target)
         reservation.settle(billed_usd(cost_of_exchange(target, price, result, began_at), result.outcome))
         self._remember(result, began_at)
@@ -171,10 +181,10 @@ class _CheckRun:
         limits = ResponseLimits(began_at, result.http_status, result.outcome, result.wait_ms, result.limits.figures)
         if state.shared.rate_limits.record(target, limits, now_ms()):
             with suppress(LockedError), state.shared.exclusive():
-                pass  # writes it, so that other runs know it at once
+                pass  # writes the rest, so that other runs keep to it at once
 
 
 PART_OF_CHECK = frozenset(
     {"logprobs", "top_logprobs", "include", "generationConfig.responseLogprobs", "generationConfig.logprobs"}
 )
-"""Fields that a check is about: that a server refuses them is its result, and says nothing about a probe."""
+"""Fields that only checks send: a server that refuses them is a check's result, and no adaptation of probes."""

@@ -77,7 +77,7 @@ class SchedulerState:
         self.last_run_at: dict[str, int] = {}
         self.failed: set[str] = set()
         self.paces: dict[str, float | None] = {}
-        """How often the targets of `CheckCollector`s are checked, by series."""
+        """The intervals of checks in seconds, by series; null: not checked."""
         self.newest_checks: dict[str, int] = {}
         self._periodic = {name: c for name, c in (collectors or {}).items() if isinstance(c, PeriodicCollector)}
         self._certificates: dict[str, Certificate] = {}

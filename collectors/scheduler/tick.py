@@ -44,7 +44,7 @@ class Ended:
 
     @property
     def outcomes(self) -> list[str]:
-        """The outcomes of what decides its slot."""
+        """The outcomes of the rows that decide its slot."""
         return [result.row.outcome for result in self.results if isinstance(result.row, SLOT_ROWS)]
 
 

@@ -1,4 +1,4 @@
-"""What a LiteLLM proxy's configuration says of its models (`model_list`), as targets of our own. Pure.
+"""The models of a LiteLLM proxy's configuration (`model_list`), as targets. Pure.
 
 https://docs.litellm.ai/docs/proxy/configs: each entry has `model_name` and `litellm_params` with `model`
 ("provider/name"), and optionally `api_base`, `api_version` and `api_key`, which is a key or `os.environ/NAME`.
@@ -19,7 +19,7 @@ FROM_ENVIRONMENT = "os.environ/"
 
 @dataclass(frozen=True)
 class Provider:
-    """Where LiteLLM sends a provider's requests, and which variable it reads the key from, unless an entry says so."""
+    """Where LiteLLM sends a provider's requests, and the variable that it reads the key from, by default."""
 
     base_url: str
     key_env: str | None = None
@@ -54,14 +54,14 @@ PROVIDERS = {
     "openai_like": Provider(""),
     "litellm_proxy": Provider("", "LITELLM_PROXY_API_KEY"),
 }
-"""By the prefix of `litellm_params.model`. An empty address: the entry has to say it."""
+"""By the prefix of `litellm_params.model`. Without an address here, the entry needs an `api_base`."""
 BARE = (("gpt-", "openai"), ("o1", "openai"), ("o3", "openai"), ("o4", "openai"), ("claude", "anthropic"))
-"""How names without a provider begin, whose provider LiteLLM knows."""
+"""Beginnings of model names that LiteLLM knows without a provider."""
 
 
 @dataclass(frozen=True)
-class TakenOver:
-    """One entry as a target's keys; `skipped` says why it is none."""
+class LiteLLMEntry:
+    """One entry as a target's keys; `skipped`: why it becomes no target."""
 
     name: str
     model: str = ""
@@ -72,13 +72,13 @@ class TakenOver:
     skipped: str | None = None
 
 
-def read_litellm(text: str) -> list[TakenOver]:
-    """The entries of a configuration. Raises ValueError when the text is none."""
+def read_litellm(text: str) -> list[LiteLLMEntry]:
+    """The entries of a configuration. Raises ValueError for any other text."""
     import yaml
 
     try:
         document = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):  # whose words quote the text, which may have a key in it
+    except (yaml.YAMLError, ValueError, RecursionError):  # their messages quote the text, which may have a key in it
         raise ValueError("it is not valid YAML") from None
     listed = document.get("model_list") if isinstance(document, dict) else None
     if not isinstance(listed, list) or not listed:
@@ -86,44 +86,45 @@ def read_litellm(text: str) -> list[TakenOver]:
     return list(_entries(listed))
 
 
-def _entries(listed: list[Any]) -> Iterator[TakenOver]:
+def _entries(listed: list[Any]) -> Iterator[LiteLLMEntry]:
     for number, entry in enumerate(listed, 1):
         params = entry.get("litellm_params") if isinstance(entry, dict) else None
         name = entry.get("model_name") if isinstance(entry, dict) else None
         model = params.get("model") if isinstance(params, dict) else None
         if not isinstance(params, dict) or not isinstance(model, str) or not model:
-            yield TakenOver(_shown(name) or f"entry {number}", skipped="it has no litellm_params.model")
+            yield LiteLLMEntry(_safe_name(name) or f"entry {number}", skipped="it has no litellm_params.model")
             continue
-        yield _entry(_shown(name) or model, model, params)
+        yield _entry(_safe_name(name) or model, model, params)
 
 
-def _entry(name: str, named: str, params: Mapping[str, Any]) -> TakenOver:
+def _entry(name: str, named: str, params: Mapping[str, Any]) -> LiteLLMEntry:
     prefix, model = _split(named)
     provider = PROVIDERS.get(prefix)
     if "*" in named:
-        return TakenOver(name, skipped="it stands for any model: name one with --base-url and --model")
+        return LiteLLMEntry(name, skipped="it is a wildcard: add one model with --base-url and --model")
     if provider is None:
-        return TakenOver(name, skipped=f"Uptoken does not know LiteLLM's provider {prefix!r}")
+        return LiteLLMEntry(name, skipped=f"Uptoken does not know LiteLLM's provider {prefix!r}")
     base_url = _text(params.get("api_base")) or _text(params.get("base_url")) or provider.base_url
     if base_url.startswith(FROM_ENVIRONMENT):
-        return TakenOver(name, skipped=f"its address is in the variable {base_url.removeprefix(FROM_ENVIRONMENT)}")
+        variable = base_url.removeprefix(FROM_ENVIRONMENT)
+        return LiteLLMEntry(name, skipped=f"its address is in the variable {variable}: use --base-url")
     if not base_url:
-        return TakenOver(name, skipped="it has no api_base")
+        return LiteLLMEntry(name, skipped="it has no api_base: use --base-url")
     key = _text(params.get("api_key"))
     if key.startswith(FROM_ENVIRONMENT):
-        variable: str | None = key.removeprefix(FROM_ENVIRONMENT)
+        key_env: str | None = key.removeprefix(FROM_ENVIRONMENT)
     elif key and looks_secret(key):
-        return TakenOver(
+        return LiteLLMEntry(
             name, skipped="its key is written in that file: put it in an environment variable, as os.environ/NAME"
         )
     else:  # none, or a placeholder such as "none" for a server that wants no key
-        is_own_server = prefix == "openai" and base_url != provider.base_url
-        variable = None if key or is_own_server else provider.key_env
+        is_own_server = prefix == "openai" and base_url.rstrip("/") != provider.base_url
+        key_env = None if key or is_own_server else provider.key_env
     if prefix in ("ollama", "ollama_chat") and not re.search(r"/v\d", base_url):
         base_url = f"{base_url.rstrip('/')}/v1"
     version = str(params.get("api_version") or "")  # YAML takes 2024-10-21 for a date
     more = {"api-version": version} if version and provider.api == "azure" else {}
-    return TakenOver(name, model, base_url, provider.api, variable, more)
+    return LiteLLMEntry(name, model, base_url, provider.api, key_env, more)
 
 
 def _split(named: str) -> tuple[str, str]:
@@ -137,7 +138,7 @@ def _text(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _shown(name: Any) -> str:
-    """A name that may be shown and kept: a key that somebody wrote there is none."""
+def _safe_name(name: Any) -> str:
+    """A name that is safe to show and store; empty for one that looks like a key."""
     text = "".join(letter for letter in str(name)[:200] if letter.isprintable()).strip() if name is not None else ""
     return "" if looks_secret(text) else text

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from pages.components import formatting
 from pages.components.states import explained
 from pages.components.table import Column, bold, table
-from stats.why import REASONS, counted
+from stats.why import REASONS, classify_probe
 
 DEFINITIONS = {
     "target": "One thing that is probed: a base URL, a model and optionally one pinned provider.",
@@ -70,7 +70,7 @@ def definitions() -> Markup:
 def outcomes() -> Markup:
     """Each way in which a probe can end, and what it counts as."""
     rows = [
-        (bold(formatting.outcome(outcome)), formatting.outcome(counted(outcome, 1.0).kind), reason)
+        (bold(formatting.outcome(outcome)), formatting.outcome(classify_probe(outcome, 1.0).kind), reason)
         for outcome, reason in REASONS.items()
     ]
     return table([Column("Outcome"), Column("Counts as", "left"), Column("When", "left wrap")], rows)

@@ -180,8 +180,8 @@ def _any_expires(shown: Sequence[CatalogModel]) -> bool:
 def _columns() -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
-        "name": st.column_config.TextColumn("name", width=260, pinned=True),
-        "model": st.column_config.TextColumn("slug", width=220),
+        "name": st.column_config.TextColumn("name", width=220, pinned=True),
+        "model": st.column_config.TextColumn("slug", width=200),
         "context_tokens": number("context", format="localized"),
         "max_output_tokens": number("max output", format="localized"),
         "usd_per_million_input": number("USD per M in", format="$%.4g"),
@@ -192,7 +192,11 @@ def _columns() -> dict[str, Any]:
         "providers": number("endpoints", help="Known for models that are probed or watched"),
         "created_at": st.column_config.DatetimeColumn("created", format="D MMM YYYY"),
         "expires_at": st.column_config.DatetimeColumn(
-            "expires", format="D MMM YYYY", timezone="UTC", help="The router may remove the model after this day"
+            "expires",
+            width=96,
+            format="D MMM YYYY",
+            timezone="UTC",
+            help="The router may remove the model after this day",
         ),
         "ttft_ms": number("TTFT, ms", format="%.0f", help="Median of your probes in this range"),
         "tokens_per_second": number("tok/s", format="%.1f", help="Median of your throughput probes in this range"),

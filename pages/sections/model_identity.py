@@ -16,8 +16,8 @@ from stats.identity_history import CurrentEpoch
 from store.schema import Target
 
 HOW = (
-    'Not checked. identity = "1h" in its [[target]] section checks every hour that it still serves the same model, '
-    "for 2 requests of 1 token."
+    'Not checked. With identity = "1h" in its [[target]] section, two requests of one token an hour show whether it '
+    "still serves the same model."
 )
 
 
@@ -32,7 +32,7 @@ def identity_card(url: str, target: Target) -> None:
             return
         st.html(_sentences(view, zone))
         palette, unit = theme.palette(), "nat" if view.current.is_logprobs else "new texts"
-        if view.current.status != "declared":
+        if view.scores:
             lanes = {name: steps for name, steps in view.lanes.items() if steps}
             figure = charts.scores_over_time(
                 view.scores, view.bands, lanes, chosen.since, chosen.until, palette, unit=unit, zone=zone

@@ -29,6 +29,7 @@ def last_probes(url: str, target: Target, now: int, zone: str) -> Markup:
         "Started",
         "Profile",
         "Outcome",
+        Column("Error", "left wrap"),
         glossary.term("TTFT"),
         *([glossary.term("time to first answer token", "First answer")] if reasons else []),
         glossary.term("total time", "Total"),
@@ -37,7 +38,6 @@ def last_probes(url: str, target: Target, now: int, zone: str) -> Markup:
         "Cost",
         "Provider",
         glossary.term("lag", "Lag"),
-        Column("Error", "left wrap"),
     ]
     changes = _fingerprint_changes(probes)
     export = f"export?{urlencode({'table': 'probes', 'only': target.name} | in_link())}"
@@ -78,6 +78,7 @@ def _cells(probe: Probe, now: int, zone: str, reasons: bool, fingerprint_before:
         probe.profile,
         state(kind, _outcome(probe), formatting.describe_probe(asdict(probe)))
         + _fingerprint(probe, fingerprint_before),
+        probe.error or "",
         formatting.latency(probe.ttft_ms),
         *([formatting.latency(probe.first_answer_ms)] if reasons else []),
         formatting.latency(probe.total_ms),
@@ -86,7 +87,6 @@ def _cells(probe: Probe, now: int, zone: str, reasons: bool, fingerprint_before:
         formatting.cost(probe.cost_usd),
         probe.provider or None,
         formatting.latency(probe.lag_ms),
-        probe.error or "",
     ]
 
 

@@ -50,11 +50,12 @@ def activity(url: str, model: Model, window: TimeRange) -> None:
             as_share = _switch("As", (TOKENS, SHARE), key="activity_as") == SHARE
         source, part = (ACCOUNT, "provider") if is_own else (PUBLIC_MODELS, "variant")
         usage = by_day([row for row in rows if row.source == source], part)
-        theme.chart(
-            tokens.by_part(shares(usage) if as_share else usage, theme.palette(), as_share=as_share),
-            key="activity_chart",
-            alt=f"Tokens per day of {model.name or model.model}, by {part}",
-        )
+        if usage.days:
+            theme.chart(
+                tokens.by_part(shares(usage) if as_share else usage, theme.palette(), as_share=as_share),
+                key="activity_chart",
+                alt=f"Tokens per day of {model.name or model.model}, by {part}",
+            )
         st.html(NOTHING.format(_note(is_own, not usage.days)))
 
 

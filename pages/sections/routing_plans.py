@@ -93,9 +93,7 @@ def controls() -> RoutingForm:
     """The request's size and requirements, in the URL."""
     for key in ("strategy", "data"):
         adopt_renamed(key, RENAMED)
-    sizes, costs, needs, limits = st.columns(4, vertical_alignment="bottom")
-    with sizes:
-        size = workload.control(always=True) or workload.USUAL
+    costs, needs, limits = st.columns(3, vertical_alignment="bottom")
     with costs:
         usd_per_hour = numeric(
             st.number_input,
@@ -107,6 +105,7 @@ def controls() -> RoutingForm:
             key="hour",
             help="The cost of waiting for responses: 0 for a nightly batch, a salary for a chat.",
         )
+        size = workload.control(always=True) or workload.USUAL
     with needs:
         features = st.multiselect(
             "Required features", [*PARAMETERS, "images"], key="needs", bind="query-params", placeholder="none"

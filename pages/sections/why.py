@@ -22,7 +22,7 @@ from pages.shell import time_range
 from pages.shell.browser import WHY
 from stats.routes import parse_route
 from stats.uptime import ENOUGH_COVERAGE
-from stats.why import Counted, UptimeReasons, counted, uptime_reasons
+from stats.why import Counted, UptimeReasons, classify_probe, uptime_reasons
 from store import Selection
 from store.clock import now_ms
 from store.schema import PROBES, Probe, Target
@@ -173,7 +173,7 @@ def _probes(target: Target, probes: Sequence[Probe], now: int, zone: str, note: 
 
 
 def _row(target: Target, probe: Probe, now: int, zone: str) -> list[str | Cell | None]:
-    verdict = counted(probe.outcome, probe.stands_for_s, probe.measured_outcome)
+    verdict = classify_probe(probe.outcome, probe.stands_for_s, probe.measured_outcome)
     mark = "no_data" if verdict.kind == "nothing" else verdict.kind
     said = formatting.describe_probe(asdict(probe))
     outcome = states.state(mark, formatting.outcome(probe.outcome), said)

@@ -9,8 +9,10 @@ import pytest
 
 from alerts.dry_run import messages_from_facts, messages_from_findings, past_messages
 from alerts.facts import CollectorFacts, DayBudget, TargetFacts, WatchedTarget
+from alerts.messages import MOST_EVENTS
 from alerts.rules.slo_burn import burns_over_time, find_slo_burn
 from settings.alerts import AlertRule
+from stats.identity_changes import IdentityChange
 from tests.alerts.histories import RULE, TARGET, slots
 from tests.factories import DAY, MINUTE, NOON
 
@@ -78,3 +80,11 @@ def test_what_is_known_at_moments_is_told_as_the_collector_would_tell_it() -> No
         for n, usd in enumerate((0.5, 0.95, 0.2, 0.9))
     ]
     assert [(one.at - NOON) // DAY for one in messages_from_facts(rule, [TARGET], days)] == [1, 2, 3]
+
+
+def test_more_than_one_message_may_hold_are_all_told_when_they_were_found() -> None:
+    changes = tuple(IdentityChange(f"t{n}", "here", NOON, NOON, "other weights") for n in range(MOST_EVENTS + 2))
+    targets = [WatchedTarget(change.target, "acme.com") for change in changes]
+    facts = [CollectorFacts(NOON + MINUTE, "here", identity_changes=changes)]
+    sent = messages_from_facts(AlertRule(("identity_changed",), (), (), ()), targets, facts)
+    assert [(one.at, one.events) for one in sent] == [(NOON + MINUTE, MOST_EVENTS + 2)]

@@ -196,4 +196,4 @@ def test_first_tokens_are_pairs_of_bars_and_white_space_can_be_seen() -> None:
     chart = identity.token_chances([TokenChance(" the", 0.5, 0.25), TokenChance("\n<b>", None, 0.1)], LIGHT)
     before, after = chart.data
     assert (list(before.x), list(before.y), list(after.y)) == (["␣the", "⏎&lt;b>"], [50, None], [25, 10])
-    assert identity.token_chances([], LIGHT).layout.annotations[0].text == "not known"
+    assert identity.token_chances([], LIGHT).layout.annotations[0].text == "no first tokens to compare"

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import cli
+from cli.add_from import ollama_host
 from collectors.http.prompt import PROMPT_TOKENS_AT_MOST
 from settings.targets import load
 from tests.collectors.cli_fixture import ROOT
@@ -163,7 +164,10 @@ def test_the_models_of_a_server_are_listed(shell: Shell, vendor: tuple[Vendor, F
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "nobody can be asked here: give --base-url URL, --model MODEL, --yes (or --dry-run, to write nothing)"),
+        (
+            (),
+            "there is no terminal to ask on: give --base-url URL, --model MODEL, --yes (or --dry-run, to write nothing)",
+        ),
         (("--yes",), "--base-url is missing"),
         (("--yes", "--base-url", "{url}"), "--model is missing: {url} lists acme/chat-1, acme/chat-2, acme/chat-3"),
         (
@@ -181,7 +185,10 @@ def test_the_models_of_a_server_are_listed(shell: Shell, vendor: tuple[Vendor, F
             "'fast' is not a duration; write it",
         ),
         (("--yes", "--base-url", "{url}", "--model", "chat-1", "--every", "10d"), "every: "),
-        (("--yes", "--base-url", "{url}", "--model", "chat-1", "--api", "grpc"), "'grpc' is none of chat, responses"),
+        (
+            ("--yes", "--base-url", "{url}", "--model", "chat-1", "--api", "grpc"),
+            "'grpc' is not one of chat, responses",
+        ),
         (("--yes", "--base-url", "http://127.0.0.1:9", "--model", "m"), "127.0.0.1:9 cannot be reached: "),
         (
             ("--yes", "--base-url", "{url}", "--model", "chat-1", "--api-key-env", KEY),
@@ -190,6 +197,15 @@ def test_the_models_of_a_server_are_listed(shell: Shell, vendor: tuple[Vendor, F
         (("--yes", "--base-url", "{url}", "--model", "chat-1", "--name", KEY), "this looks like a key"),
         (("--yes", "--base-url", f"https://u:{KEY}@h/v1", "--model", "m"), "a key does not belong in the URL"),
         (("--undo", "0123456789ab"), "no change of "),
+        (("--yes", "--from", "ollama", "--name", "n"), "--name cannot be combined with --from ollama: leave it out"),
+        (
+            ("--yes", "--from", "openrouter", "--base-url", "{url}"),
+            "--base-url cannot be combined with --from openrouter",
+        ),
+        (
+            ("--yes", "--from", "x.yaml", "--api-key-env", "ACME_API_KEY"),
+            "--api-key-env cannot be combined with --from x",
+        ),
     ],
 )
 def test_what_is_missing_or_wrong_is_named_and_nothing_is_written(
@@ -211,9 +227,9 @@ def test_a_key_comes_from_its_variable_and_its_absence_is_said(
     script, server = vendor
     script.needs = KEY
     words = ("add", "--base-url", server.url, "--model", "acme/chat-1", "--yes")
-    assert "it wants a key: name the environment variable that holds it with --api-key-env" in shell(*words)[2]
+    assert "it needs a key: name the environment variable that holds it with --api-key-env" in shell(*words)[2]
     named = (*words, "--api-key-env", "ACME_API_KEY")
-    assert "answered HTTP 401: it wants a key: set ACME_API_KEY" in shell(*named)[2]
+    assert "returned HTTP 401: it needs a key: set ACME_API_KEY" in shell(*named)[2]
     monkeypatch.setenv("ACME_API_KEY", "another-key-of-acme")
     assert "it does not accept the key in ACME_API_KEY; correct it there" in shell(*named)[2]
     assert shell.config.read_text() == START
@@ -268,6 +284,70 @@ def test_an_ollama_is_taken_over_without_what_is_there_already(
         "it is there already, as 'qwen3'",
     ]
     assert again["written"] is False
+
+
+def test_an_ollama_is_listed_and_taken_over_where_its_own_variable_says(
+    shell: Shell, vendor: tuple[Vendor, FaultServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = vendor[1].url.removesuffix("/v1").removeprefix("http://")
+    monkeypatch.setenv("OLLAMA_HOST", host.replace("127.0.0.1", "0.0.0.0"))
+    assert shell.json("add", "--from", "ollama", "--list")["base_url"] == vendor[1].url
+    assert shell.json("add", "--from", "ollama", "--dry-run")["targets"][0]["base_url"] == vendor[1].url
+
+
+@pytest.mark.parametrize(
+    ("value", "url"),
+    [
+        ("", "http://127.0.0.1:11434"),
+        (":8080", "http://127.0.0.1:8080"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("[::]:11434", "http://127.0.0.1:11434"),
+        (" gpu.lan ", "http://gpu.lan:11434"),
+        ("gpu.lan/ollama", "http://gpu.lan:11434/ollama"),
+        ("[fd00::1]", "http://[fd00::1]:11434"),
+        ("https://gpu.lan", "https://gpu.lan"),
+    ],
+)
+def test_ollamas_variable_means_what_it_means_to_ollama(value: str, url: str) -> None:
+    assert ollama_host(value) == url
+
+
+def test_a_proxy_that_fails_is_not_called_another_server(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    _, _, err = shell("add", "--from", "ollama", "--base-url", "http://gpu.example", "--yes")
+    assert "no Ollama responds at http://gpu.example (" in err and "failed at the proxy" in err
+
+
+def test_an_embedding_model_of_an_ollama_is_probed_as_one(shell: Shell) -> None:
+    listed = answer(200, {"models": [{"name": "nomic-embed-text:latest"}, {"name": "gemma3:1b"}]})
+    with FaultServer(listed) as server:
+        host = server.url.removesuffix("/v1")
+        found = shell.json("add", "--from", "ollama", "--base-url", host, "--dry-run", "--no-test")
+    assert [each["api"] for each in found["targets"]] == ["embeddings", "chat"]
+
+
+def test_a_name_that_is_taken_keeps_its_slash(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "litellm.yaml"
+    entry = "{model_name: acme/m, litellm_params: {model: openai/m1, api_base: 'http://127.0.0.1:9/v1', api_key: x}}"
+    path.write_text(f"model_list:\n- {entry}\n- {entry.replace('openai/m1', 'openai/m2')}\n")
+    shell("add", "--from", str(path), "--yes", "--no-test")
+    assert shell.names == ["first", "acme/m", "acme/m (2)"]
+
+
+def test_a_file_that_is_too_large_is_not_read_in_part(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "litellm.yaml"
+    entry = "{model_name: m, litellm_params: {model: openai/m1, api_base: 'http://127.0.0.1:9/v1', api_key: x}}"
+    path.write_text(f"model_list:\n- {entry}\n" + "#" * 4 * 1024 * 1024)
+    code, _, err = shell("add", "--from", str(path), "--yes", "--no-test")
+    assert code == 2 and "it is larger than 4 MiB" in err
+
+
+def test_a_price_that_is_assumed_is_said_after_the_day(shell: Shell) -> None:
+    words = ("--base-url", "https://llm.example.com/v1", "--model", "m", "--no-test", "--dry-run")
+    assert " a day, price unknown, assumed high\n" in shell("add", *words)[1]
 
 
 def test_a_litellm_configuration_is_taken_over_with_what_answers(
@@ -339,7 +419,7 @@ def test_a_target_is_changed_and_removed_with_comments_kept_and_each_undone(shel
         (("change", "first"), "give a target, and --every or --tags; or --undo ID"),
         (("change", "first", "--every", "never"), "'never' is not a duration"),
         (("change", "first", "--every", "0s"), "every: "),
-        (("remove", "first"), "nobody can be asked here: add --yes"),
+        (("remove", "first"), "there is no terminal to ask on: add --yes"),
         (("remove", "first", "--yes"), "has no [[target]]: there is nothing to probe"),
         (("remove",), "give a target, or --undo ID"),
     ],

@@ -52,6 +52,9 @@ def serving(pages: dict[str, Script]) -> Script:
         ("localhost:11434", "http://localhost:11434"),
         ("127.0.0.1:8000/v1", "http://127.0.0.1:8000/v1"),
         (" llm.example.com/v1 ", "https://llm.example.com/v1"),
+        ("[::1]/v1", "http://[::1]/v1"),
+        ("0.0.0.0:11434", "http://0.0.0.0:11434"),
+        ("models.localhost", "http://models.localhost"),
     ],
 )
 def test_an_address_is_taken_as_people_type_it(typed: str, meant: str) -> None:
@@ -119,9 +122,9 @@ def test_a_deployment_of_azure_is_in_no_list() -> None:
 @pytest.mark.parametrize(
     ("script", "kind", "said"),
     [
-        (answer(401, {}), KeyRefusedError, "answered HTTP 401: it wants a key: name the environment variable"),
+        (answer(401, {}), KeyRefusedError, "returned HTTP 401: it needs a key: name the environment variable"),
         (answer(404, {}), DiscoveryError, "there is no list of models at .*/v1/models or .*/models .HTTP 404.: check"),
-        (answer(503, {}), DiscoveryError, "/v1/models answered HTTP 503: try again later"),
+        (answer(503, {}), DiscoveryError, "/v1/models returned HTTP 503: try again later"),
         (answer(200, b"<html>"), DiscoveryError, "is not JSON: this may be a web page and not an API"),
         (raw(b"SSH-2.0-x\r\n"), UnreachableError, "cannot be reached: .*; check the address, whether the server runs"),
     ],

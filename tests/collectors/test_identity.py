@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from collectors import identity
 from collectors.contract import CheckTask
+from collectors.http import exchange
 from collectors.http.dialects import DIALECTS
 from collectors.http.dialects.base import RequestSpec, logprobs_of
 from collectors.http.exchange import Exchange, ProbeRequest
@@ -25,10 +29,10 @@ from collectors.scheduler.scheduler import Scheduler
 from collectors.scheduler.shared_state import SharedState
 from settings.targets import ConfigError
 from stats.identity_epochs import Known
-from store import Store
+from store import Store, StoreError
 from store.clock import HOUR_MS
 from store.identity_tables import IDENTITY_CHECKS, IDENTITY_EPOCHS, IdentityCheck, IdentityEpoch
-from store.schema import RUNS, Row, Run
+from store.schema import BUDGETS, RUNS, Budget, Row, Run
 from tests.collectors.builders import config, new_store
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, event, usage
 
@@ -249,6 +253,16 @@ def test_a_check_costs_what_its_tokens_cost(store: Store) -> None:
     assert row.cost_usd == pytest.approx((18 * 1 + 2 * 2) / 1e6)
 
 
+def test_a_request_that_was_refused_leaves_the_cost_of_the_others_known() -> None:
+    [target] = config({"identity": "1h"}).targets
+    results = [Exchange("caller_error", http_status=400), Exchange("timeout")]
+    task = CheckTask(
+        target, "here", lambda *_: results.pop(0), lambda one, _: 0.5 if one.outcome == "timeout" else None
+    )
+    [row] = [one for one in identity.check_once(task, Known()).rows if isinstance(one, IdentityCheck)]
+    assert (row.requests, row.cost_usd) == (2, 0.5)
+
+
 def test_a_restart_repeats_no_check_before_its_time(store: Store) -> None:
     with FaultServer(WITH) as server:
         checked = Checked(store, server, identity="7d")
@@ -266,17 +280,79 @@ def test_each_location_has_checks_and_epochs_of_its_own(store: Store) -> None:
     assert [check.location for check in known.checks] == ["there"]
 
 
+def test_a_check_reads_as_much_of_a_long_history_as_of_a_short_one(store: Store) -> None:
+    now = 2_000 * HOUR_MS
+    [target] = config({"identity": "1h"}).targets
+    history: list[Row] = [IdentityEpoch("t0", "here", 0, "logprobs", 0, 0, 1, reference='[["a"]]', calibration="[0]")]
+    history += [
+        IdentityCheck("t0", n * HOUR_MS, place, "logprobs", "ok", 2, epoch_at=0, score=float(n))
+        for n in range(1, 1_500)
+        for place in ("here", "there")
+    ]
+    store.write([replace(history[0], ended_at=None), *history[1:]])
+    rows = 0
+
+    class Reader:
+        def read(self, *args: Any, **named: Any) -> Iterator[Any]:
+            nonlocal rows
+            for row in store.read(*args, **named):
+                rows += 1
+                yield row
+
+    known = identity.read_known(Reader(), target, "here", now)
+    assert [score for _, score in known.scores] == [float(n) for n in range(1_020, 1_500)]
+    assert rows < 2_998
+
+
 def test_a_bug_of_ours_leaves_a_row_and_is_not_repeated_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(identity, "take_check", broken)
+    monkeypatch.setattr(identity, "evaluate_check", broken)
     with FaultServer(WITH) as server:
         checked = Checked(store, server)
         [row] = checked.run(2, everything=False)
     assert (row.outcome, row.requests) == ("internal_error", 0)
     [run] = [Run(*values) for values in store.read(RUNS)]
     assert "ZeroDivisionError" in (run.error or "")
+
+
+def test_a_store_that_cannot_be_read_leaves_the_slots_of_all_checks_open(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_known, failures = identity.read_known, iter([StoreError("locked")])
+
+    def fail_once(reader: Any, target: Any, *more: Any) -> Known:
+        if target.name == "t1" and (problem := next(failures, None)):
+            raise problem
+        return read_known(reader, target, *more)
+
+    monkeypatch.setattr(identity, "read_known", fail_once)
+    with FaultServer(WITH) as server:
+        settings = config(*[{"base_url": server.url, "identity": "1h"} for _ in range(2)])
+        shared = SharedState(None, "here")
+        loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), choose_collectors(["identity"]), shared)
+        with suppress(StoreError):
+            loop.run_once()
+        assert not list(store.read(IDENTITY_CHECKS))
+        with suppress(StoreError):  # a run reports it once more at its end
+            loop.run_once()
+        loop.close()
+    assert [row[0] for row in store.read(IDENTITY_CHECKS)] == ["t0", "t1"]
+
+
+def test_a_request_that_found_no_descriptor_gives_its_reserved_cost_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(exchange, "exchange", fail)
+    prices = {"usd_per_million_input": 1_000, "usd_per_million_output": 1_000}
+    with FaultServer(WITH) as server:
+        [row] = Checked(store, server, **prices).run()
+    assert row.outcome == "offline"
+    assert [Budget(*values).usd for values in store.read(BUDGETS)] == [0]
 
 
 def test_enough_checks_make_a_reference_and_other_weights_an_epoch(store: Store) -> None:

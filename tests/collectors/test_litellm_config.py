@@ -26,6 +26,8 @@ model_list:
     litellm_params: {model: openrouter/google/gemma-3-27b-it}
   - model_name: gpt-4o
     litellm_params: {model: gpt-4o}
+  - model_name: written out
+    litellm_params: {model: openai/gpt-4o, api_base: "https://api.openai.com/v1/"}
   - model_name: leaky
     litellm_params: {model: openai/gpt-4o, api_key: sk-canary-Zq83hfKw02LmXv77}
   - model_name: anything
@@ -55,15 +57,16 @@ def test_each_entry_is_a_target_or_says_why_it_is_none() -> None:
         "eu": ("https://name.openai.azure.com", "my-deployment", "azure", "AZURE_KEY"),
         "router": ("https://openrouter.ai/api/v1", "google/gemma-3-27b-it", "chat", "OPENROUTER_API_KEY"),
         "gpt-4o": ("https://api.openai.com/v1", "gpt-4o", "chat", "OPENAI_API_KEY"),
+        "written out": ("https://api.openai.com/v1/", "gpt-4o", "chat", "OPENAI_API_KEY"),
     }
     assert found["eu"].params == {"api-version": "2024-10-21"}
     assert {name: each.skipped for name, each in found.items() if each.skipped is not None} == {
         "leaky": "its key is written in that file: put it in an environment variable, as os.environ/NAME",
-        "anything": "it stands for any model: name one with --base-url and --model",
+        "anything": "it is a wildcard: add one model with --base-url and --model",
         "cloud": "Uptoken does not know LiteLLM's provider 'bedrock'",
-        "elsewhere": "its address is in the variable ACME_BASE",
+        "elsewhere": "its address is in the variable ACME_BASE: use --base-url",
         "broken": "it has no litellm_params.model",
-        "entry 13": "it has no litellm_params.model",
+        "entry 14": "it has no litellm_params.model",
     }
     assert "canary" not in repr(found)
 

@@ -112,7 +112,7 @@ def test_a_pause_ends_by_itself_and_a_new_one_takes_its_place(tmp_path: Path, se
         (("exclude", "a", "--from", "1h", "--to", "2099-01-01"), "it is in the future: use pause"),
         (("exclude", "--undo", "x"), "no range with the ID 'x' is excluded; --list shows them"),
         (("delete", "c"), "no target is named 'c'"),
-        (("delete", "a"), "nobody can be asked here: add --yes"),
+        (("delete", "a"), "there is no terminal to ask on: add --yes"),
         (("rename", "c", "d"), "no target is named 'c'"),
         (("rename", "a", "a"), "give two different names"),
         (("rename", "a", "b"), "has a target 'b' besides 'a': give each its own name"),

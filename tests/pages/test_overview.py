@@ -144,7 +144,7 @@ def test_the_router_and_the_relay_are_heard_of_what_is_down(store_at: Path) -> N
     said = html(open_page()).partition('<div class="u u-sentence"')[2].partition("</div>")[0]
     assert text(said.partition(">")[2]) == (
         "2 of 3 targets are down, both behind acme.com; your network is fine; the router reports 94% for Ant in the "
-        "last 30 minutes; of 20 requests of yours to them, 5 failed in the last 30 minutes."
+        "last 30 minutes; 5 of the 20 requests you sent to them failed in the last 30 minutes."
     )
     assert 'href="./?show=down"' in said and 'href="./?find=acme.com"' in said
     assert 'href="model?target=Ant&amp;tab=Providers"' in said and 'href="model?target=Ant&amp;tab=Traffic"' in said

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.relay.observed import LatelyReported, lately_reported, recent_cached_shares, recent_performance
+from collectors.relay.observed import RecentReport, recent_cached_shares, recent_performance, recent_reports
 from settings.targets import ProbeTarget
 from store import Store
 from tests.collectors.builders import config
@@ -100,10 +100,22 @@ def test_what_is_reported_of_the_last_half_hour_is_of_traffic_by_minutes_else_of
                 for n in range(count)
             ]
         )  # fmt: skip
-    found = lately_reported(store, targets, NOW)
+    found = recent_reports(store, targets, NOW)
     flat = {"p50": 100.0, "p75": 100.0, "p90": 100.0, "p99": 100.0}
-    assert found["a"] == LatelyReported(75.0, 75.0, 60.0, flat, dict.fromkeys(flat, 50.0))
+    assert found["a"] == RecentReport(75.0, 75.0, 60.0, flat, dict.fromkeys(flat, 50.0))
     # of the day 15 of 29 attempts; of the last five minutes no minute counts, and no probe was made
     assert (found["b"].uptime_5m, found["b"].uptime_30m, found["b"].uptime_1d) == (None, 50.0, 51.7241)
     assert found["b"].latency is not None and found["b"].latency["p90"] == 200.0
     assert found["b"].throughput == dict.fromkeys(flat, 40.0)
+
+
+def test_what_failed_or_was_measured_by_an_overloaded_machine_has_no_part_in_reported_times(
+    store: Store, targets: tuple[ProbeTarget, ...]
+) -> None:
+    good = probe(NOW - 4 * MINUTE, target="a", ttft_ms=100.0, tokens_per_second=50.0)
+    lagged = probe(NOW - 3 * MINUTE, target="a", ttft_ms=900.0, tokens_per_second=5.0, lag_ms=50.0)
+    broken = probe(NOW - 2 * MINUTE, "stream_error", target="a", ttft_ms=900.0, tokens_per_second=5.0)
+    cut = attempt(NOW - MINUTE, "stream_error", target="a", request_id="r", ttft_ms=900.0, tokens_per_second=5.0)
+    store.write([good, lagged, broken, cut])
+    found = recent_reports(store, targets, NOW)["a"]
+    assert (found.latency, found.throughput) == tuple(dict.fromkeys(("p50", "p75", "p90", "p99"), v) for v in (100, 50))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -134,14 +137,29 @@ def test_the_first_target_makes_the_file_and_undoing_takes_it_away(tmp_path: Pat
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    "before", ["# an example:\n# [[target]]\n", '[collector]\nevery = "30s"\n# [[target]] goes here\n']
+)
+def test_the_first_target_is_added_to_a_file_of_comments(tmp_path: Path, before: str) -> None:
+    path = tmp_path / "targets.toml"
+    path.write_text(before)
+    write_edit(_added(path))
+    assert path.read_text().startswith(f'{before}\n[[target]]\nname = "c"\n')
+
+
+def test_a_file_that_is_no_toml_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "targets.toml"
+    path.write_text("[collector\n")
+    with pytest.raises(ConfigError, match="is not valid TOML"):
+        _added(path)
+
+
 def test_a_folder_that_cannot_be_written_is_said_and_nothing_changes(tmp_path: Path) -> None:
     path = tmp_path / "targets.toml"
     path.write_bytes(TEXT.replace("\n", "\r\n").encode())
     (tmp_path / "targets.toml.backups").write_text("in the way")
     before = path.read_bytes()
-    with pytest.raises(
-        OSError, match="targets.toml could not be changed .File exists: .*: this needs the right to write"
-    ):
+    with pytest.raises(OSError, match="targets.toml could not be changed .File exists: .*: this needs write access"):
         write_edit(_added(path))
     assert path.read_bytes() == before
     (tmp_path / "targets.toml.backups").unlink()
@@ -155,3 +173,61 @@ def test_only_the_newest_backups_are_kept(tmp_path: Path) -> None:
     for number in range(KEPT_BACKUPS + 5):
         write_edit(plan_edit(path, partial(change_target, name="a", change={"every": f"{number + 1}s"})))
     assert len(list((tmp_path / "targets.toml.backups").iterdir())) == KEPT_BACKUPS
+
+
+@pytest.mark.parametrize("change", [lambda path: write_edit(_added(path)), partial(rename_target, old="a", new="a2")])
+def test_a_changed_file_keeps_its_rights_whatever_the_umask(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    path = tmp_path / "targets.toml"
+    path.write_text(TEXT)
+    path.chmod(0o664)
+    before = os.umask(0o077)
+    try:
+        change(path)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o664
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to somebody else")
+def test_a_file_that_root_changes_stays_its_owners(tmp_path: Path) -> None:
+    path = tmp_path / "targets.toml"
+    path.write_text(TEXT)
+    os.chown(path, 12_345, 12_346)
+    write_edit(_added(path))
+    assert (path.stat().st_uid, path.stat().st_gid) == (12_345, 12_346)
+
+
+def test_a_folder_that_is_not_there_is_named_as_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "targets.toml"
+    with pytest.raises(OSError, match="targets.toml could not be changed .No such file or directory: "):
+        write_edit(_added(path))
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "could not be changed .No space left on device.: free some space"),
+        (errno.EBUSY, "could not be changed .Device or resource busy.: a file that is mounted by itself"),
+    ],
+)
+def test_an_error_that_is_not_about_rights_does_not_speak_of_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    path = tmp_path / "targets.toml"
+    path.write_text(TEXT)
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    edit = _added(path)
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=said):
+        write_edit(edit)
+    assert path.read_text() == TEXT
+
+
+def test_undoing_the_first_target_removes_the_file_that_a_link_leads_to(tmp_path: Path) -> None:
+    link = tmp_path / "targets.toml"
+    link.symlink_to("real.toml")
+    undo_edit(link, write_edit(_added(link)))
+    assert link.is_symlink() and not (tmp_path / "real.toml").exists()

@@ -58,8 +58,8 @@ def test_a_password_that_is_too_short_or_too_long_is_refused(chosen: str) -> Non
         ("scrypt$16$8$3$c2FsdHNhbHRzYWx0c2FsdA==$", 0o600, "holds no hash"),
         ("scrypt$17$8$3$c2FsdHNhbHRzYWx0c2FsdA==$c2FsdHNhbHRzYWx0c2FsdA==", 0o600, "is damaged"),
         (None, 0o600, "cannot be read"),
-        (GOOD, 0o640, "others may read"),
-        (GOOD, 0o604, "others may read"),
+        (GOOD, 0o640, "other users can read"),
+        (GOOD, 0o604, "other users can read"),
     ],
 )
 def test_a_file_that_is_no_hash_of_its_owners_alone_is_refused_with_what_to_do(

@@ -27,8 +27,8 @@ def epoch(day: int, **more: Any) -> IdentityEpoch:
         ({"distance": 0.05}, "0.05 nat from before, as an engine, a kernel, other hardware or a nearly lossless "),
         ({"distance": 0.3}, "0.30 nat from before, more than an engine, a kernel or other hardware usually does"),
         ({"distance": 0.62}, "0.62 nat from before, as other weights or another prompt would"),
-        ({"method": "texts"}, "no logprobs any more, so its texts are compared"),
-        ({"method": "declared"}, "it reasons before it answers now, so it is not checked any more"),
+        ({"method": "texts"}, "it no longer returns logprobs, so its texts are compared"),
+        ({"method": "declared"}, "it now reasons before it answers, so it is no longer checked"),
     ],
 )
 def test_a_change_says_how_far_it_is_and_what_that_can_mean(after: dict[str, Any], text: str) -> None:

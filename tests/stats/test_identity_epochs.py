@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stats.identity import Prediction
-from stats.identity_epochs import Known, hash_text, read_observed, take_check, write_observed
+from stats.identity_epochs import Known, evaluate_check, hash_text, read_observed, write_observed
 from store.clock import DAY_MS, HOUR_MS
 from tests.factories import NOON
 from tests.identity_rows import STEP_MS, CheckedTarget, check
@@ -123,13 +123,13 @@ def test_a_clock_that_was_set_back_changes_nothing(learned: CheckedTarget) -> No
 def test_a_lost_reference_is_learned_again_from_what_is_there(learned: CheckedTarget, lost: dict[str, Any]) -> None:
     learned.epochs[NOON] = replace(learned.current, **lost)
     known = replace(learned.known(), checks=tuple(learned.checks))
-    step = take_check(known, check(learned.at, -1.0, learned.chance))
+    step = evaluate_check(known, check(learned.at, -1.0, learned.chance))
     assert [epoch.began_at for epoch in step.epochs] == [NOON]
     assert len(json.loads(step.epochs[0].calibration or "")) == 96
 
 
 def test_lost_epochs_begin_again() -> None:
-    step = take_check(Known(), check(NOON, -1.0, random.Random(1)))
+    step = evaluate_check(Known(), check(NOON, -1.0, random.Random(1)))
     assert [(epoch.began_at, epoch.frozen_at) for epoch in step.epochs] == [(NOON, None)]
 
 

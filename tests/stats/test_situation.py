@@ -82,7 +82,7 @@ SITUATIONS: dict[str, tuple[list[Observation], str]] = {
     ),
     "one model at two hosts": (
         [seen("A", "down", model="m/1"), seen("B", "down", host="b.example", model="m/1"), *others(2)],
-        "2 of 4 targets are down, both of the model m/1; your network is fine.",
+        "2 of 4 targets are down, both serving m/1; your network is fine.",
     ),
     "one location": (
         [
@@ -126,13 +126,18 @@ SITUATIONS: dict[str, tuple[list[Observation], str]] = {
     ),
     "own requests fail as well": (
         [seen("A", "down", requests=40, failed=12), *others(1)],
-        "A is down, behind acme.com, the only target there; your network is fine; of 40 requests of yours to it, 12 "
-        "failed in the last 30 minutes.",
+        "A is down, behind acme.com, the only target there; your network is fine; 12 of the 40 "
+        "requests you sent to it failed in the last 30 minutes.",
     ),
     "own requests pass, and they are few": (
         [seen("A", "down", requests=1), *others(1)],
-        "A is down, behind acme.com, the only target there; your network is fine; of only 1 request of yours to it, "
-        "none failed in the last 30 minutes.",
+        "A is down, behind acme.com, the only target there; your network is fine; the only request "
+        "you sent to it succeeded in the last 30 minutes.",
+    ),
+    "own requests that are few fail": (
+        [seen("A", "down", requests=3, failed=2), *others(1)],
+        "A is down, behind acme.com, the only target there; your network is fine; 2 of only 3 requests you sent to it "
+        "failed in the last 30 minutes.",
     ),
     "measured fine, own requests fail": (
         [seen("A", requests=40, failed=12), *others(1)],
@@ -145,21 +150,21 @@ SITUATIONS: dict[str, tuple[list[Observation], str]] = {
     "a slow target is up, and said to be slow": ([seen("A", "degraded")], "A is slow."),
     "only just begun": (
         [seen("A", is_new=True), seen("B", is_new=True)],
-        "Both targets are up; they were probed only a few times so far.",
+        "Both targets are up; they have been probed only a few times so far.",
     ),
     "down, and only just begun": (
         [seen("A", "down", is_new=True), *others(1)],
-        "A is down, behind acme.com, the only target there; your network is fine; it was probed only a few times so far.",
+        "A is down, behind acme.com, the only target there; your network is fine; it has been probed only a few times so far.",
     ),
     "one not counted": ([seen("A", "not_counted"), *others(2)], "2 of 3 targets are up; 1 is not counted."),
-    "none counted": ([seen("A", "not_counted"), seen("B", "not_counted")], "No probe of them counted lately."),
+    "none counted": ([seen("A", "not_counted"), seen("B", "not_counted")], "None of their probes counted recently."),
     "nobody probes any more": (
         [seen("A", "stale"), seen("B", "stale")],
-        "Nothing is known right now: no target was probed lately.",
+        "Nothing is known right now: no target was probed recently.",
     ),
     "one is not probed any more": (
         [seen("A", "stale"), *others(2)],
-        "Both targets are up; 1 was not probed lately.",
+        "Both targets are up; 1 was not probed recently.",
     ),
     "paused": ([seen("A", "paused"), seen("B", "paused")], "Both targets are paused."),
     "one paused": ([seen("A", "paused"), *others(2)], "Both targets are up; 1 is paused."),

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from stats.why import REASONS, counted, uptime_reasons
+from stats.why import REASONS, classify_probe, uptime_reasons
 from store.outcomes import Outcome
 from tests.factories import MINUTE, NOON, probe
 from tests.stats.samples import whole
@@ -27,12 +27,12 @@ from tests.stats.samples import whole
 def test_a_probe_counts_for_its_slot_unless_it_says_nothing_of_the_target(
     outcome: str, stands_for_s: float, measured: str | None, kind: str
 ) -> None:
-    assert counted(outcome, stands_for_s, measured).kind == kind
+    assert classify_probe(outcome, stands_for_s, measured).kind == kind
 
 
 def test_every_outcome_has_a_reason() -> None:
     assert set(REASONS) == set(get_args(Outcome))
-    assert "measured was timeout" in counted("paused", 60.0, "timeout").reason
+    assert "measured was timeout" in classify_probe("paused", 60.0, "timeout").reason
 
 
 def test_an_uptime_is_taken_apart_into_what_counts_and_what_does_not() -> None:

@@ -69,7 +69,7 @@ def test_what_a_spreadsheet_saved_comes_back_and_a_sentence_says_how_it_was(
 ) -> None:
     found, said = read(table, saved_again(exported(table, rows), table, **how), tmp_path)
     assert found == rows
-    assert said == [f"rows.csv was read as a spreadsheet saves it, {sentence}"]
+    assert said == [f"rows.csv was read as saved by a spreadsheet, {sentence}"]
 
 
 def test_what_export_writes_needs_no_sentence(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_the_commands_write_a_mark_and_take_the_file_back_or_leave_the_store_as_
     assert run("export", "probes", "--bom", "--output", str(path)).returncode == 0
     assert path.read_bytes().startswith(codecs.BOM_UTF8 + b"target,started_at,")
     refused = run("export", "probes", "--bom", "--format", "jsonl")
-    assert refused.returncode == 2 and "it is for CSV alone, and this is jsonl" in refused.stderr
+    assert refused.returncode == 2 and "only a CSV file has one, and this is jsonl" in refused.stderr
     path.write_bytes(saved_again(exported(PROBES, ROWS), PROBES).replace(b";7,0;", b";7.0;"))
     refused = run("import", "probes", str(path))
     assert refused.returncode == 2 and "save the file with one of them; nothing was imported" in refused.stderr

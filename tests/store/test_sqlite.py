@@ -14,6 +14,7 @@ import pytest
 
 from store import Selection, StoreError, backup, migrations, open_store
 from store.batches import KeyRange
+from store.identity_tables import IDENTITY_CHECKS
 from store.rollups import COLUMNS, EXPORTED, STEP_MS
 from store.schema import ENDPOINTS, INCIDENTS, MODELS, PROBES, REQUESTS, TABLES, TARGETS, Budget, Endpoint, Model
 from store.sqlite import SqliteStore
@@ -310,7 +311,7 @@ def test_a_reader_without_writer_in_a_folder_it_may_not_write_still_reads(path: 
     assert (done.stdout.strip(), done.stderr) == ("1", "")
 
 
-@pytest.mark.parametrize("table", [PROBES, REQUESTS])
+@pytest.mark.parametrize("table", [PROBES, REQUESTS, IDENTITY_CHECKS])
 @pytest.mark.parametrize("selection", [Selection(since=NOON), Selection(until=NOON), Selection(NOON, NOON + MINUTE)])
 def test_a_range_of_all_targets_is_sought_in_each_and_older_rows_are_not_looked_through(
     tmp_path: Path, table: Table, selection: Selection

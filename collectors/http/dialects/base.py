@@ -25,9 +25,9 @@ class RequestSpec:
     reasoning_effort: str | None = None
     temperature: int = 0
     alternatives: int | None = None
-    """Of so many tokens the logprobs are wanted, as they are without any sampling; null: none."""
+    """How many tokens to return logprobs for, before any sampling; null: none."""
     requires_parameters: bool = False
-    """A router may use no endpoint that ignores a field."""
+    """A router may only use endpoints that know every field."""
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class Chunk:
     provider: str | None = None
     route: str | None = None
     logprobs: Mapping[str, float] | None = None
-    """Of its first token: the natural logarithms of the chances of the likeliest ones. Null where none are stated."""
+    """The log probabilities of its first token's likeliest alternatives; null where none are stated."""
     is_whole: bool = False
     """It is the response as a whole: its text is none that is new where it came in pieces before."""
 
@@ -116,7 +116,7 @@ and Google's.
 MOST_TOKEN = 100
 """Characters of a token that are kept."""
 LEAST_LOGPROB = -1e6
-"""What stands for minus infinity, which JSON does not have."""
+"""Stands for minus infinity, which JSON does not have."""
 GAVE_UP = frozenset({"error", "error_finish", "abort", "network_error", "insufficient_system_resource"})
 """Finish reasons, in small letters and with `_`, of a server that broke off: OpenRouter's and many others', vLLM's and
 SGLang's (vllm-project/vllm#57082, sgl-project/sglang#2956), Zhipu's (BerriAI/litellm#24373), DeepSeek's
@@ -226,8 +226,8 @@ MOST_ALTERNATIVES = 32
 
 
 def logprobs_of(listed: Any, value: str = "logprob") -> dict[str, float] | None:
-    """The logprobs of a list of tokens; null for anything else. A token that is part of a character is known by its
-    bytes, where they are stated: in text all of these look alike.
+    """The logprobs of a list of tokens; null for anything else. Tokens that are part of a character are identified by
+    their bytes, where they are stated: as text they all look alike.
     """
     found: dict[str, float] = {}
     for entry in objects(listed)[:MOST_ALTERNATIVES]:
