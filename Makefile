@@ -38,7 +38,7 @@ lint: $(VENV)/ready  ## ruff, mypy (strict), bandit and the one-way imports
 bench: $(VENV)/ready  ## what is promised in numbers, measured on this machine
 	@$(PY) -m benchmarks
 
-screenshots: $(VENV)/ready  ## the pictures of the README, anew
+screenshots: $(VENV)/ready  ## take the pictures of the README again
 	@$(PY) -m benchmarks.screenshots
 
 fuzz: $(VENV)/ready  ## the parsers of what servers send, against invented input, for FUZZ_SECONDS (60) each
@@ -49,7 +49,7 @@ audit: $(VENV)/bin/python  ## known vulnerabilities of the pinned packages (asks
 	@$(PIP) -q pip-audit==2.10.1
 	@$(PY) -m pip_audit --require-hashes --disable-pip -r requirements.lock
 
-lock: $(VENV)/bin/python  ## both lock files anew, with hashes, after a requirements*.txt changed
+lock: $(VENV)/bin/python  ## rewrite both lock files, with hashes, after a requirements*.txt changed
 	@$(PIP) -q uv==0.13.9
 	@$(COMPILE) requirements.txt requirements-local.txt requirements-dev.txt requirements-clickhouse.txt requirements-alerts.txt -o requirements.lock
 	@$(COMPILE) -c requirements.lock requirements.txt requirements-local.txt -o requirements-run.lock

@@ -26,6 +26,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+RESTED = """document.querySelector(
+    '[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stStatusWidget"]') === null"""
+"""In JavaScript: whether Streamlit has drawn all that it knows of."""
 
 
 def free_port() -> int:

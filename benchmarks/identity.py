@@ -265,7 +265,7 @@ def main() -> str:
     )
     return (
         f"{table(('', 'measured', 'promised, at most'), lines)}\n\n{noise}\n\n"
-        f"{table(('served instead', 'called another after', 'promised', 'distance, nat'), rows)}\n\n"
+        f"{table(('served instead', 'change detected after', 'promised', 'distance, nat'), rows)}\n\n"
         f"Promised: {'kept' if kept else 'NOT KEPT'}."
     )
 

@@ -98,7 +98,7 @@ def _seen(url: str) -> None:
 
 
 def main(folder: Annotated[Path, typer.Argument(help="Where the pictures go.")] = ROOT / "docs" / "pictures") -> None:
-    """Take all pictures anew."""
+    """Take all pictures again."""
     from playwright.sync_api import sync_playwright
 
     if CHROMIUM is None:

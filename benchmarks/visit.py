@@ -24,7 +24,7 @@ from urllib.request import urlopen
 
 import typer
 
-from benchmarks.browser import FLAGS, NETWORKS, Visit, dashboard_process, first_visit, free_port
+from benchmarks.browser import FLAGS, NETWORKS, RESTED, Visit, dashboard_process, first_visit, free_port
 from benchmarks.catalog import CHROMIUM
 from benchmarks.download import resident_mb
 from benchmarks.served import seconds as seconds_of
@@ -49,8 +49,6 @@ for n in range(4):
     figure = go.Figure(go.Scatter(y=points), layout={"meta": {"moments": True}})
     place.plotly_chart(figure, key=f"chart {n}")
 """
-RESTED = """document.querySelector(
-    '[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stStatusWidget"]') === null"""
 DRAWN = f"""count => [...document.querySelectorAll('.js-plotly-plot')].filter(
     plot => plot.querySelector('.cartesianlayer .subplot')).length >= count && {RESTED}"""
 MARK = "document.querySelectorAll('.js-plotly-plot').forEach(plot => plot.before = plot.data)"
@@ -120,7 +118,7 @@ def another_tab(page: Any, turn: int) -> None:
 
 
 def changes(page: Any, change: Callable[[Any, int], None], is_done: str = REDRAWN) -> list[float]:
-    """Seconds from a change of a control to all charts of the window drawn anew; the first two are not counted."""
+    """Seconds from a change of a control to all charts of the window redrawn; the first two are not counted."""
     seconds = []
     for turn in range(CHANGES + 2):
         page.wait_for_timeout(700)
@@ -206,16 +204,14 @@ def change_lines(browser: Any, bare_address: str, model: str) -> list[list[str]]
     page.close()
     page, _ = rested(browser, model)
     ranges, targets = changes(page, another_range), changes(page, another_target)
-    tabs = changes(page, another_tab, OPENED) if page.get_by_role("tab").count() > 1 else []
+    tabs = changes(page, another_tab, OPENED)
     page.close()
     beside, beside_tab = f" (bare page {median(bare_range):.2f} s)", f" (bare page {median(bare_tab):.2f} s)"
-    lines = [
+    return [
         _line("another range, click to all charts redrawn", median(ranges), MOST_CHANGE_S, beside),
         _line("another target, chosen to all charts redrawn", median(targets), MOST_CHANGE_S, beside),
+        _line("another tab, click to all of it", median(tabs), MOST_TAB_S, beside_tab),
     ]
-    if tabs:
-        lines.append(_line("another tab, click to all of it", median(tabs), MOST_TAB_S, beside_tab))
-    return lines
 
 
 def measured(url: str) -> str:

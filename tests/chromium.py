@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
+from benchmarks.browser import dashboard
+from pages.sections.model_tabs import TABS
+from store import open_store
+from store.schema import Row
+
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("", "model", "compare", "routing", "catalog", "targets", "alerts", "export", "system", "public-status")
+"""The address of each page but the glossary."""
+VIEWS = ("", *(f"model?tab={tab}" for tab in TABS), *PAGES[2:])
+"""The same with every tab of the model page."""
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 _contexts: dict[tuple[Browser, str, str], BrowserContext] = {}
+
+
+@contextmanager
+def dashboard_of(folder: Path, rows: Iterable[Row]) -> Iterator[str]:
+    """The address of a dashboard over a new store with these rows."""
+    url = f"sqlite:///{folder}/rows.db"
+    store = open_store(url)
+    store.write(rows)
+    store.close()
+    with dashboard(url) as address:
+        yield address
 
 
 def open_in(
@@ -50,6 +74,12 @@ def wait_until_still(page: Page, still_ms: int = 300) -> None:
         })""",
         still_ms,
     )
+
+
+def broken_rules(page: Page) -> list[str]:
+    """The rules of WCAG 2.1 A and AA that axe-core finds broken, each with its element."""
+    found = Axe().run(page, options={"runOnly": _RULES}).response["violations"]
+    return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
 
 
 def _is_ours(said: ConsoleMessage) -> bool:

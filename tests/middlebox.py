@@ -21,11 +21,13 @@ from benchmarks.browser import free_port
 LOGIN = ("svc-uptoken", "pa$$word/with:signs")
 
 
-def program(name: str) -> str:
-    """The path of a program of Debian's; the test is skipped without it, and in CI it fails instead."""
+def program(name: str, package: str = "") -> str:
+    """The path of a program of Debian's; the test is skipped without it, and in CI it fails instead. `package`: the one
+    that has it, where that is not its name.
+    """
     path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if path is None:
-        told = f"there is no {name}: apt-get install {name}"
+        told = f"there is no {name}: apt-get install {package or name}"
         if os.environ.get("CI"):
             pytest.fail(f"{told}. CI must not skip this test")
         pytest.skip(told)
@@ -130,7 +132,7 @@ shutdown_lifetime 0 seconds
 @contextlib.contextmanager
 def nginx(folder: Path, upstream_port: int, *, server: str = "", location: str = "", tls: str = "") -> Iterator[Middle]:
     """A reverse proxy in front of a port; `tls` is a file with a certificate and its key."""
-    path, port, config = program("nginx"), free_port(), folder / "nginx.conf"
+    path, port, config = program("nginx", "nginx-light"), free_port(), folder / "nginx.conf"
     user = "" if os.geteuid() else f"user {getpass.getuser()};"
     secure = f"ssl_certificate {tls}; ssl_certificate_key {tls};" if tls else ""
     temporary = "".join(

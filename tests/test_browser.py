@@ -25,6 +25,7 @@ from store import open_store
 from store.schema import PROBES, REQUESTS, Probe, Request, Row, Table
 from tests.chromium import assert_fits, open_in, wait_until_still
 from tests.collectors.cli_fixture import until
+from tests.middlebox import program
 
 ROOT = Path(__file__).resolve().parents[1]
 NEWCOMER_S = 90
@@ -238,6 +239,8 @@ def test_traffic_through_the_relay_is_on_the_pages_with_its_fallback(everything:
 @pytest.mark.parametrize("name", ["Python (openai)", "Python (requests)", "curl"])
 def test_the_sample_code_runs_against_the_real_model(everything: Everything, name: str, tmp_path: Path) -> None:
     language, write = SAMPLES[name]
+    if language == "bash":
+        program("curl")
     code = write(SampleRequest("gemma-3-270m", f"http://127.0.0.1:{everything.ports[0]}/v1", None))
     code = code.replace("What is the meaning of life?", "Say one word.")
     command = [sys.executable, "-c", code] if language == "python" else ["bash", "-c", code]

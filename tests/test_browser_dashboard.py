@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, FloatRect, Page
 
 from benchmarks import history, market
-from benchmarks.browser import dashboard_process
+from benchmarks.browser import RESTED, dashboard_process
 from benchmarks.served import seconds
 from store import open_store
 from store.schema import Probe
@@ -34,8 +34,6 @@ PAGES = {
     "system": "system",
     "status": "public-status",
 }
-RESTED = """document.querySelector(
-    '[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stStatusWidget"]') === null"""
 CHARTS = """[...document.querySelectorAll('.js-plotly-plot')].filter(p => p._fullLayout?.meta?.moments)"""
 RANGES = f"{CHARTS}.filter(p => p._fullLayout.xaxis.type === 'date').map(p => p._fullLayout.xaxis.range.join(' to '))"
 CHOSEN = "document.querySelector('.st-key-range [aria-checked=\"true\"]').innerText"

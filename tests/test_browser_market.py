@@ -9,9 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from benchmarks import history
-from benchmarks.browser import dashboard
-from store import open_store
-from tests.chromium import assert_fits, open_in, wait_until_still
+from tests.chromium import assert_fits, dashboard_of, open_in, wait_until_still
 
 pytestmark = pytest.mark.timeout(300)
 PAGES = {
@@ -24,11 +22,7 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[str]:
-    url = f"sqlite:///{tmp_path_factory.mktemp('market')}/market.db"
-    store = open_store(url)
-    store.write(history.history(time.time_ns() // 1_000_000, 1))
-    store.close()
-    with dashboard(url) as running:
+    with dashboard_of(tmp_path_factory.mktemp("market"), history.history(time.time_ns() // 1_000_000, 1)) as running:
         yield running
 
 
@@ -54,8 +48,8 @@ def test_two_rows_of_the_catalog_are_picked_and_compared(address: str, browser: 
     assert box is not None
     for row in (1, 2):
         page.mouse.click(box["x"] + 18, box["y"] + 18 + 33 * row)
-        page.wait_for_timeout(500)
-    page.wait_for_url(lambda url: url.count("picked=") == 2)
+        page.wait_for_url(lambda url, row=row: url.count("picked=") == row)
+        wait_until_still(page)
     page.reload()
     page.get_by_text("Compare 2 models").first.click()
     page.wait_for_selector(".u-table.compare")
@@ -73,12 +67,11 @@ def test_six_fit_beside_their_labels_and_on_a_phone_the_labels_stay(address: str
     beyond = "(() => { const box = document.querySelector('.u-scroll'); return box.scrollWidth - box.clientWidth })()"
     assert page.evaluate(beyond) <= 0
     page.set_viewport_size({"width": 390, "height": 1_000})
-    page.wait_for_timeout(500)
-    assert page.evaluate(beyond) > 100
+    page.wait_for_function(f"{beyond} > 100")
     left = "document.querySelector('.u-table.compare tbody td').getBoundingClientRect().left"
     stood = page.evaluate(left)
     page.evaluate("document.querySelector('.u-scroll').scrollLeft = 200")
-    page.wait_for_timeout(200)
+    wait_until_still(page)
     assert page.evaluate(left) == pytest.approx(stood, abs=1)
     assert (
         page.evaluate("document.querySelector('.u-table.compare tbody td + td').getBoundingClientRect().left") < stood

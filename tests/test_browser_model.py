@@ -13,15 +13,12 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from benchmarks import history
-from benchmarks.browser import dashboard
+from benchmarks.browser import RESTED
 from pages.sections.model_tabs import TABS
-from store import open_store
-from tests.chromium import open_in
+from tests.chromium import dashboard_of, open_in, wait_until_still
 
 pytestmark = pytest.mark.timeout(300)
 MOST_PX = 1_800
-RESTED = """document.querySelector(
-    '[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stStatusWidget"]') === null"""
 OPEN = "[...document.querySelectorAll('.st-key-tab [role=tabpanel]')].find(panel => panel.checkVisibility())"
 SHOWN = f"() => {RESTED} && {OPEN}?.querySelector('.u') && document.querySelector('.u-metrics')"
 HEIGHT = "document.querySelector('[data-testid=\"stMain\"]').scrollHeight"
@@ -30,17 +27,13 @@ TARGETS = ("Gemma 3 27B", "Gemma 3 1B (free)")
 
 @pytest.fixture(scope="module")
 def month(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[str]:
-    url = f"sqlite:///{tmp_path_factory.mktemp('month')}/month.db"
-    store = open_store(url)
-    store.write(history.history(time.time_ns() // 1_000_000, 30))
-    store.close()
-    with dashboard(url) as running:
+    with dashboard_of(tmp_path_factory.mktemp("month"), history.history(time.time_ns() // 1_000_000, 30)) as running:
         yield running
 
 
 def _rest(page: Page) -> None:
     page.wait_for_function(SHOWN, polling=50)
-    page.wait_for_timeout(400)
+    wait_until_still(page)
 
 
 def _open(page: Page, tab: str) -> None:
@@ -56,7 +49,6 @@ def test_every_tab_is_at_most_1800_px_high(month: str, browser: Browser) -> None
         for tab in TABS:
             page.goto(f"{month}/model?target={target}&range=30+d&tab={tab}".replace(" ", "+"))
             _rest(page)
-            page.wait_for_timeout(400)
             heights[target, tab] = page.evaluate(HEIGHT)
     assert {at: height for at, height in heights.items() if height > MOST_PX} == {}
     assert min(heights.values()) > 900, "this measures the page's whole height"
@@ -118,7 +110,7 @@ def test_another_tab_or_metric_moves_nothing_above_and_keeps_what_was_dragged(mo
     _rest(page)
     dragged = page.evaluate("new URLSearchParams(location.search).get('from')")
     page.evaluate("document.querySelector('[data-testid=\"stMain\"]').scrollTop = 420")
-    page.wait_for_timeout(200)
+    wait_until_still(page)
     top = "Math.round(document.querySelector('.st-key-tab').getBoundingClientRect().top)"
     stood = page.evaluate(top)
     page.evaluate(

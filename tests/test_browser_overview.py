@@ -7,25 +7,20 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from benchmarks.browser import dashboard
-from store import open_store
+from benchmarks.browser import RESTED
 from store.schema import Row, Run
-from tests.chromium import open_in
+from tests.chromium import broken_rules, dashboard_of, open_in, wait_until_still
 from tests.factories import MINUTE, probe, target
 
 pytestmark = pytest.mark.timeout(300)
 TARGETS, SCREENS, SCREEN_PX, ROW_PX = 60, 3, 900, 36
-RESTED = """document.querySelector(
-    '[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stStatusWidget"]') === null"""
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[str]:
-    url, now = f"sqlite:///{tmp_path_factory.mktemp('sixty')}/sixty.db", time.time_ns() // 1_000_000
+    now = time.time_ns() // 1_000_000
     rows: list[Row] = []
     for number in range(TARGETS):
         name, host = f"Target {number:02d}", "acme.com" if number < 12 else "other.example"
@@ -37,10 +32,7 @@ def address(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Ite
             outcome = "server_error" if is_down else "ok"
             rows.append(probe(at, outcome, target=name, stands_for_s=600.0, ttft_ms=ttft_ms))
     rows += [Run("probe", now + after * 1_000, "here", now + after * 1_000, 60) for after in range(0, 600, 5)]
-    store = open_store(url)
-    store.write(rows)
-    store.close()
-    with dashboard(url) as running:
+    with dashboard_of(tmp_path_factory.mktemp("sixty"), rows) as running:
         yield running
 
 
@@ -54,7 +46,7 @@ def _open(browser: Browser, url: str, width: int = 1440) -> tuple[Page, list[str
 
 def _rest(page: Page) -> None:
     page.wait_for_function(RESTED, polling=50)
-    page.wait_for_timeout(300)
+    wait_until_still(page)
 
 
 def _bottom(page: Page) -> float:
@@ -123,8 +115,7 @@ def test_a_state_is_explained_by_click_and_by_key_and_the_dialog_breaks_no_rule(
     said = page.locator("[role=dialog]").inner_text()
     assert "Its newest probe failed" in said and "acme.com" in said and "server error" in said
     _rest(page)
-    found = Axe().run(page, options={"runOnly": RULES}).response["violations"]
-    assert [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]] == []
+    assert broken_rules(page) == []
     page.keyboard.press("Escape")
     page.wait_for_selector("[role=dialog]", state="detached")
     page.locator(".u-row .u-seen.why:has(b)").first.press("Enter")
@@ -140,7 +131,6 @@ def test_groups_and_full_rows_break_no_rule(address: str, browser: Browser, path
     page, errors = open_in(browser, f"{address}/{path}", mode=mode)
     page.wait_for_selector(".u-row:not(.head)")
     _rest(page)
-    found = Axe().run(page, options={"runOnly": RULES}).response["violations"]
-    assert [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]] == []
+    assert broken_rules(page) == []
     assert errors == []
     page.close()

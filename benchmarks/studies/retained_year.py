@@ -1,10 +1,10 @@
-"""A year as retention leaves it: the roll-ups and incidents of all of it, raw probes of its end alone.
+"""A year as retention leaves it: the roll-ups and incidents of the year, and raw probes only of its end.
 
     python -m benchmarks.studies.year sqlite:///data/retained.db --days 36
     python -m benchmarks.studies.retained_year sqlite:///data/retained.db
 
-The newest 16 days are told again and again before the first of them. It takes a minute, where a year of raw probes
-takes half an hour, and costs whoever reads no raw probes of old times the same.
+The newest 16 days are copied before themselves until there is a year. That takes a minute, where a year of raw probes
+takes half an hour, and costs the same to every request that reads no old raw probes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main(url: str) -> None:
     """Extend a SQLite store that `benchmarks.studies.year` filled with at least 32 days."""
     open_store(url).close()  # migrates it
     path = parse_store_url(url).file
-    assert path is not None, "this is about SQLite alone"
+    assert path is not None, "this works with SQLite only"
     began, now = time.perf_counter(), time.time_ns() // 1_000_000
     since = now - now % BLOCK_MS - BLOCK_MS
     connection = apsw.Connection(str(path))

@@ -30,7 +30,7 @@ from store import open_store
 from store.alert_tables import ALERTS, Alert
 from store.schema import PROBES, RUNS, Probe, Run
 from tests.alerts.histories import probe_of
-from tests.collectors.cli_fixture import STARTED
+from tests.collectors.cli_fixture import STARTED, until
 from tests.factories import MINUTE
 from tests.fault_server import GOOD, FaultServer, chunked
 
@@ -210,11 +210,8 @@ def test_a_channel_that_hangs_delays_no_other(webhook: Webhook) -> None:
     dispatcher = Dispatcher()
     dispatcher.start(Channel("hangs", "webhook", f"http://127.0.0.1:{listener.getsockname()[1]}/x"), MESSAGE)
     dispatcher.start(Channel("ops", "webhook", webhook.url), MESSAGE)
-    until = time.monotonic() + 5
-    ended = []
-    while not ended and time.monotonic() < until:
-        ended = dispatcher.take_ended()
-        time.sleep(0.01)
+    ended: list[Any] = []
+    until(lambda: ended.extend(dispatcher.take_ended()) or ended, 5)
     listener.close()
     assert [(one.channel, one.error) for one in ended] == [("ops", None)]
     assert dispatcher.under_way == {"hangs"}
@@ -311,10 +308,8 @@ def test_a_loop_that_is_killed_between_sending_and_recording_tells_at_most_twice
     assert alert.sent_at is None
     webhook.wait_s = 0.0
     with collecting(tmp_path, webhook, "--only", "probe", "--every", "1") as process:
-        until = time.monotonic() + 20
-        while len(webhook.told) < 2 and time.monotonic() < until:
-            time.sleep(0.1)
-        time.sleep(3)
+        until(lambda: len(webhook.told) >= 2)
+        time.sleep(3)  # for a third one
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=30)
     assert len(webhook.told) == 2 and len(set(webhook.told)) == 1  # one duplicate, with the same id
@@ -345,9 +340,7 @@ def test_a_loop_follows_its_channels_and_a_recovery_still_goes_to_who_got_the_al
     other, file = Webhook(), tmp_path / "targets.toml"
 
     def wait(server: Webhook, count: int) -> None:
-        until = time.monotonic() + 60
-        while len(server.told) < count and time.monotonic() < until:
-            time.sleep(0.1)
+        until(lambda: len(server.told) >= count, 60)
 
     with FaultServer(chunked(*GOOD)) as server, collecting(tmp_path, webhook, "--only", "probe", "--every", "1"):
         wait(webhook, 1)

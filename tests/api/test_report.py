@@ -87,7 +87,10 @@ def test_below_half_coverage_a_month_has_no_number_and_says_why(store_at: Path, 
     assert facts["95% confidence interval"] == "coverage is 0.00%, below 50%"
 
 
-def test_a_page_needs_no_script_is_escaped_and_leads_to_its_neighbours(store_at: Path, client: TestClient) -> None:
+def test_a_page_needs_no_script_is_escaped_and_leads_to_its_neighbours(
+    store_at: Path, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_routes, "now_ms", lambda: OCTOBER.until + 25 * DAY)
     _month(store_at)
     store = open_store(f"sqlite:///{store_at}")
     error = "<script>alert(1)</script>"

@@ -98,7 +98,7 @@ def test_a_wrong_flag_is_exit_code_2_and_one_sentence(place: CliFixture, words: 
 
 def test_a_store_that_cannot_be_opened_is_exit_code_3(place: CliFixture) -> None:
     (place.folder / "data").mkdir()
-    (place.folder / "data" / "uptoken.db").write_bytes(b"this was never a database" * 400)
+    place.store_path.write_bytes(b"this was never a database" * 400)
     code, _, err = place.run("run")
     assert code == 3
     assert "damaged or is not a database" in err
@@ -107,7 +107,7 @@ def test_a_store_that_cannot_be_opened_is_exit_code_3(place: CliFixture) -> None
 
 def test_a_loop_keeps_running_aligned_and_ends_cleanly_on_sigterm(place: CliFixture) -> None:
     process = place.start_loop()
-    until(lambda: (place.folder / "data" / "uptoken.db").exists() and len(place.probes()) >= 4)
+    until(lambda: place.store_path.exists() and len(place.probes()) >= 4)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, err) == (0, "")
@@ -123,7 +123,7 @@ def test_a_loop_keeps_running_aligned_and_ends_cleanly_on_sigterm(place: CliFixt
 
 def test_ctrl_c_is_exit_code_130(place: CliFixture) -> None:
     process = place.start_loop()
-    until(lambda: (place.folder / "data" / "uptoken.db").exists() and place.probes())
+    until(lambda: place.store_path.exists() and place.probes())
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=10)
     assert process.returncode == 130
@@ -148,7 +148,7 @@ def test_a_target_that_hangs_does_not_delay_the_others(place: CliFixture) -> Non
             place.config.read_text() + f'[[target]]\nname = "h"\nmodel = "m"\nbase_url = "{hanging.url}"\n'
         )
         process = place.start_loop()
-        until(lambda: (place.folder / "data" / "uptoken.db").exists() and len(place.probes()) >= 3)
+        until(lambda: place.store_path.exists() and len(place.probes()) >= 3)
         process.kill()
         process.communicate(timeout=10)
     assert {row.target for row in place.probes()} == {"a"}

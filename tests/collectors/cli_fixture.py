@@ -29,7 +29,8 @@ class CliFixture:
 
     def __init__(self, folder: Path, base_url: str, *, configures: bool = True) -> None:
         self.folder = folder
-        self.url = f"sqlite:///{folder}/data/uptoken.db"
+        self.store_path = folder / "data" / "uptoken.db"
+        self.url = f"sqlite:///{self.store_path}"
         self.config = folder / "targets.toml"
         if configures:
             self.configure(base_url)

@@ -176,16 +176,20 @@ def test_the_base_model_repeats_a_fresh_number_every_time(port: int, tmp_path: P
 
 
 def test_the_base_model_counts_as_long_as_a_rate_needs_and_answers_a_sum_somehow(port: int, tmp_path: Path) -> None:
-    store = new_store(tmp_path)
-    probes, said = run_once(_target(port, throughput_every="1h"), store, everything=True)
+    """The numbers are fresh: at some of them the model ends by itself a little before the limit, and others are tried."""
+    store, settings = new_store(tmp_path), _target(port, throughput_every="1h")
+    counted: list[tuple[int | None, str | None]] = []
+    while (128, "length") not in counted and len(counted) < 5:
+        probes, said = run_once(settings, store, everything=True)
+        throughput = [probe for probe in probes if probe.profile == "throughput"]
+        assert {probe.outcome for probe in throughput} == {"ok"}, said
+        assert all(probe.tokens_per_second is not None for probe in throughput)
+        counted = [(probe.completion_tokens, probe.finish_reason) for probe in throughput]
     store.close()
-    ping, throughput = sorted(probes, key=lambda probe: probe.profile)
-    assert throughput.outcome == "ok", said
-    # the numbers are fresh, and with some of them the model ends by itself a little before the limit
-    count, ended = throughput.completion_tokens or 0, throughput.finish_reason
-    assert (count, ended) == (128, "length") or (100 <= count < 128 and ended == "stop"), said
-    assert throughput.tokens_per_second is not None
-    assert (ping.outcome, ping.answer_ok is None) == ("ok", False)
+    assert counted[-1] == (128, "length"), counted
+    assert all(100 <= (count or 0) < 128 and ended == "stop" for count, ended in counted[:-1]), counted
+    pings = [probe for probe in probes if probe.profile == "ping"]
+    assert {(ping.outcome, ping.answer_ok is None) for ping in pings} == {("ok", False)}
 
 
 def _target(port: int, **more: str) -> Config:

@@ -79,7 +79,7 @@ def nginx(folder: Path, back: int, base: str) -> Iterator[tuple[int, int]]:
         f"daemon off; pid {folder}/pid; error_log {folder}/nginx.log; events {{}}\n"
         f"http {{ access_log off; {temporary} {site} }}\n"
     )
-    command = [program("nginx"), "-e", str(folder / "nginx.log"), "-c", str(folder / "nginx.conf")]
+    command = [program("nginx", "nginx-light"), "-e", str(folder / "nginx.log"), "-c", str(folder / "nginx.conf")]
     with served(command, secure, folder / "nginx.log"):
         yield plain, secure
 
@@ -106,7 +106,7 @@ def caddy(folder: Path, back: int, _base: str) -> Iterator[tuple[int, int]]:
 def _has_certificate(port: int) -> bool:
     try:
         secured(port).close()
-    except ssl.SSLError:
+    except OSError:
         return False
     return True
 

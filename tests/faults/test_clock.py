@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from store.schema import BUDGETS, PROBES, RUNS, Probe
 from tests.collectors.cli_fixture import CliFixture, until
 from tests.factories import DAY, probe
 from tests.fault_server import GOOD, FaultServer, chunked, usage
+from tests.middlebox import program
 
 pytestmark = pytest.mark.waits
 
@@ -47,12 +46,6 @@ class ShiftedPlace(CliFixture):
     def environment(self) -> dict[str, str]:
         found = super().environment
         return found | {"PYTHONPATH": f"{self.folder}{os.pathsep}{found['PYTHONPATH']}"}
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer(chunked(*GOOD)) as server:
-        yield server
 
 
 @pytest.fixture
@@ -198,16 +191,11 @@ def test_other_collectors_do_not_run_at_every_tick_because_a_run_is_from_the_fut
 
 @pytest.mark.parametrize("days", [-400, 500])
 def test_the_same_with_the_systems_own_clock(tmp_path: Path, server: FaultServer, days: int) -> None:
-    program = shutil.which("faketime")
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("faketime is not installed, and CI must not skip this test")
-        pytest.skip("faketime is not installed: apt-get install faketime")
-    place = CliFixture(tmp_path, server.url)
+    faketime, place = program("faketime"), CliFixture(tmp_path, server.url)
     place.run("run")
     now = _now(place)
     done = subprocess.run(
-        [program, "-f", f"{days:+d}d", sys.executable, "-m", "collectors", "run", "--all"],
+        [faketime, "-f", f"{days:+d}d", sys.executable, "-m", "collectors", "run", "--all"],
         cwd=tmp_path,
         env=place.environment | {"FAKETIME_DONT_FAKE_MONOTONIC": "1"},
         capture_output=True,

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -27,25 +26,10 @@ from store.schema import PROBES
 from tests.collectors.builders import config
 from tests.collectors.cli_fixture import ROOT, CliFixture, until
 from tests.factories import MINUTE, NOON, probe
-from tests.fault_server import GOOD, FaultServer, chunked
+from tests.fault_server import FaultServer
 from tests.faults.integrity import assert_sound, probes_of
 
 pytestmark = pytest.mark.waits
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer(chunked(*GOOD)) as server:
-        yield server
-
-
-@pytest.fixture
-def place(tmp_path: Path, server: FaultServer) -> CliFixture:
-    return CliFixture(tmp_path, server.url)
-
-
-def store_of(place: CliFixture) -> Path:
-    return place.folder / "data" / "uptoken.db"
 
 
 # -- a full disk
@@ -54,7 +38,7 @@ def store_of(place: CliFixture) -> Path:
 def test_a_file_that_may_grow_no_more_is_exit_code_3_and_keeps_what_it_had(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     before = place.probes()
-    room = store_of(place).stat().st_size
+    room = place.store_path.stat().st_size
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room // 8, room // 8))
@@ -74,7 +58,7 @@ def test_a_file_that_may_grow_no_more_is_exit_code_3_and_keeps_what_it_had(place
     assert place.probes()[: len(before)] == before
     assert place.run("run", "--all")[0] == 0
     assert len(place.probes()) == len(before) + 1
-    assert_sound(store_of(place))
+    assert_sound(place.store_path)
 
 
 def test_what_a_full_disk_did_not_take_is_kept_in_memory_and_written_when_there_is_room(
@@ -144,13 +128,13 @@ def test_a_store_that_is_removed_while_it_is_written_is_said_and_goes_on_when_it
     until(lambda: len(place.probes()) >= 2)
     away = place.folder / "away"
     away.mkdir()
-    for path in store_of(place).parent.glob("uptoken.db*"):
+    for path in place.store_path.parent.glob("uptoken.db*"):
         if not path.name.endswith("lock"):
             path.rename(away / path.name)
     time.sleep(3)
-    assert not store_of(place).exists(), "a new file would hide that the old one is gone"
+    assert not place.store_path.exists(), "a new file would hide that the old one is gone"
     for path in away.iterdir():
-        path.rename(store_of(place).parent / path.name)
+        path.rename(place.store_path.parent / path.name)
     count = len(place.probes())
     until(lambda: len(place.probes()) > count + 2)
     process.terminate()
@@ -159,13 +143,13 @@ def test_a_store_that_is_removed_while_it_is_written_is_said_and_goes_on_when_it
     assert "was removed while it was open: put it back" in out + err
     moments = [row.started_at for row in place.probes()]
     assert max(b - a for a, b in itertools.pairwise(moments)) < 1_900
-    assert_sound(store_of(place))
+    assert_sound(place.store_path)
 
 
 def test_a_store_that_stays_away_is_exit_code_3(place: CliFixture, server: FaultServer) -> None:
     process = place.start_loop()
     until(lambda: len(place.probes()) >= 1)
-    for path in store_of(place).parent.glob("uptoken.db*"):
+    for path in place.store_path.parent.glob("uptoken.db*"):
         path.unlink()
     before = len(server.requests)
     until(lambda: len(server.requests) >= before + 3)  # so that one of them has an answer that cannot be kept
@@ -183,7 +167,7 @@ def test_a_damaged_store_is_exit_code_3_stays_as_it_is_and_can_be_repaired(place
     store = open_store(place.url)
     store.write(probe(NOON + n * MINUTE) for n in range(3_000))
     store.close()
-    path, chance = store_of(place), random.Random(3)
+    path, chance = place.store_path, random.Random(3)
     with path.open("r+b") as file:
         if how == "header":
             file.write(chance.randbytes(60))
@@ -216,8 +200,8 @@ def test_a_store_of_somebody_else_is_exit_code_3(place: CliFixture, tmp_path: Pa
     for folder in (tmp_path, *tmp_path.parents):
         if "pytest-of-" in str(folder):
             folder.chmod(0o755)
-    store_of(place).parent.chmod(0o755)
-    before = store_of(place).read_bytes()
+    place.store_path.parent.chmod(0o755)
+    before = place.store_path.read_bytes()
     script = (
         "import os, sys; from cli import main; import collectors.scheduler.scheduler, store.sqlite,"
         " collectors.http.connection; os.setgid(65534); os.setuid(65534);"
@@ -226,13 +210,13 @@ def test_a_store_of_somebody_else_is_exit_code_3(place: CliFixture, tmp_path: Pa
     done = place.python(script)
     assert done.returncode == 3, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1 and "Permission denied" in done.stderr
-    assert store_of(place).read_bytes() == before
+    assert place.store_path.read_bytes() == before
 
 
 def test_a_store_that_another_program_holds_delays_no_probe_and_loses_none(place: CliFixture) -> None:
     process = place.start_loop()
     until(lambda: len(place.probes()) >= 2)
-    other = apsw.Connection(str(store_of(place)))
+    other = apsw.Connection(str(place.store_path))
     other.set_busy_timeout(5_000)
     other.execute("BEGIN IMMEDIATE")
     time.sleep(8)

@@ -22,26 +22,10 @@ from store.repair import salvage
 from store.schema import INCIDENTS
 from tests.collectors.cli_fixture import ROOT, CliFixture, until
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
-from tests.fault_server import GOOD, FaultServer, chunked
 from tests.faults.integrity import assert_sound, probes_of
 from tests.faults.test_repair import closed, filled
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer(chunked(*GOOD)) as server:
-        yield server
-
-
-@pytest.fixture
-def place(tmp_path: Path, server: FaultServer) -> CliFixture:
-    return CliFixture(tmp_path, server.url)
-
-
-def store_of(place: CliFixture) -> Path:
-    return place.folder / "data" / "uptoken.db"
 
 
 def python(script: str, *words: object) -> subprocess.Popen[str]:
@@ -258,7 +242,7 @@ def test_what_cannot_be_written_into_the_old_file_is_put_aside_with_it_and_an_in
 
 def test_a_missing_store_beside_one_that_was_put_aside_is_refused_by_every_command(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
-    path = store_of(place)
+    path = place.store_path
     assert place.run("backup", str(place.folder / "copy.db"))[0] == 0
     assert place.run("restore", str(place.folder / "copy.db"))[0] == 0
     path.unlink()
@@ -286,7 +270,7 @@ def test_a_missing_store_beside_one_that_was_put_aside_is_refused_by_every_comma
 def test_two_loops_over_a_store_and_a_symbolic_link_to_it_share_the_work(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     link = place.folder / "link.db"
-    link.symlink_to(store_of(place))
+    link.symlink_to(place.store_path)
     loops = [place.start_loop("--store", url) for url in (place.url, f"sqlite:///{link}")]
     count = len(place.probes())
     until(lambda: len(place.probes()) >= count + 8)
@@ -302,7 +286,7 @@ def test_two_loops_over_a_store_and_a_symbolic_link_to_it_share_the_work(place: 
 def test_a_restore_through_a_symbolic_link_replaces_the_store_and_not_the_link(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     link, copy = place.folder / "link.db", place.folder / "copy.db"
-    link.symlink_to(store_of(place))
+    link.symlink_to(place.store_path)
     at_link = ("--store", f"sqlite:///{link}")
     assert place.run("backup", str(copy), *at_link)[0] == 0
     assert place.run("run", "--all")[0] == 0
@@ -318,13 +302,13 @@ def test_a_restore_through_a_symbolic_link_replaces_the_store_and_not_the_link(p
     process.communicate()
     rows = len(place.probes())
     assert place.run("repair", *at_link)[0] == 0  # with what was in the WAL when it was killed
-    assert len(probes_of(store_of(place).with_name("uptoken.db.repaired"))) == rows
+    assert len(probes_of(place.store_path.with_name("uptoken.db.repaired"))) == rows
 
 
 def test_a_hard_link_is_refused(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
     other = place.folder / "other.db"
-    other.hardlink_to(store_of(place))
+    other.hardlink_to(place.store_path)
     code, _, err = place.run("run", "--store", f"sqlite:///{other}")
     assert code == 3 and "2 names (hard links)" in err
 
@@ -335,7 +319,7 @@ def test_a_folder_that_is_mounted_twice_has_one_lock_and_a_file_mounted_alone_is
     again, alone = place.folder / "again", place.folder / "alone.db"
     again.mkdir()
     alone.touch()
-    with mounted(again, "--bind", str(store_of(place).parent)):
+    with mounted(again, "--bind", str(place.store_path.parent)):
         loop = place.start_loop()
         count = len(place.probes())
         until(lambda: len(place.probes()) > count)
@@ -343,7 +327,7 @@ def test_a_folder_that_is_mounted_twice_has_one_lock_and_a_file_mounted_alone_is
         assert code == 3 and f"another collector is running for this store (process {loop.pid})" in err
         loop.terminate()
         loop.communicate(timeout=20)
-    with mounted(alone, "--bind", str(store_of(place))):
+    with mounted(alone, "--bind", str(place.store_path)):
         code, _, err = place.run("run", "--store", f"sqlite:///{alone}")
         assert code == 3 and "mount its folder" in err
 
@@ -369,7 +353,7 @@ def left_open(path: Path) -> None:
 def test_a_store_in_a_folder_that_may_not_be_written_can_be_saved_elsewhere(
     place: CliFixture, command: str, state: str
 ) -> None:
-    path = store_of(place)
+    path = place.store_path
     path.parent.mkdir()
     left_open(path) if state == "killed" else filled(path, 1).close()
     copied = place.folder / "copied"
@@ -395,7 +379,7 @@ def test_a_store_in_a_folder_that_may_not_be_written_can_be_saved_elsewhere(
 @pytest.mark.parametrize("state", ["closed", "killed", "running"])
 @pytest.mark.parametrize("command", ["backup", "repair"])
 def test_a_store_on_a_full_disk_can_be_saved_elsewhere(place: CliFixture, command: str, state: str) -> None:
-    path = store_of(place)
+    path = place.store_path
     path.parent.mkdir()
     with mounted(path.parent, "-t", "tmpfs", "-o", "size=8m,nr_inodes=40", "tmpfs"):
         store = None
@@ -442,7 +426,7 @@ def test_an_export_that_was_killed_is_cleared_away_by_the_next_one(place: CliFix
 
 def test_what_a_run_left_that_was_killed_while_it_wrote_the_shared_state_is_cleared_away(place: CliFixture) -> None:
     assert place.run("run")[0] == 0
-    state = store_of(place).with_name("uptoken.db.collector-state")
+    state = place.store_path.with_name("uptoken.db.collector-state")
     left = state.with_name(f".{state.name}.{4_000_000 << 16}")
     left.write_text("{")
     assert place.run("run")[0] == 0

@@ -28,11 +28,6 @@ def server() -> Iterator[FaultServer]:
         yield server
 
 
-@pytest.fixture
-def place(tmp_path: Path, server: FaultServer) -> CliFixture:
-    return CliFixture(tmp_path, server.url)
-
-
 def configure(place: CliFixture, server: FaultServer, count: int, more: str = "") -> None:
     targets = "".join(
         f'[[target]]\nname = "t{number}"\nmodel = "m"\nbase_url = "{server.url}"\n{more}' for number in range(count)

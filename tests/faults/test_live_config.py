@@ -104,12 +104,6 @@ def _collector(folder: Path, text: str | None, *words: str) -> Iterator[Collecto
     assert collector.process.returncode == 0, collector.said()
 
 
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer(chunked(*GOOD)) as made:
-        yield made
-
-
 @both_ways
 def test_a_target_that_is_added_is_probed_within_one_of_its_intervals(
     tmp_path: Path, server: FaultServer, save: Save

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -14,16 +13,10 @@ import pytest
 from store import open_store
 from store.schema import INCIDENTS, PAUSES, TARGETS, Pause, Target
 from tests.collectors.cli_fixture import CliFixture, until
-from tests.fault_server import GOOD, FaultServer, chunked
+from tests.fault_server import FaultServer
 
 pytestmark = pytest.mark.waits
 SECOND = '[collector]\nevery = "1s"\nthroughput_every = "off"\nconfirm_after = "50ms"\n'
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer(chunked(*GOOD)) as made:
-        yield made
 
 
 def _place(folder: Path, server: FaultServer, more: str = "", head: str = SECOND) -> CliFixture:

@@ -6,28 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.collectors.cli_fixture import CliFixture, until
-from tests.fault_server import GOOD, FaultServer, chunked
 
 pytestmark = pytest.mark.waits
 
 NAME = "Modèle – 模型"
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer(chunked(*GOOD)) as server:
-        yield server
-
-
-@pytest.fixture
-def place(tmp_path: Path, server: FaultServer) -> CliFixture:
-    return CliFixture(tmp_path, server.url)
 
 
 def run(place: CliFixture, *words: str, out: str, **variables: str) -> tuple[int, bytes]:

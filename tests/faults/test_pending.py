@@ -18,23 +18,12 @@ from store.pending import PendingFile, pending_paths, write_pending
 from store.schema import PROBES, RUNS, TABLES
 from tests.collectors.cli_fixture import CliFixture, until
 from tests.factories import MINUTE, NOON, probe
-from tests.fault_server import GOOD, FaultServer, chunked
+from tests.fault_server import FaultServer
 from tests.faults.integrity import assert_sound
 from tests.store.stores import STORES, opened
 from tests.store.test_every_table import rows_of
 
 pytestmark = pytest.mark.waits
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer(chunked(*GOOD)) as server:
-        yield server
-
-
-@pytest.fixture
-def place(tmp_path: Path, server: FaultServer) -> CliFixture:
-    return CliFixture(tmp_path, server.url)
 
 
 @pytest.fixture(params=STORES)
@@ -45,10 +34,6 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def probes_of(server: FaultServer) -> int:
     """How many probes were sent, and paid for."""
     return sum(request["line"].startswith("POST") for request in server.requests)
-
-
-def store_of(place: CliFixture) -> Path:
-    return place.folder / "data" / "uptoken.db"
 
 
 # -- what a run could not record
@@ -63,17 +48,17 @@ def test_what_a_run_probed_while_the_store_was_locked_is_recorded_by_the_next_ru
     place: CliFixture, server: FaultServer
 ) -> None:
     assert place.run("run")[0] == 0
-    other = apsw.Connection(str(store_of(place)))
+    other = apsw.Connection(str(place.store_path))
     other.execute("BEGIN IMMEDIATE")
     for number in (1, 2):
         done = place.python(IMPATIENT)
         assert done.returncode == 3
         assert "rows are saved in" in done.stdout + done.stderr and "locked by another program" in done.stderr
-        assert len(pending_paths(store_of(place))) == number
+        assert len(pending_paths(place.store_path)) == number
     asked = probes_of(server)
     other.execute("ROLLBACK")
     other.close()
-    files = pending_paths(store_of(place))
+    files = pending_paths(place.store_path)
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in files)
     again = [path.read_bytes() for path in files]
     assert len(place.probes()) == 1
@@ -81,14 +66,14 @@ def test_what_a_run_probed_while_the_store_was_locked_is_recorded_by_the_next_ru
     assert code == 0, err
     assert (out + err).count("imported ") == 2
     assert len(place.probes()) == 3 == asked
-    assert pending_paths(store_of(place)) == []
+    assert pending_paths(place.store_path) == []
     before = place.probes(), _runs(place)
     for path, content in zip(files, again, strict=True):  # the process was killed before it removed the file
         path.write_bytes(content)
     code, out, err = place.run("run", "--only", "catalog")
     assert code == 0 and (out + err).count(", 0 of them new") == 2
     assert (place.probes(), _runs(place)) == before
-    assert_sound(store_of(place))
+    assert_sound(place.store_path)
 
 
 def _runs(place: CliFixture) -> list[tuple[object, ...]]:
@@ -101,7 +86,7 @@ def _runs(place: CliFixture) -> list[tuple[object, ...]]:
 def test_a_loop_that_is_ended_while_the_store_is_locked_loses_no_probe(place: CliFixture) -> None:
     process = place.start_loop()
     until(lambda: len(place.probes()) >= 2)
-    other = apsw.Connection(str(store_of(place)))
+    other = apsw.Connection(str(place.store_path))
     other.set_busy_timeout(5_000)
     other.execute("BEGIN IMMEDIATE")
     time.sleep(3)
@@ -115,16 +100,16 @@ def test_a_loop_that_is_ended_while_the_store_is_locked_loses_no_probe(place: Cl
     ended = len(moments) - 1
     assert ended >= 4, err
     assert max(b - a for a, b in pairwise(moments[:ended])) < 1_900
-    assert_sound(store_of(place))
+    assert_sound(place.store_path)
 
 
 def test_slots_that_wait_in_a_file_are_not_probed_again(place: CliFixture, server: FaultServer) -> None:
     assert place.run("run")[0] == 0
     assert place.run("export", "targets")[0] == 0
-    connection = apsw.Connection(str(store_of(place)))
+    connection = apsw.Connection(str(place.store_path))
     for table in ("probes", "series", "hourly", "daily", "blocks", "runs"):
         connection.execute(f"DELETE FROM {table}")
-    store_of(place).with_name("uptoken.db.collector-state").unlink()
+    place.store_path.with_name("uptoken.db.collector-state").unlink()
     connection.execute("BEGIN IMMEDIATE")
     asked = probes_of(server)
     assert place.python(IMPATIENT.replace(", '--all'", "")).returncode == 3
@@ -204,7 +189,7 @@ def test_an_import_holds_up_no_loop(place: CliFixture) -> None:
     moments = [row.started_at for row in place.probes() if row.location == "here"]
     assert max(b - a for a, b in pairwise(moments)) < 1_900
     assert ended - began > 2_000, "too short an import to show anything"
-    assert_sound(store_of(place))
+    assert_sound(place.store_path)
 
 
 SLOW_IMPORT = """
@@ -264,11 +249,11 @@ def test_an_import_that_is_interrupted_is_there_not_at_all_or_whole_after_the_ne
     loop = place.start_loop()
     until(lambda: sum(row.location == "far" for row in place.probes()) == 20_000, 60)
     # it says so, and removes the file, after the last rows are in
-    until(lambda: not [each.name for each in store_of(place).parent.iterdir() if "import" in each.name])
+    until(lambda: not [each.name for each in place.store_path.parent.iterdir() if "import" in each.name])
     loop.terminate()
     out, err = loop.communicate(timeout=20)
     assert "20,000 rows from uptoken.db.import-" in out + err
-    assert_sound(store_of(place))
+    assert_sound(place.store_path)
 
 
 def test_a_file_that_is_wrong_at_its_end_leaves_nothing(place: CliFixture) -> None:
@@ -278,7 +263,7 @@ def test_a_file_that_is_wrong_at_its_end_leaves_nothing(place: CliFixture) -> No
     code, _, err = place.run("import", "probes", str(path))
     assert code == 2 and "is the file cut off?" in err
     assert len(place.probes()) == 1
-    assert not [each.name for each in store_of(place).parent.iterdir() if "import" in each.name]
+    assert not [each.name for each in place.store_path.parent.iterdir() if "import" in each.name]
 
 
 def test_an_import_and_a_restore_keep_away_from_each_other(place: CliFixture) -> None:

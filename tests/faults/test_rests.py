@@ -139,14 +139,14 @@ def _clock_ahead_in_the_file(place: CliFixture) -> None:
     ahead = round(time.time() * 1_000) + 5 * 365 * 86_400_000
     sections["here"]["rests"]["a"][:2] = [ahead, ahead + 3_600_000]
     path.write_text(json.dumps(sections))
-    with sqlite3.connect(place.folder / "data" / "uptoken.db") as connection:
+    with sqlite3.connect(place.store_path) as connection:
         connection.execute("DELETE FROM rate_limits")
 
 
 def _clock_ahead_in_the_store(place: CliFixture) -> None:
     for path in (place.folder / "data").glob("*collector-state*"):
         path.unlink()
-    with sqlite3.connect(place.folder / "data" / "uptoken.db") as connection:
+    with sqlite3.connect(place.store_path) as connection:
         years = 5 * 365 * 86_400_000
         connection.execute(
             f"UPDATE rate_limits SET updated_at = updated_at + {years}, rests_until = rests_until + {years}"
@@ -157,7 +157,7 @@ def _endless_in_the_store(place: CliFixture) -> None:
     """A day at most since it was noted, whatever the row says."""
     for path in (place.folder / "data").glob("*collector-state*"):
         path.unlink()
-    with sqlite3.connect(place.folder / "data" / "uptoken.db") as connection:
+    with sqlite3.connect(place.store_path) as connection:
         connection.execute("UPDATE rate_limits SET updated_at = updated_at - 86400000, rests_until = 9000000000000000")
 
 

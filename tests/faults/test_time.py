@@ -6,7 +6,6 @@ import io
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,17 +18,11 @@ from store import open_store
 from store.schema import PROBES, RUNS, Probe
 from tests.collectors.builders import config
 from tests.collectors.cli_fixture import CliFixture, until
-from tests.fault_server import GOOD, FaultServer, chunked
+from tests.fault_server import FaultServer
 
 pytestmark = pytest.mark.waits
 
 HOUR_NS = 3_600_000_000_000
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer(chunked(*GOOD)) as server:
-        yield server
 
 
 def test_a_collector_that_was_held_goes_on_without_doubles_and_leaves_a_gap(

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import os
 import re
-import shutil
 import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +16,7 @@ from benchmarks.browser import dashboard_process, free_port
 from benchmarks.tools import ROOT
 from pages.shell.host_check import Authority, is_listed, parse_authority, refusal
 from store import open_store
+from tests.middlebox import program, served
 from tests.pages.conftest import now_ms, rows
 
 LISTED = ["localhost", "127.0.0.1", "::1", "uptoken.example.com", "*.lan.example"]
@@ -239,18 +235,7 @@ def test_the_websocket_opens_only_for_the_dashboards_own_page(port: int) -> None
         assert ".streamlit/config.toml" in said
 
 
-@pytest.fixture(scope="session")
-def nginx_path() -> str:
-    """nginx; the test is skipped without it, and in CI it fails instead."""
-    path = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("there is no nginx, and CI must not skip its test: apt-get install nginx-light")
-        pytest.skip("there is no nginx (Debian: apt-get install nginx-light)")
-    return path
-
-
-def test_behind_nginx_as_documented_the_proxys_name_is_served(nginx_path: str, tmp_path: Path) -> None:
+def test_behind_nginx_as_documented_the_proxys_name_is_served(tmp_path: Path) -> None:
     location = re.search(r"^location / \{.*?^\}", (ROOT / "docs" / "security.md").read_text(), re.M | re.S)
     assert location is not None
     url, front, back = f"sqlite:///{tmp_path}/a.db", free_port(), free_port()
@@ -264,25 +249,11 @@ def test_behind_nginx_as_documented_the_proxys_name_is_served(nginx_path: str, t
         f"{location[0].replace('8501', str(back))}\n}} }}\n"
     )
     listed = [word for name in ("uptoken.example.com", "127.0.0.1") for word in ("--server.allowedHosts", name)]
-    with dashboard_process(url, *listed, port=back):
-        nginx = subprocess.Popen([nginx_path, "-e", str(tmp_path / "log"), "-c", str(tmp_path / "nginx.conf")])
-        try:
-            wait_for(front)
-            name = "uptoken.example.com"
-            for authority in (name, f"{name}:8443"):
-                assert ask(front, "/", [("Host", authority)])[0] == 200
-                assert handshake(front, authority, f"https://{authority}")[0] == 101
-            assert handshake(front, name, "https://evil.example")[0] == 421
-            assert ask(front, "/", [("Host", "evil.example")])[0] == 421
-        finally:
-            nginx.terminate()
-            nginx.wait()
-
-
-def wait_for(port: int) -> None:
-    until = time.monotonic() + 20
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        assert time.monotonic() < until, "nothing listens"
-        time.sleep(0.05)
+    command = [program("nginx", "nginx-light"), "-e", str(tmp_path / "log"), "-c", str(tmp_path / "nginx.conf")]
+    with dashboard_process(url, *listed, port=back), served(command, front, tmp_path / "log"):
+        name = "uptoken.example.com"
+        for authority in (name, f"{name}:8443"):
+            assert ask(front, "/", [("Host", authority)])[0] == 200
+            assert handshake(front, authority, f"https://{authority}")[0] == 101
+        assert handshake(front, name, "https://evil.example")[0] == 421
+        assert ask(front, "/", [("Host", "evil.example")])[0] == 421

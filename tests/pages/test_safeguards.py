@@ -15,22 +15,10 @@ from playwright.sync_api import Browser, ConsoleMessage
 
 from benchmarks.browser import dashboard_process
 from store import open_store
+from tests.chromium import PAGES
 from tests.pages.conftest import now_ms, rows
 
-PAGES = (
-    "",
-    "model",
-    "compare",
-    "routing",
-    "catalog",
-    "targets",
-    "alerts",
-    "export",
-    "system",
-    "public-status",
-    "status/",
-    "status/Steady",
-)
+ADDRESSES = (*PAGES, "status/", "status/Steady")
 EMBEDDED = ("/status/?embed", "/status/?embed=true", "/status?embed=true", "/status/Steady?embed")
 
 
@@ -52,8 +40,11 @@ def address(url: str) -> Iterator[str]:
 def test_every_response_has_the_headers(address: str) -> None:
     page = urlopen(f"{address}/").read().decode()
     script = page.partition('src="./static/js/')[2].partition('"')[0]
-    paths = [f"/{name}" for name in PAGES] + [f"/static/js/{script}", "/api/export.csv?table=runs", "/_stcore/health"]
+    paths = [f"/{name}" for name in ADDRESSES]
     paths += [
+        f"/static/js/{script}",
+        "/api/export.csv?table=runs",
+        "/_stcore/health",
         "/_stcore/host-config",
         "/_stcore/metrics",
         "/api/export.csv?table=none",
@@ -110,7 +101,7 @@ def test_pages_draw_all_and_the_console_stays_empty(address: str, browser: Brows
 
     page.on("console", hear)
     page.on("pageerror", lambda problem: said.append(str(problem)))
-    for name in PAGES:
+    for name in ADDRESSES:
         page.goto(f"{address}/{name}")
         page.locator(".u-title, .u-metric, .u-head, h1, h2").first.wait_for()
         if name == "public-status":

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +20,7 @@ import pytest
 
 from pages.components.sample_code import DIALECTS, SAMPLES, SampleRequest, curl, label, python_openai, python_requests
 from tests.fault_server import FaultServer, answer
+from tests.middlebox import program
 
 PLAIN = SampleRequest("gemma-3-270m", "http://127.0.0.1:8095/v1", None)
 ROUTED = SampleRequest("google/gemma-3-1b-it:free", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", False, True)
@@ -108,8 +108,8 @@ PACKAGES = {"openai": "openai", "anthropic": "anthropic", "google-genai": "googl
 
 def _run(name: str, callee: SampleRequest) -> str:
     language, write = SAMPLES[name]
-    if language == "typescript" and shutil.which("node") is None:
-        pytest.skip("node is not installed")
+    if language != "python":
+        program(*{"typescript": ("node", "nodejs"), "bash": ("curl",)}[language])
     package = PACKAGES[DIALECTS[callee.api].sdk]
     if name == "Python (openai)" and find_spec(package.partition(".")[0]) is None:
         pytest.skip(f"{package} is not installed")

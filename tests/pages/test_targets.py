@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,7 +138,6 @@ def test_a_command_that_hangs_floods_or_fails_is_one_sentence(
     began = time.monotonic()
     assert commands.run_command("add", timeout_s=1 if "sleep" in script else 30).error == said
     assert time.monotonic() - began < 20
-    assert sys.executable  # this process is still here: only the command's own group was ended
 
 
 def test_what_others_wrote_is_no_formatting() -> None:
@@ -302,4 +299,3 @@ def test_a_file_that_is_wrong_is_said_and_not_edited(config: Path) -> None:
     app = open_page("targets.py")
     assert app.error[0].proto.title == "targets.toml is wrong" and "looks like a key" in app.error[0].value
     assert not app.text_input and KEY not in "\n".join(str(element.proto) for element in app.main)
-    assert os.environ["UPTOKEN_CONFIG"] == str(config)

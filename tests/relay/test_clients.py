@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from typing import Any
 
@@ -11,6 +10,7 @@ import openai
 import openrouter
 import pytest
 
+from tests.middlebox import program
 from tests.relay.running import MESSAGES, config_of, relay_to, running, target
 from tests.relay.test_dialects import STREAM, _messages
 from tests.relay.upstreams import Exchange, Upstream, completion, failing, good
@@ -106,13 +106,18 @@ def test_anthropic_sends_messages_and_streams() -> None:
 
 
 def test_curl_streams() -> None:
-    curl = shutil.which("curl")
-    if curl is None:
-        pytest.skip("curl is not installed")
     with Upstream(good()) as upstream, relay_to(upstream.url) as relay:
         sent = '{"model": "gemma", "stream": true, "messages": [{"role": "user", "content": "hi"}]}'
         done = subprocess.run(
-            [curl, "-sN", f"{relay.url}/chat/completions", "-H", "Content-Type: application/json", "-d", sent],
+            [
+                program("curl"),
+                "-sN",
+                f"{relay.url}/chat/completions",
+                "-H",
+                "Content-Type: application/json",
+                "-d",
+                sent,
+            ],
             capture_output=True,
             text=True,
             timeout=20,
