@@ -106,7 +106,7 @@ def _course(tests: list[CapabilityTest]) -> _Course:
             status, since = test.verdict, test.started_at
         elif test.verdict != status and before is not None and before.verdict == test.verdict:
             status, since = test.verdict, before.started_at
-            if test.claimed is not False:
+            if test.claimed is None or test.claimed:  # from a store it is 0 or 1
                 changes.append(_change(test, before.started_at))
         before = test
     newest, last = tests[-1], decided[-TRIES:]

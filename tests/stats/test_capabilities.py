@@ -76,5 +76,6 @@ def test_a_claim_that_stops_holding_is_a_change_and_so_is_its_return() -> None:
     assert [change.text for change in capability_changes(rows_of("hff", claimed=None))] == [
         "tool calls: fails now (why)"
     ]
-    assert capability_changes(rows_of("hff", claimed=False)) == []  # nobody said that it would
+    for denied in (False, 0):  # as code has it, and as a store does
+        assert capability_changes(rows_of("hff", claimed=denied)) == []  # nobody said that it would
     assert capability_changes(rows_of("ffff")) == []
