@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from stats.capabilities import CapabilityChange
 from stats.identity_changes import IdentityChange
 from store.outcomes import DOWN, UP
 
@@ -131,6 +132,7 @@ class CollectorFacts:
     certificates: Mapping[str, int] = field(default_factory=dict)
     relay: Mapping[str, RelayTraffic] | None = None
     identity_changes: tuple[IdentityChange, ...] = ()
+    capability_changes: tuple[CapabilityChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,13 @@ from alerts.subscriptions import Subscriptions
 from settings.addresses import certificate_host
 from settings.targets import Config, ProbeTarget
 from stats import degraded
+from stats.capabilities import SEVERAL_TESTS_MS, CapabilityChange, capability_changes
 from stats.catalog_changes import Change, changes
 from stats.error_budget import LIMITS
 from stats.identity_changes import IdentityChange, identity_changes
 from store import Selection, Store
 from store.alert_tables import ALERTS, SILENCES, Alert, Silence
+from store.capability_tables import CAPABILITIES, TEST_COLUMNS, CapabilityTest
 from store.certificates import certificates, expiry_by_host
 from store.clock import DAY_MS
 from store.horizon import as_of, horizon
@@ -171,6 +173,7 @@ def collector_facts(
         _certificates(store, config, now) if wanted("certificate") else {},
         _relay_traffic(store, now) if wanted("relay_errors") else None,
         tuple(_identity_changes(store, config, now)) if wanted("identity_changed") else (),
+        tuple(_capability_changes(store, config, now)) if wanted("capability_lost") else (),
     )
 
 
@@ -180,6 +183,16 @@ def _identity_changes(store: Store, config: Config, now: int) -> Iterable[Identi
         return []
     rows = store.read(IDENTITY_EPOCHS, Selection(until=horizon(now), targets=names), columns=EPOCH_COLUMNS)
     changes = identity_changes(IdentityEpoch(*row) for row in rows)
+    return [change for change in changes if change.noticed_at > now - CHANGE_WITHIN_MS]
+
+
+def _capability_changes(store: Store, config: Config, now: int) -> Iterable[CapabilityChange]:
+    names = tuple(sorted(target.name for target in config.targets if target.capabilities_every_s is not None))
+    if not names:
+        return []
+    selection = Selection(now - SEVERAL_TESTS_MS, horizon(now), names)
+    rows = store.read(CAPABILITIES, selection, columns=TEST_COLUMNS)
+    changes = capability_changes(CapabilityTest(*row) for row in rows)
     return [change for change in changes if change.noticed_at > now - CHANGE_WITHIN_MS]
 
 

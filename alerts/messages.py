@@ -32,6 +32,7 @@ _VERBS = {
     "retiring": ("is retiring", ""),
     "gone": ("is gone from its catalog", ""),
     "identity_changed": ("serves another model, or serves it in another way", ""),
+    "capability_lost": ("no longer does what it did", ""),
     FLAPPING: ("is flapping", "is no longer flapping"),
 }
 _OF_COLLECTOR = {

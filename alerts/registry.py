@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from alerts.facts import CollectorFacts, Finding, TargetFacts
 from alerts.rules.answers import find_wrong_answers
+from alerts.rules.capabilities import find_capability_lost
 from alerts.rules.catalog import find_change, find_retiring
 from alerts.rules.certificate import find_certificate
 from alerts.rules.collector import find_budget, find_collector_stopped
@@ -51,6 +52,7 @@ COLLECTOR_RULES: dict[str, CollectorRule] = {
     "gone": CollectorRule(find_change("gone"), recovers=False),
     "retiring": CollectorRule(find_retiring, recovers=False),
     "identity_changed": CollectorRule(find_identity_changed, recovers=False),
+    "capability_lost": CollectorRule(find_capability_lost, recovers=False),
 }
 EVENTS = frozenset(kind for kind, rule in COLLECTOR_RULES.items() if not rule.recovers)
 """Kinds that never recover."""

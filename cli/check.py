@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import ConfigPath, StoreUrl, location, store_url
-from cli.trial import cost_of_day, days_of_checks, try_target
+from cli.trial import cost_of_checks, cost_of_day, days_of_checks, try_target
 from store.clock import now_ms
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ def _report(console: Console, loaded: Config, state: SchedulerState, max_paralle
         trials = list(pool.map(lambda target: try_target(state, target), loaded.targets))
     total = Decimal(0)
     for target, trial in zip(loaded.targets, trials, strict=True):
-        day = cost_of_day(loaded, target, state.price(target), partial(state.max_probe_cost, target))
+        day = cost_of_day(
+            loaded, target, state.price(target), partial(state.max_probe_cost, target), state.context_tokens(target)
+        )
         total += day.usd
         table.add_row(Text(target.name), Text(trial.words), f"{day.probes:,.0f}", day.words)
     for target in loaded.disabled:
@@ -207,10 +209,11 @@ def _checks(state: SchedulerState, target: ProbeTarget) -> str:
     if target.waits_for_key:
         return ""
     parts = []
-    for name, day in days_of_checks(target).items():
-        usd = state.max_probe_cost(target, day.profile) * Decimal(day.requests)
+    for name, days in days_of_checks(target, state.context_tokens(target)).items():
+        usd = cost_of_checks(days, partial(state.max_probe_cost, target))
+        count = sum(day.requests for day in days)
         parts.append(
-            f"{name} checks take {day.requests:,.0f} requests on a usual day" + (f", at most ${usd:.4f}" if usd else "")
+            f"{name} checks take {count:,.0f} requests on a usual day" + (f", at most ${usd:.4f}" if usd else "")
         )
     return "; ".join(parts)
 

@@ -54,7 +54,7 @@ def _day(config: Config, target: ProbeTarget, listed: Any) -> DayCost:
 
     keyed = replace(target, api_key_env=None, api_key_file=None)
     price = price_of(target, config, _model_rows(config, target, listed))
-    return cost_of_day(config, keyed, price, lambda profile: max_probe_cost(target, profile, price))
+    return cost_of_day(config, keyed, price, partial(max_probe_cost, target, price=price))
 
 
 def _model_rows(config: Config, target: ProbeTarget, listed: Any) -> Iterable[Any]:

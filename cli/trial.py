@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collectors.contract import DayOfChecks
@@ -39,6 +38,13 @@ class Trial:
     def is_reached(self) -> bool:
         """Whether the model is there: a rate limit shows that, too."""
         return self.outcome in ("ok", "rate_limited")
+
+
+class MaxCost(Protocol):
+    """The most that one request of a profile can cost, or one with a longer prompt."""
+
+    def __call__(self, profile: str, *, prompt_tokens: int | None = None) -> Decimal:
+        """In USD."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +94,21 @@ def _describe_success(target: ProbeTarget, probe: Probe) -> str:
 
 
 def cost_of_day(
-    config: Config, target: ProbeTarget, price: Price | None, max_probe_cost: Callable[[str], Decimal]
+    config: Config,
+    target: ProbeTarget,
+    price: Price | None,
+    max_probe_cost: MaxCost,
+    context_tokens: int | None = None,
 ) -> DayCost:
-    """What a day of a target's probes and checks costs at most, at its price (null: unknown)."""
+    """What a day of a target's probes and checks costs at most, at its price (null: unknown). `context_tokens`: as its
+    catalog states them.
+    """
     if target.waits_for_key:
         return DayCost(0, Decimal(0), "nothing until it has a key")
     counts = probes_per_day(config, target)
     usd = sum((max_probe_cost(profile) * Decimal(n) for profile, n in counts.items()), Decimal(0))
-    usd += sum(
-        (max_probe_cost(day.profile) * Decimal(day.requests) for day in days_of_checks(target).values()), Decimal(0)
-    )
+    for days in days_of_checks(target, context_tokens).values():
+        usd += cost_of_checks(days, max_probe_cost)
     if price is None:
         words = "price unknown; on this machine" if target.is_loopback else f"${usd:.4f}, price unknown, assumed high"
     else:
@@ -105,13 +116,19 @@ def cost_of_day(
     return DayCost(sum(counts.values()), usd, words)
 
 
-def days_of_checks(target: ProbeTarget) -> dict[str, DayOfChecks]:
+def cost_of_checks(days: list[DayOfChecks], max_probe_cost: MaxCost) -> Decimal:
+    """The most that they can cost in a day, in USD."""
+    costs = (max_probe_cost(day.profile, prompt_tokens=day.prompt_tokens) * Decimal(day.requests) for day in days)
+    return sum(costs, Decimal(0))
+
+
+def days_of_checks(target: ProbeTarget, context_tokens: int | None = None) -> dict[str, list[DayOfChecks]]:
     """A usual day of a target's checks, by the collector's name."""
     from collectors.contract import CheckCollector
     from collectors.registry import COLLECTORS
 
     checking = {name: one for name, one in COLLECTORS.items() if isinstance(one, CheckCollector)}
-    return {name: day for name, one in checking.items() if (day := one.day(target)) is not None}
+    return {name: days for name, one in checking.items() if (days := one.day(target, context_tokens))}
 
 
 def probes_per_day(config: Config, target: ProbeTarget) -> dict[str, float]:

@@ -16,6 +16,7 @@ from collectors.http.lag import LagWatch
 from collectors.http.rate_limits import NO_LIMITS, RateLimits
 from routing.prices import Price
 from settings.targets import Config, ProbeTarget
+from store.capability_tables import CapabilityTest
 from store.horizon import as_of, horizon
 from store.identity_tables import IdentityCheck
 from store.protocol import Selection
@@ -89,13 +90,22 @@ class RowReader(Protocol):
         """As `Store.read`."""
 
 
-def read_open_rows(reader: RowReader | None, table: Table, now: int) -> list[tuple[Any, ...]]:
-    """The current rows of a versioned table; none without a store. Raises StoreError."""
+def read_open_rows(
+    reader: RowReader | None, table: Table, now: int, owners: tuple[str, ...] = ()
+) -> list[tuple[Any, ...]]:
+    """The current rows of a versioned table, of all owners or of these; none without a store. Raises StoreError."""
+    length = len(table.key)
+    return [row for row in read_versions(reader, table, now, owners) if row[length] is None]
+
+
+def read_versions(
+    reader: RowReader | None, table: Table, now: int, owners: tuple[str, ...] = ()
+) -> list[tuple[Any, ...]]:
+    """All its rows, those that were replaced, too. Raises StoreError."""
     if reader is None:
         return []
     length, until = len(table.key), horizon(now)
-    rows = (as_of(row, length, until) for row in reader.read(table, Selection(until=until)))
-    return [row for row in rows if row[length] is None]
+    return [as_of(row, length, until) for row in reader.read(table, Selection(until=until, targets=owners))]
 
 
 @dataclass(frozen=True)
@@ -184,6 +194,19 @@ class ProbeCollector:
     prepare: Callable[[], None] = lambda: None
 
 
+class SkippedError(Exception):
+    """What was due is not done, and why. It is counted as skipped, and is no error."""
+
+
+class Send(Protocol):
+    """Makes one request of a check and books what it cost, by the profile that says how large it may be;
+    `prompt_tokens`: of a prompt that is longer. Raises SkippedError.
+    """
+
+    def __call__(self, request: ProbeRequest, profile: str, prompt_tokens: int | None = None, /) -> Exchange:
+        """Send it."""
+
+
 @dataclass(frozen=True)
 class CheckTask:
     """One check of one target. `send` sends one of its requests, whose profile limits the output tokens, and books the
@@ -192,7 +215,7 @@ class CheckTask:
 
     target: ProbeTarget
     location: str
-    send: Callable[[ProbeRequest, str], Exchange]
+    send: Send
     cost_usd: Callable[[Exchange, int], float | None]
     changes: list[Change] = field(default_factory=list)
     is_routed: bool = False
@@ -208,18 +231,24 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Pace:
-    """The interval of a target's checks (seconds; null: none), and when the newest one was made (milliseconds UTC)."""
+    """The interval of a target's checks (seconds; null: none), and when the newest one was made (milliseconds UTC).
+    `at_once`: something changed since, so a check is due whatever the schedule.
+    """
 
     every_s: float | None
     newest_at: int | None = None
+    at_once: bool = False
 
 
 @dataclass(frozen=True)
 class DayOfChecks:
-    """The requests of a target's checks in a day, and the profile that gives their size."""
+    """The requests of a target's checks in a day, and the profile that gives their size; `prompt_tokens`: of longer
+    prompts.
+    """
 
     requests: float
     profile: str
+    prompt_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -227,18 +256,19 @@ class CheckCollector:
     """A collector that makes a few requests to each of some targets, in slots of its own. Budgets, rests, pauses and
     turns hold as for probes.
 
-    `pace` is called once a run; `plan` when a check is due, in the thread that may read the store: the function that it
-    returns runs in another. `failed_row`: the row of a check that Uptoken failed to make. `day`: a usual day.
+    `pace` is called once a run, and when the catalog changed; `plan` when a check is due, in the thread that may read
+    the store: the function that it returns runs in another. `failed_row`: the row of a check that Uptoken failed to
+    make. `day`: a usual day of a target whose catalog states a context of so many tokens.
     """
 
     pace: Callable[[RowReader | None, ProbeTarget, str, int], Pace]
     plan: Callable[[RowReader | None, ProbeTarget, str, int], Callable[[CheckTask], CheckResult]]
     failed_row: Callable[[ProbeTarget, str, int, str, str], Row]
-    day: Callable[[ProbeTarget], DayOfChecks | None]
+    day: Callable[[ProbeTarget, int | None], list[DayOfChecks]]
     prepare: Callable[[], None] = lambda: None
 
 
-SLOT_ROWS = (Probe, IdentityCheck)
+SLOT_ROWS = (Probe, IdentityCheck, CapabilityTest)
 """The rows that decide a slot, whatever their outcome."""
 Collector = PeriodicCollector | ProbeCollector | CheckCollector
 

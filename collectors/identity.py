@@ -76,11 +76,11 @@ def _every_s(target: ProbeTarget, epoch: IdentityEpoch | None) -> float | None:
     return target.identity_every_s * slower / (LEARNING_TIMES if epoch is None or is_learning(epoch) else 1)
 
 
-def day(target: ProbeTarget) -> DayOfChecks | None:
+def day(target: ProbeTarget, _context_tokens: int | None = None) -> list[DayOfChecks]:
     """A usual day of checks; while a target is learned, it takes four times as many requests."""
     if target.identity_every_s is None:
-        return None
-    return DayOfChecks(86_400 / target.identity_every_s * len(PROMPTS), NAME)
+        return []
+    return [DayOfChecks(86_400 / target.identity_every_s * len(PROMPTS), NAME)]
 
 
 # -- what is known

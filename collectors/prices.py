@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from collectors.http.adaptations import Change
-from collectors.http.prompt import PROMPT_TOKENS_AT_MOST
+from collectors.http.prompt import PROMPT_TOKENS, PROMPT_TOKENS_AT_MOST
 from collectors.request import most_output_tokens
 from routing.prices import FREE, Price, highest_cost, is_of_provider, listed_price
 from settings.targets import Config, ProbeTarget
@@ -67,15 +67,17 @@ def max_probe_cost(
     price: Price | None,
     changes: list[Change] | None = None,
     others: Iterable[Price] = (),
+    prompt_tokens: int | None = None,
 ) -> Decimal:
     """The worst case, in USD: the highest price that can apply, `others` included, at the output limit that the
-    target's server accepts (`changes`).
+    target's server accepts (`changes`). `prompt_tokens`: of a prompt that is longer than its profile's.
 
     A model of unknown price on this machine costs nothing; elsewhere it is `ASSUMED`.
     """
     if price is None:
         price = _with_own_parts(FREE if target.is_loopback else ASSUMED, target)
-    return highest_cost([price, *others], PROMPT_TOKENS_AT_MOST, most_output_tokens(target, profile, changes))
+    prompt_tokens = prompt_tokens or PROMPT_TOKENS.get(profile, PROMPT_TOKENS_AT_MOST)
+    return highest_cost([price, *others], prompt_tokens, most_output_tokens(target, profile, changes))
 
 
 def _with_own_parts(price: Price, target: ProbeTarget) -> Price:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from collectors import catalog, endpoint_stats, identity, local_servers, probe, usage
+from collectors import capabilities, catalog, endpoint_stats, identity, local_servers, probe, usage
 from collectors.contract import CheckCollector, Collector, PeriodicCollector, ProbeCollector
 
 COLLECTORS: dict[str, Collector] = {
@@ -16,6 +16,9 @@ COLLECTORS: dict[str, Collector] = {
     ),
     "usage": PeriodicCollector(usage.every_s, usage.plan_jobs, reads_router=True),
     identity.NAME: CheckCollector(identity.pace, identity.plan, identity.failed_row, identity.day, probe.prepare),
+    capabilities.NAME: CheckCollector(
+        capabilities.pace, capabilities.plan, capabilities.failed_row, capabilities.day, probe.prepare
+    ),
 }
 
 

@@ -66,6 +66,8 @@ class EndpointState:
     is_ejected: bool = False
     cached_share: float = 0.0
     input_modalities: tuple[str, ...] | None = None
+    lacks: frozenset[str] = frozenset()
+    """What its tests show that it does not do, whatever its catalog claims."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ def _reasons(state: EndpointState, rates: Rates | None, needs: RequestNeeds, siz
     if needs.quantizations and quantization.lower() not in _lower(needs.quantizations):
         reasons.append(f"its quantization is {quantization}")
     reasons += capability_reasons(_capabilities(state), sized)
+    needed = (*needs.parameters, *(["image"] if needs.has_images else []))
+    reasons += [f"its tests show that it lacks {name}" for name in needed if name in state.lacks]
     if rates is not None:
         reasons += price_reasons(rates, needs)
         if needs.most_usd_per_request is not None and float(rates.request) > needs.most_usd_per_request:

@@ -27,6 +27,7 @@ Kind = Literal[
     "retiring",
     "gone",
     "identity_changed",
+    "capability_lost",
     "wrong_answers",
     "certificate",
     "slo_burn",

@@ -43,6 +43,7 @@ class RouteSection(BaseModel):
     model: str = Field(min_length=1, max_length=200)
     targets: tuple[str, ...] = Field(min_length=1)
     strategy: RouteStrategy = "price"
+    capabilities: Literal["claimed", "measured"] = "claimed"
     connect_timeout: Wait = 2.0
     first_token_timeout: Wait = 5.0
     idle_timeout: Wait = 30.0
@@ -91,6 +92,8 @@ class Route:
     first_token_timeout_s: float = 5.0
     idle_timeout_s: float = 30.0
     total_timeout_s: float = 600.0
+    trusts_tests: bool = False
+    """A target whose tests show that it lacks what a request needs does not serve it, whatever its catalog claims."""
 
 
 def relay_settings(section: RelaySection, folder: Path, environment: Mapping[str, str]) -> RelaySettings:
@@ -197,4 +200,5 @@ def route_of(section: RouteSection, targets: Mapping[str, ProbeTarget]) -> Route
         section.first_token_timeout,
         section.idle_timeout,
         section.total_timeout,
+        section.capabilities == "measured",
     )

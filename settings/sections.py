@@ -31,6 +31,12 @@ IDENTITY_EVERY_S = 3_600.0
 """How often a free local server is checked for still serving the same model, unless its target says otherwise."""
 
 
+CAPABILITIES_EVERY_S, CONTEXT_EVERY_S = 86_400.0, 7 * 86_400.0
+
+
+"""How often it is tested for what it claims to do, and for the size of its context, where the file does not say."""
+
+
 LARGEST_LIMIT = 1_024
 
 
@@ -67,7 +73,14 @@ def _off_or_seconds(value: Any) -> Any:
     return None if value == "off" else seconds(value)
 
 
+def _daily_or_seconds(value: Any) -> Any:
+    return (CAPABILITIES_EVERY_S if value else None) if isinstance(value, bool) else _off_or_seconds(value)
+
+
 Sometimes = Annotated[Annotated[float, Field(ge=1, le=7 * 86_400)] | None, BeforeValidator(_off_or_seconds)]
+
+
+Daily = Annotated[Annotated[float, Field(ge=60, le=7 * 86_400)] | None, BeforeValidator(_daily_or_seconds)]
 
 
 NAMES_A_KEY = re.compile("auth|key|token|secret|cookie", re.IGNORECASE)
@@ -155,6 +168,8 @@ class TargetSection(Section):
     ttft_max: Timeout | None = None
     slo: Annotated[float, Field(ge=50, lt=100)] | None = None
     identity: Sometimes = None
+    capabilities: Daily = None
+    capabilities_context: Sometimes = None
 
     @field_validator("reasoning_effort")
     @classmethod

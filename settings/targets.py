@@ -26,6 +26,8 @@ from settings.relay import RelaySettings, Route, relay_settings, route_findings,
 from settings.request_settings import HEADER_NAME
 from settings.secrecy import keep_secret, looks_secret
 from settings.sections import (
+    CAPABILITIES_EVERY_S,
+    CONTEXT_EVERY_S,
     FREE_EVERY_S,
     IDENTITY_EVERY_S,
     LARGEST_LIMIT,
@@ -86,6 +88,10 @@ class ProbeTarget:
     """In percent."""
     identity_every_s: float | None = None
     """How often it is checked for still serving the same model; null: never."""
+    capabilities_every_s: float | None = None
+    """How often it is tested for what it claims to do; null: never."""
+    context_every_s: float | None = None
+    """How often with a prompt that fills its context."""
 
     @property
     def waits_for_key(self) -> bool:
@@ -327,18 +333,31 @@ def _filled(section: TargetSection, file: File, folder: Path, environment: Mappi
         ),
         ttft_max_s=section.ttft_max,
         slo=section.slo,
-        identity_every_s=_identity_every_s(section),
+        identity_every_s=_every_s_if_free(section, "identity", IDENTITY_EVERY_S),
+        capabilities_every_s=_every_s_if_free(section, "capabilities", CAPABILITIES_EVERY_S),
+        context_every_s=_context_every_s(section),
     )
 
 
-def _identity_every_s(section: TargetSection) -> float | None:
+def _every_s_if_free(section: TargetSection, name: str, usual_s: float) -> float | None:
     """As the file says; by default for a server on this machine that the file says is free."""
     if section.api == "embeddings":
         return None
-    if "identity" in section.model_fields_set:
-        return section.identity
-    is_free = section.usd_per_million_input == 0 and section.usd_per_million_output == 0
-    return IDENTITY_EVERY_S if is_free and is_loopback(urlsplit(section.base_url).hostname or "") else None
+    if name in section.model_fields_set:
+        every_s: float | None = getattr(section, name)
+        return every_s
+    return usual_s if _is_free(section) and is_loopback(urlsplit(section.base_url).hostname or "") else None
+
+
+def _context_every_s(section: TargetSection) -> float | None:
+    """As the file says; by default where it says that the model is free."""
+    if "capabilities_context" in section.model_fields_set:
+        return section.capabilities_context
+    return CONTEXT_EVERY_S if _is_free(section) else None
+
+
+def _is_free(section: TargetSection) -> bool:
+    return section.usd_per_million_input == 0 and section.usd_per_million_output == 0
 
 
 # -- what is wrong, and where

@@ -100,6 +100,8 @@ _GUESSES: dict[str, dict[str, str]] = {
         "keyword fail_if_body_not_matches_regexp",
         "ttft_max": "max_ttft max_latency latency_threshold ttft_limit slow_after degraded_after max_response_time",
         "identity": "identity_every identity_interval fingerprint same_model",
+        "capabilities": "capability features supports supported_parameters capabilities_every capability_tests",
+        "capabilities_context": "context_test context_every needle needle_test test_context context_check",
         "slo": "sla objective target_uptime uptime_target availability error_budget",
     },
     "relay": {
@@ -111,6 +113,7 @@ _GUESSES: dict[str, dict[str, str]] = {
         "model": "name alias id title model_name model_group slug",
         "targets": "target endpoints upstreams backends deployments servers providers models fallbacks order",
         "strategy": "routing routing_strategy policy mode sort balance load_balancing",
+        "capabilities": "capability require requires features supports supported_parameters",
         "connect_timeout": "connection_timeout dial_timeout",
         "first_token_timeout": "ttft_timeout stream_timeout first_byte_timeout",  # nosec B105  no password
         "idle_timeout": "read_timeout chunk_timeout inactivity_timeout",

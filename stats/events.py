@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Literal, get_args
 
+from stats.capabilities import capability_changes
 from stats.catalog_changes import Change, changes
 from stats.change_points import Shift
 from stats.identity_changes import identity_changes
 from stats.incidents import Incident
 from stats.status_bars import Bar
 from store.alert_tables import Alert
+from store.capability_tables import CapabilityTest
 from store.identity_tables import IdentityEpoch
 from store.schema import Model
 
@@ -26,6 +28,7 @@ Kind = Literal[
     "served_model",
     "declared",
     "identity_changed",
+    "capability",
     "retirement",
     "gap",
     "alert",
@@ -115,6 +118,12 @@ def identity_events(epochs: Iterable[IdentityEpoch]) -> Iterator[Event]:
     """Where a target began to serve something else."""
     for change in identity_changes(epochs):
         yield Event("identity_changed", change.at, change.target, change.location, change.text)
+
+
+def capability_events(tests: Iterable[CapabilityTest]) -> Iterator[Event]:
+    """Where a capability stopped holding, and where it holds again."""
+    for change in capability_changes(tests):
+        yield Event("capability", change.at, change.target, change.location, change.text)
 
 
 def shift_events(target: str, location: str, what: str, unit: str, shifts: Iterable[Shift]) -> Iterator[Event]:

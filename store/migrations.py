@@ -255,6 +255,32 @@ def m014_identity(connection: apsw.Connection) -> None:
     )
 
 
+def m015_capabilities(connection: apsw.Connection) -> None:
+    """Whether endpoints do what their catalog entries promise."""
+    connection.execute(
+        """
+        CREATE TABLE capabilities (
+            target TEXT NOT NULL,
+            started_at INTEGER NOT NULL,
+            location TEXT NOT NULL,
+            capability TEXT NOT NULL,
+            verdict TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            requests INTEGER NOT NULL,
+            claimed INTEGER,
+            reason TEXT,
+            provider TEXT,
+            http_status INTEGER,
+            prompt_tokens INTEGER,
+            completion_tokens INTEGER,
+            cost_usd REAL,
+            error TEXT,
+            PRIMARY KEY (target, started_at, location, capability)
+        ) STRICT, WITHOUT ROWID
+        """
+    )
+
+
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m001_first_tables,
     m002_endpoints,
@@ -270,6 +296,7 @@ MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m012_maintenance,
     m013_alerts,
     m014_identity,
+    m015_capabilities,
 )
 FIRST_WITH_BLOCKS = 6
 

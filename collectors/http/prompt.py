@@ -7,11 +7,21 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MAX_TOKENS: dict[str, int] = {"ping": 16, "throughput": 128, "identity": 1, "identity_texts": 16}
+MAX_TOKENS: dict[str, int] = {
+    "ping": 16,
+    "throughput": 128,
+    "identity": 1,
+    "identity_texts": 16,
+    "capabilities": 64,
+    "capabilities_image": 16,
+    "capabilities_context": 16,
+}
 """Output tokens asked for. 16 is the least that some servers accept, and the least that makes a rate."""
 PROMPT_TOKENS_AT_MOST = 64
 """More than any prompt takes with any tokenizer and a usual chat template; for the budget. (The few shots of
 deploy/local_model.py take more, and are free.)"""
+PROMPT_TOKENS: dict[str, int] = {"capabilities": 400, "capabilities_image": 4_000}
+"""The same for profiles with longer prompts. Some vendors count thousands of tokens for the smallest picture."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from collectors.http.dialects.base import FILTERS, Chunk, Dialect, objects, word
+from collectors.http.dialects.base import FILTERS, Chunk, Dialect, ToolCallPart, objects, word
 from collectors.http.dialects.chat import CHAT
 from collectors.http.errors import ReportedError
 from collectors.http.sse import Event
@@ -53,6 +53,8 @@ class ProbeResponse:
     route: str | None = None
     logprobs: Mapping[str, float] | None = None
     """Those of the first token; null where none were stated."""
+    tool_calls: dict[int, ToolCallPart] = field(default_factory=dict)
+    """The tool calls that it asks for, by number, put together from their pieces."""
     _texts: list[tuple[float | None, str]] = field(default_factory=list, repr=False)
 
     @property
@@ -166,8 +168,16 @@ def _note(response: ProbeResponse, chunk: Chunk, at: float | None) -> None:
     response.reasoned = response.reasoned or chunk.reasoned
     if at is not None:
         response.token_stamps.append(at)
+    for part in chunk.tool_calls:
+        _note_tool_call(response, part)
     if chunk.text:
         response._texts.append((at, chunk.text))
+
+
+def _note_tool_call(response: ProbeResponse, part: ToolCallPart) -> None:
+    before = response.tool_calls.get(part.number, ToolCallPart(part.number))
+    name, arguments = before.name or part.name, before.arguments + part.arguments  # some repeat the name in each piece
+    response.tool_calls[part.number] = ToolCallPart(part.number, name, arguments)
 
 
 def _note_usages(response: ProbeResponse, chunk: Chunk) -> None:

@@ -4,6 +4,7 @@ in a thread, so that no request waits for the store.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -13,8 +14,11 @@ from collectors.relay.observed import RecentReport, recent_cached_shares, recent
 from routing.prices import Price, is_of_provider
 from routing.selection import EndpointPerformance
 from settings.targets import Config, ProbeTarget
+from stats.capabilities import SEVERAL_TESTS_MS, lacking
 from store import Selection, Store
+from store.capability_tables import CAPABILITIES, TEST_COLUMNS, CapabilityTest
 from store.clock import now_ms
+from store.horizon import horizon
 from store.schema import ADAPTATIONS, ENDPOINTS, MODELS, Adaptation, Endpoint, Model
 
 LEARNED_EVERY_S = 30.0
@@ -32,6 +36,8 @@ class Knowledge:
     cached_shares: Mapping[str, float] = field(default_factory=dict)
     """Of recent prompts, the share that came from the provider's cache."""
     reported: Mapping[str, RecentReport] = field(default_factory=dict)
+    lacks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """What tests show that they do not do; of targets in a route that goes by that."""
 
 
 def knowledge_of(config: Config) -> Knowledge:
@@ -61,7 +67,19 @@ def learn(store: Store, config: Config) -> Knowledge:
         recent_performance(store, targets, now),
         recent_cached_shares(store, targets, now),
         recent_reports(store, targets, now),
+        _lacks(store, config, now),
     )
+
+
+def _lacks(store: Store, config: Config, now: int) -> dict[str, frozenset[str]]:
+    names = {target.name for route in config.routes if route.trusts_tests for target in route.targets}
+    if not names:
+        return {}
+    selection = Selection(now - SEVERAL_TESTS_MS, horizon(now), tuple(sorted(names)))
+    tests: dict[str, list[CapabilityTest]] = defaultdict(list)
+    for row in store.read(CAPABILITIES, selection, columns=TEST_COLUMNS):
+        tests[row[0]].append(CapabilityTest(*row))
+    return {name: lacking(found) for name, found in tests.items()}
 
 
 def _model(values: tuple[object, ...]) -> Model:

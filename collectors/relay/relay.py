@@ -260,6 +260,8 @@ class Relay:
         route = self._routes.get(name)
         strategy = route.strategy if route is not None else "order"
         states = [self._state(one) for one in candidates]
+        if route is None or not route.trusts_tests:
+            states = [replace(state, lacks=frozenset()) if state.lacks else state for state in states]
         ranking = rank(states, preferences.needs, strategy, now_ms(), self._random)
         rejected = [f"{one.target}: {', '.join(one.reasons)}" for one in ranking.rejected]
         return [by_name[target] for target in ranking.order], rejected
@@ -290,6 +292,7 @@ class Relay:
             is_ejected=False,
             cached_share=self.knowledge.cached_shares.get(name, 0.0),
             input_modalities=_modalities(model),
+            lacks=self.knowledge.lacks.get(name, frozenset()),
         )
 
     def _rested(self, candidates: list[Candidate]) -> list[Candidate]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from collectors.contract import CheckCollector, CheckResult, CheckTask, Result
+from collectors.contract import CheckCollector, CheckResult, CheckTask, Result, SkippedError
 from collectors.costs import billed_usd, cost_of_exchange
 from collectors.http.own_limits import own_limit
 from collectors.http.redaction import root_cause, safe_error
@@ -16,7 +16,7 @@ from collectors.prices import is_routed
 from collectors.scheduler.budget import Reservation
 from collectors.scheduler.claims import Claim, NotDue, Planned, UnderWay
 from collectors.scheduler.lock import LockedError
-from collectors.scheduler.plan import Plan, ProbeJob, SkippedError
+from collectors.scheduler.plan import Plan, ProbeJob
 from collectors.scheduler.probing import HELD_UP, STILL_UNDER_WAY, ProbeSeries, begin_slot
 from collectors.scheduler.rate_limit_state import ResponseLimits
 from collectors.scheduler.schedule import TickWindow, series_key
@@ -46,7 +46,8 @@ def plan_checks(state: SchedulerState, name: str, collector: CheckCollector, win
                 continue
             series = ProbeSeries(target, name, every_s)
             newest = state.newest_checks.get(series.key)
-            planned = state.shared.claims.plan(series.key, series.schedule, window, newest, state.shared.lives)
+            due = replace(window, all=True) if series.key in state.due_at_once else window
+            planned = state.shared.claims.plan(series.key, series.schedule, due, newest, state.shared.lives)
             if isinstance(planned, NotDue):
                 next_at.append(planned.next_at)
             elif isinstance(planned, UnderWay):
@@ -61,6 +62,7 @@ def plan_checks(state: SchedulerState, name: str, collector: CheckCollector, win
         for key, claim in claimed:
             state.shared.claims.drop(key, claim)
         raise
+    state.due_at_once.difference_update(key for key, _ in claimed)
     return replace(plan, next_at=min(next_at, default=None))
 
 
@@ -70,6 +72,8 @@ def _pace(state: SchedulerState, name: str, collector: CheckCollector, target: P
     if key not in state.paces:
         pace = collector.pace(state.store, target, state.location, now)
         state.paces[key] = pace.every_s
+        if pace.at_once:
+            state.due_at_once.add(key)
         if pace.newest_at is not None:
             state.newest_checks[key] = pace.newest_at
     return state.paces[key]
@@ -97,7 +101,7 @@ def _job(
 
 
 class _CheckRun:
-    """One check of one target, in its turn."""
+    """One check of one target. Each of its requests waits for its turn: a long check delays no probe for long."""
 
     def __init__(self, state: SchedulerState, check: MakeCheck, series: ProbeSeries, planned: Planned) -> None:
         self._state = state
@@ -105,6 +109,7 @@ class _CheckRun:
         self._series = series
         self._planned = planned
         self._adaptations: list[Row] = []
+        self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> list[Result]:
         """Make the check, and return its rows. Raises SkippedError."""
@@ -116,16 +121,16 @@ class _CheckRun:
         if not begin_slot(state, series, self._planned):
             raise SkippedError(STILL_UNDER_WAY)
         try:
-            with state.concurrency.hold(series.target, stop) as is_ready:
-                result = self._check(self._task()) if is_ready else None
+            self._stop = stop
+            result = self._check(self._task())
         except SkippedError:
+            if stop.is_set():
+                return []
             claim.state = "refused"  # the slot is not tried again
             raise
         finally:
             state.shared.claims.end(series.key, claim, 0)
-            if not state.keeps_connections:
-                state.connection(series.target).close()
-        if result is None or stop.is_set():
+        if stop.is_set():
             return []
         state.paces[series.key] = result.every_s
         return [Result(row) for row in (*result.rows, *self._adaptations)]
@@ -142,12 +147,24 @@ class _CheckRun:
             is_routed(target, state.config),
         )
 
-    def _send(self, request: ProbeRequest, profile: str) -> Exchange:
+    def _send(self, request: ProbeRequest, profile: str, prompt_tokens: int | None = None) -> Exchange:
+        """Send one request in its turn. Raises SkippedError."""
+        state, target = self._state, self._series.target
+        with state.concurrency.hold(target, self._stop) as is_ready:
+            if not is_ready or self._stop.is_set():
+                raise SkippedError(ENDS)
+            try:
+                return self._exchange(request, profile, prompt_tokens)
+            finally:
+                if not state.keeps_connections:
+                    state.connection(target).close()
+
+    def _exchange(self, request: ProbeRequest, profile: str, prompt_tokens: int | None) -> Exchange:
         """Send one request: its cost is reserved before and booked after. Raises SkippedError."""
         from collectors.http.exchange import exchange
 
         state, target, began_at = self._state, self._series.target, now_ms()
-        usd = state.max_probe_cost(target, profile)
+        usd = state.max_probe_cost(target, profile, prompt_tokens=prompt_tokens)
         try:
             with state.shared.exclusive():
                 reason = state.shared.rate_limits.rest_reason(target, began_at)
@@ -158,7 +175,8 @@ class _CheckRun:
             raise SkippedError(reason)
         reservation = Reservation(state.budget, target, usd, began_at)
         request = replace(
-            request, affords=lambda more: reservation.raise_to(state.max_probe_cost(target, profile, more))
+            request,
+            affords=lambda more: reservation.raise_to(state.max_probe_cost(target, profile, more, prompt_tokens)),
         )
         try:
             result = exchange(state.connection(target), request)
@@ -184,7 +202,11 @@ class _CheckRun:
                 pass  # writes the rest, so that other runs keep to it at once
 
 
+ENDS = "the process ends"
 PART_OF_CHECK = frozenset(
-    {"logprobs", "top_logprobs", "include", "generationConfig.responseLogprobs", "generationConfig.logprobs"}
+    {
+        *("logprobs", "top_logprobs", "include", "generationConfig.responseLogprobs", "generationConfig.logprobs"),
+        *("tools", "response_format", "seed", "stop"),
+    }
 )
 """Fields that only checks send: a server that refuses them is a check's result, and no adaptation of probes."""

@@ -30,7 +30,3 @@ class Plan:
     next_at: int | None = None
     missed: int = 0
     prepare: Callable[[], None] = lambda: None
-
-
-class SkippedError(Exception):
-    """What was due is not done, and why. It is counted as skipped, and is no error."""

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from collectors.contract import ProbeCollector, ProbeResult, ProbeTask, Result
+from collectors.contract import ProbeCollector, ProbeResult, ProbeTask, Result, SkippedError
 from collectors.http.own_limits import own_limit
 from collectors.http.redaction import root_cause, safe_error
 from collectors.prices import is_routed
@@ -23,7 +23,7 @@ from collectors.scheduler.claims import NotDue, Planned, UnderWay
 from collectors.scheduler.console import report_bug
 from collectors.scheduler.failures import needs_confirmation
 from collectors.scheduler.lock import LockedError
-from collectors.scheduler.plan import Plan, ProbeJob, SkippedError
+from collectors.scheduler.plan import Plan, ProbeJob
 from collectors.scheduler.rate_limit_state import ResponseLimits
 from collectors.scheduler.schedule import Schedule, TickWindow, schedule_of, series_key
 from collectors.scheduler.state import SchedulerState

@@ -10,7 +10,7 @@ from collectors.scheduler.shared_state import SharedState
 from collectors.scheduler.spool import Spool
 from store import Store, StoreError
 from store.formats import iso
-from store.schema import Model, Probe, Row, Run, Target
+from store.schema import Endpoint, Model, Probe, Row, Run, Target
 
 MOST_UNSAVED_ROWS = 100_000
 
@@ -21,7 +21,7 @@ class Recorder:
     def __init__(
         self, store: Store, shared: SharedState, report: ConsoleReport, catalog_changed: Callable[[], None]
     ) -> None:
-        """`catalog_changed` is called when models were written: prices may have changed."""
+        """`catalog_changed` is called when models or endpoints were written: prices may have changed."""
         self._store = store
         self._shared = shared
         self._report = report
@@ -56,7 +56,7 @@ class Recorder:
             return
         self._store.write(self._rows)
         self._report_refused()
-        if any(isinstance(row, Model) for row in self._rows):
+        if any(isinstance(row, Model | Endpoint) for row in self._rows):
             self._catalog_changed()
         self._mark_recorded()
 

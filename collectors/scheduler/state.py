@@ -24,6 +24,7 @@ from collectors.scheduler.shared_state import SharedState
 from routing.prices import Price
 from settings.targets import Config, ProbeTarget
 from store import Selection, Spending, Store
+from store.capability_tables import CAPABILITIES
 from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import horizon
 from store.identity_tables import IDENTITY_CHECKS
@@ -79,6 +80,8 @@ class SchedulerState:
         self.paces: dict[str, float | None] = {}
         """The intervals of checks in seconds, by series; null: not checked."""
         self.newest_checks: dict[str, int] = {}
+        self.due_at_once: set[str] = set()
+        """Of those the ones that are due whatever their schedule says."""
         self._periodic = {name: c for name, c in (collectors or {}).items() if isinstance(c, PeriodicCollector)}
         self._certificates: dict[str, Certificate] = {}
         self._last_cost: dict[str, tuple[int, float]] = {}
@@ -87,6 +90,7 @@ class SchedulerState:
         self._connections: dict[str, ProbeConnection] = {}
         self._successor: SchedulerState | None = None
         self._prices: dict[str, Price | None] = {}
+        self._context_tokens: dict[str, int | None] = {}
         self._endpoint_prices: dict[str, list[Price]] = {}
         self.budget = DailyBudget(config, shared, partial(_spent, store), self._max_cost_by_name)
         self.concurrency = ConcurrencyLimits(config, shared)
@@ -186,6 +190,8 @@ class SchedulerState:
         now, targets = now_ms(), self.config.all_targets
         models = _by_model(Model(*row) for row in read_open_rows(self.store, MODELS, now))
         self._prices = {target.name: price_of(target, self.config, models[target.model]) for target in targets}
+        self._context_tokens = {target.name: _context_of(target, models[target.model]) for target in targets}
+        self.paces = {}  # a check may be due at once when the catalog changed
         routed = [target for target in targets if is_routed(target, self.config)]
         rows = read_open_rows(self.store, ENDPOINTS, now) if routed else []
         endpoints = _by_model(Endpoint(*row) for row in rows)
@@ -195,11 +201,19 @@ class SchedulerState:
         """The target's price, or null when it is not known."""
         return self._prices[target.name]
 
-    def max_probe_cost(self, target: ProbeTarget, profile: str, more: Iterable[Change] = ()) -> Decimal:
-        """The most that one probe can cost, in USD, with `more` changes than those that its server wants already."""
+    def context_tokens(self, target: ProbeTarget) -> int | None:
+        """The context that a catalog states for the target; null when none does."""
+        return self._context_tokens[target.name]
+
+    def max_probe_cost(
+        self, target: ProbeTarget, profile: str, more: Iterable[Change] = (), prompt_tokens: int | None = None
+    ) -> Decimal:
+        """The most that one probe can cost, in USD, with `more` changes than those that its server wants already;
+        `prompt_tokens`: of a prompt that is longer than its profile's.
+        """
         changes = [*self.changes(target), *more]
         others = self._endpoint_prices.get(target.name, ())
-        by_price = max_probe_cost(target, profile, self._prices[target.name], changes, others)
+        by_price = max_probe_cost(target, profile, self._prices[target.name], changes, others, prompt_tokens)
         at, usd = self._last_cost.get(series_key(target.name, profile), (0, 0.0))
         is_of_today = day_began(at) == day_began(now_ms())
         return max(by_price, Decimal(str(usd))) if is_of_today else by_price
@@ -271,12 +285,22 @@ def _spent(store: Store | None, since: int) -> dict[str, list[Spending]]:
         rows[row[1]].append(row)
     spent = {location: spending_of(location_rows) for location, location_rows in rows.items()}
     columns = ("target", "location", "outcome", "requests", "cost_usd")
-    for name, location, outcome, requests, usd in store.read(
-        IDENTITY_CHECKS, Selection(since, since + DAY_MS), columns=columns
-    ):
-        unpriced = requests if usd is None and outcome in MAY_BE_BILLED else 0
-        spent.setdefault(location, []).append(Spending(name, "identity", requests, usd or 0.0, unpriced))
+    for table, profile in CHECKS.items():
+        for name, location, outcome, requests, usd in store.read(
+            table, Selection(since, since + DAY_MS), columns=columns
+        ):
+            unpriced = requests if usd is None and outcome in MAY_BE_BILLED else 0
+            spent.setdefault(location, []).append(Spending(name, profile, requests, usd or 0.0, unpriced))
     return spent
+
+
+CHECKS = {IDENTITY_CHECKS: "identity", CAPABILITIES: "capabilities"}
+"""The tables of checks, whose requests count for the budget, and the profile whose price one of unknown cost has."""
+
+
+def _context_of(target: ProbeTarget, models: Iterable[Model]) -> int | None:
+    listed = [row for row in models if row.source in (target.name, "openrouter") and row.context_tokens]
+    return next((row.context_tokens for row in sorted(listed, key=lambda row: row.source != target.name)), None)
 
 
 def _by_model(rows: Iterable[ModelOrEndpoint]) -> defaultdict[str, list[ModelOrEndpoint]]:

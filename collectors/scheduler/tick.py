@@ -9,13 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from collectors.contract import SLOT_ROWS, Job, PartlyError, Result
+from collectors.contract import SLOT_ROWS, Job, PartlyError, Result, SkippedError
 from collectors.http.own_limits import own_limit
 from collectors.http.redaction import root_cause, safe_error
 from collectors.scheduler.claims import Claim
 from collectors.scheduler.console import report_bug
 from collectors.scheduler.offline_detection import detect_offline
-from collectors.scheduler.plan import Plan, ProbeJob, SkippedError
+from collectors.scheduler.plan import Plan, ProbeJob
 from collectors.scheduler.workers import Workers
 from settings.secrecy import redacted
 from store.schema import TABLE_OF, Probe, Row, Run

@@ -16,6 +16,7 @@ from stats.providers import RoutedProbe
 from stats.status_bars import Failure
 from store import Selection, Spending, Store, StoreError, open_store
 from store.alert_tables import ALERTS, SILENCES, Alert, Silence
+from store.capability_tables import CAPABILITIES, TEST_COLUMNS, CapabilityTest
 from store.certificates import certificates as read_certificates
 from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import as_of, horizon, late_rows
@@ -255,6 +256,16 @@ def identity_epochs(url: str, names: tuple[str, ...], location: str | None = Non
     rows = store(url).read(IDENTITY_EPOCHS, Selection(until=_horizon(), targets=names), columns=EPOCH_COLUMNS)
     epochs = [IdentityEpoch(*row) for row in rows]
     return [epoch for epoch in epochs if location in (None, epoch.location)]
+
+
+@st.cache_resource(ttl=60, max_entries=16, show_spinner=False)
+def capability_tests(
+    url: str, names: tuple[str, ...], location: str | None = None, since: int | None = None
+) -> list[CapabilityTest]:
+    """The tests of what these targets claim to do, without what they cost."""
+    selection = Selection(since, _horizon(), names)
+    tests = [CapabilityTest(*row) for row in store(url).read(CAPABILITIES, selection, columns=TEST_COLUMNS)]
+    return [test for test in tests if location in (None, test.location)]
 
 
 @st.cache_resource(ttl=10, max_entries=4, show_spinner=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from statistics import median
 
 import streamlit as st
@@ -15,6 +15,7 @@ from alerts.rules.catalog import DAYS_BEFORE
 from alerts.rules.certificate import DAYS_BEFORE as CERTIFICATE_DAYS_BEFORE
 from pages.queries import cache
 from settings.addresses import certificate_host
+from stats.capabilities import capability_changes
 from stats.identity_changes import identity_changes
 from store import Selection
 from store.certificates import expiry_by_host
@@ -23,7 +24,7 @@ from store.identity_tables import IDENTITY_EPOCHS, IdentityEpoch
 from store.schema import BUDGETS, RUNS, Budget, Model, Target
 
 CHANGES = ("price_changed", "context_changed", "gone")
-OF_FACTS = (*CHANGES, "identity_changed", "retiring", "certificate", "budget", "collector_stopped")
+OF_FACTS = (*CHANGES, "identity_changed", "capability_lost", "retiring", "certificate", "budget", "collector_stopped")
 
 
 # not copied, because nobody changes it
@@ -36,6 +37,8 @@ def facts_of(url: str, target: Target, kind: str, since: int, until: int) -> lis
         found = _changes(url, target, since)
     elif kind == "identity_changed":
         found = _identity_changes(url, target)
+    elif kind == "capability_lost":
+        found = _capability_changes(url, target)
     elif kind == "retiring":
         found = _retirements(url, target)
     elif kind == "certificate":
@@ -61,6 +64,13 @@ def _identity_changes(url: str, target: Target) -> Iterator[CollectorFacts]:
     rows = cache.store(url).read(IDENTITY_EPOCHS, Selection(targets=(target.name,)))
     for change in identity_changes(epoch for row in rows if (epoch := IdentityEpoch(*row)).location == target.location):
         yield CollectorFacts(change.noticed_at, target.location, identity_changes=(change,))
+
+
+def _capability_changes(url: str, target: Target) -> Iterator[CollectorFacts]:
+    """What one check showed is one moment."""
+    changes = capability_changes(cache.capability_tests(url, (target.name,), target.location))
+    for noticed_at, group in groupby(sorted(changes, key=lambda one: one.noticed_at), lambda one: one.noticed_at):
+        yield CollectorFacts(noticed_at, target.location, capability_changes=tuple(group))
 
 
 def _retirements(url: str, target: Target) -> Iterator[CollectorFacts]:

@@ -13,9 +13,11 @@ from pages.queries import cache
 from pages.queries.target_history import THROUGHPUT, TargetHistory, target_histories, target_history
 from pages.queries.time_range import TimeRange
 from stats import events
+from stats.capabilities import SEVERAL_TESTS_MS
 from stats.events import (
     Event,
     ServedModel,
+    capability_events,
     catalog_events,
     declared_events,
     gap_events,
@@ -71,6 +73,7 @@ def _target_events(url: str, target: Target, since: int, until: int, is_live: bo
         _gaps([history]),
         alert_events(url, (target.name,), since, until),
         identity_events(cache.identity_epochs(url, (target.name,), target.location)),
+        capability_events(cache.capability_tests(url, (target.name,), target.location)),
     ]
     return merge_events(sources, since, until)
 
@@ -81,13 +84,15 @@ def _fleet_events(url: str, targets: tuple[Target, ...], since: int, until: int,
     whole = window if is_live else TimeRange(since - since % HOUR_MS, until + -until % HOUR_MS, False, "")
     # in hours, which are roll-ups: the raw probes at the ends of a range take 0.1 s, and its events are the same
     histories = target_histories(url, list(targets), whole, _now(until, is_live), coarse=True)
+    names = tuple(sorted({target.name for target in targets}))
     until_step = until + -until % SEARCH_STEP_MS if is_live else until
     sources: list[Iterable[Event]] = [
         _incidents(histories),
         _catalog(url, targets),
         _gaps(histories, is_fine=is_searched),
         alert_events(url, (), since, until),
-        identity_events(cache.identity_epochs(url, tuple(sorted({target.name for target in targets})))),
+        identity_events(cache.identity_epochs(url, names)),
+        capability_events(cache.capability_tests(url, names, since=since - since % DAY_MS - SEVERAL_TESTS_MS)),
         *(_search(url, target, until_step - (until - since), until_step, is_live) for target in targets if is_searched),
     ]
     return merge_events(sources, since, until)

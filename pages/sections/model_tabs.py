@@ -13,6 +13,7 @@ from pages.queries import cache
 from pages.queries.provider_routes import provider_view
 from pages.queries.target_history import target_history
 from pages.sections import (
+    model_capabilities,
     model_events,
     model_fallbacks,
     model_identity,
@@ -98,6 +99,7 @@ def _reliability(shown: Shown) -> None:
     if len(places) > 1:
         model_uptime.all_locations_card(url, target, places)
     model_identity.identity_card(url, target)
+    model_capabilities.capabilities_card(url, target)
     model_events.events_card(url, target)
     with theme.card("last", "Last probes", f"the newest {model_probes.SHOWN}, all profiles"):
         st.html(model_probes.last_probes(url, target, now_ms(), time_range.zone()))

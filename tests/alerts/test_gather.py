@@ -10,17 +10,19 @@ import pytest
 
 from alerts.facts import CatalogChange, Finding, Retirement
 from alerts.gather import collector_facts, usual_ttft, watched
+from alerts.rules.capabilities import find_capability_lost
 from alerts.rules.identity import find_identity_changed
 from alerts.subscriptions import Subscriptions
 from stats.identity_changes import IdentityChange
 from store import Store
+from store.capability_tables import CapabilityTest
 from store.identity_tables import IdentityEpoch
 from store.schema import Certificate, Model, Run
 from tests.alerts.histories import ALERTS, RULE, Collector, Receiver, config, probe_of
 from tests.factories import DAY, HOUR, MINUTE, NOON, attempt, probe
 from tests.store.stores import STORES, opened
 
-KINDS = '"price_changed", "context_changed", "gone", "retiring", "collector_stopped", "relay_errors", "degraded", "identity_changed"'
+KINDS = '"price_changed", "context_changed", "gone", "retiring", "collector_stopped", "relay_errors", "degraded", "identity_changed", "capability_lost"'
 EVERYTHING = ALERTS + f'[[alert]]\non = [{KINDS}]\nto = ["ops"]\n'
 
 
@@ -76,6 +78,30 @@ def test_another_model_behind_a_target_is_news_for_a_day_after_it_was_noticed(st
     ]
     assert not list(find_identity_changed(replace(seen, location="there"), RULE))
     assert collector_facts(store, settings, "here", subscriptions, NOON + DAY).identity_changes == ()
+
+
+def test_what_a_check_shows_to_be_lost_is_one_finding_for_a_day(store: Store) -> None:
+    def tested(capability: str, *verdicts: str) -> list[CapabilityTest]:
+        days = range(len(verdicts) - 1, -1, -1)
+        return [
+            CapabilityTest("a", NOON - HOUR - n * DAY, "here", capability, verdict, "ok", 1, True)
+            for n, verdict in zip(days, verdicts, strict=True)
+        ]
+
+    store.write(tested("tools", "holds", "fails", "fails") + tested("seed", "holds", "fails", "fails"))
+    store.write(tested("stop", "fails", "holds", "holds"))
+    settings = config("a", alerts=EVERYTHING)
+    settings = replace(
+        settings, targets=tuple(replace(one, capabilities_every_s=DAY / 1_000) for one in settings.targets)
+    )
+    subscriptions = Subscriptions(settings.alerts, watched(settings))
+    seen = collector_facts(store, settings, "here", subscriptions, NOON)
+    lost = "{}: fails now, though the catalog claims it"
+    cause = f"{lost.format('seed')}; {lost.format('tool calls')}"
+    [finding] = find_capability_lost(seen, RULE)
+    assert finding == Finding("capability_lost", "a", True, NOON - HOUR, NOON - HOUR - DAY, cause=cause)
+    assert not list(find_capability_lost(replace(seen, location="there"), RULE))
+    assert collector_facts(store, settings, "here", subscriptions, NOON + DAY).capability_changes == ()
 
 
 def test_a_model_that_left_its_catalog_is_gone(store: Store) -> None:

@@ -10,6 +10,7 @@ from typing import get_args
 
 from benchmarks.history import history
 from store.alert_tables import Alert, Silence
+from store.capability_tables import CapabilityTest
 from store.identity_tables import IdentityCheck, IdentityEpoch
 from store.outcomes import Outcome
 from store.schema import (
@@ -167,6 +168,14 @@ def _checked(now: int) -> Iterator[Row]:
                 at, 0.01 * n if n % 5 and outcome == "ok" else None, 200, 14, 2, 1e-7, "Beta", HOSTILE, HOSTILE,
                 None if outcome == "ok" else HOSTILE,
             )  # fmt: skip
+    words = (None, "refused with HTTP 400", HOSTILE)
+    for n in range(60):
+        what, verdict = ("tools", "seed", "context")[n % 3], ("holds", "fails", "not_tested")[(n // 9) % 3]
+        yield CapabilityTest(
+            "Both places", now - n * HOUR - 17, ("Oslo", "Perth")[n % 2], what, verdict, "ok", n % 4,
+            (None, True, False)[n % 5 % 3], None if verdict == "holds" else words[n % 3], PROVIDERS[n % 3],
+            200, 40 + n, None if n % 7 else 8, None if n % 4 else 1e-6, HOSTILE if n % 11 == 0 else None,
+        )  # fmt: skip
 
 
 def _catalog(now: int) -> Iterator[Row]:

@@ -15,6 +15,7 @@ from pages.queries.dry_run import KINDS, DryRun, Trial, dry_run
 from settings.alerts import KINDS as ALL_KINDS
 from settings.alerts import AlertRule
 from store import open_store
+from store.capability_tables import CapabilityTest
 from store.identity_tables import IdentityEpoch
 from store.schema import Budget, Certificate, Probe, Row, Run, Target
 from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe, target
@@ -113,6 +114,16 @@ def test_another_identity_is_told_when_its_check_showed_it(store_at: Path) -> No
     )
     [(days, said)] = told(url, Trial("identity_changed"))
     assert days == 4 and "0.62 nat from before" in said
+
+
+def test_a_lost_capability_is_told_when_the_second_test_showed_it(store_at: Path) -> None:
+    days = {4: "holds", 3: "fails", 2: "fails", 1: "fails"}
+    url = filled_with(
+        store_at,
+        *(CapabilityTest("a", NOW - n * DAY, "here", "tools", verdict, "ok", 1) for n, verdict in days.items()),
+    )
+    [(days_ago, said)] = told(url, Trial("capability_lost"))
+    assert days_ago == 2 and "tool calls: fails now" in said
 
 
 def test_a_retirement_is_told_when_it_is_stated_and_7_and_1_days_before(store_at: Path) -> None:

@@ -257,3 +257,12 @@ def test_the_routing_page_and_the_relay_give_the_same_reasons_and_the_same_share
     picks = first_picks(states, "price", 20_000, prompt_tokens=1_000, completion_is_stated=True)
     for offer in drawn.offers:
         assert picks[offer.endpoint.tag] / 20_000 == pytest.approx(offer.chance or 0.0, abs=0.01)
+
+
+def test_what_tests_show_goes_before_what_a_catalog_claims() -> None:
+    liar, other = replace(state("liar", 1.0), lacks=frozenset({"tools", "image"})), state("other", 3.0)
+    assert reasons([liar, other], parameters=("tools",), has_images=True)["liar"] == (
+        "its tests show that it lacks tools",
+        "its tests show that it lacks image",
+    )
+    assert reasons([liar, other]) == {}

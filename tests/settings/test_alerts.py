@@ -83,7 +83,7 @@ def test_a_url_of_the_wrong_kind_is_not_shown() -> None:
         (
             CHANNEL + '[[alert]]\non = ["downn"]\nto = ["ops"]\n',
             "targets.toml, line 10: alert 1, on.0: 'downn': input should be 'down', 'recovered', 'degraded', "
-            "'collector_stopped', 'budget', 'price_changed', 'context_changed', 'retiring', 'gone', 'identity_changed', 'wrong_answers', "
+            "'collector_stopped', 'budget', 'price_changed', 'context_changed', 'retiring', 'gone', 'identity_changed', 'capability_lost', 'wrong_answers', "
             "'certificate', 'slo_burn', 'relay_errors' or 'internal_error'",
         ),
         (

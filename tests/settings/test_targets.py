@@ -471,6 +471,18 @@ def test_each_mistake_has_its_sentence(text: str, message: str) -> None:
             '"hourly"',
             "targets.toml, line 5: target 1 ('a'), identity: 'hourly' is not a duration; write it as 30s, 5m, 1h or 1d",
         ),
+        (
+            "target",
+            "capabilities",
+            '"daily"',
+            "targets.toml, line 5: target 1 ('a'), capabilities: 'daily' is not a duration; write it as 30s, 5m, 1h or 1d",
+        ),
+        (
+            "target",
+            "capabilities_context",
+            "true",
+            "targets.toml, line 5: target 1 ('a'), capabilities_context: true is not a duration; write it as 30s, 5m, 1h or 1d",
+        ),
         ("target", "slo", "100", "targets.toml, line 5: target 1 ('a'), slo: 100: input should be less than 100"),
         (
             "collector",

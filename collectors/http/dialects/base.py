@@ -30,6 +30,17 @@ class RequestSpec:
     """A router may only use endpoints that know every field."""
 
 
+@dataclass(frozen=True, slots=True)
+class ToolCallPart:
+    """A piece of a tool call, or a whole one: of which call of the response, and what is new of its name and of the
+    JSON of its arguments.
+    """
+
+    number: int
+    name: str = ""
+    arguments: str = ""
+
+
 @dataclass(slots=True)
 class Chunk:
     """What one event of a stream, or a whole body, says. A role alone, null or an empty text says nothing."""
@@ -40,6 +51,7 @@ class Chunk:
     """It carries reasoning that can be read."""
     carries_more: bool = False
     """It carries another kind of output: a tool call, a refusal, a vector."""
+    tool_calls: tuple[ToolCallPart, ...] = ()
     finish_reason: str | None = None
     filtered: bool = False
     """A filter kept the prompt from the model."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from collectors.http.dialects.base import (
     Chunk,
     Dialect,
     RequestSpec,
+    ToolCallPart,
     chunk_of,
     end_of_stream,
     error_in,
@@ -90,6 +92,23 @@ def _note_delta(chunk: Chunk, delta: dict[str, Any]) -> None:
     refusal = delta.get("refusal")
     if delta.get("tool_calls") or delta.get("function_call") or (isinstance(refusal, str) and refusal):
         chunk.carries_more = True
+        chunk.tool_calls = tuple(_tool_call_parts(delta))
+
+
+def _tool_call_parts(delta: dict[str, Any]) -> Iterator[ToolCallPart]:
+    older = object_in(delta, "function_call")
+    listed = objects(delta.get("tool_calls")) or ([{"function": older}] if older else [])
+    for place, call in enumerate(listed):
+        function = object_in(call, "function")
+        arguments = function.get("arguments")
+        if isinstance(arguments, dict):  # not OpenAI's way, but as clear
+            arguments = json.dumps(arguments)
+        number = count(call.get("index"))
+        yield ToolCallPart(
+            place if number is None else number,
+            text_in(function, "name"),
+            arguments if isinstance(arguments, str) else "",
+        )
 
 
 def _content_text(value: Any) -> str:

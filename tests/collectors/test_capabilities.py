@@ -1,0 +1,225 @@
+"""A check of capabilities through the scheduler, against a server that does what it claims, or lies about one of it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collectors import capabilities
+from collectors.registry import choose_collectors
+from collectors.scheduler.console import ConsoleReport
+from collectors.scheduler.scheduler import Scheduler
+from collectors.scheduler.shared_state import SharedState
+from settings.targets import ConfigError
+from store import Store
+from store.capability_tables import CAPABILITIES, CapabilityTest
+from store.clock import now_ms
+from store.schema import ADAPTATIONS, Model
+from tests.collectors.builders import config, new_store
+from tests.collectors.lying_server import Server
+from tests.fault_server import FaultServer, answer
+
+CONTEXT = 4_000
+EVERYTHING = {
+    "max_tokens",
+    "usage_in_stream",
+    "system_message",
+    "stop",
+    "tools",
+    "structured_outputs",
+    "logprobs",
+    "temperature",
+    "seed",
+    "image",
+    "context",
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = new_store(tmp_path)
+    yield opened
+    opened.close()
+
+
+class Promised:
+    """Checks of one target, each by a run of its own, as from a timer."""
+
+    def __init__(self, store: Store, server: FaultServer, **target: Any) -> None:
+        self.store, self.server = store, server
+        collector = target.pop("collector", {})
+        wanted = {"base_url": server.url, "capabilities": True, "capabilities_context": "7d"}
+        self.config = config(wanted | target, **collector)
+        if not list(store.read(CAPABILITIES)):
+            self.list_model(1)
+
+    def list_model(self, at: int, **more: Any) -> None:
+        parameters = "tools,structured_outputs,logprobs,seed,stop,temperature,max_tokens"
+        listed = {"context_tokens": CONTEXT, "supported_parameters": parameters, "input_modalities": "text,image"}
+        self.store.write([Model("t0", "m", at, **(listed | more))])
+
+    def run(self, times: int = 1, *, everything: bool = True) -> dict[str, CapabilityTest]:
+        """The newest tests."""
+        for _ in range(times):
+            report = ConsoleReport(io.StringIO())
+            collectors = choose_collectors(["capabilities"])
+            loop = Scheduler(self.config, self.store, "here", report, collectors, SharedState(None, "here"))
+            loop.run_once(everything=everything)
+            loop.close()
+        return {row.capability: row for row in self.tests if row.started_at == self.tests[-1].started_at}
+
+    @property
+    def tests(self) -> list[CapabilityTest]:
+        return sorted((CapabilityTest(*row) for row in self.store.read(CAPABILITIES)), key=lambda row: row.started_at)
+
+
+def test_a_server_that_does_what_it_claims_holds_it_all(store: Store) -> None:
+    with FaultServer(Server(context=CONTEXT).script()) as server:
+        tested = Promised(store, server)
+        tests = tested.run()
+    assert {row.capability: row.reason for row in tests.values()} == dict.fromkeys(EVERYTHING)
+    assert {row.verdict for row in tests.values()} == {"holds"}
+    claimed = EVERYTHING - {"usage_in_stream", "system_message"}  # which no catalog lists
+    assert {row.capability for row in tests.values() if row.claimed} == claimed
+    assert {row.claimed for row in tests.values()} == {True, None}
+    assert sum(row.requests for row in tests.values()) == len(server.requests) == capabilities.REQUESTS + 2
+    long = [request for request in server.requests if "secret number" in str(request["body"]["messages"])][1]
+    assert 0.85 * CONTEXT < len(long["body"]["messages"][0]["content"].split()) < 0.9 * CONTEXT
+    assert not list(store.read(ADAPTATIONS))
+
+
+@pytest.mark.parametrize("lie", sorted(EVERYTHING))
+def test_a_lie_about_one_capability_fails_that_one(store: Store, lie: str) -> None:
+    with FaultServer(Server(lie, context=CONTEXT // 2 if lie == "context" else CONTEXT).script()) as server:
+        tests = Promised(store, server).run()
+    failed = {row.capability for row in tests.values() if row.verdict == "fails"}
+    assert failed == {lie}
+    assert tests[lie].reason is not None
+    untested = {row.capability for row in tests.values() if row.verdict == "not_tested"}
+    needs_usage = {"context"} if lie == "usage_in_stream" else set()
+    assert untested == ({"seed"} if lie == "temperature" else needs_usage)  # its texts do not differ
+
+
+@pytest.mark.parametrize("name", ["tools", "response_format", "seed", "stop", "logprobs", "temperature"])
+def test_a_field_that_the_server_refuses_is_a_capability_that_fails(store: Store, name: str) -> None:
+    with FaultServer(Server(refuses=(name,)).script()) as server:
+        tests = Promised(store, server).run(2)
+    what = "structured_outputs" if name == "response_format" else name
+    assert tests[what].reason in (f"the server refuses {name}", "refused with HTTP 400")
+    assert tests["system_message"].verdict == "holds"
+    remembered = {row[3] for row in store.read(ADAPTATIONS)}
+    assert remembered == ({"temperature"} if name == "temperature" else set())  # which concerns probes, too
+
+
+def test_a_context_that_is_shorter_than_claimed_is_refused_by_an_honest_server(store: Store) -> None:
+    with FaultServer(Server(context=CONTEXT // 2).script()) as server:
+        tests = Promised(store, server).run()
+    assert (tests["context"].verdict, tests["context"].reason) == ("fails", "refused with HTTP 400")
+
+
+def test_a_server_that_is_down_is_asked_once_and_nothing_is_tested(store: Store) -> None:
+    with FaultServer(answer(500, {"error": {"message": "out of memory"}})) as server:
+        tests = Promised(store, server).run()
+    [row] = tests.values()
+    assert (row.capability, row.verdict, row.outcome, row.requests) == ("all", "not_tested", "server_error", 1)
+    assert "out of memory" in (row.error or "")
+    assert len(server.requests) == 1
+
+
+def test_the_context_is_tested_once_a_week_and_the_rest_once_a_day(store: Store) -> None:
+    with FaultServer(Server().script()) as server:
+        tested = Promised(store, server)
+        assert "context" in tested.run()
+        assert "context" not in tested.run()
+        before = len(server.requests)
+        tested.run(everything=False)
+        assert len(server.requests) == before
+
+
+def test_it_is_tested_at_once_when_the_catalog_claims_something_else_and_not_for_a_price(store: Store) -> None:
+    with FaultServer(Server().script()) as server:
+        tested = Promised(store, server)
+        tested.run(everything=False)
+        before = len(server.requests)
+        tested.list_model(now_ms(), usd_per_million_input="7")
+        tested.run(everything=False)
+        assert len(server.requests) == before
+        tested.list_model(now_ms(), usd_per_million_input="7", supported_parameters="seed")
+        tests = tested.run(everything=False)
+        assert len(server.requests) == before + capabilities.REQUESTS
+        assert (tests["tools"].claimed, tests["seed"].claimed) == (False, True)
+        tested.run(everything=False)
+        assert len(server.requests) == before + capabilities.REQUESTS
+
+
+def test_a_budget_that_ends_a_check_keeps_the_tests_that_were_made(store: Store) -> None:
+    with FaultServer(Server().script()) as server:
+        tested = Promised(store, server, requests_per_day=3)
+        tests = tested.run()
+        assert set(tests) == {"max_tokens", "usage_in_stream", "system_message", "stop"}
+        tested.run()
+        assert len(server.requests) == 3
+
+
+def test_a_long_prompt_is_not_sent_where_the_budget_has_no_room_for_it(store: Store) -> None:
+    """At $1,000 per million the long prompt may cost $8 of the day's $7, and everything else together costs less."""
+    with FaultServer(Server(context=8_000).script()) as server:
+        prices = {"usd_per_million_input": 1_000, "usd_per_million_output": 0}
+        tested = Promised(store, server, collector={"usd_per_day": 7}, **prices)
+        tested.list_model(2, context_tokens=8_000)
+        tests = tested.run()
+    assert set(tests) == EVERYTHING - {"context"}
+    assert len(server.requests) == capabilities.REQUESTS + 1  # the short text, by which the long one is measured
+    assert 0 < sum(row.cost_usd or 0 for row in tests.values()) < 1
+
+
+def test_other_dialects_are_not_tested(store: Store) -> None:
+    [target] = config({"api": "anthropic", "capabilities": True}).targets
+    assert capabilities.pace(store, target, "here", now_ms()).every_s is None
+    assert capabilities.day(target, 4_000) == []
+
+
+# -- the configuration
+
+
+def test_free_servers_on_this_machine_are_tested_by_default_and_others_when_asked() -> None:
+    free: dict[str, Any] = {"usd_per_million_input": 0, "usd_per_million_output": 0}
+    away = {"base_url": "https://llm.example/v1"}
+    listed = config(
+        free,
+        {"capabilities": "off"} | free,
+        {"capabilities": False} | free,
+        {},
+        away | free,
+        away | {"capabilities": True},
+        away | {"capabilities": "2d", "capabilities_context": "7d"},
+        {"api": "embeddings", "capabilities": True},
+    )
+    day, week = 86_400.0, 7 * 86_400.0
+    assert [(target.capabilities_every_s, target.context_every_s) for target in listed.targets] == [
+        (day, week),
+        (None, week),
+        (None, week),
+        (None, None),
+        (None, week),
+        (day, None),
+        (2 * day, week),
+        (None, None),
+    ]
+    with pytest.raises(ConfigError, match="capabilities"):
+        config({"capabilities": "daily"})
+
+
+def test_a_day_comes_to_its_requests_and_the_context_to_a_seventh_of_one() -> None:
+    [target] = config({"capabilities": True, "capabilities_context": "7d"}).targets
+    days = [(day.requests, day.profile, day.prompt_tokens) for day in capabilities.day(target, 4_000)]
+    assert days == [
+        (12, "capabilities", None),
+        (1, "capabilities_image", None),
+        (pytest.approx(1 / 7), "capabilities_context", 1_200),
+        (pytest.approx(1 / 7), "capabilities_context", 4_000),
+    ]

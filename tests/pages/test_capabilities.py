@@ -1,0 +1,52 @@
+"""The Capabilities card of a model's page, its event, and what a target without tests shows instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pages.sections.model_capabilities import HOW
+from store import open_store
+from store.capability_tables import CapabilityTest
+from store.schema import Run
+from tests.factories import DAY, probe, target
+from tests.pages.conftest import html, now_ms, open_page, text
+
+
+@pytest.fixture
+def now(store_at: Path) -> int:
+    moment = now_ms()
+    store = open_store(f"sqlite:///{store_at}")
+    store.write([target("Steady", updated_at=moment), probe(moment - 60_000, target="Steady")])
+    store.write([Run("probe", moment, "here", moment, 1)])
+    store.close()
+    return moment
+
+
+def page() -> str:
+    app = open_page("model.py", target="Steady", range="7 d", tab="Reliability")
+    assert not app.exception
+    return text(html(app))
+
+
+def test_a_target_without_tests_says_in_a_line_how_to_switch_them_on(now: int) -> None:
+    assert HOW in page()
+
+
+def test_the_table_has_what_is_claimed_what_holds_since_when_and_how_often(now: int, store_at: Path) -> None:
+    reason = "no tool call was made"
+    tests = [
+        CapabilityTest("Steady", now - days * DAY, "here", "tools", verdict, "ok", 1, True, why)
+        for days, verdict, why in ((4, "holds", None), (3, "holds", None), (2, "fails", reason), (1, "fails", reason))
+    ]
+    tests.append(CapabilityTest("Steady", now - DAY, "here", "seed", "not_tested", "timeout", 1, None, "timeout"))
+    store = open_store(f"sqlite:///{store_at}")
+    store.write(tests)
+    store.close()
+    shown = page()
+    card, events = shown.partition("does it do what it claims?")[2].partition("Events")[::2]
+    assert "tool callsyes▼ fails" in card
+    assert "2 of 424 h agono tool call was made" in card
+    assert "seed–○ not tested––24 h agotimeout" in card
+    assert "tool calls: fails now, though the catalog claims it (no tool call was made)" in events
