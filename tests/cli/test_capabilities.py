@@ -35,7 +35,7 @@ def test_check_says_what_a_day_of_tests_costs_the_long_prompt_included(place: Cl
         code, out, err = place.call("check")
     assert (code, err) == (0, "")
     # 6,336 + 4,032 + 752 millionths
-    assert "capabilities checks take 13 requests a day, at most $0.0111" in " ".join(out.split())
+    assert "capabilities checks take 13 requests on a usual day, at most $0.0111" in " ".join(out.split())
 
 
 def test_a_process_finds_what_a_server_lies_about(place: CliFixture) -> None:
