@@ -21,6 +21,7 @@ from store.horizon import as_of, horizon
 from store.identity_tables import IdentityCheck
 from store.protocol import Selection
 from store.schema import USAGE, Adaptation, Certificate, Probe, Row, Table
+from store.workload_tables import WorkloadRequest
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
     from collectors.http.connection import ProbeConnection
@@ -210,7 +211,8 @@ class Send(Protocol):
 @dataclass(frozen=True)
 class CheckTask:
     """One check of one target. `send` sends one of its requests, whose profile limits the output tokens, and books the
-    cost; it raises SkippedError while the target rests, and when the budget has no room.
+    cost; it raises SkippedError while the target rests, and when the budget has no room. `price`: null when unknown;
+    `context_tokens`: as a catalog states them.
     """
 
     target: ProbeTarget
@@ -219,6 +221,8 @@ class CheckTask:
     cost_usd: Callable[[Exchange, int], float | None]
     changes: list[Change] = field(default_factory=list)
     is_routed: bool = False
+    price: Price | None = None
+    context_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -268,7 +272,7 @@ class CheckCollector:
     prepare: Callable[[], None] = lambda: None
 
 
-SLOT_ROWS = (Probe, IdentityCheck, CapabilityTest)
+SLOT_ROWS = (Probe, IdentityCheck, CapabilityTest, WorkloadRequest)
 """The rows that decide a slot, whatever their outcome."""
 Collector = PeriodicCollector | ProbeCollector | CheckCollector
 
