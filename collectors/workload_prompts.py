@@ -24,6 +24,8 @@ TOKENS_PER_WORD = 1.2
 PLAUSIBLE_TOKENS_PER_WORD = (0.5, 6.0)
 OVERHEAD_TOKENS = 45
 """Of the instruction and of a usual chat template."""
+FEWEST_WORDS, MANY_WORDS = 8, 500
+"""So many are random enough for a prompt of its own; so many outweigh what is around them."""
 MOST_TIMES, MOST_MORE = 1.25, 64
 """What a server may count beyond the wanted tokens, for the budget."""
 
@@ -45,20 +47,22 @@ def words_for(input_tokens: int, counts: Sequence[Count]) -> int:
     """How many words make a prompt of this size, from the counted one that is nearest to it and the tokens per word."""
     known = [one for one in counts if one.words > 0 and one.prompt_tokens > 0]
     if not known:
-        return max(1, round((input_tokens - OVERHEAD_TOKENS) / TOKENS_PER_WORD))
+        return max(FEWEST_WORDS, round((input_tokens - OVERHEAD_TOKENS) / TOKENS_PER_WORD))
     nearest = min(known, key=lambda one: abs(one.prompt_tokens - input_tokens))
-    return max(1, round(nearest.words + (input_tokens - nearest.prompt_tokens) / tokens_per_word(known)))
+    return max(FEWEST_WORDS, round(nearest.words + (input_tokens - nearest.prompt_tokens) / tokens_per_word(known)))
 
 
 def tokens_per_word(counts: Sequence[Count]) -> float:
     """From the smallest and the largest counted prompt, where they differ enough to tell words from what is around
-    them. A server that counts something else is not believed.
+    them: a template may have more tokens than a short prompt. A server that counts something else is not believed.
     """
     small, large = (pick(counts, key=lambda one: one.words) for pick in (min, max))
     if large.words >= 2 * small.words:
         rate = (large.prompt_tokens - small.prompt_tokens) / (large.words - small.words)
-    else:
+    elif large.words >= MANY_WORDS:
         rate = (large.prompt_tokens - OVERHEAD_TOKENS) / large.words
+    else:
+        rate = TOKENS_PER_WORD
     least, most = PLAUSIBLE_TOKENS_PER_WORD
     return min(max(rate, least), most)
 
@@ -68,7 +72,9 @@ def random_text(words: int, chance: random.Random) -> str:
     return " ".join(chance.choices(WORDS, k=words))
 
 
-def prompt_of(text: str, chance: random.Random) -> str:
-    """A text, and below it what keeps a model talking: another number each time, so that no cache has the response."""
+def ending(chance: random.Random) -> str:
+    """What stands below the words and keeps a model talking: another number each time, so that no cache has the
+    response.
+    """
     begin = chance.randint(1_000, 9_999)
-    return f"{text}\n\nIgnore the words above. Count upward from {begin}, one number a line, for at least 100 lines."
+    return f"\n\nIgnore the words above. Count upward from {begin}, one number a line, for at least 100 lines."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from collectors.contract import CheckResult, CheckTask, DayOfChecks, Pace, RowReader, SkippedError
 from collectors.request import adapted_body, dialect_of, request_headers, request_spec
-from collectors.workload_prompts import Count, most_tokens, prompt_of, random_text, words_for
+from collectors.workload_prompts import Count, ending, most_tokens, random_text, words_for
 from settings.targets import ProbeTarget
 from settings.workloads import Workload
 from store.clock import DAY_MS, now_ms
@@ -214,12 +214,16 @@ class _Run:
         from collectors.http.exchange import ProbeRequest
 
         target, dialect = self._task.target, dialect_of(self._task.target)
+        end = ending(self._chance)
         spec = replace(
-            request_spec(target, NAME, prompt_of(self._text, self._chance)),
-            max_tokens=min(step.output_tokens, target.max_tokens),
+            request_spec(target, NAME, self._text + end), max_tokens=min(step.output_tokens, target.max_tokens)
         )
+        body = dialect.body(spec)
+        if step.kind != SIZE and _marks_cache(target, is_routed=self._task.is_routed):
+            marked = {"type": "text", "text": self._text, "cache_control": {"type": "ephemeral"}}
+            body["messages"] = [{"role": "user", "content": [marked, {"type": "text", "text": end.strip()}]}]
         return ProbeRequest(
-            adapted_body(target, dialect.body(spec), self._task.changes),
+            adapted_body(target, body, self._task.changes),
             request_headers(target),
             max(target.timeout_s, WAIT_S + step.input_tokens / SLOWEST_INPUT + step.output_tokens / SLOWEST_OUTPUT),
             (target.key,) if target.key else (),
@@ -254,6 +258,11 @@ class _Run:
             served_model=response.served_model,
             error=result.error,
         )
+
+
+def _marks_cache(target: ProbeTarget, *, is_routed: bool) -> bool:
+    """Whether a cache has only what a request marks, as Anthropic's."""
+    return target.api == "anthropic" or (is_routed and target.api == "chat" and target.model.startswith("anthropic/"))
 
 
 def _rounded(value: float | None) -> float | None:

@@ -132,7 +132,7 @@ _GUESSES: dict[str, dict[str, str]] = {
         "time_zone": "timezone tz zone",
     },
     "workload": {
-        "name": "title label id",
+        "name": "title id",
         "targets": "target models model endpoints names",
         "tags": "tag labels label groups group",
         "input_tokens": "input inputs prompt prompts prompt_tokens context contexts context_tokens sizes size "
