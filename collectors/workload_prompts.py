@@ -19,15 +19,16 @@ _COMMON = (
     "quiet loud sweet bitter fresh clean rich poor strong weak happy sad brave calm kind proud wild free"
 )
 WORDS = tuple(_COMMON.split())
-TOKENS_PER_WORD = 1.2
+TOKENS_PER_WORD = 1.1
 """Until a server counted. Most tokenizers have most of these words as one token."""
 PLAUSIBLE_TOKENS_PER_WORD = (0.5, 6.0)
-OVERHEAD_TOKENS = 45
+OVERHEAD_TOKENS = 35
 """Of the instruction and of a usual chat template."""
 FEWEST_WORDS, MANY_WORDS = 8, 500
 """So many are random enough for a prompt of its own; so many outweigh what is around them."""
 MOST_TIMES, MOST_MORE = 1.25, 64
 """What a server may count beyond the wanted tokens, for the budget."""
+MOST_PER_UNKNOWN_WORD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +40,37 @@ class Count:
 
 
 def most_tokens(input_tokens: int) -> int:
-    """More than a prompt of a wanted size takes."""
+    """More than a prompt of a wanted size takes, once the server's tokens are known."""
     return round(input_tokens * MOST_TIMES) + MOST_MORE
+
+
+def most_tokens_of(input_tokens: int, words: int, counts: Sequence[Count]) -> int:
+    """The same for a prompt of so many words: more, while it is not known what its server makes of a word."""
+    most = most_tokens(input_tokens)
+    return most if tokens_per_word(counts) is not None else max(most, words * MOST_PER_UNKNOWN_WORD)
 
 
 def words_for(input_tokens: int, counts: Sequence[Count]) -> int:
     """How many words make a prompt of this size, from the counted one that is nearest to it and the tokens per word."""
-    known = [one for one in counts if one.words > 0 and one.prompt_tokens > 0]
-    if not known:
-        return max(FEWEST_WORDS, round((input_tokens - OVERHEAD_TOKENS) / TOKENS_PER_WORD))
-    nearest = min(known, key=lambda one: abs(one.prompt_tokens - input_tokens))
-    return max(FEWEST_WORDS, round(nearest.words + (input_tokens - nearest.prompt_tokens) / tokens_per_word(known)))
+    rate = tokens_per_word(counts) or TOKENS_PER_WORD
+    nearest = min(counts, key=lambda one: abs(one.prompt_tokens - input_tokens), default=Count(0, OVERHEAD_TOKENS))
+    return max(FEWEST_WORDS, round(nearest.words + (input_tokens - nearest.prompt_tokens) / rate))
 
 
-def tokens_per_word(counts: Sequence[Count]) -> float:
+def tokens_per_word(counts: Sequence[Count]) -> float | None:
     """From the smallest and the largest counted prompt, where they differ enough to tell words from what is around
-    them: a template may have more tokens than a short prompt. A server that counts something else is not believed.
+    them: a template may have more tokens than a short prompt. Null where they do not. A server that counts something
+    else is not believed.
     """
+    if not counts:
+        return None
     small, large = (pick(counts, key=lambda one: one.words) for pick in (min, max))
     if large.words >= 2 * small.words:
         rate = (large.prompt_tokens - small.prompt_tokens) / (large.words - small.words)
     elif large.words >= MANY_WORDS:
         rate = (large.prompt_tokens - OVERHEAD_TOKENS) / large.words
     else:
-        rate = TOKENS_PER_WORD
+        return None
     least, most = PLAUSIBLE_TOKENS_PER_WORD
     return min(max(rate, least), most)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from collectors.contract import CheckResult, CheckTask, DayOfChecks, Pace, RowReader, SkippedError
 from collectors.request import adapted_body, dialect_of, request_headers, request_spec
-from collectors.workload_prompts import Count, ending, most_tokens, random_text, words_for
+from collectors.workload_prompts import Count, ending, most_tokens, most_tokens_of, random_text, words_for
 from settings.targets import ProbeTarget
 from settings.workloads import Workload
 from store.clock import DAY_MS, now_ms
@@ -184,7 +184,8 @@ class _Run:
             self._words = words_for(step.input_tokens, self._counts)
             self._text = random_text(self._words, self._chance)
         try:
-            result = self._task.send(self._request(step), NAME, most_tokens(step.input_tokens))
+            most = most_tokens_of(step.input_tokens, self._words, self._counts)
+            result = self._task.send(self._request(step), NAME, most)
         except SkippedError as problem:
             self.refused = problem
             self._skip(step, str(problem))

@@ -142,11 +142,14 @@ def test_a_prompt_for_which_the_budget_has_no_room_is_not_sent_and_smaller_ones_
     """At $2 per million, 10,000 tokens cost $0.025 at most, and $0.02 are left for a day."""
     with FaultServer(CachingServer()) as server:
         settings = configure(
-            server.url, "input_tokens = [100, 10000]\nprompt_cache = true", collector="usd_per_day = 0.02", **PRICES
+            server.url,
+            "input_tokens = [100, 400, 10000]\nprompt_cache = true",
+            collector="usd_per_day = 0.02",
+            **PRICES,
         )
         rows = run(store, settings)
-    assert [row.outcome for row in rows] == ["ok", "skipped", "ok", "skipped"]  # $0.0139 each for the long prompt
-    assert "budget" in (rows[1].error or "")
+    assert [row.outcome for row in rows] == ["ok", "ok", "skipped", "ok", "skipped"]  # $0.0139 each for the long prompt
+    assert "budget" in (rows[2].error or "")
     [budget] = list(store.read(BUDGETS, columns=("usd",)))
     assert budget[0] == pytest.approx(sum(row.cost_usd or 0 for row in rows))
 
