@@ -64,6 +64,6 @@ def ttft_by_size(
         fixedrange=True,
     )
     chart.label_y_axis("ms")
-    chart.update_layout(dragmode=False, margin={"b": 72 if len(known) > 1 else 48})
+    chart.update_layout(dragmode=False, margin={"b": 72 if len(known) > 1 else 48, "r": 28})
     chart.update_layout(legend={"y": -0.28, "yanchor": "top"})
     return chart.figure()

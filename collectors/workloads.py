@@ -27,8 +27,10 @@ NAME = "workloads"
 """The profile of its requests."""
 SHARE_OF_CONTEXT = 0.75
 """Of a context that is too short for the long prompt, what that takes at most."""
-SLOWEST_INPUT, SLOWEST_OUTPUT, WAIT_S = 200.0, 5.0, 60.0
-"""Tokens a second that a request is given the time for, and seconds more; a target's timeout is for short prompts."""
+SLOWEST_INPUT, SLOWEST_OUTPUT, WAIT_S, LONGEST_WAIT_S = 200.0, 5.0, 60.0, 900.0
+"""Tokens a second that a request is given the time for, and seconds more; a target's timeout is for short prompts. No
+request takes longer: a run of all sizes has to end within the hour that a claim of its slot lasts.
+"""
 JITTER = 0.1
 """Of the shortest interval of a target's workloads: what one with a longer interval may come early."""
 LONGEST_MS = 8 * DAY_MS
@@ -226,7 +228,7 @@ class _Run:
         return ProbeRequest(
             adapted_body(target, body, self._task.changes),
             request_headers(target),
-            max(target.timeout_s, WAIT_S + step.input_tokens / SLOWEST_INPUT + step.output_tokens / SLOWEST_OUTPUT),
+            max(target.timeout_s, _timeout_s(step)),
             (target.key,) if target.key else (),
             dialect,
             target.max_tokens,
@@ -259,6 +261,11 @@ class _Run:
             served_model=response.served_model,
             error=result.error,
         )
+
+
+def _timeout_s(step: Step) -> float:
+    needed_s = WAIT_S + step.input_tokens / SLOWEST_INPUT + step.output_tokens / SLOWEST_OUTPUT
+    return min(needed_s, LONGEST_WAIT_S)
 
 
 def _marks_cache(target: ProbeTarget, *, is_routed: bool) -> bool:

@@ -21,8 +21,8 @@ HOW = (
 )
 NONE_IN_RANGE = "No request of a workload in this range."
 NOTE = (
-    f"Medians; below them the slow end (p95 of times, p5 of speeds) and the requests. {ANSWER_TOKENS} tokens: TTFT and "
-    f"{ANSWER_TOKENS} output tokens at each request's own speed; its cost includes the prompt, uncached."
+    f"Medians; below them the slow end (p95 of times, p5 of speeds) and the requests. {ANSWER_TOKENS}-token answer: "
+    f"TTFT and {ANSWER_TOKENS} output tokens at each request's own speed; its cost includes the prompt, uncached."
 )
 
 
@@ -53,7 +53,7 @@ def ladder_table(steps: Sequence[LadderStep]) -> Markup:
     has_several = len({step.workload for step in steps}) > 1
     has_problems = any(step.problem for step in steps)
     columns: list[str | Column] = ["Workload"] if has_several else []
-    columns += ["Input tokens", "TTFT", "Output speed", f"{ANSWER_TOKENS} tokens", f"Cost of {ANSWER_TOKENS}", "Failed"]
+    columns += ["Input tokens", "TTFT", "Output speed", f"{ANSWER_TOKENS}-token answer", "Its cost", "Failed"]
     columns += [Column("", "left wrap")] if has_problems else []
 
     def cells(step: LadderStep) -> list[str | None]:
@@ -99,7 +99,7 @@ def describe_cache(effect: CacheEffect) -> Markup:
         times,
         _hits(effect),
         "" if effect.saved_share is None else f"; {_saving(effect.saved_share)}",
-        quiet(f"medians of {formatting.plural(effect.pairs, 'pair')}"),
+        quiet(f"(medians of {formatting.plural(effect.pairs, 'pair')})"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Workloads from the command line: what a day of them costs."""
+"""Workloads from the command line: what a day of them costs, and a workload that a running collector is given."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 from store import open_store
 from store.schema import Model
-from tests.collectors.cli_fixture import CliFixture
+from store.workload_tables import WORKLOADS
+from tests.collectors.cli_fixture import CliFixture, until
 from tests.fault_server import GOOD, FaultServer, chunked
 
 
@@ -25,3 +26,27 @@ def test_check_says_what_a_day_of_a_workload_costs_without_what_exceeds_the_cont
         code, out, err = place.call("check")
     assert (code, err) == (0, "")
     assert "workloads checks take 6 requests on a usual day, at most $0.0194" in " ".join(out.split())
+
+
+def test_a_running_collector_takes_a_workload_over_and_another_one_at_once(tmp_path: Path) -> None:
+    with FaultServer(chunked(*GOOD)) as server:
+        place = CliFixture(tmp_path, server.url)
+        process = place.start("run", "--every", "1", "--only", "workloads")
+
+        def add(name: str) -> None:
+            more = f'[[workload]]\nname = "{name}"\ntargets = ["a"]\ninput_tokens = [100]\n'
+            place.config.write_text(place.config.read_text() + more)
+
+        def measured() -> list[str]:
+            store = open_store(place.url)
+            names = [name for (name,) in store.read(WORKLOADS, columns=("workload",))]
+            store.close()
+            return names
+
+        add("first")
+        until(lambda: measured() == ["first"])
+        add("second")
+        until(lambda: measured() == ["first", "second"])
+        process.terminate()
+        process.communicate(timeout=30)
+    assert process.returncode == 0

@@ -72,7 +72,7 @@ def test_the_ladder_has_a_row_a_size_and_the_cache_a_sentence(now: int, store_at
     assert "9,000–––––0" not in shown and "not sent: over the budget" in shown
     assert (
         "Prompt cache (ladder): a prompt of 5,000 tokens sent again: first token after 1,000 ms instead of 8,000 ms; "
-        "4,900 cached tokens in 2 of 2 responses; 60% cheaper medians of 2 pairs"
+        "4,900 cached tokens in 2 of 2 responses; 60% cheaper (medians of 2 pairs)"
     ) in shown
 
 
