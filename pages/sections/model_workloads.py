@@ -63,7 +63,7 @@ def ladder_table(steps: Sequence[LadderStep]) -> Markup:
             with_slow_end(step.ttft_ms, formatting.latency),
             with_slow_end(step.tokens_per_second, formatting.speed, "p5"),
             with_slow_end(step.answer_s, lambda value: formatting.DASH if value is None else formatting.seconds(value)),
-            None if step.answer_usd.p50 is None else Markup(formatting.cost(step.answer_usd.p50)),
+            None if step.answer_usd.p50 is None else formatting.cost(step.answer_usd.p50),
             formatting.count(step.failed),
             *([quiet(step.problem)] if has_problems else []),
         ]
