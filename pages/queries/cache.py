@@ -336,13 +336,19 @@ def probes_by_day(url: str, now: int) -> dict[int, tuple[int, int]]:
 def spending(url: str, since: int, until: int) -> list[Spending]:
     """Requests and cost of probes and checks by target, of whole days (UTC)."""
     probes = spending_of(store(url).rollups("day", Selection(since, until), SPENDING_COLUMNS))
-    return [*probes, *(one.spending for one in check_spending(store(url), Selection(since, until)))]
+    return [*probes, *(one.spending for one in _check_spending(url, since, until))]
 
 
-@st.cache_resource(ttl=3_600, max_entries=64, show_spinner=False)
+def _check_spending(url: str, since: int, until: int) -> list[CheckSpending]:
+    """By target: rows lie by target and time, so without names all of them would be looked through."""
+    names = tuple(sorted({target.name for target in targets(url)}))
+    return check_spending(store(url), Selection(since, until, names)) if names else []
+
+
+@st.cache_resource(ttl=600, max_entries=64, show_spinner=False)
 def _checks_of_day(url: str, day: int) -> list[CheckSpending]:
     """What the checks of a day that is over spent."""
-    return check_spending(store(url), Selection(day, day + DAY_MS))
+    return _check_spending(url, day, day + DAY_MS)
 
 
 @st.cache_data(ttl=300, max_entries=4, show_spinner=False)
@@ -350,7 +356,7 @@ def costs(url: str, now: int) -> list[Cost]:
     """What probes and checks cost by target: today, this month, and what it will come to."""
     since, today = costs_begin_at(now), now - now % DAY_MS
     checks = [check for day in range(since, today, DAY_MS) for check in _checks_of_day(url, day)]
-    checks += check_spending(store(url), Selection(today, today + DAY_MS))
+    checks += _check_spending(url, today, today + DAY_MS)
     return to_costs(days(store(url), COST_COUNTS, since), now, checks)
 
 
