@@ -55,7 +55,10 @@ def compare_link(url: str, name: str) -> None:
     pair = compare_targets.pair(url, name)
     if pair:
         st.page_link(
-            str(COMPARE), label="Compare", icon=":material/compare_arrows:", query_params={"with": pair, **in_page_link()}
+            str(COMPARE),
+            label="Compare",
+            icon=":material/compare_arrows:",
+            query_params={"with": pair, **in_page_link()},
         )
 
 
