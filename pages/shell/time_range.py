@@ -136,7 +136,7 @@ def in_link() -> dict[str, str]:
 
 
 def in_page_link() -> dict[str, str]:
-    """`in_link` for `st.page_link`, which adds the values of widgets that are bound to the address, the range, itself."""
+    """`in_link` for `st.page_link`, which itself adds the range, as all values of widgets bound to the address."""
     return {name: value for name, value in in_link().items() if name != "range"}
 
 
