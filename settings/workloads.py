@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from settings.base import Section
 from settings.durations import seconds
 from settings.maintenance import matches
 from settings.mistake import Finding
@@ -29,10 +30,8 @@ def _sizes(value: Any) -> Any:
     return tuple(sorted(value)) if len(numbers) == len(value) else value
 
 
-class WorkloadSection(BaseModel):
+class WorkloadSection(Section):
     """`[[workload]]`: what is sent to which targets."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1, max_length=100)
     targets: tuple[str, ...] = ()
