@@ -247,12 +247,13 @@ class Pace:
 @dataclass(frozen=True)
 class DayOfChecks:
     """The requests of a target's checks in a day, and the profile that gives their size; `prompt_tokens`: of longer
-    prompts.
+    prompts. `note`: what the person who configured them should know.
     """
 
     requests: float
     profile: str
     prompt_tokens: int | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,10 @@ def day(target: ProbeTarget, context_tokens: int | None) -> list[DayOfChecks]:
     days = []
     for workload in _workloads(target):
         for step in steps_of(workload, context_tokens):
-            if not step.exceeds:
+            if step.exceeds:
+                note = f"{step.input_tokens:,d} input tokens exceed the context of {context_tokens:,d}"
+                days.append(DayOfChecks(0, NAME, note=note))
+            else:
                 days.append(DayOfChecks(86_400 / workload.every_s, NAME, most_tokens(step.input_tokens)))
     return days
 

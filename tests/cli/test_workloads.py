@@ -25,7 +25,10 @@ def test_check_says_what_a_day_of_a_workload_costs_without_what_exceeds_the_cont
         store.close()
         code, out, err = place.call("check")
     assert (code, err) == (0, "")
-    assert "workloads checks take 6 requests on a usual day, at most $0.0194" in " ".join(out.split())
+    said = (
+        "a: workloads checks take 6 requests on a usual day, at most $0.0194; 10,000 input tokens exceed the context of"
+    )
+    assert f"{said} 4,000" in " ".join(out.split())
 
 
 def test_a_running_collector_takes_a_workload_over_and_another_one_at_once(tmp_path: Path) -> None:
