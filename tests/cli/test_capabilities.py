@@ -38,6 +38,7 @@ def test_check_says_what_a_day_of_tests_costs_the_long_prompt_included(place: Cl
     assert "capabilities checks take 13 requests on a usual day, at most $0.0111" in " ".join(out.split())
 
 
+@pytest.mark.process
 def test_a_process_finds_what_a_server_lies_about(place: CliFixture) -> None:
     with FaultServer(Server("tools", "seed").script()) as server:
         configure(place, server.url)
