@@ -70,12 +70,7 @@ def _pace(state: SchedulerState, name: str, collector: CheckCollector, target: P
     """How often a target is checked: read from the store once, then updated by each check."""
     key = series_key(target.name, name)
     if key not in state.paces:
-        pace = collector.pace(state.store, target, state.location, now)
-        state.paces[key] = pace.every_s
-        if pace.at_once:
-            state.due_at_once.add(key)
-        if pace.newest_at is not None:
-            state.newest_checks[key] = pace.newest_at
+        state.note_pace(key, collector.pace(state.store, target, state.location, now))
     return state.paces[key]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -225,12 +225,13 @@ class SlotClaims:
     def _is_open(self, claim: Claim) -> bool:
         return claim.run == self.run and claim.state == "open"
 
-    def forget_lost(self, newest: dict[str, int], lives: Callable[[int], bool]) -> None:
-        """Give up what was recorded in a store that was replaced since, or never reached it. To be asked when `newest`
-        was just read.
+    def forget_lost(self, newest: Mapping[str, int | None], lives: Callable[[int], bool]) -> None:
+        """Give up what was recorded in a store that was replaced since, or never reached it. `newest`: when the newest
+        row of each of these series began, which was just read; null without any.
         """
-        for series, claims in self.claims.items():
-            at = newest.get(series, -1)
+        for series in self.claims.keys() & newest.keys():
+            at, claims = newest[series], self.claims[series]
+            at = -1 if at is None else at
             self.claims[series] = [
                 c for c in claims if c.state == "refused" or at >= max(c.at, c.row_at) or lives(c.run)
             ]

@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from collectors.contract import Collector, PeriodicCollector, read_open_rows
+from collectors.contract import Collector, Pace, PeriodicCollector, read_open_rows
 from collectors.http.adaptations import Change
 from collectors.http.lag import LagWatch
 from collectors.prices import endpoint_prices, is_routed, max_probe_cost, price_of
@@ -79,6 +79,8 @@ class SchedulerState:
         self.paces: dict[str, float | None] = {}
         """The intervals of checks in seconds, by series; null: not checked."""
         self.newest_checks: dict[str, int] = {}
+        self.has_pending = False
+        """Some rows of earlier runs had not reached the store when this one began."""
         self.due_at_once: set[str] = set()
         """Of those the ones that are due whatever their schedule says."""
         self._periodic = {name: c for name, c in (collectors or {}).items() if isinstance(c, PeriodicCollector)}
@@ -167,9 +169,11 @@ class SchedulerState:
             self.note_adaptation(Adaptation(*values))
         limits = (RateLimit(*values) for values in store.read(RATE_LIMITS, Selection(until=until)))
         self.shared.rate_limits.seed((row for row in limits if row.location == self.location), now_ms())
-        if self.shared.spool_path is not None and pending_paths(self.shared.spool_path):
-            return  # some rows have not reached the store yet
-        self.shared.claims.forget_lost(self.newest, self.shared.lives)
+        self.has_pending = self.shared.spool_path is not None and bool(pending_paths(self.shared.spool_path))
+        if self.has_pending:
+            return
+        probed = {series_key(t.name, profile) for t in self.config.all_targets for profile, _ in t.schedules}
+        self.shared.claims.forget_lost({key: self.newest.get(key) for key in probed}, self.shared.lives)
         for name, known in list(self.shared.collector_runs.items()):
             if self.last_run_at.get(name, -1) < known.at and not self.shared.lives(known.run):
                 del self.shared.collector_runs[name]
@@ -181,6 +185,16 @@ class SchedulerState:
             return []
         self._budget_row = row
         return [row]
+
+    def note_pace(self, series: str, pace: Pace) -> None:
+        """Take in what the store says of a target's checks."""
+        self.paces[series] = pace.every_s
+        if pace.at_once:
+            self.due_at_once.add(series)
+        if pace.newest_at is not None:
+            self.newest_checks[series] = pace.newest_at
+        if not self.has_pending:
+            self.shared.claims.forget_lost({series: pace.newest_at}, self.shared.lives)
 
     # -- prices
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -227,3 +228,20 @@ def test_a_long_prompt_has_the_time_that_a_slow_server_takes_for_it(store: Store
     made = begin(configure("http://127.0.0.1:9/v1", "input_tokens = [1000]", timeout='"5s"'))
     times = [made._request(workloads.Step("ladder", "size", size, 128)).timeout_s for size in (1_000, 1_000_000)]
     assert times == [pytest.approx(90.6), 900]
+
+
+def test_a_timer_that_is_quicker_than_a_check_makes_one_in_each_interval(tmp_path: Path, store: Store) -> None:
+    """A process each quarter of an hour, and an hourly check: no slot is taken twice. (One may come a quarter early.)"""
+    began, real, leap = 1_800_000_000 * 10**9, time.time_ns(), 0
+    time_ns = time.time_ns
+    with FaultServer(CachingServer()) as server, pytest.MonkeyPatch.context() as here:
+        here.setattr(time, "time_ns", lambda: began + leap + time_ns() - real)
+        settings = configure(server.url, 'input_tokens = [100]\nevery = "1h"')
+        for quarter in range(24):
+            leap = quarter * 900 * 10**9
+            shared, report = SharedState(tmp_path / "lock", "here"), ConsoleReport(io.StringIO())
+            loop = Scheduler(settings, store, "here", report, choose_collectors(["workloads"]), shared)
+            loop.run_once()
+            loop.close()
+    at = [(at - began // 10**6) // 900_000 for (at,) in store.read(WORKLOADS, columns=("started_at",))]
+    assert sorted(at) == [0, 3, 6, 10, 14, 18, 22]
