@@ -30,6 +30,7 @@ from settings.targets import ProbeTarget
 from store.capability_tables import ALL, CAPABILITIES, NOT_TESTED, CapabilityTest
 from store.clock import now_ms
 from store.horizon import horizon
+from store.outcomes import MAY_BE_BILLED
 from store.protocol import Selection
 from store.schema import ENDPOINTS, MODELS, Endpoint, Model, Table
 
@@ -190,9 +191,10 @@ def check_once(task: CheckTask, rows: list[Model | Endpoint], *, with_context: b
     check = _Check(task, claims_of(rows, is_routed=task.is_routed, name=task.target.name), now_ms())
     try:
         check.run(with_context=with_context)
-    except SkippedError:
+    except SkippedError as problem:
         if not check.done:
             raise
+        check.note_unfinished(str(problem))
     return CheckResult([*check.done], task.target.capabilities_every_s)
 
 
@@ -302,6 +304,11 @@ class _Check:
 
     # -- its requests and rows
 
+    def note_unfinished(self, reason: str) -> None:
+        """Note the requests of a test that could not be ended: they were paid for."""
+        if self._sent:
+            self._note(ALL, verdicts.not_tested(reason))
+
     def _body(self, make: Make, profile: str = NAME) -> dict[str, Any]:
         target = self.task.target
         plain = dialect_of(target).body(request_spec(target, profile, ""))
@@ -336,6 +343,7 @@ class _Check:
     def _note(self, capability: str, verdict: Verdict, last: Exchange | None = None) -> None:
         """Add the row of a test. `last`: the response that showed it, where that was another test's."""
         sent, self._sent = self._sent, []
+        billed = [one for one in sent if one.outcome in MAY_BE_BILLED]  # a refused request has no tokens
         shown = sent[-1] if sent else last
         failed = shown is not None and shown.outcome not in ("ok", "empty")
         self.done.append(
@@ -351,14 +359,14 @@ class _Check:
                 reason=verdict.reason,
                 provider=None if shown is None else shown.response.provider,
                 http_status=None if shown is None else shown.http_status,
-                prompt_tokens=_sum([one.response.usage.prompt_tokens for one in sent]),
-                completion_tokens=_sum([one.completion_tokens for one in sent]),
-                cost_usd=_sum([self.task.cost_usd(one, self.started_at) for one in sent]),
+                prompt_tokens=_sum([one.response.usage.prompt_tokens for one in billed]),
+                completion_tokens=_sum([one.completion_tokens for one in billed]),
+                cost_usd=_sum([self.task.cost_usd(one, self.started_at) for one in billed]),
                 error=shown.error if failed and shown is not None else None,
             )
         )
 
 
 def _sum(values: list[Any]) -> Any:
-    """Null where any of them is not known."""
-    return None if None in values else sum(values)
+    """Null without values, and where one of them is not known."""
+    return None if not values or None in values else sum(values)

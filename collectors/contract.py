@@ -201,10 +201,13 @@ class SkippedError(Exception):
 
 class Send(Protocol):
     """Makes one request of a check and books what it cost, by the profile that says how large it may be;
-    `prompt_tokens`: of a prompt that is longer. Raises SkippedError.
+    `prompt_tokens`: of a prompt that is longer. Between two requests a probe that waits has its turn, unless the second
+    is to be sent `at_once`. Raises SkippedError.
     """
 
-    def __call__(self, request: ProbeRequest, profile: str, prompt_tokens: int | None = None, /) -> Exchange:
+    def __call__(
+        self, request: ProbeRequest, profile: str, prompt_tokens: int | None = None, /, *, at_once: bool = False
+    ) -> Exchange:
         """Send it."""
 
 

@@ -190,7 +190,7 @@ class _Run:
             self._text = random_text(self._words, self._chance)
         try:
             most = most_tokens_of(step.input_tokens, self._words, self._counts)
-            result = self._task.send(self._request(step), NAME, most)
+            result = self._task.send(self._request(step), NAME, most, at_once=step.kind == AGAIN)
         except SkippedError as problem:
             self.refused = problem
             self._skip(step, str(problem))

@@ -15,7 +15,7 @@ from collectors.http.redaction import root_cause, safe_error
 from collectors.prices import is_routed
 from collectors.scheduler.budget import Reservation
 from collectors.scheduler.claims import Claim, NotDue, Planned, UnderWay
-from collectors.scheduler.lock import LockedError
+from collectors.scheduler.lock import PERMIT_POLL_S, LockedError
 from collectors.scheduler.plan import Plan, ProbeJob
 from collectors.scheduler.probing import HELD_UP, STILL_UNDER_WAY, ProbeSeries, begin_slot
 from collectors.scheduler.rate_limit_state import ResponseLimits
@@ -104,6 +104,7 @@ class _CheckRun:
         self._series = series
         self._planned = planned
         self._adaptations: list[Row] = []
+        self._has_sent = False
         self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> list[Result]:
@@ -125,8 +126,6 @@ class _CheckRun:
             raise
         finally:
             state.shared.claims.end(series.key, claim, 0)
-        if stop.is_set():
-            return []
         state.paces[series.key] = result.every_s
         return [Result(row) for row in (*result.rows, *self._adaptations)]
 
@@ -144,9 +143,14 @@ class _CheckRun:
             state.context_tokens(target),
         )
 
-    def _send(self, request: ProbeRequest, profile: str, prompt_tokens: int | None = None) -> Exchange:
+    def _send(
+        self, request: ProbeRequest, profile: str, prompt_tokens: int | None = None, *, at_once: bool = False
+    ) -> Exchange:
         """Send one request in its turn. Raises SkippedError."""
         state, target = self._state, self._series.target
+        if self._has_sent and not at_once:
+            self._stop.wait(OTHERS_FIRST_S)
+        self._has_sent = True
         with state.concurrency.hold(target, self._stop) as is_ready:
             if not is_ready or self._stop.is_set():
                 raise SkippedError(ENDS)
@@ -183,6 +187,8 @@ class _CheckRun:
             raise
         price = state.price(target)
         reservation.settle(billed_usd(cost_of_exchange(target, price, result, began_at), result.outcome))
+        if self._stop.is_set() and result.outcome == "timeout":
+            raise SkippedError(ENDS)  # ended by us, so it says nothing about the target
         self._remember(result, began_at)
         return result
 
@@ -200,6 +206,8 @@ class _CheckRun:
 
 
 ENDS = "the process ends"
+OTHERS_FIRST_S = 5 * PERMIT_POLL_S
+"""Between two requests of a check, for a probe that waits: it looks for its turn that often."""
 PART_OF_CHECK = frozenset(
     {
         *("logprobs", "top_logprobs", "include", "generationConfig.responseLogprobs", "generationConfig.logprobs"),

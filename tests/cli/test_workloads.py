@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from store import open_store
 from store.schema import Model
-from store.workload_tables import WORKLOADS
+from store.workload_tables import WORKLOADS, WorkloadRequest
 from tests.collectors.cli_fixture import CliFixture, until
 from tests.fault_server import GOOD, FaultServer, chunked
 
@@ -53,3 +58,37 @@ def test_a_running_collector_takes_a_workload_over_and_another_one_at_once(tmp_p
         process.terminate()
         process.communicate(timeout=30)
     assert process.returncode == 0
+
+
+@pytest.mark.process
+def test_a_probe_has_its_turn_between_long_prompts_and_a_process_that_ends_keeps_what_they_showed(
+    tmp_path: Path,
+) -> None:
+    """Three prompts take most of a second each, as long as the probes' interval, and the fourth hangs."""
+    prompts: list[int] = []  # of each workload's request, the number of requests that came before it
+
+    def respond(connection: socket.socket, request: dict[str, Any]) -> None:
+        if "Ignore the words" in str(request["body"]):
+            prompts.append(len(server.requests))
+            wait_s = 0.8 if len(prompts) < 4 else 30.0
+            chunked(wait_s, *GOOD)(connection, request)
+        else:
+            chunked(*GOOD)(connection, request)
+
+    with FaultServer(respond) as server:
+        place = CliFixture(tmp_path, server.url)
+        place.set_every("1s")
+        more = '[[workload]]\nname = "w"\ntargets = ["a"]\ninput_tokens = [100, 200, 300, 400, 500]\n'
+        place.config.write_text(place.config.read_text() + more)
+        process = place.start("run", "--every", "1", "--only", "probe", "--only", "workloads")
+        until(lambda: len(prompts) == 4)
+        process.terminate()
+        process.communicate(timeout=30)
+    store = open_store(place.url)
+    rows = sorted((WorkloadRequest(*row) for row in store.read(WORKLOADS)), key=lambda row: row.input_tokens)
+    store.close()
+    assert [row.outcome for row in rows] == ["ok", "ok", "ok", "skipped", "skipped"]
+    assert {row.error for row in rows[3:]} == {"the process ends"}
+    between = [after - before - 1 for before, after in pairwise(prompts)]
+    assert sum(between) >= 2, between
+    assert max(probe.ttft_ms or 0 for probe in place.probes()) < 400  # none is in the time of a prompt

@@ -18,7 +18,7 @@ from settings.targets import ConfigError
 from store import Store
 from store.capability_tables import CAPABILITIES, CapabilityTest
 from store.clock import now_ms
-from store.schema import ADAPTATIONS, Model
+from store.schema import ADAPTATIONS, BUDGETS, Model
 from tests.collectors.builders import config, new_store
 from tests.collectors.lying_server import Server
 from tests.fault_server import FaultServer, answer
@@ -172,8 +172,14 @@ def test_a_long_prompt_is_not_sent_where_the_budget_has_no_room_for_it(store: St
         tested = Promised(store, server, collector={"usd_per_day": 7}, **prices)
         tested.list_model(2, context_tokens=8_000)
         tests = tested.run()
-    assert set(tests) == EVERYTHING - {"context"}
+    assert set(tests) == EVERYTHING - {"context"} | {"all"}
     assert len(server.requests) == capabilities.REQUESTS + 1  # the short text, by which the long one is measured
+    unfinished = tests["all"]  # which was paid for
+    assert (unfinished.verdict, unfinished.requests) == ("not_tested", 1)
+    assert (unfinished.cost_usd or 0) > 0
+    assert "budget" in (unfinished.reason or "")
+    [budget] = store.read(BUDGETS, columns=("usd",))
+    assert budget[0] == pytest.approx(sum(row.cost_usd or 0 for row in tests.values()))
     assert 0 < sum(row.cost_usd or 0 for row in tests.values()) < 1
 
 
