@@ -211,13 +211,17 @@ class _Check:
     started_at: int
     done: list[CapabilityTest] = field(default_factory=list)
     _sent: list[Exchange] = field(default_factory=list)
+    _provider: str | None = None
+    """Who serves the target where that is always the same one, which a refusal does not name."""
 
     def run(self, *, with_context: bool) -> None:
         """Make every test, after a plain request. Raises SkippedError where one more request may not be sent."""
         plain = self._send(self._body(requests.short), NAME)
-        if plain.outcome not in ("ok", "empty"):
+        if plain.outcome != "ok":
             self._note(ALL, verdicts.not_tested(plain.outcome.replace("_", " ")))
             return
+        if self.task.target.provider is not None or not self.task.is_routed:
+            self._provider = plain.response.provider
         limit = limit_of(self._body(requests.short)) or requests.MOST_TOKENS
         usage = verdicts.judge_usage(plain)
         self._note("max_tokens", verdicts.judge_max_tokens(plain, limit))
@@ -357,7 +361,7 @@ class _Check:
                 requests=len(sent),
                 claimed=self.claims.of(capability),
                 reason=verdict.reason,
-                provider=None if shown is None else shown.response.provider,
+                provider=None if shown is None else shown.response.provider or self._provider,
                 http_status=None if shown is None else shown.http_status,
                 prompt_tokens=_sum([one.response.usage.prompt_tokens for one in billed]),
                 completion_tokens=_sum([one.completion_tokens for one in billed]),

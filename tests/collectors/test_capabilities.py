@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from store.clock import now_ms
 from store.schema import ADAPTATIONS, BUDGETS, Model
 from tests.collectors.builders import config, new_store
 from tests.collectors.lying_server import Server
-from tests.fault_server import FaultServer, answer
+from tests.fault_server import DONE, GOOD, FaultServer, answer, chunk, chunked, event, usage
 
 CONTEXT = 4_000
 EVERYTHING = {
@@ -128,6 +130,38 @@ def test_a_server_that_is_down_is_asked_once_and_nothing_is_tested(store: Store)
     assert (row.capability, row.verdict, row.outcome, row.requests) == ("all", "not_tested", "server_error", 1)
     assert "out of memory" in (row.error or "")
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("response", [[DONE], [chunk(finish="stop"), usage(10, 0), DONE]])
+def test_a_server_that_sends_no_token_at_all_is_not_tested(store: Store, response: list[bytes]) -> None:
+    """That is an outage, and shows of no capability that it fails."""
+    with FaultServer(chunked(*response)) as server:
+        [row] = Promised(store, server).run().values()
+    assert (row.capability, row.verdict, row.outcome, row.requests) == ("all", "not_tested", "empty", 1)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("pinned", "names"), [("acme", {"Acme"}), (None, {"Acme", None})])
+def test_a_refusal_is_of_the_provider_that_the_target_is_pinned_to(
+    store: Store, pinned: str | None, names: set[str | None]
+) -> None:
+    """A router's refusal names none. Without a pin it may be another provider's."""
+    named = [event({"provider": "Acme"} | json.loads(part[6:])) for part in GOOD[:-1]]
+
+    def respond(connection: socket.socket, request: dict[str, Any]) -> None:
+        script = (
+            answer(400, {"error": {"message": "no tools here"}})
+            if "tools" in request["body"]
+            else chunked(*named, DONE)
+        )
+        script(connection, request)
+
+    with FaultServer(respond) as server:
+        tested = Promised(store, server, **({"provider": pinned} if pinned else {}))
+        object.__setattr__(tested.config.openrouter, "base_url", server.url)
+        tests = tested.run()
+    assert tests["tools"].verdict == "fails"
+    assert {row.provider for row in tests.values() if row.capability != "context"} == names
 
 
 def test_the_context_is_tested_once_a_week_and_the_rest_once_a_day(store: Store) -> None:
