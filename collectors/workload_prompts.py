@@ -51,17 +51,26 @@ def most_tokens_of(input_tokens: int, words: int, counts: Sequence[Count]) -> in
 
 
 def words_for(input_tokens: int, counts: Sequence[Count]) -> int:
-    """How many words make a prompt of this size, from the counted one that is nearest to it and the tokens per word."""
+    """How many words make a prompt of this size, from the counted one that is nearest to it and the tokens per word.
+    What a server counts makes no prompt longer than the fewest tokens per word do.
+    """
+    counts = _believed(counts)
     rate = tokens_per_word(counts) or TOKENS_PER_WORD
     nearest = min(counts, key=lambda one: abs(one.prompt_tokens - input_tokens), default=Count(0, OVERHEAD_TOKENS))
-    return max(FEWEST_WORDS, round(nearest.words + (input_tokens - nearest.prompt_tokens) / rate))
+    words = round(nearest.words + (input_tokens - nearest.prompt_tokens) / rate)
+    return max(FEWEST_WORDS, min(words, round(input_tokens / PLAUSIBLE_TOKENS_PER_WORD[0])))
+
+
+def _believed(counts: Sequence[Count]) -> list[Count]:
+    """Without those of fewer tokens than the words have: such a server cut the prompt, or counts something else."""
+    return [one for one in counts if one.prompt_tokens >= PLAUSIBLE_TOKENS_PER_WORD[0] * one.words]
 
 
 def tokens_per_word(counts: Sequence[Count]) -> float | None:
     """From the smallest and the largest counted prompt, where they differ enough to tell words from what is around
-    them: a template may have more tokens than a short prompt. Null where they do not. A server that counts something
-    else is not believed.
+    them: a template may have more tokens than a short prompt. Null where they do not.
     """
+    counts = _believed(counts)
     if not counts:
         return None
     small, large = (pick(counts, key=lambda one: one.words) for pick in (min, max))

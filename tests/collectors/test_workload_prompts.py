@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -40,8 +41,19 @@ def test_one_short_prompt_does_not_tell_them_apart_and_a_long_one_does() -> None
 
 
 def test_a_server_that_counts_nonsense_is_not_believed() -> None:
-    assert tokens_per_word([Count(100, 1), Count(1_000, 1)]) == 0.5
+    assert tokens_per_word([Count(100, 1), Count(1_000, 1)]) is None
     assert tokens_per_word([Count(100, 1), Count(1_000, 10**9)]) == 6
+
+
+@pytest.mark.parametrize("count", [lambda _: 1, lambda words: min(4_096, round(1.2 * words) + 30)])
+def test_a_server_that_cuts_prompts_is_sent_no_longer_ones_each_time(count: Callable[[int], int]) -> None:
+    """One counts nothing of the words; one reads 4,096 tokens, as Ollama does, and says nothing of the rest."""
+    counts: list[Count] = []
+    for _ in range(30):
+        for size in (100, 1_000, 10_000):
+            words = words_for(size, counts[-20:])
+            assert words <= size
+            counts.append(Count(words, count(words)))
 
 
 def test_a_size_below_the_template_still_has_enough_words_to_be_unique() -> None:
