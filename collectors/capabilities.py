@@ -28,6 +28,7 @@ from collectors.http.adaptations import limit_of, value_at
 from collectors.request import adapted_body, dialect_of, request_headers, request_spec
 from settings.targets import ProbeTarget
 from store.capability_tables import ALL, CAPABILITIES, NOT_TESTED, CapabilityTest
+from store.check_spending import LARGE
 from store.clock import now_ms
 from store.horizon import horizon
 from store.outcomes import MAY_BE_BILLED
@@ -37,7 +38,7 @@ from store.schema import ENDPOINTS, MODELS, Endpoint, Model, Table
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
     from collectors.http.exchange import Exchange
 
-NAME, IMAGE, CONTEXT = "capabilities", "capabilities_image", "capabilities_context"
+NAME, IMAGE, CONTEXT = "capabilities", LARGE["image"], LARGE["context"]
 """The profiles of its requests."""
 DIALECTS = ("chat", "azure")
 """Those whose requests the tests are written in."""

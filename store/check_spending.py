@@ -15,6 +15,10 @@ from store.workload_tables import SKIPPED, WORKLOADS
 
 CHECKS = {IDENTITY_CHECKS: "identity", CAPABILITIES: "capabilities", WORKLOADS: "workloads"}
 """The tables of checks, and the profile whose highest price a request of unknown cost has."""
+CONTEXT = "capabilities_context"
+"""Of one of that table whose prompt is as long as the context."""
+LARGE = {"context": CONTEXT, "image": "capabilities_image"}
+"""The capabilities that are tested by large requests, and their profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,12 @@ def check_spending(store: Store, selection: Selection) -> list[CheckSpending]:
     totals: dict[tuple[str, int, str, str], list[Any]] = {}
     for table, profile in CHECKS.items():
         counted = ("requests",) if "requests" in table.names else ()  # else each row is of one request
-        columns = ("target", "location", "started_at", "outcome", "cost_usd", *counted)
+        of = ("capability",) if table is CAPABILITIES else ()
+        columns = ("target", "location", "started_at", "outcome", "cost_usd", *counted, *of)
         for name, location, at, outcome, usd, *given in store.read(table, selection, columns=columns):
             requests = given[0] if given else int(outcome != SKIPPED)
-            total = totals.setdefault((location, at - at % DAY_MS, name, profile), [0, 0.0, 0])
+            large = LARGE.get(given[1], profile) if of else profile
+            total = totals.setdefault((location, at - at % DAY_MS, name, large), [0, 0.0, 0])
             total[0] += requests
             total[1] += usd or 0.0
             total[2] += requests if usd is None and outcome in MAY_BE_BILLED else 0

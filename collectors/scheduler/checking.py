@@ -165,7 +165,7 @@ class _CheckRun:
         from collectors.http.exchange import exchange
 
         state, target, began_at = self._state, self._series.target, now_ms()
-        usd = state.max_probe_cost(target, profile, prompt_tokens=prompt_tokens)
+        usd = state.max_check_cost(target, profile, prompt_tokens=prompt_tokens)
         try:
             with state.shared.exclusive():
                 reason = state.shared.rate_limits.rest_reason(target, began_at)
@@ -177,7 +177,7 @@ class _CheckRun:
         reservation = Reservation(state.budget, target, usd, began_at)
         request = replace(
             request,
-            affords=lambda more: reservation.raise_to(state.max_probe_cost(target, profile, more, prompt_tokens)),
+            affords=lambda more: reservation.raise_to(state.max_check_cost(target, profile, more, prompt_tokens)),
         )
         try:
             result = exchange(state.connection(target), request)
@@ -185,8 +185,9 @@ class _CheckRun:
             if own_limit(problem) is not None:
                 reservation.settle(0.0)  # nothing was sent
             raise
-        price = state.price(target)
-        reservation.settle(billed_usd(cost_of_exchange(target, price, result, began_at), result.outcome))
+        usd_known = cost_of_exchange(target, state.price(target), result, began_at)
+        reservation.settle(billed_usd(usd_known, result.outcome))
+        state.note_check_cost(target, prompt_tokens, began_at, usd_known)
         if self._stop.is_set() and result.outcome == "timeout":
             raise SkippedError(ENDS)  # ended by us, so it says nothing about the target
         self._remember(result, began_at)

@@ -24,7 +24,7 @@ from collectors.scheduler.shared_state import SharedState
 from routing.prices import Price
 from settings.targets import Config, ProbeTarget
 from store import Selection, Spending, Store
-from store.check_spending import check_spending
+from store.check_spending import CONTEXT, check_spending
 from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import horizon
 from store.outcomes import UP
@@ -86,6 +86,8 @@ class SchedulerState:
         self._periodic = {name: c for name, c in (collectors or {}).items() if isinstance(c, PeriodicCollector)}
         self._certificates: dict[str, Certificate] = {}
         self._last_cost: dict[str, tuple[int, float]] = {}
+        self._check_costs: dict[str, dict[int, tuple[int, float]]] = {}
+        """When the last request of a check with a prompt of so many tokens (0: a short one) was sent, and its cost."""
         self._budget_row: Budget | None = None
         self._changes: dict[tuple[str, str, str], list[Change]] = {}
         self._connections: dict[str, ProbeConnection] = {}
@@ -231,9 +233,25 @@ class SchedulerState:
         is_of_today = day_began(at) == day_began(now_ms())
         return max(by_price, Decimal(str(usd))) if is_of_today else by_price
 
+    def max_check_cost(
+        self, target: ProbeTarget, profile: str, more: Iterable[Change] = (), prompt_tokens: int | None = None
+    ) -> Decimal:
+        """The same for a request of a check: no less than its target's last probe, or a request of a check with a prompt
+        no longer than this, cost today.
+        """
+        size, today = prompt_tokens or 0, day_began(now_ms())
+        known = [cost for of, cost in self._check_costs.get(target.name, {}).items() if of <= size]
+        known.append(self._last_cost.get(series_key(target.name, target.profile), (0, 0.0)))
+        billed = max((usd for at, usd in known if day_began(at) == today), default=0.0)
+        return max(self.max_probe_cost(target, profile, more, prompt_tokens), Decimal(str(billed)))
+
     def _max_cost_by_name(self, name: str, profile: str) -> Decimal:
         target = next((target for target in self.config.all_targets if target.name == name), None)
-        return Decimal(0) if target is None else self.max_probe_cost(target, profile)
+        if target is None:
+            return Decimal(0)
+        return self.max_probe_cost(
+            target, profile, prompt_tokens=self._context_tokens[name] if profile == CONTEXT else None
+        )
 
     # -- what probes showed
 
@@ -247,6 +265,11 @@ class SchedulerState:
         """
         if usd is not None:
             self._last_cost[series] = (at, usd)
+
+    def note_check_cost(self, target: ProbeTarget, prompt_tokens: int | None, at: int, usd: float | None) -> None:
+        """Remember what a request of a check cost."""
+        if usd is not None:
+            self._check_costs.setdefault(target.name, {})[prompt_tokens or 0] = (at, usd)
 
     def changes(self, target: ProbeTarget) -> list[Change]:
         """How the target's server wants requests to be changed."""

@@ -16,6 +16,7 @@ from collectors.registry import choose_collectors
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.scheduler import Scheduler
 from collectors.scheduler.shared_state import SharedState
+from collectors.scheduler.state import SchedulerState
 from settings.targets import ConfigError
 from store import Store
 from store.capability_tables import CAPABILITIES, CapabilityTest
@@ -263,3 +264,22 @@ def test_a_day_comes_to_its_requests_and_the_context_to_a_seventh_of_one() -> No
         (pytest.approx(1 / 7), "capabilities_context", 1_200),
         (pytest.approx(1 / 7), "capabilities_context", 4_000),
     ]
+
+
+def test_a_long_prompt_of_unknown_cost_counts_by_its_length_when_the_day_is_read_from_the_store(store: Store) -> None:
+    """At $100 per million it may have cost $0.40. Its row has the short prompt, too, which counts as much."""
+    served = Server(context=CONTEXT)
+
+    def respond(connection: socket.socket, request: dict[str, Any]) -> None:
+        is_long = len(str(request["body"])) > 12_000
+        script = chunked(chunk("a"), end=False) if is_long else served.response(request["body"])
+        script(connection, request)
+
+    with FaultServer(respond) as server:
+        prices = {"usd_per_million_input": 100, "usd_per_million_output": 0}
+        tested = Promised(store, server, collector={"usd_per_day": 7}, **prices)
+        tests = tested.run()
+    assert (tests["context"].requests, tests["context"].outcome) == (2, "stream_error")
+    known = sum(row.cost_usd or 0 for row in tests.values())
+    state = SchedulerState(tested.config, store, SharedState(None, "here"))
+    assert state.budget.row(now_ms()).usd == pytest.approx(known + 2 * 0.4)

@@ -25,7 +25,7 @@ from store.clock import HOUR_MS, now_ms
 from store.schema import BUDGETS, Model
 from store.workload_tables import WORKLOADS, WorkloadRequest
 from tests.collectors.builders import new_store
-from tests.fault_server import DONE, FaultServer, answer, chunk, chunked, usage
+from tests.fault_server import DONE, GOOD, FaultServer, answer, chunk, chunked, usage
 
 TEMPLATE_TOKENS = 30
 PRICES = {"usd_per_million_input": 2, "usd_per_million_output": 10, "usd_per_million_cached": 1}
@@ -245,3 +245,13 @@ def test_a_timer_that_is_quicker_than_a_check_makes_one_in_each_interval(tmp_pat
             loop.close()
     at = [(at - began // 10**6) // 900_000 for (at,) in store.read(WORKLOADS, columns=("started_at",))]
     assert sorted(at) == [0, 3, 6, 10, 14, 18, 22]
+
+
+def test_a_router_on_this_machine_that_passes_on_bills_is_kept_to_the_budget(store: Store) -> None:
+    """Its price is not known and its responses cost $0.004 each: two of them fit into $0.01."""
+    with FaultServer(chunked(*GOOD[:-2], usage(20, 2, cost=0.004), DONE)) as server:
+        settings = configure(server.url, collector="usd_per_day = 0.01")
+        rows = run(store, settings)
+        assert len(server.requests) == 2
+    assert [row.outcome for row in rows] == ["ok", "ok", "skipped", "skipped"]
+    assert "budget" in (rows[2].error or "")
