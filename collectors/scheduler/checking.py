@@ -53,8 +53,9 @@ def plan_checks(state: SchedulerState, name: str, collector: CheckCollector, win
             elif isinstance(planned, UnderWay):
                 plan.skipped.append((target.name, STILL_UNDER_WAY))
             elif reason := _reason_to_wait(state, target, planned.claim.at):
-                planned.claim.state = "refused"
-                plan.skipped.append((target.name, reason))
+                state.shared.claims.drop(series.key, planned.claim)  # due until the wait is over, and not a day later
+                if window.all:
+                    plan.skipped.append((target.name, reason))
             else:
                 claimed.append((series.key, planned.claim))
                 plan.jobs.append(_job(state, collector, series, planned, window))
@@ -75,6 +76,7 @@ def _pace(state: SchedulerState, name: str, collector: CheckCollector, target: P
 
 
 def _reason_to_wait(state: SchedulerState, target: ProbeTarget, at: int) -> str | None:
+    state.pauses.refresh()  # where no probes are planned, nobody else does
     return state.pauses.reason(target, at) or state.shared.rate_limits.rest_reason(target, at)
 
 

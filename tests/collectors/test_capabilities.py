@@ -6,6 +6,7 @@ import io
 import json
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,8 @@ def test_a_refusal_is_of_the_provider_that_the_target_is_pinned_to(
 
     with FaultServer(respond) as server:
         tested = Promised(store, server, **({"provider": pinned} if pinned else {}))
-        object.__setattr__(tested.config.openrouter, "base_url", server.url)
+        router = tested.config.openrouter.model_copy(update={"base_url": server.url})
+        tested.config = replace(tested.config, openrouter=router)
         tests = tested.run()
     assert tests["tools"].verdict == "fails"
     assert {row.provider for row in tests.values() if row.capability != "context"} == names

@@ -22,7 +22,7 @@ from settings.targets import Config, parse
 from settings.workloads import Workload
 from store import Store
 from store.clock import HOUR_MS, now_ms
-from store.schema import BUDGETS, Model
+from store.schema import BUDGETS, RUNS, Model, Pause
 from store.workload_tables import WORKLOADS, WorkloadRequest
 from tests.collectors.builders import new_store
 from tests.fault_server import DONE, GOOD, FaultServer, answer, chunk, chunked, usage
@@ -255,3 +255,21 @@ def test_a_router_on_this_machine_that_passes_on_bills_is_kept_to_the_budget(sto
         assert len(server.requests) == 2
     assert [row.outcome for row in rows] == ["ok", "ok", "skipped", "skipped"]
     assert "budget" in (rows[2].error or "")
+
+
+def test_what_is_due_in_a_pause_is_sent_when_it_ends(tmp_path: Path, store: Store) -> None:
+    """A window each night at the time of a daily check would otherwise keep it from ever being made."""
+    with FaultServer(CachingServer()) as server:
+        settings = configure(server.url, "input_tokens = [100]")
+        shared, report = SharedState(tmp_path / "lock", "here"), ConsoleReport(io.StringIO())
+        loop = Scheduler(settings, store, "here", report, choose_collectors(["workloads"]), shared)
+        began = now_ms() - 1
+        store.write([Pause("t0", began)])  # while the process runs, which makes no probes
+        loop.run_once()
+        assert server.requests == []
+        assert list(store.read(RUNS)) == []  # a pause of a day is no skipped check each minute
+        store.write([Pause("t0", began, now_ms())])
+        time.sleep(0.002)
+        loop.run_once()
+        loop.close()
+        assert len(server.requests) == 1
