@@ -50,7 +50,8 @@ LINE_TOKENS = 30
 """Of a line of the long prompt, which has ten words and a full stop."""
 CONTEXT_TIMEOUT_S = 300.0
 """A long prompt takes longer to read than a target's timeout allows."""
-NEWEST = 400
+SOME_INTERVALS = 3
+"""A target that was not tested for so many of its intervals is due as one that never was."""
 CLAIMED_AS: dict[str, tuple[str, ...]] = {
     "tools": ("tools",),
     "structured_outputs": ("structured_outputs",),
@@ -70,7 +71,8 @@ def pace(reader: RowReader | None, target: ProbeTarget, location: str, now: int)
     """How often a target is tested from here, and when it last was. Raises StoreError."""
     if target.capabilities_every_s is None or target.api not in DIALECTS:
         return Pace(None)
-    newest = next((at for at, _, _ in _tests(reader, target, location, now, limit=100)), None)
+    some_s = SOME_INTERVALS * target.capabilities_every_s
+    newest = next((at for at, _, _ in _tests(reader, target, location, now, for_s=some_s)), None)
     at_once = newest is not None and newest < _claims_changed_at(reader, target, now)
     return Pace(target.capabilities_every_s, newest, at_once)
 
@@ -107,14 +109,16 @@ ReadRows = Callable[[RowReader | None, Table, int, tuple[str, ...]], list[tuple[
 
 
 def _tests(
-    reader: RowReader | None, target: ProbeTarget, location: str, now: int, *, limit: int
+    reader: RowReader | None, target: ProbeTarget, location: str, now: int, *, for_s: float
 ) -> list[tuple[int, str, int]]:
-    """When the newest tests of a location began, of what, and how many requests they took, newest first."""
+    """When the tests of a location in the last seconds began, of what, and how many requests they took, newest first.
+    Other locations may have made any number since.
+    """
     if reader is None:
         return []
-    selection = Selection(until=horizon(now), targets=(target.name,))
+    selection = Selection(now - round(for_s * 1_000), horizon(now), (target.name,))
     columns = ("started_at", "location", "capability", "requests")
-    rows = reader.read(CAPABILITIES, selection, columns=columns, newest_first=True, limit=limit)
+    rows = reader.read(CAPABILITIES, selection, columns=columns, newest_first=True)
     return [(at, name, requests) for at, place, name, requests in rows if place == location]
 
 
@@ -173,10 +177,10 @@ def _words(listed: str | None) -> frozenset[str] | None:
 def plan(reader: RowReader | None, target: ProbeTarget, location: str, now: int) -> Callable[[CheckTask], CheckResult]:
     """The check of a target that is due. Raises StoreError."""
     rows = _claimants(reader, target, now)
-    tests = _tests(reader, target, location, now, limit=NEWEST)
-    tested_at = next((at for at, name, requests in tests if name == "context" and requests), None)
-    every_s = target.context_every_s
-    with_context = every_s is not None and (tested_at is None or now - tested_at >= every_s * 1_000 * 0.95)
+    with_context = False
+    if target.context_every_s is not None:
+        tests = _tests(reader, target, location, now, for_s=0.95 * target.context_every_s)
+        with_context = not any(name == "context" and requests for _, name, requests in tests)
     return lambda task: check_once(task, rows, with_context=with_context)
 
 

@@ -55,6 +55,8 @@ TEXTS_TIMES = 6
 LEARNING_TIMES = 4
 """A target is checked this much more often until it has a reference: 120 checks in 30 hours."""
 MOST_LEARNING = 2 * LEARNING_CHECKS
+MOST_LOCATIONS = 256
+"""Of one store: among so many, a location finds its own newest checks."""
 
 
 # -- when
@@ -130,7 +132,7 @@ def _newest(
     place = columns.index("location")
     more = {"columns": columns, "since": since, "newest_first": True}
     mine: list[tuple[Any, ...]] = []
-    for limit in (count, 4 * count, 16 * count):
+    for limit in (count, 4 * count, 16 * count, MOST_LOCATIONS * count):
         rows = _rows(reader, IDENTITY_CHECKS, target, now, limit=limit, **more)
         mine = [row for row in rows if row[place] == location][:count]
         if len(mine) == count or len(rows) < limit:

@@ -236,8 +236,8 @@ class SchedulerState:
     def max_check_cost(
         self, target: ProbeTarget, profile: str, more: Iterable[Change] = (), prompt_tokens: int | None = None
     ) -> Decimal:
-        """The same for a request of a check: no less than its target's last probe, or a request of a check with a prompt
-        no longer than this, cost today.
+        """The same for a request of a check: no less than its target's last probe cost today, or a request of a check
+        with a prompt that was no longer.
         """
         size, today = prompt_tokens or 0, day_began(now_ms())
         known = [cost for of, cost in self._check_costs.get(target.name, {}).items() if of <= size]

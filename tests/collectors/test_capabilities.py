@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,20 @@ from typing import Any
 import pytest
 
 from collectors import capabilities
+from collectors.contract import CheckCollector
 from collectors.registry import choose_collectors
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.scheduler import Scheduler
 from collectors.scheduler.shared_state import SharedState
 from collectors.scheduler.state import SchedulerState
 from settings.targets import ConfigError
+from settings.workloads import Workload
 from store import Store
 from store.capability_tables import CAPABILITIES, CapabilityTest
 from store.clock import now_ms
-from store.schema import ADAPTATIONS, BUDGETS, Model
+from store.identity_tables import IdentityCheck
+from store.schema import ADAPTATIONS, BUDGETS, Model, Row
+from store.workload_tables import WorkloadRequest
 from tests.collectors.builders import config, new_store
 from tests.collectors.lying_server import Server
 from tests.fault_server import DONE, GOOD, FaultServer, answer, chunk, chunked, event, usage
@@ -285,3 +289,23 @@ def test_a_long_prompt_of_unknown_cost_counts_by_its_length_when_the_day_is_read
     known = sum(row.cost_usd or 0 for row in tests.values())
     state = SchedulerState(tested.config, store, SharedState(None, "here"))
     assert state.budget.row(now_ms()).usd == pytest.approx(known + 2 * 0.4)
+
+
+@pytest.mark.parametrize("name", ["capabilities", "identity", "workloads"])
+def test_a_location_of_a_large_fleet_knows_its_own_last_check(store: Store, name: str) -> None:
+    """Sixty others checked the same target after it."""
+    now = now_ms()
+    rows: dict[str, Callable[[int, str], Row]] = {
+        "capabilities": lambda at, place: CapabilityTest("t0", at, place, "tools", "holds", "ok", 1),
+        "identity": lambda at, place: IdentityCheck("t0", at, place, "logprobs", "ok", 2),
+        "workloads": lambda at, place: WorkloadRequest("t0", at, place, "w", "size", 100, "ok"),
+    }
+    store.write([rows[name](now - 60_000, "here"), rows[name](now - 90_000, "here")])
+    store.write(
+        [rows[name](now - n, f"there {n}-{m}") for n in range(60) for m in range(10 if name != "identity" else 1)]
+    )
+    [target] = config({"capabilities": True, "identity": "1h"}).targets
+    target = replace(target, workloads=(Workload("w", (100,), 16, 3_600.0),))
+    collector = choose_collectors([name])[name]
+    assert isinstance(collector, CheckCollector)
+    assert collector.pace(store, target, "here", now).newest_at == now - 60_000
