@@ -296,11 +296,11 @@ class _Check:
         short = requests.haystack(LINES_TO_MEASURE, chance)
         seen = self._ask(lambda body: requests.ask(body, short.prompt), (), CONTEXT, LINES_TO_MEASURE * LINE_TOKENS)
         if isinstance(seen, Verdict):
-            self._note("context", verdicts.not_tested(f"of a short text: {seen.reason}"))
+            self._note("context", verdicts.not_tested(f"in a short text: {seen.reason}"))
             return
         counted = seen.response.usage.prompt_tokens
         if not counted:
-            self._note("context", verdicts.not_tested("its responses state no prompt tokens to measure by"))
+            self._note("context", verdicts.not_tested("the responses state no prompt tokens"))
             return
         lines = max(1, int(SHARE_OF_CONTEXT * claimed * LINES_TO_MEASURE / counted))
         asked = counted * lines // LINES_TO_MEASURE

@@ -53,14 +53,14 @@ def judge_exchange(result: Exchange, fields: Iterable[str] = ()) -> Verdict | No
     if result.outcome in ("caller_error", "not_found") and status in REFUSED:
         return fails(f"refused with HTTP {status}")
     if result.outcome in ("server_error", "stream_error", "caller_error") and _UNSUPPORTED.search(result.error or ""):
-        return fails("the server says that it does not support it")
+        return fails("the server reports that it does not support this")
     if result.outcome not in ("ok", "empty"):
         return not_tested(result.outcome.replace("_", " "))
     if response.filtered:
-        return not_tested("a content filter kept the text back")
+        return not_tested("a content filter withheld the text")
     thought = response.reasoned or bool(response.usage.reasoning_tokens)
     if thought and result.response.finish_reason == "length" and not response.text and not response.tool_calls:
-        return not_tested("it reasoned until the limit of output tokens")
+        return not_tested("the reasoning used up the output tokens")
     return None
 
 
@@ -74,12 +74,12 @@ def judge_tool_call(result: Exchange) -> Verdict:
         return fails("no tool call was made")
     for call in calls:
         if call.name != TOOL:
-            return fails("it calls a tool of an unknown name")
+            return fails("the call names an unknown tool")
         arguments, is_json = _parse(call.arguments)
         if not is_json:
-            return fails("its arguments are invalid JSON")
+            return fails("the call's arguments are invalid JSON")
         if mismatch := _mismatch(arguments, PARAMETERS):
-            return fails(f"its arguments do not match the schema: {mismatch}")
+            return fails(f"the call's arguments do not match the schema: {mismatch}")
     return HELD
 
 
@@ -112,7 +112,7 @@ def _mismatch(value: Any, schema: dict[str, Any]) -> str | None:
 
 def judge_image(result: Exchange, number: int) -> Verdict:
     """Whether it read the number."""
-    return HELD if _names(result.response.text, str(number)) else fails("it did not read the number in the picture")
+    return HELD if _names(result.response.text, str(number)) else fails("the number in the picture was not read")
 
 
 def judge_logprobs(result: Exchange) -> Verdict:
@@ -124,10 +124,10 @@ def judge_stop(result: Exchange) -> Verdict:
     """Whether the text ends before the stop sequence, which it would have come to."""
     text = result.response.text
     if STOP_AT in text:
-        return fails("the text goes on after the stop sequence")
+        return fails("the text continues after the stop sequence")
     if result.response.finish_reason == "length":
-        return not_tested("the model did not come to the stop sequence")
-    return HELD if re.search(r"6\D*$", text) else not_tested("the model did not count as it was asked to")
+        return not_tested("the model did not reach the stop sequence")
+    return HELD if re.search(r"6\D*$", text) else not_tested("the model did not count as requested")
 
 
 def judge_max_tokens(result: Exchange, limit: int) -> Verdict:
@@ -136,7 +136,7 @@ def judge_max_tokens(result: Exchange, limit: int) -> Verdict:
     limit = max([limit, *(value for value in adapted if isinstance(value, int))])
     tokens = result.completion_tokens
     if tokens is None:
-        return not_tested("its tokens are not known")
+        return not_tested("the number of output tokens is unknown")
     if tokens > limit:
         return fails(f"{tokens:,} output tokens where at most {limit:,} were allowed")
     return HELD
@@ -154,7 +154,7 @@ def judge_usage(result: Exchange) -> Verdict:
 
 def judge_system_message(result: Exchange) -> Verdict:
     """Whether it did as the system message says."""
-    return HELD if MARK.lower() in result.response.text.lower() else fails("it did not follow the system message")
+    return HELD if MARK.lower() in result.response.text.lower() else fails("the system message was not followed")
 
 
 def judge_context(result: Exchange, needle: str, asked: int, claimed: int, *, finds_in_short: bool = True) -> Verdict:
@@ -163,12 +163,12 @@ def judge_context(result: Exchange, needle: str, asked: int, claimed: int, *, fi
     """
     counted = result.response.usage.prompt_tokens
     if counted is not None and counted < _FEWEST_OF_CLAIM * claimed:
-        return fails(f"it counts {counted:,} prompt tokens where about {asked:,} were sent: the prompt was cut")
+        return fails(f"the prompt was cut: {counted:,} of about {asked:,} tokens were counted")
     if finds_needle(result, needle):
         return HELD
     if not finds_in_short:
-        return not_tested(f"about {asked:,} tokens were taken, but it finds no number in a short text either")
-    return fails(f"it did not find a number in about {asked:,} tokens")
+        return not_tested(f"about {asked:,} tokens were accepted, but the number is not found in a short text either")
+    return fails(f"the number was not found in about {asked:,} tokens")
 
 
 def finds_needle(result: Exchange, needle: str) -> bool:
@@ -188,7 +188,7 @@ def judge_temperature(cold: list[str], hot: list[str]) -> Verdict:
     if not all(cold) or not all(hot):
         return not_tested("the model wrote nothing")
     if hot[0] == hot[1]:
-        return fails(f"twice the same text at temperature {HOT:g}")
+        return fails(f"the same text twice at temperature {HOT:g}")
     return HELD if cold[0] == cold[1] else fails("two different texts at temperature 0")
 
 
@@ -199,5 +199,5 @@ def judge_seed(seeded: list[str], hot: list[str]) -> Verdict:
     if seeded[0] != seeded[1]:
         return fails("two different texts with the same seed")
     if len(hot) != 2 or hot[0] == hot[1]:
-        return not_tested("its texts are the same without a seed, too")
+        return not_tested("the texts are the same without a seed, too")
     return HELD

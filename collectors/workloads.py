@@ -208,7 +208,7 @@ class _Run:
                 f"with {step.output_tokens:,d} output tokens it exceeds the context of {self._task.context_tokens:,d}"
             )
         if self._failed is not None and step.input_tokens >= self._failed:
-            return f"a request with {self._failed:,d} input tokens failed just before"
+            return f"a request with {self._failed:,d} input tokens failed in this run"
         if step.kind == AGAIN and self.rows[-1].outcome == SKIPPED:
             return self.rows[-1].error
         return None

@@ -17,7 +17,7 @@ from collectors.scheduler.budget import Reservation
 from collectors.scheduler.claims import Claim, NotDue, Planned, UnderWay
 from collectors.scheduler.lock import PERMIT_POLL_S, LockedError
 from collectors.scheduler.plan import Plan, ProbeJob
-from collectors.scheduler.probing import HELD_UP, STILL_UNDER_WAY, ProbeSeries, begin_slot
+from collectors.scheduler.probing import HELD_UP, ProbeSeries, begin_slot
 from collectors.scheduler.rate_limit_state import ResponseLimits
 from collectors.scheduler.schedule import TickWindow, series_key
 from collectors.scheduler.state import SchedulerState
@@ -209,6 +209,7 @@ class _CheckRun:
 
 
 ENDS = "the process ends"
+STILL_UNDER_WAY = "its last check is still running"
 OTHERS_FIRST_S = 5 * PERMIT_POLL_S
 """Between two requests of a check, for a probe that waits: it looks for its turn that often."""
 PART_OF_CHECK = frozenset(

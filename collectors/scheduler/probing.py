@@ -32,7 +32,7 @@ from store.clock import now_ms
 from store.outcomes import PAUSED
 from store.schema import Probe
 
-STILL_UNDER_WAY = "its last probe is still running"
+STILL_UNDER_WAY = "its last probe is still running or waiting for its turn"
 HELD_UP = "its slot passed while this process was held up"
 LONGEST_PAUSE_S = 60.0
 """A confirmation waits at most so long, or half an interval, for its target's rest to end; else the failure decides."""

@@ -15,17 +15,17 @@ from store.clock import now_ms
 from store.schema import Target
 
 HOW = (
-    "Not tested. capabilities = true in its [[target]] section tests daily that it does what it claims, for 13 short "
-    "requests, in the dialects chat and azure."
+    "Not tested. Set capabilities = true in the target's [[target]] section to test daily what the catalog claims: "
+    "13 short requests, dialects chat and azure only."
 )
-NOTE = "Two tests in a row change what holds. Claimed: by the catalog; a dash where it does not say."
+NOTE = "A result changes when two consecutive tests agree. Claimed: by the catalog; a dash where it states nothing."
 
 
 @sign_in.fragment(run_every="60s")
 def capabilities_card(url: str, target: Target) -> None:
     """One card; a line of how to switch the tests on for a target without any."""
     states = capability_states(cache.capability_tests(url, (target.name,), target.location))
-    with theme.card("capabilities", "Capabilities", "does it do what it claims?"):
+    with theme.card("capabilities", "Capabilities", "what the catalog claims, and what tests found"):
         st.html(capabilities(states, now_ms(), time_range.zone()) if states else NOTHING.format(HOW))
 
 
@@ -37,7 +37,7 @@ def capabilities(states: list[CapabilityState], now: int, zone: str) -> Markup:
         "Claimed",
         "Tested",
         "Since",
-        "Held, of the last 30",
+        "Held in last 30",
         "Last test",
         Column("", "left wrap"),
     ]

@@ -16,10 +16,10 @@ from stats.workloads import ANSWER_TOKENS, CacheEffect, LadderStep, Measure, cac
 from store.schema import Target
 
 HOW = (
-    "Not measured. A [[workload]] section in targets.toml sends prompts of 100 to 100,000 tokens at an interval, for "
+    "Not measured. A [[workload]] section in targets.toml sends prompts of 100 to 100,000 tokens at an interval, at "
     "the price of their tokens."
 )
-NONE_IN_RANGE = "No request of a workload in this range."
+NONE_IN_RANGE = "No workload requests in this range."
 NOTE = (
     f"Medians; below them the slow end (p95 of times, p5 of speeds) and the requests. {ANSWER_TOKENS}-token answer: "
     f"TTFT and {ANSWER_TOKENS} output tokens at each request's own speed; its cost includes the prompt, uncached."
@@ -115,4 +115,4 @@ def _hits(effect: CacheEffect) -> str:
 def _saving(share: float) -> str:
     if abs(share) < 0.005:
         return "at the same cost"
-    return f"{abs(share):.0%} {'cheaper' if share > 0 else 'dearer'}"
+    return f"{abs(share):.0%} {'cheaper' if share > 0 else 'more expensive'}"

@@ -36,10 +36,10 @@ def test_the_local_model_is_tested_by_default_and_its_server_does_what_servers_d
     store.close()
     held = {"max_tokens", "usage_in_stream", "stop", "structured_outputs", "logprobs", "temperature", "seed"}
     assert {name for name, row in tests.items() if row.verdict == "holds"} == held
-    assert tests["image"].reason == "the server says that it does not support it"
+    assert tests["image"].reason == "the server reports that it does not support this"
     assert (tests["tools"].reason, tests["system_message"].reason) == (
         "no tool call was made",
-        "it did not follow the system message",
+        "the system message was not followed",
     )
     assert tests["context"].requests == 2  # whether so small a model finds the number depends on the words around it
     assert (tests["context"].prompt_tokens or 0) > 0.9 * 1_024

@@ -48,9 +48,9 @@ RIGHT = {"city": "Lima", "unit": "celsius", "days": 3}
     [
         (called("get_weather", json.dumps(RIGHT)), None),
         (responded("It will be sunny."), "no tool call was made"),
-        (called("weather", json.dumps(RIGHT)), "it calls a tool of an unknown name"),
-        (called("get_weather", '{"city": "Lima"'), "its arguments are invalid JSON"),
-        (called("get_weather", ""), "its arguments are invalid JSON"),
+        (called("weather", json.dumps(RIGHT)), "the call names an unknown tool"),
+        (called("get_weather", '{"city": "Lima"'), "the call's arguments are invalid JSON"),
+        (called("get_weather", ""), "the call's arguments are invalid JSON"),
         (called("get_weather", json.dumps(RIGHT | {"unit": "kelvin"})), "do not match the schema: enum of unit"),
         (called("get_weather", json.dumps(RIGHT | {"days": "3"})), "do not match the schema: type of days"),
         (called("get_weather", '{"city": "Lima", "days": 3}'), "do not match the schema: required"),
@@ -117,9 +117,9 @@ def test_logprobs_are_there_or_not() -> None:
     [
         (" 4 5 6 ", "stop", HELD),
         ("1, 2, 3, 4, 5, 6, ", "stop", HELD),
-        ("4 5 6 7 8 9", "stop", Verdict(FAILS, "the text goes on after the stop sequence")),
-        ("one two three", "length", Verdict(NOT_TESTED, "the model did not come to the stop sequence")),
-        ("Sure!", "stop", Verdict(NOT_TESTED, "the model did not count as it was asked to")),
+        ("4 5 6 7 8 9", "stop", Verdict(FAILS, "the text continues after the stop sequence")),
+        ("one two three", "length", Verdict(NOT_TESTED, "the model did not reach the stop sequence")),
+        ("Sure!", "stop", Verdict(NOT_TESTED, "the model did not count as requested")),
     ],
 )
 def test_a_text_ends_before_its_stop_sequence(text: str, finish: str, expected: Verdict) -> None:
@@ -154,7 +154,7 @@ def test_a_system_message_is_followed() -> None:
     ("cold", "hot", "expected"),
     [
         (["a", "a"], ["b", "c"], HELD),
-        (["a", "a"], ["a", "a"], Verdict(FAILS, "twice the same text at temperature 1.5")),
+        (["a", "a"], ["a", "a"], Verdict(FAILS, "the same text twice at temperature 1.5")),
         (["a", "b"], ["b", "c"], Verdict(FAILS, "two different texts at temperature 0")),
         (["a", ""], ["b", "c"], Verdict(NOT_TESTED, "the model wrote nothing")),
     ],
@@ -168,8 +168,8 @@ def test_temperature_changes_how_much_texts_differ(cold: list[str], hot: list[st
     [
         (["x", "x"], ["b", "c"], HELD),
         (["x", "y"], ["b", "c"], Verdict(FAILS, "two different texts with the same seed")),
-        (["x", "x"], ["x", "x"], Verdict(NOT_TESTED, "its texts are the same without a seed, too")),
-        (["x", "x"], [], Verdict(NOT_TESTED, "its texts are the same without a seed, too")),
+        (["x", "x"], ["x", "x"], Verdict(NOT_TESTED, "the texts are the same without a seed, too")),
+        (["x", "x"], [], Verdict(NOT_TESTED, "the texts are the same without a seed, too")),
     ],
 )
 def test_a_seed_shows_something_only_where_texts_differ_without_it(
@@ -182,7 +182,7 @@ def test_a_context_is_as_long_as_claimed_when_a_number_is_found_in_all_of_it() -
     used = {"prompt_tokens": 3_600, "completion_tokens": 3, "total_tokens": 3_603}
     assert verdicts.judge_context(responded("12345", used=used), "12345", 3_600, 4_000) == HELD
     lost = verdicts.judge_context(responded("54321", used=used), "12345", 3_600, 4_000)
-    assert lost.reason == "it did not find a number in about 3,600 tokens"
+    assert lost.reason == "the number was not found in about 3,600 tokens"
     never = verdicts.judge_context(responded("54321", used=used), "12345", 3_600, 4_000, finds_in_short=False)
     assert never == Verdict(NOT_TESTED, "about 3,600 tokens were taken, but it finds no number in a short text either")
     used = {"prompt_tokens": 2_048, "completion_tokens": 3, "total_tokens": 2_051}
@@ -202,7 +202,7 @@ def test_a_context_is_as_long_as_claimed_when_a_number_is_found_in_all_of_it() -
         (Exchange("caller_error", http_status=401), Verdict(NOT_TESTED, "caller error")),
         (
             Exchange("server_error", "HTTP 500, image input is not supported", 500),
-            Verdict(FAILS, "the server says that it does not support it"),
+            Verdict(FAILS, "the server reports that it does not support this"),
         ),
         (Exchange("server_error", "HTTP 503", 503), Verdict(NOT_TESTED, "server error")),
         (Exchange("rate_limited", http_status=429), Verdict(NOT_TESTED, "rate limited")),
@@ -215,9 +215,9 @@ def test_how_a_request_ended_says_whether_it_was_a_test(result: Exchange, expect
 
 def test_a_model_that_reasons_until_its_limit_shows_nothing() -> None:
     result = streamed(chunk(reasoning_content="Hm"), chunk(finish="length"), usage(9, 64), DONE)
-    assert verdicts.judge_exchange(result) == Verdict(NOT_TESTED, "it reasoned until the limit of output tokens")
+    assert verdicts.judge_exchange(result) == Verdict(NOT_TESTED, "the reasoning used up the output tokens")
     filtered = streamed(chunk("I"), chunk(finish="content_filter"), DONE)
-    assert verdicts.judge_exchange(filtered) == Verdict(NOT_TESTED, "a content filter kept the text back")
+    assert verdicts.judge_exchange(filtered) == Verdict(NOT_TESTED, "a content filter withheld the text")
 
 
 def test_a_reason_never_has_what_a_response_said() -> None:

@@ -133,7 +133,7 @@ def test_what_fails_for_a_size_is_not_tried_for_larger_ones(store: Store) -> Non
     with FaultServer(CachingServer(300)) as server:
         rows = run(store, configure(server.url, "input_tokens = [100, 1000, 10000]\nprompt_cache = true"))
         assert len(server.requests) == 2
-    reason = "a request with 1,000 input tokens failed just before"
+    reason = "a request with 1,000 input tokens failed in this run"
     assert [(row.outcome, row.error) for row in rows[2:]] == [("skipped", reason)] * 3
     assert (rows[0].outcome, rows[1].outcome, rows[1].http_status) == ("ok", "caller_error", 400)
     assert "too long" in (rows[1].error or "")

@@ -44,7 +44,7 @@ def test_the_table_has_what_is_claimed_what_holds_since_when_and_how_often(now: 
     store = open_store(f"sqlite:///{store_at}")
     store.write(tests)
     store.close()
-    card = page().partition("does it do what it claims?")[2]
+    card = page().partition("what the catalog claims, and what tests found")[2]
     events = page("Reliability").partition("Events")[2]
     assert "tool callsyes▼ fails" in card
     assert "2 of 424 h agono tool call was made" in card
