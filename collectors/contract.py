@@ -242,11 +242,12 @@ class Pace:
 
 @dataclass(frozen=True)
 class DayOfChecks:
-    """The requests of a target's checks in a day, and the profile that gives their size; `prompt_tokens`: of longer
-    prompts.
+    """The requests of a target's checks in a usual day and in the busiest one, and the profile that gives their size;
+    `prompt_tokens`: of longer prompts.
     """
 
     requests: float
+    most_requests: float
     profile: str
     prompt_tokens: int | None = None
 
@@ -258,7 +259,7 @@ class CheckCollector:
 
     `pace` is called once a run, and when the catalog changed; `plan` when a check is due, in the thread that may read
     the store: the function that it returns runs in another. `failed_row`: the row of a check that Uptoken failed to
-    make. `day`: a usual day of a target whose catalog states a context of so many tokens.
+    make. `day`: the days of a target whose catalog states a context of so many tokens.
     """
 
     pace: Callable[[RowReader | None, ProbeTarget, str, int], Pace]
