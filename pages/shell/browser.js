@@ -2,7 +2,7 @@
 //   - hovering a chart of a time window marks the same moment in the others
 //   - dragging over one asks the server for that range, a double click for the range before
 //   - the browser's Back returns to the state before a control was changed
-//   - a click on a state or an uptime asks the server to explain it
+//   - a click on a state or an uptime asks the server to explain it, and one on a column's head to sort by it
 //   - tooltips that keyboards and fingers reach, buttons that copy, and charts saved as PNG
 // Streamlit calls the function below repeatedly; the listeners are added once.
 
@@ -129,6 +129,21 @@ function tooltips() {
   });
 }
 
+// -- the focus stays on a button or link when its part of the page is refreshed
+
+function keepFocus() {
+  let held = null; // only what a keyboard reached: a tooltip comes with the focus
+  const isHeld = (element) => element.closest(".u") && element.matches(":focus-visible");
+  document.addEventListener("focusin", (event) => (held = isHeld(event.target) ? event.target : null));
+  const isTwin = (other) =>
+    other.dataset.why === held.dataset.why && other.dataset.sort === held.dataset.sort && other.href === held.href;
+  new MutationObserver(() => {
+    if (!held || held.isConnected || document.activeElement !== document.body) return;
+    const twin = [...document.querySelectorAll(`.u ${held.tagName}`)].find(isTwin);
+    if (twin) twin.focus({ preventScroll: true });
+  }).observe(document.body, { childList: true, subtree: true });
+}
+
 // -- copying, and saving charts
 
 async function copy(event) {
@@ -150,6 +165,15 @@ async function copy(event) {
     (code || item).textContent = label;
     if (item && item.closest(".u-menu")) item.closest(".u-menu").open = false;
   }, 1200);
+}
+
+// a menu opens to the left of its button's right edge, unless it would leave the screen there
+function keepOnScreen(event) {
+  const box = event.target.matches(".u-menu[open]") && event.target.lastElementChild;
+  if (!box) return;
+  box.style.translate = "";
+  const { left } = box.getBoundingClientRect();
+  if (left < 8) box.style.translate = `${8 - left}px`;
 }
 
 // the range in the page's address, for a chart without a time axis
@@ -205,11 +229,13 @@ async function savePng(button) {
   link.click();
 }
 
-// -- explaining a state or an uptime: loaded on a click
+// -- explaining a state or an uptime, and sorting by a column: the server does it on a click
 
-function askWhy(event, tell) {
-  const found = event.target.closest && event.target.closest("[data-why]");
-  if (found) tell("why", found.dataset.why);
+function ask(event, tell) {
+  for (const name of ["why", "sort"]) {
+    const found = event.target.closest && event.target.closest(`[data-${name}]`);
+    if (found) tell(name, found.dataset[name]);
+  }
 }
 
 export default function (component) {
@@ -217,11 +243,13 @@ export default function (component) {
     window.uptoken = {};
     keepHistory();
     tooltips();
+    keepFocus();
     const tell = (name, value) => window.uptoken.tell(name, value);
     document.addEventListener("pointermove", hover);
     document.addEventListener("pointerover", (event) => listen(event, tell));
     document.addEventListener("click", copy);
-    document.addEventListener("click", (event) => askWhy(event, tell));
+    document.addEventListener("toggle", keepOnScreen, true);
+    document.addEventListener("click", (event) => ask(event, tell));
   }
   window.uptoken.tell = component.setTriggerValue;
 }
