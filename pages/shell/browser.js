@@ -185,7 +185,7 @@ function pageRange() {
 }
 
 function rangeOf(chart) {
-  const x = chart._fullLayout.xaxis;
+  const x = chart && chart._fullLayout.xaxis;
   if (x && x.type === "date") {
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     return x.range.map((end) => String(end).slice(0, 16).replace("T", " ")).join(" to ") + ` (${zone})`;
@@ -197,14 +197,65 @@ function rangeOf(chart) {
 
 const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
+const source = (range) => `Source: Uptoken, ${location.host} · ${range} · saved ${new Date().toISOString().slice(0, 10)}`;
+
+function download(image, title) {
+  const link = document.createElement("a");
+  link.href = image;
+  link.download = `${title.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 80)}.png`;
+  link.click();
+}
+
+// a card that is drawn in HTML: its copy in an SVG, which a canvas takes as an image; nothing is loaded from outside
+async function saveFigure(button) {
+  const card = button.closest('.u-card, [class*="st-key-card_"]');
+  const { width } = card.getBoundingClientRect();
+  const copy = card.cloneNode(true);
+  copy.style.border = "0";
+  const saved = copy.querySelector(".u-png[data-figure]");
+  const [heading] = [...saved.parentElement.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE);
+  const title = button.dataset.figure;
+  heading.textContent = title;
+  for (const each of copy.querySelectorAll(".u-png")) each.remove();
+  const note = document.createElement("div");
+  note.className = "u q";
+  note.style.cssText = "padding:8px 20px 10px";
+  note.textContent = source(rangeOf());
+  const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]);
+  const style = document.createElement("style");
+  style.textContent = rules.filter((rule) => !(rule instanceof CSSFontFaceRule)).map((rule) => rule.cssText).join("\n");
+  const { fontSize, color, colorScheme } = getComputedStyle(card);
+  const frame = document.createElement("div");
+  frame.className = "stApp";
+  frame.style.cssText = `position:absolute;visibility:hidden;width:${width}px;font:${fontSize}/1.6 sans-serif;color:${color};color-scheme:${colorScheme};background:var(--u-card)`;
+  frame.append(copy, note);
+  document.body.append(frame); // to see how high it is: an image has no web fonts, and so other lines
+  const full = { width: Math.max(innerWidth, width), height: Math.ceil(frame.getBoundingClientRect().height) };
+  frame.remove();
+  frame.style.position = frame.style.visibility = "";
+  frame.prepend(style);
+  const xml = new XMLSerializer().serializeToString(frame);
+  // as wide as the window, because of the style sheet's media queries
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${full.width}" height="${full.height}"><foreignObject width="100%" height="100%">${xml}</foreignObject></svg>`;
+  const image = new Image();
+  image.src = `data:image/svg+xml,${encodeURIComponent(svg)}`;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [2 * Math.ceil(width), 2 * full.height];
+  const context = canvas.getContext("2d");
+  context.scale(2, 2);
+  context.drawImage(image, 0, 0);
+  download(canvas.toDataURL("image/png"), title);
+}
+
 async function savePng(button) {
+  if (button.dataset.figure) return saveFigure(button);
   const chart = document.querySelector(`.st-key-${button.dataset.chart} .js-plotly-plot`);
   if (!chart || !window.Plotly) return;
   const full = chart._fullLayout;
   const named = chart.closest("[aria-label]") || button.closest(".u-title");
   const title = (named.getAttribute("aria-label") || named.textContent).trim();
   const lines = title.match(new RegExp(`.{1,${Math.max(30, Math.floor(full.width / 7))}}(\\s|$)`, "g")) || [title];
-  const source = `Source: Uptoken, ${location.host} · ${rangeOf(chart)} · saved ${new Date().toISOString().slice(0, 10)}`;
   const above = 18 + 18 * lines.length;
   const note = (text, y, yanchor, yshift, size) => ({
     text, x: 0, xref: "paper", xanchor: "left", xshift: 10 - full._size.l, align: "left", showarrow: false,
@@ -219,14 +270,11 @@ async function savePng(button) {
     annotations: [
       ...(chart.layout.annotations || []),
       note(lines.map((line) => plain(line.trim())).join("<br>"), 1, "bottom", full._size.t + 6, 14),
-      note(plain(source), 0, "top", -full._size.b - 2, 11),
+      note(plain(source(rangeOf(chart))), 0, "top", -full._size.b - 2, 11),
     ],
   };
   const image = await window.Plotly.toImage({ data: chart.data, layout }, { format: "png", scale: 2, width: layout.width, height: layout.height });
-  const link = document.createElement("a");
-  link.href = image;
-  link.download = `${title.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 80)}.png`;
-  link.click();
+  download(image, title);
 }
 
 // -- explaining a state or an uptime, and sorting by a column: the server does it on a click
