@@ -57,7 +57,7 @@ def incidents_between(url: str, targets: Sequence[Target], since: int, until: in
     now = now_ms()
     names = {target.name for target in targets}
     rows = cache.incidents(url, tuple(names) if len(names) == 1 else (), since, until)
-    newest = {(p.target, p.location, p.profile): p for p in cache.newest(url)}
+    newest = cache.newest_by_series(url)
     listed = []
     for target in targets:
         series = (target.name, target.location, target.profile)

@@ -50,7 +50,7 @@ class _Store(Collector):
     def __init__(self, url: str) -> None:
         self._url = url
         self._targets = sorted(known(url), key=lambda target: (target.name, target.location))
-        self._newest = {(p.target, p.location, p.profile): p for p in cache.newest(url)}
+        self._newest = cache.newest_by_series(url)
         self._last_incidents = cache.last_incidents(url, (), cache.rounded(now_ms()) + 5_000)
         self._totals = totals(url)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from settings.base import Section
 from settings.durations import seconds
 from settings.mistake import Finding
 from settings.secrecy import keep_secret
@@ -61,10 +62,8 @@ def _off_or_seconds(value: Any) -> Any:
 Reminder = Annotated[Annotated[float, Field(le=30 * 86_400)] | None, BeforeValidator(_off_or_seconds)]
 
 
-class ChannelSection(BaseModel):
+class ChannelSection(Section):
     """`[[channel]]`: one way to a person or a program."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     type: ChannelType
@@ -116,10 +115,8 @@ def _example(kind: str) -> str:
     return _FORMS.get(kind, "ntfys://ntfy.example.com/topic")
 
 
-class AlertSection(BaseModel):
+class AlertSection(Section):
     """`[[alert]]`: what is sent to which channels."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     on: tuple[Kind, ...]
     targets: tuple[str, ...] = ()

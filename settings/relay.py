@@ -9,8 +9,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
+from settings.base import Section
 from settings.durations import seconds
 from settings.mistake import Finding
 
@@ -25,20 +26,16 @@ SUFFIXES = (":nitro", ":floor")
 _KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}")
 
 
-class RelaySection(BaseModel):
+class RelaySection(Section):
     """`[relay]`: who may use it, and what a key may spend in a day."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     keys_file: str | None = Field(None, min_length=1)
     keys_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     usd_per_day: Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)] | None = None
 
 
-class RouteSection(BaseModel):
+class RouteSection(Section):
     """`[[route]]`: a name that clients ask for, and the targets that serve it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(min_length=1, max_length=200)
     targets: tuple[str, ...] = Field(min_length=1)

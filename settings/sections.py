@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator
 
 from settings.alerts import AlertSection, ChannelSection
+from settings.base import Section
 from settings.durations import seconds
 from settings.maintenance import MaintenanceSection
 from settings.relay import RelaySection, RouteSection
@@ -87,12 +88,6 @@ NAMES_A_KEY = re.compile("auth|key|token|secret|cookie", re.IGNORECASE)
 
 
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
-
-
-class Section(BaseModel):
-    """A table of the file: no unknown keys, never changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
 class CollectorSection(Section):

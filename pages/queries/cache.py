@@ -94,6 +94,11 @@ def newest(url: str) -> list[Probe]:
     return [series.newest for series in store(url).series(_horizon())]
 
 
+def newest_by_series(url: str) -> dict[tuple[str, str, str], Probe]:
+    """The newest probe by target, location and profile."""
+    return {(probe.target, probe.location, probe.profile): probe for probe in newest(url)}
+
+
 @st.cache_resource(ttl=FRESH_S, max_entries=4, show_spinner=False)
 def first_at(url: str) -> dict[str, int]:
     """When each target was first probed (milliseconds UTC)."""
@@ -349,8 +354,7 @@ def probe_at(url: str, name: str, location: str, profile: str, at: int) -> Probe
 
 def newest_of(url: str, target: Target) -> Probe | None:
     """The newest probe of a target at its place, of the profile that decides its uptime."""
-    series = (target.name, target.location, target.profile)
-    return next((p for p in newest(url) if (p.target, p.location, p.profile) == series), None)
+    return newest_by_series(url).get((target.name, target.location, target.profile))
 
 
 @st.cache_data(ttl=10, max_entries=8, show_spinner=False)

@@ -50,6 +50,38 @@ class Gaps:
 
 
 @dataclass(frozen=True)
+class Fleet:
+    """The incidents and states of targets, by series: read for all at once, when the first one is asked for."""
+
+    url: str
+    targets: tuple[Target, ...]
+    since: int
+    until: int
+    read_until: int
+    now: int
+
+    @cached_property
+    def incidents(self) -> dict[tuple[str, str, str], list[Incident]]:
+        """Those that the range has a part of."""
+        kept = defaultdict(list)
+        for row in cache.incidents(self.url, _names(self.targets), self.since, self.read_until):
+            kept[row.target, row.location, row.profile].append(row)
+        newest = cache.newest_by_series(self.url)
+        found = {}
+        for target in self.targets:
+            series = _series(target)
+            all_of_them = incidents(kept[series], newest.get(series), self.now, target.every_s)
+            found[series] = incidents_in(all_of_them, self.since, self.until)
+        return found
+
+    @cached_property
+    def states(self) -> dict[tuple[str, str, str], TargetState]:
+        """What they are now."""
+        states = target_states(self.url, list(self.targets), self.now)
+        return {_series(target): state for target, state in zip(self.targets, states, strict=True)}
+
+
+@dataclass(frozen=True)
 class TargetHistory:
     """How one target at one location did in a range. `since` and `until` are what the store can tell of it; a live
     range ends `now` (all in milliseconds UTC).
@@ -62,10 +94,18 @@ class TargetHistory:
     now: int
     first_at: int
     rollups: list[Rollup]
-    incidents: list[Incident]
-    """Those that the range has a part of."""
-    state: TargetState
-    """What it is now."""
+    fleet: Fleet
+    """All targets that were asked for with it."""
+
+    @property
+    def incidents(self) -> list[Incident]:
+        """Those that the range has a part of."""
+        return self.fleet.incidents[_series(self.target)]
+
+    @property
+    def state(self) -> TargetState:
+        """What it is now."""
+        return self.fleet.states[_series(self.target)]
 
     @property
     def asked_since(self) -> int:
@@ -209,35 +249,26 @@ def target_histories(
 ) -> list[TargetHistory]:
     """How targets did, in their order. `coarse` rows are fewer, for long ranges; `parts` of a bar each are told."""
     until = now if window.is_live else window.until
-    names = _names(targets)
     ended = cache.rounded(until) + 5_000 if window.is_live else until
     told, rollups = _rollups(url, tuple(targets), window.since, ended, window.is_live, parts, coarse)
     mine: dict[tuple[str, str], list[Rollup]] = defaultdict(list)
     for rollup in rollups:
         mine[rollup.target, rollup.location].append(rollup)
-    kept = defaultdict(list)
-    for row in cache.incidents(url, names, told.since, ended):
-        kept[row.target, row.location, row.profile].append(row)
-    newest = {(p.target, p.location, p.profile): p for p in cache.newest(url)}
+    fleet = Fleet(url, tuple(targets), told.since, until, ended, now)
     first_at = cache.first_at(url)
-    found = []
-    for target, state in zip(targets, target_states(url, targets, now), strict=True):
-        series = (target.name, target.location, target.profile)
-        in_range = incidents(kept[series], newest.get(series), now, target.every_s)
-        found.append(
-            TargetHistory(
-                url=url,
-                target=target,
-                since=told.since,
-                until=until if window.is_live else told.until,
-                now=now,
-                first_at=first_at.get(target.name, now),
-                rollups=mine[target.name, target.location],
-                incidents=incidents_in(in_range, told.since, until),
-                state=state,
-            )
+    return [
+        TargetHistory(
+            url=url,
+            target=target,
+            since=told.since,
+            until=until if window.is_live else told.until,
+            now=now,
+            first_at=first_at.get(target.name, now),
+            rollups=mine[target.name, target.location],
+            fleet=fleet,
         )
-    return found
+        for target in targets
+    ]
 
 
 def fleet_bars(histories: Sequence[TargetHistory], most: int = BARS) -> list[status_bars.Bar]:
@@ -253,10 +284,10 @@ def fleet_bars(histories: Sequence[TargetHistory], most: int = BARS) -> list[sta
 def target_states(url: str, targets: list[Target], now: int) -> list[TargetState]:
     """What each of the targets is now (milliseconds UTC), in their order."""
     last = cache.last_incidents(url, _names(targets), cache.rounded(now) + 5_000)
-    newest = {(p.target, p.location, p.profile): p for p in cache.newest(url)}
+    newest = cache.newest_by_series(url)
     states = []
     for target in targets:
-        series = (target.name, target.location, target.profile)
+        series = _series(target)
         probe = newest.get(series)
         listed = incidents(last.get(series, []), probe, now, target.every_s)
         states.append(configured_state(target.state) or target_state(probe, listed, now, target.every_s))
@@ -285,6 +316,10 @@ def _rollups(
         return told, raw_rollups(store, names, told, lambda series: grids.get(series, other))
     ended = until + -until % HOUR_MS if is_live else told.until  # nothing lies behind now
     return told, rollups_of(store, _names(targets), Range(told.since, ended), coarse=coarse)
+
+
+def _series(target: Target) -> tuple[str, str, str]:
+    return (target.name, target.location, target.profile)
 
 
 def _names(targets: Sequence[Target]) -> tuple[str, ...]:

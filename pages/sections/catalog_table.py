@@ -18,7 +18,7 @@ from pages.queries import cache
 from pages.queries.target_history import target_histories
 from pages.queries.time_range import TimeRange
 from pages.sections import compare_targets
-from pages.shell.time_range import in_link
+from pages.shell.time_range import in_page_link
 from routing.workload import RequestEstimate, Workload, estimate_request
 from stats.catalog import CatalogModel, Filters, ModelMeasurement, catalog, measurements_by_model
 from store.clock import now_ms
@@ -214,5 +214,5 @@ def compare_link(url: str, picked: list[str]) -> None:
         str(COMPARE),
         label=f"Compare {len(picked)} models",
         icon=":material/compare_arrows:",
-        query_params={"with": [compare_targets.name_of(url, model) for model in picked], **in_link()},
+        query_params={"with": [compare_targets.name_of(url, model) for model in picked], **in_page_link()},
     )

@@ -16,7 +16,7 @@ from pages.components.copy_menu import BASE, PAGE, CopyItem, MenuLink, copy_menu
 from pages.queries import access, cache
 from pages.queries.time_range import TimeRange
 from pages.sections import compare_targets
-from pages.shell.time_range import in_link
+from pages.shell.time_range import in_page_link
 from store import Selection
 from store.clock import MINUTE_MS
 from store.formats import iso
@@ -55,7 +55,10 @@ def compare_link(url: str, name: str) -> None:
     pair = compare_targets.pair(url, name)
     if pair:
         st.page_link(
-            str(COMPARE), label="Compare", icon=":material/compare_arrows:", query_params={"with": pair, **in_link()}
+            str(COMPARE),
+            label="Compare",
+            icon=":material/compare_arrows:",
+            query_params={"with": pair, **in_page_link()},
         )
 
 

@@ -98,11 +98,14 @@ def _reliability(shown: Shown) -> None:
     places = sorted({t.location for t in cache.targets(url) if t.name == target.name and t.state != "removed"})
     if len(places) > 1:
         model_uptime.all_locations_card(url, target, places)
-    model_identity.identity_card(url, target)
-    model_capabilities.capabilities_card(url, target)
     model_events.events_card(url, target)
     with theme.card("last", "Last probes", f"the newest {model_probes.SHOWN}, all profiles"):
         st.html(model_probes.last_probes(url, target, now_ms(), time_range.zone()))
+
+
+def _checks(shown: Shown) -> None:
+    model_identity.identity_card(shown.url, shown.target)
+    model_capabilities.capabilities_card(shown.url, shown.target)
 
 
 def _api(shown: Shown) -> None:
@@ -115,6 +118,7 @@ TABS: dict[str, Callable[[Shown], None]] = {
     "Usage": _usage,
     "Traffic": _traffic,
     "Reliability": _reliability,
+    "Checks": _checks,
     "API": _api,
 }
 TAB_OF_OLD_LINKS = {

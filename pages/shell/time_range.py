@@ -135,6 +135,11 @@ def in_link() -> dict[str, str]:
     return ({"range": chosen} if chosen != DEFAULT else {}) | moments
 
 
+def in_page_link() -> dict[str, str]:
+    """`in_link` for `st.page_link`, which itself adds the range, as all values of widgets bound to the address."""
+    return {name: value for name, value in in_link().items() if name != "range"}
+
+
 def around(since: int, until: int) -> dict[str, str]:
     """What a link carries to show a range of moments (milliseconds UTC) with as much before and after it, half an hour
     at least.

@@ -64,6 +64,11 @@ VIEWS: dict[str, Draw] = {
     **{f"model Troubled, {chosen}": page("model.py", target="Troubled", range=chosen) for chosen in RANGES[1:]},
     "model Troubled, a past range": page("model.py", target="Troubled", **PAST),
     "model Both places, from Perth": page("model.py", target="Both places", location="Perth", range="7 d"),
+    **{
+        f"model {name}, {tab}": page("model.py", target=name, range="7 d", tab=tab)
+        for name in ("Troubled", "Both places")
+        for tab in ("Providers", "Usage", "Traffic", "Reliability", "Checks")
+    },
     "model Both places, own usage": page("model.py", target="Both places", activity_of="Your account"),
     "comparison": compared("Both places", "Troubled", "Speed alone", "Same b", range="7 d"),
     "comparison of providers, a past range": compared("Gemma 3 4B, Provider A", "Gemma 3 4B, Provider B", **PAST),

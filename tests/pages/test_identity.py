@@ -30,7 +30,7 @@ def page_of(store_at: Path, checked: CheckedTarget | None, range: str = "7 d") -
         store = open_store(f"sqlite:///{store_at}")
         store.write([*checked.checks, *checked.epochs.values()])
         store.close()
-    app = open_page("model.py", target="Steady", range=range, tab="Reliability")
+    app = open_page("model.py", target="Steady", range=range, tab="Checks")
     assert not app.exception
     return text(html(app)), app
 
@@ -68,7 +68,8 @@ def test_a_change_is_said_with_its_moment_its_distance_and_its_first_tokens_and_
     assert "changed: 1.00 nat from before, as other weights or another prompt would." in page
     assert "“Changed” is not “worse”" in page
     assert "The likeliest first tokens" in page
-    assert "identity changed" in page.partition("Events")[2]
+    reliability = open_page("model.py", target="Steady", range="7 d", tab="Reliability")
+    assert "identity changed" in text(html(reliability)).partition("Events")[2]
 
 
 def test_a_return_says_what_it_is_back_to(now: int, store_at: Path) -> None:
@@ -105,7 +106,7 @@ def test_another_location_has_a_card_of_its_own(now: int, store_at: Path) -> Non
     store.write([target("Steady", updated_at=now, location="there")])
     store.close()
     page_of(store_at, checked)
-    app = open_page("model.py", target="Steady", location="there", range="7 d", tab="Reliability")
+    app = open_page("model.py", target="Steady", location="there", range="7 d", tab="Checks")
     assert HOW in text(html(app))
 
 

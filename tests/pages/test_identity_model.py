@@ -60,7 +60,7 @@ class Collected:
 
     def page(self) -> str:
         st.cache_resource.clear()  # a minute has passed
-        app = open_page("model.py", target="g", range="1 h", tab="Reliability")
+        app = open_page("model.py", target="g", range="1 h", tab="Checks")
         assert not app.exception
         return text(html(app))
 
