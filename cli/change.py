@@ -65,7 +65,8 @@ def remove(
 ) -> int:
     """Remove a target from targets.toml: it is no longer probed, and its history stays (delete removes that).
 
-    Comments around it are kept. Where a [[route]], [[alert]] or [[maintenance]] names it, remove the name there first.
+    Comments around it are kept. Where a [[route]], [[alert]], [[maintenance]] or [[workload]] names it, remove the name
+    there first.
     """
     from cli.questions import can_ask, confirm
     from settings.editing import config_path

@@ -215,6 +215,7 @@ def _checks(state: SchedulerState, target: ProbeTarget) -> str:
         parts.append(
             f"{name} checks take {count:,.0f} requests on a usual day" + (f", at most ${usd:.4f}" if usd else "")
         )
+        parts += dict.fromkeys(day.note for day in days if day.note)
     return "; ".join(parts)
 
 

@@ -102,7 +102,7 @@ def day(target: ProbeTarget, context_tokens: int | None) -> list[DayOfChecks]:
 
 def _days(times: float, requests: int, profile: str, prompt_tokens: int | None = None) -> DayOfChecks:
     """Of tests so many times a day; what is rarer than that is all in one day."""
-    return DayOfChecks(times * requests, ceil(times) * requests, profile, prompt_tokens)
+    return DayOfChecks(times * requests, profile, prompt_tokens, busiest=ceil(times) * requests)
 
 
 # -- what is known

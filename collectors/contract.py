@@ -6,6 +6,7 @@ nothing that a collector is given lets it change that.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from store.horizon import as_of, horizon
 from store.identity_tables import IdentityCheck
 from store.protocol import Selection
 from store.schema import USAGE, Adaptation, Certificate, Probe, Row, Table
+from store.workload_tables import WorkloadRequest
 
 if TYPE_CHECKING:  # `requests` takes 0.13 s to import: a run with nothing due does without
     from collectors.http.connection import ProbeConnection
@@ -210,7 +212,8 @@ class Send(Protocol):
 @dataclass(frozen=True)
 class CheckTask:
     """One check of one target. `send` sends one of its requests, whose profile limits the output tokens, and books the
-    cost; it raises SkippedError while the target rests, and when the budget has no room.
+    cost; it raises SkippedError while the target rests, and when the budget has no room. `price`: null when unknown;
+    `context_tokens`: as a catalog states them.
     """
 
     target: ProbeTarget
@@ -219,6 +222,8 @@ class CheckTask:
     cost_usd: Callable[[Exchange, int], float | None]
     changes: list[Change] = field(default_factory=list)
     is_routed: bool = False
+    price: Price | None = None
+    context_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -243,13 +248,19 @@ class Pace:
 @dataclass(frozen=True)
 class DayOfChecks:
     """The requests of a target's checks in a usual day and in the busiest one, and the profile that gives their size;
-    `prompt_tokens`: of longer prompts.
+    `prompt_tokens`: of longer prompts. `note`: what the person who configured them should know.
     """
 
     requests: float
-    most_requests: float
     profile: str
     prompt_tokens: int | None = None
+    note: str | None = None
+    busiest: float | None = None
+
+    @property
+    def most_requests(self) -> float:
+        """In the busiest day; what is rarer than daily is all in one."""
+        return math.ceil(self.requests) if self.busiest is None else self.busiest
 
 
 @dataclass(frozen=True)
@@ -269,7 +280,7 @@ class CheckCollector:
     prepare: Callable[[], None] = lambda: None
 
 
-SLOT_ROWS = (Probe, IdentityCheck, CapabilityTest)
+SLOT_ROWS = (Probe, IdentityCheck, CapabilityTest, WorkloadRequest)
 """The rows that decide a slot, whatever their outcome."""
 Collector = PeriodicCollector | ProbeCollector | CheckCollector
 

@@ -81,7 +81,7 @@ def day(target: ProbeTarget, _context_tokens: int | None = None) -> list[DayOfCh
     if target.identity_every_s is None:
         return []
     requests = 86_400 / target.identity_every_s * len(PROMPTS)
-    return [DayOfChecks(requests, LEARNING_TIMES * requests, NAME)]
+    return [DayOfChecks(requests, NAME, busiest=LEARNING_TIMES * requests)]
 
 
 # -- what is known

@@ -8,6 +8,7 @@ from decimal import Decimal
 from collectors.http.adaptations import Change
 from collectors.http.prompt import PROMPT_TOKENS, PROMPT_TOKENS_AT_MOST
 from collectors.request import most_output_tokens
+from collectors.workload_prompts import most_tokens
 from routing.prices import FREE, Price, highest_cost, is_of_provider, listed_price
 from settings.targets import Config, ProbeTarget
 from store.schema import Endpoint, Model
@@ -76,8 +77,16 @@ def max_probe_cost(
     """
     if price is None:
         price = _with_own_parts(FREE if target.is_loopback else ASSUMED, target)
-    prompt_tokens = prompt_tokens or PROMPT_TOKENS.get(profile, PROMPT_TOKENS_AT_MOST)
+    prompt_tokens = prompt_tokens or _prompt_tokens(target, profile)
     return highest_cost([price, *others], prompt_tokens, most_output_tokens(target, profile, changes))
+
+
+def _prompt_tokens(target: ProbeTarget, profile: str) -> int:
+    """More than a prompt of a profile takes; of workloads the largest."""
+    given = [size for one in target.workloads for size in (*one.input_tokens, one.prefix_tokens or 0)]
+    if profile == "workloads" and given:
+        return most_tokens(max(given))
+    return PROMPT_TOKENS.get(profile, PROMPT_TOKENS_AT_MOST)
 
 
 def _with_own_parts(price: Price, target: ProbeTarget) -> Price:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from collectors import capabilities, catalog, endpoint_stats, identity, local_servers, probe, usage
+from collectors import capabilities, catalog, endpoint_stats, identity, local_servers, probe, usage, workloads
 from collectors.contract import CheckCollector, Collector, PeriodicCollector, ProbeCollector
 
 COLLECTORS: dict[str, Collector] = {
@@ -19,6 +19,7 @@ COLLECTORS: dict[str, Collector] = {
     capabilities.NAME: CheckCollector(
         capabilities.pace, capabilities.plan, capabilities.failed_row, capabilities.day, probe.prepare
     ),
+    workloads.NAME: CheckCollector(workloads.pace, workloads.plan, workloads.failed_row, workloads.day, probe.prepare),
 }
 
 

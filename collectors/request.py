@@ -57,11 +57,17 @@ def request_spec(target: ProbeTarget, profile: str, prompt: str) -> RequestSpec:
     return RequestSpec(
         model=target.model,
         prompt=prompt,
-        max_tokens=min(MAX_TOKENS[profile], target.max_tokens),
+        max_tokens=min(_output_tokens(target, profile), target.max_tokens),
         stream=_streams(target),
         provider=target.provider,
         reasoning_effort=target.reasoning_effort,
     )
+
+
+def _output_tokens(target: ProbeTarget, profile: str) -> int:
+    """The output limit of a profile; of workloads the largest, which is what one may cost."""
+    given = [one.output_tokens for one in target.workloads] if profile == "workloads" else []
+    return max(given, default=MAX_TOKENS[profile])
 
 
 def adapted_body(target: ProbeTarget, body: dict[str, Any], changes: list[Change]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import streamlit as st
 from charts import median_lines as charts
 from pages.components import theme
 from pages.queries import source
-from pages.sections import compare_identity, compare_table, compare_targets
+from pages.sections import compare_identity, compare_table, compare_targets, compare_workloads
 from pages.shell import empty_states, time_range
 from store.clock import now_ms
 
@@ -49,5 +49,7 @@ if any(column.history is not None for column in columns):
             key="speed_chart",
             alt=f"Median output speed of {', '.join(picked)} {chosen.words}",
         )
-compare_identity.distances_card(url, [column.target for column in columns if column.target is not None])
+targets = [column.target for column in columns if column.target is not None]
+compare_workloads.ladders_card(url, targets, chosen)
+compare_identity.distances_card(url, targets)
 st.caption("The URL of this page reproduces this view: targets, request size and time range.")

@@ -64,7 +64,7 @@ def side_by_side() -> None:
                 key="field_chart",
                 alt=overview_summary.describe_points(points),
             )
-    with right, theme.card("costs", "Cost by target", "of the probes, in USD, by UTC day"):
+    with right, theme.card("costs", "Cost by target", "of probes and checks, in USD, by UTC day"):
         st.html(overview_summary.costs(spending))
 
 

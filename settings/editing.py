@@ -21,7 +21,7 @@ from typing import Any
 from settings.target_blocks import UnusualFileError
 from settings.targets import DEFAULT_PATH, Config, ConfigError, parse
 
-_NAME_TARGETS = ("route", "maintenance", "alert")
+_NAME_TARGETS = ("route", "maintenance", "workload", "alert")
 """Sections with a list of targets' names."""
 _HINTS = {
     errno.EBUSY: "a file that is mounted by itself cannot be replaced; mount its folder, or edit it outside",

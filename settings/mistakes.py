@@ -26,7 +26,7 @@ _NEEDED = {
     "to": "the names of the channels that get it",
     "type": "webhook, smtp or apprise",
 }
-_TOLD_APART_BY = {"target": "name", "route": "model", "maintenance": "name", "channel": "name"}
+_TOLD_APART_BY = {"target": "name", "route": "model", "maintenance": "name", "channel": "name", "workload": "name"}
 """Of sections that there are several of, the key that tells them apart, where there is one."""
 _KEYS = {"": list(SECTIONS), **{name: list(model.model_fields) for name, model in SECTIONS.items()}}
 

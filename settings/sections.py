@@ -16,6 +16,7 @@ from settings.maintenance import MaintenanceSection
 from settings.relay import RelaySection, RouteSection
 from settings.request_settings import checked_body, checked_headers, checked_key_header, checked_params
 from settings.secrecy import looks_secret
+from settings.workloads import WorkloadSection
 
 FREE_EVERY_S = 1_800.0
 
@@ -195,6 +196,7 @@ class File(Section):
     relay: RelaySection | None = None
     route: tuple[RouteSection, ...] = ()
     maintenance: tuple[MaintenanceSection, ...] = ()
+    workload: tuple[WorkloadSection, ...] = ()
     channel: tuple[ChannelSection, ...] = ()
     alert: tuple[AlertSection, ...] = ()
 

@@ -40,6 +40,7 @@ from settings.sections import (
     TargetSection,
     checked_url,
 )
+from settings.workloads import Workload, workload_findings, workloads_of
 
 DEFAULT_PATH = Path("targets.toml")
 
@@ -92,6 +93,8 @@ class ProbeTarget:
     """How often it is tested for what it claims to do; null: never."""
     context_every_s: float | None = None
     """How often with a prompt that fills its context."""
+    workloads: tuple[Workload, ...] = ()
+    """The prompts of several sizes by which it is measured."""
 
     @property
     def waits_for_key(self) -> bool:
@@ -194,7 +197,12 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     _refuse_unsendable(file, targets, management_key)
     enabled = {target.name: target for target in targets if target.enabled}
     names = [target.name for target in targets]
-    findings = [*route_findings(file.route, names, enabled), *alert_findings(file.channel, file.alert, names)]
+    tags = {tag for target in targets for tag in target.tags}
+    findings = [
+        *route_findings(file.route, names, enabled),
+        *workload_findings(file.workload, names, tags),
+        *alert_findings(file.channel, file.alert, names),
+    ]
     if wrong := [f"{place_of(path, line_of(text, found.place))}: {found.sentence}" for found in findings]:
         raise ConfigError("\n".join(wrong))
     relay = _relay(file, text, path, environment)
@@ -336,6 +344,7 @@ def _filled(section: TargetSection, file: File, folder: Path, environment: Mappi
         identity_every_s=_every_s_if_free(section, "identity", IDENTITY_EVERY_S),
         capabilities_every_s=_every_s_if_free(section, "capabilities", CAPABILITIES_EVERY_S),
         context_every_s=_context_every_s(section),
+        workloads=workloads_of(file.workload, section.name, section.tags),
     )
 
 

@@ -23,6 +23,7 @@ _GUESSES: dict[str, dict[str, str]] = {
         "openrouter": "router open_router catalog",
         "relay": "gateway",
         "maintenance": "maintenances maintenance_window maintenance_windows downtime downtimes silence silences",
+        "workload": "workloads load loads scenario scenarios load_test benchmark benchmarks ladder",
         "route": "routes routing alias aliases model_alias model_aliases model_group model_groups router_settings",
         "channel": "channels notification notifications notify notifier notifiers receiver receivers alerting webhook "
         "webhooks integrations contacts",
@@ -130,6 +131,17 @@ _GUESSES: dict[str, dict[str, str]] = {
         "for": "duration length lasts minutes hours",
         "time_zone": "timezone tz zone",
     },
+    "workload": {
+        "name": "title id",
+        "targets": "target models model endpoints names",
+        "tags": "tag labels label groups group",
+        "input_tokens": "input inputs prompt prompts prompt_tokens context contexts context_tokens sizes size "
+        "input_sizes prompt_sizes input_length input_lengths isl num_input_tokens",
+        "output_tokens": "output completion_tokens max_tokens max_completion_tokens output_length osl "
+        "num_output_tokens max_new_tokens",
+        "every": "interval period frequency schedule cron refresh",
+        "prompt_cache": "cache caching prompt_caching prefix_cache prefix_caching cached cache_prompt",
+    },
     "channel": {
         "name": "title label id",
         "type": "kind provider service",
@@ -167,6 +179,7 @@ _NOTES = {
     "confirm_after": "A failed probe is repeated once, this long after it",
     "target": "Each one starts with a line [[target]]",
     "route": "Each one starts with a line [[route]]",
+    "workload": "Each one starts with a line [[workload]]",
     "channel": "Each one starts with a line [[channel]]",
     "alert": "Each one starts with a line [[alert]]",
     "url_env": "It names the environment variable that holds the URL",

@@ -1,4 +1,4 @@
-"""What the probes cost: today, this month, and projected for the month."""
+"""What probes and checks cost: today, this month, and projected for the month."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from store.check_spending import CheckSpending
 from store.clock import DAY_MS
 from store.rollups import PICO, Rollup
 
@@ -38,17 +39,25 @@ def costs_begin_at(now: int) -> int:
     return min(month_began(now), now - now % DAY_MS - 7 * DAY_MS)
 
 
-def costs(days_used: Iterable[Rollup], now: int) -> list[Cost]:
-    """By target, the most expensive first, from daily roll-ups with `COST_COUNTS` since `costs_begin_at`."""
+def costs(days_used: Iterable[Rollup], now: int, checks: Iterable[CheckSpending] = ()) -> list[Cost]:
+    """By target, the most expensive first, from daily roll-ups of probes with `COST_COUNTS`, and from checks, both
+    since `costs_begin_at`.
+    """
     today, month = now - now % DAY_MS, month_began(now)
     days: dict[str, dict[int, float]] = {}
     unpriced: dict[str, int] = {}
-    for used in days_used:
-        name, day = used.target, used.began
+
+    def add(name: str, day: int, usd: float, at_unknown_cost: int) -> None:
         by_day = days.setdefault(name, {})
-        by_day[day] = by_day.get(day, 0.0) + used["cost_pusd"] / PICO
+        by_day[day] = by_day.get(day, 0.0) + usd
         if day >= month:
-            unpriced[name] = unpriced.get(name, 0) + used["unpriced"]
+            unpriced[name] = unpriced.get(name, 0) + at_unknown_cost
+
+    for used in days_used:
+        add(used.target, used.began, used["cost_pusd"] / PICO, used["unpriced"])
+    for check in checks:
+        spent = check.spending
+        add(spent.target, check.day, spent.cost_usd, spent.unpriced_requests)
     result = [
         Cost(
             name,

@@ -286,9 +286,9 @@ class ClickHouseStore:
     def kept_since(self) -> int:
         return kept_since(self._database)
 
-    def prune(self, before: int) -> int:
+    def prune(self, before: int, checks_before: int | None = None) -> int:
         with self._database.errors("write"):
-            return prune(self._database, before)
+            return prune(self._database, before, checks_before)
 
     def remove_from(self, moment: int, now: int) -> int:
         with self._database.errors("write"):

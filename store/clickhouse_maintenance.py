@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from store.batches import KeyRange, Values
+from store.check_spending import CHECKS
 from store.clickhouse_database import Database
 from store.clickhouse_queries import count, select
 from store.clickhouse_schema import (
@@ -29,7 +30,7 @@ def kept_since(database: Database) -> int:
     return int(moment or 0)
 
 
-def prune(database: Database, before: int) -> int:
+def prune(database: Database, before: int, checks_before: int | None) -> int:
     """With `retention_days` in its URL the server prunes by itself, too."""
     boundary = before - before % DAY_MS
     if boundary > kept_since(database):
@@ -40,11 +41,18 @@ def prune(database: Database, before: int) -> int:
     pruned = 0
     attempts, reports = "started_at < {before:Int64}", "seen_at < {before:Int64}"
     for name, condition in (("probes", old), ("requests", attempts), ("endpoint_stats", reports)):
-        [(rows,)] = database.rows(f"SELECT count() FROM {database.name(name)} WHERE {condition}", {"before": boundary})
-        if rows:
-            database.delete(name, condition, before=boundary)
-        pruned += int(rows)
+        pruned += _prune_rows(database, name, condition, boundary)
+    if checks_before is not None:
+        for table in CHECKS:
+            pruned += _prune_rows(database, table.name, attempts, checks_before - checks_before % DAY_MS)
     return pruned
+
+
+def _prune_rows(database: Database, name: str, condition: str, before: int) -> int:
+    [(rows,)] = database.rows(f"SELECT count() FROM {database.name(name)} WHERE {condition}", {"before": before})
+    if rows:
+        database.delete(name, condition, before=before)
+    return int(rows)
 
 
 def remove_from(database: Database, moment: int, now: int) -> int:

@@ -281,6 +281,38 @@ def m015_capabilities(connection: apsw.Connection) -> None:
     )
 
 
+def m016_workloads(connection: apsw.Connection) -> None:
+    """Requests with prompts of several sizes."""
+    connection.execute(
+        """
+        CREATE TABLE workloads (
+            target TEXT NOT NULL,
+            started_at INTEGER NOT NULL,
+            location TEXT NOT NULL,
+            workload TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            input_tokens INTEGER NOT NULL,
+            outcome TEXT NOT NULL,
+            words INTEGER,
+            prompt_tokens INTEGER,
+            cached_tokens INTEGER,
+            completion_tokens INTEGER,
+            http_status INTEGER,
+            ttft_ms REAL,
+            total_ms REAL,
+            tokens_per_second REAL,
+            usd_per_million_input REAL,
+            usd_per_million_output REAL,
+            cost_usd REAL,
+            provider TEXT,
+            served_model TEXT,
+            error TEXT,
+            PRIMARY KEY (target, started_at, location, workload, kind, input_tokens)
+        ) STRICT, WITHOUT ROWID
+        """
+    )
+
+
 MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m001_first_tables,
     m002_endpoints,
@@ -297,6 +329,7 @@ MIGRATIONS: tuple[Callable[[apsw.Connection], None], ...] = (
     m013_alerts,
     m014_identity,
     m015_capabilities,
+    m016_workloads,
 )
 FIRST_WITH_BLOCKS = 6
 

@@ -59,9 +59,10 @@ class Maintenance(Protocol):
     left.
     """
 
-    def prune(self, before: int) -> int:
-        """Delete raw probes and endpoint reports of the UTC days that ended by `before` (milliseconds UTC), a bounded
-        number at a time; returns how many went, 0 when there is nothing left to prune. Roll-ups stay.
+    def prune(self, before: int, checks_before: int | None = None) -> int:
+        """Delete raw probes and endpoint reports of the UTC days that ended by `before` (milliseconds UTC), and checks
+        of those that ended by `checks_before` (null: none), a bounded number at a time; returns how many went, 0 when
+        there is nothing left to prune. Roll-ups and epochs stay.
         """
 
     def kept_since(self) -> int:

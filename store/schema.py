@@ -422,7 +422,8 @@ BUDGETS = TABLES["budgets"]
 # after those above: the order of the tables is that in which they are exported
 import store.alert_tables  # noqa: E402  declares its tables for every importer of this module
 import store.capability_tables  # noqa: E402
-import store.identity_tables  # noqa: E402, F401
+import store.identity_tables  # noqa: E402
+import store.workload_tables  # noqa: E402, F401
 from store.target_tables import ADAPTATIONS as ADAPTATIONS  # noqa: E402
 from store.target_tables import CERTIFICATES as CERTIFICATES  # noqa: E402
 from store.target_tables import EXCLUSIONS as EXCLUSIONS  # noqa: E402

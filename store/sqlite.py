@@ -309,8 +309,8 @@ class SqliteStore:
         files = (self.path.with_name(self.path.name + ending) for ending in ("", "-wal", "-shm"))
         return sum(path.stat().st_size for path in files if path.exists())
 
-    def prune(self, before: int) -> int:
-        return self._in_transaction(lambda connection: prune(connection, before))
+    def prune(self, before: int, checks_before: int | None = None) -> int:
+        return self._in_transaction(lambda connection: prune(connection, before, checks_before))
 
     def compact(self, runs_before: int) -> int:
         """Free pages are given back from the file's end, in steps; in a file that was

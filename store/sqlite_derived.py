@@ -14,6 +14,7 @@ from typing import Any
 
 import apsw
 
+from store.check_spending import CHECKS
 from store.clock import DAY_MS
 from store.incidents import Event, find_incidents
 from store.outcomes import DOWN, UP
@@ -165,8 +166,8 @@ def kept_since(connection: apsw.Connection) -> int:
     return int(connection.execute("SELECT kept_since FROM upkeep").get)
 
 
-def prune(connection: apsw.Connection, before: int) -> int:
-    """Delete some of the rows from before the day that `before` lies in; returns how many went."""
+def prune(connection: apsw.Connection, before: int, checks_before: int | None) -> int:
+    """Delete some of the rows from before the days that these moments lie in; returns how many went."""
     boundary = before - before % DAY_MS
     connection.execute("UPDATE upkeep SET kept_since = max(kept_since, ?)", (boundary,))
     pruned = 0
@@ -179,6 +180,14 @@ def prune(connection: apsw.Connection, before: int) -> int:
         pruned += _delete(
             connection, "endpoint_stats", "model, seen_at, tag, source", model, boundary, AT_ONCE - pruned
         )
+    return pruned if checks_before is None else pruned + _prune_checks(connection, checks_before, AT_ONCE - pruned)
+
+
+def _prune_checks(connection: apsw.Connection, before: int, most: int) -> int:
+    pruned, boundary = 0, before - before % DAY_MS
+    for table in CHECKS:
+        for (target,) in list(connection.execute(f"SELECT DISTINCT target FROM {table.name}")):
+            pruned += _delete(connection, table.name, ", ".join(table.key), target, boundary, most - pruned)
     return pruned
 
 

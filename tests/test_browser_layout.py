@@ -21,7 +21,8 @@ SIX = "&".join(f"with={name}" for name, *_ in history.PROFILES).replace(" ", "+"
 SEEN = tuple(f"compare?{SIX}" if path == "compare" else path for path in VIEWS)
 DRAWN = f"() => document.querySelector('.u-fresh, iframe') && {RESTED}"
 CONTROLS = """a[href], button, input, textarea, select, [role=radio], [role=combobox], [role=tab], .u-fresh"""
-OVERLAPPING = """controls => {
+OVERLAPPING = """async controls => {
+    for (const _ of [1, 2]) await new Promise(requestAnimationFrame);  // what follows a change of the size is drawn
     const up = function* (at) { for (; at; at = at.parentElement) yield at; };
     const isFixed = one => [...up(one)].some(at => ['fixed', 'sticky'].includes(getComputedStyle(at).position));
     const clip = (box, by) => ({left: Math.max(box.left, by.left), right: Math.min(box.right, by.right),
@@ -84,7 +85,6 @@ def _at_all_widths(page: Page, path: str) -> list[str]:
     found = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 1_000})
-        page.wait_for_timeout(30)
         found += [f"{path or 'overview'} at {width}: {pair}" for pair in page.evaluate(OVERLAPPING, CONTROLS)]
     return found
 

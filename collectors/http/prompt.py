@@ -15,6 +15,7 @@ MAX_TOKENS: dict[str, int] = {
     "capabilities": 64,
     "capabilities_image": 16,
     "capabilities_context": 16,
+    "workloads": 128,
 }
 """Output tokens asked for. 16 is the least that some servers accept, and the least that makes a rate."""
 PROMPT_TOKENS_AT_MOST = 64

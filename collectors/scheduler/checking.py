@@ -145,6 +145,8 @@ class _CheckRun:
             lambda result, at: cost_of_exchange(target, price, result, at),
             list(state.changes(target)),
             is_routed(target, state.config),
+            price,
+            state.context_tokens(target),
         )
 
     def _send(self, request: ProbeRequest, profile: str, prompt_tokens: int | None = None) -> Exchange:

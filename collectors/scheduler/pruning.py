@@ -1,4 +1,4 @@
-"""Pruning raw probes that are older than the configuration keeps them, between ticks.
+"""Pruning raw probes and checks that are older than the configuration keeps them, between ticks.
 
 Age is counted from what has surely passed (`collectors.scheduler.clock`), whatever the clock says.
 """
@@ -15,6 +15,8 @@ from store.protocol import Compactable
 
 PRUNE_S = 0.1
 """How long pruning may take after a tick; the rest waits for the next one."""
+CHECKS_KEPT_DAYS = 400
+"""At least. Checks are few; what a target is compared with takes months where its interval is long."""
 RUNS_KEPT_MS = 30 * DAY_MS
 """Runs are kept one by one for so long, and by hour from then on."""
 
@@ -39,10 +41,11 @@ class Pruner:
         if passed is None:
             return
         before = passed - self.retention_days * DAY_MS
+        checks_before = passed - max(self.retention_days, CHECKS_KEPT_DAYS) * DAY_MS
         until = time.monotonic() + PRUNE_S
         try:
             while before // DAY_MS != self._pruned_day and time.monotonic() < until:
-                if not self._store.prune(before) and not self._compact(passed - RUNS_KEPT_MS):
+                if not self._store.prune(before, checks_before) and not self._compact(passed - RUNS_KEPT_MS):
                     self._pruned_day = before // DAY_MS
         except StoreError as problem:
             self._pruned_day = before // DAY_MS

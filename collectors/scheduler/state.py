@@ -24,11 +24,10 @@ from collectors.scheduler.shared_state import SharedState
 from routing.prices import Price
 from settings.targets import Config, ProbeTarget
 from store import Selection, Spending, Store
-from store.capability_tables import CAPABILITIES
+from store.check_spending import check_spending
 from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import horizon
-from store.identity_tables import IDENTITY_CHECKS
-from store.outcomes import MAY_BE_BILLED, UP
+from store.outcomes import UP
 from store.pending import pending_paths
 from store.rollups import SPENDING_COLUMNS, spending_of
 from store.schema import (
@@ -284,18 +283,9 @@ def _spent(store: Store | None, since: int) -> dict[str, list[Spending]]:
     for row in store.rollups("day", Selection(since, since + DAY_MS), SPENDING_COLUMNS):
         rows[row[1]].append(row)
     spent = {location: spending_of(location_rows) for location, location_rows in rows.items()}
-    columns = ("target", "location", "outcome", "requests", "cost_usd")
-    for table, profile in CHECKS.items():
-        for name, location, outcome, requests, usd in store.read(
-            table, Selection(since, since + DAY_MS), columns=columns
-        ):
-            unpriced = requests if usd is None and outcome in MAY_BE_BILLED else 0
-            spent.setdefault(location, []).append(Spending(name, profile, requests, usd or 0.0, unpriced))
+    for one in check_spending(store, Selection(since, since + DAY_MS)):
+        spent.setdefault(one.location, []).append(one.spending)
     return spent
-
-
-CHECKS = {IDENTITY_CHECKS: "identity", CAPABILITIES: "capabilities"}
-"""The tables of checks, whose requests count for the budget, and the profile whose price one of unknown cost has."""
 
 
 def _context_of(target: ProbeTarget, models: Iterable[Model]) -> int | None:

@@ -43,7 +43,7 @@ DEFINITIONS = {
     "ends with the next success.",
     "context": "The maximum number of tokens of a request and its response together, as the provider states it.",
     "price": "USD per million tokens, input and output, as the provider states it.",
-    "spent": "What the probes cost: the amount the provider billed, or its list price.",
+    "spent": "What probes and checks cost: the amount the provider billed, or its list price.",
     "lag": "How late the collector's own machine woke while a probe ran. Above 20 ms the probe's times are excluded.",
     "skipped": "Probes that were due and were not made: the budget or a quota was used up, the server asked for a "
     "pause, the previous probe was still running, or the process was suspended.",

@@ -18,6 +18,7 @@ from store import Selection, Spending, Store, StoreError, open_store
 from store.alert_tables import ALERTS, SILENCES, Alert, Silence
 from store.capability_tables import CAPABILITIES, TEST_COLUMNS, CapabilityTest
 from store.certificates import certificates as read_certificates
+from store.check_spending import CheckSpending, check_spending
 from store.clock import DAY_MS, HOUR_MS, now_ms
 from store.horizon import as_of, horizon, late_rows
 from store.identity_tables import EPOCH_COLUMNS, IDENTITY_EPOCHS, IdentityEpoch
@@ -49,6 +50,7 @@ from store.schema import (
     Usage,
 )
 from store.url import parse_store_url
+from store.workload_tables import WORKLOADS, WorkloadRequest
 
 FRESH_S = 4
 SINGLE_DAYS = 10
@@ -273,6 +275,20 @@ def capability_tests(
     return [test for test in tests if location in (None, test.location)]
 
 
+@st.cache_resource(ttl=60, max_entries=32, show_spinner=False)
+def workload_requests(url: str, name: str, location: str, since: int, until: int) -> list[WorkloadRequest]:
+    """The requests of a target's workloads in a range, from one location."""
+    rows = (WorkloadRequest(*row) for row in store(url).read(WORKLOADS, Selection(since, until, (name,))))
+    return [request for request in rows if request.location == location]
+
+
+@st.cache_data(ttl=60, max_entries=64, show_spinner=False)
+def has_workload_requests(url: str, name: str, location: str) -> bool:
+    """Whether a target was ever measured by a workload from a location."""
+    rows = store(url).read(WORKLOADS, Selection(targets=(name,)), columns=("location",), newest_first=True, limit=1_000)
+    return (location,) in rows
+
+
 @st.cache_resource(ttl=10, max_entries=4, show_spinner=False)
 def silences(url: str) -> list[Silence]:
     """Every silence, of now and of before, rows from the future left aside."""
@@ -318,14 +334,30 @@ def probes_by_day(url: str, now: int) -> dict[int, tuple[int, int]]:
 
 @st.cache_data(ttl=FRESH_S, max_entries=8, show_spinner=False)
 def spending(url: str, since: int, until: int) -> list[Spending]:
-    """Requests and cost by target, of whole days (UTC)."""
-    return spending_of(store(url).rollups("day", Selection(since, until), SPENDING_COLUMNS))
+    """Requests and cost of probes and checks by target, of whole days (UTC)."""
+    probes = spending_of(store(url).rollups("day", Selection(since, until), SPENDING_COLUMNS))
+    return [*probes, *(one.spending for one in _check_spending(url, since, until))]
+
+
+def _check_spending(url: str, since: int, until: int) -> list[CheckSpending]:
+    """By target: rows lie by target and time, so without names all of them would be looked through."""
+    names = tuple(sorted({target.name for target in targets(url)}))
+    return check_spending(store(url), Selection(since, until, names)) if names else []
+
+
+@st.cache_resource(ttl=600, max_entries=64, show_spinner=False)
+def _checks_of_day(url: str, day: int) -> list[CheckSpending]:
+    """What the checks of a day that is over spent."""
+    return _check_spending(url, day, day + DAY_MS)
 
 
 @st.cache_data(ttl=300, max_entries=4, show_spinner=False)
 def costs(url: str, now: int) -> list[Cost]:
-    """What the probes cost by target: today, this month, and what it will come to."""
-    return to_costs(days(store(url), COST_COUNTS, costs_begin_at(now)), now)
+    """What probes and checks cost by target: today, this month, and what it will come to."""
+    since, today = costs_begin_at(now), now - now % DAY_MS
+    checks = [check for day in range(since, today, DAY_MS) for check in _checks_of_day(url, day)]
+    checks += _check_spending(url, today, today + DAY_MS)
+    return to_costs(days(store(url), COST_COUNTS, since), now, checks)
 
 
 @st.cache_data(ttl=30, max_entries=24, show_spinner=False)

@@ -25,6 +25,7 @@ from pages.sections import (
     model_trends,
     model_uptime,
     model_usage,
+    model_workloads,
 )
 from pages.shell import sign_in, time_range
 from store.clock import now_ms
@@ -47,6 +48,7 @@ class Shown:
 
 def _performance(shown: Shown) -> None:
     model_trends.performance(shown.url, shown.target, shown.number)
+    model_workloads.workloads_card(shown.url, shown.target, shown.number)
 
 
 def _providers(shown: Shown) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from charts import identity, median_lines, percentile_bands, price_scatter, step_lines, tokens
+from charts import identity, median_lines, percentile_bands, price_scatter, prompt_sizes, step_lines, tokens
 from charts.axes import log_ticks
 from charts.palette import PALETTES
 from stats.catalog import catalog, group_points
@@ -14,7 +14,9 @@ from stats.identity_history import ScoreBand, TokenChance
 from stats.latency import bands
 from stats.tokens import tokens_per_day
 from stats.usage import by_day, shares
+from stats.workloads import ladder
 from store.rollups import Grid
+from store.workload_tables import WorkloadRequest
 from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe, usage
 from tests.stats.samples import told
 
@@ -197,3 +199,17 @@ def test_first_tokens_are_pairs_of_bars_and_white_space_can_be_seen() -> None:
     before, after = chart.data
     assert (list(before.x), list(before.y), list(after.y)) == (["␣the", "⏎&lt;b>"], [50, None], [25, 10])
     assert identity.token_chances([], LIGHT).layout.annotations[0].text == "no first tokens to compare"
+
+
+def test_the_ladder_is_logarithmic_with_a_tick_at_each_size_and_a_line_up_to_p95() -> None:
+    steps = ladder(
+        WorkloadRequest("t", NOON + n, "here", "ladder", "size", size, "ok", ttft_ms=float(size + n * 10))
+        for size in (100, 10_000)
+        for n in range(11)
+    )
+    chart = prompt_sizes.ttft_by_size({"ladder": steps}, LIGHT, {"ladder": 0})
+    [medians] = chart.data
+    assert (list(medians.x), list(medians.y)) == ([100, 10_000], [150, 10_050])
+    assert list(medians.error_y.array) == [pytest.approx(45), pytest.approx(45)]
+    assert (chart.layout.xaxis.type, list(chart.layout.xaxis.ticktext)) == ("log", ["100", "10,000"])
+    assert not prompt_sizes.ttft_by_size({}, LIGHT, {}).data

@@ -94,7 +94,8 @@ class CliFixture:
         """As `run`, in this process: for the many variants of what a real process shows in another test. What it knows
         as a secret from earlier calls is forgotten first: else it would be hidden wherever it is said.
         """
-        out, err = io.StringIO(), io.StringIO()
+        out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)  # an export writes bytes
+        err = io.StringIO()
         with pytest.MonkeyPatch.context() as here, redirect_stdout(out), redirect_stderr(err):
             here.chdir(self.folder)
             for name, value in self.environment.items():
@@ -106,7 +107,7 @@ class CliFixture:
                 here.setattr(secrecy, name, nothing)
             with pytest.raises(SystemExit) as ended:
                 main()
-        return int(ended.value.code or 0), out.getvalue(), err.getvalue()
+        return int(ended.value.code or 0), out.buffer.getvalue().decode(), err.getvalue()
 
     def probes(self) -> list[Probe]:
         try:

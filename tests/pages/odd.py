@@ -28,6 +28,7 @@ from store.schema import (
     Run,
     Usage,
 )
+from store.workload_tables import WorkloadRequest
 from tests.factories import DAY, HOUR, MINUTE, SECOND, attempt, model, probe, target
 
 DAYS = 2.2
@@ -175,6 +176,14 @@ def _checked(now: int) -> Iterator[Row]:
             "Both places", now - n * HOUR - 17, ("Oslo", "Perth")[n % 2], what, verdict, "ok", n % 4,
             (None, True, False)[n % 5 % 3], None if verdict == "holds" else words[n % 3], PROVIDERS[n % 3],
             200, 40 + n, None if n % 7 else 8, None if n % 4 else 1e-6, HOSTILE if n % 11 == 0 else None,
+        )  # fmt: skip
+        kind, size = (("size", 100), ("size", 10_000), ("first", 5_000), ("again", 5_000))[n % 4]
+        outcome = ("ok", "ok", "timeout", "ok", "skipped")[n % 5]
+        yield WorkloadRequest(
+            "Both places", now - n // 4 * HOUR - 19, ("Oslo", "Perth")[n // 4 % 2], ("ladder", HOSTILE)[n // 8 % 2], kind, size,
+            outcome, 80, size + n, None if n % 3 else n, 128, 200, 40.0 * size, 50.0 * size, None if n % 7 == 0 else 31.5,
+            2.5, None if n % 6 else 10.0, None if n % 9 == 0 else 1e-5 * n, PROVIDERS[n % 3], HOSTILE,
+            None if outcome == "ok" else HOSTILE,
         )  # fmt: skip
 
 

@@ -40,6 +40,10 @@ targets = ["a", "b*"]
 day = "sunday"
 at = "02:00"
 for = "2h"
+
+[[workload]]
+name = "a"
+targets = ["a"]
 """
 
 
@@ -51,7 +55,8 @@ def test_a_target_is_renamed_wherever_it_is_named_and_nothing_else_changes(tmp_p
     expected = TEXT.replace('name = "a" # the', 'name = "new \\"name\\"" # the').replace(
         '    "a",\n]', '    "new \\"name\\"",\n]'
     )
-    assert path.read_text() == expected.replace('["a", "b*"]', '["new \\"name\\"", "b*"]')
+    expected = expected.replace('["a", "b*"]', '["new \\"name\\"", "b*"]')
+    assert path.read_text() == expected.replace('targets = ["a"]', 'targets = ["new \\"name\\""]')
     assert path.stat().st_mode & 0o777 == 0o640
     assert [item.name for item in tmp_path.iterdir()] == ["targets.toml"]
 

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from store import Selection, Store, open_store
 from store.arrays import buckets_of
+from store.capability_tables import CAPABILITIES, CapabilityTest
+from store.identity_tables import IDENTITY_CHECKS, IDENTITY_EPOCHS, IdentityCheck, IdentityEpoch
 from store.incidents import Event, find_incidents
 from store.rollup_plan import Range, available_range, rollups_of
 from store.rollups import COLUMNS, COUNTED, STEP_MS
 from store.schema import DAILY, HOURLY, INCIDENTS, PROBES, Hour, Incident, Probe
 from store.sketch import GAMMA, SMALLEST, bucket_of, merge_sketch, pack_sketch, quantiles, unpack_sketch, value_of
 from store.sqlite import SqliteStore
+from store.workload_tables import WORKLOADS, WorkloadRequest
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
 from tests.store.stores import STORES, opened
 
@@ -306,6 +309,20 @@ def test_what_was_forgotten_and_comes_again_is_not_counted_twice(store: Store) -
     before = everything(store)
     assert store.write(old) == 0
     assert everything(store) == before
+
+
+def test_checks_are_pruned_by_a_limit_of_their_own_and_epochs_stay(store: Store) -> None:
+    days = [MIDNIGHT - n * DAY - HOUR for n in range(4)]
+    epoch = IdentityEpoch("a", "here", days[3], "logprobs", days[3])
+    store.write([epoch, *(IdentityCheck("a", at, "here", "logprobs", "ok", 2) for at in days)])
+    store.write([CapabilityTest("a", at, "here", "tools", "holds", "ok", 1) for at in days])
+    store.write([WorkloadRequest("a", at, "here", "ladder", "size", 100, "ok") for at in days])
+    assert store.prune(MIDNIGHT) == 0
+    while store.prune(MIDNIGHT, MIDNIGHT - 2 * DAY + HOUR):
+        pass
+    for table in (IDENTITY_CHECKS, CAPABILITIES, WORKLOADS):
+        assert sorted(at for (at,) in store.read(table, columns=("started_at",))) == [days[1], days[0]]
+    assert store.count(IDENTITY_EPOCHS) == 1
 
 
 def test_the_newest_probe_of_a_series_is_never_forgotten(store: Store) -> None:

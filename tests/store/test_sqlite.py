@@ -92,7 +92,7 @@ def test_a_store_of_a_newer_version_is_refused_in_one_sentence(path: Path) -> No
     connection.execute("INSERT INTO migrations VALUES (999, 'from_the_future', 0)")
     connection.close()
     for read_only in (False, True):
-        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 15\)"):
+        with pytest.raises(StoreError, match=r"written by a newer Uptoken \(schema 999, this one knows 16\)"):
             open_store(f"sqlite:///{path}", read_only=read_only)
 
 
@@ -110,7 +110,7 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_and_keeps_its_rows(
         " VALUES ('s', 'm', 5, 'A model.', 'seed,tools')"
     )
     connection.close()
-    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 15\): the next `python -m coll"):
+    with pytest.raises(StoreError, match=r"older Uptoken \(schema 2, this one reads 16\): the next `python -m coll"):
         open_store(f"sqlite:///{path}", read_only=True)
     open_store(f"sqlite:///{path}").close()
     store = open_store(f"sqlite:///{path}", read_only=True)
@@ -139,7 +139,9 @@ def test_a_store_without_blocks_gets_them_from_its_days_also_where_the_probes_ar
     for column in ("internal_error", "paused", "excluded"):
         connection.execute(f"ALTER TABLE hourly DROP COLUMN {column}; ALTER TABLE daily DROP COLUMN {column}")
     connection.execute("DROP TABLE pauses; DROP TABLE exclusions; DROP TABLE certificates")
-    connection.execute("DROP TABLE identity_checks; DROP TABLE identity_epochs; DROP TABLE capabilities")
+    connection.execute(
+        "DROP TABLE identity_checks; DROP TABLE identity_epochs; DROP TABLE capabilities; DROP TABLE workloads"
+    )
     connection.execute(
         "ALTER TABLE runs DROP COLUMN runs; ALTER TABLE runs DROP COLUMN queued; ALTER TABLE models DROP COLUMN expires_at; DROP TABLE rate_limits"
     )
@@ -244,7 +246,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: p
     with pytest.raises(StoreError):
         open_store(f"sqlite:///{path}")
     connection = apsw.Connection(str(path))
-    assert connection.execute("SELECT max(version) FROM migrations").get == 15
+    assert connection.execute("SELECT max(version) FROM migrations").get == 16
     assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name='half'").get == 0
 
 
