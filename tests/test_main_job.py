@@ -86,6 +86,7 @@ def _all(place: CliFixture, words: list[list[str]]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.process
 def test_two_ticks_are_recorded_charted_exported_imported_and_watched_over(place: CliFixture) -> None:
     for number in range(2):
         if number:

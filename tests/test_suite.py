@@ -28,6 +28,7 @@ def test_a_test_that_was_lost_doubled_or_not_collected_everywhere_is_named() -> 
     ]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("part", PARTS)
 def test_each_part_runs_with_the_projects_own_settings(part: str, tmp_path: Path) -> None:
     words = [*command(tmp_path, PARTS[part]), "--collect-only", "tests/test_suite.py"]

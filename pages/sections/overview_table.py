@@ -91,7 +91,7 @@ def _head(each: str, layout: Layout) -> Markup:
         _sort_head(layout, "p95", "TTFT, p95" if layout.is_compact else "Time to first token", "TTFT"),
         _sort_head(layout, "speed", "Speed" if layout.is_compact else "Output speed", "output speed"),
         _sort_head(layout, "price", "Price per M" if layout.is_compact else "price per M", "price", before=context),
-        _column_head("Last probe", ' class="last"'),
+        _column_head("Last probe", Markup(' class="last"')),
     )
     return Markup('<div class="u-row head" role="row">{}</div>').format(Markup().join(cells))
 
@@ -108,7 +108,8 @@ def _sort_head(
 
 
 def _column_head(content: str, attributes: str = "") -> Markup:
-    return Markup('<div role="columnheader"{}>{}</div>').format(Markup(attributes), content)
+    """`attributes`: HTML that begins with a space."""
+    return Markup('<div role="columnheader"{}>{}</div>').format(attributes, content)
 
 
 _ASCENDING: tuple[Order, ...] = ("name", "uptime", "speed")

@@ -379,6 +379,7 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
+@pytest.mark.process
 def test_the_commands_try_a_channel_and_silence_a_target(tmp_path: Path, webhook: Webhook) -> None:
     process = start(tmp_path, webhook)
     process.communicate(timeout=60)

@@ -138,6 +138,7 @@ def test_the_api_only_reads(past: Path, client: TestClient) -> None:
             assert client.request(method, path).status_code == 405, (method, path)
 
 
+@pytest.mark.process
 def test_a_download_link_is_good_after_a_restart_and_at_every_replica(tmp_path: Path) -> None:
     """Two processes with the same login sign and take the same links; one with another login does not."""
     code = (

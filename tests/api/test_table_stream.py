@@ -82,6 +82,7 @@ def begun(port: int, method: str = "GET") -> socket.socket:
     return client
 
 
+@pytest.mark.process
 def test_after_an_abandoned_download_of_any_kind_the_log_can_be_emptied_within_a_second(path: Path) -> None:
     with dashboard_process(f"sqlite:///{path}") as (address, _):
         port = int(address.rpartition(":")[2])

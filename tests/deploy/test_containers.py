@@ -97,6 +97,7 @@ def test_the_image_has_every_locked_package_but_the_local_model() -> None:
     assert left.stdout.count("--hash") > len(names) and "streamlit" in names
 
 
+@pytest.mark.process
 def test_each_service_starts_with_its_command_and_answers_its_health_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -137,6 +137,7 @@ class Browser:
         return answer, b"" if answer.status == 101 else answer.read()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("proxy", "base"), [(nginx, ""), (nginx, "uptoken"), (caddy, "")])
 def test_behind_a_proxy_with_https_one_signs_in_and_everything_passes(proxy: object, base: str, tmp_path: Path) -> None:
     top = f"/{base}" if base else ""

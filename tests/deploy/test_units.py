@@ -98,6 +98,7 @@ def deny_executable_memory() -> None:
     ctypes.CDLL(None).prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0)
 
 
+@pytest.mark.process
 def test_a_run_and_the_dashboards_packages_need_no_memory_that_is_writable_and_executable(tmp_path: Path) -> None:
     held = "import mmap; mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC)"
     if (

@@ -84,6 +84,7 @@ def test_a_list_that_is_none_is_refused_with_what_to_write(section: object, said
     assert ": " in str(refused.value)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("secrets", "said"),
     [

@@ -235,6 +235,7 @@ def test_the_websocket_opens_only_for_the_dashboards_own_page(port: int) -> None
         assert ".streamlit/config.toml" in said
 
 
+@pytest.mark.process
 def test_behind_nginx_as_documented_the_proxys_name_is_served(tmp_path: Path) -> None:
     location = re.search(r"^location / \{.*?^\}", (ROOT / "docs" / "security.md").read_text(), re.M | re.S)
     assert location is not None

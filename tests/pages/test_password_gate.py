@@ -288,6 +288,7 @@ def test_a_login_and_a_password_at_once_are_refused(file: Path, monkeypatch: pyt
         access.refuse_wrong_settings()
 
 
+@pytest.mark.process
 def test_a_real_dashboard_asks_on_every_address_and_a_restart_keeps_the_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
+import pytest
+
 from benchmarks.browser import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,11 +24,13 @@ print(gc.get_freeze_count() > 50_000, "plotly.graph_objs" in sys.modules, "pages
 """
 
 
+@pytest.mark.process
 def test_what_pages_use_is_loaded_and_set_aside_and_no_page_has_run() -> None:
     told = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["True", "True", "False"]
 
 
+@pytest.mark.process
 def test_the_dashboard_starts_without_a_warning_in_its_log(tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
     with log.open("w") as output:

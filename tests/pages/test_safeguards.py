@@ -76,6 +76,7 @@ def test_every_response_has_the_headers(address: str) -> None:
     assert refused.value.headers["content-security-policy"] == "frame-ancestors 'self'"
 
 
+@pytest.mark.process
 def test_behind_a_login_streamlits_metrics_are_for_nobody(url: str, address: str, tmp_path: Path) -> None:
     assert urlopen(f"{address}/_stcore/metrics").status == 200
     secrets = tmp_path / "secrets.toml"

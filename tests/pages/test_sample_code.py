@@ -124,6 +124,7 @@ def _run(name: str, callee: SampleRequest) -> str:
     return done.stdout
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", list(SAMPLES))
 @pytest.mark.parametrize("api", list(CALLED))
 def test_a_sample_runs_in_what_its_server_speaks(api: str, name: str) -> None:
@@ -140,6 +141,7 @@ def test_a_sample_runs_in_what_its_server_speaks(api: str, name: str) -> None:
     assert KEY not in json.dumps(request["body"]) + request["line"]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", list(SAMPLES))
 @pytest.mark.parametrize("api", ["chat", "responses", "anthropic", "gemini", "azure", "embeddings"])
 def test_a_samples_key_goes_where_the_target_says(api: str, name: str) -> None:
@@ -150,6 +152,7 @@ def test_a_samples_key_goes_where_the_target_says(api: str, name: str) -> None:
     assert server.requests[0]["headers"]["x-own-key"] == KEY
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", list(SAMPLES))
 @pytest.mark.parametrize("api", ["chat", "responses", "anthropic", "azure", "embeddings"])
 def test_a_samples_query_is_the_base_urls_and_the_targets(api: str, name: str) -> None:
@@ -163,6 +166,7 @@ def test_a_samples_query_is_the_base_urls_and_the_targets(api: str, name: str) -
     assert {pair.replace("%20", "+") for pair in query.split("&")} == {"tenant=a+b", "region=eu"} | own
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("base", "path"),
     [

@@ -172,6 +172,7 @@ def _label(app: AppTest, kind: str, label: str) -> Any:
     return next(each for each in getattr(app, kind) if each.label == label)
 
 
+@pytest.mark.process
 def test_a_target_is_found_tested_saved_and_taken_back_in_the_browser(config: Path, server: FaultServer) -> None:
     app = open_page("targets.py")
     assert not app.exception
@@ -196,6 +197,7 @@ def test_a_target_is_found_tested_saved_and_taken_back_in_the_browser(config: Pa
     assert app.success[0].value == r"Undone\." and config.read_text() == START
 
 
+@pytest.mark.process
 def test_a_litellm_configuration_is_uploaded_tested_saved_and_taken_back_without_its_keys(
     config: Path, server: FaultServer
 ) -> None:
@@ -230,6 +232,7 @@ def test_a_litellm_configuration_is_uploaded_tested_saved_and_taken_back_without
     assert config.read_text() == START
 
 
+@pytest.mark.process
 def test_what_goes_wrong_is_said_in_the_pages_own_words(config: Path, server: FaultServer) -> None:
     app = open_page("targets.py")
     _label(app, "text_input", "Base URL").set_value("http://127.0.0.1:9").run()
@@ -261,6 +264,7 @@ def test_a_pasted_key_is_refused_forgotten_and_never_an_argument(
         assert KEY not in shown and not any(KEY in str(value) for value in state.values())
 
 
+@pytest.mark.process
 def test_a_target_is_changed_paused_renamed_and_removed_in_the_browser(config: Path, store_at: Path) -> None:
     url, now = f"sqlite:///{store_at}", now_ms()
     config.write_text(

@@ -16,6 +16,7 @@ from tests.relay.running import Response, routed
 from tests.relay.upstreams import ROLE, Exchange, Upstream, good
 
 
+@pytest.mark.process
 def test_it_serves_from_the_moment_at_which_it_says_so(tmp_path: Path) -> None:
     with Upstream(good()) as upstream, relay_process(tmp_path, *routed(upstream.url)) as relay:
         assert relay.client.chat(stream=True).text == "42"
@@ -26,6 +27,7 @@ def test_it_serves_from_the_moment_at_which_it_says_so(tmp_path: Path) -> None:
     assert (tmp_path / "errors.txt").read_text() == ""
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1"])
 def test_without_keys_it_listens_on_no_address_that_others_reach(tmp_path: Path, address: str) -> None:
     (tmp_path / "targets.toml").write_text("\n".join(routed("http://127.0.0.1:1/v1")))
@@ -37,6 +39,7 @@ def test_without_keys_it_listens_on_no_address_that_others_reach(tmp_path: Path,
     assert "keys_file" in done.stderr
 
 
+@pytest.mark.process
 def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path) -> None:
     with Upstream(good()) as upstream:
         (tmp_path / "targets.toml").write_text("\n".join(routed(upstream.url)))
@@ -53,6 +56,7 @@ def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path) -> None:
     assert str(upstream.port) in done.stderr
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_streams_finish_and_takes_nothing_new(tmp_path: Path, number: signal.Signals) -> None:
     async def slow(exchange: Exchange) -> None:

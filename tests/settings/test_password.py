@@ -71,6 +71,7 @@ def test_a_file_that_is_no_hash_of_its_owners_alone_is_refused_with_what_to_do(
     assert str(path) in str(refused.value) and GOOD not in str(refused.value)
 
 
+@pytest.mark.process
 def test_the_command_makes_the_file_and_changes_it(tmp_path: Path) -> None:
     path = tmp_path / "new" / "password"
     for chosen in (GOOD, "another good password"):

@@ -99,6 +99,7 @@ def test_utf_16_is_refused_with_what_to_save_instead(tmp_path: Path) -> None:
         read(PROBES, exported(PROBES, ROWS).encode("utf-16"), tmp_path)
 
 
+@pytest.mark.process
 def test_the_commands_write_a_mark_and_take_the_file_back_or_leave_the_store_as_it_was(tmp_path: Path) -> None:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "collectors", *words, "--store", f"sqlite:///{tmp_path}/a.db"]
