@@ -41,7 +41,6 @@ def test_check_says_what_a_day_of_tests_costs_the_long_prompt_included(place: Cl
     assert "capabilities checks take 13 requests on a usual day, at most $0.0111" in " ".join(out.split())
 
 
-<<<<<<< HEAD
 def test_the_most_that_a_day_costs_includes_learning_the_identity_and_the_day_of_the_weekly_tests(
     place: CliFixture,
 ) -> None:
@@ -53,9 +52,7 @@ def test_the_most_that_a_day_costs_includes_learning_the_identity_and_the_day_of
     assert (day.probes, day.usd) == (24, 24 + 4 * 24 * 2 + 13)
 
 
-=======
 @pytest.mark.process
->>>>>>> main
 def test_a_process_finds_what_a_server_lies_about(place: CliFixture) -> None:
     with FaultServer(Server("tools", "seed").script()) as server:
         configure(place, server.url)
