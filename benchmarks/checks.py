@@ -84,7 +84,7 @@ def checks(now: int, days: int) -> Iterator[Row]:
                 lost, why = LOST.get((name, what), (0, None))
                 verdict, reason = ("fails", why) if day < lost else ("holds", None)
                 at, is_claimed = now - day * DAY_MS - 2 * HOUR_MS, what in CLAIMED or None
-                yield CapabilityTest(name, at, "demo", what, verdict, "ok", 1, is_claimed, reason)
+                yield CapabilityTest(name, at, "demo", what, verdict, "ok", 1, is_claimed, reason, cost_usd=9e-6)
     for name in LADDER:
         for run in range(4 * days):
             yield from _ladder(name, now - run * 6 * HOUR_MS - HOUR_MS, chance)
@@ -97,7 +97,8 @@ def _identity(now: int, days: int) -> Iterator[Row]:
         shift = REQUANTIZED if target.at >= changed_at else {}
         noise = target.chance.uniform(-0.02, 0.02)
         prompts = [Prediction({token: lp + shift.get(token, 0) + noise for token, lp in TOKENS.items()}, 0)] * 2
-        one = IdentityCheck(CHECKED, target.at, "demo", "logprobs", "ok", 2, 6, write_observed(tuple(prompts)))
+        observed = write_observed(tuple(prompts))
+        one = IdentityCheck(CHECKED, target.at, "demo", "logprobs", "ok", 2, 6, observed, cost_usd=4.4e-6)
         target.take(one)
         target.at += STEP_MS if target.current.frozen_at is None else HOUR_MS
     yield from target.checks
