@@ -18,6 +18,7 @@ from api import (
     incidents,
     metrics,
     openapi,
+    overview_csv,
     probes,
     report_routes,
     series,
@@ -64,6 +65,12 @@ V1: list[BaseRoute] = [
 OTHERS: list[BaseRoute] = [
     route(metrics.PATH, metrics.metrics),
     route(f"{badges.PREFIX}{{name:path}}", badges.badge, badges.PARAMETERS, is_public=True),
+    route(
+        overview_csv.PATH,
+        overview_csv.overview_csv,
+        overview_csv.PARAMETERS,
+        ticket_for=overview_csv.ticket_for,
+    ),
     route(feed.PATH, feed.feed, is_public=True),
     route(
         f"{report_routes.PREFIX}{{name:path}}",

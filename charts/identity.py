@@ -11,7 +11,7 @@ from charts.figure_builder import FigureBuilder, escape
 from charts.palette import Palette
 from stats.identity_history import ScoreBand, TokenChance
 
-HEIGHT, LANE_HEIGHT, BARS_HEIGHT = 260, 26, 240
+HEIGHT, LANE_HEIGHT, BARS_HEIGHT = 210, 26, 180
 Step = tuple[int, str]
 """When something changed (milliseconds UTC), and what."""
 

@@ -12,7 +12,7 @@ from charts.figure_builder import FigureBuilder, escape
 from charts.palette import Palette
 from stats.workloads import LadderStep
 
-HEIGHT = 280
+HEIGHT = 240
 
 
 def ttft_by_size(

@@ -24,7 +24,11 @@ Every = Annotated[
 Tags = Annotated[str | None, typer.Option("--tags", metavar="A,B", help="Its tags, separated by commas.")]
 Source = Annotated[
     str | None,
-    typer.Option("--from", metavar="SOURCE", help="Add the models of a LiteLLM proxy's YAML file, openrouter, ollama."),
+    typer.Option(
+        "--from",
+        metavar="SOURCE",
+        help="Add models: of a LiteLLM YAML file (-: from stdin), openrouter, ollama.",
+    ),
 ]
 Models = Annotated[
     list[str] | None, typer.Option("--model", metavar="MODEL", help="The model's name on the server, or part of it.")

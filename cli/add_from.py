@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from collectors.discovery import Server, apis_to_try
 from settings.sections import OpenRouterSection, checked_url, checked_variable
 from settings.targets import ConfigError, load
 
+STANDARD_INPUT = "-"
 OPENROUTER_KEY = "OPENROUTER_API_KEY"
 MOST_BYTES = 4 * 1024 * 1024
 _TAKES = {"ollama": ("base_url",), "openrouter": ("api_key_env", "api_key_file")}
@@ -32,9 +34,9 @@ def propose_from_source(request: AddRequest, source: str, taken: Sequence[str]) 
     elif source == "openrouter":
         drafts, lists = _openrouter(request)
     else:
-        drafts, skipped = _litellm(Path(source))
-    drafts = _choose(request, source, drafts)
+        drafts, skipped = _litellm(source)
     drafts, duplicates = _skip_duplicates(request, drafts)
+    drafts = _choose(request, source, drafts, duplicates, taken)
     drafts = with_free_names([replace(each, every=request.every, tags=request.tags) for each in drafts], taken)
     if not drafts:
         return Proposals((), (*skipped, *duplicates))
@@ -140,25 +142,25 @@ def _router_url(path: Path) -> str:
         return OpenRouterSection().base_url
 
 
-def _litellm(path: Path) -> tuple[list[Draft], list[Skipped]]:
-    """The models of a LiteLLM proxy's configuration."""
+def _litellm(source: str) -> tuple[list[Draft], list[Skipped]]:
+    """The models of a LiteLLM proxy's configuration, a file or standard input (`-`)."""
     from collectors.sources.litellm_config import read_litellm
 
     try:
-        with path.open("rb") as file:
+        with sys.stdin.buffer if source == STANDARD_INPUT else Path(source).open("rb") as file:
             data = file.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
             raise ConfigError(
-                f"--from {path}: it is larger than {MOST_BYTES // 1024**2} MiB, which no configuration is"
+                f"--from {source}: it is larger than {MOST_BYTES // 1024**2} MiB, which no configuration is"
             )
         entries = read_litellm(data.decode())
     except OSError as problem:
         raise ConfigError(
-            f"--from {path}: {problem.strerror}; give LiteLLM's YAML file, openrouter or ollama"
+            f"--from {source}: {problem.strerror}; give LiteLLM's YAML file, openrouter or ollama"
         ) from None
     except ValueError as problem:
         reason = "it is not UTF-8" if isinstance(problem, UnicodeDecodeError) else str(problem)
-        raise ConfigError(f"--from {path}: {reason}") from None
+        raise ConfigError(f"--from {source}: {reason}") from None
     drafts, skipped = [], []
     for entry in entries:
         if entry.skipped is not None:
@@ -174,15 +176,19 @@ def _litellm(path: Path) -> tuple[list[Draft], list[Skipped]]:
     return drafts, skipped
 
 
-def _choose(request: AddRequest, source: str, drafts: list[Draft]) -> list[Draft]:
-    """Those that `--model` names, else those that the user chooses, else all of a configuration or an Ollama.
-    Raises ConfigError where a choice is needed and there is no terminal to ask on.
+def _choose(
+    request: AddRequest, source: str, drafts: list[Draft], duplicates: Sequence[Skipped], taken: Sequence[str]
+) -> list[Draft]:
+    """Those that `--model` names, else those that the user chooses, else all of a configuration or an Ollama. Several
+    of a configuration with one name are told apart by the names that they will get. Raises ConfigError where a choice
+    is needed and there is no terminal to ask on.
     """
-    names = [draft.name for draft in drafts]
+    names = [draft.name for draft in (drafts if source == "openrouter" else with_free_names(drafts, taken))]
+    there = [skipped.name for skipped in duplicates]
     chosen: list[str] = []
     for wanted in request.models:
         found = questions.find_matches(names, wanted)
-        if not found:
+        if not found and not questions.find_matches(there, wanted):
             raise ConfigError(f"--model: {source} has no model with {wanted!r} in its name")
         if len(found) > 1 and source == "openrouter" and not request.asks:
             raise ConfigError(
@@ -196,7 +202,7 @@ def _choose(request: AddRequest, source: str, drafts: list[Draft]) -> list[Draft
             raise ConfigError(f"--model is missing: which of OpenRouter's {len(names)} models? --list shows them")
         else:
             return drafts
-    return [draft for draft in drafts if draft.name in chosen]
+    return [draft for draft, name in zip(drafts, names, strict=True) if name in chosen]
 
 
 def _skip_duplicates(request: AddRequest, drafts: list[Draft]) -> tuple[list[Draft], list[Skipped]]:

@@ -1,4 +1,4 @@
-"""`alerts`: try a channel, list what channels were told, and silence a target."""
+"""`alerts`: try a channel, list what was sent, and silence a target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NOT_TAKEN = 1
 
 app = typer.Typer(
-    help="Try a channel, list what channels were told, silence a target. Alerts are configured in targets.toml and "
+    help="Try a channel, list what was sent, silence a target. Alerts are configured in targets.toml and "
     "sent by `run` (docs/alerts.md).",
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -111,7 +111,7 @@ def _report(console: Console, loaded: Config, state: SchedulerState, max_paralle
     console.print(f"at most ${total:.4f} a day in all, and never more than ${budget} (usd_per_day)", highlight=False)
     if total > budget:
         console.print(
-            "the budget will stop probes before the end of the day: raise usd_per_day, or probe less often",
+            "on such a day the budget stops probes before the end: raise usd_per_day, or probe less often",
             highlight=False,
         )
     for warning in warnings:

@@ -100,15 +100,15 @@ def cost_of_day(
     max_probe_cost: MaxCost,
     context_tokens: int | None = None,
 ) -> DayCost:
-    """What a day of a target's probes and checks costs at most, at its price (null: unknown). `context_tokens`: as its
-    catalog states them.
+    """What a day of a target's probes and checks costs at most, at its price (null: unknown), also while its identity
+    is learned, or on the one day of the week with its tests. `context_tokens`: as its catalog states them.
     """
     if target.waits_for_key:
         return DayCost(0, Decimal(0), "nothing until it has a key")
     counts = probes_per_day(config, target)
     usd = sum((max_probe_cost(profile) * Decimal(n) for profile, n in counts.items()), Decimal(0))
     for days in days_of_checks(target, context_tokens).values():
-        usd += cost_of_checks(days, max_probe_cost)
+        usd += sum((_cost(day, day.most_requests, max_probe_cost) for day in days), Decimal(0))
     if price is None:
         words = "price unknown; on this machine" if target.is_loopback else f"${usd:.4f}, price unknown, assumed high"
     else:
@@ -117,13 +117,16 @@ def cost_of_day(
 
 
 def cost_of_checks(days: list[DayOfChecks], max_probe_cost: MaxCost) -> Decimal:
-    """The most that they can cost in a day, in USD."""
-    costs = (max_probe_cost(day.profile, prompt_tokens=day.prompt_tokens) * Decimal(day.requests) for day in days)
-    return sum(costs, Decimal(0))
+    """The most that they can cost in a usual day, in USD."""
+    return sum((_cost(day, day.requests, max_probe_cost) for day in days), Decimal(0))
+
+
+def _cost(day: DayOfChecks, requests: float, max_probe_cost: MaxCost) -> Decimal:
+    return max_probe_cost(day.profile, prompt_tokens=day.prompt_tokens) * Decimal(requests)
 
 
 def days_of_checks(target: ProbeTarget, context_tokens: int | None = None) -> dict[str, list[DayOfChecks]]:
-    """A usual day of a target's checks, by the collector's name."""
+    """The days of a target's checks, by the collector's name."""
     from collectors.contract import CheckCollector
     from collectors.registry import COLLECTORS
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from collectors import capability_requests as requests
@@ -91,16 +92,21 @@ def _claims_changed_at(reader: RowReader | None, target: ProbeTarget, now: int) 
 
 
 def day(target: ProbeTarget, context_tokens: int | None) -> list[DayOfChecks]:
-    """What a usual day of tests comes to. `context_tokens`: as the catalog says."""
+    """The days of tests. `context_tokens`: as the catalog says."""
     if target.capabilities_every_s is None or target.api not in DIALECTS:
         return []
     times = 86_400 / target.capabilities_every_s
-    days = [DayOfChecks(times * (REQUESTS - 1), NAME), DayOfChecks(times, IMAGE)]
+    days = [_days(times, REQUESTS - 1, NAME), _days(times, 1, IMAGE)]
     if target.context_every_s is not None and context_tokens:
         each = 86_400 / max(target.context_every_s, target.capabilities_every_s)
-        days.append(DayOfChecks(each, CONTEXT, LINES_TO_MEASURE * LINE_TOKENS))
-        days.append(DayOfChecks(each, CONTEXT, context_tokens))
+        days.append(_days(each, 1, CONTEXT, LINES_TO_MEASURE * LINE_TOKENS))
+        days.append(_days(each, 1, CONTEXT, context_tokens))
     return days
+
+
+def _days(times: float, requests: int, profile: str, prompt_tokens: int | None = None) -> DayOfChecks:
+    """Of tests so many times a day; what is rarer than that is all in one day."""
+    return DayOfChecks(times * requests, profile, prompt_tokens, busiest=ceil(times) * requests)
 
 
 # -- what is known

@@ -6,6 +6,7 @@ nothing that a collector is given lets it change that.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -249,14 +250,20 @@ class Pace:
 
 @dataclass(frozen=True)
 class DayOfChecks:
-    """The requests of a target's checks in a day, and the profile that gives their size; `prompt_tokens`: of longer
-    prompts. `note`: what the person who configured them should know.
+    """The requests of a target's checks in a usual day and in the busiest one, and the profile that gives their size;
+    `prompt_tokens`: of longer prompts. `note`: what the person who configured them should know.
     """
 
     requests: float
     profile: str
     prompt_tokens: int | None = None
     note: str | None = None
+    busiest: float | None = None
+
+    @property
+    def most_requests(self) -> float:
+        """In the busiest day; what is rarer than daily is all in one."""
+        return math.ceil(self.requests) if self.busiest is None else self.busiest
 
 
 @dataclass(frozen=True)
@@ -266,7 +273,7 @@ class CheckCollector:
 
     `pace` is called once a run, and when the catalog changed; `plan` when a check is due, in the thread that may read
     the store: the function that it returns runs in another. `failed_row`: the row of a check that Uptoken failed to
-    make. `day`: a usual day of a target whose catalog states a context of so many tokens.
+    make. `day`: the days of a target whose catalog states a context of so many tokens.
     """
 
     pace: Callable[[RowReader | None, ProbeTarget, str, int], Pace]

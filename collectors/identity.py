@@ -79,10 +79,11 @@ def _every_s(target: ProbeTarget, epoch: IdentityEpoch | None) -> float | None:
 
 
 def day(target: ProbeTarget, _context_tokens: int | None = None) -> list[DayOfChecks]:
-    """A usual day of checks; while a target is learned, it takes four times as many requests."""
+    """The days of checks; the busiest are those while a target is learned."""
     if target.identity_every_s is None:
         return []
-    return [DayOfChecks(86_400 / target.identity_every_s * len(PROMPTS), NAME)]
+    requests = 86_400 / target.identity_every_s * len(PROMPTS)
+    return [DayOfChecks(requests, NAME, busiest=LEARNING_TIMES * requests)]
 
 
 # -- what is known

@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+from benchmarks.checks import checks
 from benchmarks.history import history
 from deploy.run import DASHBOARD_PORT, HOST, ROOT, complaint
 from store import open_store
@@ -27,7 +28,8 @@ def fill(path: Path) -> str:
     url = f"sqlite:///{path}"
     store = open_store(url)
     try:
-        count = store.write(history(now_ms(), DAYS))
+        now = now_ms()
+        count = store.write(history(now, DAYS)) + store.write(checks(now, DAYS))
     finally:
         store.close()
     print(f"{count:,} generated rows in {path}")

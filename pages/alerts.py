@@ -1,4 +1,4 @@
-"""What people were told, what could not be told, and what another rule would have sent."""
+"""What was sent to people, what could not be sent, and what another rule would have sent."""
 
 import streamlit as st
 
@@ -10,7 +10,7 @@ from store.clock import now_ms
 
 empty_states.unless_store()
 url = source.store_url()
-st.html(theme.head("Alerts", "What channels were told, what is open, and what another rule would have sent."))
+st.html(theme.head("Alerts", "What was sent to channels, what is open, and what another rule would have sent."))
 
 
 @sign_in.fragment(run_every="10s")

@@ -25,7 +25,8 @@ def first_sentence() -> None:
 if cache.targets(url):
     first_sentence()
 why.explain_asked(url)
-form = overview_controls.controls([target for target in cache.targets(url) if target.state != "removed"])
+current = [target for target in cache.targets(url) if target.state != "removed"]
+form = overview_controls.controls(current, time_range.current())
 
 
 @sign_in.fragment(run_every="10s")

@@ -23,6 +23,7 @@ from routing.selection import (
     known_or_median,
     price_reasons,
     seconds_to_respond,
+    test_reasons,
 )
 from settings.relay import RouteStrategy
 from store.schema import Endpoint
@@ -159,8 +160,7 @@ def _reasons(state: EndpointState, rates: Rates | None, needs: RequestNeeds, siz
     if needs.quantizations and quantization.lower() not in _lower(needs.quantizations):
         reasons.append(f"its quantization is {quantization}")
     reasons += capability_reasons(_capabilities(state), sized)
-    needed = (*needs.parameters, *(["image"] if needs.has_images else []))
-    reasons += [f"its tests show that it lacks {name}" for name in needed if name in state.lacks]
+    reasons += test_reasons(state.lacks, needs)
     if rates is not None:
         reasons += price_reasons(rates, needs)
         if needs.most_usd_per_request is not None and float(rates.request) > needs.most_usd_per_request:

@@ -134,16 +134,19 @@ def plan(
     strategy: Strategy = "good_response",
     sort: Sort | None = None,
     usd_per_hour: float = 0.0,
+    lacks: Mapping[str, frozenset[str]] | None = None,
 ) -> Plan:
     """Who would serve `wish` at `now` (milliseconds UTC), each endpoint's `EndpointPerformance` by its tag.
 
-    `usd_per_hour` is what an hour of waiting is worth. With a `sort` nothing is left to chance.
+    `usd_per_hour` is what an hour of waiting is worth. With a `sort` nothing is left to chance. `lacks`: what the tests
+    of an endpoint, by its tag, show that it does not do, whatever it claims.
     """
     offers: list[Candidate] = []
     excluded: list[Rejected] = []
     for endpoint in endpoints:
         price = price_at(endpoint, wish.prompt_tokens, now)
         reasons = _reasons(endpoint, price, wish, input_modalities)
+        reasons += tuple(test_reasons((lacks or {}).get(endpoint.tag, frozenset()), wish))
         if reasons or price is None:
             excluded.append(Rejected(endpoint, reasons))
         else:
@@ -197,6 +200,12 @@ def capability_reasons(known: Capabilities, wish: RoutingRequest) -> list[str]:
     if wish.has_images and known.input_modalities is not None and "image" not in known.input_modalities:
         reasons.append("the model takes no images")
     return reasons
+
+
+def test_reasons(lacks: frozenset[str], wish: RoutingRequest) -> list[str]:
+    """Which of what a request needs its tests show that an endpoint lacks."""
+    needed = (*wish.parameters, *(["image"] if wish.has_images else []))
+    return [f"its tests show that it lacks {_WORDS.get(name, name)}" for name in needed if name in lacks]
 
 
 _WORDS = {name: word for word, name in PARAMETERS.items()}
@@ -298,15 +307,19 @@ def _sorted(offers: list[Candidate], sort: Sort) -> list[Candidate]:
     return sorted(offers, key=rank)
 
 
-def provider_object(wish: RoutingRequest, sort: Sort | None, order: Sequence[str] = ()) -> dict[str, Any]:
+def provider_object(
+    wish: RoutingRequest, sort: Sort | None, order: Sequence[str] = (), ignored: Sequence[str] = ()
+) -> dict[str, Any]:
     """The `provider` object of a request that asks for the same (OpenRouter's `ProviderPreferences`); with an `order`
-    of tags exactly these are tried, one after the other.
+    of tags exactly these are tried, one after the other. `ignored`: tags that the router itself would not leave out.
     """
     wanted: dict[str, Any] = {}
     if order:
         wanted |= {"order": list(order), "allow_fallbacks": False}
     elif sort:
         wanted["sort"] = sort
+    if ignored and not order:
+        wanted["ignore"] = list(ignored)
     if wish.parameters:
         wanted["require_parameters"] = True
     ceilings = {"prompt": wish.most_usd_per_million_input, "completion": wish.most_usd_per_million_output}

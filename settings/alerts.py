@@ -1,4 +1,4 @@
-"""`[[channel]]` and `[[alert]]`: who is told of what, and when."""
+"""`[[channel]]` and `[[alert]]`: who is notified of what, and when."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -19,12 +19,15 @@ from pydantic import ValidationError
 
 from settings.addresses import is_loopback
 from settings.alerts import NO_ALERTS, AlertSettings, alert_findings, alert_settings
+from settings.file_findings import file_findings
 from settings.heartbeat import HeartbeatSettings, heartbeat_settings
-from settings.maintenance import Maintenance, matches
-from settings.mistakes import NO_VARIABLE, describe, line_of, owner_of, owner_place, place_of
+from settings.maintenance import Maintenance
+from settings.misplaced_secrets import misplaced_secrets
+from settings.mistake import Finding
+from settings.mistakes import describe, line_of, place_of
 from settings.relay import RelaySettings, Route, relay_settings, route_findings, route_of
 from settings.request_settings import HEADER_NAME
-from settings.secrecy import keep_secret, looks_secret
+from settings.secrecy import keep_secret
 from settings.sections import (
     CAPABILITIES_EVERY_S,
     CONTEXT_EVERY_S,
@@ -38,7 +41,6 @@ from settings.sections import (
     File,
     OpenRouterSection,
     TargetSection,
-    checked_url,
 )
 from settings.workloads import Workload, workload_findings, workloads_of
 
@@ -180,16 +182,14 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     except ValueError as problem:  # TOMLDecodeError, or a number of thousands of digits
         raise ConfigError(f"{path} is not valid TOML: {problem}") from problem
     try:
-        _refuse_secrets(raw, text, path)
+        if found := misplaced_secrets(raw, text, path):
+            raise ConfigError("\n".join(found))
         file = File.model_validate(raw)
     except RecursionError:  # dotted keys, which are read without one
         raise ConfigError(f"{path} is nested too deep") from None
     except ValidationError as problem:
         raise ConfigError("\n".join(describe(error, raw, text, path) for error in problem.errors())) from None
-    _refuse_doubles(file, text, path)
-    _refuse_two_keys(file, text, path)
-    _refuse_idle_maintenance(file, text, path)
-    _refuse_unpinned_identity(file, text, path)
+    _refuse(file_findings(file), text, path)
     if not file.target:
         raise ConfigError(f"{path} has no [[target]]: there is nothing to probe. The README shows one to copy")
     targets = tuple(_filled(section, file, path.parent, environment) for section in file.target)
@@ -198,13 +198,12 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
     enabled = {target.name: target for target in targets if target.enabled}
     names = [target.name for target in targets]
     tags = {tag for target in targets for tag in target.tags}
-    findings = [
+    findings = (
         *route_findings(file.route, names, enabled),
         *workload_findings(file.workload, names, tags),
         *alert_findings(file.channel, file.alert, names),
-    ]
-    if wrong := [f"{place_of(path, line_of(text, found.place))}: {found.sentence}" for found in findings]:
-        raise ConfigError("\n".join(wrong))
+    )
+    _refuse(findings, text, path)
     relay = _relay(file, text, path, environment)
     headers = [pair for target in targets for pair in target.headers.items()]
     keep_secret(
@@ -224,6 +223,12 @@ def parse(text: str, path: Path, environment: Mapping[str, str]) -> Config:
         alert_settings(file.channel, file.alert, path.parent, environment),
         _heartbeat(file, text, path, environment),
     )
+
+
+def _refuse(findings: Iterable[Finding], text: str, path: Path) -> None:
+    """Raises ConfigError with everything that was found."""
+    if wrong := [f"{place_of(path, line_of(text, found.place))}: {found.sentence}" for found in findings]:
+        raise ConfigError("\n".join(wrong))
 
 
 def _heartbeat(file: File, text: str, path: Path, environment: Mapping[str, str]) -> HeartbeatSettings | None:
@@ -367,100 +372,3 @@ def _context_every_s(section: TargetSection) -> float | None:
 
 def _is_free(section: TargetSection) -> bool:
     return section.usd_per_million_input == 0 and section.usd_per_million_output == 0
-
-
-# -- what is wrong, and where
-
-
-def _refuse_secrets(raw: Mapping[str, Any], text: str, path: Path) -> None:
-    """What the file says is kept with the history and shown, but for the values of headers."""
-    found = [
-        place
-        for place, words in _texts(raw)
-        if looks_secret(words) and not _is_refused_url(place, words) and place != ("collector", "heartbeat_url")
-    ]
-    if found:
-        raise ConfigError("\n".join(_secret_at(place, raw, text, path) for place in found))
-
-
-def _texts(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
-    """Every text below a value with its place, keys included."""
-    if isinstance(value, str):
-        yield place, value
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield place, name
-            if not (place[:1] == ("target",) and place[2:] == ("headers",)):
-                yield from _texts(item, (*place, name))
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _texts(item, (*place, number))
-
-
-def _is_refused_url(place: tuple[Any, ...], words: str) -> bool:
-    """Whether it is a base URL that has a sentence of its own."""
-    try:
-        return place[-1:] == ("base_url",) and not checked_url(words)
-    except ValueError:
-        return True
-
-
-def _secret_at(place: tuple[Any, ...], raw: Mapping[str, Any], text: str, path: Path) -> str:
-    known = next((end for end in range(len(place), 0, -1) if not any(looks_secret(str(p)) for p in place[:end])), 0)
-    place = place[:known]
-    line = line_of(text, place) if place else None
-    owner = owner_place(place)
-    what = owner_of(owner, dict(raw))
-    key = ".".join(str(part) for part in place[max(len(owner), 1) :] if not isinstance(part, int))
-    if key.endswith("_env"):
-        return f"{place_of(path, line)}: {what}, {key}: {NO_VARIABLE}"
-    names = "url_env" if place[:1] == ("channel",) else "api_key_env"
-    return (
-        f"{place_of(path, line)}: {what}{', ' + key if key else ''}: this looks like a key, and would be stored and "
-        f"shown: put it in an environment variable and name that with {names}. It has been in a file, so "
-        "consider replacing it"
-    )
-
-
-def _refuse_doubles(file: File, text: str, path: Path) -> None:
-    seen: dict[str, int] = {}
-    for number, section in enumerate(file.target, 1):
-        if section.name in seen:
-            where = place_of(path, line_of(text, ("target", number - 1, "name")))
-            raise ConfigError(
-                f"{where}: target {number} is named {section.name!r} as target {seen[section.name]} is; "
-                "a name is what its history is kept under, so give each its own"
-            )
-        seen[section.name] = number
-
-
-def _refuse_two_keys(file: File, text: str, path: Path) -> None:
-    for number, section in enumerate(file.target, 1):
-        if section.api_key_env and section.api_key_file:
-            where = place_of(path, line_of(text, ("target", number - 1, "api_key_file")))
-            raise ConfigError(
-                f"{where}: target {number} ({section.name!r}) has its key in api_key_env and in api_key_file: "
-                "remove one"
-            )
-
-
-def _refuse_unpinned_identity(file: File, text: str, path: Path) -> None:
-    """Raises ConfigError for a router's target without a provider: each check could be of another one's model."""
-    for number, section in enumerate(file.target, 1):
-        if section.identity and section.base_url == file.openrouter.base_url and section.provider is None:
-            where = place_of(path, line_of(text, ("target", number - 1, "identity")))
-            raise ConfigError(
-                f"{where}: target {number} ({section.name!r}) has identity and no provider: its router may send each "
-                "check to another one. Name one with provider"
-            )
-
-
-def _refuse_idle_maintenance(file: File, text: str, path: Path) -> None:
-    """Raises ConfigError for a name or a tag that no target has: its target would be probed all the same."""
-    names, tags = [section.name for section in file.target], {tag for each in file.target for tag in each.tags}
-    for number, section in enumerate(file.maintenance, 1):
-        idle = [f"names {name!r}" for name in section.targets if not any(matches(one, [name]) for one in names)]
-        idle += [f"has the tag {tag!r}" for tag in section.tags if tag not in tags]
-        if idle and names:
-            where = place_of(path, line_of(text, ("maintenance", number - 1)))
-            raise ConfigError(f"{where}: maintenance {number} {idle[0]}, and no target does")

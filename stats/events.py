@@ -99,18 +99,18 @@ def incident_events(target: str, location: str, incidents: Iterable[Incident]) -
 
 
 def alert_events(alerts: Iterable[Alert]) -> Iterator[Event]:
-    """What channels took, and when targets were degraded, whichever of their channels was told."""
+    """What was sent to channels, and when targets were degraded, whichever of their channels it was sent to."""
     for alert in alerts:
         target = alert.target if alert.target != EVERYTHING else None
-        kind, cause = alert.kind.replace("_", " "), f": {alert.cause}" if alert.cause else ""
+        kind, cause = alert.kind.replace("_", " "), f", {alert.cause}" if alert.cause else ""
         if alert.kind == "degraded":
             ended_at = alert.ended_at if alert.ended_at is not None else alert.closed_at
             lasted_s = (ended_at - alert.since) / 1_000 if ended_at is not None else None
             yield Event("degraded", alert.since, target, alert.location, alert.cause or "", lasted_s)
         if alert.sent_at is not None:
-            yield Event("alert", alert.sent_at, target, alert.location, f"{alert.channel} was told of {kind}{cause}")
+            yield Event("alert", alert.sent_at, target, alert.location, f"sent to {alert.channel}: {kind}{cause}")
         if alert.recovery_sent_at is not None:
-            text = f"{alert.channel} was told that {kind} is over"
+            text = f"sent to {alert.channel}: {kind} is over"
             yield Event("alert", alert.recovery_sent_at, target, alert.location, text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 
 from stats.overload import is_believed
@@ -45,10 +46,13 @@ def by_provider(probes: Iterable[RoutedProbe]) -> dict[str, ProviderMeasurement]
 
 
 def _measurement(name: str, probes: list[RoutedProbe]) -> ProviderMeasurement:
-    def percentiles(column: Callable[[RoutedProbe], float | None]) -> Percentiles:
-        known = [(value, p) for p in probes if p.outcome in UP and (value := column(p)) is not None]
-        believed = [value for value, p in known if is_believed(p.outcome, p.lag_ms)]
-        return samples_of(believed).percentiles(len(known) - len(believed))
+    up = [probe for probe in probes if probe.outcome in UP]
+    believed = [probe for probe in up if is_believed(probe.outcome, probe.lag_ms)]
 
-    ttft, speed = percentiles(lambda probe: probe.ttft_ms), percentiles(lambda probe: probe.tokens_per_second)
+    def percentiles(column: Callable[[RoutedProbe], float | None]) -> Percentiles:
+        values = [value for value in map(column, believed) if value is not None]
+        known = len(values) if len(up) == len(believed) else sum(value is not None for value in map(column, up))
+        return samples_of(values).percentiles(known - len(values))
+
+    ttft, speed = percentiles(attrgetter("ttft_ms")), percentiles(attrgetter("tokens_per_second"))
     return ProviderMeasurement(name, len(probes), ttft, speed)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from routing.prices import is_of_provider
 from routing.selection import EndpointPerformance
+from stats.capabilities import lacking
 from stats.providers import RoutedProbe, by_provider
 from stats.routes import attempts_by_provider, routes_of
-from store.schema import EndpointStats
+from store.capability_tables import CapabilityTest
+from store.schema import Endpoint, EndpointStats
 
 
 def reported_performance(report: EndpointStats) -> EndpointPerformance:
@@ -38,3 +41,18 @@ def measured_performance(probes: Iterable[RoutedProbe]) -> dict[str, EndpointPer
         )
         for name in {*attempts, *measurements}
     }
+
+
+def lacking_by_tag(
+    endpoints: Iterable[Endpoint], tests: Iterable[CapabilityTest], pinned: Mapping[str, str]
+) -> dict[str, frozenset[str]]:
+    """What tests show that endpoints of a model lack, by their tags; nothing of those that no test reached. A test is
+    of the provider that its responses name, else of the one that its target is pinned to (`pinned`, by its name).
+    """
+    named = [(test, test.provider or pinned.get(test.target)) for test in tests]
+    found = {}
+    for row in endpoints:
+        mine = [test for test, name in named if name and (name == row.provider or is_of_provider(row.tag, name))]
+        if mine:
+            found[row.tag] = lacking(mine)
+    return found

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from store.arrays import Counts, bucket_counts, bucket_counts_by_place, sample_count, sketches_by_row
+from store.arrays import Counts, bucket_counts, bucket_counts_by_place, buckets_of, sample_count, sketches_by_row
 from store.rollups import SKETCHED, Rollup
-from store.sketch import BUCKETS, GAMMA, SMALLEST, bucket_of
+from store.sketch import BUCKETS, GAMMA, SMALLEST
 
 Floats = npt.NDArray[np.float64]
 
@@ -173,8 +173,9 @@ def nan_to_null(row: Floats) -> list[float | None]:
 
 def samples_of(values: Sequence[float]) -> Samples:
     """Samples of these values."""
-    buckets = np.bincount(np.array([bucket_of(value) for value in values], dtype=np.int64), minlength=BUCKETS)
-    return Samples(buckets.astype(np.int64), np.array(values, dtype=float) if len(values) <= EXACT_UP_TO else None)
+    known = np.array(values, dtype=float)
+    buckets = np.bincount(buckets_of(known), minlength=BUCKETS)
+    return Samples(buckets.astype(np.int64), known if len(known) <= EXACT_UP_TO else None)
 
 
 def _values(rollups: Sequence[Rollup], place: int) -> Floats | None:

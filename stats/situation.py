@@ -54,12 +54,15 @@ class Observation:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the sentence, and the kind and name of the evidence that it links to. `glue` comes before the text."""
+    """A part of the sentence, and the kind and name of the evidence that it links to. `glue` comes before the text.
+    A text that begins with a name keeps the name's case, also as the first.
+    """
 
     text: str
     kind: Kind
     of: str = ""
     glue: Literal["; ", ", "] = "; "
+    begins_with_name: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,15 @@ class _Trouble:
 
 
 def describe_situation(observations: Sequence[Observation]) -> list[Part]:
-    """The parts of the sentence, in order; none without a target."""
+    """The parts of the sentence, in order, the first with a capital letter; none without a target."""
+    parts = _parts(observations)
+    if parts and not parts[0].begins_with_name:
+        text = parts[0].text
+        parts[0] = replace(parts[0], text=f"{text[:1].upper()}{text[1:]}")
+    return parts
+
+
+def _parts(observations: Sequence[Observation]) -> list[Part]:
     known = [one for one in observations if one.status in _KNOWN]
     if not known:
         return _nothing_known(observations)
@@ -112,7 +123,7 @@ def by_location(statuses: Mapping[str, Status]) -> str:
 def sentence(parts: Iterable[Part]) -> str:
     """The parts as one plain sentence."""
     text = "".join(f"{part.glue}{part.text}" for part in parts)[2:]
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
+    return f"{text}." if text else ""
 
 
 # -- nothing, or nothing now
@@ -124,7 +135,7 @@ def _nothing_known(observations: Sequence[Observation]) -> list[Part]:
         return []
     words = {"paused": "paused", "waiting": "waiting for a key", "disabled": "disabled"}
     if len(statuses) == 1 and (status := next(iter(statuses))) in words:
-        return [Part(f"{_all(names)} {words[status]}", "status", status)]
+        return [replace(_all(names, words[status]), kind="status", of=status)]
     return [Part("nothing is known right now: no target was probed recently", "network"), *_unknown(observations)]
 
 
@@ -158,7 +169,8 @@ def _describe(trouble: _Trouble, seen: Sequence[Observation]) -> list[Part]:
     total, count = len({one.name for one in seen}), len(trouble.names)
     status = "down" if trouble.word == "down" else "degraded"
     if count == 1:
-        subject = Part(f"{trouble.names[0]} is {trouble.word}", "target", trouble.names[0])
+        name = trouble.names[0]
+        subject = Part(f"{name} is {trouble.word}", "target", name, begins_with_name=True)
     elif count == total:
         subject = Part(f"{'both' if count == 2 else f'all {count}'} targets are {trouble.word}", "status", status)
     else:
@@ -183,7 +195,7 @@ def _shared(trouble: _Trouble, seen: Sequence[Observation]) -> Part | None:
         if alike == everyone or (count == 1 and label != "behind"):
             continue
         fine = {one.name for one in seen if one.name in alike - set(trouble.names) and one.status in _ANSWERING}
-        others = f", where {_others(fine)} not {trouble.word}" if fine else ""
+        others = f", where {_others(fine)} {'up' if trouble.word == 'down' else 'fine'}" if fine else ""
         if count == 1:
             others = others or (", the only target there" if len(alike) == 1 else "")
             return Part(f"behind {value}{others}", kind, value)
@@ -298,7 +310,7 @@ def _fine(seen: Sequence[Observation]) -> list[Part]:
         whose = "its" if len(names) == 1 else "their"
         return [Part(f"none of {whose} probes counted recently", "status", "not_counted")]
     if up == names:
-        return [Part(f"{_all(names)} up", "targets"), *_new(seen, up)]
+        return [_all(names, "up"), *_new(seen, up)]
     parts = [Part(f"{len(up):,d} of {len(names):,d} targets {'is' if len(up) == 1 else 'are'} up", "targets")]
     unclear = Part(f"{_count(len(names - up), 'is', 'are')} not counted", "status", "not_counted")
     return [*parts, unclear, *_new(seen, up)]
@@ -337,10 +349,10 @@ def _new(seen: Sequence[Observation], names: Collection[str]) -> list[Part]:
 # -- words
 
 
-def _all(names: Collection[str]) -> str:
+def _all(names: Collection[str], state: str) -> Part:
     if len(names) == 1:
-        return f"{next(iter(names))} is"
-    return f"{'both' if len(names) == 2 else f'all {len(names):,d}'} targets are"
+        return Part(f"{next(iter(names))} is {state}", "targets", begins_with_name=True)
+    return Part(f"{'both' if len(names) == 2 else f'all {len(names):,d}'} targets are {state}", "targets")
 
 
 def _them(mine: Iterable[Observation]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from store.rollups import SKETCHED, Rollup
-from store.sketch import BUCKETS
+from store.sketch import BUCKETS, GAMMA, LARGEST, SMALLEST, bucket_of
 
 Counts = npt.NDArray[np.int64]
 
@@ -58,3 +59,12 @@ def _sketches(rollups: Iterable[Rollup], column: str) -> list[bytes]:
 
 def _pairs(sketches: Sequence[bytes]) -> npt.NDArray[np.uint16]:
     return np.frombuffer(b"".join(sketches), dtype="<u2").reshape(-1, 2)
+
+
+def buckets_of(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """`bucket_of` of each value; numpy's logarithm may end in another digit, so what lies at an edge is left to it."""
+    places = np.log(np.clip(values, SMALLEST, LARGEST) / SMALLEST) / math.log(GAMMA)
+    found = np.minimum(np.ceil(places), BUCKETS - 1).astype(np.int64)
+    for edge in np.flatnonzero(np.abs(places - np.rint(places)) < 1e-9):
+        found[edge] = bucket_of(float(values[edge]))
+    return found

@@ -22,14 +22,14 @@ BUCKETS = 1_536
 """Enough for values up to 1.3e10."""
 _LOG_GAMMA = math.log(GAMMA)
 _MOST = 0xFFFF
-_LARGEST = 1e300
+LARGEST = 1e300
 
 
 def bucket_of(value: float) -> int:
     """The bucket of a positive value."""
     if value <= SMALLEST:
         return 0
-    return min(BUCKETS - 1, math.ceil(math.log(min(value, _LARGEST) / SMALLEST) / _LOG_GAMMA))
+    return min(BUCKETS - 1, math.ceil(math.log(min(value, LARGEST) / SMALLEST) / _LOG_GAMMA))
 
 
 def value_of(bucket: int) -> float:

@@ -99,7 +99,8 @@ class Table:
         return values
 
 
-def _columns(row_type: type) -> tuple[Column, ...]:
+def columns_of(row_type: type) -> tuple[Column, ...]:
+    """The columns that a row class declares."""
     hints = get_type_hints(row_type, include_extras=True)
     columns = []
     for item in fields(row_type):
@@ -122,7 +123,7 @@ def table(
     """Declare the table of a row class: everything about tables derives from this, but for SQLite's migration."""
 
     def declare(row: Declared) -> Declared:
-        TABLES[name] = TABLE_OF[row] = Table(name, row, key, _columns(row), time, owner, on_conflict, added)
+        TABLES[name] = TABLE_OF[row] = Table(name, row, key, columns_of(row), time, owner, on_conflict, added)
         return row
 
     return declare

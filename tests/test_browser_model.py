@@ -190,5 +190,14 @@ def test_a_chart_is_saved_as_png_with_what_it_is_its_source_and_its_range(month:
     assert title.replace("<br>", " ").startswith("Time to first token of Gemma 3 27B in the last 7 d, in ms")
     assert source.startswith(f"Source: Uptoken, {month.removeprefix('http://')} · ")
     assert " to " in source and "(Europe/Berlin)" in source
+    with page.expect_download() as download:  # status bars are drawn in HTML
+        page.locator(".u-card .u-png[data-figure]").first.click()
+    assert download.value.suggested_filename == "Uptime-of-Gemma-3-27B.png"
+    content = Path(download.value.path()).read_bytes()
+    card = page.locator(".u-card:has(.u-png[data-figure])").first.bounding_box()
+    assert card is not None and content.startswith(b"\x89PNG")
+    width, height = struct.unpack(">II", content[16:24])
+    assert width == pytest.approx(2 * card["width"], abs=2) and height > 2 * card["height"]
+    assert len(content) > 10_000  # it is not blank
     assert errors == []
     page.close()

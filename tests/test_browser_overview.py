@@ -64,10 +64,7 @@ def test_sixty_targets_are_within_three_screens(address: str, browser: Browser) 
     assert heights == {ROW_PX}
     assert _bottom(page) <= SCREENS * SCREEN_PX
     said = page.locator(".u-sentence").inner_text()
-    assert (
-        said
-        == "3 of 60 targets are down, all behind acme.com, where 9 other targets are not down; your network is fine."
-    )
+    assert said == "3 of 60 targets are down, all behind acme.com, where 9 other targets are up; your network is fine."
     assert errors == []
     page.close()
 
@@ -101,6 +98,23 @@ def test_three_down_is_a_link_and_a_choice_stays_from_page_to_page(address: str,
     page.wait_for_selector(".u-list:not(.compact)")
     page.wait_for_url(re.compile("compact=false"))
     assert "prompt=2000" in page.url
+    assert errors == []
+    page.close()
+
+
+def test_a_key_on_a_head_sorts_and_leaves_the_focus_there_and_back_undoes_it(address: str, browser: Browser) -> None:
+    page, errors = _open(browser, address)
+    head = page.locator("[data-sort=p95]")
+    for direction in ("descending", "ascending"):
+        page.keyboard.press("Tab")  # what a key reached keeps the focus
+        head.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f"[aria-sort={direction}] [data-sort=p95]")
+        page.wait_for_function("document.activeElement.dataset.sort === 'p95'")
+    page.wait_for_url(re.compile(r"sort=p95.*reverse=true"))
+    assert page.locator(".u-row .name").first.inner_text().startswith("Target 00")  # 100 ms, the fastest
+    page.go_back()
+    page.wait_for_selector("[aria-sort=descending] [data-sort=p95]")
     assert errors == []
     page.close()
 

@@ -46,6 +46,15 @@ def explained(text: str, explanation: str) -> Markup:
     return _button("u-term", text, explanation)
 
 
+def sortable(key: str, text: str, explanation: str, direction: str) -> Markup:
+    """The head of a column that a click sorts by; `direction` is the `aria-sort` of the column."""
+    arrow = {"ascending": " ↑", "descending": " ↓"}.get(direction, "")
+    tip = f"{explanation} Click to sort{' the other way' if arrow else ''}."
+    return Markup(
+        '<button type="button" class="u-term sort" data-sort="{}" aria-description="{}" data-tip="{}">{}{}</button>'
+    ).format(key, tip, tip, text, arrow)
+
+
 def _button(kind: str, content: str, tip: str) -> Markup:
     return Markup('<button type="button" class="{}" aria-description="{}" data-tip="{}">{}</button>').format(
         kind, tip, tip, content

@@ -60,24 +60,27 @@ def head(text: str, note: str = "") -> Markup:
     return Markup('<div class="u u-head"><h1>{}</h1>{}</div>').format(text, facts)
 
 
-def title(text: str, note: str = "", charts: Sequence[str] = ()) -> Markup:
-    """The heading of a card and a quieter note. `charts`: the keys of charts that get a button to save them."""
+def title(text: str, note: str = "", charts: Sequence[str] = (), figure: str = "") -> Markup:
+    """The heading of a card and a quieter note. `charts`: the keys of charts that get a button to save them; `figure`:
+    the title under which the card itself, drawn in HTML, is saved.
+    """
     quiet = Markup("<span>{}</span>").format(note) if note else ""
-    save = Markup().join(_SAVE.format(key) for key in charts)
+    save = Markup().join(_SAVE.format("chart", key) for key in charts)
+    save += _SAVE.format("figure", figure) if figure else Markup()
     return Markup('<div class="u u-title" style="margin:0">{}{}{}</div>').format(save, text, quiet)
 
 
 _SAVE = Markup(
-    '<button type="button" class="u-png" data-chart="{}" aria-label="Save this chart as PNG" '
+    '<button type="button" class="u-png" data-{}="{}" aria-label="Save this chart as PNG" '
     'data-tip="Save this chart as PNG, with its source and range">PNG</button>'
 )
 
 
 @contextmanager
-def card(key: str, heading: str, note: str = "", *, charts: Sequence[str] = ()) -> Iterator[None]:
-    """A bordered part of a page with a heading. `charts`: the keys of charts that get a button to save them."""
+def card(key: str, heading: str, note: str = "", *, charts: Sequence[str] = (), figure: str = "") -> Iterator[None]:
+    """A bordered part of a page with a heading. `charts` and `figure`: what gets a button to save it, as in `title`."""
     with st.container(border=True, key=f"card_{key}"):
-        st.html(title(heading, note, charts))
+        st.html(title(heading, note, charts, figure))
         yield
 
 

@@ -55,7 +55,7 @@ def capabilities(states: list[CapabilityState], now: int, zone: str) -> Markup:
             quiet(one.reason),
         ]
 
-    return table(columns, map(cells, states), region="Capabilities", most_px=520, note=NOTE)
+    return table(columns, map(cells, states), region="Capabilities", most_px=440, note=NOTE)
 
 
 def _claim(claimed: bool | None) -> str | None:

@@ -26,7 +26,7 @@ def identity_card(url: str, target: Target) -> None:
     """The card; for a target without checks, how to turn them on."""
     chosen, zone = time_range.steady(cache.first_at(url).get(target.name, 0)), time_range.zone()
     view = identity_view(url, target, chosen)
-    with theme.card("identity", "Identity", "is it still the same model?"):
+    with theme.card("identity", "Identity", "is it still the same model?", charts=["identity_chart"]):
         if view is None:
             st.html(NOTHING.format(HOW))
             return

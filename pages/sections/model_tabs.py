@@ -62,9 +62,9 @@ def _providers(shown: Shown) -> None:
         if endpoints:
             with theme.card("providers", "Providers", "reported by the router, next to your own measurements"):
                 st.html(model_providers.providers(endpoints, cache.reported(url, target.model), view.measured))
-            with theme.card(
-                "provider_uptime", "Uptime by provider", "reported by the router, next to your probes' requests"
-            ):
+            note = "reported by the router, next to your probes' requests"
+            figure = f"Uptime of {target.model} by provider"
+            with theme.card("provider_uptime", "Uptime by provider", note, figure=figure):
                 reports = cache.reports(url, target.model, since, until)
                 bars = (time_range.current().since, time_range.current().until, time_range.zone())
                 st.html(model_fallbacks.uptime_by_provider(endpoints, reports, view.attempts, *bars))

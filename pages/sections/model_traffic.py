@@ -40,7 +40,8 @@ def cards(url: str, target: Target, history: TargetHistory, since: int, until: i
         theme.card("own_tokens", "Your tokens", "per day (UTC), through your relay", charts=["own_tokens_chart"]),
     ):
         _tokens(target, view.usage)
-    with right, theme.card("own_apps", "Your apps", "by the HTTP-Referer of their requests"):
+    figure = f"Your apps that use {target.name}, by tokens"
+    with right, theme.card("own_apps", "Your apps", "by the HTTP-Referer of their requests", figure=figure):
         st.html(apps(view.usage))
     with theme.card("own_fallbacks", "Fallbacks of your requests", "the targets that were tried, in order"):
         st.html(fallbacks(view))

@@ -99,7 +99,9 @@ def performance(url: str, target: Target, number: int) -> None:
             if trend.notes:
                 st.html(trend.notes)
         if trend.distribution is not None:
-            with theme.card("spread", "Distribution", "successful responses in this range; median by hour of week"):
+            figure = f"{metric.title} of {target.name}: distribution, {metric.unit}"
+            note = "successful responses in this range; median by hour of week"
+            with theme.card("spread", "Distribution", note, figure=figure):
                 for place, part in zip(st.columns(2, gap="large"), trend.distribution, strict=True):
                     place.html(part)
 

@@ -28,9 +28,11 @@ def uptime_card(history: TargetHistory, window: TimeRange, now: int, zone: str) 
     bars, newest = history.bars_with_errors(), reversed(history.incidents[-SHOWN:])
     lines = (Markup("<div>{}</div>").format(_incident(history, incident, now, zone)) for incident in newest)
     return Markup(
-        '<div class="u u-card"><div class="u-title">Uptime</div>{}<div class="u-axis"><span>{}</span><span>{}</span>'
-        '<span>{}</span></div><div class="q" style="margin-top:4px">{}</div></div>'
+        '<div class="u u-card"><div style="margin-bottom:10px">{}</div>{}'
+        '<div class="u-axis"><span>{}</span><span>{}</span><span>{}</span></div>'
+        '<div class="q" style="margin-top:4px">{}</div></div>'
     ).format(
+        theme.title("Uptime", figure=f"Uptime of {history.target.name}"),
         status_bars(bars, zone, big=True),
         formatting.clock(bars[0].since, zone, now),
         _summary(history),
@@ -90,7 +92,11 @@ def all_locations(url: str, target: Target, locations: list[str], window: TimeRa
     covered = f"coverage {formatting.percent(seen.uptime.coverage)}"
     note = formatting.uptime_note(seen.uptime) if seen.uptime.share is None else covered
     return Markup('<div class="u u-card">{}{} {}{}</div>').format(
-        theme.title("All locations", f"from {len(locations)} locations: down only where most of them see it down"),
+        theme.title(
+            "All locations",
+            f"from {len(locations)} locations: down only where most of them see it down",
+            figure=f"Uptime of {target.name} from all locations",
+        ),
         bold(formatting.percent(seen.uptime.share)),
         quiet(note),
         status_bars(seen.bars, zone, big=True),

@@ -84,7 +84,8 @@ def apps(url: str, model: Model, window: TimeRange) -> None:
     left, right = st.columns(2)
     public = [row for row in load_usage(url, ALL_TOGETHER, window) if row.source == PUBLIC_APPS]
     own = [row for row in load_usage(url, model.canonical_slug or model.model, window) if row.source == ACCOUNT]
-    with left, theme.card("apps", "Apps", "OpenRouter's largest, over all models: it does not report them by model"):
+    note = "OpenRouter's largest, over all models: it does not report them by model"
+    with left, theme.card("apps", "Apps", note, figure="OpenRouter's largest apps, by tokens"):
         st.html(_apps(public))
     with right, theme.card("own", "Your use of this model", "by provider, as OpenRouter reports it for your account"):
         st.html(_own(own))

@@ -38,12 +38,15 @@ def workloads_card(url: str, target: Target, number: int) -> None:
             st.html(NOTHING.format(NONE_IN_RANGE if has_some else HOW))
             return
         ladders = {name: [s for s in steps if s.workload == name] for name in sorted({s.workload for s in steps})}
-        if any(sum(step.ttft_ms.count > 0 for step in one) > 1 for one in ladders.values()):
+        has_chart = any(sum(step.ttft_ms.count > 0 for step in one) > 1 for one in ladders.values())
+        left, right = st.columns([2, 3]) if has_chart else (st.container(), st.container())
+        if has_chart:
             numbers = {name: number + place for place, name in enumerate(ladders)}
             alt = f"Median TTFT of {target.name} by input tokens, {chosen.words}, in ms, both axes logarithmic"
-            theme.chart(ttft_by_size(ladders, theme.palette(), numbers), key="sizes_chart", alt=alt)
+            with left:
+                theme.chart(ttft_by_size(ladders, theme.palette(), numbers), key="sizes_chart", alt=alt)
         if steps:
-            st.html(ladder_table(steps))
+            right.html(ladder_table(steps))
         if effects:
             st.html(Markup('<div class="u">{}</div>').format(Markup().join(map(describe_cache, effects))))
 

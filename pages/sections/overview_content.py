@@ -13,10 +13,10 @@ from pages.components import formatting
 from pages.components.metric import Metric
 from pages.components.states import WORDS
 from pages.queries import cache
+from pages.queries.overview_rows import Layout, Row, RowFilter, filter_rows, rows, sort_rows
 from pages.queries.situation import observations
 from pages.queries.time_range import TimeRange
 from pages.sections.overview_locations import locations_table
-from pages.sections.overview_rows import Layout, Row, RowFilter, filter_rows, rows, sort_rows
 from pages.sections.overview_sentence import sentence_line
 from pages.sections.overview_table import count_lines, most_rows, overview_table
 from pages.shell.time_range import in_link, zone

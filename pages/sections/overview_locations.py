@@ -10,7 +10,7 @@ from markupsafe import Markup
 from pages.components import formatting, glossary, states, theme
 from pages.components.table import Column, below, quiet, table
 from pages.queries import series_colours
-from pages.sections.overview_rows import Row
+from pages.queries.overview_rows import Row
 from pages.sections.target_state import why_key
 from stats.situation import by_location
 

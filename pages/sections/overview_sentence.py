@@ -17,15 +17,11 @@ def sentence_line(parts: Sequence[Part], link: dict[str, str]) -> Markup:
         return Markup()
     linked = Markup().join(
         Markup('{}<a href="{}" target="_self">{}</a>').format(
-            part.glue if place else "", _address(part, link), part.text if place else _capitalize(part.text)
+            part.glue if place else "", _address(part, link), part.text
         )
         for place, part in enumerate(parts)
     )
     return Markup('<div class="u u-sentence" role="status">{}.</div>').format(linked)
-
-
-def _capitalize(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _address(part: Part, link: dict[str, str]) -> str:

@@ -10,7 +10,7 @@ from charts.latency_speed_scatter import Point
 from pages.components import formatting
 from pages.components.table import NOTHING, below, table
 from pages.queries import cache, series_colours
-from pages.sections.overview_rows import Row
+from pages.queries.overview_rows import Row
 from pages.shell import help
 from stats.costs import Cost
 from store.clock import now_ms

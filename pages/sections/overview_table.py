@@ -14,8 +14,8 @@ from pages.components.sparkline import sparkline
 from pages.components.status_bars import status_bars
 from pages.components.table import bold, quiet
 from pages.queries import cache, series_colours
+from pages.queries.overview_rows import Group, Layout, Order, Row, group_rows
 from pages.queries.target_history import THROUGHPUT, fleet_bars
-from pages.sections.overview_rows import Group, Layout, Row, group_rows
 from pages.sections.target_state import badge, why_key
 from routing.workload import RequestEstimate, Workload
 from stats.samples import Percentiles
@@ -76,25 +76,45 @@ def overview_table(
     widths = {bars[0].until - bars[0].since for _, shown in groups for _, bars in shown}
     each = formatting.duration(min(widths) / 1_000) + (" or more" if len(widths) > 1 else "")
     body = Markup().join(part for group, shown in groups if shown for part in _group(drawing, group, shown))
-    return Markup('<div class="u u-list{}">{}{}</div>').format(
+    return Markup('<div class="u u-list{}" role="table" aria-label="Targets">{}{}</div>').format(
         " compact" if layout.is_compact else "", _head(each, layout), body
     )
 
 
 def _head(each: str, layout: Layout) -> Markup:
-    terms = [
-        glossary.term("target", "Target"),
-        *([Markup("State")] if layout.is_compact else []),
-        glossary.term("uptime", "Uptime") + (Markup(", each bar {}").format(each)),
-        *([Markup()] if layout.is_compact else []),
-        glossary.term("TTFT", "TTFT, p95" if layout.is_compact else "Time to first token"),
-        glossary.term("output speed", "Speed" if layout.is_compact else "Output speed"),
-        glossary.term("price", "Price per M")
-        if layout.is_compact
-        else glossary.term("context", "Context") + Markup(", ") + glossary.term("price", "price per M"),
-    ]
-    cells = Markup().join(Markup("<div>{}</div>").format(term) for term in terms)
-    return Markup('<div class="u-row head">{}<div class="last">Last probe</div></div>').format(cells)
+    context = Markup() if layout.is_compact else glossary.term("context", "Context") + ", "
+    cells = (
+        _sort_head(layout, "name", "Target", "target"),
+        *([_sort_head(layout, "state", "State", "", _STATE_ORDER)] if layout.is_compact else []),
+        _sort_head(layout, "uptime", "Uptime", "uptime", after=f", each bar {each}"),
+        *([_column_head(Markup('<span class="u-hidden">Uptime in numbers</span>'))] if layout.is_compact else []),
+        _sort_head(layout, "p95", "TTFT, p95" if layout.is_compact else "Time to first token", "TTFT"),
+        _sort_head(layout, "speed", "Speed" if layout.is_compact else "Output speed", "output speed"),
+        _sort_head(layout, "price", "Price per M" if layout.is_compact else "price per M", "price", before=context),
+        _column_head("Last probe", Markup(' class="last"')),
+    )
+    return Markup('<div class="u-row head" role="row">{}</div>').format(Markup().join(cells))
+
+
+def _sort_head(
+    layout: Layout, order: Order, text: str, term: str, tip: str = "", *, before: str = "", after: str = ""
+) -> Markup:
+    """The head of a column that rows can be sorted by: the glossary's `term`, or with a `tip` of its own."""
+    direction = "none"
+    if layout.order == order:
+        direction = "ascending" if (order in _ASCENDING) != layout.is_reversed else "descending"
+    button = states.sortable(order, text, tip or glossary.DEFINITIONS[term], direction)
+    return _column_head(Markup("{}{}{}").format(before, button, after), Markup(' aria-sort="{}"').format(direction))
+
+
+def _column_head(content: str, attributes: str = "") -> Markup:
+    """`attributes`: HTML that begins with a space."""
+    return Markup('<div role="columnheader"{}>{}</div>').format(attributes, content)
+
+
+_ASCENDING: tuple[Order, ...] = ("name", "uptime", "speed")
+"""Orders that begin with the lowest value, because that one needs attention."""
+_STATE_ORDER = "The state now. The worst comes first."
 
 
 def _group(drawing: Drawing, group: Group, shown: Sequence[tuple[Row, list[Bar]]]) -> Iterator[Markup]:
@@ -111,7 +131,8 @@ def _group_head(drawing: Drawing, name: str, group: Group) -> Markup:
     words = states.WORDS[worst] if alike == count else f"{alike} of {count} {states.WORDS[worst]}"
     bars = status_bars(fleet_bars([row.history for row in group.rows], MOST_BARS), drawing.zone)
     return Markup(
-        '<div class="u-group" role="heading" aria-level="2"><div><b>{}</b> {}</div><div>{}</div><div>{}</div></div>'
+        '<div class="u-group" role="row"><div role="rowheader"><b role="heading" aria-level="2">{}</b> {}</div>'
+        '<div role="cell">{}</div><div role="cell">{}</div></div>'
     ).format(name, quiet(formatting.plural(count, "target")), states.state(worst, words), bars)
 
 
@@ -119,9 +140,9 @@ def _row(drawing: Drawing, row: Row, bars: list[Bar]) -> Markup:
     target, history = row.target, row.history
     colour = series_colours.variable(drawing.colours.get(target.name, 0))
     return Markup(
-        '<div class="u-row{}"><div class="wide">{}<br><code>{}</code>{}<br>{}{}</div>'
-        '<div class="wide">{}<div style="margin-top:5px">{} {}{}</div></div>'
-        "<div>{}{}</div><div>{}{}</div><div>{}</div>{}</div>"
+        '<div class="u-row{}" role="row"><div class="wide" role="rowheader">{}<br><code>{}</code>{}<br>{}{}</div>'
+        '<div class="wide" role="cell">{}<div style="margin-top:5px">{} {}{}</div></div>'
+        '<div role="cell">{}{}</div><div role="cell">{}{}</div><div role="cell">{}</div>{}</div>'
     ).format(
         _off(row),
         _name(drawing, row, colour),
@@ -149,8 +170,9 @@ def _compact_row(drawing: Drawing, row: Row, bars: list[Bar]) -> Markup:
     estimate = row.estimate(drawing.size, drawing.now)
     p95 = f" {formatting.milliseconds(row.ttft.p95)}" if row.ttft.p95 is not None and not row.ttft.is_small else ""
     return Markup(
-        '<div class="u-row{}"><div class="name">{}{}</div><div>{}</div><div class="bars">{}</div><div>{}</div>'
-        "<div>{}{}</div><div>{}</div><div>{}</div>{}</div>"
+        '<div class="u-row{}" role="row"><div class="name" role="rowheader">{}{}</div><div role="cell">{}</div>'
+        '<div class="bars" role="cell">{}</div><div role="cell">{}</div><div role="cell">{}{}</div>'
+        '<div role="cell">{}</div><div role="cell">{}</div>{}</div>'
     ).format(
         _off(row),
         _name(drawing, row, colour),
@@ -195,7 +217,7 @@ def _uptime(row: Row) -> Markup:
 def _last(drawing: Drawing, row: Row, label: Markup | None = None) -> Markup:
     when = formatting.exact(row.last_at, drawing.zone) if row.last_at is not None else ""
     ago = formatting.ago(row.last_at, drawing.now)
-    return Markup('<div class="last" data-tip="{}">{}{}</div>').format(when, label or "", ago)
+    return Markup('<div class="last" role="cell" data-tip="{}">{}{}</div>').format(when, label or "", ago)
 
 
 def _budget(row: Row) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -26,8 +27,10 @@ from routing.selection import (
     Strategy,
     plan,
 )
-from stats.routing_inputs import measured_performance, reported_performance
+from stats.capabilities import SEVERAL_TESTS_MS
+from stats.routing_inputs import lacking_by_tag, measured_performance, reported_performance
 from stats.traffic import first_choices
+from store.clock import HOUR_MS
 from store.schema import Endpoint
 
 HEAD = theme.head(
@@ -50,6 +53,16 @@ STRATEGY_HELP = (
 )
 DATA: dict[str, Data] = {"Any": "any", "No training on prompts": "no_training", "Zero data retention": "zero_retention"}
 
+CAPABILITIES = {"Claimed": False, "Measured": True}
+CAPABILITIES_HELP = (
+    "**Claimed**: an endpoint has the features that its catalog lists. **Measured**: it is also skipped where your own "
+    "capability tests show that it lacks one that is required; what was not tested counts as claimed."
+)
+NO_TESTS = (
+    "No test reached an endpoint of this model. `capabilities = true` in the `[[target]]` section of a target that is "
+    "pinned to a provider tests that provider daily."
+)
+
 DEFAULT_ROUTING = NOTHING.format(
     Markup("<b>Default routing</b>: such a request needs no <code>provider</code> object.")
 )
@@ -70,6 +83,7 @@ class RoutingForm:
     strategy: Strategy
     sort: Sort | None
     usd_per_hour: float
+    trusts_tests: bool
 
 
 @dataclass(frozen=True)
@@ -116,16 +130,8 @@ def controls() -> RoutingForm:
         most_out = numeric(
             st.number_input, "Max output price (USD/M)", 0.0, None, None, key="most_out", placeholder="Any"
         )
-    chosen = st.segmented_control(
-        "Strategy",
-        list(STRATEGIES),
-        default=next(iter(STRATEGIES)),
-        required=True,
-        key="strategy",
-        bind="query-params",
-        help=STRATEGY_HELP,
-    )
-    strategy, sort = STRATEGIES[chosen or next(iter(STRATEGIES))]
+    strategy, sort = STRATEGIES[_segments("Strategy", list(STRATEGIES), "strategy", STRATEGY_HELP)]
+    trusts_tests = CAPABILITIES[_segments("Capabilities", list(CAPABILITIES), "capabilities", CAPABILITIES_HELP)]
     request = replace(
         size.request,
         parameters=tuple(PARAMETERS[feature] for feature in features if feature in PARAMETERS),
@@ -134,13 +140,40 @@ def controls() -> RoutingForm:
         most_usd_per_million_output=most_out,
         data=DATA[data],
     )
-    return RoutingForm(request, strategy, sort, float(usd_per_hour))
+    return RoutingForm(request, strategy, sort, float(usd_per_hour), trusts_tests)
+
+
+def _segments(label: str, options: list[str], key: str, help_text: str) -> str:
+    """A choice of one, kept in the address."""
+    chosen = st.segmented_control(
+        label, options, default=options[0], required=True, key=key, bind="query-params", help=help_text
+    )
+    return chosen or options[0]
+
+
+def tested_lacks(url: str, model: str, endpoints: list[Endpoint], now: int) -> dict[str, frozenset[str]]:
+    """What tests show that each endpoint lacks, by its tag; without those that no test reached."""
+    targets = [target for target in cache.targets(url) if target.model == model]
+    if not targets:
+        return {}
+    names = tuple(sorted({target.name for target in targets}))
+    tests = cache.capability_tests(url, names, since=cache.rounded(now - SEVERAL_TESTS_MS, HOUR_MS))
+    pinned = {target.name: target.provider for target in targets if target.provider}
+    return lacking_by_tag(endpoints, tests, pinned)
 
 
 def plans(
-    url: str, model: str, endpoints: list[Endpoint], form: RoutingForm, window: TimeRange, now: int
+    url: str,
+    model: str,
+    endpoints: list[Endpoint],
+    form: RoutingForm,
+    window: TimeRange,
+    now: int,
+    lacks: Mapping[str, frozenset[str]],
 ) -> list[PlanCard]:
-    """The plan by what the router reports, and the one by what the probes measured in the range."""
+    """The plan by what the router reports, and the one by what the probes measured in the range. `lacks`: by tag, what
+    is held against endpoints.
+    """
     theirs = {tag: reported_performance(stats) for tag, stats in cache.reported(url, model).items()}
     ours = _measured(url, model, endpoints, window)
     takes = next((m.input_modalities or "" for m in cache.models(url) if m.model == model), "text").split(",")
@@ -155,6 +188,7 @@ def plans(
             strategy=form.strategy,
             sort=form.sort,
             usd_per_hour=form.usd_per_hour,
+            lacks=lacks,
         )
 
     note = "" if ours else "; no endpoint was probed, so only the price counts"

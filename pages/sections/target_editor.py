@@ -12,8 +12,8 @@ from pages.components import formatting, theme
 from pages.components.states import state
 from pages.components.table import Column, below, bold, quiet, table
 from pages.queries.configured_targets import ConfiguredTarget
-from pages.sections.target_form import INTERVALS
 from pages.sections.target_notice import Command, set_notice
+from pages.sections.target_proposal import INTERVALS
 from pages.shell import sign_in, time_range
 from pages.shell.commands import CommandResult
 from store.clock import now_ms

@@ -10,16 +10,17 @@ import streamlit as st
 from markupsafe import Markup
 
 from pages.components import code_block, formatting, theme
-from pages.components.states import state
 from pages.components.table import quiet
+from pages.sections import litellm_form
 from pages.sections.target_notice import Command, set_notice
+from pages.sections.target_proposal import INTERVALS, day_in_words, in_page_words, tested_state
 from pages.shell import sign_in
 from pages.shell.commands import REFUSED_KEY, CommandResult, run_command
 from settings.secrecy import looks_secret
 from settings.sections import Api, checked_variable
 
 _ROUND, _FOUND, _TESTED, _ERROR = "add_round", "add_found", "add_tested", "add_error"
-OWN_SERVER = "My own server"
+OWN_SERVER, LITELLM = "My own server", "LiteLLM configuration"
 PRESETS: dict[str, tuple[str, str]] = {
     OWN_SERVER: ("", ""),
     "OpenRouter": ("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
@@ -28,19 +29,10 @@ PRESETS: dict[str, tuple[str, str]] = {
     "Google": ("https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY"),
     "Ollama on this machine": ("http://127.0.0.1:11434/v1", ""),
 }
-INTERVALS = ("default", "30s", "1m", "5m", "15m", "30m", "1h")
 NO_NAME = (
     "The key variable must be a name of letters, digits and _, such as ACME_API_KEY. If you pasted the key itself, it "
     "was not kept: put it into an environment variable and enter that variable's name."
 )
-_FIELDS = {
-    "--api-key-env": "Key variable",
-    "--base-url": "Base URL",
-    "--model": "Model",
-    "--name": "Name",
-    "--every": "Interval",
-}
-"""The page's labels for the options that errors name."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +77,9 @@ def add_card() -> None:
     """The form: each step appears when the one before it has succeeded."""
     with theme.card("add_target", "Add a target", "find its models, test it, see the cost per day, and save it"):
         server = _server_input()
+        if server is None:
+            litellm_form.litellm_form()
+            return
         if server.is_asked_for:
             _find(server)
         found = st.session_state.get(_FOUND)
@@ -103,10 +98,13 @@ def add_card() -> None:
         _save(target, tested[1])
 
 
-def _server_input() -> ServerInput:
+def _server_input() -> ServerInput | None:
+    """Null for a configuration that has the servers."""
     number = st.session_state.setdefault(_ROUND, 0)
     where, url, key, button = st.columns([4, 7, 4, 3], vertical_alignment="bottom")
-    preset = where.selectbox("Server", list(PRESETS), key=f"add_where_{number}")
+    preset = where.selectbox("Server", [*PRESETS, LITELLM], key=f"add_where_{number}")
+    if preset == LITELLM:
+        return None
     base_url, variable = PRESETS[preset]
     shown = f"{number}_{preset}"
     example = "https://host/v1 or localhost:8000"
@@ -149,10 +147,7 @@ def _wrong_variable(server: ServerInput) -> CommandResult | None:
 
 def _refuse(subject: ServerInput | TargetInput, result: CommandResult) -> None:
     """Keep the error for this input, and clear the fields if a key was pasted into one."""
-    error = result.error or ""
-    for option, label in _FIELDS.items():
-        error = error.replace(f"with {option}", f"under {label}").replace(option, label)
-    st.session_state[_ERROR] = (None if result.is_secret else subject, error)
+    st.session_state[_ERROR] = (None if result.is_secret else subject, in_page_words(result.error or ""))
     if result.is_secret:
         st.session_state[_ROUND] += 1
     st.session_state.pop(_TESTED if isinstance(subject, TargetInput) else _FOUND, None)
@@ -201,14 +196,9 @@ def _test(target: TargetInput) -> None:
 
 def _show_result(document: Mapping[str, Any]) -> None:
     [target] = document["targets"]
-    test, day = target["test"], target["day"]
-    kind = "up" if test["outcome"] == "ok" else "not_counted" if test["is_reached"] else "down"
-    if test["waits_for_key"]:
-        kind = "waiting"
-    costs = f"at most {day['words']}" if day["words"].startswith("$") else day["words"]
     st.html(
         Markup('<div class="u" role="status">{} {}</div>').format(
-            state(kind, test["words"]), quiet(f"· {day['probes']:,.0f} probes a day, {costs}")
+            tested_state(target["test"]), quiet(f"· {day_in_words(target['day'])}")
         )
     )
     code_block.show(document["toml"].rstrip(), "toml")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import streamlit as st
 
 from pages.components import formatting
-from pages.shell.commands import CommandResult, run_command
+from pages.shell.commands import CommandResult, Options, run_command
 
 _NOTICE = "targets_notice_text"
 
@@ -19,7 +18,7 @@ class Command:
 
     name: str
     positional: tuple[str, ...] = ()
-    options: Mapping[str, str | bool | None] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
 
     def run(self) -> CommandResult:
         """Run it, for a viewer who may edit."""

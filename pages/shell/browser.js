@@ -2,7 +2,7 @@
 //   - hovering a chart of a time window marks the same moment in the others
 //   - dragging over one asks the server for that range, a double click for the range before
 //   - the browser's Back returns to the state before a control was changed
-//   - a click on a state or an uptime asks the server to explain it
+//   - a click on a state or an uptime asks the server to explain it, and one on a column's head to sort by it
 //   - tooltips that keyboards and fingers reach, buttons that copy, and charts saved as PNG
 // Streamlit calls the function below repeatedly; the listeners are added once.
 
@@ -129,6 +129,21 @@ function tooltips() {
   });
 }
 
+// -- the focus stays on a button or link when its part of the page is refreshed
+
+function keepFocus() {
+  let held = null; // only what a keyboard reached: a tooltip comes with the focus
+  const isHeld = (element) => element.closest(".u") && element.matches(":focus-visible");
+  document.addEventListener("focusin", (event) => (held = isHeld(event.target) ? event.target : null));
+  const isTwin = (other) =>
+    other.dataset.why === held.dataset.why && other.dataset.sort === held.dataset.sort && other.href === held.href;
+  new MutationObserver(() => {
+    if (!held || held.isConnected || document.activeElement !== document.body) return;
+    const twin = [...document.querySelectorAll(`.u ${held.tagName}`)].find(isTwin);
+    if (twin) twin.focus({ preventScroll: true });
+  }).observe(document.body, { childList: true, subtree: true });
+}
+
 // -- copying, and saving charts
 
 async function copy(event) {
@@ -152,6 +167,15 @@ async function copy(event) {
   }, 1200);
 }
 
+// a menu opens to the left of its button's right edge, unless it would leave the screen there
+function keepOnScreen(event) {
+  const box = event.target.matches(".u-menu[open]") && event.target.lastElementChild;
+  if (!box) return;
+  box.style.translate = "";
+  const { left } = box.getBoundingClientRect();
+  if (left < 8) box.style.translate = `${8 - left}px`;
+}
+
 // the range in the page's address, for a chart without a time axis
 function pageRange() {
   const asked = new URLSearchParams(location.search);
@@ -161,7 +185,7 @@ function pageRange() {
 }
 
 function rangeOf(chart) {
-  const x = chart._fullLayout.xaxis;
+  const x = chart && chart._fullLayout.xaxis;
   if (x && x.type === "date") {
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     return x.range.map((end) => String(end).slice(0, 16).replace("T", " ")).join(" to ") + ` (${zone})`;
@@ -173,14 +197,65 @@ function rangeOf(chart) {
 
 const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
+const source = (range) => `Source: Uptoken, ${location.host} · ${range} · saved ${new Date().toISOString().slice(0, 10)}`;
+
+function download(image, title) {
+  const link = document.createElement("a");
+  link.href = image;
+  link.download = `${title.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 80)}.png`;
+  link.click();
+}
+
+// a card that is drawn in HTML: its copy in an SVG, which a canvas takes as an image; nothing is loaded from outside
+async function saveFigure(button) {
+  const card = button.closest('.u-card, [class*="st-key-card_"]');
+  const { width } = card.getBoundingClientRect();
+  const copy = card.cloneNode(true);
+  copy.style.border = "0";
+  const saved = copy.querySelector(".u-png[data-figure]");
+  const [heading] = [...saved.parentElement.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE);
+  const title = button.dataset.figure;
+  heading.textContent = title;
+  for (const each of copy.querySelectorAll(".u-png")) each.remove();
+  const note = document.createElement("div");
+  note.className = "u q";
+  note.style.cssText = "padding:8px 20px 10px";
+  note.textContent = source(rangeOf());
+  const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]);
+  const style = document.createElement("style");
+  style.textContent = rules.filter((rule) => !(rule instanceof CSSFontFaceRule)).map((rule) => rule.cssText).join("\n");
+  const { fontSize, color, colorScheme } = getComputedStyle(card);
+  const frame = document.createElement("div");
+  frame.className = "stApp";
+  frame.style.cssText = `position:absolute;visibility:hidden;width:${width}px;font:${fontSize}/1.6 sans-serif;color:${color};color-scheme:${colorScheme};background:var(--u-card)`;
+  frame.append(copy, note);
+  document.body.append(frame); // to see how high it is: an image has no web fonts, and so other lines
+  const full = { width: Math.max(innerWidth, width), height: Math.ceil(frame.getBoundingClientRect().height) };
+  frame.remove();
+  frame.style.position = frame.style.visibility = "";
+  frame.prepend(style);
+  const xml = new XMLSerializer().serializeToString(frame);
+  // as wide as the window, because of the style sheet's media queries
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${full.width}" height="${full.height}"><foreignObject width="100%" height="100%">${xml}</foreignObject></svg>`;
+  const image = new Image();
+  image.src = `data:image/svg+xml,${encodeURIComponent(svg)}`;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [2 * Math.ceil(width), 2 * full.height];
+  const context = canvas.getContext("2d");
+  context.scale(2, 2);
+  context.drawImage(image, 0, 0);
+  download(canvas.toDataURL("image/png"), title);
+}
+
 async function savePng(button) {
+  if (button.dataset.figure) return saveFigure(button);
   const chart = document.querySelector(`.st-key-${button.dataset.chart} .js-plotly-plot`);
   if (!chart || !window.Plotly) return;
   const full = chart._fullLayout;
   const named = chart.closest("[aria-label]") || button.closest(".u-title");
   const title = (named.getAttribute("aria-label") || named.textContent).trim();
   const lines = title.match(new RegExp(`.{1,${Math.max(30, Math.floor(full.width / 7))}}(\\s|$)`, "g")) || [title];
-  const source = `Source: Uptoken, ${location.host} · ${rangeOf(chart)} · saved ${new Date().toISOString().slice(0, 10)}`;
   const above = 18 + 18 * lines.length;
   const note = (text, y, yanchor, yshift, size) => ({
     text, x: 0, xref: "paper", xanchor: "left", xshift: 10 - full._size.l, align: "left", showarrow: false,
@@ -195,21 +270,20 @@ async function savePng(button) {
     annotations: [
       ...(chart.layout.annotations || []),
       note(lines.map((line) => plain(line.trim())).join("<br>"), 1, "bottom", full._size.t + 6, 14),
-      note(plain(source), 0, "top", -full._size.b - 2, 11),
+      note(plain(source(rangeOf(chart))), 0, "top", -full._size.b - 2, 11),
     ],
   };
   const image = await window.Plotly.toImage({ data: chart.data, layout }, { format: "png", scale: 2, width: layout.width, height: layout.height });
-  const link = document.createElement("a");
-  link.href = image;
-  link.download = `${title.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 80)}.png`;
-  link.click();
+  download(image, title);
 }
 
-// -- explaining a state or an uptime: loaded on a click
+// -- explaining a state or an uptime, and sorting by a column: the server does it on a click
 
-function askWhy(event, tell) {
-  const found = event.target.closest && event.target.closest("[data-why]");
-  if (found) tell("why", found.dataset.why);
+function ask(event, tell) {
+  for (const name of ["why", "sort"]) {
+    const found = event.target.closest && event.target.closest(`[data-${name}]`);
+    if (found) tell(name, found.dataset[name]);
+  }
 }
 
 export default function (component) {
@@ -217,11 +291,13 @@ export default function (component) {
     window.uptoken = {};
     keepHistory();
     tooltips();
+    keepFocus();
     const tell = (name, value) => window.uptoken.tell(name, value);
     document.addEventListener("pointermove", hover);
     document.addEventListener("pointerover", (event) => listen(event, tell));
     document.addEventListener("click", copy);
-    document.addEventListener("click", (event) => askWhy(event, tell));
+    document.addEventListener("toggle", keepOnScreen, true);
+    document.addEventListener("click", (event) => ask(event, tell));
   }
   window.uptoken.tell = component.setTriggerValue;
 }

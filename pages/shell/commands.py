@@ -37,6 +37,9 @@ _MAYBE_INCOMPLETE = (
 )
 
 
+Options = Mapping[str, str | bool | tuple[str, ...] | None]
+
+
 @dataclass(frozen=True)
 class CommandResult:
     """A command's output, as a JSON document (empty without one) or as text, and its error, if it failed."""
@@ -48,35 +51,43 @@ class CommandResult:
 
 
 def run_command(
-    command: str, *positional: str, options: Mapping[str, str | bool | None] | None = None, timeout_s: float = TIMEOUT_S
+    command: str,
+    *positional: str,
+    options: Options | None = None,
+    stdin: bytes = b"",
+    timeout_s: float = TIMEOUT_S,
 ) -> CommandResult:
-    """Run a command for a viewer who may edit. A null, false or empty option is omitted; a true one is a flag."""
+    """Run a command for a viewer who may edit. A null, false or empty option is omitted; a true one is a flag, and one
+    with several values is given once for each.
+    """
     if (refused := editing.refusal()) is not None:
         return CommandResult(error=refused)
-    given = {name: value for name, value in (options or {}).items() if value not in (None, False, "")}
-    if any(looks_secret(value) for value in (*positional, *given.values()) if isinstance(value, str)):
+    given = {name: value for name, value in (options or {}).items() if value not in (None, False, "", ())}
+    pairs = [(name, each) for name, value in given.items() for each in (value if isinstance(value, tuple) else [value])]
+    if any(looks_secret(value) for value in (*positional, *(value for _, value in pairs)) if isinstance(value, str)):
         return CommandResult(error=REFUSED_KEY, is_secret=True)
-    words = [name if value is True else f"{name}={value}" for name, value in given.items()]
+    words = [name if value is True else f"{name}={value}" for name, value in pairs]
     try:
-        return _result(*_run([command, *words, *(("--", *positional) if positional else ())], timeout_s))
+        return _result(*_run([command, *words, *(("--", *positional) if positional else ())], timeout_s, stdin))
     except subprocess.TimeoutExpired:
         return CommandResult(error=f"It was stopped after {timeout_s:.0f} s. {_MAYBE_INCOMPLETE}")
     except (OSError, ValueError) as problem:  # ValueError: a null character in a value
         return CommandResult(error=_safe(f"The command could not be started: {problem}"))
 
 
-def _run(words: list[str], timeout_s: float) -> tuple[int, str, str]:
+def _run(words: list[str], timeout_s: float, stdin: bytes = b"") -> tuple[int, str, str]:
     """The exit code, and the first `MOST_BYTES` of output and errors."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(  # nosec B603  no shell, and the command is Uptoken's own
         [sys.executable, "-m", "collectors", *words],
         env=os.environ | {"PYTHONPATH": path},
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True).start()
     streams = [_Reader(process.stdout, process), _Reader(process.stderr, process)]
     try:
         code = process.wait(timeout_s)
@@ -85,6 +96,12 @@ def _run(words: list[str], timeout_s: float) -> tuple[int, str, str]:
         for each in streams:
             each.join()
     return code, streams[0].text, streams[1].text
+
+
+def _feed(stream: IO[bytes], data: bytes) -> None:
+    """Write it all, to a process that may not read it, and end the stream."""
+    with suppress(OSError), stream:
+        stream.write(data)
 
 
 class _Reader(threading.Thread):

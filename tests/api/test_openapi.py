@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -13,10 +13,24 @@ from openapi_spec_validator import validate
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from api import badges, catalog, downloads, events, incidents, probes, report_routes, series, status_routes, summary
+from api import (
+    badges,
+    catalog,
+    downloads,
+    events,
+    incidents,
+    overview_csv,
+    probes,
+    report_routes,
+    series,
+    status_routes,
+    summary,
+)
 from api.openapi import FILE
 from api.registry import ROUTES
 from pages.queries import access
+from pages.queries.overview_rows import NOT_UP, ORDERS
+from stats.incidents import Status
 
 SPEC: dict[str, Any] = json.loads(FILE.read_text())
 A_DAY = "from=2026-11-24&to=2026-11-25"
@@ -37,6 +51,7 @@ REQUESTS = {
     "/api/v1/health": [""],
     "/api/v1/openapi.json": [""],
     "/metrics": [""],
+    "/api/overview.csv": ["", "?range=7d&sort=price&prompt=1000", "?sort=x", "?odd=1"],
     "/badge/{name}.svg": ["", "?metric=x"],
     "/badge/{name}.json": ["", "?metric=state", "?metric=ttft", "?range=x"],
     "/report/{name}": ["", "?month=x", "?odd=1"],
@@ -100,6 +115,7 @@ def test_every_route_is_described_and_every_description_has_requests_here() -> N
         ("/api/v1/endpoints", catalog.ENDPOINT_PARAMETERS),
         ("/badge/{name}.svg", badges.PARAMETERS),
         ("/badge/{name}.json", badges.PARAMETERS),
+        ("/api/overview.csv", overview_csv.PARAMETERS),
         ("/report/{name}", report_routes.PARAMETERS),
     ],
 )
@@ -111,6 +127,9 @@ def test_the_description_has_the_words_that_are_taken() -> None:
     described = query_parameters("/api/v1/targets/{name}/series")
     assert tuple(described["metric"]["schema"]["enum"]) == series.METRICS
     assert tuple(described["stat"]["schema"]["enum"]) == tuple(series.STATS)
+    overview = query_parameters("/api/overview.csv")
+    assert tuple(overview["sort"]["schema"]["enum"]) == ORDERS
+    assert set(overview["state"]["schema"]["enum"]) == {NOT_UP, *get_args(Status)}
 
 
 @pytest.mark.parametrize("path", list(REQUESTS))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from cli.trial import cost_of_day
+from settings.targets import load
 from store import open_store
 from store.capability_tables import CAPABILITIES, CapabilityTest
 from store.schema import Model
@@ -36,6 +39,17 @@ def test_check_says_what_a_day_of_tests_costs_the_long_prompt_included(place: Cl
     assert (code, err) == (0, "")
     # 6,336 + 4,032 + 752 millionths
     assert "capabilities checks take 13 requests on a usual day, at most $0.0111" in " ".join(out.split())
+
+
+def test_the_most_that_a_day_costs_includes_learning_the_identity_and_the_day_of_the_weekly_tests(
+    place: CliFixture,
+) -> None:
+    """At a dollar a request: a probe an hour, 4 x 24 checks of 2 requests, and the 13 tests of one day."""
+    place.configure("http://127.0.0.1:9/v1")
+    place.config.write_text(place.config.read_text() + 'identity = "1h"\ncapabilities = "7d"\n')
+    loaded = load(place.config)
+    day = cost_of_day(loaded, loaded.targets[0], None, lambda _profile, prompt_tokens=None: Decimal(1))
+    assert (day.probes, day.usd) == (24, 24 + 4 * 24 * 2 + 13)
 
 
 @pytest.mark.process

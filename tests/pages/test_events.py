@@ -79,7 +79,7 @@ def test_both_engines_tell_of_alerts_whose_recovery_is_in_the_range_and_of_one_t
         store.write([replace(down, recovery_sent_at=over + MINUTE), replace(down, target="b", closed_at=None)])
         monkeypatch.setattr(events.cache, "store", lambda _url: store)
         found = merge_events([events.alert_events("any", ("a",), NOON - DAY, NOON)], NOON - DAY, NOON)
-        assert found == [Event("alert", over + MINUTE, "a", "here", "ops was told that down is over")]
+        assert found == [Event("alert", over + MINUTE, "a", "here", "sent to ops: down is over")]
         everything = events.alert_events("any", (), NOON - 3 * DAY, NOON)
         assert sorted((event.target or "", event.at) for event in everything) == [
             ("a", opened_at),
@@ -101,7 +101,7 @@ def test_alerts_and_degradations_are_in_the_list_of_the_overview_and_of_the_mode
         html(open_page("model.py", target="Steady", range="7 d", tab="Reliability")),
     ):
         kinds = [(kind.lstrip("▲ "), what) for kind, *_, what in listed(page)]
-        assert ("alert", "ops was told of degraded: too slow") in kinds
+        assert ("alert", "sent to ops: degraded, too slow") in kinds
         assert ("degraded", "too slow not over") in kinds
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.checks import STEP_MS, CheckedTarget
 from pages.sections.model_identity import HOW
 from store import open_store
 from store.schema import Run
 from tests.factories import DAY, probe, target
-from tests.identity_rows import STEP_MS, CheckedTarget
 from tests.pages.conftest import html, now_ms, open_page, text
 
 

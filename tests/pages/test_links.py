@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import streamlit as st
 
-from pages.queries import access, cache, public_status
+from pages.queries import access, cache, overview_rows, public_status
 from pages.queries.time_range import TimeRange
-from pages.sections import model_actions, overview_rows
+from pages.sections import model_actions
 from stats.status_bars import MOST_BARS
 from store import open_store
 from tests.factories import DAY, MINUTE, probe, target

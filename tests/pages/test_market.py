@@ -10,8 +10,10 @@ from urllib.parse import parse_qsl
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.sections import routing_plans
 from store import open_store
-from tests.factories import probe, target
+from store.capability_tables import CapabilityTest
+from tests.factories import DAY, probe, target
 from tests.pages.conftest import FRONT, code, html, now_ms, open_page
 
 
@@ -121,6 +123,26 @@ def test_needs_and_policies_leave_out_and_go_into_the_provider_object(filled: Pa
     assert json.loads(code(app))["provider"]["order"] == ["alpha/bf16"]
     app.selectbox(key="data").set_value("No training on prompts").run()
     assert "The router's API does not report which providers collect prompts" in app.caption[-1].value
+
+
+def test_an_endpoint_whose_tests_fail_is_left_out_where_what_was_measured_counts(filled: Path) -> None:
+    store = open_store(f"sqlite:///{filled}")
+    tests = [(1, "Alpha", "fails"), (2, "Alpha", "fails")]
+    store.write(
+        CapabilityTest("Broken", now_ms() - n * DAY, "here", "tools", verdict, "ok", 1, True, "no call", provider)
+        for n, provider, verdict in tests
+    )
+    store.close()
+    claimed = html(open_page("routing.py", model="acme/broken", needs="tools"))
+    assert row_of(claimed, "Alpha")[0] == "Alpha bf16" and "its tests show" not in claimed
+    app = open_page("routing.py", model="acme/broken", needs="tools", capabilities="Measured")
+    assert not app.exception
+    assert "No endpoint can serve this request" in html(app)
+    assert row_of(html(app), "Alpha")[1] == "its tests show that it lacks tools"
+    assert json.loads(code(app)) == {"provider": {"ignore": ["alpha/bf16"], "require_parameters": True}}
+    assert all(each.value != routing_plans.NO_TESTS for each in app.caption)
+    app.selectbox(key="model").set_value("gemma-3-270m").run()
+    assert any(each.value == routing_plans.NO_TESTS for each in app.caption)
 
 
 def test_our_own_probes_tell_another_order_beside_the_report(filled: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
 
+from pages.shell.browser import SORT
 from store import open_store
 from store.schema import PROBES, Endpoint, EndpointStats, Model, Probe, Row
 from tests.factories import MINUTE, attempt, probe, target
@@ -63,6 +65,35 @@ def test_rows_are_sorted_by_what_needs_attention_and_the_unknown_is_last(
     assert _names(html(open_page(sort=order))) == expected
 
 
+def _sorted_heads(page: str) -> list[tuple[str, str]]:
+    """Each head that sorts, and its `aria-sort`."""
+    found = re.findall(r'<div role="columnheader" aria-sort="(\w+)">.*?data-sort="(\w+)"', page)
+    return [(order, direction) for direction, order in found if direction != "none"]
+
+
+def test_a_click_on_a_head_sorts_by_its_column_and_a_second_one_reverses_it(four: Path) -> None:
+    app = open_page(compact="true")
+    assert _sorted_heads(html(app)) == [("state", "descending")]
+    for order, direction, expected in (
+        ("speed", "ascending", ["Bee", "Cat", "Ant", "Dog"]),  # 10, 20, 30 a second
+        ("speed", "descending", ["Ant", "Cat", "Bee", "Dog"]),
+        ("p95", "descending", ["Ant", "Bee", "Cat", "Dog"]),  # 900, 300, 100 ms
+        ("no such column", "descending", ["Ant", "Bee", "Cat", "Dog"]),
+    ):
+        app.session_state[SORT] = order
+        app.run()
+        assert not app.exception
+        assert _names(html(app)) == expected
+        assert _sorted_heads(html(app))[0][1] == direction
+    assert (app.selectbox(key="sort").value, app.toggle(key="reverse").value) == ("p95", False)
+
+
+def test_the_rows_are_a_file_in_the_pages_order_through_its_filter(four: Path) -> None:
+    page = html(open_page(sort="speed", prompt="1000", output="500", show="down"))
+    link = unescape(re.findall(r'href="(api/overview.csv[^"]*)" download', page)[0])
+    assert link == "api/overview.csv?range=86400s&state=down&sort=speed&prompt=1000&output=500&cached_tokens=0"
+
+
 def test_best_first_turns_the_order_around_and_leaves_the_unknown_last(four: Path) -> None:
     assert _names(html(open_page(sort="speed", reverse="true"))) == ["Ant", "Cat", "Bee", "Dog"]
 
@@ -87,10 +118,10 @@ def test_compact_rows_say_the_same_in_one_line(four: Path) -> None:
 
 def test_groups_by_tag_have_their_worst_state_and_a_bar_of_all(four: Path) -> None:
     page = html(open_page(by_tag="true", sort="name"))
-    heads = [text(head) for head in re.findall(r'<div class="u-group".*?</div><div>', page)]
+    heads = [text(head) for head in re.findall(r'<div class="u-group".*?</div><div role="cell">', page)]
     assert heads == ["prod 2 targets", "eu 2 targets", "no tag 1 target"]
     assert _names(page) == ["Ant", "Bee", "Ant", "Cat", "Dog"]
-    states = re.findall(r'<div class="u-group".*?</div><div>(.*?)</div>', page)
+    states = re.findall(r'<div class="u-group".*?</div><div role="cell">(.*?)</div>', page)
     assert [text(state) for state in states] == ["▼ 1 of 2 down", "● up", "○ waiting for a key"]
     # of the two in prod one is up all the time and one half of it: a quarter of what was decided was down
     bar = page.partition("prod</b>")[2].partition('<div class="u-strip"')[2].partition("</div>")[0]
@@ -216,7 +247,7 @@ def test_a_group_counts_a_target_at_several_locations_once(two_places: None, sto
     for name, place in (("Ant", "Frankfurt"), ("Ant", "Oslo"), ("Bee", "Oslo")):
         store.write([target(name, location=place, every_s=60.0, tags="prod", updated_at=now_ms())])
     store.close()
-    heads = re.findall(r'<div class="u-group".*?</div><div>.*?</div>', html(open_page(by_tag="true")))
+    heads = re.findall(r'<div class="u-group".*?</div><div role="cell">.*?</div>', html(open_page(by_tag="true")))
     assert [" ".join(text(head.replace("</div>", " ")).split()) for head in heads] == ["prod 2 targets ▼ 1 of 2 down"]
 
 

@@ -44,7 +44,9 @@ def test_every_page_draws_without_an_exception(filled: Path, page: str) -> None:
 
 def _row(page: str, name: str) -> str:
     found = re.search(
-        rf'<div class="u-row">(?:(?!u-row").)*data-target="{name}".*?(?=<div class="u-row">|$)', page, re.S
+        rf'<div class="u-row" role="row">(?:(?!u-row").)*data-target="{name}".*?(?=<div class="u-row" role="row">|$)',
+        page,
+        re.S,
     )
     assert found is not None
     return found.group()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pages.components import theme
 from store import open_store
 from tests.factories import DAY, MINUTE, probe, target
 from tests.pages.conftest import now_ms, open_page
@@ -22,6 +23,10 @@ def sent(block: Any) -> int:
         sent(child) if hasattr(child, "children") else len(child.proto.SerializeToString())
         for child in block.children.values()
     )
+
+
+def test_the_style_sheet_has_no_tag_for_which_the_browser_would_drop_all_of_it() -> None:
+    assert "<" not in (Path(theme.__file__).with_suffix(".css")).read_text()
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,9 @@ import streamlit as st
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from pages.queries import target_history
+from pages.queries import overview_rows, target_history
 from pages.queries.target_history import TargetHistory, target_histories
 from pages.queries.time_range import TimeRange
-from pages.sections import overview_rows
 from store import Store
 from store.schema import INCIDENTS, PROBES, TARGETS, Probe, Target
 from tests.factories import DAY, HOUR, MINUTE, probe, target

@@ -106,12 +106,15 @@ def test_a_command_of_somebody_who_may_not_edit_is_never_started(monkeypatch: py
 @pytest.mark.usefixtures("allowed")
 def test_a_key_is_no_argument_and_a_value_is_no_option(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []
-    monkeypatch.setattr(commands, "_run", lambda words, _: started.append(words) or (0, "{}", ""))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(commands, "_run", lambda words, *_: started.append(words) or (0, "{}", ""))  # type: ignore[func-returns-value]
     for options, positional in (({"--name": KEY}, ()), ({}, (f"x {KEY}",))):
         assert commands.run_command("add", *positional, options=options).is_secret
     assert started == []
     commands.run_command("change", "--undo=x", options={"--every": "--yes", "--json": True, "--tags": "", "--x": None})
     assert started == [["change", "--every=--yes", "--json", "--", "--undo=x"]]
+    assert commands.run_command("add", options={"--model": ("m", KEY)}).is_secret
+    commands.run_command("add", options={"--model": ("a", "--yes"), "--tags": ()})
+    assert started[1:] == [["add", "--model=a", "--model=--yes"]]
 
 
 @pytest.mark.usefixtures("allowed")
@@ -192,6 +195,41 @@ def test_a_target_is_found_tested_saved_and_taken_back_in_the_browser(config: Pa
     assert len([each for each in server.requests if each["line"].startswith("POST")]) == 1  # saving sends nothing
     _label(app, "button", "Undo").click().run()
     assert app.success[0].value == r"Undone\." and config.read_text() == START
+
+
+@pytest.mark.process
+def test_a_litellm_configuration_is_uploaded_tested_saved_and_taken_back_without_its_keys(
+    config: Path, server: FaultServer
+) -> None:
+    def entry(name: str, model: str, url: str = server.url, key: str = "none") -> str:
+        return f"- {{model_name: {name}, litellm_params: {{model: {model}, api_base: '{url}', api_key: {key}}}}}\n"
+
+    dead = "http://127.0.0.1:9/v1"
+    entries = [entry("pair", "openai/a"), entry("pair", "openai/b"), entry("dead", "openai/c", dead)]
+    entries += [entry("leaky", "openai/d", key=KEY), entry("other", "openai/e")]
+    app = open_page("targets.py")
+    _label(app, "selectbox", "Server").set_value("LiteLLM configuration").run()
+    app.file_uploader[0].set_value(("litellm.yaml", b"model_list: [", "text/yaml")).run()
+    assert app.error[0].value == as_markdown("The file is not valid YAML")
+    app.file_uploader[0].set_value(("litellm.yaml", f"model_list:\n{''.join(entries)}".encode(), "text/yaml")).run()
+    assert not app.exception and not app.error
+    models = _label(app, "multiselect", "Models")
+    assert models.value == ["pair", "pair (2)", "dead", "other"]
+    assert "leaky" in html(app) and "its key is written in that file" in html(app)
+    assert server.requests == []  # a preview sends nothing
+    models.set_value(["pair (2)", "dead"]).run()
+    _label(app, "button", "Test").click().run()
+    assert html(app).count("● up, first token after") == 1 and "dead" in html(app)
+    block = f'[[target]]\nname = "pair"\nmodel = "b"\nbase_url = "{server.url}"'
+    assert code(app) == block and config.read_text() == START
+    _label(app, "button", "Save").click().run()
+    assert not app.exception and config.read_text() == f"{START}\n{block}\n"
+    assert app.success[0].value.startswith(as_markdown("Saved: 1 target."))
+    shown = "\n".join(str(element.proto) for element in app.main)
+    state = app.session_state._state._state.filtered_state  # type: ignore[attr-defined]
+    assert KEY not in shown and not any(KEY in str(value) for value in state.values())
+    _label(app, "button", "Undo").click().run()
+    assert config.read_text() == START
 
 
 @pytest.mark.process

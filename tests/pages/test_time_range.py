@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pages.queries import series_colours
-from pages.sections.overview_rows import RowFilter
+from pages.queries.overview_rows import RowFilter
 from store import open_store
 from tests.factories import HOUR, probe, target
 from tests.pages.conftest import html, metric, now_ms, open_page

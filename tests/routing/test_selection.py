@@ -15,7 +15,8 @@ from routing.selection import (
     provider_object,
 )
 from stats.routes import attempts_by_provider, first_choices, routes_of
-from stats.routing_inputs import measured_performance, reported_performance
+from stats.routing_inputs import lacking_by_tag, measured_performance, reported_performance
+from store.capability_tables import CapabilityTest
 from store.schema import Endpoint, EndpointStats
 from tests.factories import MINUTE, NOON, probe
 from tests.stats.samples import routed
@@ -191,6 +192,28 @@ def test_images_fit_a_model_that_takes_them() -> None:
     assert reasons(A, RoutingRequest(has_images=True), input_modalities=["text", "image"]) == ()
 
 
+def test_what_tests_show_an_endpoint_to_lack_is_held_against_it_whatever_it_claims() -> None:
+    claims = endpoint("acme/bf16", supported_parameters="tools,structured_outputs")
+    wish = RoutingRequest(parameters=("tools", "structured_outputs"))
+    assert reasons(claims, wish, lacks={"acme/bf16": frozenset({"structured_outputs", "seed"})}) == (
+        "its tests show that it lacks structured outputs",
+    )
+    assert reasons(claims, wish, lacks={"other": frozenset({"tools"})}) == ()
+
+
+def test_tests_are_of_the_provider_that_responded_or_else_of_the_one_that_is_pinned() -> None:
+    def tests(target: str, provider: str | None, verdict: str, location: str = "here") -> list[CapabilityTest]:
+        return [CapabilityTest(target, NOON, location, "tools", verdict, "ok", 1, True, None, provider)]
+
+    rows = [endpoint("acme/bf16", provider="Acme"), endpoint("acme/fp8", provider="Acme"), endpoint("b", provider="B")]
+    found = [*tests("pinned", None, "fails"), *tests("unpinned", "B", "fails"), *tests("own server", None, "fails")]
+    pinned = {"pinned": "acme/fp8"}
+    lacks = frozenset({"tools"})
+    assert lacking_by_tag(rows, found, pinned) == {"acme/fp8": lacks, "b": lacks}
+    held = tests("unpinned", "B", "holds", "there")  # it fails only where it fails wherever it was tested
+    assert lacking_by_tag(rows, [*found, *held], pinned) == {"acme/fp8": lacks, "b": frozenset()}
+
+
 # -- what to send
 
 
@@ -204,7 +227,11 @@ def test_the_provider_object_says_the_same_as_the_controls() -> None:
     }
     assert provider_object(RoutingRequest(data="no_training"), None) == {"data_collection": "deny"}
     assert provider_object(RoutingRequest(), None) == {}
-    assert provider_object(RoutingRequest(), "price", ["b", "a"]) == {"order": ["b", "a"], "allow_fallbacks": False}
+    assert provider_object(RoutingRequest(), None, ignored=["a"]) == {"ignore": ["a"]}
+    assert provider_object(RoutingRequest(), "price", ["b", "a"], ["c"]) == {
+        "order": ["b", "a"],
+        "allow_fallbacks": False,
+    }
 
 
 def test_the_routers_own_client_takes_the_provider_object() -> None:

@@ -37,7 +37,7 @@ def test_an_incident_is_two_events_and_one_that_is_not_over_is_one() -> None:
     ]
 
 
-def test_a_sent_alert_is_an_event_a_channel_and_a_degradation_is_one_whoever_was_told() -> None:
+def test_a_sent_alert_is_an_event_a_channel_and_a_degradation_is_one_whoever_it_was_sent_to() -> None:
     slow = Alert(
         *("a", "degraded", "here", "ops", NOON + 2 * MINUTE, NOON),
         closed_at=NOON + 9 * MINUTE,
@@ -49,9 +49,9 @@ def test_a_sent_alert_is_an_event_a_channel_and_a_degradation_is_one_whoever_was
     silenced = replace(slow, channel="boss", held="silenced", sent_at=None, recovery_sent_at=None)
     budget = Alert("*", "budget", "here", "ops", NOON, NOON, sent_at=NOON + MINUTE)
     assert merge_events([alert_events([slow, silenced, budget])], NOON, NOON + DAY) == [
-        Event("alert", NOON + 10 * MINUTE, "a", "here", "ops was told that degraded is over"),
-        Event("alert", NOON + 3 * MINUTE, "a", "here", "ops was told of degraded: too slow"),
-        Event("alert", NOON + MINUTE, None, "here", "ops was told of budget"),
+        Event("alert", NOON + 10 * MINUTE, "a", "here", "sent to ops: degraded is over"),
+        Event("alert", NOON + 3 * MINUTE, "a", "here", "sent to ops: degraded, too slow"),
+        Event("alert", NOON + MINUTE, None, "here", "sent to ops: budget"),
         Event("degraded", NOON, "a", "here", "too slow", 480.0),
     ]
 

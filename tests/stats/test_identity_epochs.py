@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.checks import STEP_MS, CheckedTarget, check
 from stats.identity import Prediction
 from stats.identity_epochs import Known, evaluate_check, hash_text, read_observed, write_observed
 from store.clock import DAY_MS, HOUR_MS
 from tests.factories import NOON
-from tests.identity_rows import STEP_MS, CheckedTarget, check
 
 
 @pytest.fixture
 def learned() -> CheckedTarget:
-    target = CheckedTarget()
+    target = CheckedTarget(NOON)
     target.make(120, -1.0)
     return target
 
@@ -34,7 +34,7 @@ def test_the_first_120_checks_are_learned_from_every_fifth_as_reference(learned:
 
 
 def test_before_that_nothing_is_judged() -> None:
-    target = CheckedTarget()
+    target = CheckedTarget(NOON)
     target.make(119, -1.0)
     assert target.current.frozen_at is None
 
@@ -102,7 +102,7 @@ def test_a_check_that_nothing_can_be_compared_with_has_no_score_and_decides_noth
 
 
 def test_a_gap_is_no_change_and_learning_goes_on_after_it() -> None:
-    target = CheckedTarget()
+    target = CheckedTarget(NOON)
     target.make(60, -1.0)
     target.at += 30 * DAY_MS
     target.make(60, -1.0)
@@ -142,7 +142,7 @@ def test_a_server_that_gives_no_logprobs_any_more_is_checked_by_texts_from_then_
 
 
 def test_texts_that_never_occurred_are_a_change() -> None:
-    target = CheckedTarget()
+    target = CheckedTarget(NOON)
     usual = write_observed((hash_text("red"), hash_text("one")))
     target.make(130, 0.0, method="texts", observed=usual)
     changed_at = target.at
@@ -165,7 +165,7 @@ def test_what_a_row_carries_can_be_read_again_and_anything_else_is_nothing() -> 
     name=st.text(min_size=1),
 )
 def test_names_and_moments_change_no_verdict(levels: list[float], shift_ms: int, name: str) -> None:
-    one, other = CheckedTarget(), CheckedTarget(NOON + shift_ms, name)
+    one, other = CheckedTarget(NOON), CheckedTarget(NOON + shift_ms, name)
     for target in (one, other):
         target.make(120, -1.0)
         for level in levels:

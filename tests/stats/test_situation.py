@@ -86,7 +86,7 @@ SITUATIONS: dict[str, tuple[list[Observation], str]] = {
     ),
     "a part of a host": (
         [seen("A", "down"), seen("B", "down"), seen("C"), *others(2)],
-        "2 of 5 targets are down, both behind acme.com, where another target is not down; your network is fine.",
+        "2 of 5 targets are down, both behind acme.com, where another target is up; your network is fine.",
     ),
     "one provider behind a router": (
         [
@@ -115,12 +115,19 @@ SITUATIONS: dict[str, tuple[list[Observation], str]] = {
     ),
     "one target of several at its host": (
         [seen("A", "down"), seen("B"), seen("C"), *others(1)],
-        "A is down, behind acme.com, where 2 other targets are not down; your network is fine.",
+        "A is down, behind acme.com, where 2 other targets are up; your network is fine.",
     ),
     "all behind the one host that there is": (
         [seen("A", "down"), seen("B", "down")],
         "Both targets are down; nothing else outside is probed, so your own network is not ruled out.",
     ),
+    "slow, where others are not": (
+        [seen("A", "degraded"), seen("B", "degraded"), seen("C"), *others(1)],
+        "2 of 4 targets are slow, both behind acme.com, where another target is fine; your network is fine.",
+    ),
+    "a name keeps its case as the first word": ([seen("hangs", "down", host="::1", is_remote=False)], "hangs is down."),
+    "a name keeps its case when nothing is wrong": ([seen("gemma-3")], "gemma-3 is up."),
+    "a name keeps its case while it is paused": ([seen("gemma-3", "paused")], "gemma-3 is paused."),
     "down and slow": (
         [seen("A", "down"), seen("B", "degraded", host="b.example"), *others(2)],
         "A is down, behind acme.com, the only target there; B is slow, behind b.example, the only target there; your "

@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store import Selection, Store, open_store
+from store.arrays import buckets_of
 from store.capability_tables import CAPABILITIES, CapabilityTest
 from store.identity_tables import IDENTITY_CHECKS, IDENTITY_EPOCHS, IdentityCheck, IdentityEpoch
 from store.incidents import Event, find_incidents
 from store.rollup_plan import Range, available_range, rollups_of
 from store.rollups import COLUMNS, COUNTED, STEP_MS
 from store.schema import DAILY, HOURLY, INCIDENTS, PROBES, Hour, Incident, Probe
-from store.sketch import bucket_of, merge_sketch, pack_sketch, quantiles, unpack_sketch, value_of
+from store.sketch import GAMMA, SMALLEST, bucket_of, merge_sketch, pack_sketch, quantiles, unpack_sketch, value_of
 from store.sqlite import SqliteStore
 from store.workload_tables import WORKLOADS, WorkloadRequest
 from tests.factories import DAY, HOUR, MINUTE, NOON, probe
@@ -357,6 +358,12 @@ def test_a_bucket_s_value_is_within_one_percent_of_all_that_falls_into_it() -> N
         assert abs(value_of(bucket_of(value)) - value) <= 0.01001 * value
     assert bucket_of(0) == bucket_of(-5) == 0
     assert bucket_of(1e300) == bucket_of(1e12)
+
+
+def test_many_values_fall_into_the_buckets_that_each_falls_into_alone_at_the_edges_too() -> None:
+    edges = [SMALLEST * GAMMA**place for place in range(1_400)]
+    values = [*edges, *np.nextafter(edges, 0), *np.geomspace(1e-4, 1e12, 5_000), 0.0, -5.0, 1e300, 1e308]
+    assert buckets_of(np.array(values)).tolist() == [bucket_of(value) for value in values]
 
 
 @given(
