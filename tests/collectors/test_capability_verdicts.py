@@ -184,7 +184,9 @@ def test_a_context_is_as_long_as_claimed_when_a_number_is_found_in_all_of_it() -
     lost = verdicts.judge_context(responded("54321", used=used), "12345", 3_600, 4_000)
     assert lost.reason == "the number was not found in about 3,600 tokens"
     never = verdicts.judge_context(responded("54321", used=used), "12345", 3_600, 4_000, finds_in_short=False)
-    assert never == Verdict(NOT_TESTED, "about 3,600 tokens were accepted, but the number is not found in a short text either")
+    assert never == Verdict(
+        NOT_TESTED, "about 3,600 tokens were accepted, but the number is not found in a short text either"
+    )
     used = {"prompt_tokens": 2_048, "completion_tokens": 3, "total_tokens": 2_051}
     cut = verdicts.judge_context(responded("12345", used=used), "12345", 3_600, 4_000)
     assert cut.reason == "the prompt was cut: 2,048 of about 3,600 tokens were counted"
