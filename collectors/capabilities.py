@@ -53,6 +53,8 @@ CONTEXT_TIMEOUT_S = 300.0
 """A long prompt takes longer to read than a target's timeout allows."""
 SOME_INTERVALS = 3
 """A target that was not tested for so many of its intervals is due as one that never was."""
+MOST_HANGING, HANGS = 2, "the server did not respond to two requests in a row"
+"""A check of a server that went down meanwhile would delay the probes that find it down by a timeout for each test."""
 CLAIMED_AS: dict[str, tuple[str, ...]] = {
     "tools": ("tools",),
     "structured_outputs": ("structured_outputs",),
@@ -222,6 +224,7 @@ class _Check:
     started_at: int
     done: list[CapabilityTest] = field(default_factory=list)
     _sent: list[Exchange] = field(default_factory=list)
+    _hung: int = 0
     _provider: str | None = None
     """Who serves the target where that is always the same one, which a refusal does not name."""
 
@@ -347,12 +350,15 @@ class _Check:
     def _send(self, body: dict[str, Any], profile: str, prompt_tokens: int | None = None) -> Exchange:
         from collectors.http.exchange import ProbeRequest
 
+        if self._hung == MOST_HANGING:
+            raise SkippedError(HANGS)
         target = self.task.target
         timeout_s = target.timeout_s if profile != CONTEXT else max(target.timeout_s, CONTEXT_TIMEOUT_S)
         secrets = (target.key,) if target.key else ()
         headers, dialect = request_headers(target), dialect_of(target)
         request = ProbeRequest(body, headers, timeout_s, secrets, dialect, target.max_tokens)
         self._sent.append(self.task.send(request, profile, prompt_tokens))
+        self._hung = self._hung + 1 if self._sent[-1].outcome in ("timeout", "connection_error") else 0
         return self._sent[-1]
 
     def _note(self, capability: str, verdict: Verdict, last: Exchange | None = None) -> None:

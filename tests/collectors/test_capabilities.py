@@ -138,6 +138,21 @@ def test_a_server_that_is_down_is_asked_once_and_nothing_is_tested(store: Store)
     assert len(server.requests) == 1
 
 
+def test_a_server_that_goes_down_meanwhile_is_sent_two_more_requests_and_keeps_what_it_showed(store: Store) -> None:
+    served = Server(context=CONTEXT)
+
+    def respond(connection: socket.socket, request: dict[str, Any]) -> None:
+        if len(server.requests) <= 3:
+            served.response(request["body"])(connection, request)
+
+    with FaultServer(respond) as server:
+        tests = Promised(store, server, timeout="200ms").run()
+    assert len(server.requests) == 5
+    shown = {name: test.verdict for name, test in tests.items()}
+    held = dict.fromkeys(("max_tokens", "usage_in_stream", "system_message", "stop"), "holds")
+    assert shown == held | {"tools": "not_tested", "structured_outputs": "not_tested"}
+
+
 @pytest.mark.parametrize("response", [[DONE], [chunk(finish="stop"), usage(10, 0), DONE]])
 def test_a_server_that_sends_no_token_at_all_is_not_tested(store: Store, response: list[bytes]) -> None:
     """That is an outage, and shows of no capability that it fails."""
