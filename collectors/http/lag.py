@@ -62,4 +62,5 @@ class LagWatch:
             time.sleep(NAP_S)
             now = time.perf_counter()
             if now - self._expected > WORTH_NOTING_S:
-                self._late.append((now, now - self._expected))
+                with self._changed:  # not while a probe that ends reads them
+                    self._late.append((now, now - self._expected))

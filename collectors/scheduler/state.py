@@ -240,7 +240,8 @@ class SchedulerState:
         with a prompt that was no longer.
         """
         size, today = prompt_tokens or 0, day_began(now_ms())
-        known = [cost for of, cost in self._check_costs.get(target.name, {}).items() if of <= size]
+        costs = list(self._check_costs.get(target.name, {}).items())  # another check may add to them meanwhile
+        known = [cost for of, cost in costs if of <= size]
         known.append(self._last_cost.get(series_key(target.name, target.profile), (0, 0.0)))
         billed = max((usd for at, usd in known if day_began(at) == today), default=0.0)
         return max(self.max_probe_cost(target, profile, more, prompt_tokens), Decimal(str(billed)))
