@@ -26,7 +26,7 @@ test: $(VENV)/ready  ## the whole test suite
 
 quick: $(VENV)/ready  ## the tests that need no browser, no model, no ClickHouse, no programs of their own and no patience
 	@$(PY) -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder --ignore tests/faults \
-		-m 'not (process or waits or alone or browser or model or clickhouse)'
+		-m 'not (process or thorough or waits or alone or browser or model or clickhouse)'
 
 lint: $(VENV)/ready  ## ruff, mypy (strict), bandit and the one-way imports
 	@$(PY) -m ruff check .

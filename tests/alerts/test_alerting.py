@@ -216,6 +216,7 @@ def test_a_clock_that_is_set_back_neither_repeats_nor_loses(store: Store) -> Non
     assert len(play(collector, a="UU")) == 1
 
 
+@pytest.mark.thorough
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     a=st.text("UUUDDDRO.", min_size=1, max_size=24),

@@ -125,6 +125,7 @@ def differences(known_at: datetime, moments: list[datetime]) -> tuple[list[str],
     return wrong, unpriced, compared
 
 
+@pytest.mark.thorough
 def test_every_model_of_the_list_costs_what_the_package_computes_at_three_hours_of_the_day() -> None:
     wrong, unpriced, compared = differences(TODAY, [TODAY + timedelta(hours=hour) for hour in HOURS])
     assert wrong == []
@@ -132,11 +133,13 @@ def test_every_model_of_the_list_costs_what_the_package_computes_at_three_hours_
     assert compared > 2_000 * len(HOURS) * 10
 
 
+@pytest.mark.thorough
 def test_what_it_cost_in_the_past_is_what_the_package_computes_for_then() -> None:
     wrong, _, _ = differences(TODAY, [datetime(2025, 3, 1, 2, tzinfo=UTC), datetime(2026, 9, 1, 20, tzinfo=UTC)])
     assert wrong == []
 
 
+@pytest.mark.thorough
 def test_a_price_that_was_read_before_it_changed_changes_on_the_day_that_the_list_names() -> None:
     moments = [TODAY - timedelta(days=ago) + timedelta(hours=8) for ago in (0, 30, 60, 90)]
     wrong, _, _ = differences(datetime(2025, 1, 1, tzinfo=UTC), moments)
@@ -268,6 +271,7 @@ def test_a_price_from_a_later_day_on_says_so() -> None:
     assert price.conditions[0].when == "from 20 Oct 2026"
 
 
+@pytest.mark.thorough
 def test_what_the_budget_reserves_covers_every_way_in_which_a_probe_can_be_billed() -> None:
     ways = [
         BilledTokens(64, 16),

@@ -162,6 +162,7 @@ PATTERNS = st.lists(
 )  # repeated for as long as a simulation lasts
 
 
+@pytest.mark.thorough
 @settings(max_examples=300)
 @given(
     name=st.text(min_size=1, max_size=20),

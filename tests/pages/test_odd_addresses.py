@@ -99,6 +99,7 @@ def test_the_parameters_are_found() -> None:
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_with_odd_values_in_its_address_is_drawn(page: str) -> None:
     for value in VALUES:
@@ -106,6 +107,7 @@ def test_a_page_with_odd_values_in_its_address_is_drawn(page: str) -> None:
         assert [problem.value for problem in app.exception] == [], value[:20]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_with_an_odd_range_in_its_address_is_drawn(page: str) -> None:
     for odd in RANGES:

@@ -116,6 +116,7 @@ def compare(history: TargetHistory, plain: apsw.Connection, since: int, until: i
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("is_raw", [True, False], ids=["raw", "rolled up"])
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moments(), moments(), some.booleans())

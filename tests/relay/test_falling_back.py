@@ -366,6 +366,7 @@ def test_a_reset_on_a_connection_that_was_left_open_is_tried_once_more() -> None
         assert outcomes(relay.rows) == [("A", "ok", True)] * 2
 
 
+@pytest.mark.thorough
 def test_a_thousand_requests_to_a_server_that_closes_idle_connections_are_all_served() -> None:
     async def script(exchange: Exchange) -> None:
         await exchange.json(completion())
@@ -375,6 +376,7 @@ def test_a_thousand_requests_to_a_server_that_closes_idle_connections_are_all_se
         assert {relay.chat().status for _ in range(1_000)} == {200}
 
 
+@pytest.mark.thorough
 def test_where_one_of_three_fails_half_of_the_time_nearly_all_are_served_by_few_calls() -> None:
     import concurrent.futures
 

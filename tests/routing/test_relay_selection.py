@@ -51,6 +51,7 @@ def first_picks(states: list[EndpointState], strategy: RouteStrategy, picks: int
 # -- price
 
 
+@pytest.mark.thorough
 def test_of_120_000_picks_at_1_and_3_dollars_nine_go_to_the_cheaper_for_one_to_the_other() -> None:
     picks = first_picks([state("dear", 3.0), state("cheap", 1.0)], "price", PICKS)
     assert picks["cheap"] + picks["dear"] == PICKS
@@ -65,6 +66,7 @@ def test_the_share_is_by_the_cost_of_this_request() -> None:
     assert 4 * 0.93 <= picks["in"] / picks["out"] <= 4 * 1.07
 
 
+@pytest.mark.thorough
 def test_the_second_place_is_drawn_among_those_that_are_left() -> None:
     """After the one at $1, those at $2 and $4 are 4 to 1, and every endpoint comes exactly once."""
     random, seconds = Random(7), Counter[str]()
@@ -81,6 +83,7 @@ def test_an_endpoint_with_an_outage_comes_after_all_that_had_none_however_cheap_
     assert {tuple(order(states, seed=seed))[2] for seed in range(50)} == {"down"}
 
 
+@pytest.mark.thorough
 def test_one_of_unknown_price_is_drawn_as_the_middle_one_of_the_others() -> None:
     """At $1, $2 and $4 the middle is $2: shares of 16, 4, 1 and 4 of 25."""
     picks = first_picks([state("a", 1), state("b", 2), state("c", 4), state("?", None)], "price", 25_000)
@@ -95,6 +98,7 @@ def test_free_endpoints_share_all_of_it() -> None:
 # -- balanced
 
 
+@pytest.mark.thorough
 def test_balanced_counts_price_time_and_success() -> None:
     """500 tokens out. a: $0.001, 1 s + 500/100 = 6 s; b: $0.001, 1 s + 500/500 = 2 s. A second is worth
     0.002 / 8 = $0.00025, so a is 0.0025 and b 0.0015: shares by the squares are 9 to 25.

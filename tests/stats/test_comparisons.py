@@ -33,6 +33,7 @@ def test_a_difference_is_shown_with_its_interval_when_the_data_can_tell() -> Non
     assert found.by == pytest.approx(0.3 * 403, rel=0.35)
 
 
+@pytest.mark.thorough
 def test_of_a_hundred_pairs_that_do_not_differ_about_five_show_a_difference() -> None:
     chance = np.random.default_rng(2)
     pairs = (

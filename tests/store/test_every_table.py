@@ -165,6 +165,7 @@ def exported(table: Table, store: Store, path: Path, form: Format) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
 def test_every_table_goes_from_one_engine_to_the_other_and_back(

@@ -45,6 +45,7 @@ def _written(table: Table, rows: list[Any], path: Path, form: Format = "csv") ->
     return path.read_bytes()
 
 
+@pytest.mark.thorough
 @given(st.lists(_rows_of(PROBES), max_size=5, unique_by=lambda p: (p.target, p.started_at, p.location, p.profile)))
 @settings(max_examples=150)
 def test_export_import_export_gives_the_same_bytes(tmp_path_factory: Any, rows: list[Probe]) -> None:
@@ -61,6 +62,7 @@ def test_export_import_export_gives_the_same_bytes(tmp_path_factory: Any, rows: 
     second.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
 @settings(max_examples=20)

@@ -202,6 +202,7 @@ PROBES_OF = st.builds(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=60)
 @given(
     st.lists(PROBES_OF, max_size=40, unique_by=lambda p: (p.target, p.started_at, p.profile)),
