@@ -48,6 +48,7 @@ name = "Gemma 3 270M"
 model = "gemma-3-270m"
 base_url = "http://127.0.0.1:{port}/v1"
 every = "5s"
+check = "echo"
 usd_per_million_input = 0
 usd_per_million_output = 0
 """
