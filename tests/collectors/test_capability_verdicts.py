@@ -157,6 +157,16 @@ def test_a_system_message_is_followed() -> None:
         (["a", "a"], ["a", "a"], Verdict(FAILS, "the same text twice at temperature 1.5")),
         (["a", "b"], ["b", "c"], Verdict(FAILS, "two different texts at temperature 0")),
         (["a", ""], ["b", "c"], Verdict(NOT_TESTED, "the model wrote nothing")),
+        (
+            ["apple river stone cloud", "apple river stone moon"],
+            ["b", "c"],
+            Verdict(NOT_TESTED, "two texts at temperature 0 differ late, as rounding alone can make them"),
+        ),
+        (
+            ["apple river stone cloud", "apple river lamp cloud"],
+            ["b", "c"],
+            Verdict(FAILS, "two different texts at temperature 0"),
+        ),
     ],
 )
 def test_temperature_changes_how_much_texts_differ(cold: list[str], hot: list[str], expected: Verdict) -> None:
@@ -168,6 +178,11 @@ def test_temperature_changes_how_much_texts_differ(cold: list[str], hot: list[st
     [
         (["x", "x"], ["b", "c"], HELD),
         (["x", "y"], ["b", "c"], Verdict(FAILS, "two different texts with the same seed")),
+        (
+            ["a b c d", "a b c e"],
+            ["b", "c"],
+            Verdict(NOT_TESTED, "two texts with the same seed differ late, as rounding alone can make them"),
+        ),
         (["x", "x"], ["x", "x"], Verdict(NOT_TESTED, "the texts are the same without a seed, too")),
         (["x", "x"], [], Verdict(NOT_TESTED, "the texts are the same without a seed, too")),
     ],
