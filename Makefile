@@ -38,8 +38,8 @@ lint: $(VENV)/ready  ## ruff, mypy (strict), bandit and the one-way imports
 bench: $(VENV)/ready  ## what is promised in numbers, measured on this machine
 	@$(PY) -m benchmarks
 
-screenshots: $(VENV)/ready  ## take the pictures of the README again
-	@$(PY) -m benchmarks.screenshots
+screenshots: $(VENV)/ready  ## take the pictures of the README again; of every page with EVERY_PAGE=folder
+	@$(PY) -m benchmarks.screenshots $(if $(EVERY_PAGE),--every-page $(EVERY_PAGE))
 
 fuzz: $(VENV)/ready  ## the parsers of what servers send, against invented input, for FUZZ_SECONDS (60) each
 	@$(PIP) -q atheris==3.0.0

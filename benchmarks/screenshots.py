@@ -1,6 +1,8 @@
 """The pictures of the README: a generated month, and the real local model as a newcomer sees it after four minutes.
 
     python -m benchmarks.screenshots [FOLDER]        docs/pictures, if none is named
+    python -m benchmarks.screenshots --every-page FOLDER
+                                                     each page whole, at three widths, light and dark, to be looked at
 
 Needs Chromium, and for the second the local model (requirements-local.txt).
 """
@@ -8,13 +10,15 @@ Needs Chromium, and for the second the local model (requirements-local.txt).
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +28,7 @@ import typer
 from benchmarks import history
 from benchmarks.browser import FLAGS, dashboard, free_port
 from benchmarks.catalog import CHROMIUM
+from benchmarks.checks import checks
 from benchmarks.tools import ROOT
 from store import open_store
 from store.schema import Run
@@ -39,6 +44,27 @@ MONTH = (  # name, address, mode, width, height
 )
 REAL = (("newcomer", "model?target=Gemma+3+270M", "light", 1_440, 1_000),)
 REAL_S = 240
+TARGET = "target=Gemma+3+27B&range=30+d"
+EVERY_PAGE = (
+    *(
+        "",
+        "compare",
+        "routing",
+        "catalog",
+        "targets",
+        "alerts",
+        "export",
+        "system",
+        "public-status",
+        "glossary",
+        "status/",
+    ),
+    *(
+        f"model?{TARGET}&tab={tab}"
+        for tab in ("Performance", "Providers", "Usage", "Traffic", "Reliability", "Checks", "API")
+    ),
+)
+WIDTHS, TALLEST = (1_440, 1_024, 390), 4_000
 TARGETS = """
 [collector]
 throughput_every = "60s"
@@ -98,7 +124,31 @@ def _seen(url: str) -> None:
     store.close()
 
 
-def main(folder: Annotated[Path, typer.Argument(help="Where the pictures go.")] = ROOT / "docs" / "pictures") -> None:
+def take_every_page(browser: Any, address: str, folder: Path, saw: Callable[[], None]) -> int:
+    """Every page at each width in both modes; returns how many pictures."""
+    for mode in ("light", "dark"):
+        context = browser.new_context(color_scheme=mode)
+        page = context.new_page()
+        for path in EVERY_PAGE:
+            name = re.sub(r"[^a-z]+", "-", path.replace(TARGET, "").lower()).strip("-") or "overview"
+            for width in WIDTHS:
+                saw()
+                page.set_viewport_size({"width": width, "height": 1_000})
+                page.goto(f"{address}/{path}")
+                page.wait_for_selector(".u-fresh, .banner, iframe", state="attached")  # the status, or its preview
+                page.wait_for_timeout(1_500)
+                high = page.evaluate("(document.querySelector('[data-testid=stMain]') ?? document.body).scrollHeight")
+                page.set_viewport_size({"width": width, "height": min(high + 80, TALLEST)})
+                page.wait_for_timeout(700)
+                page.screenshot(path=folder / f"{name}-{mode}-{width}.png")
+        context.close()
+    return 2 * len(EVERY_PAGE) * len(WIDTHS)
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(help="Where the pictures go.")] = ROOT / "docs" / "pictures",
+    every_page: Annotated[bool, typer.Option("--every-page", help="All pages, to be looked at.")] = False,
+) -> None:
     """Take all pictures again."""
     from playwright.sync_api import sync_playwright
 
@@ -108,22 +158,29 @@ def main(folder: Annotated[Path, typer.Argument(help="Where the pictures go.")] 
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as own:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        if find_spec("xllamacpp") is None:
-            print("The local model is not installed: no picture of it.", file=sys.stderr)
+        count = len(MONTH)
+        if every_page or find_spec("xllamacpp") is None:
+            print("Without the picture of the real local model.", file=sys.stderr)
         else:
+            count += len(REAL)
             with real() as address:
                 for picture in REAL:
                     take(browser, address, folder, *picture)
-        url = f"sqlite:///{own}/month.db"
+        url, now = f"sqlite:///{own}/month.db", time.time_ns() // 1_000_000
         store = open_store(url)
-        store.write(history.history(time.time_ns() // 1_000_000, 30))
+        store.write(history.history(now, 30))
+        if every_page:
+            store.write(checks(now, 30))
         store.close()
         with dashboard(url) as address:
-            for picture in MONTH:
-                _seen(url)
-                take(browser, address, folder, *picture)
+            if every_page:
+                count = take_every_page(browser, address, folder, partial(_seen, url))
+            else:
+                for picture in MONTH:
+                    _seen(url)
+                    take(browser, address, folder, *picture)
         browser.close()
-    print(f"{len(REAL) + len(MONTH)} pictures in {folder}")
+    print(f"{count} pictures in {folder}")
 
 
 if __name__ == "__main__":
