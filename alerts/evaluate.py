@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 from alerts import flapping
 from alerts.facts import EVERYTHING, CollectorFacts, Finding, Slot, TargetFacts, WatchedTarget
@@ -21,6 +20,7 @@ from alerts.occurrences import (
 from alerts.offline import OfflineWatch
 from alerts.registry import COLLECTOR_RULES, TARGET_RULES
 from alerts.subscriptions import FALLBACK, Subscription, Subscriptions
+from settings.target_selection import matches
 from store.alert_tables import Alert, Silence
 from store.outcomes import INTERNAL_ERROR
 
@@ -194,9 +194,7 @@ class Evaluator:
     def is_silenced(self, target: str, now: int) -> bool:
         """Whether a person wants no new alert about a target."""
         return any(
-            silence.began_at <= now < silence.ends_at
-            and (silence.target == target or fnmatchcase(target, silence.target))
-            for silence in self.silences
+            silence.began_at <= now < silence.ends_at and matches(target, [silence.target]) for silence in self.silences
         )
 
     def _note_change(self, alert: Alert, now: int) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import ConfigPath, StoreUrl, location, store_url
+from settings.target_selection import matches
 from store.clock import now_ms
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def silence(
     except ValueError as problem:
         raise typer.BadParameter(str(problem), param_hint="--for") from None
     names = [one.name for one in load(config).all_targets]
-    if not any(fnmatchcase(name, target) or name == target for name in names):
+    if not any(matches(name, [target]) for name in names):
         raise typer.BadParameter(f"no target is named {target!r}; there are {', '.join(names)}")
     url, now, place = store_url(store), now_ms(), location()
     with writing(url):

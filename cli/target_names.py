@@ -43,7 +43,7 @@ def configured_names(config: Path | None) -> list[str]:
 
 def choose_targets(patterns: Sequence[str], known: Sequence[str]) -> list[str]:
     """The names that are meant. Raises typer.BadParameter for a pattern that fits none."""
-    from settings.maintenance import matches
+    from settings.target_selection import matches
 
     chosen: list[str] = []
     for pattern in patterns:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import unquote, urlsplit
@@ -16,6 +15,7 @@ from settings.base import Section
 from settings.durations import seconds
 from settings.mistake import Finding
 from settings.secrecy import keep_secret
+from settings.target_selection import matches, selects
 
 Kind = Literal[
     "down",
@@ -163,11 +163,7 @@ class AlertRule:
 
     def matches(self, name: str, tags: Collection[str]) -> bool:
         """Whether it is about a target: by name or pattern, or by tag; without either, about all."""
-        if not self.targets and not self.tags:
-            return True
-        return any(fnmatchcase(name, pattern) or name == pattern for pattern in self.targets) or any(
-            tag in tags for tag in self.tags
-        )
+        return not (self.targets or self.tags) or selects(self.targets, self.tags, name, tags)
 
 
 @dataclass(frozen=True)
@@ -297,5 +293,5 @@ def alert_findings(
                 known = f"there are {', '.join(map(repr, seen))}" if seen else "there is none: add a [[channel]]"
                 yield Finding(("alert", number, "to"), f"{what}: there is no channel named {name!r}; {known}")
         for pattern in dict.fromkeys(alert.targets):
-            if not any(fnmatchcase(name, pattern) or name == pattern for name in names):
+            if not any(matches(name, [pattern]) for name in names):
                 yield Finding(("alert", number, "targets"), f"{what}: no target is named {pattern!r}; check the name")

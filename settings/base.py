@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable() or value != value.strip():
+        raise ValueError("a name is one line of printable text without spaces around it")
+    return value
+
+
+PrintableName = Annotated[str, AfterValidator(_printable)]
+"""What history is kept under, and shown."""
 
 
 class Section(BaseModel):

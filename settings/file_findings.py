@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from settings.maintenance import matches
 from settings.mistake import Finding
 from settings.sections import File
+from settings.target_selection import idle_parts
 
 
 def file_findings(file: File) -> Iterator[Finding]:
@@ -42,7 +42,5 @@ def _idle_maintenance(file: File) -> Iterator[Finding]:
     """A name or a tag that no target has: its target would be probed all the same."""
     names, tags = [section.name for section in file.target], {tag for each in file.target for tag in each.tags}
     for number, section in enumerate(file.maintenance, 1):
-        idle = [f"names {name!r}" for name in section.targets if not any(matches(one, [name]) for one in names)]
-        idle += [f"has the tag {tag!r}" for tag in section.tags if tag not in tags]
-        if idle and names:
-            yield Finding(("maintenance", number - 1), f"maintenance {number} {idle[0]}, and no target does")
+        if idle := next(idle_parts(section.targets, section.tags, names, tags), None):
+            yield Finding(("maintenance", number - 1), f"maintenance {number} {idle}, and no target does")

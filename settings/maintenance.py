@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, create_model, model
 
 from settings.base import Section
 from settings.durations import seconds, shorten
+from settings.target_selection import selects
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 WEEK_MS = 7 * 86_400_000
@@ -169,9 +169,7 @@ class _Section(Section):
 
     def applies_to(self, name: str, tags: Iterable[str]) -> bool:
         """Whether a target is named, or has one of the tags; without either all are."""
-        if not self.targets and not self.tags:
-            return True
-        return matches(name, self.targets) or not set(self.tags).isdisjoint(tags)
+        return not (self.targets or self.tags) or selects(self.targets, self.tags, name, tags)
 
     def maintenance(self) -> Maintenance:
         """What is planned."""
@@ -197,11 +195,6 @@ if TYPE_CHECKING:
 
 else:  # `from` and `for` are words of Python's own, which no class statement can have
     MaintenanceSection = create_model("MaintenanceSection", __base__=_Section, **_FIELDS)
-
-
-def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a name is one of these, or fits one that has a `*`."""
-    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def describe(window: Window) -> str:

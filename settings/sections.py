@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator
 
 from settings.alerts import AlertSection, ChannelSection
-from settings.base import Section
+from settings.base import PrintableName, Section
 from settings.durations import seconds
 from settings.maintenance import MaintenanceSection
 from settings.relay import RelaySection, RouteSection
@@ -134,7 +134,7 @@ class OpenRouterSection(Section):
 class TargetSection(Section):
     """`[[target]]`: one thing that is probed."""
 
-    name: str = Field(min_length=1, max_length=200)
+    name: PrintableName = Field(min_length=1, max_length=200)
     model: str = Field(min_length=1, max_length=300)
     base_url: str
     every: Duration | None = None
@@ -172,13 +172,6 @@ class TargetSection(Section):
     def _is_word(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"[a-z]{1,20}", value):
             raise ValueError(f"{value!r:.80}: write one word, such as low")
-        return value
-
-    @field_validator("name")
-    @classmethod
-    def _is_printable(cls, value: str) -> str:
-        if not value.isprintable() or value != value.strip():
-            raise ValueError("a name is one line of printable text without spaces around it")
         return value
 
     @field_validator("base_url")

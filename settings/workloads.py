@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from settings.base import Section
+from settings.base import PrintableName, Section
 from settings.durations import seconds
-from settings.maintenance import matches
 from settings.mistake import Finding
+from settings.target_selection import idle_parts, selects
 
 PREFIX_TOKENS = 5_000
 """Of the prompt that is sent twice. Every provider caches prompts of 4,096 tokens; some no shorter ones."""
@@ -33,20 +33,13 @@ def _sizes(value: Any) -> Any:
 class WorkloadSection(Section):
     """`[[workload]]`: what is sent to which targets."""
 
-    name: str = Field(min_length=1, max_length=100)
+    name: PrintableName = Field(min_length=1, max_length=100)
     targets: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     input_tokens: Annotated[tuple[InputTokens, ...], BeforeValidator(_sizes)] = (100, 1_000, 10_000)
     output_tokens: int = Field(128, ge=16, le=4_096)
     every: Annotated[float, BeforeValidator(seconds), Field(ge=60, le=7 * 86_400)] = 21_600.0
     prompt_cache: bool = False
-
-    @field_validator("name")
-    @classmethod
-    def _is_printable(cls, value: str) -> str:
-        if not value.isprintable() or value != value.strip():
-            raise ValueError("a name is one line of printable text without spaces around it")
-        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -57,7 +50,7 @@ class WorkloadSection(Section):
 
     def applies_to(self, name: str, tags: Collection[str]) -> bool:
         """Whether a target is named, fits a pattern, or has one of the tags."""
-        return matches(name, self.targets) or not set(self.tags).isdisjoint(tags)
+        return selects(self.targets, self.tags, name, tags)
 
     def workload(self) -> Workload:
         """What is sent."""
@@ -91,7 +84,5 @@ def workload_findings(
         if section.name in seen:
             yield Finding(("workload", number - 1, "name"), f"{what} has the name of another one: rename it")
         seen.add(section.name)
-        idle = [f"names {one!r}" for one in section.targets if not any(matches(name, [one]) for name in names)]
-        idle += [f"has the tag {tag!r}" for tag in section.tags if tag not in tags]
-        if idle and names:
-            yield Finding(("workload", number - 1), f"{what} {idle[0]}, and no target does")
+        if idle := next(idle_parts(section.targets, section.tags, names, tags), None):
+            yield Finding(("workload", number - 1), f"{what} {idle}, and no target does")
