@@ -41,9 +41,13 @@ def plausible_usage(target: ProbeTarget, price: Price | None, result: Exchange) 
 
 
 def cost_of(used: Usage, completion_tokens: int | None, price: Price | None, at: int) -> float | None:
-    """The cost that the response states, else its tokens at the price of that moment; null when neither is known."""
+    """The cost that the response states, else its tokens at the price of that moment; null when neither is known.
+    What is free costs nothing, whether or not a response that broke off says how many tokens it had.
+    """
     if used.cost_usd is not None:
         return used.cost_usd
+    if price is not None and price.is_free:
+        return 0.0
     if price is None or used.prompt_tokens is None or completion_tokens is None:
         return None
     billed = BilledTokens(

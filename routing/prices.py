@@ -136,6 +136,10 @@ class Condition:
         return ", ".join(said) or "sometimes"
 
 
+LONGEST_PROMPT = 100_000_000
+"""Tokens: every condition of a price that goes by the length of a prompt can hold."""
+
+
 @dataclass(frozen=True)
 class Price:
     """A price as it is listed: `base` has at least `input` and `output`; a part without a price of its own costs what
@@ -196,6 +200,11 @@ class Price:
         for_input = most("input", "cached_input", "cache_write", "cache_write_1h") * prompt_tokens
         for_output = most("output", "reasoning") * completion_tokens
         return ((for_input + for_output) / MILLION + most("request")) * (WHOLE - self.discount)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no request costs anything, however long it is."""
+        return not self.highest(LONGEST_PROMPT, 1)
 
 
 FREE = Price({"input": NOTHING, "output": NOTHING})

@@ -242,3 +242,13 @@ def test_a_limit_is_raised_only_where_the_budget_has_room_for_it(store: Store) -
         assert (row.outcome, row.cost_usd, len(server.requests)) == ("ok", 0.1, 3)
         run_once(config(target, usd_per_day=0.11), store, everything=True)
         assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(("usd", "cost"), [(0, 0.0), (1, None)])
+def test_a_free_response_that_breaks_off_costs_nothing_and_another_ones_cost_is_unknown(
+    store: Store, usd: int, cost: float | None
+) -> None:
+    price = {"usd_per_million_input": usd, "usd_per_million_output": usd}
+    with FaultServer(chunked(*GOOD[:2])) as server:
+        probes, _ = run_once(config({"base_url": server.url, **price}), store)
+    assert (probes[0].outcome, probes[0].cost_usd) == ("stream_error", cost)
