@@ -152,6 +152,16 @@ def _listed(now: int, model: str, name: str, context: int, usd_in: str, usd_out:
     )
 
 
+def write_steady(store_at: Path) -> int:
+    """A store with one target, `Steady`, that was probed a minute ago; returns the present (milliseconds UTC)."""
+    moment = now_ms()
+    store = open_store(f"sqlite:///{store_at}")
+    store.write([target("Steady", updated_at=moment), probe(moment - 60_000, target="Steady")])
+    store.write([Run("probe", moment, "here", moment, 1)])
+    store.close()
+    return moment
+
+
 @pytest.fixture
 def store_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the dashboard under test looks for its store; nothing is there yet."""

@@ -9,19 +9,13 @@ import pytest
 from pages.sections.model_capabilities import HOW
 from store import open_store
 from store.capability_tables import CapabilityTest
-from store.schema import Run
-from tests.factories import DAY, probe, target
-from tests.pages.conftest import html, now_ms, open_page, text
+from tests.factories import DAY
+from tests.pages.conftest import html, open_page, text, write_steady
 
 
 @pytest.fixture
 def now(store_at: Path) -> int:
-    moment = now_ms()
-    store = open_store(f"sqlite:///{store_at}")
-    store.write([target("Steady", updated_at=moment), probe(moment - 60_000, target="Steady")])
-    store.write([Run("probe", moment, "here", moment, 1)])
-    store.close()
-    return moment
+    return write_steady(store_at)
 
 
 def page(tab: str = "Checks") -> str:

@@ -10,19 +10,13 @@ import pytest
 from benchmarks.checks import STEP_MS, CheckedTarget
 from pages.sections.model_identity import HOW
 from store import open_store
-from store.schema import Run
-from tests.factories import DAY, probe, target
-from tests.pages.conftest import html, now_ms, open_page, text
+from tests.factories import DAY, target
+from tests.pages.conftest import html, open_page, text, write_steady
 
 
 @pytest.fixture
 def now(store_at: Path) -> int:
-    moment = now_ms()
-    store = open_store(f"sqlite:///{store_at}")
-    store.write([target("Steady", updated_at=moment), probe(moment - 60_000, target="Steady")])
-    store.write([Run("probe", moment, "here", moment, 1)])
-    store.close()
-    return moment
+    return write_steady(store_at)
 
 
 def page_of(store_at: Path, checked: CheckedTarget | None, range: str = "7 d") -> tuple[str, Any]:
