@@ -77,7 +77,8 @@ def _pace(state: SchedulerState, name: str, collector: CheckCollector, target: P
 
 def _reason_to_wait(state: SchedulerState, target: ProbeTarget, at: int) -> str | None:
     state.pauses.refresh()  # where no probes are planned, nobody else does
-    return state.pauses.reason(target, at) or state.shared.rate_limits.rest_reason(target, at)
+    reason = state.pauses.reason(target, at) or state.shared.rate_limits.rest_reason(target, at)
+    return reason or (IS_DOWN if state.is_failing(target) else None)
 
 
 def _job(
@@ -124,6 +125,9 @@ class _CheckRun:
         except SkippedError:
             if stop.is_set():
                 return []
+            if state.is_failing(series.target):
+                state.shared.claims.drop(series.key, claim)  # due until it answers, and not a day later
+                raise
             claim.state = "refused"  # the slot is not tried again
             raise
         finally:
@@ -150,8 +154,8 @@ class _CheckRun:
     ) -> Exchange:
         """Send one request in its turn. Raises SkippedError."""
         state, target = self._state, self._series.target
-        if self._has_sent and not at_once:
-            self._stop.wait(OTHERS_FIRST_S)
+        if not at_once:
+            self._let_probes_first()
         self._has_sent = True
         with state.concurrency.hold(target, self._stop) as is_ready:
             if not is_ready or self._stop.is_set():
@@ -161,6 +165,20 @@ class _CheckRun:
             finally:
                 if not state.keeps_connections:
                     state.connection(target).close()
+
+    def _let_probes_first(self) -> None:
+        """Wait for the target's probes that are due. A target that hangs would hold them up for as long as a request
+        may take. Raises SkippedError when they failed.
+        """
+        state, target = self._state, self._series.target
+        if self._has_sent:
+            self._stop.wait(OTHERS_FIRST_S)
+        series = [series_key(target.name, profile) for profile, _ in target.schedules]
+        while any(state.shared.claims.is_due(key, now_ms() + SOON_MS) for key in series):
+            if self._stop.wait(PERMIT_POLL_S):
+                break
+        if state.is_failing(target):
+            raise SkippedError(IS_DOWN)
 
     def _exchange(self, request: ProbeRequest, profile: str, prompt_tokens: int | None) -> Exchange:
         """Send one request: its cost is reserved before and booked after. Raises SkippedError."""
@@ -212,6 +230,9 @@ ENDS = "the process ends"
 STILL_UNDER_WAY = "its last check is still running"
 OTHERS_FIRST_S = 5 * PERMIT_POLL_S
 """Between two requests of a check, for a probe that waits: it looks for its turn that often."""
+SOON_MS = 1_000
+"""A request of a check waits for a probe that starts so soon."""
+IS_DOWN = "its last probe failed"
 PART_OF_CHECK = frozenset(
     {
         *("logprobs", "top_logprobs", "include", "generationConfig.responseLogprobs", "generationConfig.logprobs"),

@@ -162,6 +162,12 @@ class SlotClaims:
             self._forget(series, claim)
             return False
 
+    def is_due(self, series: str, before: int) -> bool:
+        """Whether a probe of this run is under way, or starts before a moment (milliseconds UTC)."""
+        with self._lock:
+            own = (claim for claim in self.claims.get(series, []) if claim.run == self.run and claim.state == "open")
+            return any(claim.at <= before and claim.number not in self._took_ms for claim in own)
+
     def restart(self, claim: Claim, now: int) -> None:
         """Say that a probe starts only now: slots that passed while it waited for its turn are not decided by it."""
         with self._lock:

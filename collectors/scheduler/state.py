@@ -260,6 +260,10 @@ class SchedulerState:
         """Count a series' consecutive failures."""
         self.failures[series] = failures_after(outcome, self.failures.get(series, 0))
 
+    def is_failing(self, target: ProbeTarget) -> bool:
+        """Whether the target's last probe failed."""
+        return self.failures.get(series_key(target.name, target.profile), 0) > 0
+
     def note_cost(self, series: str, at: int, usd: float | None) -> None:
         """Remember what a probe cost: the next one of the day may cost as much, whatever the known price is. A router
         on this machine, whose price is not known, passes on the bills of others.

@@ -22,7 +22,7 @@ from settings.targets import Config, parse
 from settings.workloads import Workload
 from store import Store
 from store.clock import HOUR_MS, now_ms
-from store.schema import BUDGETS, RUNS, Model, Pause
+from store.schema import BUDGETS, PROBES, RUNS, Model, Pause, Probe
 from store.workload_tables import WORKLOADS, WorkloadRequest
 from tests.collectors.builders import new_store
 from tests.fault_server import DONE, GOOD, FaultServer, answer, chunk, chunked, usage
@@ -273,3 +273,42 @@ def test_what_is_due_in_a_pause_is_sent_when_it_ends(tmp_path: Path, store: Stor
         loop.run_once()
         loop.close()
         assert len(server.requests) == 1
+
+
+def check_and_ping(tmp_path: Path, store: Store, settings: Config) -> None:
+    """One run of a timer, whose collector of checks comes first."""
+    shared, report = SharedState(tmp_path / "lock", "here"), ConsoleReport(io.StringIO())
+    loop = Scheduler(settings, store, "here", report, choose_collectors(["workloads", "probe"]), shared)
+    loop.run_once()
+    loop.close()
+
+
+def test_probes_come_before_a_check_that_is_due_with_them(tmp_path: Path, store: Store) -> None:
+    with FaultServer(CachingServer()) as server:
+        check_and_ping(tmp_path, store, configure(server.url, "input_tokens = [100]"))
+        lengths = [len(body["body"]["messages"][-1]["content"]) for body in server.requests]
+    assert len(lengths) == 2 and lengths[0] < lengths[1]
+
+
+def test_a_target_that_hangs_is_not_checked_until_it_answers(tmp_path: Path, store: Store) -> None:
+    """A request of a check would hold up its next probe for as long as its own timeout, and say nothing new."""
+    hangs = True
+
+    def script(connection: socket.socket, request: dict[str, Any]) -> None:
+        if hangs:
+            time.sleep(1.2)
+        else:
+            CachingServer()(connection, request)
+
+    with FaultServer(script) as server:
+        collector = 'confirm_after = "10ms"'
+        settings = configure(server.url, "input_tokens = [100]", timeout='"1s"', every='"1s"', collector=collector)
+        check_and_ping(tmp_path, store, settings)
+        assert [Probe(*row).outcome for row in store.read(PROBES)] == ["timeout", "timeout"]
+        check_and_ping(tmp_path, store, settings)
+        assert {body["body"]["max_tokens"] for body in server.requests} == {server.requests[0]["body"]["max_tokens"]}
+        hangs = False
+        for _ in range(2):  # what it answers is known before the second run
+            time.sleep(1)
+            check_and_ping(tmp_path, store, settings)
+        assert [WorkloadRequest(*row).outcome for row in store.read(WORKLOADS)] == ["ok"]
