@@ -87,7 +87,7 @@ def custom_control() -> None:
         st.session_state[key] = datetime.fromtimestamp(moment // 1_000, ZoneInfo(zone())).replace(tzinfo=None)
     with st.container(horizontal=True, vertical_alignment="bottom", key="custom_range"):
         for label, key in (("From", _FROM), ("To", _TO)):
-            st.datetime_input(label, key=key, on_change=_typed, width=220)
+            st.datetime_input(label, None, key=key, on_change=_typed, width=220)  # shows what its state says
         st.button(f"Back to {_before()}", on_click=reset, icon=":material/undo:", key="range_reset")
         st.caption(f"{formatting.duration((shown.until - shown.since) / 1_000)}, in the time zone {zone()}")
 
