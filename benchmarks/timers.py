@@ -98,14 +98,14 @@ class Simulation:
         return decided
 
     def loop(self, since: int, until: int) -> Decided:
-        """One process that ticks every five seconds."""
+        """One process that ticks every five seconds, or 24 times an interval where that is longer."""
         decided, claims = Decided(), SlotClaims(1)
         self._failures, self._newest = 0, None
         schedule = schedule_of(self.name, "ping", self.every_s)
         under_way: list[tuple[int, int, Claim, str, int]] = []
-        now = since
+        now, tick_s = since, max(LOOP_TICK_S, self.every_s / 24)
         while now < until:
-            window = TickWindow(now, next_tick(now, LOOP_TICK_S))
+            window = TickWindow(now, next_tick(now, tick_s))
             plan = claims.plan(self._series, schedule, window, None, lambda run: run == 1)
             if isinstance(plan, Planned):
                 self._record(under_way, plan.claim.at, decided, {}, claims)

@@ -107,7 +107,8 @@ def rank(
     """
     offers: list[_Offer] = []
     rejected: list[RejectedTarget] = []
-    sized = needs if needs.completion_is_stated else replace(needs, completion_tokens=0)
+    is_sized = needs.completion_is_stated or not needs.completion_tokens
+    sized = needs if is_sized else replace(needs, completion_tokens=0)
     uses_price = _uses_price(needs, strategy)
     for state in states:
         rates = state.price.at(now, needs.prompt_tokens) if state.price is not None and uses_price else None
@@ -183,12 +184,9 @@ def _lower(names: Iterable[str]) -> set[str]:
 
 def _offer(state: EndpointState, rates: Rates | None, needs: RequestNeeds) -> _Offer:
     size = needs.prompt_tokens, needs.completion_tokens
-    return _Offer(
-        state,
-        None if rates is None else rates.request_usd(*size),
-        None if rates is None else rates.request_usd(*size, state.cached_share),
-        seconds_to_respond(state.performance, needs.completion_tokens),
-    )
+    usd = None if rates is None else rates.request_usd(*size)
+    effective_usd = usd if rates is None or not state.cached_share else rates.request_usd(*size, state.cached_share)
+    return _Offer(state, usd, effective_usd, seconds_to_respond(state.performance, needs.completion_tokens))
 
 
 def _in_order(offers: list[_Offer], sort: Sort | None, strategy: RouteStrategy, random: Random) -> list[_Offer]:

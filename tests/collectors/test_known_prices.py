@@ -72,7 +72,18 @@ def milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1_000)
 
 
+USD: dict[tuple[str, str, BilledTokens, datetime | None], Decimal] = {}
+
+
 def package_usd(provider: Any, model: Any, tokens: BilledTokens, moment: datetime) -> Decimal:
+    """A price that is no list of prices with conditions is asked for once: the package looks at no clock for it."""
+    key = provider.id, model.id, tokens, moment if isinstance(model.prices, list) else None
+    if key not in USD:
+        USD[key] = computed_usd(provider, model, tokens, moment)
+    return USD[key]
+
+
+def computed_usd(provider: Any, model: Any, tokens: BilledTokens, moment: datetime) -> Decimal:
     usage = Usage(
         input_tokens=tokens.prompt,
         output_tokens=tokens.completion,
