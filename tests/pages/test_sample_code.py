@@ -5,6 +5,7 @@ tests/test_browser.py it runs against a real model.
 from __future__ import annotations
 
 import ast
+import io
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
@@ -106,7 +108,10 @@ CALLED: dict[str, tuple[str, str, str]] = {
 PACKAGES = {"openai": "openai", "anthropic": "anthropic", "google-genai": "google.genai"}
 
 
-def _run(name: str, callee: SampleRequest) -> str:
+def _run(name: str, callee: SampleRequest, *, in_process: bool = False) -> str:
+    """What a sample prints. `in_process`: Python in this process, where the vendors' packages are imported once, for
+    the variants of what a process of its own shows in another test.
+    """
     language, write = SAMPLES[name]
     if language != "python":
         program(*{"typescript": ("node", "nodejs"), "bash": ("curl",)}[language])
@@ -119,9 +124,19 @@ def _run(name: str, callee: SampleRequest) -> str:
         "typescript": ["node", "--input-type=module", "-e"],
     }[language]
     environment = os.environ | {"KEY": KEY, "NO_PROXY": "*"}
+    if in_process and language == "python":
+        return _run_here(write(callee), environment)
     done = subprocess.run([*command, write(callee)], capture_output=True, text=True, timeout=60, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def _run_here(code: str, environment: dict[str, str]) -> str:
+    with pytest.MonkeyPatch.context() as here, redirect_stdout(io.StringIO()) as said:
+        for variable, value in environment.items():
+            here.setenv(variable, value)
+        exec(compile(code, "sample", "exec"), {"__name__": "__main__"})
+    return said.getvalue()
 
 
 @pytest.mark.process
@@ -148,7 +163,7 @@ def test_a_samples_key_goes_where_the_target_says(api: str, name: str) -> None:
     base, _, _ = CALLED[api]
     with FaultServer(answer(200, RESPONSES[api])) as server:
         url = server.url.removesuffix("/v1") + base
-        _run(name, SampleRequest("m", url, "KEY", api=api, api_key_header="X-Own-Key"))
+        _run(name, SampleRequest("m", url, "KEY", api=api, api_key_header="X-Own-Key"), in_process=True)
     assert server.requests[0]["headers"]["x-own-key"] == KEY
 
 
@@ -159,7 +174,7 @@ def test_a_samples_query_is_the_base_urls_and_the_targets(api: str, name: str) -
     base, path, _ = CALLED[api]
     with FaultServer(answer(200, RESPONSES[api])) as server:
         url = server.url.removesuffix("/v1") + base + "?tenant=a%20b"
-        _run(name, SampleRequest("m", url, "KEY", api=api, params={"region": "eu"}))
+        _run(name, SampleRequest("m", url, "KEY", api=api, params={"region": "eu"}), in_process=True)
     where, _, query = server.requests[0]["line"].split()[1].partition("?")
     assert where == path.partition("?")[0]
     own = {"api-version=2024-10-21"} if api == "azure" else set()
@@ -178,7 +193,7 @@ def test_a_samples_query_is_the_base_urls_and_the_targets(api: str, name: str) -
 @pytest.mark.parametrize("name", list(SAMPLES))
 def test_azure_is_called_by_the_resource_by_a_deployment_and_below_v1(name: str, base: str, path: str) -> None:
     with FaultServer(answer(200, CHAT)) as server:
-        _run(name, SampleRequest("m", server.url.removesuffix("/v1") + base, "KEY", api="azure"))
+        _run(name, SampleRequest("m", server.url.removesuffix("/v1") + base, "KEY", api="azure"), in_process=True)
     assert server.requests[0]["line"].split()[1] == path
 
 
