@@ -55,7 +55,7 @@ def dry_run_card(url: str) -> None:
 
 def _controls(targets: list[Target]) -> tuple[Target, Trial]:
     names = sorted({target.name for target in targets})
-    which, what, bad, good = st.columns([2, 2, 1, 1], vertical_alignment="bottom")
+    which, what, bad, good = st.columns([5, 5, 4, 4], vertical_alignment="bottom")
     with which:
         name = st.selectbox("Target", names, key="alert_target", bind="query-params")
         places = sorted({target.location for target in targets if target.name == name})

@@ -180,7 +180,7 @@ def _spent(url: str, now: int) -> Metric:
     costs = cache.costs(url, cache.rounded(now, 300_000))
     so_far, projected = sum(cost.month_usd for cost in costs), sum(cost.projected_usd for cost in costs)
     note = formatting.plural(sum(spending.requests for spending in today), "request")
-    note += f", {unpriced} of them at unknown cost" if unpriced else ""
+    note += f", {formatting.count(unpriced)} of them at unknown cost" if unpriced else ""
     note += f"; this month {formatting.money(so_far)}, projected {formatting.money(projected)}" if projected else ""
     usd = formatting.money(sum(spending.cost_usd for spending in today))
     return Metric("Spent today (UTC)", usd, "", note, "spent")

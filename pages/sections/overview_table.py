@@ -195,8 +195,8 @@ def _off(row: Row) -> str:
 def _name(drawing: Drawing, row: Row, colour: str) -> Markup:
     name = row.target.name
     link = _link(row.target, drawing.link, drawing.says_location)
-    return Markup('<a href="{}" target="_self" data-target="{}">{}{}</a>').format(
-        link, name, theme.swatch(colour), name
+    return Markup('<a href="{}" target="_self" data-target="{}" title="{}">{}{}</a>').format(
+        link, name, name, theme.swatch(colour), name
     )
 
 
