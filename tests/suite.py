@@ -33,7 +33,7 @@ PARTS = {
         "not (waits or alone or browser)",
     ],
     "those with a browser": ["-n", "2", *BY_FILE, "--files-with=rowser", "-m", "browser and not alone"],
-    "those that measure": ["-m", "alone"],
+    "those that measure": ["--files-with=mark.alone", "-m", "alone"],
 }
 NO_TESTS = 5
 MOST_NAMED = 20
