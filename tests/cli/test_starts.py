@@ -27,12 +27,12 @@ STARTS = [
     ("export", "probes", "--output", "probes.parquet"),
     ("import", "probes", "probes.parquet"),
     ("backup", "copy.db"),
-    ("restore", "copy.db", "--yes"),
+    ("restore", "copy.db"),
     ("repair", "--output", "saved.db"),
     ("rebuild",),
-    ("remove-future", "--after", "2036-01-01"),
+    ("remove-future", "--yes"),
+    ("remove", "c", "--yes"),
     ("delete", "b", "--yes"),
-    ("remove", "b", "--yes"),
 ]
 ELSEWHERE = {"add", "password", "relay"}
 
@@ -42,6 +42,8 @@ def test_each_command_starts_and_works(tmp_path: Path, subtests: pytest.Subtests
     assert {words[0] for words in STARTS} | ELSEWHERE == COMMANDS.keys()
     with FaultServer(chunked(*GOOD)) as server:
         place = CliFixture(tmp_path, server.url)
+        with place.config.open("a") as file:
+            file.write(f'[[target]]\nname = "c"\nmodel = "m"\nbase_url = "{server.url}"\n')
         for words in STARTS:
             with subtests.test(" ".join(words)):
                 done = subprocess.run(
