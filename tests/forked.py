@@ -19,6 +19,7 @@ import json
 import os
 import pkgutil
 import re
+import resource
 import runpy
 import signal
 import socket
@@ -81,7 +82,11 @@ def read_at_the_start(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 class Forked(subprocess.Popen[str]):
-    """`Forked([sys.executable, "-m", module, …])`, with the arguments of Popen."""
+    """`Forked([sys.executable, "-m", module, …])`, with the arguments of Popen, and limits as of setrlimit."""
+
+    def __init__(self, *given: Any, limits: Mapping[int, tuple[int, int]] | None = None, **more: Any) -> None:
+        self._limits = list((limits or {}).items())
+        super().__init__(*given, **more)
 
     def _execute_child(self, *given: Any) -> None:
         asked = inspect.signature(_execute_child).bind(self, *given).arguments
@@ -90,6 +95,7 @@ class Forked(subprocess.Popen[str]):
         if not _servers:
             _servers.append(Server())
         if read_at_the_start(environment) != _servers[0].variables:
+            assert not self._limits
             _execute_child(self, *given)
             return
         ends = [asked[name] for name in ("p2cread", "c2pwrite", "errwrite")]
@@ -101,6 +107,7 @@ class Forked(subprocess.Popen[str]):
                 "folder": str(Path(asked["cwd"] or ".").absolute()),
                 "session": asked["start_new_session"],
                 "umask": asked["umask"],
+                "limits": self._limits,
             },
             [number if end == -1 else end for number, end in enumerate(ends)],
         )
@@ -153,6 +160,8 @@ def become(request: dict[str, Any], descriptors: list[int]) -> None:
         os.setsid()
     if request["umask"] >= 0:
         os.umask(request["umask"])
+    for limit, values in request["limits"]:
+        resource.setrlimit(limit, values)
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
