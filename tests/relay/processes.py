@@ -39,11 +39,17 @@ def environment(**more: str) -> Mapping[str, str]:
 
 
 @contextmanager
-def relay_process(folder: Path, *sections: str, arguments: tuple[str, ...] = (), **more: str) -> Iterator[RelayProcess]:
+def relay_process(
+    folder: Path,
+    *sections: str,
+    arguments: tuple[str, ...] = (),
+    way: type[subprocess.Popen[str]] = Forked,
+    **more: str,
+) -> Iterator[RelayProcess]:
     """Started, and listening. Its errors are in `errors.txt` of the folder."""
     (folder / "targets.toml").write_text("\n".join(sections))
     with (folder / "errors.txt").open("w") as errors:
-        process = Forked(
+        process = way(
             command(folder, *arguments),
             cwd=ROOT,
             env=environment(**more),
