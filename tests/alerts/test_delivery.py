@@ -371,13 +371,11 @@ def test_two_single_runs_at_once_tell_once(tmp_path: Path, webhook: Webhook) -> 
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "collectors", "alerts", *arguments],
-        env=os.environ | {"UPTOKEN_LOCATION": "here"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    words = [sys.executable, "-m", "collectors", "alerts", *arguments]
+    own = os.environ | {"UPTOKEN_LOCATION": "here", "PYTHONPATH": str(Path.cwd())}
+    process = Forked(words, env=own | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    out, errors = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(words, process.returncode, out, errors)
 
 
 @pytest.mark.process
