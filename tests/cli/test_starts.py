@@ -38,6 +38,7 @@ ELSEWHERE = {"add", "password", "relay"}
 
 
 @pytest.mark.process
+@pytest.mark.timeout(300)
 def test_each_command_starts_and_works(tmp_path: Path, subtests: pytest.Subtests) -> None:
     assert {words[0] for words in STARTS} | ELSEWHERE == COMMANDS.keys()
     with FaultServer(chunked(*GOOD)) as server:
