@@ -1,11 +1,13 @@
 """The command line: `python -m collectors run | relay | check | add | change | remove | alerts | password | pause |
 resume | exclude | rename | delete | export | import | backup | restore | repair | rebuild | remove-future`.
 
-Each command is one file. What a command needs is imported when it runs, so that a run with nothing due stays quick.
+Each command is one file. It is imported when it is called, and what it needs when it runs, so that a run with nothing
+due stays quick.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import traceback
@@ -13,24 +15,6 @@ from typing import Annotated
 
 import typer
 
-from cli import (
-    add,
-    alerts,
-    backup,
-    change,
-    check,
-    delete,
-    exclude,
-    export,
-    import_,
-    password,
-    pause,
-    rebuild,
-    relay,
-    remove_future,
-    rename,
-    run,
-)
 from cli.streams import OutputError, ReaderLeftError, take_over
 from settings.secrecy import hidden
 from settings.version import VERSION
@@ -38,17 +22,29 @@ from settings.version import VERSION
 OK, BROKEN, WRONG_USE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 UNEXPECTED = "this is a bug in Uptoken: please report it with the traceback above (keys are removed from it)"
 
-app = typer.Typer(
-    name="python -m collectors",
-    help="Probe language models, record the results, and export them.",
-    epilog="Exit codes: 0 done, 1 the collector has stopped (check --health), 2 the configuration or a flag is wrong, "
-    "3 the store or this machine failed (disk, memory, output), 130 interrupted.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+COMMANDS = {
+    "run": "run.run",
+    "relay": "relay.relay",
+    "check": "check.check",
+    "add": "add.add",
+    "change": "change.change",
+    "remove": "change.remove",
+    "password": "password.password",
+    "pause": "pause.pause",
+    "resume": "pause.resume",
+    "exclude": "exclude.exclude",
+    "rename": "rename.rename",
+    "delete": "delete.delete",
+    "export": "export.export",
+    "import": "import_.import_",
+    "backup": "backup.backup",
+    "restore": "backup.restore",
+    "repair": "backup.repair",
+    "rebuild": "rebuild.rebuild",
+    "remove-future": "remove_future.remove_future",
+    "alerts": "alerts.app",
+}
+"""Where each of them is, below `cli`."""
 
 
 def _show_version(is_asked: bool) -> None:
@@ -57,8 +53,7 @@ def _show_version(is_asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def options(
+def no_command(
     _version: Annotated[
         bool, typer.Option("--version", help="Show Uptoken's version and exit.", is_eager=True, callback=_show_version)
     ] = False,
@@ -66,26 +61,28 @@ def options(
     """Probe language models, record the results, and export them."""
 
 
-app.command("run")(run.run)
-app.command("relay")(relay.relay)
-app.command("check")(check.check)
-app.command("add")(add.add)
-app.command("change")(change.change)
-app.command("remove")(change.remove)
-app.command("password")(password.password)
-app.command("pause")(pause.pause)
-app.command("resume")(pause.resume)
-app.command("exclude")(exclude.exclude)
-app.command("rename")(rename.rename)
-app.command("delete")(delete.delete)
-app.add_typer(alerts.app, name="alerts")
-app.command("export")(export.export)
-app.command("import")(import_.import_)
-app.command("backup")(backup.backup)
-app.command("restore")(backup.restore)
-app.command("repair")(backup.repair)
-app.command("rebuild")(rebuild.rebuild)
-app.command("remove-future")(remove_future.remove_future)
+def command_line(word: str = "") -> typer.Typer:
+    """The command that a word names, or all of them: to make the options of twenty takes as long as a short run."""
+    app = typer.Typer(
+        name="python -m collectors",
+        help="Probe language models, record the results, and export them.",
+        epilog="Exit codes: 0 done, 1 the collector has stopped (check --health), 2 the configuration or a flag is "
+        "wrong, 3 the store or this machine failed (disk, memory, output), 130 interrupted.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(no_command)
+    for name in [word] if word in COMMANDS else COMMANDS:
+        module, _, attribute = COMMANDS[name].partition(".")
+        command = getattr(importlib.import_module(f"cli.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
 
 
 def main() -> None:
@@ -99,7 +96,7 @@ def main() -> None:
 
     take_over()
     try:
-        code = app(standalone_mode=False)
+        code = command_line(*sys.argv[1:2])(standalone_mode=False)
         sys.stdout.flush()
     except ReaderLeftError:
         sys.exit(OK)

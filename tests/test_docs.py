@@ -11,7 +11,7 @@ import apsw
 import pytest
 import typer
 
-from cli import app
+from cli import command_line
 from collectors.http.classifier import CODES, SPECIFIC_STATUSES, STATUS_WORDS
 from settings.maintenance import MaintenanceSection
 from settings.relay import RelaySection, RouteSection
@@ -34,7 +34,7 @@ WITH_COMMANDS = [*DOCUMENTS, ROOT / "Procfile", *(ROOT / "deploy").glob("[!_]*")
 def _commands() -> dict[str, set[str]]:
     """Each command of the real command line, with its options."""
     found = {}
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in typer.main.get_command(command_line()).commands.items():  # type: ignore[attr-defined]
         parts = [command, *getattr(command, "commands", {}).values()]  # of a group, those of its commands, too
         found[name] = {option for part in parts for parameter in part.params for option in parameter.opts} | {"--help"}
     return found

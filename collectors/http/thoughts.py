@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 _CHANNEL = r"(?:<\|end\|>\s*)?(?:<\|start\|>assistant)?<\|channel\|>"
 _OPENING = (
@@ -23,12 +24,8 @@ _CLOSING = (
     r"assistantfinal",
 )
 _OPEN, _CLOSE = (f"(?:{'|'.join(marks)})" for marks in (_OPENING, _CLOSING))
-_THOUGHT = re.compile(rf"{_OPEN}.*?(?:{_CLOSE}|\Z)", re.DOTALL)
-_END = re.compile(_CLOSE)
-_FIRST = re.compile(
-    rf"\s*{_OPEN}(?P<tagged>.*?)(?:{_CLOSE}|\Z)|(?P<untagged>(?:(?!{_OPEN}).)*?){_CLOSE}",
-    re.DOTALL,
-)
+_THOUGHT = rf"{_OPEN}.*?(?:{_CLOSE}|\Z)"
+_FIRST = rf"\s*{_OPEN}(?P<tagged>.*?)(?:{_CLOSE}|\Z)|(?P<untagged>(?:(?!{_OPEN}).)*?){_CLOSE}"
 _HINTS = ("think", "THINK", "thought", "reasoning", "channel", "assistantfinal")
 
 
@@ -42,7 +39,7 @@ class Thought:
 
 def first_thought(text: str) -> Thought:
     """The reasoning with which a text begins, if it does."""
-    found = _FIRST.match(text) if any(hint in text for hint in _HINTS) else None
+    found = _pattern(_FIRST).match(text) if _may_have_marks(text) else None
     if found is None:
         return Thought()
     return Thought(found.end(), not (found["tagged"] or found["untagged"] or "").strip())
@@ -52,12 +49,23 @@ def answer_text(text: str) -> str:
     """The visible answer: what stands behind the reasoning. Where the prompt's template opens it, only its end is in
     the text.
     """
-    if not any(hint in text for hint in _HINTS):  # the patterns take a hundred times longer
+    if not _may_have_marks(text):
         return text
-    return _END.split(_THOUGHT.sub("", text), maxsplit=1)[-1]
+    return _pattern(_CLOSE).split(_pattern(_THOUGHT).sub("", text), maxsplit=1)[-1]
 
 
 def closing_mark(text: str) -> int | None:
     """Where the first mark that closes reasoning ends; null where none is in the text."""
-    found = _END.search(text)
+    found = _pattern(_CLOSE).search(text) if _may_have_marks(text) else None
     return None if found is None else found.end()
+
+
+def _may_have_marks(text: str) -> bool:
+    """The patterns take a hundred times longer."""
+    return any(hint in text for hint in _HINTS)
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """Compiled when a response first needs it: that takes 25 ms, which each run of a timer would pay."""
+    return re.compile(text, re.DOTALL)

@@ -33,6 +33,7 @@ from tests.alerts.histories import probe_of
 from tests.collectors.cli_fixture import STARTED, until
 from tests.factories import MINUTE
 from tests.fault_server import GOOD, FaultServer, chunked
+from tests.forked import Forked
 
 MESSAGE = Message("a is down", ({"kind": "down", "target": "a", "url": "https://stats.example/model?target=a"},))
 
@@ -247,8 +248,8 @@ def start(folder: Path, webhook: Webhook, *more: str, channels: str = "") -> sub
         f"{channels}"
     )
     command = [sys.executable, "-m", "collectors", "run", "--config", str(file), "--store", url_of(folder), *more]
-    environment = os.environ | {"OPS_WEBHOOK": webhook.url, "UPTOKEN_LOCATION": "here"}
-    process = subprocess.Popen(
+    environment = os.environ | {"OPS_WEBHOOK": webhook.url, "UPTOKEN_LOCATION": "here", "PYTHONPATH": str(Path.cwd())}
+    process = Forked(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=Path.cwd()
     )
     STARTED.append(process)
@@ -370,13 +371,11 @@ def test_two_single_runs_at_once_tell_once(tmp_path: Path, webhook: Webhook) -> 
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "collectors", "alerts", *arguments],
-        env=os.environ | {"UPTOKEN_LOCATION": "here"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    words = [sys.executable, "-m", "collectors", "alerts", *arguments]
+    own = os.environ | {"UPTOKEN_LOCATION": "here", "PYTHONPATH": str(Path.cwd())}
+    process = Forked(words, env=own | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    out, errors = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(words, process.returncode, out, errors)
 
 
 @pytest.mark.process

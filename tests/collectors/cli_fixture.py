@@ -1,4 +1,4 @@
-"""A folder with a configuration and a store of its own, and the command line run over them in real processes."""
+"""A folder with a configuration and a store of its own, and the command line run over them in processes of their own."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from cli import main
 from settings import secrecy
 from store import StoreError, open_store
 from store.schema import PROBES, Probe
+from tests.forked import Forked
 
 ROOT = Path(__file__).resolve().parents[2]
+CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+"""Whose certificates this machine believes is no matter of a test, and to load them takes 30 ms of each start."""
 STARTED: list[subprocess.Popen[str]] = []
 """Ended with the test, so that a loop of one that failed takes no time from all others."""
 
@@ -45,7 +48,8 @@ class CliFixture:
     @property
     def environment(self) -> dict[str, str]:
         """What a process over this place needs to know."""
-        return os.environ | {
+        variables = {name: value for name, value in os.environ.items() if name not in CERTIFICATES}
+        return variables | {
             "UPTOKEN_STORE": self.url,
             "UPTOKEN_CONFIG": str(self.config),
             "UPTOKEN_LOCATION": "here",
@@ -54,7 +58,7 @@ class CliFixture:
 
     def start(self, *words: str, **variables: str) -> subprocess.Popen[str]:
         """`variables` are set in its environment."""
-        process = subprocess.Popen(
+        process = Forked(
             [sys.executable, "-m", "collectors", *words],
             cwd=self.folder,
             env=self.environment | variables,

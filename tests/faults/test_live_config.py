@@ -20,6 +20,7 @@ from store import open_store
 from store.schema import BUDGETS, RUNS, TARGETS, Budget, Probe, Run, Table, Target
 from tests.collectors.cli_fixture import CliFixture, until
 from tests.fault_server import GOOD, FaultServer, chunked
+from tests.forked import Forked
 
 pytestmark = pytest.mark.waits
 Kind = TypeVar("Kind")
@@ -52,7 +53,7 @@ class Collector:
         self.place = place
         self.log = place.folder / "log"
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(
+            self.process = Forked(
                 [sys.executable, "-m", "collectors", "run", "--every", "1", *words],
                 cwd=place.folder,
                 env=place.environment | {"PYTHONFAULTHANDLER": "1"},

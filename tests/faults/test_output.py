@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.collectors.cli_fixture import CliFixture, until
+from tests.forked import Forked
 
 pytestmark = pytest.mark.waits
 
@@ -20,19 +21,18 @@ NAME = "Modèle – 模型"
 
 def run(place: CliFixture, *words: str, out: str, **variables: str) -> tuple[int, bytes]:
     """The exit code and what was said on standard error of a command whose output goes to a file, or nowhere."""
-    closed: Callable[[], None] = lambda: os.close(1)  # noqa: E731
+    close: dict[str, Any] = {"preexec_fn": lambda: os.close(1)} if out == "closed" else {}
     with Path("/dev/null" if out == "closed" else out).open("wb") as stream:
-        done = subprocess.run(
+        process: subprocess.Popen[Any] = (subprocess.Popen if close else Forked)(
             [sys.executable, "-m", "collectors", *words],
             cwd=place.folder,
             env=place.environment | variables,
             stdout=stream,
             stderr=subprocess.PIPE,
-            preexec_fn=closed if out == "closed" else None,
-            check=False,
-            timeout=60,
+            **close,
         )
-    return done.returncode, done.stderr
+        _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
 
 
 @pytest.mark.parametrize("out", ["/dev/full", "closed", "a pipe without a reader"])

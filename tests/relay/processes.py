@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.forked import Forked
 from tests.relay.running import RunningRelay
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,15 +35,21 @@ def command(folder: Path, *arguments: str) -> list[str]:
 
 
 def environment(**more: str) -> Mapping[str, str]:
-    return os.environ | {"UPTOKEN_LOCATION": "here"} | more
+    return os.environ | {"UPTOKEN_LOCATION": "here", "PYTHONPATH": str(ROOT)} | more
 
 
 @contextmanager
-def relay_process(folder: Path, *sections: str, arguments: tuple[str, ...] = (), **more: str) -> Iterator[RelayProcess]:
+def relay_process(
+    folder: Path,
+    *sections: str,
+    arguments: tuple[str, ...] = (),
+    way: type[subprocess.Popen[str]] = Forked,
+    **more: str,
+) -> Iterator[RelayProcess]:
     """Started, and listening. Its errors are in `errors.txt` of the folder."""
     (folder / "targets.toml").write_text("\n".join(sections))
     with (folder / "errors.txt").open("w") as errors:
-        process = subprocess.Popen(
+        process = way(
             command(folder, *arguments),
             cwd=ROOT,
             env=environment(**more),
