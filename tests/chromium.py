@@ -105,12 +105,13 @@ def assert_fits(page: Page, name: str, mode: str, width: int) -> None:
     folder = ROOT / "screenshots"
     folder.mkdir(exist_ok=True)
     page.screenshot(path=folder / f"{re.sub('[^a-z]+', '-', name.lower())}-{mode}-{width}.png")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    where = f"{name} at {width}"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, where
     overflow = page.evaluate(
         """() => [...document.querySelectorAll('.u-card, .u-list, .u-strip')].filter(
             box => !box.closest('.u-scroll') && box.getBoundingClientRect().right > window.innerWidth + 1).length"""
     )
-    assert overflow == 0
-    assert page.get_by_text("Traceback").count() == 0
+    assert overflow == 0, where
+    assert page.get_by_text("Traceback").count() == 0, where
     dark = page.evaluate("getComputedStyle(document.querySelector('.stApp')).colorScheme") == "dark"
-    assert dark == (mode == "dark")
+    assert dark == (mode == "dark"), where

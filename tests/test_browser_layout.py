@@ -122,16 +122,15 @@ def test_no_page_breaks_a_rule_and_no_two_controls_overlap_at_any_width(
 ) -> None:
     address = request.getfixturevalue(state)
     page, errors = open_in(browser, address, mode=mode)
-    broken, found = [], []
+    found = []
     for path in SEEN:
         page.set_viewport_size({"width": 1_440, "height": 1_000})
         _go_to(page, address, path)
         if path != "public-status":
             assert page.locator(f".u-fresh.{'live' if state == 'running' else 'stale'}").count() == 1
             assert page.locator(".u-stopped").count() == (0 if state == "running" else 1)
-        broken += [f"{path or 'overview'}: {rule}" for rule in broken_rules(page)]
+        found += [f"{path or 'overview'}: {rule}" for rule in broken_rules(page)]
         found += _at_all_widths(page, path)
-    assert not broken, "\n".join(broken)
     assert not found, "\n".join(found)
     assert errors == []
     page.close()

@@ -217,27 +217,24 @@ allowed_subjects = ["http://localhost:{provider.server_port}|carol"]
         flags = ("--secrets.files", str(secrets))
         with (
             dashboard_process(url, *flags, host="localhost", port=port) as (address, _),
-            browser.new_context() as one_after_another,  # each without the last one's cookies
+            browser.new_context() as without_cookies,
             browser.new_context() as with_ada,
             browser.new_context() as with_carol,
         ):
-            stranger = one_after_another.new_page()
+            stranger = eve = pretender = without_cookies.new_page()  # one after another
             for path in ("", "/model", "/export", "/catalog"):
                 stranger.goto(address + path)
                 stranger.get_by_role("button", name="Log in").wait_for()
                 assert stranger.get_by_text("Steady").count() == 0
-            stranger.close()
             with pytest.raises(HTTPError) as refused:
                 urlopen(f"{address}/api/export.csv?table=probes")
             assert refused.value.code == 403
 
-            eve = one_after_another.new_page()
             log_in(eve, address, "eve@evil.example")
             eve.get_by_text("is not on the list of this dashboard").wait_for()
             assert eve.get_by_text("Steady").count() == 0
             eve.goto(f"{address}/model")
             eve.get_by_text("is not on the list of this dashboard").wait_for()
-            eve.close()
 
             ada = with_ada.new_page()
             log_in(ada, address, "ada@example.com")
@@ -249,13 +246,11 @@ allowed_subjects = ["http://localhost:{provider.server_port}|carol"]
                 assert answer.readline().startswith(b"target,started_at")
 
             for name in ("mallory", "liar"):
-                one_after_another.clear_cookies()
-                pretender = one_after_another.new_page()
+                without_cookies.clear_cookies()
                 log_in(pretender, address, name)
                 pretender.get_by_text("does not say that it verified ada@example.com").wait_for()
                 assert pretender.get_by_text(f"http://localhost:{provider.server_port}|{name}").count() == 1
                 assert pretender.get_by_text("Steady").count() == 0
-                pretender.close()
             carol = with_carol.new_page()
             log_in(carol, address, "carol")
             carol.get_by_text("Steady").first.wait_for()
