@@ -29,7 +29,7 @@ COMMANDS = {
     "add": "add.add",
     "change": "change.change",
     "remove": "change.remove",
-    "password": "password.password",
+    "password": "password.password",  # nosec B105  a module and its function
     "pause": "pause.pause",
     "resume": "pause.resume",
     "exclude": "exclude.exclude",

@@ -124,7 +124,7 @@ def browser(chromium_path: str) -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
+        opened = playwright.chromium.launch(executable_path=chromium_path, args=[*FLAGS, "--process-per-site"])
         yield opened
         opened.close()
 

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page
 from benchmarks import history
 from benchmarks.browser import RESTED
 from pages.sections.model_tabs import TABS
+from store.schema import Probe
 from tests.chromium import dashboard_of, open_in, wait_until_still
 
 pytestmark = pytest.mark.timeout(300)
@@ -27,7 +28,13 @@ TARGETS = ("Gemma 3 27B", "Gemma 3 1B (free)")
 
 @pytest.fixture(scope="module")
 def month(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[str]:
-    with dashboard_of(tmp_path_factory.mktemp("month"), history.history(time.time_ns() // 1_000_000, 30)) as running:
+    now = time.time_ns() // 1_000_000
+    rows = (  # of the other targets, whose month nobody looks at, the last day
+        row
+        for row in history.history(now, 30)
+        if not isinstance(row, Probe) or row.target in TARGETS or row.started_at > now - 86_400_000
+    )
+    with dashboard_of(tmp_path_factory.mktemp("month"), rows) as running:
         yield running
 
 
@@ -46,9 +53,10 @@ def test_every_tab_is_at_most_1800_px_high(month: str, browser: Browser) -> None
     page, errors = open_in(browser, f"{month}/model?target=Gemma+3+27B&range=30+d")
     heights = {}
     for target in TARGETS:
+        page.goto(f"{month}/model?target={target}&range=30+d&tab={list(TABS)[-1]}".replace(" ", "+"))
+        _rest(page)
         for tab in TABS:
-            page.goto(f"{month}/model?target={target}&range=30+d&tab={tab}".replace(" ", "+"))
-            _rest(page)
+            _open(page, tab)
             heights[target, tab] = page.evaluate(HEIGHT)
     assert {at: height for at, height in heights.items() if height > MOST_PX} == {}
     assert min(heights.values()) > 900, "this measures the page's whole height"

@@ -215,8 +215,13 @@ allowed_subjects = ["http://localhost:{provider.server_port}|carol"]
         )
         secrets.chmod(0o600)
         flags = ("--secrets.files", str(secrets))
-        with dashboard_process(url, *flags, host="localhost", port=port) as (address, _):
-            stranger = browser.new_context().new_page()
+        with (
+            dashboard_process(url, *flags, host="localhost", port=port) as (address, _),
+            browser.new_context() as without_cookies,
+            browser.new_context() as with_ada,
+            browser.new_context() as with_carol,
+        ):
+            stranger = eve = pretender = without_cookies.new_page()  # one after another
             for path in ("", "/model", "/export", "/catalog"):
                 stranger.goto(address + path)
                 stranger.get_by_role("button", name="Log in").wait_for()
@@ -225,14 +230,13 @@ allowed_subjects = ["http://localhost:{provider.server_port}|carol"]
                 urlopen(f"{address}/api/export.csv?table=probes")
             assert refused.value.code == 403
 
-            eve = browser.new_context().new_page()
             log_in(eve, address, "eve@evil.example")
             eve.get_by_text("is not on the list of this dashboard").wait_for()
             assert eve.get_by_text("Steady").count() == 0
             eve.goto(f"{address}/model")
             eve.get_by_text("is not on the list of this dashboard").wait_for()
 
-            ada = browser.new_context().new_page()
+            ada = with_ada.new_page()
             log_in(ada, address, "ada@example.com")
             ada.get_by_text("Steady").first.wait_for()
             ada.goto(f"{address}/export")
@@ -242,12 +246,12 @@ allowed_subjects = ["http://localhost:{provider.server_port}|carol"]
                 assert answer.readline().startswith(b"target,started_at")
 
             for name in ("mallory", "liar"):
-                pretender = browser.new_context().new_page()
+                without_cookies.clear_cookies()
                 log_in(pretender, address, name)
                 pretender.get_by_text("does not say that it verified ada@example.com").wait_for()
                 assert pretender.get_by_text(f"http://localhost:{provider.server_port}|{name}").count() == 1
                 assert pretender.get_by_text("Steady").count() == 0
-            carol = browser.new_context().new_page()
+            carol = with_carol.new_page()
             log_in(carol, address, "carol")
             carol.get_by_text("Steady").first.wait_for()
 

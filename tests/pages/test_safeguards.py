@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, ConsoleMessage
 
 from benchmarks.browser import dashboard_process
 from store import open_store
-from tests.chromium import PAGES
+from tests.chromium import PAGES, new_page
 from tests.pages.conftest import now_ms, rows
 
 ADDRESSES = (*PAGES, "status/", "status/Steady")
@@ -89,7 +89,7 @@ def test_behind_a_login_streamlits_metrics_are_for_nobody(url: str, address: str
 
 
 def test_pages_draw_all_and_the_console_stays_empty(address: str, browser: Browser) -> None:
-    page = browser.new_context().new_page()
+    page = new_page(browser)
     said: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:
@@ -110,6 +110,7 @@ def test_pages_draw_all_and_the_console_stays_empty(address: str, browser: Brows
         if name == "model":
             page.locator(".js-plotly-plot").first.wait_for()
     assert said == []
+    page.close()
 
 
 def test_another_site_may_frame_the_status_page_alone(address: str, browser: Browser, tmp_path: Path) -> None:
@@ -120,13 +121,14 @@ def test_another_site_may_frame_the_status_page_alone(address: str, browser: Bro
     site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=site.serve_forever, daemon=True).start()
     try:
-        page = browser.new_context().new_page()
+        page = new_page(browser)
         refused: list[str] = []
         page.on("console", lambda message: refused.append(message.text) if "frame" in message.text else None)
         page.goto(f"http://127.0.0.1:{site.server_port}/index.html")
         page.frame_locator("#status").get_by_text("Steady").first.wait_for()
         assert len(refused) == 1 and "frame-ancestors 'self'" in refused[0]
         assert page.frame_locator("#front").get_by_text("Steady").count() == 0
+        page.close()
     finally:
         site.shutdown()
         site.server_close()
