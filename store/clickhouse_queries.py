@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from store.batches import KeyRange
+from store.batches import KeyRange, Values
 from store.outcomes import PAUSED
 from store.protocol import Selection
 from store.schema import Table
 
+FIELD_BYTES = 100_000
 Query = tuple[str, dict[str, Any]]
 """A statement, or a part of one, and its parameters."""
 
@@ -87,6 +89,11 @@ def _selection_clauses(owner: str, moment: str, selection: Selection) -> tuple[l
         clauses.append(f"{moment} < {{until:Int64}}")
         parameters["until"] = selection.until
     return clauses, parameters
+
+
+def keys_at_once(keys: Sequence[Values]) -> int:
+    """How many of these keys fit into one parameter: a server refuses a field of more than 128 KiB."""
+    return max(1, FIELD_BYTES // max((len(repr(key).encode()) for key in keys), default=1))
 
 
 def packed_sketch(name: str) -> str:
