@@ -138,11 +138,11 @@ class ClickHouseStore:
         return known
 
     def _delete_partitions(self, table: Table, values: list[Values]) -> None:
-        first, second = table.names[:2]
-        for one, two in sorted({row[:2] for row in values}):
-            self._database.delete(
-                table.name, f"{first} = {{one:String}} AND {second} = {{two:Int64}}", one=one, two=two
-            )
+        parts = sorted({row[:2] for row in values})
+        count = keys_at_once(parts)
+        for start in range(0, len(parts), count):  # each is a mutation of the table
+            some = f"({', '.join(table.names[:2])}) IN {{parts:Array(Tuple(String, Int64))}}"
+            self._database.delete(table.name, some, parts=parts[start : start + count])
 
     def _write_history(self, table: Table, values: list[Values]) -> int:
         length = len(table.key)
