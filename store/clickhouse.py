@@ -20,7 +20,7 @@ from store.clickhouse_backup import back_up_before_migration
 from store.clickhouse_database import BLOCK, Database
 from store.clickhouse_incidents import IncidentQuery
 from store.clickhouse_maintenance import count_rows, kept_since, prune, rebuild, remove_from
-from store.clickhouse_queries import condition, key_types, select
+from store.clickhouse_queries import condition, key_types, keys_at_once, select
 from store.clickhouse_rollups import read_rollups
 from store.clickhouse_schema import FIRST, NEWEST, ROLLUPS, SERIES
 from store.clickhouse_targets import delete_target, exclude, pruned_before, rename_target, standing
@@ -33,8 +33,6 @@ from store.schema import INCIDENTS, OBSERVED, PROBES, REQUESTS, TABLE_OF, Exclus
 from store.traffic import TrafficDay, TrafficMinute, days_sql, minutes_sql
 from store.url import StoreUrl
 from store.versioning import close_before, merge_version
-
-KEYS_AT_ONCE = 5_000
 
 
 class ClickHouseStore:
@@ -133,17 +131,18 @@ class ClickHouseStore:
         known: set[Values] = set()
         columns, types = ", ".join(table.key), ", ".join(key_types(table).values())
         sql = f"SELECT {columns} FROM {self._database.name(table.name)} WHERE ({columns})"
-        for start in range(0, len(keys), KEYS_AT_ONCE):
-            some = {"keys": keys[start : start + KEYS_AT_ONCE]}
+        count = keys_at_once(keys)
+        for start in range(0, len(keys), count):
+            some = {"keys": keys[start : start + count]}
             known.update(self._database.rows(f"{sql} IN {{keys:Array(Tuple({types}))}}", some))
         return known
 
     def _delete_partitions(self, table: Table, values: list[Values]) -> None:
-        first, second = table.names[:2]
-        for one, two in sorted({row[:2] for row in values}):
-            self._database.delete(
-                table.name, f"{first} = {{one:String}} AND {second} = {{two:Int64}}", one=one, two=two
-            )
+        parts = sorted({row[:2] for row in values})
+        count = keys_at_once(parts)
+        for start in range(0, len(parts), count):  # each is a mutation of the table
+            some = f"({', '.join(table.names[:2])}) IN {{parts:Array(Tuple(String, Int64))}}"
+            self._database.delete(table.name, some, parts=parts[start : start + count])
 
     def _write_history(self, table: Table, values: list[Values]) -> int:
         length = len(table.key)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from store.batches import KeyRange
+from store.batches import KeyRange, Values
 from store.outcomes import PAUSED
 from store.protocol import Selection
 from store.schema import Table
 
+FIELD_BYTES = 100_000
 Query = tuple[str, dict[str, Any]]
 """A statement, or a part of one, and its parameters."""
 
@@ -89,17 +91,13 @@ def _selection_clauses(owner: str, moment: str, selection: Selection) -> tuple[l
     return clauses, parameters
 
 
-def packed_sketch(name: str) -> str:
-    """A sketch as `store.sketch` packs it: counts that are too large for a pair continue in the next one."""
-    pair = "char(bucket % 256, intDiv(bucket, 256), {0} % 256, intDiv({0}, 256))"
-    full = f"repeat({pair.format(65_535)}, intDiv(n, 65535))"
-    rest = f"if(n % 65535 = 0, '', {pair.format('n % 65535')})"
-    both = f"if(n < 65536, {pair.format('n')}, concat({full}, {rest}))"
-    return f"arrayStringConcat(arrayMap((bucket, n) -> {both}, mapKeys({name}), mapValues({name}))) AS packed_{name}"
+def keys_at_once(keys: Sequence[Values]) -> int:
+    """How many of these keys fit into one parameter: a server refuses a field of more than 128 KiB."""
+    return max(1, FIELD_BYTES // max((len(repr(key).encode()) for key in keys), default=1))
 
 
-def packed_cells() -> str:
-    """Place and milliseconds of each cell that is not empty, as pairs of 32-bit numbers."""
-    pair = "char(place % 256, intDiv(place, 256), 0, 0, ms % 256, bitShiftRight(ms, 8) % 256,"
-    pair += " bitShiftRight(ms, 16) % 256, bitShiftRight(ms, 24) % 256)"
-    return f"arrayStringConcat(arrayMap((place, ms) -> {pair}, mapKeys(cells), mapValues(cells))) AS packed_cells"
+def packed_map(name: str) -> str:
+    """A sketch or the cells as bytes, which `store.clickhouse_rollups` brings into SQLite's form: to make that here,
+    number by number, took the engine longer to plan than to read the rows.
+    """
+    return f"formatRow('RowBinary', {name}) AS packed_{name}"

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
 from store.batches import Values
 from store.clickhouse_database import Database
-from store.clickhouse_queries import packed_cells, packed_sketch, rollup_condition
+from store.clickhouse_queries import packed_map, rollup_condition
 from store.clickhouse_schema import ROLLUPS, SERIES
 from store.protocol import Selection
 from store.rollups import CELL_MS, SKETCHED, STEP_MS, Step, pack_cells, unpack_cells
-from store.sketch import merge_sketch, unpack_sketch
+from store.sketch import MOST_IN_PAIR, merge_sketch, pack_sketch, unpack_sketch
 
-_PACKED = {name: packed_sketch(name) for name in SKETCHED} | {"cells": packed_cells()}
+_PACKED = {name: packed_map(name) for name in (*SKETCHED, "cells")}
+_PAIR = np.dtype([("place", "<u2"), ("count", "<u8")])
+"""An entry of a map in ClickHouse's RowBinary. How many there are stands before them, in one byte or two."""
 
 
 def read_rollups(
@@ -47,7 +50,7 @@ def _stored_rows(
     database: Database, sql: str, binary: tuple[str, ...], step: Step, parameters: dict[str, Any]
 ) -> Iterator[Values]:
     """Rows as the engine has them, an hour in one or several."""
-    converters: dict[str, Callable[[Sequence[bytes]], Sequence[bytes | None]]] = dict.fromkeys(binary, _empty_to_null)
+    converters: dict[str, Callable[[Sequence[bytes]], Sequence[bytes | None]]] = dict.fromkeys(binary, packed_sketches)
     converters["packed_cells"] = partial(_dense_cells, 3 * STEP_MS[step] // CELL_MS[step])
     with (
         database.errors("read"),
@@ -64,17 +67,28 @@ def _stored_rows(
             yield from zip(*columns, strict=True)
 
 
-def _empty_to_null(sketches: Sequence[bytes]) -> list[bytes | None]:
-    return [sketch or None for sketch in sketches]
+def packed_sketches(maps: Sequence[bytes]) -> list[bytes | None]:
+    """Sketches as `store.sketch` packs them, all in one go."""
+    pairs, ends = _pairs(maps)
+    if (pairs["count"] > MOST_IN_PAIR).any():
+        return [pack_sketch(dict(_pairs([row])[0].tolist())) for row in maps]
+    packed = np.column_stack((pairs["place"], pairs["count"].astype("<u2"))).tobytes()
+    return [packed[4 * start : 4 * end] or None for start, end in pairwise(ends)]
 
 
-def _dense_cells(length: int, sparse: Sequence[bytes]) -> list[bytes]:
+def _dense_cells(length: int, maps: Sequence[bytes]) -> list[bytes]:
     """Each row's cells with the empty ones; all in one go, since a loop over them took as long as the query."""
-    pairs = np.frombuffer(b"".join(sparse), dtype="<u4").reshape(-1, 2)
-    cells = np.zeros((len(sparse), length), dtype="<u4")
-    cells[np.repeat(np.arange(len(sparse)), [len(row) // 8 for row in sparse]), pairs[:, 0]] = pairs[:, 1]
+    pairs, ends = _pairs(maps)
+    cells = np.zeros((len(maps), length), dtype="<u4")
+    cells[np.repeat(np.arange(len(maps)), np.diff(ends)), pairs["place"]] = pairs["count"]
     dense = cells.tobytes()
     return [dense[start : start + 4 * length] for start in range(0, len(dense), 4 * length)]
+
+
+def _pairs(maps: Sequence[bytes]) -> tuple[Any, list[int]]:
+    """The entries of all maps, and where those of each begin and the last ones end."""
+    pairs = np.frombuffer(b"".join([row[len(row) % _PAIR.itemsize :] for row in maps]), dtype=_PAIR)
+    return pairs, [0, *accumulate(len(row) // _PAIR.itemsize for row in maps)]
 
 
 def _add_rows(one: Values, other: Values, columns: tuple[str | None, ...]) -> Values:

@@ -21,7 +21,7 @@ SMALLEST = 1e-3
 BUCKETS = 1_536
 """Enough for values up to 1.3e10."""
 _LOG_GAMMA = math.log(GAMMA)
-_MOST = 0xFFFF
+MOST_IN_PAIR = 0xFFFF
 LARGEST = 1e300
 
 
@@ -57,8 +57,8 @@ def pack_sketch(counts: Mapping[int, int]) -> bytes | None:
         left = counts[bucket]
         while left > 0:
             pairs.append(bucket)
-            pairs.append(min(left, _MOST))
-            left -= _MOST
+            pairs.append(min(left, MOST_IN_PAIR))
+            left -= MOST_IN_PAIR
     if sys.byteorder == "big":
         pairs.byteswap()
     return pairs.tobytes()
@@ -89,10 +89,10 @@ def _add_few(stored: bytes, more: Mapping[int, int]) -> bytes | None:
     for bucket, count in more.items():
         place = 2 * bisect_left(pairs[::2], bucket)
         if place == len(pairs) or pairs[place] != bucket:
-            if count > _MOST:
+            if count > MOST_IN_PAIR:
                 return None
             pairs[place:place] = array("H", (bucket, count))
-        elif pairs[place + 1] + count > _MOST:
+        elif pairs[place + 1] + count > MOST_IN_PAIR:
             return None
         else:
             pairs[place + 1] += count

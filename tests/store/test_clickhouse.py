@@ -10,7 +10,8 @@ import pytest
 
 from store import Selection, Store, StoreError, open_store
 from store.clickhouse_backup import back_up_before_migration, unreplicated
-from store.clickhouse_queries import packed_sketch
+from store.clickhouse_queries import packed_map
+from store.clickhouse_rollups import packed_sketches
 from store.clickhouse_schema import Layout
 from store.rollups import STEP_MS
 from store.schema import BUDGETS, INCIDENTS, PROBES, RUNS, Budget, Probe, Run
@@ -87,10 +88,12 @@ def test_a_batch_that_is_sent_again_counts_once(clickhouse: Store) -> None:
 
 @needs_engine
 def test_large_counts_are_packed_as_sqlite_packs_them(clickhouse: Store) -> None:
-    for counts in ({5: 1}, {5: 65_535}, {5: 65_536, 700: 3}, {5: 131_070, 6: 200_001}):
+    many = dict.fromkeys(range(1_536), 7)  # so many that their number takes two bytes
+    for counts in ({}, {5: 1}, {5: 65_535}, {5: 65_536, 700: 3}, {5: 131_070, 6: 200_001}, many, many | {9: 70_000}):
         kept = f"CAST(map({', '.join(f'{k}, {v}' for k, v in counts.items())}), 'Map(UInt16, UInt64)')"
-        query = f"SELECT {packed_sketch('ttft_ms')} FROM (SELECT {kept} AS ttft_ms)"
-        assert list(clickhouse._database.rows(query, binary=("packed_ttft_ms",))) == [(pack_sketch(counts),)]  # type: ignore[attr-defined]
+        query = f"SELECT {packed_map('ttft_ms')} FROM (SELECT {kept} AS ttft_ms)"
+        [(packed,)] = clickhouse._database.rows(query, binary=("packed_ttft_ms",))  # type: ignore[attr-defined]
+        assert packed_sketches([packed]) == [pack_sketch(counts)]
 
 
 @needs_engine

@@ -243,13 +243,13 @@ def test_a_table_that_is_added_is_one_declared_class_and_a_migration(
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_rows_come_in_batches_as_they_do_at_once(store: Store, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches that end within a key's first column, at its end, and with the table."""
+    """Batches of three groups of three rows: they end within a key's first column, at its end, and with the table."""
     if table.is_derived:
         store.write(some_probes())
     else:
         first = table.key[0]
         for group in ("a", "b", "c"):
-            made = (replace(row, **{first: group}) for row in rows_of(table, 4))  # type: ignore[arg-type]
+            made = (replace(row, **{first: group}) for row in rows_of(table, 3))  # type: ignore[arg-type]
             store.write([*made])
     at = table.names.index(table.owner)
     names = tuple(sorted({row[at] for row in store.read(table)}))

@@ -72,6 +72,20 @@ def test_any_range_has_each_incident_from_its_beginning_to_its_end(
         assert found == last or (not found and last[0][4] < until - 30 * DAY)
 
 
+@pytest.mark.parametrize("store", STORES[1:], indirect=True)
+def test_more_hours_than_fit_into_one_query_come_to_the_same(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a query ends with a failure, a success or between two series."""
+    outcomes = "XX.X..XX...XXXX.XX.XXXXXXXXXXXX.X.XX"
+    for name in ("first", "other"):
+        rows = [(BEGAN + n * 11 * HOUR, "timeout" if what == "X" else "ok") for n, what in enumerate(outcomes)]
+        store.write([probe(at, outcome, target=name) for at, outcome in rows])
+    incidents = list(store.read(INCIDENTS))
+    assert len(incidents) == 2 * 6
+    for size in (1, 80, 120, 190):
+        monkeypatch.setattr("store.clickhouse_queries.FIELD_BYTES", size)
+        assert list(store.read(INCIDENTS)) == incidents, size
+
+
 def test_an_outage_whose_beginning_is_pruned_goes_on_as_one(store: Store) -> None:
     """In SQLite it keeps its first millisecond; in ClickHouse it began with its hour."""
     began = BEGAN + 7 * MINUTE
