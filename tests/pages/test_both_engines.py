@@ -148,11 +148,7 @@ def views(stores: dict[str, Store]) -> Iterator[Views]:
 
 
 def _comparable(text: str) -> str:
-    """Without what the store takes on the disk, which is the engine's own: one file of pages, or many of compressed
-    columns. Nor does an input of a moment say what the clock showed, which is its default and not its value.
-    """
-    if text.startswith("date_time_input"):
-        return re.sub('^default: ".*"\n', "", text, flags=re.MULTILINE)
+    """Without what the store takes on the disk, which is the engine's own: one file of pages, or many of columns."""
     return re.sub(
         r'(data-label="Store">.*?class="number">)[^<]*(.*?)(, about [\d.,]+ \w+ more per day)', r"\1…\2", text
     )
