@@ -9,7 +9,7 @@ import errno
 import socket
 from collections.abc import Iterator
 
-_MEMORY = "this machine or this process is out of memory (ulimit -v, MemoryMax=): no probe could be made"
+_MEMORY = "this machine or this process is out of memory (ulimit -v, MemoryMax=)"
 _WORDS = {
     errno.EMFILE: "this process has no file descriptors left: raise its limit (ulimit -n, LimitNOFILE=)",
     errno.ENFILE: "this machine has no file descriptors left (fs.file-max)",
