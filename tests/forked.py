@@ -39,6 +39,7 @@ HEAVY = re.compile(r"store\.(arrays|clickhouse)|.*__main__")
 """Not imported beforehand: numpy starts threads, and few commands need it."""
 LONGEST_REQUEST = 1 << 17
 SUBREAPER = 36
+READY = b"ready"
 STANDARD = 3
 _execute_child = subprocess.Popen._execute_child  # type: ignore[attr-defined]
 
@@ -65,6 +66,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
+        self.link.recv(len(READY))
 
     def fork(self, request: dict[str, Any], descriptors: list[int]) -> int:
         """The id of the new process."""
@@ -74,6 +76,12 @@ class Server:
 
 
 _servers: list[Server] = []
+
+
+def prepare() -> None:
+    """Have the imports done: else the first process would start late."""
+    if not _servers:
+        _servers.append(Server())
 
 
 def read_at_the_start(environment: Mapping[str, str]) -> dict[str, str]:
@@ -92,8 +100,7 @@ class Forked(subprocess.Popen[str]):
         asked = inspect.signature(_execute_child).bind(self, *given).arguments
         (python, option, module, *words), environment = asked["args"], dict(asked["env"] or os.environ)
         assert (python, option, asked["preexec_fn"], asked["pass_fds"]) == (sys.executable, "-m", None, ())
-        if not _servers:
-            _servers.append(Server())
+        prepare()
         if read_at_the_start(environment) != _servers[0].variables:
             assert not self._limits
             _execute_child(self, *given)
@@ -205,6 +212,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     link = socket.socket(fileno=int(sys.argv[1]))
+    link.send(READY)
     child = serve(link)
     if child is not None:
         link.detach()

@@ -18,7 +18,7 @@ from cli import main
 from settings import secrecy
 from store import StoreError, open_store
 from store.schema import PROBES, Probe
-from tests.forked import Forked
+from tests.forked import Forked, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 OF_THIS_MACHINE = {name: os.environ.get(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")}
@@ -31,6 +31,7 @@ class CliFixture:
     """A folder with a configuration and a store of its own."""
 
     def __init__(self, folder: Path, base_url: str, *, configures: bool = True) -> None:
+        prepare()
         self.folder = folder
         self.store_path = folder / "data" / "uptoken.db"
         self.url = f"sqlite:///{self.store_path}"
