@@ -20,8 +20,9 @@ REFUSED = (400, 404, 405, 413, 415, 422, 501)
 _UNSUPPORTED = re.compile(r"not support|unsupported|n't support|not implemented", re.IGNORECASE)
 """How some say the same with a status of 500: llama.cpp of a picture."""
 _FEWEST_OF_CLAIM = 0.75
-_FIRST_WORDS = 3
 """A prompt of 90% of the claimed context that is counted as less than this share of it was cut."""
+_FIRST_WORDS = 3
+"""Two texts that should be the same differ for a reason when they do so within these."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from collectors.prices import endpoint_prices, is_routed, max_probe_cost, price_
 from collectors.request import request_url
 from collectors.scheduler.budget import DailyBudget
 from collectors.scheduler.concurrency import ConcurrencyLimits
-from collectors.scheduler.failures import consecutive_failures, failures_after
+from collectors.scheduler.failures import INTERVALS_BACK, SLACK_MS, consecutive_failures, failures_after
 from collectors.scheduler.pauses import Pauses
 from collectors.scheduler.schedule import day_began, series_key
 from collectors.scheduler.shared_state import SharedState
@@ -73,6 +73,7 @@ class SchedulerState:
         self.newest: dict[str, int] = {}
         self.newest_anywhere: int | None = None
         self.failures: dict[str, int] = {}
+        self._probed_at: dict[str, int] = {}
         self.served_models: dict[str, str] = {}
         self.last_run_at: dict[str, int] = {}
         self.failed: set[str] = set()
@@ -153,6 +154,7 @@ class SchedulerState:
         self.newest_anywhere = max((series.newest.started_at for series in all_series), default=None)
         newest = [series.newest for series in all_series if series.newest.location == self.location]
         self.newest = {series_key(probe.target, probe.profile): probe.started_at for probe in newest}
+        self._probed_at |= self.newest
         self.served_models |= {probe.target: probe.served_model for probe in newest if probe.served_model}
         for probe in newest:
             self.note_cost(series_key(probe.target, probe.profile), probe.started_at, probe.cost_usd)
@@ -259,10 +261,15 @@ class SchedulerState:
     def note_outcome(self, series: str, outcome: str | None) -> None:
         """Count a series' consecutive failures."""
         self.failures[series] = failures_after(outcome, self.failures.get(series, 0))
+        self._probed_at[series] = now_ms()
 
     def is_failing(self, target: ProbeTarget) -> bool:
-        """Whether the target's last probe failed."""
-        return self.failures.get(series_key(target.name, target.profile), 0) > 0
+        """Whether the target's last probe failed, and is no older than a few intervals: one that nobody probes any more
+        would never answer.
+        """
+        series = series_key(target.name, target.profile)
+        age_ms = now_ms() - self._probed_at.get(series, 0)
+        return self.failures.get(series, 0) > 0 and age_ms <= INTERVALS_BACK * target.every_s * 1_000 + SLACK_MS
 
     def note_cost(self, series: str, at: int, usd: float | None) -> None:
         """Remember what a probe cost: the next one of the day may cost as much, whatever the known price is. A router

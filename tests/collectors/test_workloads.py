@@ -25,6 +25,7 @@ from store.clock import HOUR_MS, now_ms
 from store.schema import BUDGETS, PROBES, RUNS, Model, Pause, Probe
 from store.workload_tables import WORKLOADS, WorkloadRequest
 from tests.collectors.builders import new_store
+from tests.factories import MINUTE, probe
 from tests.fault_server import DONE, GOOD, FaultServer, answer, chunk, chunked, usage
 
 TEMPLATE_TOKENS = 30
@@ -312,3 +313,13 @@ def test_a_target_that_hangs_is_not_checked_until_it_answers(tmp_path: Path, sto
             time.sleep(1)
             check_and_ping(tmp_path, store, settings)
         assert [WorkloadRequest(*row).outcome for row in store.read(WORKLOADS)] == ["ok"]
+
+
+@pytest.mark.parametrize(("age_min", "is_checked"), [(5, False), (60, True)])
+def test_a_failure_of_long_ago_keeps_no_check_from_a_target_that_nobody_probes(
+    store: Store, age_min: int, is_checked: bool
+) -> None:
+    store.write([probe(now_ms() - age_min * MINUTE, "timeout", target="t0", location="here", stands_for_s=60.0)])
+    with FaultServer(CachingServer()) as server:
+        rows = run(store, configure(server.url, "input_tokens = [100]", every='"1m"'))
+    assert bool(rows) == is_checked
