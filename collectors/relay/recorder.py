@@ -79,7 +79,11 @@ class Recorder:
     # -- in the thread
 
     def _work(self) -> None:
-        while not self._is_over(self._write_all()):
+        while True:
+            stop_at = self._stop_at  # once: who closes between the last row and the end of the loop would lose the run
+            went_well = self._write_all(is_last=stop_at is not None)
+            if stop_at is not None and ((went_well and not self._rows) or time.monotonic() >= stop_at):
+                break
             if self._failures:
                 self._rest(min(FIRST_RETRY_S * 2 ** min(self._failures - 1, 10), LONGEST_RETRY_S))
             else:
@@ -90,11 +94,6 @@ class Recorder:
         self._usage.finish()
         self._let_go()
 
-    def _is_over(self, went_well: bool) -> bool:
-        if self._stop_at is None:
-            return False
-        return (went_well and not self._rows) or time.monotonic() >= self._stop_at
-
     def _rest(self, seconds: float) -> None:
         """After an error. Rows that come do not end it; the end of the relay makes it short."""
         until = time.monotonic() + seconds
@@ -102,7 +101,7 @@ class Recorder:
         while self._stop_at is None and time.monotonic() < until:
             time.sleep(STEP_S)
 
-    def _write_all(self) -> bool:
+    def _write_all(self, *, is_last: bool) -> bool:
         """Whether all that waited is in the store."""
         try:
             while self._rows:
@@ -110,7 +109,7 @@ class Recorder:
                 self._counters.note_queue(len(self._rows), batch[-1].location)
                 self._write_batch(batch)
                 self._usage.note(batch)
-            run = self._counters.row(self.written, self.dropped, at_once=self._stop_at is not None)
+            run = self._counters.row(self.written, self.dropped, at_once=is_last)
             if run is not None:
                 self._opened().write([run])
                 self._counters.begin(run)

@@ -116,6 +116,30 @@ def test_closing_writes_what_waits_with_the_days_usage_and_a_run(url: str) -> No
     assert [(row.app, row.requests, row.tokens) for row in usage(url)] == [("https://a.example", 1_200, 1_200 * 46)]
 
 
+def test_a_relay_that_closes_just_after_its_last_row_was_written_records_its_run(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread has decided that no run is due yet, and is not at its loop's end yet."""
+    written, closing_began = threading.Event(), threading.Event()
+
+    def begin_if_due(_: Any) -> None:
+        if recorded(url):
+            written.set()
+            closing_began.wait(5)
+
+    monkeypatch.setattr(module._UsageRefresher, "begin_if_due", begin_if_due)
+    recorder = Recorder(lambda: open_store(url))
+    recorder.record(rows(1)[0])
+    assert written.wait(5)
+    closer = threading.Thread(target=recorder.close, args=[5])
+    closer.start()
+    while recorder._stop_at is None:
+        time.sleep(0.001)
+    closing_began.set()
+    closer.join(10)
+    assert [run.rows for run in runs(url)] == [1]
+
+
 def test_an_idle_relay_writes_nothing(url: str) -> None:
     recorder = Recorder(lambda: open_store(url))
     time.sleep(1.2)
