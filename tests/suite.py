@@ -1,7 +1,7 @@
 """`make test`: the whole suite in four parts, and a check that each test ran once: `python -m tests.suite [--durations 50]`.
 
-Tests that wait for clocks and processes run six at a time, tests that compute on every core, those with a browser two at
-a time, and what measures has the machine to itself. A part of a few files reads only those that have its word, as each of
+Tests that wait for clocks and processes run six at a time, tests that compute on every core, and those with a browser and
+those that measure times two at a time. A part of a few files reads only those that have its word, as each of
 its processes would import all others for nothing. The other parts see the whole collection before they choose, so that
 what ran is compared with what there is.
 """
@@ -33,7 +33,8 @@ PARTS = {
         "not (waits or alone or browser)",
     ],
     "those with a browser": ["-n", "2", *BY_FILE, "--files-with=rowser", "-m", "browser and not alone"],
-    "those that measure": ["--files-with=mark.alone", "-m", "alone"],
+    # two at a time: of those that wait most of their time, and of the one file that computes, on one core
+    "those that measure": ["-n", "2", *BY_FILE, "--files-with=mark.alone", "-m", "alone"],
 }
 NO_TESTS = 5
 MOST_NAMED = 20
