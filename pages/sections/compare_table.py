@@ -111,7 +111,8 @@ def _share_delta(share: Share | None, than: Share | None, first: Column) -> Mark
         return Markup()
     by = share[0] - than[0]
     tip = f"{formatting.bounds(share[1])}% here and {formatting.bounds(than[1])}% of {first.name}: 95% intervals"
-    return _delta(by, f"{abs(by) * 100:.2g} points", is_better=by > 0, tip=tip)
+    points = abs(by) * 100
+    return _delta(by, f"{points:{'.0f' if points >= 10 else '.2g'}} points", is_better=by > 0, tip=tip)
 
 
 def _latency(measure: str, quantile: Literal["p50", "p95", "p99"]) -> Write:

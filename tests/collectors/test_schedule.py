@@ -221,7 +221,7 @@ def test_what_is_no_duration_is_refused(text: object) -> None:
 
 
 def test_a_duration_is_said() -> None:
-    assert [in_words(s) for s in (0.5, 45, 60, 90, 120, 7_200, 172_800)] == [
+    assert [in_words(s) for s in (0.5, 45, 60, 90, 120, 7_200, 172_800, 1_095 * 86_400)] == [
         "0.5 s",
         "45 s",
         "1 min",
@@ -229,6 +229,7 @@ def test_a_duration_is_said() -> None:
         "2 min",
         "2 h",
         "2 d",
+        "1,095 d",
     ]
 
 

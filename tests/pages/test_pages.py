@@ -381,6 +381,16 @@ def test_a_comparison_says_the_same_from_roll_ups(from_rollups: None) -> None:
     assert '<span class="u-delta better">+0.83 points</span>' in uptime
 
 
+def test_a_comparison_of_all_with_nothing_says_a_hundred_points(store_at: Path) -> None:
+    now = now_ms()
+    store = open_store(f"sqlite:///{store_at}")
+    for name, outcome in (("Hangs", "timeout"), ("Works", "ok")):
+        store.write([target(name, updated_at=now)])
+        store.write(probe(now - n * 60_000, outcome, target=name) for n in range(1_440))
+    store.close()
+    assert '<span class="u-delta better">+100 points</span>' in html(open_page("compare.py"))
+
+
 def test_a_target_of_several_places_is_down_only_where_most_see_it(store_at: Path) -> None:
     now = now_ms()
     store = open_store(f"sqlite:///{store_at}")
