@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from collectors.scheduler import checking
+from store import Store
+from tests.collectors.builders import new_store
 from tests.collectors.router_fixture import RouterFixture
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = new_store(tmp_path)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,11 @@ from collectors.scheduler.scheduler import Scheduler
 from settings.targets import parse
 from store import Store
 from store.schema import PROBES, Endpoint, Model
-from tests.collectors.builders import config, new_store, run_once
+from tests.collectors.builders import config, run_once
 from tests.factories import probe
 from tests.fault_server import GOOD, FaultServer, answer, chunked, usage
 
 OUT_OF_REACH = "http://192.0.2.1/v1"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = new_store(tmp_path)
-    yield opened
-    opened.close()
 
 
 def listed(source: str = "t0", **more: Any) -> Model:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -17,7 +15,7 @@ from google.genai import types as google
 from store import Store
 from store.schema import ADAPTATIONS, Adaptation, Probe
 from tests.collectors import vendors
-from tests.collectors.builders import config, new_store, run_once
+from tests.collectors.builders import config, run_once
 from tests.collectors.vendors import STEP_S, answering
 from tests.fault_server import GOOD, FaultServer, Script, answer, chunked
 
@@ -37,13 +35,6 @@ STREAMS = {
     "anthropic": vendors.claude_stream,
     "gemini": vendors.gemini_stream,
 }
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = new_store(tmp_path)
-    yield opened
-    opened.close()
 
 
 def probed(store: Store, api: str, script: Script, *, times: int = 1, **target: Any) -> tuple[Probe, FaultServer]:

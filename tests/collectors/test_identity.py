@@ -9,7 +9,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,7 +32,7 @@ from store import Store, StoreError
 from store.clock import HOUR_MS
 from store.identity_tables import IDENTITY_CHECKS, IDENTITY_EPOCHS, IdentityCheck, IdentityEpoch
 from store.schema import BUDGETS, RUNS, Budget, Row, Run
-from tests.collectors.builders import config, new_store
+from tests.collectors.builders import config
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, event, usage
 
 TOP = [{"token": " yes", "logprob": -0.5, "bytes": [32]}, {"token": " no", "logprob": -1.25, "bytes": [32]}]
@@ -63,13 +62,6 @@ def by_alternatives(most: int) -> Script:
         (WITHOUT if wanted is None else WITH if wanted <= most else refusal)(connection, request)
 
     return script
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = new_store(tmp_path)
-    yield opened
-    opened.close()
 
 
 class Checked:

@@ -6,7 +6,6 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from collectors.scheduler.shared_state import DaySpending, SharedState
 from settings.targets import ConfigError, parse
 from store import Store, StoreError
 from store.schema import ADAPTATIONS, BUDGETS, MODELS, PROBES, RUNS, TARGETS, Budget, Probe, Run, Target
-from tests.collectors.builders import config, new_store, run_once
+from tests.collectors.builders import config, run_once
 from tests.collectors.cli_fixture import until
 from tests.collectors.router_fixture import RouterFixture
 from tests.factories import probe
@@ -33,13 +32,6 @@ from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, c
 pytestmark = pytest.mark.waits
 
 KEY = "sk-canary-0123456789"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = new_store(tmp_path)
-    yield opened
-    opened.close()
 
 
 def test_a_good_probe_is_one_row_with_all_that_was_seen(store: Store) -> None:
