@@ -241,3 +241,40 @@ def embedding() -> dict[str, Any]:
         usage=EmbeddingUsage(prompt_tokens=20, total_tokens=20),
     )
     return dict(json.loads(made.model_dump_json(exclude_none=True)))
+
+
+# -- by dialect
+
+
+STREAMS = {
+    "chat": chat_stream,
+    "azure": chat_stream,
+    "responses": responses_stream,
+    "anthropic": claude_stream,
+    "gemini": gemini_stream,
+}
+WHOLE: dict[str, Any] = {
+    "chat": lambda text: {
+        "model": "gpt-served",
+        "choices": [{"message": {"content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 20, "completion_tokens": 2},
+    },
+    "responses": lambda text: response(
+        "completed",
+        usage=response_usage(),
+        output=[
+            {
+                "id": "m",
+                "role": "assistant",
+                "status": "completed",
+                "type": "message",
+                "content": [{"type": "output_text", "text": text, "annotations": []}],
+            }
+        ],
+    ).model_dump(exclude_none=True),
+    "anthropic": lambda text: message(
+        content=[claude.TextBlock(text=text, type="text")], stop_reason="end_turn"
+    ).model_dump(exclude_none=True),
+    "gemini": lambda text: gemini_body(google.Part(text=text), finish="STOP", used=ANSWERED),
+}
+WHOLE["azure"] = WHOLE["chat"]
