@@ -10,13 +10,10 @@ from typing import Any
 
 import pytest
 
-from collectors.registry import choose_collectors
-from collectors.scheduler.console import ConsoleReport
-from collectors.scheduler.scheduler import Scheduler
 from settings.targets import parse
 from store import Store
 from store.schema import PROBES, Endpoint, Model
-from tests.collectors.builders import config, run_once
+from tests.collectors.builders import config, new_scheduler, run_once
 from tests.factories import probe
 from tests.fault_server import GOOD, FaultServer, answer, chunked, usage
 
@@ -183,11 +180,11 @@ def test_a_router_on_this_machine_that_reports_costs_is_stopped_by_the_budget(st
     with FaultServer(chunked(*GOOD[:-2], usage(cost=0.2), GOOD[-1])) as server:
         settings = config({"base_url": server.url}, usd_per_day=0.5)
         said = io.StringIO()
-        loop = Scheduler(settings, store, "here", ConsoleReport(said), choose_collectors(["probe"]))
+        loop = new_scheduler(settings, store, said=said)
         for _ in range(4):
             if runs_apart:
                 loop.close()
-                loop = Scheduler(settings, store, "here", ConsoleReport(said), choose_collectors(["probe"]))
+                loop = new_scheduler(settings, store, said=said)
             loop.run_once(everything=True)
         loop.close()
     assert [row[0] for row in store.read(PROBES, columns=("cost_usd",))] == [0.2, 0.2]

@@ -32,7 +32,7 @@ from store import Store, StoreError
 from store.clock import HOUR_MS
 from store.identity_tables import IDENTITY_CHECKS, IDENTITY_EPOCHS, IdentityCheck, IdentityEpoch
 from store.schema import BUDGETS, RUNS, Budget, Row, Run
-from tests.collectors.builders import config
+from tests.collectors.builders import config, new_scheduler
 from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, event, usage
 
 TOP = [{"token": " yes", "logprob": -0.5, "bytes": [32]}, {"token": " no", "logprob": -1.25, "bytes": [32]}]
@@ -323,7 +323,7 @@ def test_a_store_that_cannot_be_read_leaves_the_slots_of_all_checks_open(
     with FaultServer(WITH) as server:
         settings = config(*[{"base_url": server.url, "identity": "1h"} for _ in range(2)])
         shared = SharedState(None, "here")
-        loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), choose_collectors(["identity"]), shared)
+        loop = new_scheduler(settings, store, ["identity"], shared)
         with suppress(StoreError):
             loop.run_once()
         assert not list(store.read(IDENTITY_CHECKS))
