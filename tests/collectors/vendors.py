@@ -19,7 +19,7 @@ from openai.types.create_embedding_response import Usage as EmbeddingUsage
 from openai.types.responses.response import IncompleteDetails
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
-from tests.fault_server import Script, chunked
+from tests.fault_server import Script, chunked, event
 
 Pieces = list[bytes | float]
 STEP_S = 0.03
@@ -231,6 +231,18 @@ def chat_stream(text: str) -> Pieces:
         chat_event({}, choices=[], usage=used),
         b"data: [DONE]\n\n",
     ]
+
+
+TOP = [{"token": " yes", "logprob": -0.5, "bytes": [32]}, {"token": " no", "logprob": -1.25, "bytes": [32]}]
+
+
+def token_with(top: list[dict[str, Any]]) -> bytes:
+    """The first token of a stream with its logprobs, as OpenAI's own client reads it."""
+    logprobs = {"content": [{"token": " yes", "logprob": -0.5, "bytes": [32], "top_logprobs": top}], "refusal": None}
+    choice = {"index": 0, "delta": {"content": " yes"}, "finish_reason": None, "logprobs": logprobs}
+    body = {"id": "1", "created": 1, "object": "chat.completion.chunk", "model": "m-1", "choices": [choice]}
+    ChatCompletionChunk.model_validate(body)
+    return event(body)
 
 
 def embedding() -> dict[str, Any]:
