@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -146,6 +148,30 @@ def test_the_store_protocol_stays_small() -> None:
     text = (ROOT / "store" / "protocol.py").read_text(encoding="utf-8")
     protocols = re.split(r"^class \w+\((?:\w+, )?Protocol\):$", text, flags=re.M)[1:]
     assert len(protocols) == 3 and max(len(re.findall(r"^    def ", body, re.M)) for body in protocols) <= 8
+
+
+def _functions(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Each function with its lines, decorators aside: a table of what it is tried with is none of them."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, (node.end_lineno or 0) - node.lineno + 1
+        if not isinstance(node, ast.expr):  # `ast.walk` takes as long for those as all else does
+            yield from _functions(node)
+
+
+def test_modules_and_functions_are_as_short_as_contributing_says() -> None:
+    """But for the migrations that were released, which nobody edits."""
+    style = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    [(module_lines, function_lines)] = re.findall(r"above (\d+) lines, no function\s+above (\d+)", style)
+    too_long = []
+    for path in [*ROOT.glob("*.py"), *ROOT.glob("[!.]*/**/*.py")]:
+        text = path.read_text(encoding="utf-8")
+        if (lines := text.count("\n")) > int(module_lines):
+            too_long.append(f"{path}: {lines}")
+        if lines > int(function_lines) and path.name != "first_migrations.py":
+            found = _functions(ast.parse(text))
+            too_long += [f"{path}: {name}" for name, lines in found if lines > int(function_lines)]
+    assert too_long == []
 
 
 def test_the_lock_has_every_pin_with_its_hashes() -> None:

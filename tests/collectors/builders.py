@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from collectors.registry import choose_collectors
 from collectors.scheduler.console import ConsoleReport
 from collectors.scheduler.scheduler import Scheduler
+from collectors.scheduler.shared_state import SharedState
 from settings.targets import Config, parse
 from store import Store, open_store
 from store.schema import PROBES, Probe
@@ -34,17 +36,22 @@ def new_store(folder: Path) -> Store:
     return open_store(f"sqlite:///{folder}/collected.db")
 
 
+def new_scheduler(
+    settings: Config,
+    store: Store,
+    only: Sequence[str] = ("probe",),
+    shared: SharedState | None = None,
+    said: io.StringIO | None = None,
+) -> Scheduler:
+    """The scheduler of the probe collector, or of those in `only`."""
+    console = ConsoleReport(said or io.StringIO())
+    return Scheduler(settings, store, "here", console, choose_collectors(only), shared)
+
+
 def run_once(settings: Config, store: Store, **options: Any) -> tuple[list[Probe], str]:
     """One tick of the probe collector; the probes that the store has afterwards, and what was said."""
     said = io.StringIO()
-    loop = Scheduler(
-        settings,
-        store,
-        "here",
-        ConsoleReport(said),
-        choose_collectors(options.pop("only", ["probe"])),
-        shared=options.pop("shared", None),
-    )
+    loop = new_scheduler(settings, store, options.pop("only", ("probe",)), options.pop("shared", None), said)
     loop.run_once(**options)
     loop.close()
     return [Probe(*row) for row in store.read(PROBES)], said.getvalue()

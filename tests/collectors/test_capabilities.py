@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ from store.clock import now_ms
 from store.identity_tables import IdentityCheck
 from store.schema import ADAPTATIONS, BUDGETS, Model, Row
 from store.workload_tables import WorkloadRequest
-from tests.collectors.builders import config, new_store
+from tests.collectors.builders import config
 from tests.collectors.lying_server import Server
 from tests.fault_server import DONE, GOOD, FaultServer, answer, chunk, chunked, event, usage
 
@@ -45,13 +44,6 @@ EVERYTHING = {
     "image",
     "context",
 }
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = new_store(tmp_path)
-    yield opened
-    opened.close()
 
 
 class Promised:

@@ -5,30 +5,19 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from collectors.registry import choose_collectors
-from collectors.scheduler.console import ConsoleReport
-from collectors.scheduler.scheduler import Scheduler
 from settings.targets import parse
 from store import Store
 from store.schema import PROBES, Endpoint, Model
-from tests.collectors.builders import config, new_store, run_once
+from tests.collectors.builders import config, new_scheduler, run_once
 from tests.factories import probe
 from tests.fault_server import GOOD, FaultServer, answer, chunked, usage
 
 OUT_OF_REACH = "http://192.0.2.1/v1"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = new_store(tmp_path)
-    yield opened
-    opened.close()
 
 
 def listed(source: str = "t0", **more: Any) -> Model:
@@ -191,11 +180,11 @@ def test_a_router_on_this_machine_that_reports_costs_is_stopped_by_the_budget(st
     with FaultServer(chunked(*GOOD[:-2], usage(cost=0.2), GOOD[-1])) as server:
         settings = config({"base_url": server.url}, usd_per_day=0.5)
         said = io.StringIO()
-        loop = Scheduler(settings, store, "here", ConsoleReport(said), choose_collectors(["probe"]))
+        loop = new_scheduler(settings, store, said=said)
         for _ in range(4):
             if runs_apart:
                 loop.close()
-                loop = Scheduler(settings, store, "here", ConsoleReport(said), choose_collectors(["probe"]))
+                loop = new_scheduler(settings, store, said=said)
             loop.run_once(everything=True)
         loop.close()
     assert [row[0] for row in store.read(PROBES, columns=("cost_usd",))] == [0.2, 0.2]

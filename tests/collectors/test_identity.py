@@ -9,17 +9,13 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from openai.types.chat import ChatCompletionChunk
 
 from collectors import identity
 from collectors.contract import CheckTask
 from collectors.http import exchange
-from collectors.http.dialects import DIALECTS
-from collectors.http.dialects.base import RequestSpec, logprobs_of
 from collectors.http.exchange import Exchange, ProbeRequest
 from collectors.registry import choose_collectors
 from collectors.scheduler.budget import DailyBudget
@@ -33,20 +29,9 @@ from store import Store, StoreError
 from store.clock import HOUR_MS
 from store.identity_tables import IDENTITY_CHECKS, IDENTITY_EPOCHS, IdentityCheck, IdentityEpoch
 from store.schema import BUDGETS, RUNS, Budget, Row, Run
-from tests.collectors.builders import config, new_store
-from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, event, usage
-
-TOP = [{"token": " yes", "logprob": -0.5, "bytes": [32]}, {"token": " no", "logprob": -1.25, "bytes": [32]}]
-
-
-def token_with(top: list[dict[str, Any]]) -> bytes:
-    """The first token of a stream with its logprobs, as OpenAI's own client reads it."""
-    logprobs = {"content": [{"token": " yes", "logprob": -0.5, "bytes": [32], "top_logprobs": top}], "refusal": None}
-    choice = {"index": 0, "delta": {"content": " yes"}, "finish_reason": None, "logprobs": logprobs}
-    body = {"id": "1", "created": 1, "object": "chat.completion.chunk", "model": "m-1", "choices": [choice]}
-    ChatCompletionChunk.model_validate(body)
-    return event(body)
-
+from tests.collectors.builders import config, new_scheduler
+from tests.collectors.vendors import TOP, token_with
+from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, usage
 
 USAGE = usage(9, 1, prompt_tokens_details={"cached_tokens": 0})
 WITH = chunked(chunk(role="assistant"), token_with(TOP), chunk(finish="length"), USAGE, DONE)
@@ -63,13 +48,6 @@ def by_alternatives(most: int) -> Script:
         (WITHOUT if wanted is None else WITH if wanted <= most else refusal)(connection, request)
 
     return script
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = new_store(tmp_path)
-    yield opened
-    opened.close()
 
 
 class Checked:
@@ -331,7 +309,7 @@ def test_a_store_that_cannot_be_read_leaves_the_slots_of_all_checks_open(
     with FaultServer(WITH) as server:
         settings = config(*[{"base_url": server.url, "identity": "1h"} for _ in range(2)])
         shared = SharedState(None, "here")
-        loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), choose_collectors(["identity"]), shared)
+        loop = new_scheduler(settings, store, ["identity"], shared)
         with suppress(StoreError):
             loop.run_once()
         assert not list(store.read(IDENTITY_CHECKS))
@@ -416,53 +394,3 @@ def test_a_routers_target_needs_a_provider() -> None:
     with pytest.raises(ConfigError, match=r"line 9: target 1 \('t0'\) has identity and no provider"):
         config(routed)
     assert config(routed | {"provider": "deepinfra"}).targets[0].identity_every_s == 3_600
-
-
-# -- dialects
-
-
-def test_a_router_is_asked_for_one_provider_that_takes_every_field() -> None:
-    wish = RequestSpec("m", "?", 1, provider="acme", alternatives=20, requires_parameters=True, temperature=1)
-    pinned = {"only": ["acme"], "allow_fallbacks": False, "require_parameters": True}
-    assert DIALECTS["chat"].body(wish)["provider"] == pinned
-
-
-def test_each_dialect_with_logprobs_asks_for_them_in_its_own_words() -> None:
-    wish = RequestSpec("m", "?", 1, alternatives=8, temperature=1)
-    assert DIALECTS["azure"].body(wish)["top_logprobs"] == 8
-    sent = DIALECTS["responses"].body(wish)
-    assert (sent["include"], sent["top_logprobs"]) == (["message.output_text.logprobs"], 8)
-    settings = DIALECTS["gemini"].body(wish)["generationConfig"]
-    assert (settings["responseLogprobs"], settings["logprobs"], settings["temperature"]) == (True, 8, 1)
-
-
-def test_each_dialect_with_logprobs_reads_those_of_the_first_token() -> None:
-    expected = {" yes": -0.5, " no": -1.25}
-    part = {"token": " yes", "logprob": -0.5, "top_logprobs": TOP}
-    delta = {"type": "response.output_text.delta", "delta": " yes", "logprobs": [part]}
-    assert DIALECTS["responses"].event(delta).logprobs == expected
-    output = {"type": "message", "content": [{"type": "output_text", "text": " yes", "logprobs": [part]}]}
-    assert DIALECTS["responses"].whole({"output": [output], "status": "completed"}).logprobs == expected
-    chosen = [{"token": one["token"], "tokenId": 1, "logProbability": one["logprob"]} for one in TOP]
-    candidate = {
-        "content": {"parts": [{"text": " yes"}]},
-        "logprobsResult": {"topCandidates": [{"candidates": chosen}, {"candidates": []}]},
-    }
-    assert DIALECTS["gemini"].event({"candidates": [candidate]}).logprobs == expected
-
-
-def test_only_numbers_that_can_be_logprobs_are_read_and_broken_characters_by_their_bytes() -> None:
-    listed = [
-        {"token": "a", "logprob": -1},
-        {"token": "b", "logprob": 0.5},
-        {"token": "c", "logprob": float("nan")},
-        {"token": "d", "logprob": True},
-        {"token": "e", "logprob": float("-inf")},
-        {"token": 5, "logprob": -1.0},
-        {"token": "\ufffd", "logprob": -2.0, "bytes": [240]},
-        {"token": "\ufffd", "logprob": -3.0, "bytes": [159]},
-        "f",
-    ]
-    assert logprobs_of(listed) == {"a": -1.0, "e": -1e6, "bytes [240]": -2.0, "bytes [159]": -3.0}
-    assert logprobs_of([]) is None
-    assert logprobs_of({"token": "a"}) is None

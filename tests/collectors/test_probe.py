@@ -6,40 +6,27 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from collectors.contract import ProbeCollector, ProbeResult, ProbeTask, Reachability, Result
+from collectors.contract import ProbeCollector, ProbeResult, ProbeTask
 from collectors.probe import probe_once
-from collectors.registry import COLLECTORS, choose_collectors
+from collectors.registry import COLLECTORS
 from collectors.scheduler.clock import ClockState, read_clocks
-from collectors.scheduler.console import ConsoleReport
-from collectors.scheduler.offline_detection import OWN_NETWORK, detect_offline
-from collectors.scheduler.schedule import day_began
-from collectors.scheduler.scheduler import Scheduler
-from collectors.scheduler.shared_state import DaySpending, SharedState
+from collectors.scheduler.shared_state import SharedState
 from settings.targets import ConfigError, parse
 from store import Store, StoreError
-from store.schema import ADAPTATIONS, BUDGETS, MODELS, PROBES, RUNS, TARGETS, Budget, Probe, Run, Target
-from tests.collectors.builders import config, new_store, run_once
-from tests.collectors.cli_fixture import until
+from store.schema import ADAPTATIONS, MODELS, PROBES, RUNS, TARGETS, Probe, Run, Target
+from tests.collectors.builders import config, new_scheduler, run_once
 from tests.collectors.router_fixture import RouterFixture
 from tests.factories import probe
-from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, raw, usage
+from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, usage
 
 pytestmark = pytest.mark.waits
 
 KEY = "sk-canary-0123456789"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = new_store(tmp_path)
-    yield opened
-    opened.close()
 
 
 def test_a_good_probe_is_one_row_with_all_that_was_seen(store: Store) -> None:
@@ -255,53 +242,6 @@ def test_two_profiles_of_a_target_take_turns(store: Store) -> None:
     assert most == 1
 
 
-def _most_at_once(store: Store, *, slots: int | None, **more: Any) -> int:
-    """How many of three targets on one server were probed at once, when it says that it has so many slots."""
-    at_once, most, lock = 0, 0, threading.Lock()
-
-    def script(connection: socket.socket, request: dict[str, Any]) -> None:
-        nonlocal at_once, most
-        if request["line"].startswith("GET /props"):
-            (answer(404, {}) if slots is None else answer(200, {"total_slots": slots}))(connection, request)
-            return
-        with lock:
-            at_once += 1
-            most = max(most, at_once)
-        time.sleep(0.2)
-        with lock:
-            at_once -= 1
-        chunked(*GOOD)(connection, request)
-
-    with FaultServer(script) as server:
-        probes, _ = run_once(config(*({"base_url": server.url} | more for _ in range(3))), store)
-    assert [row.outcome for row in probes] == ["ok"] * 3
-    assert all(row.ttft_ms is not None and row.ttft_ms < 350 for row in probes), "another probe's time is in it"
-    return most
-
-
-def test_three_targets_on_one_server_are_probed_at_once(store: Store) -> None:
-    assert _most_at_once(store, slots=None) == 3
-
-
-@pytest.mark.parametrize(("slots", "at_once"), [(1, 1), (2, 2), (8, 3)])
-def test_a_llama_cpp_server_gets_no_more_at_once_than_it_has_slots(store: Store, slots: int, at_once: int) -> None:
-    assert _most_at_once(store, slots=slots) == at_once
-
-
-def test_max_parallel_goes_before_what_the_server_says(store: Store) -> None:
-    assert _most_at_once(store, slots=3, max_parallel=1) == 1
-
-
-def test_a_server_that_hangs_is_asked_for_its_slots_once_and_delays_no_probe_by_more(store: Store) -> None:
-    with FaultServer(raw(20.0)) as server:
-        targets = ({"base_url": server.url, "timeout": "500ms"} for _ in range(4))
-        probes, _ = run_once(config(*targets), store)
-    assert [row.outcome for row in probes] == ["timeout"] * 8
-    # 2 s until nothing is known of its slots, 0.5 s, 0.5 s: a second question would add 2 s
-    assert max(row.started_at for row in probes) - min(row.started_at for row in probes) < 1_500
-    assert sum(request["line"].startswith("GET /props") for request in server.requests) == 1
-
-
 def _agreeing() -> SharedState:
     """The state of a collector whose clock has been steady for long."""
     shared, clocks = SharedState(None, "here"), read_clocks()
@@ -321,124 +261,6 @@ def test_a_tick_forgets_what_is_older_than_it_is_kept(store: Store) -> None:
     ages = [(now - row[0]) // 86_400_000 for row in store.read(PROBES, columns=("started_at",))]
     assert ages == [1, -1, -1]
     assert sum(row[-1] for row in store.rollups("day", columns=("ok",))) == 5
-
-
-# -- money and quotas
-
-
-def test_no_probe_is_sent_that_could_pass_the_budget(store: Store) -> None:
-    with FaultServer(chunked(*GOOD)) as server:
-        # at most 64 x 1,000 + 16 x 1,000 USD per million = $0.08 a probe
-        target = {"base_url": server.url, "usd_per_million_input": 1_000, "usd_per_million_output": 1_000}
-        settings = config(target, usd_per_day=0.1)
-        for _ in range(3):
-            probes, said = run_once(settings, store, everything=True)
-    # the first cost $0.022, so $0.078 are left and a second could pass them
-    assert len(probes) == len(server.requests) == 1
-    assert "could exceed the budget: $0.0220 of $0.1 (usd_per_day) are spent or set aside" in said
-    assert [Run(*values).skipped for values in store.read(RUNS)] == [0, 1, 1]
-    [standing] = [Budget(*values) for values in store.read(BUDGETS)]
-    assert (standing.usd, standing.usd_per_day, standing.free_requests) == (pytest.approx(0.022), 0.1, 0)
-
-
-def test_the_days_budget_is_kept_as_one_row_that_follows_and_is_left_alone_when_nothing_was_used(store: Store) -> None:
-    with FaultServer(chunked(*GOOD)) as server:
-        free = {"base_url": server.url, "model": "some/model:free", "api_key_env": "SOME_KEY", "every": "1s"}
-        settings = config(free, free_requests_per_day=2, environment={"SOME_KEY": "secret"})
-        loop = Scheduler(settings, store, "here", ConsoleReport(io.StringIO()), choose_collectors(["probe"]))
-        seen = []
-        for _ in range(3):
-            loop.run_once(everything=True)
-            seen += [Budget(*values) for values in store.read(BUDGETS)]
-        loop.close()
-    assert [row.free_requests for row in seen] == [1, 2, 2]
-    assert {(row.location, row.free_requests_per_day, row.usd) for row in seen} == {("here", 2, 0.0)}
-    assert seen[1].updated_at == seen[2].updated_at > seen[0].updated_at
-
-
-def test_a_refused_connection_costs_nothing_and_uses_up_no_budget(store: Store) -> None:
-    # at most $0.08 a probe: a second one would pass the budget if refusals were reckoned. The first failure is probed
-    # again; from then on it is an incident
-    target = {"usd_per_million_input": 1_000, "usd_per_million_output": 1_000}
-    loop = Scheduler(
-        config(target, usd_per_day=0.1), store, "here", ConsoleReport(io.StringIO()), choose_collectors(["probe"])
-    )
-    for _ in range(3):
-        loop.run_once(everything=True)
-    loop.close()
-    assert [row[0] for row in store.read(PROBES, columns=("outcome",))] == ["connection_error"] * 4
-
-
-def test_an_unpriced_throughput_probe_is_reckoned_at_its_own_worst(store: Store) -> None:
-    # 64 x $20 + 128 x $100 per million = $0.0141 are gone, so a ping of at most $0.0029 could pass $0.016
-    elsewhere = {"base_url": "http://192.0.2.1/v1"}
-    store.write([probe(time.time_ns() // 1_000_000, target="t0", profile="throughput", cost_usd=None)])
-    _, said = run_once(config(elsewhere, usd_per_day=0.016), store)
-    assert "could exceed the budget: $0.0141 of $0.016" in said
-
-
-def test_a_free_target_is_probed_whatever_the_budget(store: Store) -> None:
-    with FaultServer(chunked(*GOOD)) as server:
-        target = {"base_url": server.url, "usd_per_million_input": 0, "usd_per_million_output": 0}
-        assert len(run_once(config(target, usd_per_day=0), store)[0]) == 1
-
-
-def test_an_unknown_price_elsewhere_is_reckoned_high(store: Store) -> None:
-    settings = config({"base_url": "http://192.0.2.1/v1"}, usd_per_day=0.001)
-    probes, said = run_once(settings, store)
-    assert probes == []
-    assert "it could cost $0.0029" in said
-
-
-def test_free_models_share_a_quota_that_holds_across_runs(store: Store) -> None:
-    with FaultServer(chunked(*GOOD)) as server:
-        free = {"base_url": server.url, "model": "x/y:free"}
-        settings = config(free, free, free_requests_per_day=3)
-        run_once(settings, store, everything=True)
-        probes, said = run_once(settings, store, everything=True)
-    assert len(probes) == sum(request["line"].startswith("POST") for request in server.requests) == 3
-    assert "the 3 requests a day that free models share (free_requests_per_day) are used up" in said
-
-
-def test_a_target_has_its_own_limit(store: Store) -> None:
-    with FaultServer(chunked(*GOOD)) as server:
-        settings = config({"base_url": server.url, "requests_per_day": 1}, {"base_url": server.url})
-        run_once(settings, store, everything=True)
-        probes, said = run_once(settings, store, everything=True)
-    assert sorted(row.target for row in probes) == ["t0", "t1", "t1"]
-    assert "not probed: t0: its 1 requests a day" in said
-
-
-# -- whose network
-
-
-def _failed(host: str, *, unreached: bool = True, own: bool = False) -> Result:
-    return Result(probe(outcome="connection_error", target=host), Reachability(host, unreached, own))
-
-
-def test_when_every_host_is_unreachable_it_is_our_own_network() -> None:
-    rows = [result.row for result in detect_offline([_failed("a"), _failed("b")])]
-    assert [(row.outcome, row.error) for row in rows if isinstance(row, Probe)] == [("offline", OWN_NETWORK)] * 2
-
-
-@pytest.mark.parametrize(
-    "results",
-    [
-        [_failed("a")],
-        [_failed("a"), _failed("a")],
-        [_failed("a"), _failed("b", unreached=False)],
-        [_failed("a"), Result(probe(), Reachability("b", False, False))],
-    ],
-    ids=["one host", "one host twice", "one was reached", "one answered"],
-)
-def test_otherwise_it_is_theirs(results: list[Result]) -> None:
-    assert all(result.row.outcome != "offline" for result in detect_offline(results) if isinstance(result.row, Probe))
-
-
-def test_one_host_is_enough_when_the_system_says_that_there_is_no_network() -> None:
-    [result] = detect_offline([_failed("a", own=True)])
-    assert isinstance(result.row, Probe)
-    assert result.row.outcome == "offline"
 
 
 def test_a_target_on_this_machine_is_down_and_not_offline(store: Store) -> None:
@@ -468,53 +290,10 @@ def test_what_cannot_be_planned_because_the_store_cannot_be_read_takes_no_probe_
     catalog_is_due = False
     monkeypatch.setattr(world.store, "read", read_no_models)
     said = io.StringIO()
-    loop = Scheduler(world.config(), world.store, "here", ConsoleReport(said), choose_collectors(["probe", "catalog"]))
+    loop = new_scheduler(world.config(), world.store, ["probe", "catalog"], said=said)
     catalog_is_due = True
     with pytest.raises(StoreError, match="the server is gone"):
         loop.run_once()
     loop.close()
     assert "catalog: nothing is planned: the server is gone" in said.getvalue()
     assert len([Probe(*row) for row in read(PROBES)]) >= 1
-
-
-def test_a_day_begins_without_the_store_when_the_shared_state_knows_the_last_one(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with FaultServer(chunked(*GOOD)) as server:
-        shared = SharedState(None, "here")
-        loop = Scheduler(
-            config({"base_url": server.url}),
-            store,
-            "here",
-            ConsoleReport(io.StringIO()),
-            choose_collectors(["probe"]),
-            shared,
-        )
-
-        def rollups(*_: object, **__: object) -> None:
-            raise StoreError("the server is gone")
-
-        monkeypatch.setattr(store, "rollups", rollups)
-        shared.spending = DaySpending(day=day_began(time.time_ns() // 1_000_000) - 86_400_000)
-        loop.run_once()
-        loop.close()
-    assert [Probe(*row).outcome for row in store.read(PROBES)] == ["ok"]
-    assert shared.spending.requests == {"t0": 1}
-
-
-def test_what_was_set_aside_for_a_probe_that_waits_for_its_turn_is_given_back_when_the_run_is_stopped(
-    store: Store,
-) -> None:
-    with FaultServer(raw(20.0)) as server:
-        shared = SharedState(None, "here")
-        targets = ({"base_url": server.url, "max_parallel": 1} for _ in range(2))
-        loop = Scheduler(
-            config(*targets), store, "here", ConsoleReport(io.StringIO()), choose_collectors(["probe"]), shared
-        )
-        run = threading.Thread(target=loop.run_once)
-        run.start()
-        until(lambda: any(request["line"].startswith("POST") for request in server.requests))
-        loop.stop.set()
-        run.join(20)
-        loop.close()
-    assert sum(shared.spending.requests.values()) == 1, "one was sent and may have been billed"

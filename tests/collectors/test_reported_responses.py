@@ -12,7 +12,7 @@ from collectors.http.adaptations import change_for
 from collectors.http.errors import ReportedError
 from collectors.http.exchange import Exchange
 from collectors.http.usage import Usage, usages_in
-from tests.collectors.test_exchange import BODY, probe
+from tests.collectors.exchanges import BODY, probe
 from tests.fault_server import DONE, GOOD, Script, answer, chunk, chunked, event, usage
 
 WHOLE = {"choices": [{"message": {"content": "42"}, "finish_reason": "stop"}]}

@@ -6,7 +6,6 @@ import io
 import socket
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from store import Store
 from store.clock import HOUR_MS, now_ms
 from store.schema import BUDGETS, PROBES, RUNS, Model, Pause, Probe
 from store.workload_tables import WORKLOADS, WorkloadRequest
-from tests.collectors.builders import new_store
 from tests.factories import MINUTE, probe
 from tests.fault_server import DONE, GOOD, FaultServer, answer, chunk, chunked, usage
 
@@ -59,13 +57,6 @@ class CachingServer:
             details = b'"prompt_tokens_details": {"cached_tokens": %d}, "prompt_tokens"' % cached
             counted = counted.replace(b'"prompt_tokens"', details, 1)
         chunked(*pieces, chunk(finish="stop"), counted, DONE)(connection, request)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = new_store(tmp_path)
-    yield opened
-    opened.close()
 
 
 def configure(url: str, *sections: str, collector: str = "", **target: Any) -> Config:

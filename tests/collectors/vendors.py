@@ -19,7 +19,7 @@ from openai.types.create_embedding_response import Usage as EmbeddingUsage
 from openai.types.responses.response import IncompleteDetails
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
-from tests.fault_server import Script, chunked
+from tests.fault_server import Script, chunked, event
 
 Pieces = list[bytes | float]
 STEP_S = 0.03
@@ -233,6 +233,18 @@ def chat_stream(text: str) -> Pieces:
     ]
 
 
+TOP = [{"token": " yes", "logprob": -0.5, "bytes": [32]}, {"token": " no", "logprob": -1.25, "bytes": [32]}]
+
+
+def token_with(top: list[dict[str, Any]]) -> bytes:
+    """The first token of a stream with its logprobs, as OpenAI's own client reads it."""
+    logprobs = {"content": [{"token": " yes", "logprob": -0.5, "bytes": [32], "top_logprobs": top}], "refusal": None}
+    choice = {"index": 0, "delta": {"content": " yes"}, "finish_reason": None, "logprobs": logprobs}
+    body = {"id": "1", "created": 1, "object": "chat.completion.chunk", "model": "m-1", "choices": [choice]}
+    ChatCompletionChunk.model_validate(body)
+    return event(body)
+
+
 def embedding() -> dict[str, Any]:
     made = CreateEmbeddingResponse(
         data=[Embedding(embedding=[0.1, -0.2, 0.3], index=0, object="embedding")],
@@ -241,3 +253,40 @@ def embedding() -> dict[str, Any]:
         usage=EmbeddingUsage(prompt_tokens=20, total_tokens=20),
     )
     return dict(json.loads(made.model_dump_json(exclude_none=True)))
+
+
+# -- by dialect
+
+
+STREAMS = {
+    "chat": chat_stream,
+    "azure": chat_stream,
+    "responses": responses_stream,
+    "anthropic": claude_stream,
+    "gemini": gemini_stream,
+}
+WHOLE: dict[str, Any] = {
+    "chat": lambda text: {
+        "model": "gpt-served",
+        "choices": [{"message": {"content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 20, "completion_tokens": 2},
+    },
+    "responses": lambda text: response(
+        "completed",
+        usage=response_usage(),
+        output=[
+            {
+                "id": "m",
+                "role": "assistant",
+                "status": "completed",
+                "type": "message",
+                "content": [{"type": "output_text", "text": text, "annotations": []}],
+            }
+        ],
+    ).model_dump(exclude_none=True),
+    "anthropic": lambda text: message(
+        content=[claude.TextBlock(text=text, type="text")], stop_reason="end_turn"
+    ).model_dump(exclude_none=True),
+    "gemini": lambda text: gemini_body(google.Part(text=text), finish="STOP", used=ANSWERED),
+}
+WHOLE["azure"] = WHOLE["chat"]
