@@ -161,14 +161,20 @@ def _beyond(ttft_ms: float, total_ms: float, said: dict[str, Any]) -> Beyond:
     return Beyond(ttft_ms - said["prompt_ms"], total_ms - said["prompt_ms"] - said["predicted_ms"])
 
 
+def _agree(differences: list[float]) -> None:
+    """At the median, but for what the machine scatters by: 0.3 ms where nothing else runs."""
+    ours = median(differences)
+    assert abs(ours) < AGREE_MS + median(abs(one - ours) for one in differences), differences
+
+
 def test_the_time_to_the_first_token_is_llama_cpps_own(compared: list[Compared]) -> None:
     assert min(one.probe.ttft_ms for one in compared) > 0, compared
-    assert abs(median(one.probe.ttft_ms - one.control.ttft_ms for one in compared)) < AGREE_MS, compared
+    _agree([one.probe.ttft_ms - one.control.ttft_ms for one in compared])
 
 
 def test_the_time_to_the_last_token_is_llama_cpps_own(compared: list[Compared]) -> None:
     assert min(one.probe.total_ms for one in compared) > 0, compared
-    assert abs(median(one.probe.total_ms - one.control.total_ms for one in compared)) < AGREE_MS, compared
+    _agree([one.probe.total_ms - one.control.total_ms for one in compared])
 
 
 def test_tokens_per_second_are_llama_cpps_own(compared: list[Compared]) -> None:

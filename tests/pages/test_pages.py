@@ -382,10 +382,9 @@ def test_a_comparison_says_the_same_from_roll_ups(from_rollups: None) -> None:
 
 
 def test_a_comparison_of_all_with_nothing_says_a_hundred_points(store_at: Path) -> None:
-    now = now_ms()
-    store = open_store(f"sqlite:///{store_at}")
+    store, now = open_store(f"sqlite:///{store_at}"), now_ms()
+    store.write(target(name, updated_at=now) for name in ("Hangs", "Works"))
     for name, outcome in (("Hangs", "timeout"), ("Works", "ok")):
-        store.write([target(name, updated_at=now)])
         store.write(probe(now - n * 60_000, outcome, target=name) for n in range(1_440))
     store.close()
     assert '<span class="u-delta better">+100 points</span>' in html(open_page("compare.py"))
