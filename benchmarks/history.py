@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Annotated
 
@@ -36,8 +36,10 @@ DEARER = {4: ("0.1", "0.2")}
 """What a model cost, in and out, until its price fell when half of the time was over."""
 
 
-def history(now: int, days: float, seed: int = 7) -> Iterator[Row]:
-    """Rows of six targets that end at `now` (milliseconds UTC): one down now, one rate limited, all with one gap."""
+def history(now: int, days: float, seed: int = 7, *, brief: Collection[str] = ()) -> Iterator[Row]:
+    """Rows of six targets that end at `now` (milliseconds UTC): one down now, one rate limited, all with one gap.
+    Those named in `brief` are probed for the last day alone.
+    """
     chance = random.Random(seed)
     since = now - int(days * DAY_MS)
     gap = (since + int(0.38 * days * DAY_MS), since + int(0.42 * days * DAY_MS))
@@ -74,7 +76,7 @@ def history(now: int, days: float, seed: int = 7) -> Iterator[Row]:
         earlier = (float(dearer[0]), float(dearer[1])) if dearer else price
         shift = since + int(0.6 * days * DAY_MS)
         for profile, step_s in (("ping", every_s), ("throughput", 3_600)):
-            at = since + chance.randint(0, step_s * 1_000)
+            at = (now - DAY_MS if name in brief else since) + chance.randint(0, step_s * 1_000)
             while at < now - 4_000:
                 if not gap[0] <= at < gap[1]:
                     slower = 1.28 if number == 1 and at >= shift else 1.0

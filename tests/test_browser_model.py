@@ -15,7 +15,6 @@ from playwright.sync_api import Browser, Page
 from benchmarks import history
 from benchmarks.browser import RESTED
 from pages.sections.model_tabs import TABS
-from store.schema import Probe
 from tests.chromium import dashboard_of, open_in, wait_until_still
 
 pytestmark = pytest.mark.timeout(300)
@@ -28,12 +27,8 @@ TARGETS = ("Gemma 3 27B", "Gemma 3 1B (free)")
 
 @pytest.fixture(scope="module")
 def month(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[str]:
-    now = time.time_ns() // 1_000_000
-    rows = (  # of the other targets, whose month nobody looks at, the last day
-        row
-        for row in history.history(now, 30)
-        if not isinstance(row, Probe) or row.target in TARGETS or row.started_at > now - 86_400_000
-    )
+    others = [name for name, *_ in history.PROFILES if name not in TARGETS]  # whose month nobody looks at
+    rows = history.history(time.time_ns() // 1_000_000, 30, brief=others)
     with dashboard_of(tmp_path_factory.mktemp("month"), rows) as running:
         yield running
 
