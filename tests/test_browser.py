@@ -63,7 +63,7 @@ strategy = "order"
 """
 
 # the model computes on every core, and what asks it does not wait for ever
-pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.model, pytest.mark.alone, pytest.mark.timeout(300)]
 
 
 @dataclass
