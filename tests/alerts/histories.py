@@ -123,15 +123,15 @@ class Collector:
     def record(self, probes: Sequence[Probe]) -> None:
         self.store.write([*probes, *self.alerting.observe(probes)])
 
-    def work(self, seconds: float = 0.0) -> None:
-        """Let time pass; look every five seconds, as often as needed to send and to record it."""
+    def work(self, seconds: float = 0.0, every_s: int = 5) -> None:
+        """Let time pass; look every so often, as many times as needed to send and to record it."""
         until = self.now + round(seconds * 1_000)
         while True:
             for _ in range(4):
                 self.store.write(self.alerting.work(final=self.single))
             if self.now >= until:
                 return
-            step_ms = min(until - self.now, 5_000)
+            step_ms = min(until - self.now, every_s * 1_000)
             self.now += step_ms
             self.passed_s += step_ms / 1_000
 
