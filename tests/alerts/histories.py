@@ -138,7 +138,7 @@ class Collector:
     def minute(self, letters: dict[str, str]) -> None:
         """Record one slot of each target, and let a minute pass."""
         self.record([probe_of(name, letter, self.now) for name, letter in letters.items() if letter != "."])
-        self.work(60)
+        self.work(60, every_s=15)
 
 
 def probe_of(name: str, letter: str, at: int) -> Probe:
