@@ -66,19 +66,24 @@ class Layout:
     cluster: str | None = None
     retention_days: int | None = None
 
-    def create_tables(self) -> Iterator[str]:
-        """Statements that create the tables that are not there yet."""
-        yield f"CREATE DATABASE IF NOT EXISTS {self.database}{self.on_cluster}"
+    def create_tables(self, known: Collection[str] = ()) -> Iterator[str]:
+        """Statements that create the tables that are not there yet. `known`: those of the server that was asked; in a
+        cluster another one may lack them.
+        """
+        if self.cluster or not known:
+            yield f"CREATE DATABASE IF NOT EXISTS {self.database}{self.on_cluster}"
         for table in self.tables():
-            yield from self._create(table)
+            if self.cluster or table.name not in known:
+                yield from self._create(table)
 
-    def create_views(self) -> Iterator[str]:
+    def create_views(self, known: Collection[str] = ()) -> Iterator[str]:
         """Statements that create the views that are not there yet, once their columns are in the tables."""
         for name, view in self.views().items():
-            yield (
-                f"CREATE MATERIALIZED VIEW IF NOT EXISTS {self.database}.{name}{self.on_cluster}"
-                f" TO {self.local(view.table)} AS {view.query}"
-            )
+            if self.cluster or name not in known:
+                yield (
+                    f"CREATE MATERIALIZED VIEW IF NOT EXISTS {self.database}.{name}{self.on_cluster}"
+                    f" TO {self.local(view.table)} AS {view.query}"
+                )
 
     def tables(self) -> Iterator[StoredTable]:
         """The tables of `store.schema` that are written, and those that the views fill from the probes."""
@@ -209,39 +214,43 @@ def in_sql(outcomes: frozenset[str], column: str = "outcome") -> str:
 
 
 def rollup_query(source: str, step: Step, where: str = "") -> str:
-    """Totals of the probes in `source`, as `store.rollups.Accumulator.add` calculates them."""
-    ms = f"toInt64(round(least(greatest(stands_for_s, 0), {LONGEST_S}) * 1000))"
-    kind = f"multiIf({in_sql(UP)}, 0, {in_sql(DOWN)}, 1, 2)"
-    believed = f"{in_sql(UP)} AND NOT ifNull(lag_ms > {LAG_LIMIT_MS}, 0)"
-    at = f"started_at - started_at % {STEP_MS[step]}"
+    """Totals of the probes in `source`, as `store.rollups.Accumulator.add` calculates them. What several totals need is
+    named once: the engine plans this query with every insert, which takes it longer than to add up a few probes.
+    """
+    of_probe = {
+        "at": f"started_at - started_at % {STEP_MS[step]}",
+        "cell": f"intDiv(started_at % {STEP_MS[step]}, {CELL_MS[step]}) * 3",
+        "ms": f"toInt64(round(least(greatest(stands_for_s, 0), {LONGEST_S}) * 1000))",
+        "kind": f"multiIf({in_sql(UP)}, 0, {in_sql(DOWN)}, 1, 2)",
+        "is_late": f"ifNull(lag_ms > {LAG_LIMIT_MS}, 0)",
+        **{f"its_{name}": name for name in ("prompt_tokens", "completion_tokens", *SKETCHED)},
+    }
     counted = {
         **{outcome: f"countIf(outcome = '{outcome}')" for outcome in OUTCOMES},
-        "up_ms": f"sumIf({ms}, {kind} = 0)",
-        "down_ms": f"sumIf({ms}, {kind} = 1)",
-        "not_counted_ms": f"sumIf({ms}, {kind} = 2)",
-        "deciding": f"countIf({kind} < 2 AND {ms} > 0)",
-        "squares": f"sumIf(intDiv({ms} * {ms}, 1000000), {kind} < 2)",
-        "prompt_tokens": f"sum(least(greatest(ifNull(prompt_tokens, 0), 0), {MOST_TOKENS}))",
-        "completion_tokens": f"sum(least(greatest(ifNull(completion_tokens, 0), 0), {MOST_TOKENS}))",
+        "up_ms": "sumIf(ms, kind = 0)",
+        "down_ms": "sumIf(ms, kind = 1)",
+        "not_counted_ms": "sumIf(ms, kind = 2)",
+        "deciding": "countIf(kind < 2 AND ms > 0)",
+        "squares": "sumIf(intDiv(ms * ms, 1000000), kind < 2)",
+        "prompt_tokens": f"sum(least(greatest(ifNull(its_prompt_tokens, 0), 0), {MOST_TOKENS}))",
+        "completion_tokens": f"sum(least(greatest(ifNull(its_completion_tokens, 0), 0), {MOST_TOKENS}))",
         "cost_pusd": f"sum(toInt64(round(least(greatest(ifNull(cost_usd, 0), 0), {MOST_USD}) * {PICO})))",
         "priced": "countIf(isNotNull(cost_usd))",
         "unpriced": f"countIf(isNull(cost_usd) AND {in_sql(MAY_BE_BILLED, 'ifNull(measured_outcome, outcome)')})",
         "answers_right": f"countIf(answer_ok = 1 AND outcome != '{PAUSED}')",
         "answers_checked": f"countIf(isNotNull(answer_ok) AND outcome != '{PAUSED}')",
-        "lagged": f"countIf({in_sql(UP)} AND ifNull(lag_ms > {LAG_LIMIT_MS}, 0))",
+        "lagged": "countIf(kind = 0 AND is_late)",
         "excluded": f"countIf(outcome = '{PAUSED}' AND isNotNull(measured_outcome))",
     }
-    sums = [f"toInt64({counted[name]}) AS {name}" for name in COUNTED]
-    sketches = [f"{_sketch(name, believed)} AS sketch_{name}" for name in SKETCHED]
-    cell = f"toUInt16(intDiv(started_at % {STEP_MS[step]}, {CELL_MS[step]}) * 3 + {kind})"
-    cells = f"sumMap(if({ms} > 0, map({cell}, toUInt64({ms})), {_EMPTY})) AS cells"
+    totals = [f"{counted[name]} AS {name}" for name in COUNTED] + [f"{_sketch(name)} AS {name}" for name in SKETCHED]
+    totals.append("sumMapIf(map(toUInt16(cell + kind), toUInt64(ms)), ms > 0) AS cells")
+    read = [*SERIES, *(f"{value} AS {name}" for name, value in of_probe.items())]
+    read += ["outcome", "cost_usd", "measured_outcome", "answer_ok"]
     known = f"outcome IN ({', '.join(repr(outcome) for outcome in OUTCOMES)})"
-    inner = (
-        f"SELECT target, location, profile, {at} AS at, {', '.join([*sums, *sketches, cells])} FROM {source}"
-        f" WHERE started_at >= 0 AND started_at < {LAST_MS} AND {known}{where} GROUP BY target, location, profile, at"
+    return (
+        f"SELECT target, location, profile, at, {', '.join(totals)} FROM (SELECT {', '.join(read)} FROM {source}"
+        f" WHERE started_at >= 0 AND started_at < {LAST_MS} AND {known}{where}) GROUP BY target, location, profile, at"
     )
-    names = ", ".join([*COUNTED, *(f"sketch_{name} AS {name}" for name in SKETCHED), "cells"])
-    return f"SELECT target, location, profile, at, {names} FROM ({inner})"
 
 
 def blocks_query(daily: str, since: int, where: str = "") -> str:
@@ -267,10 +276,7 @@ def first_query(source: str) -> str:
     return f"SELECT {series}, min(started_at) AS first_at FROM {source} GROUP BY {series}"
 
 
-_EMPTY = "CAST(map(), 'Map(UInt16, UInt64)')"
-
-
-def _sketch(name: str, believed: str) -> str:
-    value = f"assumeNotNull({name})"
+def _sketch(name: str) -> str:
+    value = f"assumeNotNull(its_{name})"
     bucket = f"toUInt16(least(ceil(log(greatest({value}, {SMALLEST}) / {SMALLEST}) / log({GAMMA})), {BUCKETS - 1}))"
-    return f"sumMap(if({believed} AND isNotNull({name}), map({bucket}, toUInt64(1)), {_EMPTY}))"
+    return f"sumMapIf(map({bucket}, toUInt64(1)), kind = 0 AND NOT is_late AND isNotNull(its_{name}))"

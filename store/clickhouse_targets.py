@@ -121,18 +121,19 @@ def delete_target(database: Database, name: str) -> int:
     """See `Store.delete_target`."""
     rows = 0
     for table in _tables_of_targets():
-        rows += _count(database, table, name)
-        database.delete(table.name, f"{table.target_column} = {{target:String}}", target=name)
+        if count := _count(database, table, name):
+            database.delete(table.name, f"{table.target_column} = {{target:String}}", target=name)
+            rows += count
     _delete_derived(database, name)
     return rows
 
 
 def rename_target(database: Database, old: str, new: str, since: int) -> int:
     """See `Store.rename_target`. `since`: raw rows from before may be pruned (milliseconds UTC)."""
-    rows = 0
-    for table in _tables_of_targets():
-        rows += _count(database, table, old)
-        (_copy_observed if table in OBSERVED else _copy_rows)(database, table, old, new)
+    rows = {table: _count(database, table, old) for table in _tables_of_targets()}
+    for table, count in rows.items():
+        if count:
+            (_copy_observed if table in OBSERVED else _copy_rows)(database, table, old, new)
         for column in table.target_columns:
             if column not in table.key:
                 where = f"{column} = {{old:String}}"
@@ -149,9 +150,10 @@ def rename_target(database: Database, old: str, new: str, since: int) -> int:
         new=new,
     )
     _delete_derived(database, old)
-    for table in _tables_of_targets():
-        database.delete(table.name, f"{table.target_column} = {{old:String}}", old=old)
-    return rows
+    for table, count in rows.items():
+        if count:
+            database.delete(table.name, f"{table.target_column} = {{old:String}}", old=old)
+    return sum(rows.values())
 
 
 def _tables_of_targets() -> list[Table]:

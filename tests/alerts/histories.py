@@ -123,22 +123,22 @@ class Collector:
     def record(self, probes: Sequence[Probe]) -> None:
         self.store.write([*probes, *self.alerting.observe(probes)])
 
-    def work(self, seconds: float = 0.0) -> None:
-        """Let time pass; look every five seconds, as often as needed to send and to record it."""
+    def work(self, seconds: float = 0.0, every_s: int = 5) -> None:
+        """Let time pass; look every so often, as many times as needed to send and to record it."""
         until = self.now + round(seconds * 1_000)
         while True:
             for _ in range(4):
                 self.store.write(self.alerting.work(final=self.single))
             if self.now >= until:
                 return
-            step_ms = min(until - self.now, 5_000)
+            step_ms = min(until - self.now, every_s * 1_000)
             self.now += step_ms
             self.passed_s += step_ms / 1_000
 
     def minute(self, letters: dict[str, str]) -> None:
         """Record one slot of each target, and let a minute pass."""
         self.record([probe_of(name, letter, self.now) for name, letter in letters.items() if letter != "."])
-        self.work(60)
+        self.work(60, every_s=15)
 
 
 def probe_of(name: str, letter: str, at: int) -> Probe:
