@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from typing import Any
 
 from store.schema import Endpoint, Model
@@ -68,19 +69,20 @@ class Rates:
         """USD for one request with these tokens."""
         plain = tokens.prompt - tokens.cached - tokens.cache_write
         visible = tokens.completion - tokens.reasoning
-        for_tokens = (
-            self.input * max(plain, 0)
-            + self.cached_input * tokens.cached
-            + self.cache_write * max(tokens.cache_write - tokens.cache_write_1h, 0)
-            + self.cache_write_1h * tokens.cache_write_1h
-            + self.output * max(visible, 0)
-            + self.reasoning * tokens.reasoning
-        )
+        for_tokens = self.input * max(plain, 0) + self.output * max(visible, 0)
+        if tokens.cached:
+            for_tokens += self.cached_input * tokens.cached
+        if tokens.cache_write:
+            for_tokens += self.cache_write * max(tokens.cache_write - tokens.cache_write_1h, 0)
+        if tokens.cache_write_1h:
+            for_tokens += self.cache_write_1h * tokens.cache_write_1h
+        if tokens.reasoning:
+            for_tokens += self.reasoning * tokens.reasoning
         return for_tokens / MILLION + self.request
 
     def request_usd(self, prompt_tokens: int, completion_tokens: int, cached_share: float = 0.0) -> float:
         """USD for one request of this size, of whose prompt this share (0 to 1) comes from the provider's cache."""
-        cached = Decimal(str(cached_share)) * prompt_tokens
+        cached = Decimal(str(cached_share)) * prompt_tokens if cached_share else 0
         return float(self.cost(BilledTokens(prompt_tokens, completion_tokens, cached)))
 
 
@@ -152,10 +154,19 @@ class Price:
 
     def at(self, now: int, prompt_tokens: int) -> Rates:
         """What holds for a request with so many prompt tokens at `now` (milliseconds UTC)."""
+        held = [condition.parts for condition in self.conditions if condition.holds(prompt_tokens, now)]
+        return self._rates(held) if held else self._usual
+
+    @cached_property
+    def _usual(self) -> Rates:
+        """What holds where no condition does, worked out once: the relay asks for each request."""
+        return self._rates(())
+
+    def _rates(self, held: Iterable[Parts]) -> Rates:
+        """Under these conditions."""
         parts = dict(self.base)
-        for condition in self.conditions:
-            if condition.holds(prompt_tokens, now):
-                parts.update(condition.parts)
+        for more in held:
+            parts.update(more)
         left = WHOLE - self.discount
         price_in, price_out = (_first(parts.get(name), NOTHING) * left for name in ("input", "output"))
 

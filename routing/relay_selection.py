@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from random import Random
+from typing import NamedTuple
 
 from routing.prices import Price, Rates
 from routing.selection import (
@@ -46,6 +47,11 @@ class RequestNeeds(RoutingRequest):
     allow_fallbacks: bool = True
     sort: Sort | None = None
     quantizations: tuple[str, ...] = ()
+
+    @property
+    def has_preferences(self) -> bool:
+        """Whether it names endpoints or quantizations."""
+        return bool(self.only or self.ignore or self.order or self.quantizations)
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,7 @@ class Ranking:
     rejected: tuple[RejectedTarget, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Offer:
+class _Offer(NamedTuple):
     """An endpoint that may serve. `cost_usd` and `seconds` of one request there; null: not known."""
 
     state: EndpointState
@@ -107,12 +112,10 @@ def rank(
     """
     offers: list[_Offer] = []
     rejected: list[RejectedTarget] = []
-    is_sized = needs.completion_is_stated or not needs.completion_tokens
-    sized = needs if is_sized else replace(needs, completion_tokens=0)
     uses_price = _uses_price(needs, strategy)
     for state in states:
         rates = state.price.at(now, needs.prompt_tokens) if state.price is not None and uses_price else None
-        reasons = _reasons(state, rates, needs, sized)
+        reasons = _reasons(state, rates, needs)
         if reasons:
             rejected.append(RejectedTarget(state.target, tuple(reasons)))
         else:
@@ -147,8 +150,22 @@ def names_of(state: EndpointState) -> set[str]:
     return {name.lower() for name in names if name}
 
 
-def _reasons(state: EndpointState, rates: Rates | None, needs: RequestNeeds, sized: RequestNeeds) -> list[str]:
-    """`sized` has the length that the request states, alone."""
+def _reasons(state: EndpointState, rates: Rates | None, needs: RequestNeeds) -> list[str]:
+    reasons = _preference_reasons(state, needs) if needs.has_preferences else []
+    reasons += capability_reasons(
+        _capabilities(state), needs, needs.completion_tokens if needs.completion_is_stated else 0
+    )
+    reasons += test_reasons(state.lacks, needs)
+    if rates is not None:
+        reasons += price_reasons(rates, needs)
+        if needs.most_usd_per_request is not None and float(rates.request) > needs.most_usd_per_request:
+            reasons.append(f"its price of ${rates.request.normalize():f} per request is above the ceiling")
+    elif (needs.most_usd_per_million_input, needs.most_usd_per_million_output) != (None, None):
+        reasons.append("its price is not known, and the request has a ceiling")
+    return reasons
+
+
+def _preference_reasons(state: EndpointState, needs: RequestNeeds) -> list[str]:
     names, endpoint = names_of(state), state.endpoint
     reasons = []
     if needs.only and not names & _lower(needs.only):
@@ -160,14 +177,6 @@ def _reasons(state: EndpointState, rates: Rates | None, needs: RequestNeeds, siz
     quantization = (endpoint.quantization if endpoint is not None else None) or "unknown"
     if needs.quantizations and quantization.lower() not in _lower(needs.quantizations):
         reasons.append(f"its quantization is {quantization}")
-    reasons += capability_reasons(_capabilities(state), sized)
-    reasons += test_reasons(state.lacks, needs)
-    if rates is not None:
-        reasons += price_reasons(rates, needs)
-        if needs.most_usd_per_request is not None and float(rates.request) > needs.most_usd_per_request:
-            reasons.append(f"its price of ${rates.request.normalize():f} per request is above the ceiling")
-    elif (needs.most_usd_per_million_input, needs.most_usd_per_million_output) != (None, None):
-        reasons.append("its price is not known, and the request has a ceiling")
     return reasons
 
 
@@ -212,11 +221,11 @@ def _draw(offers: list[_Offer], costs: Callable[[list[_Offer]], list[float]], ra
     """One after the other, each with a chance that falls with the square of its cost among those that are left."""
     left = list(zip(offers, costs(offers), strict=True))
     drawn = []
-    while left:
+    while len(left) > 1:
         shares = inverse_square_shares([cost for _, cost in left])
         [place] = random.choices(range(len(left)), shares)  # nosec B311  a share of traffic, no secret
         drawn.append(left.pop(place)[0])
-    return drawn
+    return drawn + [offer for offer, _ in left]
 
 
 def _plain_costs(offers: list[_Offer]) -> list[float]:

@@ -159,7 +159,7 @@ def plan(
 def _reasons(
     endpoint: Endpoint, price: Rates | None, wish: RoutingRequest, input_modalities: Sequence[str]
 ) -> tuple[str, ...]:
-    reasons = capability_reasons(capabilities_of(endpoint, tuple(input_modalities)), wish)
+    reasons = capability_reasons(capabilities_of(endpoint, tuple(input_modalities)), wish, wish.completion_tokens)
     if price is None:
         reasons.append("its price is not known" if endpoint.usd_per_million_input != "varies" else "its price varies")
     else:
@@ -181,15 +181,18 @@ def capabilities_of(endpoint: Endpoint, input_modalities: tuple[str, ...] | None
     )
 
 
-def capability_reasons(known: Capabilities, wish: RoutingRequest) -> list[str]:
-    """Why an endpoint cannot take a request of this size, with these parameters, or with images."""
+def capability_reasons(known: Capabilities, wish: RoutingRequest, completion_tokens: int) -> list[str]:
+    """Why an endpoint cannot take a request of this size, with these parameters, or with images.
+
+    `completion_tokens`: of the request, as far as they count against an endpoint.
+    """
     reasons = []
-    needed = wish.prompt_tokens + wish.completion_tokens
+    needed = wish.prompt_tokens + completion_tokens
     if known.context_tokens is not None and needed > known.context_tokens:
         reasons.append(f"its context is {known.context_tokens:,d} tokens, the request needs {needed:,d}")
     if known.max_prompt_tokens is not None and wish.prompt_tokens > known.max_prompt_tokens:
         reasons.append(f"it takes prompts of at most {known.max_prompt_tokens:,d} tokens")
-    if known.max_output_tokens is not None and wish.completion_tokens > known.max_output_tokens:
+    if known.max_output_tokens is not None and completion_tokens > known.max_output_tokens:
         reasons.append(f"it writes at most {known.max_output_tokens:,d} tokens")
     if known.parameters is not None:
         reasons += [
@@ -292,7 +295,8 @@ def inverse_square_shares(costs: Sequence[float]) -> list[float]:
         count = sum(cost == cheapest for cost in costs)
         return [1 / count if cost == cheapest else 0.0 for cost in costs]
     weights = [(cheapest / cost) ** 2 for cost in costs]  # of the cheapest 1, so that nothing overflows
-    return [weight / sum(weights) for weight in weights]
+    total = sum(weights)
+    return [weight / total for weight in weights]
 
 
 def _sorted(offers: list[Candidate], sort: Sort) -> list[Candidate]:

@@ -25,12 +25,17 @@ class FaultServer:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = self._listener.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}/v1"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def __enter__(self) -> FaultServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """The thread ends before the descriptor is free: else, interrupted, it would go on with the next server's."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._accepting.join(10)
         self._listener.close()
 
     def _accept(self) -> None:

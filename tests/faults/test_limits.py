@@ -6,7 +6,7 @@ import resource
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,9 @@ from collectors.http.connection import ProbeConnection
 from collectors.http.exchange import ProbeRequest, exchange
 from store import open_store
 from store.schema import INCIDENTS
-from tests.collectors.cli_fixture import CliFixture
+from tests.collectors.cli_fixture import STARTED, CliFixture
 from tests.fault_server import GOOD, FaultServer, chunked
+from tests.forked import Forked
 
 MB = 1_000_000
 CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -36,18 +37,21 @@ def configure(place: CliFixture, server: FaultServer, count: int, more: str = ""
 
 
 def run_within(
-    place: CliFixture, limit: int, soft: int, hard: int, *words: str, **variables: str
+    place: CliFixture, limits: Mapping[int, tuple[int, int]], *words: str, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    """In a process that has its imports done before the limits are set."""
+    with Forked(
         [sys.executable, "-m", "collectors", *words],
+        limits=limits,
         cwd=place.folder,
         env={name: value for name, value in place.environment.items() if name not in CERTIFICATES} | variables,
-        preexec_fn=lambda: resource.setrlimit(limit, (soft, hard)),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=100,
-        check=False,
-    )
+    ) as process:
+        STARTED.append(process)
+        out, err = process.communicate(timeout=100)
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
 
 
 def outcomes(place: CliFixture) -> Counter[str]:
@@ -59,7 +63,7 @@ def outcomes(place: CliFixture) -> Counter[str]:
 
 def test_100_targets_with_64_descriptors_are_probed_a_few_at_a_time(place: CliFixture, server: FaultServer) -> None:
     configure(place, server, 100)
-    done = run_within(place, resource.RLIMIT_NOFILE, 64, 64, "run", "--only", "probe")
+    done = run_within(place, {resource.RLIMIT_NOFILE: (64, 64)}, "run", "--only", "probe")
     assert (done.returncode, done.stderr) == (0, "")
     assert outcomes(place) == {"ok": 100}
     assert "100 targets may need " in done.stdout and "this process may open 64: at most " in done.stdout
@@ -68,7 +72,7 @@ def test_100_targets_with_64_descriptors_are_probed_a_few_at_a_time(place: CliFi
 
 def test_the_soft_limit_of_descriptors_is_raised_where_that_is_allowed(place: CliFixture, server: FaultServer) -> None:
     configure(place, server, 100)
-    done = run_within(place, resource.RLIMIT_NOFILE, 64, 4_096, "run", "--only", "probe")
+    done = run_within(place, {resource.RLIMIT_NOFILE: (64, 4_096)}, "run", "--only", "probe")
     assert (done.returncode, done.stderr) == (0, "")
     assert outcomes(place) == {"ok": 100}
     assert "file descriptors" not in done.stdout
@@ -115,7 +119,16 @@ def test_an_exchange_without_a_descriptor_is_offline(
 
 def test_60_targets_with_150_mb_are_probed_a_few_at_a_time(place: CliFixture, server: FaultServer) -> None:
     configure(place, server, 60)
-    done = run_within(place, resource.RLIMIT_AS, 150 * MB, 150 * MB, "run", "--only", "probe")
+    done = subprocess.run(  # as a user starts it: how much it takes at its start counts
+        [sys.executable, "-m", "collectors", "run", "--only", "probe"],
+        cwd=place.folder,
+        env={name: value for name, value in place.environment.items() if name not in CERTIFICATES},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (150 * MB, 150 * MB)),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert outcomes(place) == {"ok": 60}
     assert "this process may use 150 MB of memory (ulimit -v): at most " in done.stdout
@@ -204,7 +217,7 @@ def test_certificates_that_cannot_be_used_are_refused_at_the_start(
     place: CliFixture, command: str, variable: str, make: object, reason: str
 ) -> None:
     named = make(place.folder / "company")  # type: ignore[operator]
-    done = run_within(place, resource.RLIMIT_CORE, 0, 0, command, **{variable: str(named)})
+    done = run_within(place, {}, command, **{variable: str(named)})
     assert done.returncode == 2
     assert done.stderr == (
         f"{variable} names {named}, and {reason}: it must name a file of PEM certificates, such as "
@@ -258,7 +271,7 @@ def test_a_key_that_http_cannot_carry_is_refused_at_the_start(
     place: CliFixture, server: FaultServer, command: str, key: str, odd: str
 ) -> None:
     configure(place, server, 1, 'api_key_env = "ACME_KEY"\n')
-    done = run_within(place, resource.RLIMIT_CORE, 0, 0, command, ACME_KEY=key)
+    done = run_within(place, {}, command, ACME_KEY=key)
     assert done.returncode == 2
     assert done.stderr == f"the key of 't0' in ACME_KEY has {odd}: copy it again without it\n"
     assert not server.requests

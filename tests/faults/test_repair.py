@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import random
+import tempfile
 import threading
 from pathlib import Path
 
@@ -34,8 +36,16 @@ def filled(path: Path, days: int = 6) -> Store:
 
 
 def closed(path: Path, days: int = 6) -> Path:
-    filled(path, days).close()
+    """As `filled`, and closed: made once, and copied."""
+    path.write_bytes(_content(days))
     return path
+
+
+@functools.cache
+def _content(days: int) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        filled(path := Path(folder) / "filled.db", days).close()
+        return path.read_bytes()
 
 
 # -- backup and restore

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from store.schema import PAUSES, Pause
 from tests.factories import MINUTE, probe
 from tests.factories import target as target_row
 from tests.fault_server import GOOD, FaultServer, answer, chunked
+from tests.forked import Forked
 from tests.pages.conftest import code, html, now_ms, open_page
 
 KEY = "sk-canary-Zq83hfKw02LmXv77"
@@ -168,6 +171,12 @@ def config(tmp_path: Path, store_at: Path, allowed: None, monkeypatch: pytest.Mo
     return path
 
 
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands have their imports done; one test starts them as the page does."""
+    monkeypatch.setattr(commands, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": Forked}))
+
+
 def _label(app: AppTest, kind: str, label: str) -> Any:
     return next(each for each in getattr(app, kind) if each.label == label)
 
@@ -197,6 +206,7 @@ def test_a_target_is_found_tested_saved_and_taken_back_in_the_browser(config: Pa
     assert app.success[0].value == r"Undone\." and config.read_text() == START
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.process
 def test_a_litellm_configuration_is_uploaded_tested_saved_and_taken_back_without_its_keys(
     config: Path, server: FaultServer
@@ -232,6 +242,7 @@ def test_a_litellm_configuration_is_uploaded_tested_saved_and_taken_back_without
     assert config.read_text() == START
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.process
 def test_what_goes_wrong_is_said_in_the_pages_own_words(config: Path, server: FaultServer) -> None:
     app = open_page("targets.py")
@@ -264,6 +275,7 @@ def test_a_pasted_key_is_refused_forgotten_and_never_an_argument(
         assert KEY not in shown and not any(KEY in str(value) for value in state.values())
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.process
 def test_a_target_is_changed_paused_renamed_and_removed_in_the_browser(config: Path, store_at: Path) -> None:
     url, now = f"sqlite:///{store_at}", now_ms()
