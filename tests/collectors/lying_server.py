@@ -70,7 +70,8 @@ class Server:
         if system and "system_message" not in self.lies:
             return ["PINEAPPLE"]
         if isinstance(content, list):
-            return [str(number_in(content[1]["image_url"]["url"])) if "image" not in self.lies else "7"]  # never a number of two digits
+            # a lie is no number of two digits, as pictures have
+            return [str(number_in(content[1]["image_url"]["url"])) if "image" not in self.lies else "7"]
         if "response_format" in body:
             return [
                 '{"animal": "horse", "legs": 4, "can_fly": false}' if "structured_outputs" not in self.lies else "A"
