@@ -47,8 +47,8 @@ pytestmark = [
 pytest.importorskip("xllamacpp", reason="the local model is not installed: pip install -r requirements-local.txt")
 
 ROOT = Path(__file__).resolve().parents[2]
-PROBES, FEWEST_PROBES, LONGEST_S = 9, 5, 60.0
-TOKENS = 32
+PROBES, FEWEST_PROBES, LONGEST_S = 7, 5, 60.0
+TOKENS = 20
 AGREE_MS = 1.0
 AGREE_RATE = 0.001
 
@@ -93,7 +93,7 @@ def port() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def compared(port: int) -> list[Compared]:
-    """Nine probes and their controls, one after the other; fewer where they take more than a minute."""
+    """Seven probes and their controls, one after the other; fewer where they take more than a minute."""
     done: list[Compared] = []
     line = ProbeConnection(f"http://127.0.0.1:{port}/v1/chat/completions")
     _probe(line, 0)  # the first one warms the server up
