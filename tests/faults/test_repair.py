@@ -6,6 +6,7 @@ import functools
 import random
 import tempfile
 import threading
+from collections import defaultdict
 from pathlib import Path
 
 import apsw
@@ -14,7 +15,7 @@ import pytest
 from store import Store, StoreError, open_store
 from store.backup import back_up, check, restore
 from store.repair import salvage
-from store.schema import INCIDENTS, PROBES, TABLES
+from store.schema import INCIDENTS, PROBES, TABLES, Probe
 from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe, target
 from tests.faults.integrity import assert_sound, probes_of
 from tests.store.test_every_table import rows_of
@@ -156,7 +157,27 @@ def test_what_can_be_read_of_a_damaged_file_is_saved_and_the_file_is_not_changed
     assert set(saved) <= set(original)
     # an inner page of a tree that is small stands for half of a target's rows
     assert found.rows["probes"] == len(saved) > 0.45 * len(original)
+    assert set(saved) >= _of_whole_days(path, original)
     assert_sound(repaired)
+
+
+def _of_whole_days(path: Path, original: list[Probe]) -> set[Probe]:
+    """The probes of each target's days that have no row which cannot be read alone, by its key."""
+    damaged = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    days, broken = defaultdict[tuple[str, int], set[Probe]](set), set()
+    for row in original:
+        day = (row.target, row.started_at // DAY)
+        days[day].add(row)
+        try:
+            read = damaged.execute(
+                "SELECT * FROM probes WHERE target = ? AND started_at = ?", (row.target, row.started_at)
+            ).get
+        except apsw.Error:
+            read = None
+        if read is None:
+            broken.add(day)
+    damaged.close()
+    return set().union(*(rows for day, rows in days.items() if day not in broken))
 
 
 def test_a_file_that_was_cut_gives_its_beginning(tmp_path: Path) -> None:

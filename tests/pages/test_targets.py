@@ -300,9 +300,11 @@ def test_a_target_is_changed_paused_renamed_and_removed_in_the_browser(config: P
     assert app.success[0].value == as_markdown("“-b” has these settings already.") and config.read_text() == before
 
     _label(app, "selectbox", "For").set_value("2 hours").run()
+    app.text_input(key="edit_pause_reason").set_value("-new disk").run()
     _label(app, "button", "Pause").click().run()
     [pause] = [Pause(*row) for row in store.read(PAUSES)]
     assert (pause.target, pause.ends_at and pause.ends_at - pause.began_at) == ("-b", 7_200_000)
+    assert pause.reason == "-new disk" and "-new disk" in html(app)
     assert "‖ paused until" in html(app)
     _label(app, "button", "Resume").click().run()
     assert "‖ paused" not in html(app)
