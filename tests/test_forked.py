@@ -30,7 +30,8 @@ BOTH = pytest.mark.parametrize("way", [subprocess.Popen, Forked])
 def test_a_forked_process_finds_what_one_that_is_started_finds(tmp_path: Path) -> None:
     found = []
     for way in (subprocess.Popen, Forked):
-        process = start(way, "state", "--x", "\u00e4 b", env=ENVIRONMENT | {"A": "\udcff"}, cwd=tmp_path)
+        environment = ENVIRONMENT | {"A": "\udcff", "PARENT": str(os.getpid())}
+        process = start(way, "state", "--x", "\u00e4 b", env=environment, cwd=tmp_path)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (0, "")
         found.append(json.loads(out))

@@ -32,6 +32,8 @@ from pages.queries import access
 from pages.queries.overview_rows import NOT_UP, ORDERS
 from stats.incidents import Status
 
+pytestmark = pytest.mark.thorough
+
 SPEC: dict[str, Any] = json.loads(FILE.read_text())
 A_DAY = "from=2026-11-24&to=2026-11-25"
 REQUESTS = {

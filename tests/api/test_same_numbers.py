@@ -16,6 +16,8 @@ from tests.api.conftest import now_ms
 from tests.factories import DAY, HOUR, MINUTE
 from tests.pages.conftest import frame, html, metric, open_page, text
 
+pytestmark = pytest.mark.thorough
+
 NAMES = ("Steady", "Broken")
 CUSTOM = {"range": "custom"}
 """What a page needs beside the moments."""

@@ -29,6 +29,8 @@ from tests.pages.odd import ODD_NAME, late, odd_history
 from tests.pages.reading import everything_on
 from tests.store.stores import STORES, opened
 
+pytestmark = pytest.mark.thorough
+
 NOW = NOON + 17 * MINUTE + 23_456
 TARGETS = (
     "Gemma 3 4B, Provider B",

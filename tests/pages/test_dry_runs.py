@@ -21,6 +21,8 @@ from store.schema import Budget, Certificate, Probe, Row, Run, Target
 from tests.factories import DAY, HOUR, MINUTE, NOON, model, probe, target
 from tests.pages.conftest import html, now_ms, open_page, text
 
+pytestmark = pytest.mark.thorough
+
 NOW = NOON + 5 * MINUTE + 1
 A = target("a", base_url="https://acme.example/v1", model="m")
 OF_A = {"source": "a", "model": "m"}

@@ -14,6 +14,8 @@ from store import open_store
 from store.schema import TABLE_OF, Row
 from tests.pages.conftest import now_ms, open_page, rows
 
+pytestmark = pytest.mark.thorough
+
 SCRIPT = "<img src=x onerror=alert(1)>"
 MARKDOWN = "[click](javascript:alert(2)) ![x](https://evil.example/x.png) `code` :red[x] $x$"
 KEPT = {

@@ -20,6 +20,8 @@ from store import open_store
 from tests.factories import DAY, MINUTE, probe, target
 from tests.pages.conftest import html, metric, now_ms, open_page
 
+pytestmark = pytest.mark.thorough
+
 
 def _two_locations(store_at: Path) -> None:
     now = now_ms()

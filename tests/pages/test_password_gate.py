@@ -31,6 +31,8 @@ from store import open_store
 from tests.collectors.cli_fixture import until
 from tests.pages.conftest import FRONT, now_ms, rows
 
+pytestmark = pytest.mark.thorough
+
 GOOD, OTHER = "correct horse battery", "another good password"
 STREAMLITS = [
     "/_stcore/host-config", "/_stcore/metrics", "/_stcore/upload_file/a/b", "/_stcore/bidi-components/x/y.js",
