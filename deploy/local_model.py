@@ -154,7 +154,7 @@ def serve(
     params.antiprompt = [END, "Q:"]
     params.ui = False
     params.verbosity = 0
-    params.fit_params = False  # else llama.cpp loads the model twice more, to see what fits: this one does
+    params.fit_params = False  # this model fits: to find that out takes llama.cpp a second of CPU
     if threads is not None:
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     return xllamacpp.Server(params)

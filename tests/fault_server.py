@@ -87,6 +87,24 @@ def head(status: int = 200, **headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
+class AtOnce:
+    """A script that begins another one after a while. `most`: how many connections waited at once."""
+
+    def __init__(self, script: Script, after_s: float) -> None:
+        self.most = 0
+        self._script, self._after_s = script, after_s
+        self._now, self._lock = 0, threading.Lock()
+
+    def __call__(self, connection: socket.socket, request: dict[str, Any]) -> None:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        time.sleep(self._after_s)
+        with self._lock:
+            self._now -= 1
+        self._script(connection, request)
+
+
 def chunked(
     *pieces: bytes | float, status: int = 200, content_type: str = "text/event-stream", end: bool = True, **headers: str
 ) -> Script:

@@ -33,7 +33,7 @@ PARTS = {
         "not (waits or alone or browser)",
     ],
     "those with a browser": ["-n", "2", *BY_FILE, "--files-with=rowser", "-m", "browser and not alone"],
-    # two at a time: of those that wait most of their time, and of the one file that computes, on one core
+    # two at a time: most of them wait nearly all of their time, and each of the others needs a core
     "those that measure": ["-n", "2", *BY_FILE, "--files-with=mark.alone", "-m", "alone"],
 }
 NO_TESTS = 5

@@ -80,7 +80,7 @@ class Recorder:
 
     def _work(self) -> None:
         while True:
-            stop_at = self._stop_at  # once: who closes between the last row and the end of the loop would lose the run
+            stop_at = self._stop_at  # read once: a `close` between two readings would end this without the last run
             went_well = self._write_all(is_last=stop_at is not None)
             if stop_at is not None and ((went_well and not self._rows) or time.monotonic() >= stop_at):
                 break

@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 import socket
-import threading
-import time
 from typing import Any
 
 import pytest
 
 from store import Store
 from tests.collectors.builders import config, run_once
-from tests.fault_server import GOOD, FaultServer, answer, chunked, raw
+from tests.fault_server import GOOD, AtOnce, FaultServer, answer, chunked, raw
 
 pytestmark = pytest.mark.waits
 
 
 def _most_at_once(store: Store, *, slots: int | None, **more: Any) -> int:
     """How many of three targets on one server were probed at once, when it says that it has so many slots."""
-    at_once, most, lock = 0, 0, threading.Lock()
+    completion = AtOnce(chunked(*GOOD), 0.2)
+    props = answer(404, {}) if slots is None else answer(200, {"total_slots": slots})
 
     def script(connection: socket.socket, request: dict[str, Any]) -> None:
-        nonlocal at_once, most
-        if request["line"].startswith("GET /props"):
-            (answer(404, {}) if slots is None else answer(200, {"total_slots": slots}))(connection, request)
-            return
-        with lock:
-            at_once += 1
-            most = max(most, at_once)
-        time.sleep(0.2)
-        with lock:
-            at_once -= 1
-        chunked(*GOOD)(connection, request)
+        (props if request["line"].startswith("GET /props") else completion)(connection, request)
 
     with FaultServer(script) as server:
         probes, _ = run_once(config(*({"base_url": server.url} | more for _ in range(3))), store)
     assert [row.outcome for row in probes] == ["ok"] * 3
     assert all(row.ttft_ms is not None and row.ttft_ms < 350 for row in probes), "another probe's time is in it"
-    return most
+    return completion.most
 
 
 def test_three_targets_on_one_server_are_probed_at_once(store: Store) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import socket
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from store.schema import ADAPTATIONS, MODELS, PROBES, RUNS, TARGETS, Probe, Run,
 from tests.collectors.builders import config, new_scheduler, run_once
 from tests.collectors.router_fixture import RouterFixture
 from tests.factories import probe
-from tests.fault_server import DONE, GOOD, FaultServer, Script, answer, chunk, chunked, usage
+from tests.fault_server import DONE, GOOD, AtOnce, FaultServer, Script, answer, chunk, chunked, usage
 
 pytestmark = pytest.mark.waits
 
@@ -225,21 +224,10 @@ def test_a_throughput_probe_has_its_own_schedule_and_asks_for_more(store: Store)
 
 
 def test_two_profiles_of_a_target_take_turns(store: Store) -> None:
-    at_once, most, lock = 0, 0, threading.Lock()
-
-    def script(connection: socket.socket, request: dict[str, Any]) -> None:
-        nonlocal at_once, most
-        with lock:
-            at_once += 1
-            most = max(most, at_once)
-        time.sleep(0.1)
-        with lock:
-            at_once -= 1
-        chunked(*GOOD)(connection, request)
-
+    script = AtOnce(chunked(*GOOD), 0.1)
     with FaultServer(script) as server:
         run_once(config({"base_url": server.url, "throughput_every": "1h"}), store)
-    assert most == 1
+    assert script.most == 1
 
 
 def _agreeing() -> SharedState:
