@@ -46,10 +46,6 @@ def in_words(seconds: float) -> str:
     """`45 s`, `12 min`, `3 h`, `2 d`: one number and its unit, for a person."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * size or seconds == size:
-            return f"{three_digits(seconds / size)} {unit}"
-    return f"{three_digits(seconds)} s"
-
-
-def three_digits(number: float) -> str:
-    """`0.8`, `45`, `1,180`: three digits at least where they mean something."""
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+            number = seconds / size
+            return f"{number:,.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"
+    return f"{seconds:.3g} s"

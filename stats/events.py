@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Literal, get_args
 
-from settings.durations import three_digits
 from stats.capabilities import capability_changes
 from stats.catalog_changes import Change, changes
 from stats.change_points import Shift
@@ -130,8 +129,12 @@ def capability_events(tests: Iterable[CapabilityTest]) -> Iterator[Event]:
 def shift_events(target: str, location: str, what: str, unit: str, shifts: Iterable[Shift]) -> Iterator[Event]:
     """The change points of a measured column."""
     for shift in shifts:
-        text = f"{what} from {three_digits(shift.before)} to {three_digits(shift.after)} {unit}"
+        text = f"{what} from {_level(shift.before)} to {_level(shift.after)} {unit}"
         yield Event("change_point", shift.at, target, location, text)
+
+
+def _level(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def catalog_events(target: str, versions: Sequence[Model]) -> Iterator[Event]:
